@@ -1,0 +1,30 @@
+"""Packaging: ranges here, exact pins in requirements.txt, the same with hashes in requirements.lock."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="beam-aep",
+    version="0.1.0",
+    description="Apache Beam pipelines that carry events from Kafka into Adobe Experience Platform",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["aep*", "emulator*", "pipelines*", "samples*", "transforms*"]),
+    package_data={"": ["py.typed"]},
+    install_requires=[
+        "apache-beam>=2.77,<2.78",
+        "confluent-kafka>=2.13,<3",
+        "fastavro>=1.10,<2",
+        "google-auth>=2.30,<3",
+        "jsonschema-rs>=0.60.3,<0.61",
+        "orjson>=3.10,<4",
+        "pydantic>=2.10,<3",
+        "PyYAML>=6,<7",
+        "requests>=2.32,<3",
+        "rich>=13,<16",
+        "typer>=0.15,<1",
+    ],
+    extras_require={
+        "emulator": ["httptools>=0.6,<1", "starlette>=1,<2", "uvicorn>=0.40,<1"],
+    },
+    entry_points={"console_scripts": ["beam-aep=pipelines.cli:main"]},
+)
