@@ -1,0 +1,1 @@
+"""Adobe Experience Platform without Beam: streaming ingestion, authentication, XDM validation."""

@@ -1,0 +1,160 @@
+"""Access tokens for AEP from Adobe's Identity Management Service (IMS).
+
+OAuth server-to-server (Adobe Developer Console, "Server to Server authentication", IMS API reference):
+``POST {ims_url}/ims/token/v3`` with ``grant_type=client_credentials``, client id, secret and comma separated scopes
+as a form. The reply has ``access_token`` and ``expires_in``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlencode
+
+import orjson
+
+from aep import secrets
+from aep.errors import AuthenticationError, NetworkError, TokenError
+from aep.http import Reply, Request, Transport
+
+# Adobe's scopes for AEP, as the Developer Console lists them for a server-to-server credential.
+AEP_SCOPES = "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session"
+
+# A day in seconds is 86,400. IMS v3 counts seconds; v1, the unversioned path and the JWT exchange milliseconds.
+_LONGEST_LIFE_SECONDS = 1_000_000
+_REFRESH_AHEAD_SECONDS = 60.0
+
+
+class TokenSource(Protocol):
+    """Where the ``Authorization`` header of a request comes from; shared by all threads of a process."""
+
+    def token(self) -> str:
+        """A token that is valid now, fetched if need be."""
+        ...
+
+    def reject(self, token: str) -> None:
+        """AEP refused this token: forget it, unless another thread has already replaced it."""
+        ...
+
+
+@dataclass(frozen=True)
+class OAuthClient:
+    """An OAuth server-to-server credential. ``client_secret`` is a reference, see ``aep.secrets``."""
+
+    ims_url: str
+    client_id: str
+    client_secret: str
+    scopes: str = AEP_SCOPES
+
+
+class OAuthTokens:
+    """Tokens of an OAuth client: one fetch for all threads, a minute ahead of expiry by a monotonic clock.
+
+    IMS being down raises ``TokenError`` to the caller, who waits and tries again as for AEP itself.
+    """
+
+    def __init__(self, client: OAuthClient, transport: Transport, clock: Callable[[], float] = time.monotonic):
+        self._client = client
+        self._transport = transport
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._token: str | None = None
+        self._refresh_at = 0.0
+        self.fetches = 0
+
+    def token(self) -> str:
+        """A valid token; the first caller fetches it while the others wait.
+
+        Raises:
+          TokenError: IMS cannot be reached or is failing.
+          AuthenticationError: IMS refuses the client.
+        """
+        with self._lock:
+            if self._token is None or self._clock() >= self._refresh_at:
+                self._token, life = self._fetch()
+                # A token shorter-lived than twice the margin is refreshed at half its life.
+                self._refresh_at = self._clock() + max(life - _REFRESH_AHEAD_SECONDS, life / 2)
+            return self._token
+
+    def reject(self, token: str) -> None:
+        """Forgets the token, so that the next ``token()`` fetches another."""
+        with self._lock:
+            if token == self._token:
+                self._token = None
+
+    def _fetch(self) -> tuple[str, float]:
+        client = self._client
+        form = urlencode(
+            {
+                "grant_type": "client_credentials",
+                "client_id": client.client_id,
+                "client_secret": secrets.resolve(client.client_secret),
+                "scope": client.scopes,
+            }
+        )
+        request = Request(
+            f"{client.ims_url.rstrip('/')}/ims/token/v3",
+            form.encode(),
+            {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
+        )
+        try:
+            reply = self._transport.send(request)
+        except NetworkError as error:
+            raise TokenError(f"IMS: {error}") from None
+        self.fetches += 1
+        return read_token_reply(reply, client)
+
+
+class StaticToken:
+    """A bearer token that somebody else renews: the reference is read again after AEP refused the last value."""
+
+    def __init__(self, reference: str):
+        self._reference = reference
+        self._lock = threading.Lock()
+        self._token: str | None = None
+
+    def token(self) -> str:
+        """The token that the reference names."""
+        with self._lock:
+            if self._token is None:
+                self._token = secrets.resolve(self._reference)
+            return self._token
+
+    def reject(self, token: str) -> None:
+        """Reads the reference again the next time."""
+        with self._lock:
+            if token == self._token:
+                self._token = None
+
+
+def read_token_reply(reply: Reply, client: OAuthClient) -> tuple[str, float]:
+    """The access token and its life in seconds.
+
+    Raises:
+      TokenError: IMS is failing (429, 5xx) or answers something else than JSON: worth another try.
+      AuthenticationError: IMS refuses the client; the message has IMS's own words.
+    """
+    if reply.status in (408, 429) or reply.status >= 500:
+        raise TokenError(f"IMS at {client.ims_url} answers {reply.status}")
+    try:
+        fields = orjson.loads(reply.body)
+    except orjson.JSONDecodeError:
+        fields = None
+    if not isinstance(fields, dict):
+        fields = {}
+    if reply.status != 200:
+        words = ": ".join(str(fields[name]) for name in ("error", "error_description") if fields.get(name))
+        raise AuthenticationError(
+            f"IMS at {client.ims_url} refuses the client {client.client_id} with {reply.status}"
+            f"{f' ({words})' if words else ''}; check aep_client_id, aep_client_secret, aep_scopes and aep_ims_url"
+        )
+    token, life = fields.get("access_token"), fields.get("expires_in")
+    if not isinstance(token, str) or not token or not isinstance(life, int | float) or life <= 0:
+        raise AuthenticationError(
+            f"{client.ims_url} answers 200 without access_token and expires_in; check aep_ims_url, it should be the "
+            "host of IMS such as https://ims-na1.adobelogin.com"
+        )
+    return token, float(life / 1000 if life > _LONGEST_LIFE_SECONDS else life)

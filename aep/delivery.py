@@ -1,0 +1,236 @@
+"""Delivers batches to an inlet: sends, decides, waits, halves, until each message has its answer.
+
+``aep.outcomes.decide`` says what to do; this module does it. One ``InletClient`` serves a whole process: its threads
+share the connections, the token, and the limit on requests in flight.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from aep import outcomes
+from aep.auth import TokenSource
+from aep.errors import NetworkError, StoppedError
+from aep.http import Reply, Request, Transport
+from aep.outcomes import InletRecord, RetryPolicy, Try
+from aep.streaming import Destination, Element, Envelope, batch_url, single_url
+
+_LOG = logging.getLogger(__name__)
+_LOG_EVERY_SECONDS = 60.0
+
+
+class Answer(NamedTuple):
+    """What became of one message. An empty ``code`` means that AEP has received it."""
+
+    code: str
+    message: str
+    attempts: int
+    xaction_id: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether AEP has received the message."""
+        return not self.code
+
+
+@dataclass
+class Delivery:
+    """What became of a batch: an answer for each message, in order, and what it took.
+
+    Attributes:
+      answers: one for each message.
+      requests: requests sent, token requests not counted.
+      sent_bytes: bytes of their bodies.
+      retries: sendings again by cause: a status, ``element`` of a 207, ``mismatch``, ``token``, or a network cause.
+      duplicates_possible: messages sent again although AEP may have received them the first time.
+      seconds: from the first sending to the last answer.
+    """
+
+    answers: list[Answer]
+    requests: int = 0
+    sent_bytes: int = 0
+    retries: Counter[str] = field(default_factory=Counter)
+    duplicates_possible: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some messages of a batch, by index, that travel in one request."""
+
+    indices: Sequence[int]
+    sent: Try
+
+
+class InletClient:
+    """Delivers to one inlet. Thread safe.
+
+    Args:
+      destination: where to, and the envelope.
+      transport: sends requests.
+      tokens: bearer tokens, None for an inlet without authentication.
+      policy: delays and statuses.
+      clock: monotonic seconds.
+      wait: sleeps so many seconds and returns True when the process is asked to end meanwhile.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        transport: Transport,
+        tokens: TokenSource | None = None,
+        policy: RetryPolicy | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], bool] | None = None,
+    ):
+        self._envelope = Envelope(destination)
+        self._batch_url = batch_url(destination.inlet_url)
+        self._single_url = single_url(destination.inlet_url)
+        self._headers = {"Content-Type": "application/json", **destination.headers}
+        if destination.flow_id:
+            self._headers["x-adobe-flow-id"] = destination.flow_id
+        self._transport = transport
+        self._tokens = tokens
+        self._policy = policy or RetryPolicy()
+        self._clock = clock
+        self._wait = wait or _sleep
+        self._lock = threading.Lock()
+        self._record = InletRecord()
+        self._next_log = float("-inf")
+
+    def deliver(self, records: Sequence[bytes]) -> Delivery:
+        """Sends the records of a batch and returns when each has its answer; it may take as long as AEP is down.
+
+        Raises:
+          AepError: the bundle must fail, see ``aep.outcomes.Stop``.
+        """
+        started = self._clock()
+        delivery = Delivery([Answer("unsent", "", 0)] * len(records))
+        # Without authentication there is no token to renew after a 401.
+        first = Try(len(records), started, refreshed=self._tokens is None)
+        pieces = [_Piece(range(len(records)), first)]
+        while pieces:
+            piece = pieces.pop()
+            pieces += self._send(piece, records, delivery)
+        delivery.seconds = self._clock() - started
+        return delivery
+
+    def _send(self, piece: _Piece, records: Sequence[bytes], delivery: Delivery) -> list[_Piece]:
+        """Sends a piece once, carries out the decision, and returns what is left to send."""
+        sent = piece.sent
+        outcome, token = self._request(piece, records, delivery)
+        with self._lock:
+            record = self._record
+        match outcomes.decide(sent, outcome, self._clock(), record, self._policy):
+            case outcomes.Settle(elements, after):
+                return self._settle(piece, elements, after, delivery)
+            case outcomes.Retry(after, cause, arrived, mismatch):
+                delivery.retries[cause] += 1
+                if arrived:
+                    delivery.duplicates_possible += sent.messages
+                self._pause(after, outcomes.describe(outcome))
+                return [
+                    _Piece(
+                        piece.indices,
+                        replace(
+                            sent,
+                            number=sent.number + 1,
+                            mismatches=sent.mismatches + mismatch,
+                            refreshed=self._tokens is None,
+                        ),
+                    )
+                ]
+            case outcomes.Halve(cause):
+                delivery.retries[cause] += 1
+                return _halves(piece)
+            case outcomes.RefreshToken():
+                delivery.retries["token"] += 1
+                if self._tokens is not None:
+                    self._tokens.reject(token)
+                return [_Piece(piece.indices, replace(sent, number=sent.number + 1, refreshed=True))]
+            case outcomes.Reject(code, message):
+                delivery.answers[piece.indices[0]] = Answer(code, message, sent.number)
+                self._note(singles_refused=1)
+                return []
+            case outcomes.Stop(error):
+                raise error
+
+    def _request(self, piece: _Piece, records: Sequence[bytes], delivery: Delivery) -> tuple[Reply | NetworkError, str]:
+        token = ""
+        headers = self._headers
+        if self._tokens is not None:
+            try:
+                token = self._tokens.token()
+            except NetworkError as error:
+                return error, token
+            headers = {**headers, "Authorization": f"Bearer {token}"}
+        if piece.sent.single:
+            url, body = self._single_url, self._envelope.message(records[piece.indices[0]])
+        else:
+            url, body = self._batch_url, self._envelope.batch([records[index] for index in piece.indices])
+        delivery.requests += 1
+        delivery.sent_bytes += len(body)
+        try:
+            return self._transport.send(Request(url, body, headers)), token
+        except NetworkError as error:
+            return error, token
+
+    def _settle(self, piece: _Piece, elements: list[Element], after: float, delivery: Delivery) -> list[_Piece]:
+        again = []
+        accepted = 0
+        for index, element in zip(piece.indices, elements, strict=True):
+            if element.accepted:
+                accepted += 1
+                delivery.answers[index] = Answer("", "", piece.sent.number, element.xaction_id)
+            elif outcomes.is_transient(element, self._policy):
+                again.append(index)
+            else:
+                delivery.answers[index] = Answer("rejected", element.message, piece.sent.number)
+        self._note(accepted=accepted)
+        if not again:
+            return []
+        delivery.retries["element"] += len(again)
+        self._pause(after, f"AEP asks to send {len(again)} messages of a batch again")
+        return [_Piece(again, replace(piece.sent, messages=len(again), number=piece.sent.number + 1, mismatches=0))]
+
+    def _note(self, accepted: int = 0, singles_refused: int = 0) -> None:
+        with self._lock:
+            record = self._record
+            self._record = InletRecord(
+                record.accepted + accepted,
+                record.singles_refused + singles_refused,
+                self._clock() if accepted else record.last_success,
+            )
+
+    def _pause(self, seconds: float, why: str) -> None:
+        now = self._clock()
+        with self._lock:
+            due = now >= self._next_log
+            if due:
+                self._next_log = now + _LOG_EVERY_SECONDS
+        if due:
+            _LOG.warning("%s: %s; reading waits, trying again in %.1f s", self._batch_url, why, seconds)
+        if self._wait(seconds):
+            raise StoppedError(f"ended while AEP could not be reached (last: {why}); the records will be read again")
+
+
+def _halves(piece: _Piece) -> list[_Piece]:
+    """Two pieces of half the messages; one message goes to the single-message endpoint."""
+    sent = replace(piece.sent, number=1, mismatches=0)
+    if len(piece.indices) == 1:
+        return [_Piece(piece.indices, replace(sent, messages=1, single=True))]
+    middle = len(piece.indices) // 2
+    return [
+        _Piece(half, replace(sent, messages=len(half))) for half in (piece.indices[middle:], piece.indices[:middle])
+    ]
+
+
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False

@@ -1,0 +1,200 @@
+"""Streaming ingestion, the Data Collection endpoint of AEP: what a request looks like and what a reply says.
+
+Adobe's documents: "Streaming Ingestion API" (OpenAPI), "Stream multiple messages in a single HTTP request",
+"Create a streaming connection for HTTP API".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from aep.errors import ConfigurationError
+
+Payload = Literal["entity", "message", "raw"]
+
+_OPEN, _CLOSE = b'{"messages":[', b"]}"
+# Around and between the messages of a batch: the array itself, and a comma for each message.
+BATCH_OVERHEAD = len(_OPEN) + len(_CLOSE)
+MESSAGE_OVERHEAD = 1
+
+# "Payload too large - thrown when the total payload request is greater than 1MB" (Stream multiple messages).
+MAX_REQUEST_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where records of one kind go in AEP, and how they are wrapped.
+
+    Attributes:
+      inlet_url: ``https://dcs.adobedc.net/collection/{inlet}``, as the streaming connection shows it.
+      payload: ``entity``, records are XDM entities and get the envelope; ``message``, records are ready-made
+        envelopes; ``raw``, records are plain JSON for a dataflow with a mapping.
+      schema_id, content_type: the ``schemaRef`` of the envelope.
+      flow_id: the dataflow; in the envelope's header for entities, and as ``x-adobe-flow-id`` for all.
+    """
+
+    inlet_url: str
+    payload: Payload = "entity"
+    schema_id: str | None = None
+    content_type: str = "application/vnd.adobe.xed-full+json;version=1"
+    org_id: str | None = None
+    dataset_id: str | None = None
+    flow_id: str | None = None
+    source_name: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Envelope:
+    """What stands around each record of a destination in a request body.
+
+    The parts are the same for all records, so that wrapping is joining bytes. (Streaming Ingestion API, message
+    format: ``header`` with schemaRef, imsOrgId, datasetId, flowId, source; ``body`` with xdmMeta and xdmEntity.)
+    """
+
+    def __init__(self, destination: Destination):
+        self.prefix, self.suffix = b"", b""
+        if destination.payload == "entity":
+            schema_ref = {"id": destination.schema_id, "contentType": destination.content_type}
+            header: dict[str, Any] = {"schemaRef": schema_ref}
+            for name, value in (
+                ("imsOrgId", destination.org_id),
+                ("datasetId", destination.dataset_id),
+                ("flowId", destination.flow_id),
+                ("source", {"name": destination.source_name} if destination.source_name else None),
+            ):
+                if value:
+                    header[name] = value
+            whole = orjson.dumps({"header": header, "body": {"xdmMeta": {"schemaRef": schema_ref}, "xdmEntity": 0}})
+            self.prefix, self.suffix = whole[:-3], whole[-2:]
+
+    @property
+    def overhead(self) -> int:
+        """Bytes that a record costs in a batch beside its own."""
+        return len(self.prefix) + len(self.suffix) + MESSAGE_OVERHEAD
+
+    def message(self, record: bytes) -> bytes:
+        """One record as a message: the body for the single-message endpoint."""
+        return self.prefix + record + self.suffix
+
+    def batch(self, records: Sequence[bytes]) -> bytes:
+        """The body for the batch endpoint."""
+        between = self.suffix + b"," + self.prefix
+        return b"".join((_OPEN, self.prefix, between.join(records), self.suffix, _CLOSE))
+
+
+def batch_url(inlet_url: str) -> str:
+    """The URL that takes many messages in a request, made from the inlet's URL.
+
+    Raises:
+      ConfigurationError: this is no URL of an inlet.
+    """
+    if "/collection/batch/" in inlet_url:
+        return inlet_url
+    if "/collection/" not in inlet_url:
+        raise ConfigurationError(
+            f"aep_inlet_url {inlet_url} is no inlet: it should look like https://dcs.adobedc.net/collection/<inlet id>"
+        )
+    return inlet_url.replace("/collection/", "/collection/batch/", 1)
+
+
+def single_url(inlet_url: str) -> str:
+    """The URL that takes one message in a request."""
+    return inlet_url.replace("/collection/batch/", "/collection/", 1)
+
+
+class Element(NamedTuple):
+    """What AEP says of one message of a batch. ``status`` is 200 for an accepted one."""
+
+    status: int
+    message: str = ""
+    xaction_id: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether AEP has received the message."""
+        return self.status < 400
+
+
+def read_multi_status(body: bytes, count: int) -> list[Element] | None:
+    """The elements of a 207 in the order of the request's messages, or None when they do not fit it one to one.
+
+    Adobe documents a failed element as ``statusCode`` and ``message`` (Stream multiple messages); its Kafka connector
+    expects ``status``, ``message`` and ``xactionId``. Both are read. Position tells which message is meant; ids that
+    number the messages (``<batch>-<n>``, ``<batch>:<n>``) must not contradict it.
+    """
+    try:
+        responses = orjson.loads(body)["responses"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    if not isinstance(responses, list) or len(responses) != count:
+        return None
+    elements = []
+    for response in responses:
+        element = _read_element(response)
+        if element is None:
+            return None
+        elements.append(element)
+    return elements if _ids_agree([element.xaction_id for element in elements]) else None
+
+
+def _read_element(response: object) -> Element | None:
+    if not isinstance(response, dict):
+        return None
+    xaction_id = response.get("xactionId")
+    status = response.get("status", response.get("statusCode"))
+    if status is None:
+        return Element(200, "", xaction_id) if isinstance(xaction_id, str) and xaction_id else None
+    try:
+        status = int(status)
+    except (TypeError, ValueError):
+        return None
+    return Element(status, str(response.get("message", "")), xaction_id if isinstance(xaction_id, str) else "")
+
+
+def _ids_agree(ids: list[str]) -> bool:
+    """False when ids occur twice, or number all the messages and do so in another order than theirs."""
+    present = [one for one in ids if one]
+    if len(set(present)) != len(present):
+        return False
+    if len(present) != len(ids):
+        return True
+    if all(one.endswith((f"-{index}", f":{index}")) for index, one in enumerate(ids)):
+        return True
+    batches = {one.rstrip("0123456789") for one in ids}
+    if len(batches) != 1 or not batches.pop().endswith(("-", ":")):
+        return True  # ids that number nothing, as in Adobe's example of a partial success
+    return sorted(_number_at_end(one) for one in ids) != list(range(len(ids)))
+
+
+def _number_at_end(text: str) -> int:
+    digits = text[len(text.rstrip("0123456789")) :]
+    return int(digits) if digits else -1
+
+
+def read_xaction_id(body: bytes) -> str:
+    """The ``xactionId`` of a single-message reply, empty when it has none: the status alone says it was received."""
+    try:
+        reply = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ""
+    return str(reply.get("xactionId", "")) if isinstance(reply, dict) else ""
+
+
+def error_message(body: bytes) -> str:
+    """AEP's own words in an error reply, at most 500 characters; the reply as text if it has another form.
+
+    (Streaming validation guide: ``{"type", "status", "title", "report": {"message", ...}}``.)
+    """
+    try:
+        problem = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body[:500].decode("utf-8", "replace").strip()
+    if not isinstance(problem, dict):
+        return str(problem)[:500]
+    report = problem.get("report")
+    words = report.get("message") if isinstance(report, dict) else None
+    return str(words or problem.get("detail") or problem.get("message") or problem.get("title") or problem)[:500]
