@@ -1,0 +1,257 @@
+"""Dead letters: records that could not be delivered, each with its reason and its original bytes.
+
+They are written in the bundle that read the record, by a sink fused with the step that refused it: when a sink fails,
+the bundle fails and nothing is committed.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+import apache_beam as beam
+import orjson
+from apache_beam import coders
+from apache_beam.io.filesystems import FileSystems
+
+from transforms import account, process
+from transforms.chunks import Chunk, Headers, Record
+from transforms.kafka_client import KafkaCluster, send_all
+
+# A file is written once this many bytes are waiting, and at the end of the bundle.
+_FILE_BYTES = 8_000_000
+
+
+@dataclass(slots=True)
+class DeadLetter:
+    """A record that was refused, where it came from, and why.
+
+    Attributes:
+      stage: the step that refused it: ``parse``, ``map``, ``validate`` or ``post``.
+      code: the kind of reason, fit for counting and filtering.
+      message: the reason in words.
+      pointer: JSON pointer to the first offending field, "" for the whole record.
+      errors: all the reasons that were kept, each ``{"code", "pointer", "schema_pointer", "message"}``.
+      error_count: how many there were.
+      route: name of the route.
+      schema: ``{"id", "version", "sha256"}`` of the schema it was checked against.
+      attempts: how often it was posted.
+      at: when, seconds since 1970.
+      topic, partition, record: the record as it was read.
+    """
+
+    stage: str
+    code: str
+    message: str
+    topic: str
+    partition: int
+    record: Record
+    route: str = ""
+    pointer: str = ""
+    errors: list[dict[str, str]] = field(default_factory=list)
+    error_count: int = 1
+    schema: dict[str, str] = field(default_factory=dict)
+    attempts: int = 0
+    at: float = field(default_factory=time.time)
+
+    def to_json(self) -> bytes:
+        """One line of JSON. Bytes that are not UTF-8 text are under ``<name>_base64``."""
+        record = self.record
+        return orjson.dumps(
+            {
+                "stage": self.stage,
+                "code": self.code,
+                "message": self.message,
+                "pointer": self.pointer,
+                "errors": self.errors,
+                "error_count": self.error_count,
+                "route": self.route,
+                "schema": self.schema,
+                "attempts": self.attempts,
+                "at": datetime.fromtimestamp(self.at, timezone.utc).isoformat(timespec="milliseconds"),
+                "topic": self.topic,
+                "partition": self.partition,
+                "offset": record.offset,
+                "timestamp": record.timestamp,
+                "headers": [{"name": name, **_text("value", value)} for name, value in record.headers],
+                **_text("key", record.key),
+                **_text("value", record.value),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, line: bytes) -> DeadLetter:
+        """The dead letter that ``to_json`` wrote."""
+        fields = orjson.loads(line)
+        headers = tuple((header["name"], _bytes("value", header)) for header in fields["headers"])
+        record = Record(fields["offset"], fields["timestamp"], _bytes("key", fields), headers, _bytes("value", fields))
+        return cls(
+            record=record,
+            at=datetime.fromisoformat(fields["at"]).timestamp(),
+            **{
+                name: fields[name]
+                for name in (
+                    *("stage", "code", "message", "pointer", "errors", "error_count", "route", "schema", "attempts"),
+                    *("topic", "partition"),
+                )
+            },
+        )
+
+    def kafka_headers(self) -> Headers:
+        """The record's own headers, Kafka Connect's dead-letter headers, and ours.
+
+        (Kafka Connect, dead letter queue: ``__connect.errors.topic``, ``.partition``, ``.offset``, ``.stage``,
+        ``.exception.class.name``, ``.exception.message``.)
+        """
+        reason: dict[str, str] = {
+            "__connect.errors.topic": self.topic,
+            "__connect.errors.partition": str(self.partition),
+            "__connect.errors.offset": str(self.record.offset),
+            "__connect.errors.stage": self.stage,
+            "__connect.errors.exception.class.name": self.code,
+            "__connect.errors.exception.message": self.message,
+            "beam_aep.stage": self.stage,
+            "beam_aep.code": self.code,
+            "beam_aep.message": self.message,
+            "beam_aep.pointer": self.pointer,
+            "beam_aep.errors": orjson.dumps(self.errors).decode(),
+            "beam_aep.route": self.route,
+            "beam_aep.schema": orjson.dumps(self.schema).decode(),
+            "beam_aep.attempts": str(self.attempts),
+            "beam_aep.at": datetime.fromtimestamp(self.at, timezone.utc).isoformat(timespec="milliseconds"),
+            "beam_aep.timestamp": str(self.record.timestamp),
+        }
+        # A record that is dead-lettered a second time carries the reasons of the second.
+        own = [(name, value) for name, value in self.record.headers if name not in reason]
+        return (*own, *((name, value.encode()) for name, value in reason.items()))
+
+
+def dead_letter(stage: str, code: str, message: str, chunk: Chunk, record: Record, **reason: Any) -> DeadLetter:
+    """A dead letter for a record of a chunk; ``reason`` has further fields of ``DeadLetter``."""
+    return DeadLetter(stage, code, message, chunk.topic, chunk.partition, record, chunk.route, **reason)
+
+
+@dataclass(frozen=True)
+class DeadLetterSinks:
+    """Where dead letters go; at least one must be given.
+
+    Attributes:
+      path: a folder on any Beam filesystem, for files of JSON lines.
+      topic: a Kafka topic of ``cluster``; the value is the original, the reason is in the headers.
+    """
+
+    path: str | None = None
+    topic: str | None = None
+    cluster: KafkaCluster | None = None
+
+    def __post_init__(self) -> None:
+        if not self.path and not self.topic:
+            raise ValueError("dead letters need a place: give dead_letter_path, dead_letter_topic or both")
+        if self.topic and self.cluster is None:
+            raise ValueError("dead_letter_topic needs kafka_bootstrap_servers")
+
+
+class WriteDeadLetters(beam.PTransform):
+    """Writes dead letters to the sinks by the end of the bundle, or fails the bundle."""
+
+    def __init__(self, sinks: DeadLetterSinks):
+        super().__init__()
+        self._sinks = sinks
+
+    def expand(self, dead_letters: beam.PCollection[DeadLetter]) -> beam.PCollection[None]:
+        """Adds the sink."""
+        return dead_letters | beam.ParDo(_WriteDeadLetters(self._sinks))
+
+
+class _WriteDeadLetters(beam.DoFn):
+    def __init__(self, sinks: DeadLetterSinks):
+        self._sinks = sinks
+
+    def start_bundle(self) -> None:
+        self._waiting: list[DeadLetter] = []
+        self._bytes = 0
+
+    def process(self, element: DeadLetter) -> None:
+        self._waiting.append(element)
+        self._bytes += len(element.record.value or b"") + 1000
+        account.count(account.DEAD_LETTERED + element.code)
+        if self._bytes >= _FILE_BYTES:
+            self._write()
+
+    def finish_bundle(self) -> None:
+        if self._waiting:
+            self._write()
+
+    def _write(self) -> None:
+        with process.remember_failure():
+            if self._sinks.path:
+                write_file(self._sinks.path, self._waiting)
+            if self._sinks.topic and self._sinks.cluster:
+                send_all(self._sinks.cluster, self._sinks.topic, map(_as_message, self._waiting))
+        self.start_bundle()
+
+
+def write_file(folder: str, dead_letters: Iterable[DeadLetter]) -> str:
+    """Writes a file of JSON lines and returns its path. A file that has its final name is whole."""
+    name = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}.jsonl"
+    path = FileSystems.join(folder, name)
+    unfinished = FileSystems.join(folder, f".{name}.unfinished")
+    with FileSystems.create(unfinished, mime_type="application/jsonl") as file:
+        for one in dead_letters:
+            file.write(one.to_json() + b"\n")
+    FileSystems.rename([unfinished], [path])
+    return path
+
+
+def read_files(folder: str) -> Iterator[DeadLetter]:
+    """The dead letters of a folder, oldest file first."""
+    (matched,) = FileSystems.match([FileSystems.join(folder, "*.jsonl")])
+    for path in sorted(metadata.path for metadata in matched.metadata_list):
+        with FileSystems.open(path) as file:
+            for line in file.read().splitlines():
+                yield DeadLetter.from_json(line)
+
+
+def _as_message(one: DeadLetter) -> tuple[bytes | None, bytes | None, Headers]:
+    return one.record.key, one.record.value, one.kafka_headers()
+
+
+def _text(name: str, content: bytes | None) -> dict[str, str | None]:
+    if content is None:
+        return {name: None}
+    try:
+        return {name: content.decode()}
+    except UnicodeDecodeError:
+        return {f"{name}_base64": base64.b64encode(content).decode()}
+
+
+def _bytes(name: str, fields: dict[str, Any]) -> bytes | None:
+    encoded = fields.get(f"{name}_base64")
+    if encoded is not None:
+        return base64.b64decode(encoded)
+    text = fields[name]
+    return None if text is None else text.encode()
+
+
+class _DeadLetterCoder(coders.Coder):
+    """Dead letters as JSON, wherever a runner materialises their edge. Deterministic."""
+
+    def encode(self, value: DeadLetter) -> bytes:
+        return value.to_json()
+
+    def decode(self, encoded: bytes) -> DeadLetter:
+        return DeadLetter.from_json(encoded)
+
+    def is_deterministic(self) -> bool:
+        return True
+
+    def to_type_hint(self) -> type[DeadLetter]:
+        return DeadLetter
+
+
+coders.registry.register_coder(DeadLetter, _DeadLetterCoder)

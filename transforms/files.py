@@ -1,0 +1,55 @@
+"""ReadJsonLines: chunks of records from files of JSON lines, for trials and for replays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+
+import apache_beam as beam
+from apache_beam.io import fileio
+from apache_beam.io.filesystems import FileSystems
+
+from transforms import account
+from transforms.chunks import Chunk, Record
+
+_CHUNK_RECORDS = 100
+
+
+class ReadJsonLines(beam.PTransform):
+    """Reads files, plain or compressed (by their ending), from any Beam filesystem.
+
+    A record's ``offset`` is the number of its line, from 1; its header ``file`` is the path; its topic is given.
+    """
+
+    def __init__(self, file_pattern: str, topic: str):
+        super().__init__()
+        self._file_pattern = file_pattern
+        self._topic = topic
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Chunk]:
+        """Adds the read."""
+        chunks = (
+            pipeline
+            | "Files" >> fileio.MatchFiles(self._file_pattern)
+            | "Paths" >> beam.Map(lambda metadata: metadata.path).with_output_types(str)
+            | "Spread" >> beam.Reshuffle()
+            | "Read" >> beam.ParDo(_ReadFile(self._topic))
+        )
+        chunks.element_type = Chunk
+        return chunks
+
+
+class _ReadFile(beam.DoFn):
+    def __init__(self, topic: str):
+        self._topic = topic
+
+    def process(self, element: str) -> Iterator[Chunk]:
+        headers = (("file", element.encode()),)
+        with FileSystems.open(element) as file:
+            lines = enumerate(iter(file.readline, b""), start=1)
+            while run := list(islice(lines, _CHUNK_RECORDS)):
+                now = int(time.time() * 1000)
+                records = [Record(number, now, None, headers, line.rstrip(b"\r\n")) for number, line in run]
+                account.count(account.READ, len(records))
+                yield Chunk(self._topic, 0, records)

@@ -1,0 +1,149 @@
+"""ReadFromKafka: chunks of records from Kafka topics, with no Java beside the worker.
+
+Positions live in the restriction, so in the runner's checkpoint. The group's offsets are committed when the bundle
+that read them is finalised: after everything fused with the read, posting included, has ended well.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import apache_beam as beam
+from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.transforms.window import TimestampedValue
+from apache_beam.utils.timestamp import Duration, Timestamp
+
+from transforms import account, process
+from transforms.chunks import Chunk
+from transforms.kafka_client import KafkaSetupError, Partition, Start
+from transforms.kafka_reader import OWNED_PROPERTIES, KafkaSource, Reader
+from transforms.kafka_restriction import Claim, PositionsProvider, Shard, deal
+
+# Where readers share a thread with others, a poll must not block them, and an idle shard is asked again after a while.
+_CLUSTER_IDLE_SECONDS = 0.05
+_CLUSTER_LINGER_SECONDS = 0.2
+_CLUSTER_DEFER_SECONDS = 0.5
+
+
+class ReadFromKafka(beam.PTransform):
+    """Reads topics into chunks.
+
+    Args:
+      source: what to read. ``share_group`` says that one process reads everything it is dealt, as local runs do;
+        otherwise the partitions are spread over the workers.
+      start: where each partition starts and ends, from ``kafka_client.resolve_start``: looked up once, before the
+        pipeline runs, so that a bundle that is tried again starts at the same place.
+      commit: commit the group's offsets as bundles are finalised. Off where batches grow in state: there a finalised
+        bundle's records may not be posted yet.
+
+    Raises:
+      KafkaSetupError: ``kafka_config`` has a property that this source decides itself.
+    """
+
+    def __init__(self, source: KafkaSource, start: Start, commit: bool = True):
+        super().__init__()
+        for name in OWNED_PROPERTIES.keys() & source.cluster.config.keys():
+            raise KafkaSetupError(f"{name} must not be in kafka_config: {OWNED_PROPERTIES[name]}")
+        self._source = source
+        self._start = start
+        self._commit = commit
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Chunk]:
+        """Adds the read."""
+        source = self._source
+        shards = 1 if source.share_group else max(1, len(self._start.positions))
+        if not source.share_group:
+            limits = replace(
+                source.limits,
+                idle_seconds=min(source.limits.idle_seconds, _CLUSTER_IDLE_SECONDS),
+                linger_seconds=min(source.limits.linger_seconds, _CLUSTER_LINGER_SECONDS),
+            )
+            source = replace(source, limits=limits)
+        chunks = (
+            pipeline
+            | "Shards" >> beam.Create([tuple(shard) for shard in deal(self._start, shards)], reshuffle=False)
+            # Without it all shards would be read by the one worker that made them.
+            | "Spread" >> beam.Reshuffle()
+            | "Read" >> beam.ParDo(_ReadShard(source, self._commit))
+        )
+        chunks.element_type = Chunk
+        return chunks
+
+
+class _ReadShard(beam.DoFn):
+    def __init__(self, source: KafkaSource, commit: bool):
+        self._source = source
+        self._commit = commit
+
+    @beam.DoFn.unbounded_per_element()
+    def process(
+        self,
+        element: tuple[int, int, bytes],
+        bundle_finalizer: beam.DoFn.BundleFinalizerParam = beam.DoFn.BundleFinalizerParam,
+        tracker: beam.DoFn.RestrictionParam = beam.DoFn.RestrictionParam(PositionsProvider()),
+        watermark: beam.DoFn.WatermarkEstimatorParam = beam.DoFn.WatermarkEstimatorParam(
+            ManualWatermarkEstimator.default_provider()
+        ),
+    ) -> Iterator[TimestampedValue]:
+        shard = Shard(*element)
+        reader = shard_reader(self._source, shard)
+        with reader.lock, process.remember_failure():
+            restriction = tracker.current_restriction()
+            reader.go_to(restriction)
+            advanced: dict[Partition, int] = {}
+            for step in reader.read_bundle(restriction.ends):
+                if not tracker.try_claim(Claim(step.partition, step.offset, reader.log_end(step.partition))):
+                    return
+                advanced[step.partition] = step.offset
+                if step.chunk is not None:
+                    newest = _count(step.chunk)
+                    yield TimestampedValue(step.chunk, newest)
+                    _advance(watermark, newest)
+            if reader.must_stop() or reader.is_at(restriction.ends):
+                tracker.try_claim(None)
+            else:
+                idle = not advanced and not self._source.share_group
+                tracker.defer_remainder(Duration(seconds=_CLUSTER_DEFER_SECONDS if idle else 0))
+            if not advanced:
+                _advance(watermark, Timestamp.now())
+            elif self._commit:
+                bundle_finalizer.register(partial(reader.commit, advanced))
+
+
+def shard_reader(source: KafkaSource, shard: Shard) -> Reader:
+    """The process's reader of a shard."""
+    return process.shared(_reader_key(source.id, shard.number), lambda: Reader(source, shard))
+
+
+def close_readers(source_id: str) -> None:
+    """Ends the readers that this process has for a source, as a local run does at its end."""
+    index = 0
+    while (reader := process.take(_reader_key(source_id, index))) is not None:
+        reader.close()  # type: ignore[attr-defined]
+        index += 1
+
+
+def _reader_key(source_id: str, index: int) -> tuple[str, str, int]:
+    return "kafka reader", source_id, index
+
+
+def new_source_id() -> str:
+    """An id for a source."""
+    return uuid.uuid4().hex
+
+
+def _count(chunk: Chunk) -> Timestamp:
+    """Counts the records of a chunk and returns the newest timestamp."""
+    records = chunk.records
+    account.count(account.READ, len(records))
+    account.count(account.OFFSETS_SKIPPED, records[-1].offset - records[0].offset + 1 - len(records))
+    return Timestamp(micros=max(record.timestamp for record in records) * 1000)
+
+
+def _advance(watermark: ManualWatermarkEstimator, time: Timestamp) -> None:
+    current = watermark.current_watermark()
+    if current is None or time > current:
+        watermark.set_watermark(time)

@@ -1,0 +1,86 @@
+"""What belongs to the worker process and not to a DoFn: shared clients, and the wish to end.
+
+On Flink each bundle that waits for its checkpoint keeps its own DoFn instance, so a client that a DoFn owned would be
+made again for every bundle.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar, cast
+
+T = TypeVar("T")
+
+_lock = threading.RLock()  # an object may be made of other shared objects
+_shared: dict[Hashable, object] = {}
+
+stop_requested = threading.Event()
+"""Set when the process is asked to end (SIGTERM, SIGINT): readers finish their bundle and read no further."""
+
+_stop_deadline = float("inf")
+
+failure: Exception | None = None
+"""Why a bundle failed in this process, the first reason since ``start_run``."""
+
+
+def request_stop(grace_seconds: float) -> None:
+    """Asks readers to read no further, and deliveries that wait for AEP to give up after so many seconds."""
+    global _stop_deadline
+    _stop_deadline = time.monotonic() + grace_seconds
+    stop_requested.set()
+
+
+def start_run() -> None:
+    """Forgets the last run's stop and failure: a process may run several pipelines, one after another."""
+    global _stop_deadline, failure
+    _stop_deadline = float("inf")
+    stop_requested.clear()
+    failure = None
+
+
+def pause(seconds: float) -> bool:
+    """Sleeps before something is tried again; True when it should not be, since the process is to end now."""
+    if not stop_requested.wait(seconds):
+        return False
+    left = _stop_deadline - time.monotonic()
+    if left <= 0:
+        return True
+    time.sleep(min(seconds, left, 1.0))
+    return False
+
+
+@contextmanager
+def remember_failure() -> Iterator[None]:
+    """Keeps the first error raised inside: runners wrap errors in tracebacks, and people should see our words."""
+    global failure
+    try:
+        yield
+    except Exception as error:
+        failure = failure or error
+        raise
+
+
+def shared(key: Hashable, make: Callable[[], T]) -> T:
+    """The process's one object for this key, made by the first caller while the others wait."""
+    with _lock:
+        if key not in _shared:
+            _shared[key] = make()
+        return cast("T", _shared[key])
+
+
+def take(key: Hashable) -> object | None:
+    """Removes and returns the process's object for this key, None when there is none."""
+    with _lock:
+        return _shared.pop(key, None)
+
+
+def tune_garbage_collector() -> None:
+    """Lets the collector run less often, for a process that is ours.
+
+    Its passes would walk the parsed records of the chunks in flight again and again: half of the time of a worker.
+    """
+    gc.set_threshold(1_000_000, 50, 50)
