@@ -1,0 +1,135 @@
+"""Adobe's Identity Management Service (IMS): access tokens for OAuth server-to-server credentials.
+
+Sources: "Server to Server Authentication" of the Adobe Developer Console (v3: seconds), "Authenticate and access
+Experience Platform APIs" (24 hours), the aio-lib-ims library (v2: seconds). The older paths give milliseconds, as
+the older OAuth guide shows. Only the client_credentials grant is served: JWT credentials have reached their end.
+Adobe publishes no error table for this grant; names and statuses follow OAuth 2.0 and the table of the JWT guide.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from emulator.faults import FaultState
+from emulator.problems import json_response
+from emulator.store import Store
+
+DEFAULT_CLIENT_ID = "emulator-client"
+DEFAULT_CLIENT_SECRET = "emulator-secret"  # noqa: S105 - the published default of a test bench
+TOKEN_LIFE_S = 86_399
+SCOPES = frozenset(
+    [
+        "openid",
+        "AdobeID",
+        "read_organizations",
+        "additional_info.projectedProductContext",
+        "session",
+        "additional_info.roles",
+        "email",
+        "profile",
+    ]
+)
+
+
+class Ims:
+    """Clients and access tokens."""
+
+    def __init__(self, store: Store, faults: FaultState, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._faults = faults
+        self._clock = clock
+        self._clients: dict[str, str] = {DEFAULT_CLIENT_ID: DEFAULT_CLIENT_SECRET, **dict(store.definitions("client"))}
+        self._expiry: dict[str, float] = dict(store.definitions("token"))
+        self.requests = 0
+        self.tokens_issued = 0
+
+    def routes(self) -> list[Route]:
+        """The token endpoints: /ims/token and its versions."""
+        return [
+            Route("/ims/token/v3", self._token_in_seconds, methods=["POST"]),
+            Route("/ims/token/v2", self._token_in_seconds, methods=["POST"]),
+            Route("/ims/token/v1", self._token_in_milliseconds, methods=["POST"]),
+            Route("/ims/token", self._token_in_milliseconds, methods=["POST"]),
+        ]
+
+    @property
+    def client_ids(self) -> list[str]:
+        """The clients that may ask for tokens."""
+        return list(self._clients)
+
+    def add_client(self, client_id: str, client_secret: str) -> None:
+        """Make a client known, or change its secret."""
+        self._clients[client_id] = client_secret
+        self._store.define("client", client_id, client_secret)
+
+    def is_valid(self, token: str) -> bool:
+        """Whether an access token was issued here, has not expired and was not revoked."""
+        return self._clock() < self._expiry.get(token, 0)
+
+    def revoke_all(self) -> int:
+        """Revoke every token; return how many were still valid."""
+        valid = sum(self.is_valid(token) for token in self._expiry)
+        self._expiry.clear()
+        self._store.undefine("token")
+        return valid
+
+    def reset_counts(self) -> None:
+        """Forget how many tokens were asked for and issued."""
+        self.requests = self.tokens_issued = 0
+
+    async def _token_in_seconds(self, request: Request) -> Response:
+        return await self._token(request, units_per_second=1)
+
+    async def _token_in_milliseconds(self, request: Request) -> Response:
+        return await self._token(request, units_per_second=1000)
+
+    async def _token(self, request: Request, units_per_second: int) -> Response:
+        self.requests += 1
+        faults = self._faults.effective()
+        if faults.ims_status is not None:
+            return _error(faults.ims_status, "internal_error", "Please try again later")
+        form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
+        error = self._refusal({**request.query_params, **form})
+        if error is not None:
+            return error
+        life_s = faults.token_ttl_s or TOKEN_LIFE_S
+        return json_response(
+            {
+                "access_token": self._issue(life_s),
+                "token_type": "bearer",
+                "expires_in": int(life_s * units_per_second),
+            }
+        )
+
+    def _refusal(self, parameters: dict[str, str]) -> Response | None:
+        if parameters.get("grant_type") != "client_credentials":
+            return _error(400, "unsupported_grant_type", "grant_type must be client_credentials")
+        client_id = parameters.get("client_id")
+        if client_id not in self._clients:
+            return _error(400, "invalid_client", "client_id is missing or unknown")
+        if parameters.get("client_secret") != self._clients[client_id]:
+            return _error(401, "invalid_client", "client_secret does not belong to this client_id")
+        scopes = {scope.strip() for scope in parameters.get("scope", "").split(",")}
+        if not scopes <= SCOPES:
+            return _error(400, "invalid_scope", "scope must be a comma separated list of known scopes")
+        return None
+
+    def _issue(self, life_s: float) -> str:
+        for expired in [token for token in self._expiry if not self.is_valid(token)]:
+            del self._expiry[expired]
+            self._store.undefine("token", expired)
+        token = secrets.token_urlsafe(48)
+        self._expiry[token] = self._clock() + life_s
+        self._store.define("token", token, self._expiry[token])
+        self.tokens_issued += 1
+        return token
+
+
+def _error(status: int, error: str, description: str) -> Response:
+    return json_response({"error": error, "error_description": description}, status)

@@ -1,0 +1,38 @@
+"""The one place where the emulator meets the XDM schema code it shares with the pipelines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from aep.xdm.schema import parse_schema
+from aep.xdm.validate import XdmValidator
+
+
+class Schema:
+    """A resolved XDM schema of a dataset, ready to validate entities."""
+
+    def __init__(self, document: dict[str, Any], where: str) -> None:
+        resolved = parse_schema(orjson.dumps(document), where)
+        self.id = resolved.id
+        self.major = resolved.version.partition(".")[0]
+        self._validator = XdmValidator(resolved)
+
+    def answers_to(self, schema_id: str, major: str) -> bool:
+        """Whether a `schemaRef` of this id and major version ("" for any) means this schema."""
+        return schema_id == self.id and major in ("", self.major)
+
+    def report(self, entity: dict[str, Any]) -> dict[str, Any] | None:
+        """Validate an entity: None, or the violations in the form of the "Streaming validation" guide."""
+        rejection = self._validator.check(entity)
+        return None if rejection is None else rejection.as_adobe()
+
+
+def load_schema(document: dict[str, Any], where: str) -> Schema:
+    """Load a resolved schema document.
+
+    Raises:
+        ValueError: The document cannot be used; the message says why and what to do.
+    """
+    return Schema(document, where)

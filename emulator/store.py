@@ -1,0 +1,233 @@
+"""What the emulator remembers, in SQLite: definitions, counts, accepted and failed messages.
+
+All calls come from the server's event loop, one short transaction each, and never from a thread: a writer thread
+would fight the loop for the interpreter lock at every row. A reply is sent after its transaction, so whatever was
+confirmed outlives a kill of the process (not a power cut: `synchronous` is off).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS definitions (
+    kind TEXT, name TEXT, json BLOB NOT NULL, PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS messages (
+    seq INTEGER PRIMARY KEY, inlet_id TEXT NOT NULL, dataset_id TEXT, flow_id TEXT, entity_id TEXT,
+    xaction_id TEXT NOT NULL, received_ms INTEGER NOT NULL, entity BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS pending (seq INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS failures (seq INTEGER PRIMARY KEY, errors BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS ids (
+    inlet_id TEXT, entity_id TEXT, times INTEGER NOT NULL, PRIMARY KEY (inlet_id, entity_id)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass
+class Counts:
+    """What happened at one inlet. messages = accepted + rejected + deferred.
+
+    Attributes:
+        requests: All requests, also those that were refused or dropped as a whole.
+        bytes: Bytes of their bodies, as received.
+        messages: Messages in the requests that were read.
+        accepted: Messages confirmed with a 200 or an element without an error status.
+        rejected: Messages refused for good (400).
+        deferred: Batch elements that a fault answered with 429 or 5xx.
+        invalid: Accepted messages that failed the asynchronous validation.
+        statuses: Requests by the HTTP status they were answered with; `reset` for dropped connections.
+    """
+
+    requests: int = 0
+    bytes: int = 0
+    messages: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    deferred: int = 0
+    invalid: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+
+
+class AcceptedMessage(NamedTuple):
+    """An accepted message as it is stored. `entity` is its JSON; `pending` asks for asynchronous validation."""
+
+    inlet_id: str
+    dataset_id: str | None
+    flow_id: str | None
+    entity_id: str | None
+    xaction_id: str
+    received_ms: int
+    entity: bytes
+    pending: bool
+
+
+class PendingMessage(NamedTuple):
+    """An accepted message that the asynchronous validation has not seen yet."""
+
+    seq: int
+    inlet_id: str
+    dataset_id: str | None
+    entity: bytes
+
+
+class Store:
+    """The database: a file that survives restarts, or a private temporary file that goes with the process."""
+
+    def __init__(self, path: Path | None) -> None:
+        try:
+            self._db = sqlite3.connect(str(path) if path else "", timeout=1, isolation_level=None)
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # a second emulator on the same file fails to start
+            self._db.execute(f"PRAGMA journal_mode = {'WAL' if path else 'MEMORY'}")
+            self._db.execute("PRAGMA synchronous = OFF")
+            self._db.executescript(_TABLES)
+        except sqlite3.Error as error:
+            raise ValueError(f"state file {path}: {error}; name a file that can be written, or remove it") from error
+        self._last_seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0]
+        self._counts: dict[str, Counts] = {}
+        for inlet_id, saved in self.definitions("counts"):
+            self._counts[inlet_id] = Counts(**saved)
+
+    def close(self) -> None:
+        """Save the counts and close the database."""
+        with self._transaction():
+            for inlet_id in self._counts:
+                self._save_counts(inlet_id)
+        self._db.close()
+
+    def define(self, kind: str, name: str, value: Any) -> None:
+        """Keep a definition (an inlet, a client, ...) under its kind and name, replacing an older one."""
+        self._db.execute("REPLACE INTO definitions VALUES (?, ?, ?)", (kind, name, orjson.dumps(value)))
+
+    def undefine(self, kind: str, name: str | None = None) -> None:
+        """Forget one definition of a kind, or all of them."""
+        self._db.execute("DELETE FROM definitions WHERE kind = ? AND name = coalesce(?, name)", (kind, name))
+
+    def definitions(self, kind: str) -> list[tuple[str, Any]]:
+        """All definitions of a kind as (name, value)."""
+        rows = self._db.execute("SELECT name, json FROM definitions WHERE kind = ?", (kind,))
+        return [(name, orjson.loads(value)) for name, value in rows]
+
+    def counts(self, inlet_id: str) -> Counts:
+        """The living counts of an inlet: change them, then `record` or `close` saves them."""
+        if inlet_id not in self._counts:
+            self._counts[inlet_id] = Counts()
+        return self._counts[inlet_id]
+
+    def record(self, inlet_id: str, messages: Sequence[AcceptedMessage] = ()) -> None:
+        """Store the accepted messages of one request and the inlet's counts, in one transaction."""
+        first = self._last_seq + 1
+        with self._transaction():
+            self._save_counts(inlet_id)
+            self._db.executemany(
+                "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [(seq, *message[:7]) for seq, message in enumerate(messages, first)],
+            )
+            self._db.executemany(
+                "INSERT INTO ids VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1",
+                [(inlet_id, message.entity_id) for message in messages if message.entity_id is not None],
+            )
+            self._db.executemany(
+                "INSERT INTO pending VALUES (?)",
+                [(seq,) for seq, message in enumerate(messages, first) if message.pending],
+            )
+        self._last_seq += len(messages)
+
+    def pending(self, limit: int) -> list[PendingMessage]:
+        """The oldest messages that wait for asynchronous validation."""
+        rows = self._db.execute(
+            "SELECT seq, inlet_id, dataset_id, entity FROM pending JOIN messages USING (seq) ORDER BY seq LIMIT ?",
+            (limit,),
+        )
+        return [PendingMessage(*row) for row in rows]
+
+    def pending_count(self) -> int:
+        """How many messages wait for asynchronous validation."""
+        return int(self._db.execute("SELECT count(*) FROM pending").fetchone()[0])
+
+    def settle(self, validated: Iterable[PendingMessage], errors: dict[int, Any]) -> None:
+        """End the asynchronous validation of messages; `errors` holds those that failed, by sequence number."""
+        failed_inlets = []
+        with self._transaction():
+            for message in validated:
+                self._db.execute("DELETE FROM pending WHERE seq = ?", (message.seq,))
+                if message.seq in errors:
+                    self.counts(message.inlet_id).invalid += 1
+                    failed_inlets.append(message.inlet_id)
+            self._db.executemany(
+                "INSERT INTO failures VALUES (?, ?)", [(seq, orjson.dumps(found)) for seq, found in errors.items()]
+            )
+            for inlet_id in set(failed_inlets):
+                self._save_counts(inlet_id)
+
+    def stats(self) -> dict[str, dict[str, Any]]:
+        """The counts by inlet, with the unique and repeated `_id`s of the accepted messages."""
+        by_inlet = {
+            inlet_id: {**dataclasses.asdict(counts), "unique_ids": 0, "duplicates": 0}
+            for inlet_id, counts in self._counts.items()
+        }
+        for inlet_id, unique, times in self._db.execute(
+            "SELECT inlet_id, count(*), sum(times) FROM ids GROUP BY inlet_id"
+        ):
+            by_inlet[inlet_id].update(unique_ids=unique, duplicates=times - unique)
+        return by_inlet
+
+    def ids(self, inlet_id: str) -> Iterator[tuple[str, int]]:
+        """Each `_id` accepted by an inlet, with the number of times."""
+        yield from self._db.execute("SELECT entity_id, times FROM ids WHERE inlet_id = ?", (inlet_id,))
+
+    def messages(self, inlet_id: str, *, failed: bool, after: int, limit: int) -> list[dict[str, Any]]:
+        """Accepted messages of an inlet in order of arrival, or those of them that failed validation."""
+        rows = self._db.execute(
+            f"""SELECT seq, dataset_id, flow_id, xaction_id, received_ms, entity, errors
+            FROM messages {"" if failed else "LEFT"} JOIN failures USING (seq)
+            WHERE inlet_id = ? AND seq > ? ORDER BY seq LIMIT ?""",  # noqa: S608 - no text of a caller in it
+            (inlet_id, after, limit),
+        )
+        return [
+            {
+                "seq": seq,
+                "datasetId": dataset_id,
+                "flowId": flow_id,
+                "xactionId": xaction_id,
+                "receivedTimeMs": received_ms,
+                "entity": orjson.Fragment(entity),
+                **({"_validationErrors": orjson.Fragment(errors)} if errors is not None else {}),
+            }
+            for seq, dataset_id, flow_id, xaction_id, received_ms, entity, errors in rows
+        ]
+
+    def reset(self) -> None:
+        """Forget counts and messages; definitions stay."""
+        self._counts.clear()
+        with self._transaction():
+            for table in ("messages", "pending", "failures", "ids"):
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - the names above
+            self.undefine("counts")
+
+    def _save_counts(self, inlet_id: str) -> None:
+        self.define("counts", inlet_id, self.counts(inlet_id))
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._db)
+
+
+class _Transaction:
+    """`with`: BEGIN, then COMMIT, or ROLLBACK when the block raises."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN")
+
+    def __exit__(self, error_type: object, *_: object) -> None:
+        self._db.execute("COMMIT" if error_type is None else "ROLLBACK")

@@ -1,0 +1,125 @@
+"""The command: start, state over restarts, clean end, clear errors."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.emulator.conftest import SCHEMA, Client, make_message
+from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "emulator", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_help() -> None:
+    helped = run("--help")
+    assert helped.returncode == 0
+    assert all(word in helped.stdout for word in ("--state", "--inlets", "--count-only", "/__local", CLIENT_SECRET))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_clean_end(number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "emulator"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("listening on http://127.0.0.1:")
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        ("[", "--inlets"),
+        ("{}", "must hold a JSON list"),
+        ('[{"name": "x", "validatoin": "off"}]', "inlet 0: validatoin"),
+        ('[{}, {"dataset_id": "d", "schema": {}}]', "inlet 1: "),
+    ],
+)
+def test_wrong_inlets_file(tmp_path: Path, content: str, hint: str) -> None:
+    (tmp_path / "inlets.json").write_text(content)
+    failed = run("--inlets", str(tmp_path / "inlets.json"))
+    assert failed.returncode == 2
+    assert hint in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_wrong_state_file(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("this is not a database, it is only text, and quite long")
+    failed = run("--state", str(tmp_path / "state"))
+    assert (failed.returncode, "state file" in failed.stderr) == (2, True)
+
+
+def test_port_in_use(emulator: Emulator) -> None:
+    failed = run("--port", emulator.url.rpartition(":")[2])
+    assert (failed.returncode, "cannot listen on 127.0.0.1:" in failed.stderr) == (2, True)
+
+
+def test_inlets_file_gives_the_same_inlets_at_each_start() -> None:
+    with Emulator(inlets=[{"name": "one"}, {"id": "f" * 64, "name": "two"}]) as emulator:
+        first = emulator.local("GET", "inlets")
+        emulator.stop()
+        emulator.start()
+        assert emulator.local("GET", "inlets") == first
+    assert [inlet["name"] for inlet in first["inlets"]] == ["one", "two"]
+    assert first["inlets"][1]["inletId"] == "f" * 64
+
+
+def test_further_client_by_option(client: Client) -> None:
+    with Emulator(arguments=["--client", "me:my:secret"]) as emulator:
+        form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": "my:secret", "scope": "openid"}
+        assert client.session.post(f"{emulator.url}/ims/token/v3", data=form, timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize("ended", ["stop", "kill"])
+def test_state_survives(tmp_path: Path, client: Client, ended: str) -> None:
+    with Emulator(state=tmp_path / "state.db") as emulator:
+        inlet = emulator.create_inlet(schema=SCHEMA, authentication_required=True)
+        form = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+        answer = client.session.post(f"{emulator.url}/ims/token/v3", data={**form, "scope": "openid"}, timeout=10)
+        bearer = f"Bearer {answer.json()['access_token']}"
+        entities: list[Any] = ["a", "b", {"_id": 5, "timestamp": "2026-01-02T03:04:05Z"}]
+        client.batch(inlet, [make_message(inlet, entity) for entity in entities], Authorization=bearer)
+        emulator.faults(dialect="statusCode")
+        failed = emulator.failed(inlet["inletId"])
+        before = emulator.stats()
+        messages = emulator.messages(inlet["inletId"])
+
+        emulator.stop() if ended == "stop" else emulator.kill()
+        emulator.start()
+
+        assert emulator.stats()["inlets"] == before["inlets"]
+        assert emulator.messages(inlet["inletId"]) == messages
+        assert len(messages) == 3
+        assert emulator.failed(inlet["inletId"]) == failed
+        assert len(failed) == 1
+        assert emulator.local("GET", "faults") == {"dialect": "statusCode"}
+        assert client.batch(inlet, [make_message(inlet, "a")], Authorization=bearer).status_code == 207
+        assert emulator.ids(inlet["inletId"]) == {"a": 2, "b": 1, "5": 1}
+
+
+def test_validation_goes_on_after_a_kill(tmp_path: Path, client: Client) -> None:
+    with Emulator(state=tmp_path / "state.db") as emulator:
+        inlet = emulator.create_inlet(schema=SCHEMA)
+        bad = {"_id": "x", "wrong": True}
+        body = orjson.dumps({"messages": [make_message(inlet, bad)] * 2500})
+        assert client.post(inlet["inletUrl"].replace("/collection/", "/collection/batch/"), body).status_code == 207
+        emulator.kill()
+        emulator.start()
+        assert len(emulator.failed(inlet["inletId"])) == 2500
+
+
+def test_one_state_file_for_one_emulator(tmp_path: Path) -> None:
+    with Emulator(state=tmp_path / "state.db"):
+        failed = run("--state", str(tmp_path / "state.db"))
+    assert (failed.returncode, "locked" in failed.stderr) == (2, True)

@@ -1,0 +1,280 @@
+"""One real Apache Kafka broker on 127.0.0.1: KRaft, one node, its data in a folder of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
+
+from tests.services import downloads
+from tests.services.process import ServiceError, ServiceProcess, free_port, is_listening, wait_for
+
+T = TypeVar("T")
+
+# Key, value, headers, partition; without a partition the key decides.
+Record = tuple[bytes | None, bytes | None, list[tuple[str, bytes]] | None, int | None]
+
+START_TIMEOUT_SECONDS = 60
+REQUEST_TIMEOUT_SECONDS = 30
+MAX_MESSAGE_BYTES = 50_000_000  # what our clients allow; the topic's max.message.bytes decides
+# A coordinator answers so while it loads its part of __consumer_offsets, right after a start.
+COORDINATOR_NOT_YET = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
+
+# Everything internal is small and unreplicated so that a start is quick; records never expire, since tests date them freely.
+SERVER_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+log.dirs={data}
+auto.create.topics.enable=false
+log.retention.ms=-1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+broker.heartbeat.interval.ms=250
+broker.session.timeout.ms=2000
+log.cleaner.dedupe.buffer.size=4000000
+"""
+
+
+class KafkaBroker:
+    """A broker while its ``with`` block lasts.
+
+    ``stop``, ``kill`` and ``start`` may be called in between: port and data stay.
+    """
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.bootstrap_servers = f"127.0.0.1:{self.port}"
+        self._folder = tempfile.TemporaryDirectory(prefix="kafka-")
+        self._process: ServiceProcess | None = None
+
+    def __enter__(self) -> KafkaBroker:
+        self._classpath = f"{downloads.kafka_jars()}/*"
+        self._properties = Path(self._folder.name, "server.properties")
+        self._properties.write_text(
+            SERVER_PROPERTIES.format(
+                port=self.port, controller_port=free_port(), data=Path(self._folder.name, "data")
+            )
+        )
+        cluster_id = uuid.uuid4().hex[:22]
+        format_storage = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)]
+        subprocess.run([*self._java("64m"), *format_storage], check=True, capture_output=True)
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process:
+            self._process.kill()
+        self._folder.cleanup()
+
+    def start(self) -> None:
+        """Starts the broker, again after ``stop`` or ``kill``, and returns when it serves requests."""
+        self._process = ServiceProcess(
+            "Apache Kafka",
+            [*self._java("512m"), "kafka.Kafka", str(self._properties)],
+            Path(self._folder.name, "kafka.log"),
+        )
+        self._process.wait_until_ready(lambda: is_listening(self.port), START_TIMEOUT_SECONDS)
+        # The port opens before the controller has let the broker in.
+        admin = self._admin()
+        self._process.wait_until_ready(lambda: bool(admin.list_topics().brokers), START_TIMEOUT_SECONDS)
+
+    def stop(self) -> None:
+        """Shuts the broker down in good order."""
+        self.process.terminate()
+
+    def kill(self) -> None:
+        """Crashes the broker."""
+        self.process.kill()
+
+    def pause(self) -> None:
+        """Freezes the broker: connections stay open and nothing answers."""
+        self.process.pause()
+
+    def resume(self) -> None:
+        """Lets a paused broker go on."""
+        self.process.resume()
+
+    @property
+    def process(self) -> ServiceProcess:
+        """The broker's process, of the last ``start``."""
+        if self._process is None:
+            raise ServiceError("the broker was never started: use it in a with block")
+        return self._process
+
+    def create_topic(self, name: str, partitions: int = 1, **config: str | int) -> None:
+        """Creates a topic and waits until it can be written to.
+
+        ``config`` holds topic settings, their dots written as underscores: ``max_message_bytes=2_000_000``.
+        """
+        settings = {key.replace("_", "."): str(value) for key, value in config.items()}
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
+        admin = self._admin()
+        admin.create_topics([topic])[name].result(REQUEST_TIMEOUT_SECONDS)
+        self._await_leaders(name, partitions)
+
+    def add_partitions(self, name: str, total: int) -> None:
+        """Raises a topic's number of partitions to ``total`` and waits until they can be written to."""
+        admin = self._admin()
+        admin.create_partitions([NewPartitions(name, total)])[name].result(REQUEST_TIMEOUT_SECONDS)
+        self._await_leaders(name, total)
+
+    def produce(self, topic: str, records: Iterable[Record]) -> None:
+        """Writes the records and returns when the broker has them all.
+
+        Raises:
+            KafkaException: a record was refused.
+            ServiceError: some were still not delivered after 30 s.
+        """
+        failures: list[KafkaError] = []
+
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            if error:
+                failures.append(error)
+
+        producer = Producer(
+            {
+                "bootstrap.servers": self.bootstrap_servers,
+                "linger.ms": 20,
+                "batch.size": 1_000_000,
+                "message.max.bytes": MAX_MESSAGE_BYTES,
+                "queue.buffering.max.messages": 0,
+            }
+        )
+        for count, (key, value, headers, partition) in enumerate(records):
+            while True:
+                try:
+                    producer.produce(
+                        topic,
+                        value,
+                        key,
+                        headers=headers or [],
+                        partition=-1 if partition is None else partition,
+                        on_delivery=delivered,
+                    )
+                    break
+                except BufferError:
+                    producer.poll(1)
+            if count % 1000 == 0:
+                producer.poll(0)
+        left = producer.flush(REQUEST_TIMEOUT_SECONDS)
+        if failures:
+            raise KafkaException(failures[0])
+        if left:
+            raise ServiceError(f"{left} records for {topic} not delivered after {REQUEST_TIMEOUT_SECONDS} s")
+
+    def end_offsets(self, topic: str) -> dict[int, int]:
+        """Partition to the offset that its next record will get."""
+        asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in self._partitions(topic)}
+        admin = self._admin()
+        answers = admin.list_offsets(asked)
+        return {key.partition: answer.result(REQUEST_TIMEOUT_SECONDS).offset for key, answer in answers.items()}
+
+    def committed(self, group: str, topic: str) -> dict[int, int]:
+        """Partition to the offset that the group has committed; partitions without one are left out."""
+        admin = self._admin()
+        asked = ConsumerGroupTopicPartitions(
+            group, [TopicPartition(topic, number) for number in self._partitions(topic)]
+        )
+
+        def ask() -> list[TopicPartition]:
+            return list(
+                admin.list_consumer_group_offsets([asked])[group].result(REQUEST_TIMEOUT_SECONDS).topic_partitions
+            )
+
+        return {p.partition: p.offset for p in _once_coordinated(ask) if p.offset >= 0}
+
+    def consume_all(self, topic: str) -> list[Message]:
+        """Every record that the topic holds now, transactions committed, in the order of each partition."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap_servers,
+                "group.id": f"consume-all-{uuid.uuid4()}",  # librdkafka wants one; nothing is committed
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "fetch.message.max.bytes": MAX_MESSAGE_BYTES,
+            }
+        )
+        try:
+            unread = self._partitions(topic)
+            consumer.assign([TopicPartition(topic, number, 0) for number in unread])
+            messages: list[Message] = []
+            while unread:
+                message = consumer.poll(REQUEST_TIMEOUT_SECONDS)
+                if message is None:
+                    raise ServiceError(f"nothing from {topic} for {REQUEST_TIMEOUT_SECONDS} s, left: {unread}")
+                if not (error := message.error()):
+                    messages.append(message)
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    unread.discard(message.partition())
+                else:
+                    raise KafkaException(error)
+            return messages
+        finally:
+            consumer.close()
+
+    def _java(self, heap: str) -> list[str]:
+        logging = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+        return [downloads.java(), f"-Xmx{heap}", "-XX:+UseSerialGC", logging, "-cp", self._classpath]
+
+    def _admin(self) -> AdminClient:
+        # Callers keep it in a variable until they have their answer: its end cancels what is under way.
+        return AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 3})
+
+    def _partitions(self, topic: str) -> set[int]:
+        found = self._admin().list_topics(topic, timeout=REQUEST_TIMEOUT_SECONDS).topics[topic]
+        if found.error:
+            raise KafkaException(found.error)
+        return set(found.partitions)
+
+    def _await_leaders(self, topic: str, partitions: int) -> None:
+        admin = self._admin()
+
+        def led() -> bool:
+            found = admin.list_topics(topic, timeout=REQUEST_TIMEOUT_SECONDS).topics[topic].partitions
+            return len(found) == partitions and all(each.leader >= 0 for each in found.values())
+
+        wait_for(led, REQUEST_TIMEOUT_SECONDS, f"{partitions} partitions of {topic} to have a leader")
+
+
+def _once_coordinated(ask: Callable[[], T]) -> T:
+    """The answer of a group coordinator, which right after a start is still loading."""
+
+    def attempt() -> list[T]:
+        try:
+            return [ask()]
+        except KafkaException as error:
+            if error.args[0].code() not in COORDINATOR_NOT_YET:
+                raise
+            return []
+
+    return wait_for(attempt, REQUEST_TIMEOUT_SECONDS, "a group coordinator")[0]

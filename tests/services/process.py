@@ -1,0 +1,162 @@
+"""Subprocesses that stand in for a service: started, awaited, signalled, and never left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+POLL_SECONDS = 0.05
+LOG_TAIL_LINES = 30
+
+
+class ServiceError(Exception):
+    """A service was started and did not do what was asked of it."""
+
+
+class ServiceUnavailable(Exception):  # noqa: N818 - says what is the matter; nothing has failed yet
+    """This machine lacks what the service needs; the message says what, and how to get it."""
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that nobody listens on at this moment."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def is_listening(port: int) -> bool:
+    """Whether something accepts connections on this port of 127.0.0.1."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def wait_for(condition: Callable[[], T], timeout: float, what: str) -> T:
+    """Polls ``condition`` until it returns something true, and returns that.
+
+    Raises:
+        ServiceError: ``timeout`` seconds went by; the message says ``what`` was awaited.
+    """
+    deadline = time.monotonic() + timeout
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            raise ServiceError(f"waited {timeout:g} s in vain for {what}; the last answer was {result!r}")
+        time.sleep(POLL_SECONDS)
+    return result
+
+
+class ServiceProcess:
+    """One subprocess in a session of its own, with its output in a log file.
+
+    Signals go to its whole process group. A watchdog kills the group as soon as this Python process is gone,
+    whatever ended it, so that not even ``kill -9`` of pytest leaves a broker running.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], log_path: Path, *, env: Mapping[str, str] | None = None
+    ) -> None:
+        """Starts ``command``; ``env`` is added to the environment, the log file is appended to."""
+        self.name = name
+        self.log_path = log_path
+        with log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(env or {})},
+                start_new_session=True,
+            )
+        # Its standard input closes when we die; a line on it says that the service has ended in good order.
+        self._watchdog = subprocess.Popen(
+            ["sh", "-c", 'read -r line || kill -KILL -- "-$1"', "watchdog", str(self.pid)],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        """Process id, and id of the process group."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process has not ended yet; a paused one is running."""
+        return self._process.poll() is None
+
+    def wait_until_ready(self, ready: Callable[[], bool], timeout: float) -> None:
+        """Returns when ``ready()`` is true.
+
+        Raises:
+            ServiceError: it ended first, or ``timeout`` seconds went by; the message ends with its log.
+        """
+        deadline = time.monotonic() + timeout
+        while self.running:
+            if ready():
+                return
+            if time.monotonic() > deadline:
+                self.kill()
+                raise ServiceError(f"{self.name} was not ready after {timeout:g} s\n{self.log_tail()}")
+            time.sleep(POLL_SECONDS)
+        self._dismiss_watchdog()
+        raise ServiceError(
+            f"{self.name} ended at its start with exit code {self._process.returncode}\n{self.log_tail()}"
+        )
+
+    def log_tail(self) -> str:
+        """The last lines of the log, headed by its path."""
+        lines = self.log_path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        return "\n".join([f"end of {self.log_path}:", *lines])
+
+    def terminate(self, timeout: float = 20) -> None:
+        """Asks it to end (SIGTERM) and kills it when it has not done so after ``timeout`` seconds."""
+        self._signal(signal.SIGCONT)
+        self._signal(signal.SIGTERM)
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._dismiss_watchdog()
+
+    def kill(self) -> None:
+        """Ends it at once (SIGKILL), as a crash of the machine would."""
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        self._dismiss_watchdog()
+
+    def pause(self) -> None:
+        """Freezes it (SIGSTOP): connections stay open and nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets a paused process go on (SIGCONT)."""
+        self._signal(signal.SIGCONT)
+
+    def __enter__(self) -> ServiceProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.terminate()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.running:
+            os.killpg(self.pid, number)
+
+    def _dismiss_watchdog(self) -> None:
+        if self._watchdog.poll() is None:
+            self._watchdog.communicate(b"\n")
