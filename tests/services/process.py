@@ -97,6 +97,19 @@ class ServiceProcess:
         """Whether the process has not ended yet; a paused one is running."""
         return self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int:
+        """Its exit code, once it has ended."""
+        return self._process.wait(0)
+
+    def log(self) -> str:
+        """All it has printed so far."""
+        return self.log_path.read_text(errors="replace")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends a signal and does not wait for what follows."""
+        self._signal(number)
+
     def wait_until_ready(self, ready: Callable[[], bool], timeout: float) -> None:
         """Returns when ``ready()`` is true.
 

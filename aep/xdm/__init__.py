@@ -1,0 +1,1 @@
+"""XDM: resolved schemas, and records checked against them as Experience Platform does."""

@@ -1,0 +1,82 @@
+"""Why a record is not valid XDM, in the words of Experience Platform's own reports."""
+
+from typing import Any, NamedTuple
+
+MAX_ERRORS = 20
+MAX_MESSAGE = 200
+# "Once five errors are encountered, validation will stop processing that message"
+# (Streaming validation guide).
+ADOBE_MAX_ERRORS = 5
+
+
+class XdmError(NamedTuple):
+    """One violation.
+
+    Attributes:
+        code: JSON Schema keyword (`type`, `required`, ...) or the name of a rule (`no_identity`, ...).
+        pointer: JSON pointer (RFC 6901) into the record, "" for its root.
+        schema_pointer: JSON pointer into the schema, "" for a rule that no schema holds.
+        message: at most 200 characters; may quote a short value.
+    """
+
+    code: str
+    pointer: str
+    schema_pointer: str
+    message: str
+
+
+class Rejection(NamedTuple):
+    """All that is wrong with one record; `code`, `message` and `pointer` are those of its first error.
+
+    Attributes:
+        code: code of the first error.
+        message: message of the first error.
+        pointer: JSON pointer of the first error.
+        errors: the first 20 errors, ordered by their place in the record.
+        error_count: number of errors found, which may be more than `errors` holds.
+    """
+
+    code: str
+    message: str
+    pointer: str
+    errors: tuple[XdmError, ...]
+    error_count: int
+
+    def as_adobe(self) -> dict[str, Any]:
+        """Return the report form of the Streaming validation guide, as failed batches hold it too."""
+        violations = []
+        for error in self.errors[:ADOBE_MAX_ERRORS]:
+            location, _, keyword = error.schema_pointer.rpartition("/")
+            violations.append(
+                {
+                    "schemaLocation": f"#{location}",
+                    "pointerToViolation": f"#{error.pointer}",
+                    "causingExceptions": [],
+                    "keyword": keyword or error.code,
+                    "message": error.message,
+                }
+            )
+        if len(violations) == 1:
+            return violations[0]
+        return {
+            "schemaLocation": "#",
+            "pointerToViolation": "#",
+            "causingExceptions": violations,
+            "message": f"{len(violations)} schema violations found",
+        }
+
+
+def rejection(errors: list[XdmError]) -> Rejection:
+    """Sum up at least one error, the first being the one that names the rejection."""
+    first = errors[0]
+    return Rejection(first.code, first.message, first.pointer, tuple(errors[:MAX_ERRORS]), len(errors))
+
+
+def pointer(path: list[str | int]) -> str:
+    """Write a path as a JSON pointer; XDM keys may contain `/`."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def shorten(text: str, limit: int = MAX_MESSAGE) -> str:
+    """Cut a text to `limit` characters."""
+    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,0 +1,217 @@
+"""What Experience Platform asks of a record beyond its JSON Schema. Pure functions of the record."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from aep.xdm.harden import UnknownFields
+from aep.xdm.rejection import XdmError, pointer
+
+# Identity Service guardrails: 20 identities per record, an ECID of 38 digits, other values up to 1,024 characters.
+MAX_IDENTITIES = 20
+MAX_IDENTITY_LENGTH = 1024
+ECID_LENGTH = 38
+
+_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class XdmRules:
+    """What to ask of a record.
+
+    Attributes:
+        unknown_fields: "reject" fields that the schema does not declare, or "allow" them.
+        nulls: "reject" leaves null to the schema, which refuses it; "prune" is for the step before the
+            check, which calls `prune_nulls`.
+        integer_ranges: enforce the range of `meta:xdmType` where the schema gives none.
+        identity: "required" wants an identity in each record, as schemas enabled for Profile do.
+        primary_identity: JSON pointers of the fields that hold the primary identity (its descriptor's
+            `xdm:sourceProperty`); each must be filled in. Empty: `identityMap` must say which one is primary.
+        namespaces: the only identity namespaces allowed, in any case of letters; empty allows all.
+        max_future_seconds: how far ahead of the clock an event may be, in seconds.
+        max_age_days: how old an event may be, in days; None for any age.
+        max_event_bytes: largest event, in bytes of JSON. Profile drops larger ones (Profile guardrails).
+        max_record_bytes: largest record of a class without time, such as XDM Individual Profile, in bytes.
+        tenant: the tenant namespace, such as `_acme`, when the schema does not tell it.
+    """
+
+    unknown_fields: UnknownFields = "reject"
+    nulls: Literal["reject", "prune"] = "reject"
+    integer_ranges: bool = True
+    identity: Literal["off", "required"] = "off"
+    primary_identity: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    max_future_seconds: float = 300
+    max_age_days: float | None = None
+    max_event_bytes: int = 10_240
+    max_record_bytes: int = 102_400
+    tenant: str | None = None
+
+
+def check_size(size: int, limit: int) -> XdmError | None:
+    """Refuse what Profile would drop without a word. Both figures are bytes of the serialised entity."""
+    if size <= limit:
+        return None
+    return XdmError("too_large", "", "", f"{size:,} bytes exceed the limit of {limit:,} bytes")
+
+
+def check_id(entity: dict[str, Any]) -> XdmError | None:
+    """Refuse a blank `_id`; whether there must be one is for the schema to say."""
+    value = entity.get("_id")
+    if isinstance(value, str) and not value.strip():
+        return XdmError("empty_id", "/_id", "", "_id is empty")
+    return None
+
+
+def check_timestamp(
+    entity: dict[str, Any], now: float, max_future_seconds: float, max_age_days: float | None
+) -> XdmError | None:
+    """Compare an event's `timestamp` with the clock (`now` in seconds since 1970).
+
+    It "must occur in the past" (XDM ExperienceEvent class). One that is missing or no date-time is for the
+    schema to refuse.
+    """
+    value = entity.get("timestamp")
+    if not isinstance(value, str):
+        return None
+    moment = epoch_seconds(value)
+    if moment is None:
+        return None
+    if moment > now + max_future_seconds:
+        ahead = moment - now
+        return XdmError("timestamp_future", "/timestamp", "", f"timestamp is {ahead:,.0f} s in the future")
+    if max_age_days is not None and moment < now - max_age_days * _DAY:
+        age = (now - moment) / _DAY
+        return XdmError("timestamp_old", "/timestamp", "", f"timestamp is {age:,.1f} days old")
+    return None
+
+
+def epoch_seconds(text: str) -> float | None:
+    """Read an XDM date-time as whole seconds since 1970; None when it is not one."""
+    try:
+        offset = "+00:00" if text[-1] == "Z" else text[-6:]
+        return datetime.fromisoformat(text[:19] + offset).timestamp()
+    except (ValueError, IndexError, OverflowError):
+        return None
+
+
+def check_identity_map(entity: dict[str, Any], namespaces: frozenset[str]) -> list[XdmError]:
+    """Find identities that Identity Service would skip (its guardrails) or Profile refuse.
+
+    Args:
+        entity: the record; one without `identityMap` is in order.
+        namespaces: the allowed ones in lower case; empty allows all.
+    """
+    errors: list[XdmError] = []
+    count = 0
+    primaries = 0
+    for namespace, items in _identities(entity):
+        if namespaces and namespace.lower() not in namespaces:
+            message = "this identity namespace is not among those allowed"
+            errors.append(XdmError("unknown_namespace", pointer(["identityMap", namespace]), "", message))
+        for index, item in enumerate(items):
+            count += 1
+            if item.get("primary") is True:
+                primaries += 1
+            fault = _identity_fault(namespace, item.get("id"))
+            if fault:
+                code, message = fault
+                errors.append(XdmError(code, pointer(["identityMap", namespace, index, "id"]), "", message))
+    if count > MAX_IDENTITIES:
+        message = f"{count} identities, at most {MAX_IDENTITIES} are allowed"
+        errors.append(XdmError("too_many_identities", "/identityMap", "", message))
+    if primaries > 1:
+        message = f"{primaries} identities are marked as primary, exactly one may be"
+        errors.append(XdmError("many_primary", "/identityMap", "", message))
+    return errors
+
+
+def _identities(entity: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the identities by namespace; a schema without `identityMap` lets anything stand in its place."""
+    identity_map = entity.get("identityMap")
+    if not isinstance(identity_map, dict):
+        return []
+    return [
+        (namespace, [item for item in items if isinstance(item, dict)])
+        for namespace, items in identity_map.items()
+        if isinstance(namespace, str) and isinstance(items, list)
+    ]
+
+
+def _identity_fault(namespace: str, value: Any) -> tuple[str, str] | None:
+    if not isinstance(value, str) or not value.strip():
+        return "empty_identity", "the identity has no id"
+    if namespace.lower() == "ecid":
+        if len(value) != ECID_LENGTH or not (value.isascii() and value.isdigit()):
+            return "ecid", f"an ECID is {ECID_LENGTH} digits, this one is not"
+    elif len(value) > MAX_IDENTITY_LENGTH:
+        return "identity_too_long", f"{len(value):,} characters, at most {MAX_IDENTITY_LENGTH:,} are allowed"
+    return None
+
+
+def check_primary_identity(entity: dict[str, Any], required: bool, primary_identity: tuple[str, ...]) -> list[XdmError]:
+    """Want the primary identity: in its field when there is a descriptor, else in `identityMap`.
+
+    A field marked as primary identity becomes mandatory (Streaming record data tutorial). Without one,
+    exactly one identity of `identityMap` has `primary: true` (Schema composition).
+    """
+    if primary_identity:
+        message = "the primary identity is missing or empty"
+        return [
+            XdmError("primary_identity_missing", place, "", message)
+            for place in primary_identity
+            if not _is_filled(_resolve(entity, place))
+        ]
+    if not required:
+        return []
+    identities = [item for _, items in _identities(entity) for item in items if _is_filled(item.get("id"))]
+    if not identities:
+        return [XdmError("no_identity", "", "", "the record has no identity; identityMap must hold one")]
+    if any(item.get("primary") is True for item in identities):
+        return []
+    message = "no identity of identityMap is marked as primary"
+    return [XdmError("primary_identity_missing", "/identityMap", "", message)]
+
+
+def _is_filled(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(value.strip())
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _resolve(entity: Any, place: str) -> Any:
+    """Follow a JSON pointer through objects; None when it leads nowhere."""
+    for step in place.split("/")[1:]:
+        if not isinstance(entity, dict):
+            return None
+        entity = entity.get(step.replace("~1", "/").replace("~0", "~"))
+    return entity
+
+
+def prune_nulls(entity: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Leave out object members that are null, at any depth; returns the record and whether it changed.
+
+    Platform wants the key of a missing value left out (Schema composition). A null inside an array stays,
+    since leaving it out would move its neighbours, and is refused by the schema. Unchanged parts are shared
+    with `entity`, which stays as it is.
+    """
+    pruned = _prune(entity)
+    return pruned, pruned is not entity
+
+
+def _prune(value: Any) -> Any:
+    """Return `value` itself when it holds no null member."""
+    if isinstance(value, list):
+        items = [_prune(item) if isinstance(item, dict | list) else item for item in value]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    changes: dict[str, Any] = {}
+    for name, member in value.items():
+        if member is None:
+            changes[name] = None
+        elif isinstance(member, dict | list):
+            pruned = _prune(member)
+            if pruned is not member:
+                changes[name] = pruned
+    if not changes:
+        return value
+    return {name: member for name, member in {**value, **changes}.items() if member is not None}

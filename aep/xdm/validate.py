@@ -1,0 +1,144 @@
+"""Decide whether a record is valid XDM, and say why it is not."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema_rs
+import orjson
+
+from aep.xdm.formats import FORMAT_OF
+from aep.xdm.harden import harden
+from aep.xdm.rejection import Rejection, XdmError, pointer, rejection, shorten
+from aep.xdm.rules import (
+    XdmRules,
+    check_id,
+    check_identity_map,
+    check_primary_identity,
+    check_size,
+    check_timestamp,
+    prune_nulls,
+)
+from aep.xdm.schema import ResolvedSchema, compile_schema
+from aep.xdm.wording import message_of
+
+__all__ = ["Rejection", "XdmError", "XdmRules", "XdmValidator", "prune_nulls", "validator_for"]
+
+# Root names that begin like a tenant namespace and are Adobe's own.
+_ADOBE_NAMESPACES = frozenset({"_id", "_type", "_repo", "_experience"})
+
+
+class XdmValidator:
+    """Checks records against one schema and the rules beyond it.
+
+    Cannot be pickled: send the `ResolvedSchema` and build it where it is used, which takes milliseconds.
+    Threads may share it.
+
+    Args:
+        schema: the schema of the records.
+        rules: what else to ask; None for the defaults.
+        clock: seconds since 1970, for the age of events.
+    """
+
+    def __init__(
+        self, schema: ResolvedSchema, rules: XdmRules | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.schema = schema
+        self.rules = rules = rules or XdmRules()
+        self._clock = clock
+        self._max_bytes = rules.max_event_bytes if schema.is_event else rules.max_record_bytes
+        self._namespaces = frozenset(name.lower() for name in rules.namespaces)
+        self._wants_identity = bool(rules.primary_identity) or rules.identity == "required"
+        self._tenant = "_" + rules.tenant.lstrip("_") if rules.tenant else schema.tenant
+        hardened = harden(
+            orjson.loads(schema.document),
+            unknown_fields=rules.unknown_fields,
+            integer_ranges=rules.integer_ranges,
+        )
+        self._validator = compile_schema(hardened)
+
+    def check(self, entity: dict[str, Any], size: int | None = None) -> Rejection | None:
+        """Return what is wrong with a record, or None. Never raises.
+
+        Args:
+            entity: the record, the `xdmEntity` of a message.
+            size: bytes of the serialised entity; None leaves the size unchecked.
+        """
+        if size is not None and (too_large := check_size(size, self._max_bytes)):
+            return rejection([too_large])
+        try:
+            valid = self._validator.is_valid(entity)
+            errors = self._rule_errors(entity) if valid else self._schema_errors(entity)
+        except (ValueError, TypeError, RecursionError) as error:
+            # The library gives up on what no JSON document holds, and while reporting on deep nesting.
+            deep = "recursion" in str(error).lower()
+            errors = [XdmError("too_deep" if deep else "json", "", "", shorten(str(error)))]
+        return rejection(errors) if errors else None
+
+    def _schema_errors(self, entity: dict[str, Any]) -> list[XdmError]:
+        errors: dict[XdmError, None] = {}  # keeps the order and drops an error found by format and by pattern
+        for error in sorted(self._validator.iter_errors(entity), key=_place):
+            for found in self._translate(error):
+                errors[found] = None
+        return list(errors) or [XdmError("schema", "", "", "the record does not fit the schema")]
+
+    def _translate(self, error: jsonschema_rs.ValidationError) -> list[XdmError]:
+        """Put an error of the library in Platform's words; unknown fields make one error each."""
+        code = error.kind.name
+        details = error.kind.as_dict()
+        place = pointer(error.instance_path)
+        schema_path = list(error.schema_path)
+        if code == "additionalProperties":
+            return [self._unknown_field(name, place, pointer(schema_path)) for name in details.get("unexpected", ())]
+        if code == "pattern" and details.get("pattern") in FORMAT_OF:
+            code = "format"
+            details = {"format": FORMAT_OF[details["pattern"]]}
+            schema_path = [*schema_path[: -3 if schema_path[-3:-2] == ["allOf"] else -1], "format"]
+        return [XdmError(code, place, pointer(schema_path), message_of(code, details, error))]
+
+    def _unknown_field(self, name: str, place: str, schema_pointer: str) -> XdmError:
+        foreign = not place and name.startswith("_") and name not in _ADOBE_NAMESPACES
+        if foreign and self._tenant and name != self._tenant:
+            message = f"[{name}] is not the tenant namespace of this schema, [{self._tenant}]"
+            return XdmError("wrong_tenant", place, schema_pointer, shorten(message))
+        message = f"extraneous key [{name}] is not permitted"
+        return XdmError("additionalProperties", place, schema_pointer, shorten(message))
+
+    def _rule_errors(self, entity: dict[str, Any]) -> list[XdmError]:
+        rules = self.rules
+        errors: list[XdmError] = []
+        if error := check_id(entity):
+            errors.append(error)
+        if self.schema.is_event and (
+            error := check_timestamp(entity, self._clock(), rules.max_future_seconds, rules.max_age_days)
+        ):
+            errors.append(error)
+        if "identityMap" in entity:
+            errors.extend(check_identity_map(entity, self._namespaces))
+        if self._wants_identity:
+            required = rules.identity == "required"
+            errors.extend(check_primary_identity(entity, required, rules.primary_identity))
+        return errors
+
+
+def _place(error: jsonschema_rs.ValidationError) -> tuple[list[tuple[int, str]], int, str]:
+    """Order errors by their place in the record, and at one place by how basic they are."""
+    path = [(step, "") if isinstance(step, int) else (-1, step) for step in error.instance_path]
+    return path, {"type": 0, "required": 1}.get(error.kind.name, 2), error.kind.name
+
+
+_validators: dict[tuple[str, XdmRules], XdmValidator] = {}
+_lock = threading.Lock()
+
+
+def validator_for(schema: ResolvedSchema, rules: XdmRules | None = None) -> XdmValidator:
+    """Return this process's validator for a schema and rules, built at the first call."""
+    key = (schema.sha256, rules or XdmRules())
+    validator = _validators.get(key)
+    if validator is None:
+        with _lock:
+            validator = _validators.get(key)
+            if validator is None:
+                validator = _validators[key] = XdmValidator(schema, rules)
+    return validator

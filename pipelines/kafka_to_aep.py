@@ -1,0 +1,43 @@
+"""Kafka to AEP: events from topics, validated, in batches, into their datasets.
+
+python -m pipelines.kafka_to_aep --options_file configs/base.yaml --options_file configs/local.yaml
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import apache_beam as beam
+
+from pipelines.plan import Plan
+from pipelines.run import run
+from transforms.aep import PostToAep
+from transforms.batch import GroupIntoBatches
+from transforms.dead_letters import WriteDeadLetters
+from transforms.parse import ParseJson
+from transforms.validate import ValidateXdm
+
+
+def kafka_to_aep(pipeline: beam.Pipeline, plan: Plan) -> None:
+    """Builds the pipeline."""
+    records = pipeline | "Read" >> plan.read()
+    parsed = records | ParseJson(plan.routes, plan.tombstones)
+    valid = parsed.main | ValidateXdm(plan.routes, plan.rules)
+    batches = valid.main | GroupIntoBatches(plan.routes, plan.batch_limits, plan.batch_mode)
+    posted = batches | PostToAep(plan.routes, plan.connection)
+
+    # Each step has a sink of its own, fused with it: behind a Flatten the sink would run in another stage, and offsets
+    # could be committed before the dead letters are written.
+    parsed.dead_letters | "DeadLettersOfParse" >> WriteDeadLetters(plan.dead_letters)
+    valid.dead_letters | "DeadLettersOfValidate" >> WriteDeadLetters(plan.dead_letters)
+    posted.dead_letters | "DeadLettersOfPost" >> WriteDeadLetters(plan.dead_letters)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the pipeline; returns the exit code."""
+    return run(sys.argv[1:] if argv is None else argv, kafka_to_aep)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

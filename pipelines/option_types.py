@@ -1,0 +1,230 @@
+"""Types of option values that need more than Python's own: what is accepted, and why the rest is refused.
+
+Each check takes a value and returns it, or raises ValueError with a sentence for the person who wrote it.
+The sentence never repeats a value that may be secret.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+REFERENCE_FORMS = "env:NAME, file:PATH or gcp-secret:projects/P/secrets/S/versions/V"
+_SECRET_REFERENCE = re.compile(
+    r"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|gcp-secret:projects/[^/\s]+/secrets/[^/\s]+/versions/[^/\s]+"
+)
+# Properties of librdkafka (and of Java clients, copied by habit) whose values are secret.
+_SECRET_PROPERTY = re.compile(
+    r"(password|passphrase|secret|key\.pem|jaas\.config|user\.info|(^|\.)token|credentials)$", re.IGNORECASE
+)
+# What the reader sets itself: a second place to say it could only contradict the first.
+_OWN_PROPERTIES = {
+    "bootstrap.servers": "use kafka_bootstrap_servers",
+    "metadata.broker.list": "use kafka_bootstrap_servers",
+    "group.id": "use kafka_group_id",
+    "auto.offset.reset": "use kafka_reset",
+    "enable.auto.commit": "offsets are committed only once their records are posted or dead-lettered",
+    "enable.auto.offset.store": "offsets are committed only once their records are posted or dead-lettered",
+    "enable.partition.eof": "the reader compares positions with the end of the partition itself",
+}
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# Statuses with a treatment of their own, which sending the same request again would only delay.
+_NEVER_TRANSIENT = {
+    400: "the batch is halved to find the record",
+    401: "the token is refreshed once, then the run stops",
+    403: "the token is refreshed once, then the run stops",
+    413: "the batch is halved until it passes",
+    422: "the batch is halved to find the record",
+}
+
+
+class EntriesError(ValueError):
+    """What is wrong with a mapping: a sentence for each entry, by its key."""
+
+    def __init__(self, entries: Mapping[str, str]) -> None:
+        self.entries = dict(entries)
+        super().__init__("; ".join(self.entries.values()))
+
+
+def is_secret_property(name: str) -> bool:
+    """Says whether a property of a Kafka client holds a secret."""
+    return _SECRET_PROPERTY.search(name) is not None
+
+
+def check_secret_reference(value: str) -> str:
+    """Accepts references to secrets only, because options travel with the job and show in its UI."""
+    if not _SECRET_REFERENCE.fullmatch(value):
+        raise ValueError(f"a secret must be given by reference, as {REFERENCE_FORMS} (the value is not shown)")
+    return value
+
+
+def check_kafka_config(config: dict[str, str]) -> dict[str, str]:
+    """Refuses plain secrets, and properties that belong to another option."""
+    problems = {}
+    for name, value in config.items():
+        if reason := _OWN_PROPERTIES.get(name):
+            problems[name] = f"{name} can't be set here: {reason}"
+        elif (is_secret_property(name) or "PRIVATE KEY" in value) and not _SECRET_REFERENCE.fullmatch(value):
+            problems[name] = f"{name} is a secret: give a reference, as {REFERENCE_FORMS} (the value is not shown)"
+    if problems:
+        raise EntriesError(problems)
+    return config
+
+
+def check_headers(headers: dict[str, str]) -> dict[str, str]:
+    """Refuses malformed headers, and those that carry credentials or belong to the client."""
+    problems = {}
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            problems[name] = f"{name!r} is no name of an HTTP header"
+        elif re.search(r"[\r\n\0]", value):
+            problems[name] = f"the value of {name} has a line break or NUL"
+        elif name.lower() in ("authorization", "proxy-authorization", "cookie"):
+            problems[name] = f"{name} would carry a secret in plain: use aep_auth"
+        elif name.lower() in ("content-type", "content-length", "content-encoding", "host"):
+            problems[name] = f"{name} is set by the client itself"
+    if problems:
+        raise EntriesError(problems)
+    return headers
+
+
+def check_url(value: str) -> str:
+    """Accepts an http or https address without credentials, query or fragment."""
+    try:
+        url = urlsplit(value)
+        known = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # a port that is no number, a broken IPv6 address
+        known = False
+    if not known:
+        raise ValueError("must be an address like https://HOST/PATH")
+    if url.username or url.password:
+        raise ValueError("must not hold a user name or password: use aep_auth")
+    if url.query or url.fragment or re.search(r"\s", value):
+        raise ValueError("must not have a query, a fragment or blanks")
+    return value
+
+
+def check_inlet_url(value: str) -> str:
+    """Accepts the inletUrl of a streaming connection, with or without `batch/` (Streaming Ingestion API)."""
+    check_url(value)
+    if not re.search(r"/collection/(batch/)?[^/]+$", value):
+        raise ValueError("must be the inletUrl of a streaming connection: https://HOST/collection/INLET_ID")
+    return value
+
+
+def check_bootstrap_servers(value: str) -> str:
+    """Accepts HOST:PORT[,HOST:PORT...], each with a protocol before it if need be."""
+    for number, server in enumerate(value.split(","), start=1):
+        if not re.fullmatch(r"\s*([A-Z_]+://)?([^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?\s*", server):
+            raise ValueError(f"entry {number} is no broker address: give HOST:PORT[,HOST:PORT...]")
+    return value
+
+
+def check_topics(topics: tuple[str, ...]) -> tuple[str, ...]:
+    """Accepts names of topics, and regular expressions that start with ^."""
+    for topic in topics:
+        if topic.startswith("^"):
+            try:
+                re.compile(topic)
+            except re.error as error:
+                raise ValueError(f"{topic!r} is no regular expression: {error}") from None
+        elif not _TOPIC.fullmatch(topic) or topic in (".", ".."):
+            raise ValueError(
+                f"{topic!r} is no name of a topic (letters, digits, '.', '_', '-'); a pattern starts with ^"
+            )
+    return topics
+
+
+def check_topic(value: str) -> str:
+    """Accepts the name of one topic."""
+    if value.startswith("^"):
+        raise ValueError("must be the name of a topic, not a regular expression")
+    check_topics((value,))
+    return value
+
+
+def check_start(value: str) -> str:
+    """Accepts committed, earliest, latest, or a time with its offset from UTC."""
+    if value not in ("committed", "earliest", "latest"):
+        start_time(value)
+    return value
+
+
+def start_time(value: str) -> datetime:
+    """Reads an ISO 8601 time that has an offset; `Z` is one (Python 3.10 would not take it)."""
+    try:
+        time = datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", value))
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise ValueError(
+            "must be committed, earliest, latest, or an ISO 8601 time with its offset, as 2026-01-31T08:00:00+00:00"
+        )
+    return time
+
+
+def check_pointers(pointers: tuple[str, ...]) -> tuple[str, ...]:
+    """Accepts JSON pointers (RFC 6901) to a field."""
+    for pointer in pointers:
+        if not re.fullmatch(r"(/([^~/]|~[01])*)+", pointer):
+            raise ValueError(f"{pointer!r} is no JSON pointer: write /_acme/memberId")
+    return pointers
+
+
+def check_retry_statuses(statuses: tuple[int, ...]) -> tuple[int, ...]:
+    """Accepts HTTP statuses of errors for which the same request is worth sending again."""
+    for status in statuses:
+        if not 400 <= status <= 599:
+            raise ValueError(f"{status} is no HTTP status of an error (400 to 599)")
+        if reason := _NEVER_TRANSIENT.get(status):
+            raise ValueError(f"{status} can't be retried as it is: {reason}")
+    return statuses
+
+
+def check_batch_bytes(value: int) -> int:
+    """Keeps the body of a request within what AEP accepts."""
+    if value > 1_000_000:
+        raise ValueError(
+            "must be at most 1000000: AEP answers 413 to a body over 1 MB (Streaming Ingestion API); "
+            "leave room for HTTP, as the default of 950000 does"
+        )
+    return value
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _as_strings(value: Any) -> Any:
+    """Lets numbers and booleans stand unquoted in a mapping whose values are strings (fetch.min.bytes: 1)."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _scalar_text(item) for key, item in value.items()}
+
+
+def _scalar_text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+StringMap = Annotated[dict[str, str], BeforeValidator(_as_strings)]
+SecretReference = Annotated[str, AfterValidator(check_secret_reference)]
+Url = Annotated[str, AfterValidator(check_url)]
+InletUrl = Annotated[str, AfterValidator(check_inlet_url)]
+BootstrapServers = Annotated[str, AfterValidator(check_bootstrap_servers)]
+Topics = Annotated[Strings, AfterValidator(check_topics)]
+Topic = Annotated[str, AfterValidator(check_topic)]
+Pointers = Annotated[Strings, AfterValidator(check_pointers)]
+Start = Annotated[str, AfterValidator(check_start)]
+Statuses = Annotated[tuple[int, ...], BeforeValidator(_as_tuple), AfterValidator(check_retry_statuses)]
+KafkaConfig = Annotated[StringMap, AfterValidator(check_kafka_config)]
+Headers = Annotated[StringMap, AfterValidator(check_headers)]
+Count = Annotated[int, Field(gt=0)]
+BatchBytes = Annotated[Count, AfterValidator(check_batch_bytes)]
+Seconds = Annotated[float, Field(gt=0)]

@@ -1,0 +1,282 @@
+"""Every option of the pipelines, declared once.
+
+A group's prefix and a field's name make the option's name: `kafka_` + `topics` is `--kafka_topics` on the
+command line and `kafka_topics:` in an options file. Help, checks, Beam's view of the options and the table
+that `--print_options` shows are all made from these models.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import ErrorDetails
+
+from pipelines.option_types import (
+    BatchBytes,
+    BootstrapServers,
+    Count,
+    EntriesError,
+    Headers,
+    InletUrl,
+    KafkaConfig,
+    Pointers,
+    Seconds,
+    SecretReference,
+    Start,
+    Statuses,
+    Strings,
+    Topic,
+    Topics,
+    Url,
+    start_time,
+)
+from pipelines.options_yaml import describe
+
+Payload = Literal["entity", "message", "raw"]
+Auth = Literal["none", "oauth", "token"]
+
+
+def _option(default: Any, description: str, unit: str | None = None) -> Any:
+    return Field(default, description=description, json_schema_extra={"unit": unit})
+
+
+class OptionGroup(BaseModel):
+    """A group of options: typed strictly, immutable, without unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _refuse_blank(cls, value: Any) -> Any:
+        if any(isinstance(item, str) and not item.strip() for item in (value if type(value) is tuple else [value])):
+            raise ValueError("is empty (an unset variable?): leave the option out or give a value")
+        return value
+
+
+class KafkaOptions(OptionGroup):
+    """Kafka: what is read, from where, and until when."""
+
+    source: Literal["native", "file"] = _option(
+        "native", "native: a Kafka consumer in Python. file: JSON lines, for trials without a broker."
+    )
+    bootstrap_servers: BootstrapServers | None = _option(None, "Brokers to start from, as HOST:PORT[,HOST:PORT...].")
+    topics: Topics = _option((), "Topics to read. An entry that starts with ^ is a regular expression.")
+    group_id: str = _option("beam-aep", "Consumer group under which offsets are committed.")
+    start: Start = _option(
+        "committed",
+        "Where to start: committed (the group's offsets), earliest, latest, or an ISO 8601 time with its "
+        "offset, as 2026-01-31T08:00:00+00:00.",
+    )
+    reset: Literal["earliest", "latest", "error"] = _option(
+        "earliest", "Where to start when no offset is committed, or the one asked for is gone."
+    )
+    stop_at: Literal["never", "end"] = _option(
+        "never", "end: stop at the offsets that were each partition's end when the run began."
+    )
+    stop_after_seconds: Seconds | None = _option(None, "Stop reading after so long. Null: never.", "seconds")
+    config: KafkaConfig = _option(
+        {}, "Any property of librdkafka. A secret one, as sasl.password, takes a reference to a secret."
+    )
+    file_pattern: str | None = _option(
+        None, "Files of JSON lines for kafka_source=file, on any file system of Beam's; .gz is unpacked."
+    )
+    bundle_max_records: Count = _option(
+        50_000, "A bundle ends after so many records. A crash repeats at most the open bundles.", "records"
+    )
+    bundle_max_bytes: Count = _option(64_000_000, "A bundle ends after so many bytes of records.", "bytes")
+    bundle_max_seconds: Seconds = _option(5.0, "A bundle ends after so long.", "seconds")
+    discovery_seconds: Seconds = _option(60.0, "How often to look for new topics and partitions.", "seconds")
+    tombstones: Literal["skip", "dead_letter"] = _option("skip", "What becomes of records without a value.")
+
+    @property
+    def start_time(self) -> datetime | None:
+        """The time to start at, where `start` is one."""
+        return None if self.start in ("committed", "earliest", "latest") else start_time(self.start)
+
+
+class AepOptions(OptionGroup):
+    """Adobe Experience Platform: where events go, as whom, and how hard to try."""
+
+    inlet_url: InletUrl | None = _option(None, "The streaming connection's inletUrl: https://HOST/collection/INLET_ID.")
+    org_id: str | None = _option(None, "The organisation, as ID@AdobeOrg, for the message's header (imsOrgId).")
+    dataset_id: str | None = _option(None, "The dataset, for the message's header (datasetId).")
+    flow_id: str | None = _option(None, "The dataflow, sent as x-adobe-flow-id; raw payloads need it.")
+    source_name: str | None = _option(None, "The source's name in the message's header. Null: AEP's own.")
+    auth: Auth = _option(
+        "none", "none: an inlet without authentication. oauth: server-to-server credentials. token: a ready token."
+    )
+    ims_url: Url = _option("https://ims-na1.adobelogin.com", "Adobe's identity service (IMS), for aep_auth=oauth.")
+    client_id: str | None = _option(None, "Client id of the credentials, for aep_auth=oauth.")
+    client_secret: SecretReference | None = _option(None, "Reference to the client secret, for aep_auth=oauth.")
+    token: SecretReference | None = _option(None, "Reference to an access token, for aep_auth=token.")
+    scopes: str = _option(
+        "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session",
+        "Scopes to ask IMS for, separated by commas.",
+    )
+    headers: Headers = _option({}, "More HTTP headers to send with each request, as x-sandbox-name.")
+    timeout_seconds: Seconds = _option(60.0, "How long to wait for an answer.", "seconds")
+    connect_timeout_seconds: Seconds = _option(10.0, "How long to wait for a connection.", "seconds")
+    max_in_flight: Count = _option(8, "Most requests at a time, for each worker process and inlet.", "requests")
+    retry_budget_seconds: Seconds | None = _option(
+        None, "Fail the bundle after so long of retrying one request. Null: without limit.", "seconds"
+    )
+    retry_max_delay_seconds: Seconds = _option(60.0, "Longest pause between two tries.", "seconds")
+    retry_statuses: Statuses = _option(
+        (408, 429, 500, 502, 503, 504), "Answers after which the same request is sent again.", "HTTP status"
+    )
+
+
+class XdmOptions(OptionGroup):
+    """XDM: the schema, and the checks a record must pass before it is posted."""
+
+    schema_file: str | None = _option(None, "The resolved schema, as the registry gives it for xed-full.")
+    schema_id: str | None = _option(None, "The schema's $id. Null: the one in the schema file.")
+    payload: Payload = _option(
+        "entity",
+        "What a record's value is: an XDM entity (an envelope is put around it), a whole message, or raw data.",
+    )
+    unknown_fields: Literal["reject", "allow"] = _option("reject", "What becomes of fields the schema lacks.")
+    nulls: Literal["reject", "prune"] = _option("reject", "What becomes of null values; prune takes them out.")
+    integer_ranges: bool = _option(True, "Refuse integers that do not fit their XDM type (byte, short, int, long).")
+    identity: Literal["off", "required"] = _option("off", "required: refuse a record without an identity.")
+    primary_identity: Pointers = _option((), "JSON pointers to the primary identity, as /_acme/memberId.")
+    namespaces: Strings = _option((), "Identity namespaces allowed in identityMap. Empty: all.")
+    max_future_seconds: Seconds = _option(300.0, "How far ahead of now an event's timestamp may be.", "seconds")
+    max_age_days: Seconds | None = _option(None, "How old an event may be. Null: any age.", "days")
+    max_event_bytes: Count = _option(10_240, "Largest event (time-series class), serialised.", "bytes")
+    max_record_bytes: Count = _option(102_400, "Largest record (profile class), serialised.", "bytes")
+
+
+class BatchOptions(OptionGroup):
+    """Batching: one request carries a batch; whichever limit is reached first ends it."""
+
+    mode: Literal["bundle", "state"] = _option(
+        "bundle", "bundle: a batch ends with its bundle. state: batches span bundles, in the runner's state."
+    )
+    max_messages: Count = _option(1_000, "Most messages in a request.", "messages")
+    max_bytes: BatchBytes = _option(950_000, "Largest body of a request, envelope included; AEP takes 1 MB.", "bytes")
+    max_seconds: Seconds = _option(1.0, "How long a batch may wait for more.", "seconds")
+    allow_unsafe: bool = _option(
+        False, "Allow batch_mode=state on runners that lose the last batch (FnApiRunner, PrismRunner)."
+    )
+
+
+class DeadLetterOptions(OptionGroup):
+    """Dead letters: where records go that AEP can't take, with the reason and their original bytes."""
+
+    path: str | None = _option(None, "Folder for files of JSON lines, on any file system of Beam's.")
+    topic: Topic | None = _option(None, "Kafka topic, on the brokers that are read from.")
+
+
+class GeneralOptions(OptionGroup):
+    """General: files with options, and what is shown."""
+
+    options_file: Strings = _option(
+        (), "YAML file of options. Repeatable; a later file wins over an earlier one, the command line over all."
+    )
+    routes_file: str | None = _option(None, "YAML file of routes, for a run with several destinations.")
+    summary_file: str | None = _option(None, "Write the run's account to this file as JSON.")
+    print_options: bool = _option(False, "Print the merged options with the origin of each, and stop.")
+    progress: Literal["auto", "on", "off"] = _option("auto", "Live progress; auto: where the output is a terminal.")
+
+
+# Group's attribute in Settings -> (prefix of its options, model).
+GROUPS: dict[str, tuple[str, type[OptionGroup]]] = {
+    "kafka": ("kafka_", KafkaOptions),
+    "aep": ("aep_", AepOptions),
+    "xdm": ("xdm_", XdmOptions),
+    "batch": ("batch_", BatchOptions),
+    "dead_letter": ("dead_letter_", DeadLetterOptions),
+    "general": ("", GeneralOptions),
+}
+
+Kind = Literal["bool", "int", "float", "str", "list", "mapping"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """What is known of one option; made from its declaration above.
+
+    Attributes:
+        type: the type as a person reads it, as `list of str` or `native|file`.
+        nullable: whether null (not given) is a value.
+    """
+
+    name: str
+    group: str
+    field: str
+    kind: Kind
+    type: str
+    nullable: bool
+    default: Any
+    unit: str | None
+    help: str
+
+    @property
+    def secret(self) -> bool:
+        """Whether its value, or a part of it, may be secret and must not show in an error."""
+        return self.name in ("aep_client_secret", "aep_token", "kafka_config", "aep_headers")
+
+
+def describe_type(annotation: Any) -> tuple[Kind, str, bool]:
+    """Turns an annotation into its kind, its name for people, and whether it may be null."""
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        kind, name, _ = describe_type(next(arg for arg in args if arg is not type(None)))
+        return kind, f"{name} or null", True
+    if origin is Literal:
+        return "str", "|".join(args), False
+    if origin is tuple:
+        return "list", f"list of {args[0].__name__}", False
+    if origin is dict:
+        return "mapping", "mapping of str", False
+    return annotation.__name__, annotation.__name__, False
+
+
+def _options() -> dict[str, Option]:
+    options = {}
+    for group, (prefix, model) in GROUPS.items():
+        for field, info in model.model_fields.items():
+            kind, type_name, nullable = describe_type(info.annotation)
+            extra = info.json_schema_extra
+            unit = extra["unit"] if isinstance(extra, dict) else None
+            options[prefix + field] = Option(
+                name=prefix + field,
+                group=group,
+                field=field,
+                kind=kind,
+                type=type_name,
+                nullable=nullable,
+                default=info.default,
+                unit=unit if isinstance(unit, str) else None,
+                help=info.description or "",
+            )
+    return options
+
+
+OPTIONS: dict[str, Option] = _options()
+
+
+def explain(error: ErrorDetails, type_name: str, *, secret: bool = False) -> list[tuple[str | None, str]]:
+    """Says for a person what pydantic found wrong with a value of a type; a secret value is not shown.
+
+    Returns:
+        Sentences, each with the key of the mapping's entry that it is about, if it is about one.
+    """
+    kind, got = error["type"], describe(error["input"], secret=secret)
+    if kind == "value_error":  # a check of ours, which words its message itself
+        cause = error["ctx"]["error"]
+        return list(cause.entries.items()) if isinstance(cause, EntriesError) else [(None, str(cause))]
+    if kind == "literal_error":
+        return [(None, f"expected one of {type_name.replace('|', ', ')}, got {got}")]
+    if kind.startswith(("greater_than", "less_than", "finite_number")):
+        return [(None, f"{error['msg'].replace('Input should be', 'must be')}, got {got}")]
+    part = error["loc"][1] if len(error["loc"]) > 1 else None
+    if part is None:
+        return [(None, f"expected {type_name}, got {got}")]
+    where = f"entry {part + 1}" if isinstance(part, int) else part
+    return [(str(part), f"expected {type_name}, got {got} in {where}")]

@@ -1,0 +1,217 @@
+"""Options as YAML: reading it with the place of every key, and writing values so that they read back the same.
+
+Scalars are those of YAML 1.2: only `true` and `false` are booleans, so `off` stays a word, and times stay
+text. Integers may have underscores (950_000).
+"""
+
+import difflib
+import re
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+_INT = re.compile(r"[-+]?(0|[1-9](_?[0-9]){0,99})$")  # Python refuses to read thousands of digits
+_FLOAT = re.compile(r"[-+]?([0-9](_?[0-9])*\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?$")
+_BOOL = re.compile(r"(true|false)$")
+_NULL = re.compile(r"(null|~|)$")
+_RESOLVERS = [
+    ("bool", _BOOL, "tf"),
+    ("int", _INT, "-+0123456789"),
+    ("float", _FLOAT, "-+.0123456789"),
+    ("null", _NULL, ["n", "~", ""]),
+]
+
+
+class OptionsError(ValueError):
+    """Options that can't be used: `problems` holds all that was found, each with its place."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OptionsError, (self.problems,)
+
+
+class Entry(NamedTuple):
+    """A key of a YAML mapping, its value, and the line (from 1) on which the key stands.
+
+    `lines` has the lines of the value's own keys, where it is a mapping.
+    """
+
+    key: str
+    value: Any
+    line: int
+    lines: dict[str, int]
+
+
+class OptionsLoader(yaml.SafeLoader):
+    """Builds plain values only, with the scalars of YAML 1.2 and without `<<`."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - the class attribute PyYAML looks at
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Refuses explicit tags: nothing here needs them, and their constructors fail in many ways."""
+        value = node.value if isinstance(node, yaml.ScalarNode) else None
+        implicit = self.resolve(type(node), value, (True, False))  # type: ignore[no-untyped-call]
+        if node.tag not in ("tag:yaml.org,2002:str", implicit):
+            raise yaml.constructor.ConstructorError(None, None, "a tag (!) is not accepted here", node.start_mark)
+        return super().construct_object(node, deep=deep)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Refuses a key that stands twice, where PyYAML would keep the last one silently."""
+        mapping: dict[Hashable, Any] = {}
+        for key_node, value_node in node.value:
+            key = _key(key_node)
+            if key in mapping:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key} stands twice", key_node.start_mark)
+            mapping[key] = self.construct_object(value_node, deep=True)
+        return mapping
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what either PyYAML or OptionsLoader would not read as text."""
+
+
+for _tag, _pattern, _first in _RESOLVERS:
+    OptionsLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, list(_first))
+    _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, list(_first))
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = None if text.isprintable() else '"'  # line breaks only survive on one line inside double quotes
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def load(text: str) -> Any:
+    """Reads a value written as YAML. Raises yaml.YAMLError."""
+    return yaml.load(text, Loader=OptionsLoader)  # noqa: S506 - OptionsLoader is a SafeLoader
+
+
+def dump(value: Any) -> str:
+    """Writes a value as YAML on one line, fit to stand after `key: `."""
+    text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=float("inf"))
+    return text.removesuffix("...\n").strip()
+
+
+def scalar(text: str) -> Any:
+    """Reads a number, `true`, `false` or `null`; any other text stands for itself."""
+    if _INT.match(text) or _FLOAT.match(text) or _BOOL.match(text) or text == "null":
+        return load(text)
+    return text
+
+
+def read_text(path: str, what: str) -> str:
+    """Reads a file as UTF-8 text. Raises OptionsError with the reason and what the file is."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise OptionsError([f"{path}: can't read this {what}: {error.strerror or error}"]) from None
+    except UnicodeDecodeError as error:
+        raise OptionsError([f"{path}: this {what} is not UTF-8 text (byte {error.start})"]) from None
+    except ValueError as error:  # a NUL in the path
+        raise OptionsError([f"{path!r}: can't read this {what}: {error}"]) from None
+
+
+@contextmanager
+def read_document(text: str, path: str, problems: list[str]) -> Iterator[tuple[OptionsLoader, yaml.MappingNode | None]]:
+    """Reads a document that is a mapping: its loader and its node, None where there is nothing to be read.
+
+    What is wrong with it is added to `problems`.
+    """
+    loader, node = OptionsLoader(""), None  # replaced unless the text has a control character
+    try:
+        loader = OptionsLoader(text)
+        root = loader.get_single_node()
+        if isinstance(root, yaml.MappingNode):
+            node = root
+        elif root is not None:
+            problems.append(f"{path}:{_line(root)}: must be a mapping of names to values")
+    except (yaml.YAMLError, RecursionError) as error:
+        before = text[: getattr(error, "position", 0)]  # known of a control character, which has no line
+        problems.append(_place_of(error, path, before.count("\n") + 1))
+    try:
+        yield loader, node
+    finally:
+        loader.dispose()
+
+
+def read_entries(text: str, path: str, problems: list[str]) -> list[Entry]:
+    """Reads a document that is a mapping; what is wrong with it is added to `problems`.
+
+    Returns:
+        The entries that could be read, in their order. A key that stands twice is a problem and keeps its
+        first value.
+    """
+    with read_document(text, path, problems) as (loader, node):
+        return entries_of(loader, node, path, problems) if node is not None else []
+
+
+def entries_of(loader: OptionsLoader, node: yaml.MappingNode, path: str, problems: list[str]) -> list[Entry]:
+    """Reads the entries of a mapping one by one, so that one that is wrong leaves the others readable."""
+    entries: list[Entry] = []
+    lines: dict[str, int] = {}
+    for key_node, value_node in node.value:
+        line = _line(key_node)
+        try:
+            key = _key(key_node)
+            if key in lines:
+                problems.append(f"{path}:{line}: {key}: stands twice, first on line {lines[key]}")
+                continue
+            lines[key] = line
+            value = loader.construct_object(value_node, deep=True)
+            inner = value_node.value if isinstance(value_node, yaml.MappingNode) else []
+            entries.append(Entry(key, value, line, {_key(inner_key): _line(inner_key) for inner_key, _ in inner}))
+        except yaml.YAMLError as error:
+            problems.append(_place_of(error, path, line))
+    return entries
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Finds the known name that looks most like `name`."""
+    close = difflib.get_close_matches(name.lower().replace("-", "_").replace(".", "_"), list(known), n=1)
+    return close[0] if close else None
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """Says that a name is unknown, and which known one was probably meant."""
+    guess = nearest(name, known)
+    return f"{name}: unknown {what}" + (f", did you mean {guess}?" if guess else "")
+
+
+def describe(value: Any, *, secret: bool = False) -> str:
+    """Names a value's type, and shows the value unless it may be secret."""
+    names = {bool: "bool", int: "int", float: "float", str: "str", dict: "mapping", type(None): "null"}
+    name = names.get(type(value), "list" if isinstance(value, list | tuple) else type(value).__name__)
+    if secret or value is None or isinstance(value, dict):
+        return name
+    shown = dump(list(value) if isinstance(value, tuple) else value)
+    return f"{name} {shown if len(shown) <= 60 else shown[:57] + '...'}"
+
+
+def _key(node: yaml.Node) -> str:
+    if not isinstance(node, yaml.ScalarNode) or node.tag != "tag:yaml.org,2002:str":
+        raise yaml.constructor.ConstructorError(None, None, "a key must be a name", node.start_mark)
+    return str(node.value)
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _place_of(error: Exception, path: str, line: int | None = None) -> str:
+    """Says where and why YAML can't be read, without the text around it, which may be secret."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        line = error.problem_mark.line + 1 if error.problem_mark else line
+        reason = ", ".join(part for part in (error.context, error.problem) if part)
+    else:
+        reason = getattr(error, "reason", "nested too deeply")
+    # A password that starts with one of these looks like YAML's own syntax, which PyYAML would then quote.
+    reason = re.sub(r"(alias|anchor|handle) '.*", r"\1 (quote a value that starts with *, & or !)", reason)
+    return f"{path}:{line or 1}: not YAML that can be used: {reason}"

@@ -1,0 +1,148 @@
+"""From options to what the transforms take: routes, schemas, limits, clients."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from aep.auth import OAuthClient
+from aep.http import Timeouts
+from aep.outcomes import RetryPolicy
+from aep.streaming import Destination, batch_url
+from aep.xdm.rules import XdmRules
+from aep.xdm.schema import FileSchemaSource
+from pipelines.routes_file import RouteSpec, load_routes
+from pipelines.settings import Settings
+from transforms.aep import AepConnection
+from transforms.batch import BatchLimits, BatchMode
+from transforms.dead_letters import DeadLetterSinks
+from transforms.files import ReadJsonLines
+from transforms.kafka import ReadFromKafka, new_source_id
+from transforms.kafka_client import KafkaCluster, resolve_start
+from transforms.kafka_reader import BundleLimits, KafkaSource
+from transforms.parse import Tombstones
+from transforms.routes import Route, Routes
+
+# Runners that read, process and post in this process, or beside it; they keep no state over a restart.
+LOCAL_RUNNERS = frozenset({"DirectRunner", "FnApiRunner", "PrismRunner"})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a pipeline is built from."""
+
+    settings: Settings
+    routes: Routes
+    rules: XdmRules
+    batch_limits: BatchLimits
+    batch_mode: BatchMode
+    connection: AepConnection
+    dead_letters: DeadLetterSinks
+    tombstones: Tombstones
+    source: KafkaSource | None
+    local: bool
+
+    def read(self) -> beam.PTransform:
+        """The transform that reads: topics, or files.
+
+        Raises:
+          KafkaSetupError: Kafka cannot be read as the options ask.
+        """
+        kafka = self.settings.kafka
+        if self.source is None:
+            return ReadJsonLines(str(kafka.file_pattern), next(iter(self.routes)).topics[0])
+        start = resolve_start(
+            self.source.cluster,
+            self.source.topics,
+            self.source.group_id,
+            kafka.start,
+            kafka.reset,
+            stop_at_end=kafka.stop_at == "end",
+        )
+        return ReadFromKafka(self.source, start, commit=self.batch_mode == "bundle")
+
+
+def make_plan(settings: Settings) -> Plan:
+    """Turns options into a plan; reads routes and schema files, and contacts nobody.
+
+    Raises:
+      OptionsError: the routes file.
+      SchemaError: a schema file.
+      ConfigurationError: an inlet's URL.
+    """
+    kafka, aep, xdm, batch = settings.kafka, settings.aep, settings.xdm, settings.batch
+    local = settings.runner.rsplit(".", 1)[-1] in LOCAL_RUNNERS
+    routes = Routes([_route(spec) for spec in load_routes(settings)])
+    cluster = KafkaCluster(kafka.bootstrap_servers, kafka.config) if kafka.bootstrap_servers else None
+    source = None
+    if kafka.source == "native" and cluster is not None:
+        source = KafkaSource(
+            id=new_source_id(),
+            cluster=cluster,
+            topics=tuple(kafka.topics or routes.topics),
+            group_id=kafka.group_id,
+            reset=kafka.reset,
+            share_group=local,
+            discovery_seconds=kafka.discovery_seconds,
+            deadline=None if kafka.stop_after_seconds is None else time.time() + kafka.stop_after_seconds,
+            limits=BundleLimits(
+                max_records=kafka.bundle_max_records,
+                max_bytes=kafka.bundle_max_bytes,
+                max_seconds=kafka.bundle_max_seconds,
+                linger_seconds=batch.max_seconds,
+            ),
+        )
+    return Plan(
+        settings=settings,
+        routes=routes,
+        rules=XdmRules(
+            unknown_fields=xdm.unknown_fields,
+            nulls=xdm.nulls,
+            integer_ranges=xdm.integer_ranges,
+            identity=xdm.identity,
+            primary_identity=xdm.primary_identity,
+            namespaces=xdm.namespaces,
+            max_future_seconds=xdm.max_future_seconds,
+            max_age_days=xdm.max_age_days,
+            max_event_bytes=xdm.max_event_bytes,
+            max_record_bytes=xdm.max_record_bytes,
+        ),
+        batch_limits=BatchLimits(batch.max_messages, batch.max_bytes, batch.max_seconds),
+        batch_mode=batch.mode,
+        connection=AepConnection(
+            oauth=OAuthClient(aep.ims_url, aep.client_id, aep.client_secret, aep.scopes)
+            if aep.client_id and aep.client_secret
+            else None,
+            token=aep.token,
+            timeouts=Timeouts(aep.connect_timeout_seconds, aep.timeout_seconds),
+            policy=RetryPolicy(
+                transient_statuses=frozenset(aep.retry_statuses),
+                max_seconds=aep.retry_max_delay_seconds,
+                budget_seconds=aep.retry_budget_seconds,
+            ),
+            max_in_flight=aep.max_in_flight,
+        ),
+        dead_letters=DeadLetterSinks(settings.dead_letter.path, settings.dead_letter.topic, cluster),
+        tombstones=kafka.tombstones,
+        source=source,
+        local=local,
+    )
+
+
+def _route(spec: RouteSpec) -> Route:
+    schema = FileSchemaSource(spec.schema_file).load() if spec.schema_file else None
+    batch_url(spec.inlet_url)  # refuses what is no inlet before anything is read
+    destination = Destination(
+        inlet_url=spec.inlet_url,
+        payload=spec.payload,
+        schema_id=spec.schema_id or (schema.id if schema else None),
+        content_type=schema.content_type if schema else Destination.content_type,
+        org_id=spec.org_id,
+        dataset_id=spec.dataset_id,
+        flow_id=spec.flow_id,
+        source_name=spec.source_name,
+        headers=spec.headers,
+    )
+    return Route(spec.name, spec.topics or ("files",), destination, schema, spec.auth)

@@ -1,0 +1,155 @@
+"""Runs a pipeline: options, checks, the run itself, its account, its exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from types import FrameType
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineResult, PipelineState
+from rich.console import Console
+
+from aep.errors import AepError, StoppedError
+from aep.xdm.schema import SchemaError
+from pipelines.config import OptionsError, Settings, parse
+from pipelines.plan import Plan, make_plan
+from pipelines.preflight import PreflightError, preflight
+from pipelines.report import Progress, summary, table, write_summary
+from transforms import account, process
+from transforms.kafka import close_readers
+from transforms.kafka_client import KafkaReadError, KafkaSetupError
+
+DONE, FAILED, WRONG = 0, 1, 2
+
+# How long deliveries may go on after SIGTERM; orchestrators kill after 30 s.
+_GRACE_SECONDS = 20.0
+
+# Errors whose message is for the person who runs the pipeline; anything else is a bug and shows its traceback.
+_EXPLAINED = (OptionsError, SchemaError, PreflightError, KafkaSetupError, KafkaReadError, AepError)
+
+_LOG = logging.getLogger(__name__)
+
+Build = Callable[[beam.Pipeline, Plan], None]
+
+
+def run(argv: Sequence[str], build: Build) -> int:
+    """Runs the pipeline that ``build`` makes from the options in ``argv``.
+
+    Returns:
+      0 when it ended well, 2 when something that a person has to mend stopped it, 1 for anything else. A cluster's
+      job is waited for unless Beam's own ``--no_wait_until_finish`` says otherwise.
+    """
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        settings = parse(argv)
+        if settings.general.print_options:
+            sys.stdout.write(settings.as_yaml())
+            return DONE
+        _set_up_logging()
+        plan = make_plan(settings)
+        preflight(plan)
+        pipeline = beam.Pipeline(options=PipelineOptions(_flags(settings, plan, console)))
+        build(pipeline, plan)
+    except _EXPLAINED as error:
+        console.print(f"[red]error:[/red] {error}", markup=True)
+        return WRONG
+    return _run_here(pipeline, plan, console) if plan.local else _run_on_cluster(pipeline, plan, console)
+
+
+def _run_here(pipeline: beam.Pipeline, plan: Plan, console: Console) -> int:
+    process.start_run()
+    process.tune_garbage_collector()
+    account.reset()
+    started = time.monotonic()
+    error: Exception | None = None
+    show = plan.settings.general.progress
+    live = show == "on" or (show == "auto" and console.is_terminal)
+    with _ends_on_signals(console), Progress(console) if live else nullcontext():
+        try:
+            pipeline.run().wait_until_finish()
+        except Exception as raised:  # noqa: BLE001 (runners raise what they like; it is shown below)
+            error = process.failure or raised
+            # Deliveries that still wait for AEP would keep the process alive.
+            process.request_stop(grace_seconds=0)
+    if plan.source is not None:
+        close_readers(plan.source.id)
+    outcome = "failed" if error else "stopped" if process.stop_requested.is_set() else "finished"
+    _account(account.process_counts(), time.monotonic() - started, outcome, plan, console)
+    if error is None:
+        return DONE
+    return _explain(error, console)
+
+
+def _run_on_cluster(pipeline: beam.Pipeline, plan: Plan, console: Console) -> int:
+    started = time.monotonic()
+    result: PipelineResult = pipeline.run()
+    console.print(f"the job is running on {plan.settings.runner}; ending this process does not end it")
+    if plan.settings.beam.get("no_wait_until_finish"):
+        return DONE
+    state = result.wait_until_finish()
+    done = state == PipelineState.DONE
+    counts: Counter[str] = account.beam_counts(result.metrics())
+    _account(counts, time.monotonic() - started, "finished" if done else str(state), plan, console)
+    return DONE if done else FAILED
+
+
+def _account(counts: Counter[str], seconds: float, outcome: str, plan: Plan, console: Console) -> None:
+    account_of_run = summary(counts, seconds, outcome)
+    console.print(table(account_of_run, plan.dead_letters))
+    if plan.settings.general.summary_file:
+        write_summary(plan.settings.general.summary_file, account_of_run)
+
+
+def _explain(error: Exception, console: Console) -> int:
+    if isinstance(error, StoppedError):
+        console.print(f"[yellow]{error}[/yellow]")
+        return FAILED
+    if isinstance(error, _EXPLAINED):
+        console.print(f"[red]error:[/red] {error}")
+        console.print("Nothing of the bundle was committed; it will be read again.")
+        return WRONG
+    _LOG.error("the run failed", exc_info=error)
+    return FAILED
+
+
+def _flags(settings: Settings, plan: Plan, console: Console) -> list[str]:
+    """Flags for Beam. DirectRunner is a switch that would choose a runner unable to read Kafka."""
+    flags = settings.beam_flags
+    if settings.runner.rsplit(".", 1)[-1] == "DirectRunner":
+        console.print("DirectRunner: running on FnApiRunner, Beam's own in-process runner")
+        flags = [flag for flag in flags if not flag.startswith("--runner")] + ["--runner=FnApiRunner"]
+    return flags
+
+
+@contextmanager
+def _ends_on_signals(console: Console) -> Iterator[None]:
+    """The first SIGTERM or SIGINT ends the run in good order, the second at once."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        if process.stop_requested.is_set():
+            os._exit(128 + number)
+        process.request_stop(_GRACE_SECONDS)
+        console.print("ending: the bundle is finished and its offsets are committed; once more ends at once")
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _set_up_logging() -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S"
+    )
+    # Beam says in many lines what it is about to do; its warnings are enough.
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)

@@ -1,0 +1,1 @@
+"""The sample: a loyalty programme's profiles and events, and ways to break them."""

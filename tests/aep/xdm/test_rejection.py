@@ -1,0 +1,71 @@
+from aep.xdm.rejection import MAX_MESSAGE, pointer, shorten
+from aep.xdm.validate import XdmValidator
+from tests.aep.xdm.schemas import schema
+
+FIELDS = {"_id": {"type": "string"}, "n": {"type": "object", "properties": {"x": {"type": "string", "format": "date"}}}}
+
+
+def test_several_violations_as_in_the_streaming_validation_guide() -> None:
+    found = XdmValidator(schema(FIELDS, required=["n"])).check({"_id": 15367038, "workEmail": {}})
+    assert found is not None
+    assert found.as_adobe() == {
+        "schemaLocation": "#",
+        "pointerToViolation": "#",
+        "causingExceptions": [
+            {
+                "schemaLocation": "#",
+                "pointerToViolation": "#",
+                "causingExceptions": [],
+                "keyword": "required",
+                "message": "required key [n] not found",
+            },
+            {
+                "schemaLocation": "#",
+                "pointerToViolation": "#",
+                "causingExceptions": [],
+                "keyword": "additionalProperties",
+                "message": "extraneous key [workEmail] is not permitted",
+            },
+            {
+                "schemaLocation": "#/properties/_id",
+                "pointerToViolation": "#/_id",
+                "causingExceptions": [],
+                "keyword": "type",
+                "message": "expected type: String, found: Long",
+            },
+        ],
+        "message": "3 schema violations found",
+    }
+
+
+def test_a_single_violation_stands_alone() -> None:
+    found = XdmValidator(schema(FIELDS)).check({"n": {"x": "12/31/1980"}})
+    assert found is not None
+    assert found.as_adobe() == {
+        "schemaLocation": "#/properties/n/properties/x",
+        "pointerToViolation": "#/n/x",
+        "causingExceptions": [],
+        "keyword": "format",
+        "message": "[12/31/1980] is not a valid date",
+    }
+
+
+def test_platform_stops_at_five() -> None:
+    found = XdmValidator(schema(FIELDS)).check({f"x{n}": 1 for n in range(9)})
+    assert found is not None
+    assert found.error_count == 9
+    assert len(found.as_adobe()["causingExceptions"]) == 5
+
+
+def test_a_rule_is_its_own_keyword() -> None:
+    found = XdmValidator(schema(FIELDS)).check({"_id": ""})
+    assert found is not None
+    assert found.as_adobe()["keyword"] == "empty_id"
+    assert found.as_adobe()["schemaLocation"] == "#"
+
+
+def test_pointers_and_cut_texts() -> None:
+    assert pointer([]) == ""
+    assert pointer(["a/b", 0, "c~d", ""]) == "/a~1b/0/c~0d/"
+    assert shorten("x" * MAX_MESSAGE) == "x" * MAX_MESSAGE
+    assert len(shorten("x" * 500)) == MAX_MESSAGE
