@@ -41,7 +41,7 @@ def _check_dead_letters(sinks: DeadLetterSinks, local: bool) -> None:
     if sinks.path and (local or "://" in sinks.path):
         _check_folder(sinks.path)
     if sinks.topic and sinks.cluster:
-        found = list_partitions(admin_client(sinks.cluster), [sinks.topic])
+        found = list_partitions(sinks.cluster, admin_client(sinks.cluster), [sinks.topic])
         if unknown_topics([sinks.topic], found):
             raise KafkaSetupError(
                 f"no topic {sinks.topic} on {sinks.cluster.bootstrap_servers}; check dead_letter_topic"

@@ -68,6 +68,8 @@ def _run_here(pipeline: beam.Pipeline, plan: Plan, console: Console) -> int:
     process.start_run()
     process.tune_garbage_collector()
     account.reset()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_OurWordsOnly())
     started = time.monotonic()
     error: Exception | None = None
     show = plan.settings.general.progress
@@ -148,8 +150,17 @@ def _ends_on_signals(console: Console) -> Iterator[None]:
 
 
 def _set_up_logging() -> None:
+    # force: importing Beam has already logged something, and so set up logging in its own way.
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S"
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S", force=True
     )
     # Beam says in many lines what it is about to do; its warnings are enough.
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
+
+
+class _OurWordsOnly(logging.Filter):
+    """Leaves out Beam's tracebacks of a failed bundle; the end of the run says why it failed."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False for what Beam logs once a bundle has failed."""
+        return process.failure is None or not record.name.startswith("apache_beam")

@@ -30,7 +30,7 @@ from transforms import process
 from transforms.chunks import Headers
 
 _LOG = logging.getLogger(__name__)
-_TIMEOUT_SECONDS = 15.0
+_TIMEOUT_SECONDS = 10.0
 
 # A group's coordinator answers so for a moment after brokers restart.
 COORDINATOR_MOVING = frozenset(
@@ -89,7 +89,9 @@ def admin_client(cluster: KafkaCluster) -> AdminClient:
         raise KafkaSetupError(f"kafka_config is not accepted by librdkafka: {error.args[0].str()}") from None
 
 
-def list_partitions(client: AdminClient | Consumer, topics: Sequence[str]) -> dict[str, list[int]]:
+def list_partitions(
+    cluster: KafkaCluster, client: AdminClient | Consumer, topics: Sequence[str]
+) -> dict[str, list[int]]:
     """The partitions of the topics that exist now; a name that starts with ``^`` is a regular expression.
 
     Raises:
@@ -99,8 +101,8 @@ def list_partitions(client: AdminClient | Consumer, topics: Sequence[str]) -> di
         metadata = client.list_topics(timeout=_TIMEOUT_SECONDS)
     except KafkaException as error:
         raise KafkaSetupError(
-            f"no Kafka broker answers: {error.args[0].str()}; check kafka_bootstrap_servers and the security "
-            "properties in kafka_config"
+            f"no Kafka broker answers at {cluster.bootstrap_servers}: {error.args[0].str()}; check "
+            "kafka_bootstrap_servers and the security properties in kafka_config"
         ) from None
     matching = [name for name in metadata.topics if any(_matches(wanted, name) for wanted in topics)]
     return {name: sorted(metadata.topics[name].partitions) for name in sorted(matching)}
@@ -186,7 +188,7 @@ def resolve_start(
       KafkaSetupError: no broker, an unknown topic, or an offset that is gone while ``reset`` is ``error``.
     """
     admin = admin_client(cluster)
-    found = list_partitions(admin, topics)
+    found = list_partitions(cluster, admin, topics)
     missing = unknown_topics(topics, found)
     if missing:
         raise KafkaSetupError(f"no topic {', '.join(missing)} on {cluster.bootstrap_servers}; check kafka_topics")

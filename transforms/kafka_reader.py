@@ -293,7 +293,7 @@ class _ShardAssignment:
         if now < self._look_at:
             return
         self._look_at = now + reader._source.discovery_seconds
-        found = list_partitions(reader._consumer, reader._source.topics)
+        found = list_partitions(reader._source.cluster, reader._consumer, reader._source.topics)
         exist = {(topic, number) for topic, numbers in found.items() for number in numbers}
         # What the restriction knows is read even while a broker is slow to list it.
         mine = sorted({one for one in exist if self._shard.holds(one)} | set(reader._start))

@@ -9,8 +9,8 @@ import orjson
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
 from aep.message import unwrap
-from aep.streaming import BATCH_OVERHEAD, MAX_REQUEST_BYTES, Envelope
-from aep.xdm.validate import Rejection, XdmRules, prune_nulls, validator_for
+from aep.streaming import BATCH_OVERHEAD, MAX_REQUEST_BYTES, Destination, Envelope
+from aep.xdm.validate import Rejection, XdmRules, XdmValidator, prune_nulls, validator_for
 from transforms.chunks import Chunk, Record
 from transforms.dead_letters import DeadLetter, dead_letter
 from transforms.outputs import refused, with_dead_letters
@@ -42,13 +42,14 @@ class _ValidateXdm(beam.DoFn):
 
     def process(self, element: Chunk) -> Iterator[Chunk | TaggedOutput]:
         route = self._routes[element.route]
+        validator = validator_for(route.schema, self._rules) if route.schema else None
         largest = self._largest_record(route)
         valid = Chunk(element.topic, element.partition, [], element.route)
         for record, entity, body in zip(element.records, element.entities, element.bodies, strict=True):
-            if self._rules.nulls == "prune":
+            if self._rules.nulls == "prune" and b"null" in body:
                 entity, changed = prune_nulls(entity)
                 body = orjson.dumps(entity) if changed else body
-            rejection = self._check(route, entity, body)
+            rejection = _check(route.destination, validator, entity, body)
             if rejection is not None:
                 yield refused(_as_dead_letter(rejection, route, valid, record))
             elif len(body) > largest:
@@ -60,21 +61,22 @@ class _ValidateXdm(beam.DoFn):
         if valid.records:
             yield valid
 
-    def _check(self, route: Route, entity: dict[str, object], body: bytes) -> Rejection | None:
-        if route.destination.payload == "message":
-            unwrapped = unwrap(entity, route.destination)
-            if isinstance(unwrapped, Rejection):
-                return unwrapped
-            entity, body = unwrapped, orjson.dumps(unwrapped)
-        if route.schema is None:
-            return None
-        return validator_for(route.schema, self._rules).check(entity, len(body))
-
     def _largest_record(self, route: Route) -> int:
         if route.name not in self._largest:
             overhead = Envelope(route.destination).overhead + BATCH_OVERHEAD
             self._largest[route.name] = MAX_REQUEST_BYTES - overhead
         return self._largest[route.name]
+
+
+def _check(
+    destination: Destination, validator: XdmValidator | None, entity: dict[str, object], body: bytes
+) -> Rejection | None:
+    if destination.payload == "message":
+        unwrapped = unwrap(entity, destination)
+        if isinstance(unwrapped, Rejection):
+            return unwrapped
+        entity, body = unwrapped, orjson.dumps(unwrapped)
+    return validator.check(entity, len(body)) if validator else None
 
 
 def _as_dead_letter(rejection: Rejection, route: Route, chunk: Chunk, record: Record) -> DeadLetter:

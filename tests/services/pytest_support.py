@@ -1,9 +1,9 @@
-"""What a machine lacks is skipped with its reason; with ``CI=true`` a skip is a failure."""
+"""What a test does about a service that this machine cannot run."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TypeVar
 
@@ -15,13 +15,13 @@ T = TypeVar("T")
 
 
 @contextmanager
-def require(service: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
-    """Starts a service for a fixture, or skips the tests that need it."""
+def require(service: AbstractContextManager[T]) -> Iterator[T]:
+    """The started service; where it is unavailable the test is skipped, and fails when ``CI=true``."""
     with ExitStack() as stack:
         try:
-            running = stack.enter_context(service())
-        except ServiceUnavailable as reason:
+            started = stack.enter_context(service)
+        except ServiceUnavailable as error:
             if os.environ.get("CI") == "true":
-                pytest.fail(f"needed with CI=true: {reason}")
-            pytest.skip(str(reason))
-        yield running
+                pytest.fail(str(error))
+            pytest.skip(str(error))
+        yield started

@@ -1,0 +1,106 @@
+"""What a person has to mend stops a run before or at its start: one clear message, exit code 2, nothing committed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from samples.loyalty import generate
+from tests.e2e.scenario import ORG_ID, SCHEMAS, Scenario
+from tests.services.emulator import CLIENT_ID
+from tests.services.process import free_port
+
+pytestmark = pytest.mark.kafka
+
+
+def refuse(scenario: Scenario, *expected: str, arguments: tuple[str, ...] = (), **options: Any) -> None:
+    """Runs and expects exit code 2 with one message that has all the expected words."""
+    finished = scenario.run(*arguments, **options)
+    assert finished.code == 2, finished.output
+    error = finished.output[finished.output.index("error:") :]
+    for words in expected:
+        assert words in error, finished.output
+    assert "Traceback" not in finished.output
+    assert scenario.committed() == {topic: {} for topic in scenario.topics.values()}
+
+
+def test_an_unknown_option(scenario: Scenario) -> None:
+    refuse(scenario, "options.yaml:", "kafka_topic_names", kafka_topic_names=["a"])
+
+
+def test_no_broker(scenario: Scenario) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    refuse(scenario, address, "kafka_bootstrap_servers", kafka_bootstrap_servers=address)
+
+
+def test_an_unknown_topic(scenario: Scenario) -> None:
+    routes = yaml.safe_load(scenario.routes_file().read_text())
+    routes["routes"][0]["topics"] = ["no-such-topic"]
+    path = scenario.folder / "other-routes.yaml"
+    path.write_text(yaml.safe_dump(routes))
+    refuse(scenario, "no-such-topic", scenario.broker.bootstrap_servers, routes_file=str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("not json", "JSON"),
+        ('{"$id": "https://ns.adobe.com/acme/schemas/a", "allOf": [{"$ref": "https://ns.adobe.com/x"}]}', "xed-full"),
+        (None, "cannot read"),
+    ],
+)
+def test_a_schema_file_that_is_no_resolved_schema(scenario: Scenario, content: str | None, expected: str) -> None:
+    path = scenario.folder / "schema.json"
+    if content is not None:
+        path.write_text(content)
+    routes = scenario.routes_file(schema_file=str(path))
+    other = routes.rename(scenario.folder / "other-routes.yaml")
+    refuse(scenario, str(path), expected, routes_file=str(other))
+
+
+def test_an_inlet_that_does_not_exist(scenario: Scenario) -> None:
+    scenario.produce(generate(100))
+    url = f"{scenario.emulator.url}/collection/{'0' * 64}"
+    other = scenario.routes_file(inlet_url=url).rename(scenario.folder / "other-routes.yaml")
+    refuse(scenario, "404", "aep_inlet_url", "0" * 64, routes_file=str(other))
+
+
+def test_an_inlet_that_wants_authentication(scenario: Scenario) -> None:
+    scenario.produce(generate(100))
+    inlet = scenario.emulator.create_inlet(
+        name=f"{scenario.name}-auth",
+        org_id=ORG_ID,
+        authentication_required=True,
+        schema=yaml.safe_load((SCHEMAS / "loyalty-event.schema.json").read_text()),
+    )
+    other = scenario.routes_file(inlet_url=inlet["inletUrl"]).rename(scenario.folder / "other-routes.yaml")
+    refuse(scenario, "401", "aep_auth", routes_file=str(other))
+
+
+def test_a_token_refused(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WRONG_SECRET", "a-wrong-secret")
+    other = scenario.routes_file(auth="oauth").rename(scenario.folder / "other-routes.yaml")
+    options = {
+        "aep_ims_url": scenario.emulator.url,
+        "aep_client_id": CLIENT_ID,
+        "aep_client_secret": "env:WRONG_SECRET",
+    }
+    refuse(scenario, "invalid_client", "aep_client_secret", routes_file=str(other), **options)
+    assert "a-wrong-secret" not in scenario.run(routes_file=str(other), **options).output
+
+
+def test_a_dead_letter_folder_that_cannot_be_written(scenario: Scenario, tmp_path: Path) -> None:
+    (tmp_path / "a-file").write_text("")
+    folder = str(tmp_path / "a-file" / "dead-letters")
+    refuse(scenario, folder, "dead_letter_path", dead_letter_path=folder)
+
+
+def test_a_dead_letter_topic_that_does_not_exist(scenario: Scenario) -> None:
+    refuse(scenario, "no-such-dead", "dead_letter_topic", dead_letter_topic="no-such-dead")
+
+
+def test_state_mode_on_a_runner_that_loses_state(scenario: Scenario) -> None:
+    refuse(scenario, "batch_mode", "bundle", batch_mode="state")
