@@ -13,7 +13,7 @@ from tests.services.pytest_support import require
 
 @pytest.fixture(scope="session")
 def broker() -> Iterator[KafkaBroker]:
-    with require(KafkaBroker) as running:
+    with require(KafkaBroker()) as running:
         yield running
 
 

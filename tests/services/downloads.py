@@ -27,11 +27,11 @@ MIN_JAVA = 17
 FETCH_TIMEOUT_SECONDS = 900
 
 
-def java() -> str:
+def java(*, compiler: bool = False) -> str:
     """Path of the ``java`` command: ``$JAVA_HOME`` first, then ``PATH``.
 
     Raises:
-        ServiceUnavailable: there is none, or it is older than Java 17.
+        ServiceUnavailable: there is none, it is older than Java 17, or it is without the ``compiler`` asked for.
     """
     home = os.environ.get("JAVA_HOME")
     command = f"{home}/bin/java" if home else shutil.which("java")
@@ -42,6 +42,8 @@ def java() -> str:
     if not version or int(version[1]) < MIN_JAVA:
         first_line = answer.partition("\n")[0]
         raise ServiceUnavailable(f"{command} says {first_line!r}: Java {MIN_JAVA} or later is needed")
+    if compiler and not Path(command).resolve().with_name("javac").exists():
+        raise ServiceUnavailable(f"{command} is without javac beside it: install a JDK, not a JRE")
     return command
 
 

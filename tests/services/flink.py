@@ -16,6 +16,7 @@ JOB_SERVER = Path(__file__).parent / "JobServer.java"
 START_TIMEOUT_SECONDS = 90
 REQUEST_TIMEOUT_SECONDS = 30
 HEAP_MB = 320
+TASK_MANAGER_ID = "task-manager-{}"
 
 # Parent first: the job's jars bring Flink's classes a second time.
 CONFIG = """\
@@ -101,7 +102,7 @@ class FlinkCluster:
         self.job_endpoint = f"127.0.0.1:{self._job_port}"
 
     def __enter__(self) -> FlinkCluster:
-        self._java = downloads.java()
+        self._java = downloads.java(compiler=True)
         self._beam_jars = f"{downloads.flink_job_server_jars()}/*"
         self._flink_jars = f"{downloads.flink_jars()}/*"
         self._write_config()
@@ -122,7 +123,7 @@ class FlinkCluster:
     def start_task_manager(self) -> ServiceProcess:
         """Adds a task manager and returns it when its slots can be used."""
         process = self._spawn_task_manager()
-        self._await_slots()
+        self._await_task_manager(process)
         return process
 
     def kill_task_manager(self, index: int) -> None:
@@ -136,9 +137,7 @@ class FlinkCluster:
     def cancel(self, job_id: str) -> None:
         """Cancels a job and returns when it is cancelled."""
         self._request("PATCH", f"/jobs/{job_id}?mode=cancel")
-        wait_for(
-            lambda: self._get(f"/jobs/{job_id}")["state"] == "CANCELED", REQUEST_TIMEOUT_SECONDS, "the job to end"
-        )
+        wait_for(lambda: self._get(f"/jobs/{job_id}")["state"] == "CANCELED", REQUEST_TIMEOUT_SECONDS, "the job to end")
 
     def savepoint(self, job_id: str, *, cancel: bool = False) -> str:
         """Takes a savepoint, cancels the job with it if asked to, and returns its path."""
@@ -168,7 +167,15 @@ class FlinkCluster:
             ServiceProcess(
                 "Beam job server",
                 [
-                    *[self._java, "-Xmx256m", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", self._beam_jars],
+                    *[
+                        self._java,
+                        "-Xmx256m",
+                        "-XX:TieredStopAtLevel=1",
+                        "-XX:+UseSerialGC",
+                        "-Dorg.slf4j.simpleLogger.showDateTime=true",
+                        "-cp",
+                        self._beam_jars,
+                    ],
                     str(JOB_SERVER),
                     f"--flink-master=127.0.0.1:{self._rest_port}",
                     "--job-host=127.0.0.1",
@@ -185,13 +192,14 @@ class FlinkCluster:
         job_manager, job_server = self._processes
         job_manager.wait_until_ready(lambda: is_listening(self._rest_port), START_TIMEOUT_SECONDS)
         job_server.wait_until_ready(lambda: is_listening(self._job_port), START_TIMEOUT_SECONDS)
-        self._await_slots()
+        for process in self.task_managers:
+            self._await_task_manager(process)
 
     def _spawn_task_manager(self) -> ServiceProcess:
         number = len(self.task_managers)
         settings = TASK_MANAGER_MEMORY | {
             "taskmanager.numberOfTaskSlots": str(self._slots),
-            "taskmanager.resource-id": f"task-manager-{number}",
+            "taskmanager.resource-id": TASK_MANAGER_ID.format(number),
         }
         definitions = [part for key, value in settings.items() for part in ("-D", f"{key}={value}")]
         process = ServiceProcess(
@@ -202,22 +210,31 @@ class FlinkCluster:
         self.task_managers.append(process)
         return process
 
-    def _await_slots(self) -> None:
-        wanted = self._slots * sum(process.running for process in self.task_managers)
-        self.task_managers[-1].wait_until_ready(lambda: self._free_slots() >= wanted, START_TIMEOUT_SECONDS)
+    def _await_task_manager(self, process: ServiceProcess) -> None:
+        name = TASK_MANAGER_ID.format(self.task_managers.index(process))
 
-    def _free_slots(self) -> int:
-        try:
-            return int(self._get("/overview")["slots-total"])
-        except requests.RequestException:
-            return 0  # the dispatcher comes up a little after its port
+        def registered() -> bool:
+            try:
+                return name in {each["id"] for each in self._get("/taskmanagers")["taskmanagers"]}
+            except requests.RequestException:
+                return False  # the dispatcher comes up a little after its port
+
+        process.wait_until_ready(registered, START_TIMEOUT_SECONDS)
 
     def _flink(self, main_class: str, heap_mb: int) -> list[str]:
         opens = [part for package in OPEN_PACKAGES for part in ("--add-opens", f"{package}=ALL-UNNAMED")]
-        limits = [f"-Xmx{heap_mb}m", "-XX:MaxMetaspaceSize=256m", "-XX:+UseSerialGC"]
+        limits = [f"-Xmx{heap_mb}m", "-XX:TieredStopAtLevel=1", "-XX:MaxMetaspaceSize=256m", "-XX:+UseSerialGC"]
         log4j = f"-Dlog4j.configurationFile={self._folder}/conf/log4j.properties"
         return [
-            *[self._java, *limits, *opens, log4j, f"-Djava.io.tmpdir={self._folder}/tmp", "-cp", f"{self._flink_jars}:{self._beam_jars}"],
+            *[
+                self._java,
+                *limits,
+                *opens,
+                log4j,
+                f"-Djava.io.tmpdir={self._folder}/tmp",
+                "-cp",
+                f"{self._flink_jars}:{self._beam_jars}",
+            ],
             *[f"org.apache.flink.runtime.{main_class}", "--configDir", f"{self._folder}/conf"],
         ]
 

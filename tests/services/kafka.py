@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -39,7 +39,7 @@ COORDINATOR_NOT_YET = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
 }
 
-# Everything internal is small and unreplicated so that a start is quick; records never expire, since tests date them freely.
+# Internal topics are small and unreplicated, for a quick start; records never expire, for tests date them freely.
 SERVER_PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -79,13 +79,13 @@ class KafkaBroker:
         self._classpath = f"{downloads.kafka_jars()}/*"
         self._properties = Path(self._folder.name, "server.properties")
         self._properties.write_text(
-            SERVER_PROPERTIES.format(
-                port=self.port, controller_port=free_port(), data=Path(self._folder.name, "data")
-            )
+            SERVER_PROPERTIES.format(port=self.port, controller_port=free_port(), data=Path(self._folder.name, "data"))
         )
         cluster_id = uuid.uuid4().hex[:22]
         format_storage = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)]
-        subprocess.run([*self._java("64m"), *format_storage], check=True, capture_output=True)
+        done = subprocess.run([*self._java("64m"), *format_storage], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ServiceError(f"Kafka could not format its storage:\n{done.stdout}{done.stderr}")
         self.start()
         return self
 
@@ -103,10 +103,7 @@ class KafkaBroker:
             [*self._java("512m"), "kafka.Kafka", str(self._properties)],
             Path(self._folder.name, "kafka.log"),
         )
-        self._process.wait_until_ready(lambda: is_listening(self.port), START_TIMEOUT_SECONDS)
-        # The port opens before the controller has let the broker in.
-        admin = self._admin()
-        self._process.wait_until_ready(lambda: bool(admin.list_topics().brokers), START_TIMEOUT_SECONDS)
+        self._process.wait_until_ready(self._serves, START_TIMEOUT_SECONDS)
 
     def stop(self) -> None:
         """Shuts the broker down in good order."""
@@ -213,6 +210,13 @@ class KafkaBroker:
 
         return {p.partition: p.offset for p in _once_coordinated(ask) if p.offset >= 0}
 
+    def delete_records(self, topic: str, before: Mapping[int, int]) -> None:
+        """Deletes the records of each partition before an offset, as expiry does."""
+        admin = self._admin()
+        deleted = admin.delete_records([TopicPartition(topic, number, offset) for number, offset in before.items()])
+        for future in deleted.values():
+            future.result(REQUEST_TIMEOUT_SECONDS)
+
     def consume_all(self, topic: str) -> list[Message]:
         """Every record that the topic holds now, transactions committed, in the order of each partition."""
         consumer = Consumer(
@@ -241,6 +245,14 @@ class KafkaBroker:
             return messages
         finally:
             consumer.close()
+
+    def _serves(self) -> bool:
+        if not is_listening(self.port):
+            return False
+        try:  # the port opens a little before the controller lets the broker in
+            return bool(self._admin().list_topics(timeout=1).brokers)
+        except KafkaException:
+            return False
 
     def _java(self, heap: str) -> list[str]:
         logging = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"

@@ -81,7 +81,7 @@ class ServiceProcess:
             )
         # Its standard input closes when we die; a line on it says that the service has ended in good order.
         self._watchdog = subprocess.Popen(
-            ["sh", "-c", 'read -r line || kill -KILL -- "-$1"', "watchdog", str(self.pid)],
+            ["sh", "-c", 'read -r line || kill -KILL "-$1"', "watchdog", str(self.pid)],
             stdin=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

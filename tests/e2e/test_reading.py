@@ -1,0 +1,166 @@
+"""What is read: where it starts and stops, which topics, what an idle or shared reader does."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from samples.loyalty import generate
+from tests.e2e.scenario import Scenario
+from tests.services.process import wait_for
+
+pytestmark = pytest.mark.kafka
+
+
+def accepted_after(scenario: Scenario, **options: object) -> int:
+    """Messages that a run adds to what AEP has accepted."""
+    before = scenario.messages_accepted()
+    finished = scenario.run(**options)
+    assert finished.code == 0, finished.output
+    return scenario.messages_accepted() - before
+
+
+def test_starts_at_the_committed_offsets_the_beginning_the_end_or_a_time(scenario: Scenario) -> None:
+    scenario.produce(generate(300))
+    assert accepted_after(scenario) == 300
+    # Times of records are in milliseconds; the next one must not share one with the last.
+    moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    wait_for(lambda: datetime.now(timezone.utc).isoformat(timespec="milliseconds") > moment, 5, "a millisecond")
+    scenario.produce(list(generate(350))[300:])
+    assert accepted_after(scenario, kafka_start="latest") == 0
+    assert accepted_after(scenario, kafka_start=moment, kafka_group_id="other") == 50
+    assert accepted_after(scenario, kafka_start="committed", kafka_group_id="third", kafka_reset="latest") == 0
+    assert accepted_after(scenario, kafka_start="earliest") == 350
+    # The latest run moved the group's offsets: they say where a restart goes on, whatever the start was.
+    assert scenario.committed() == scenario.end_offsets()
+
+
+def test_topics_by_regular_expression_and_a_topic_that_comes_later(scenario: Scenario) -> None:
+    routes = scenario.routes_file().read_text()
+    for kind, topic in scenario.topics.items():
+        routes = routes.replace(f"- {topic}\n", f"- ^{scenario.name}(-more)?-{kind}$\n")
+    path = scenario.folder / "patterns.yaml"
+    path.write_text(routes)
+    scenario.produce(generate(100))
+    pipeline = scenario.start(routes_file=str(path), kafka_stop_at="never", kafka_discovery_seconds=1)
+    scenario.wait_until_accepted(100)
+    later = f"{scenario.name}-more-events"
+    scenario.broker.create_topic(later, 2)
+    extra = [sample for sample in generate(200, kind="events")][100:]
+    scenario.broker.produce(later, ((one.key, one.value, None, None) for one in extra))
+    scenario.broker.add_partitions(scenario.topics["events"], 6)
+    more = [sample for sample in generate(300, kind="events")][200:]
+    scenario.broker.produce(scenario.topics["events"], ((one.key, one.value, None, 5) for one in more))
+    scenario.wait_until_accepted(300)
+    pipeline.terminate()
+    assert pipeline.exit_code == 0, pipeline.log_tail()
+    assert max(scenario.accepted("events").values()) == 1
+
+
+def test_expired_records_are_reported_and_the_reset_policy_decides(scenario: Scenario) -> None:
+    scenario.produce(generate(400, kind="events"))
+    topic = scenario.topics["events"]
+    assert accepted_after(scenario) == 400
+    scenario.produce(list(generate(800, kind="events"))[400:])
+    ends = scenario.broker.end_offsets(topic)
+    scenario.broker.delete_records(topic, {partition: end - 10 for partition, end in ends.items()})
+    refused = scenario.run(kafka_reset="error")
+    assert refused.code == 2
+    assert f"topic {topic} partition 0" in refused.output
+    assert "is gone" in refused.output
+    finished = scenario.run()
+    assert finished.code == 0
+    assert finished.summary["read"] == 40
+    assert "were deleted" in finished.output
+
+
+def test_tombstones_are_counted_and_skipped_or_dead_lettered(scenario: Scenario) -> None:
+    topic = scenario.topics["profiles"]
+    scenario.broker.produce(topic, ((b"key", None, None, 0) for _ in range(7)))
+    finished = scenario.run()
+    assert finished.summary["tombstones"] == 7
+    assert finished.summary["unaccounted"] == 0
+    assert scenario.dead_lettered() == []
+    again = scenario.run(kafka_start="earliest", kafka_tombstones="dead_letter")
+    assert again.summary["dead_lettered"] == {"tombstone": 7}
+    assert {(one.stage, one.code, one.record.value) for one in scenario.dead_lettered()} == {
+        ("parse", "tombstone", None)
+    }
+
+
+def test_two_processes_of_a_group_share_the_partitions(scenario: Scenario) -> None:
+    scenario.emulator.faults(latency_ms=20)
+    options = {"kafka_stop_at": "never", "kafka_bundle_max_records": 500}
+    first = scenario.start(**options)
+    scenario.produce(generate(5_000))
+    scenario.wait_until_accepted(500)
+    second = scenario.start(**options)
+    wait_for(lambda: "reads 4 partitions" in second.log(), 60, "the second process to get its share")
+    scenario.produce(list(generate(10_000))[5_000:])
+    wait_for(lambda: len(scenario.accepted("events")) >= 8_000, 60, "all events")
+    scenario.emulator.clear_faults()
+    first.kill()
+    scenario.produce(list(generate(12_000))[10_000:])
+    wait_for(lambda: scenario.committed() == scenario.end_offsets(), 60, "the second process to take over")
+    second.terminate()
+    assert second.exit_code == 0, second.log_tail()
+    # What was under way at the hand-overs may come twice, and no more.
+    scenario.check_every_sample(duplicates=3 * 1_000)
+
+
+def test_stops_after_so_many_seconds(scenario: Scenario) -> None:
+    scenario.produce(generate(100))
+    started = time.monotonic()
+    finished = scenario.run(kafka_stop_at="never", kafka_stop_after_seconds=5)
+    assert finished.code == 0, finished.output
+    assert finished.summary["accepted"] == 100
+    assert time.monotonic() - started < 30
+    assert scenario.committed() == scenario.end_offsets()
+
+
+def test_an_idle_run_uses_next_to_no_processor_time(scenario: Scenario) -> None:
+    """The exact figure is the benchmark's; this holds that it does not spin."""
+    pipeline = scenario.start(kafka_stop_at="never")
+    wait_for(lambda: "reads 8 partitions" in pipeline.log(), 60, "the partitions")
+
+    def processor_seconds() -> float:
+        fields = Path(f"/proc/{pipeline.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / 100
+
+    before, started = processor_seconds(), time.monotonic()
+    wait_for(lambda: time.monotonic() - started > 6, 10, "six seconds")
+    assert (processor_seconds() - before) / (time.monotonic() - started) < 0.2
+    pipeline.terminate()
+    assert pipeline.exit_code == 0
+
+
+def test_files_of_json_lines_take_the_place_of_topics(scenario: Scenario) -> None:
+    samples = list(generate(500, kind="events", broken_share=0.05))
+    scenario.oracle.samples = {sample.sequence: sample for sample in samples}
+    lines = [sample.value for sample in samples]
+    folder = scenario.folder / "events"
+    folder.mkdir()
+    (folder / "a.jsonl").write_bytes(b"\n".join(lines[:300]) + b"\n")
+    with gzip.open(folder / "b.jsonl.gz", "wb") as file:
+        file.write(b"\n".join(lines[300:]))
+    finished = scenario.run(
+        kafka_source="file",
+        kafka_file_pattern=str(folder / "*"),
+        kafka_bootstrap_servers=None,
+        kafka_stop_at=None,
+        routes_file=None,
+        aep_inlet_url=scenario.inlets["events"]["inletUrl"],
+        aep_dataset_id=scenario.inlets["events"]["datasetId"],
+        aep_org_id="ACME@AdobeOrg",
+        xdm_schema_file="configs/schemas/loyalty-event.schema.json",
+    )
+    assert finished.code == 0, finished.output
+    assert finished.summary["read"] == 500
+    assert set(scenario.accepted("events")) == scenario.oracle.good(events=True)
+    dead = [(Path(dict(one.record.headers)["file"].decode()).name, one.record.offset) for one in scenario.dead_lettered()]
+    expected = [("a.jsonl", n + 1) if n < 300 else ("b.jsonl.gz", n - 299) for n in scenario.oracle.broken()]
+    assert sorted(dead) == sorted(expected)
