@@ -146,8 +146,9 @@ class InletClient:
                         ),
                     )
                 ]
-            case outcomes.Halve(cause):
+            case outcomes.Halve(cause, arrived):
                 delivery.retries[cause] += 1
+                delivery.duplicates_possible += sent.messages if arrived else 0
                 return _halves(piece)
             case outcomes.RefreshToken():
                 delivery.retries["token"] += 1

@@ -101,9 +101,13 @@ class Retry:
 
 @dataclass(frozen=True)
 class Halve:
-    """Send the two halves separately; a single message goes to the single-message endpoint."""
+    """Send the two halves separately; a single message goes to the single-message endpoint.
+
+    ``arrived``: the messages may have been received the first time.
+    """
 
     cause: str
+    arrived: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ def decide(
             return Settle(elements, full_jitter(sent.number, policy.base_seconds, policy.max_seconds, random_unit))
         if sent.mismatches == 0:
             return retry("mismatch", arrived=True, mismatch=True)
-        return Halve("mismatch")
+        return Halve("mismatch", arrived=True)
     if status in (401, 403):
         if not sent.refreshed:
             return RefreshToken()
@@ -188,7 +192,7 @@ def decide(
         return Reject("too_large", f"AEP answers 413 to this message alone: {error_message(outcome.body)}")
     if status == 500 and sent.number >= _POISON_TRIES and inlet.last_success > sent.since:
         if sent.messages > 1:
-            return Halve("500")
+            return Halve("500", arrived=True)
         return Reject("rejected", f"AEP answers 500 to this message while others pass: {error_message(outcome.body)}")
     if status in policy.transient_statuses:
         return retry(str(status), arrived=status in (500, 502, 504))
