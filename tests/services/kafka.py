@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from confluent_kafka import (
+    OFFSET_BEGINNING,
     Consumer,
     ConsumerGroupTopicPartitions,
     KafkaError,
@@ -230,7 +231,7 @@ class KafkaBroker:
         )
         try:
             unread = self._partitions(topic)
-            consumer.assign([TopicPartition(topic, number, 0) for number in unread])
+            consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in unread])
             messages: list[Message] = []
             while unread:
                 message = consumer.poll(REQUEST_TIMEOUT_SECONDS)

@@ -106,7 +106,7 @@ class ServiceProcess:
         """All it has printed so far."""
         return self.log_path.read_text(errors="replace")
 
-    def signal(self, number: signal.Signals) -> None:
+    def signal(self, number: int) -> None:
         """Sends a signal and does not wait for what follows."""
         self._signal(number)
 
@@ -166,7 +166,7 @@ class ServiceProcess:
     ) -> None:
         self.terminate()
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _signal(self, number: int) -> None:
         if self.running:
             os.killpg(self.pid, number)
 
