@@ -1,0 +1,53 @@
+# Every target sets up what it needs: a virtual environment in .venv with the pins of requirements.lock.
+# Needed before: Python 3.10 or later, and make. The tests with a real broker and cluster also take Java 17 and Maven.
+
+PYTHON ?= python3
+KAFKA ?= embedded
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test test-fast check bench lock clean
+
+help:
+	@echo "make demo        try it: Kafka, a local AEP, 2 % broken events, every one accounted for"
+	@echo "                 (KAFKA=apache: a real Apache Kafka and 100,000 events)"
+	@echo "make test        all checks and tests; what this machine lacks is skipped, with CI=true it fails"
+	@echo "make test-fast   checks, and the tests that need Python packages only"
+	@echo "make bench       the benchmark table"
+	@echo "make lock        requirements.lock from the pins"
+
+setup: $(READY)
+
+$(READY): requirements.lock setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)
+	$(RUN) -m demo --kafka $(KAFKA)
+
+check: $(READY)
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+
+test: check
+	$(RUN) -m pytest --durations=10
+
+test-fast: check
+	$(RUN) -m pytest -m "not kafka and not flink"
+
+bench: $(READY)
+	$(RUN) -m benchmarks
+
+lock: $(READY)
+	$(RUN) -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(RUN) -m uv pip compile --quiet --universal --python-version 3.10 --fork-strategy fewest --generate-hashes --no-annotate \
+	    --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command "make lock" --output-file requirements.lock requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) .demo .bench dead-letters
