@@ -13,7 +13,7 @@ setup(
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "confluent-kafka>=2.13,<3",
-        "fastavro>=1.10,<2",
+        "fastavro>=1.12,<2",
         "google-auth>=2.30,<3",
         "jsonschema-rs>=0.60.3,<0.61",
         "orjson>=3.10,<4",
@@ -21,7 +21,7 @@ setup(
         "PyYAML>=6,<7",
         "requests>=2.32,<3",
         "rich>=13,<16",
-        "typer>=0.15,<1",
+        "typer>=0.29,<1",
     ],
     extras_require={
         "emulator": ["httptools>=0.6,<1", "starlette>=1,<2", "uvicorn>=0.40,<1"],

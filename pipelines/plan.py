@@ -20,7 +20,8 @@ from transforms.batch import BatchLimits, BatchMode
 from transforms.dead_letters import DeadLetterSinks
 from transforms.files import ReadJsonLines
 from transforms.kafka import ReadFromKafka, new_source_id
-from transforms.kafka_client import KafkaCluster, resolve_start
+from transforms.kafka_client import KafkaCluster
+from transforms.kafka_offsets import resolve_start
 from transforms.kafka_reader import BundleLimits, KafkaSource
 from transforms.parse import Tombstones
 from transforms.routes import Route, Routes

@@ -32,6 +32,9 @@ DONE, FAILED, WRONG = 0, 1, 2
 # How long deliveries may go on after SIGTERM; orchestrators kill after 30 s.
 _GRACE_SECONDS = 20.0
 
+# When Flink begins to wind up a job that reads to an end. From then on it takes no checkpoint until all is read.
+_FLINK_IDLE_MS = 10_000
+
 # Errors whose message is for the person who runs the pipeline; anything else is a bug and shows its traceback.
 _EXPLAINED = (OptionsError, SchemaError, PreflightError, KafkaSetupError, KafkaReadError, AepError)
 
@@ -123,11 +126,17 @@ def _explain(error: Exception, console: Console) -> int:
 
 
 def _flags(settings: Settings, plan: Plan, console: Console) -> list[str]:
-    """Flags for Beam. DirectRunner is a switch that would choose a runner unable to read Kafka."""
+    """Flags for Beam, with what the run needs beside what was given."""
     flags = settings.beam_flags
-    if settings.runner.rsplit(".", 1)[-1] == "DirectRunner":
+    runner = settings.runner.rsplit(".", 1)[-1]
+    if runner == "DirectRunner":
+        # A switch between runners, which would choose one that cannot read Kafka.
         console.print("DirectRunner: running on FnApiRunner, Beam's own in-process runner")
-        flags = [flag for flag in flags if not flag.startswith("--runner")] + ["--runner=FnApiRunner"]
+        return [flag for flag in flags if not flag.startswith("--runner")] + ["--runner=FnApiRunner"]
+    ends = settings.kafka.stop_at == "end" or settings.kafka.stop_after_seconds is not None
+    if ends and not plan.local and "shutdown_sources_after_idle_ms" not in settings.beam:
+        # Flink keeps a job alive while it takes checkpoints, even when everything is read, unless told this.
+        flags = [*flags, f"--shutdown_sources_after_idle_ms={_FLINK_IDLE_MS}"]
     return flags
 
 
@@ -156,6 +165,8 @@ def _set_up_logging() -> None:
     )
     # Beam says in many lines what it is about to do; its warnings are enough.
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    # It calls options of Flink's Java side unknown; ours were checked.
+    logging.getLogger("apache_beam.options.pipeline_options").setLevel(logging.ERROR)
 
 
 class _OurWordsOnly(logging.Filter):

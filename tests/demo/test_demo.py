@@ -71,7 +71,8 @@ def test_every_event_is_accounted_for(tmp_path: Path) -> None:
 
 def test_keep_leaves_kafka_and_the_emulator_running_until_ctrl_c(tmp_path: Path) -> None:
     process = start(tmp_path, "--events", "50", "--keep")
-    output = read_until(process, "is accounted for")
+    output = read_until(process, "go on until Ctrl-C")
+    assert "every one of 50 events is accounted for" in output
     assert is_listening(emulator_port(output))
     match = re.search(r"Kafka \(embedded\) is at 127\.0\.0\.1:(\d+)", output)
     assert match
@@ -106,7 +107,7 @@ def test_what_the_broker_threw_away_is_noticed() -> None:
     with broker.running("embedded", TOPICS) as cluster:
         send(generate(100), cluster, SAME)
         check_held(cluster, 100)
-        with pytest.raises(ServiceError, match="holds 100 of the 101 events.*fewer --events"):
+        with pytest.raises(ServiceError, match=r"holds 100 of the 101 events.*fewer --events"):
             check_held(cluster, 101)
 
 

@@ -1,0 +1,246 @@
+"""`python -m demo`: Kafka, Experience Platform and the pipeline between them, on this machine, counted at the end."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+import orjson
+from rich.console import Console
+
+from demo import broker, files, tables
+from demo.account import Delivered, Expected, differences
+from pipelines.generate import send
+from samples.broken import BROKEN_KINDS
+from samples.loyalty import EVENTS_TOPIC, PROFILES_TOPIC, generate, sequence_of
+from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+from tests.services.process import ServiceError, ServiceUnavailable, wait_for
+from transforms.dead_letters import DeadLetter, read_files
+from transforms.kafka_client import KafkaCluster, KafkaSetupError
+
+TOPICS = (PROFILES_TOPIC, EVENTS_TOPIC)
+ORG_ID = "ACME@AdobeOrg"
+
+PIPELINE = ("-m", "pipelines.kafka_to_aep", "--options_file", str(files.BASE), "--options_file", str(files.OPTIONS))
+_SHOWN = 10  # differences, when there are some
+_END_SECONDS = 30  # what the pipeline gets to end in good order
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m demo",
+        description="Starts Kafka and a local Adobe Experience Platform, sends sample events, some of them broken on "
+        "purpose, runs the pipeline between the two, and checks what became of each event. Needs no account.",
+        epilog="The exit code is 0 when every event is accounted for.",
+    )
+    parser.add_argument("--events", type=_count, default=100_000, metavar="N", help="how many (default: %(default)s)")
+    parser.add_argument(
+        "--kafka",
+        choices=("embedded", "apache"),
+        default="embedded",
+        help="embedded: librdkafka's own small broker. apache: a real Apache Kafka, which takes Java and Maven "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--broken-share", type=_share, default=0.02, metavar="SHARE", help="0 to 1 (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="leave Kafka and the emulator running at the end, until Ctrl-C"
+    )
+    return parser.parse_args(argv)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError("must be from 0 to 1")
+    return share
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the demo; returns its exit code."""
+    arguments = parse_arguments(argv)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    # What Kafka's client remarks while a broker starts is no news.
+    logging.basicConfig(level=logging.ERROR)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        return show(arguments, console)
+    except KeyboardInterrupt:
+        console.print("\nended before its time; nothing is left running")
+        return 130
+    except (KafkaSetupError, ServiceError, ServiceUnavailable) as error:
+        console.print(f"error: {error}")
+        return 2
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def show(arguments: argparse.Namespace, console: Console) -> int:
+    """The demo, step by step."""
+    files.empty_folder()
+    with broker.running(arguments.kafka, TOPICS) as cluster, Emulator() as emulator:
+        console.print(f"1. Kafka ({arguments.kafka}) is at {cluster.bootstrap_servers}: topics {', '.join(TOPICS)}.")
+
+        inlets = {topic: create_inlet(emulator, topic) for topic in TOPICS}
+        console.print(
+            f"2. Adobe Experience Platform, emulated, is at {emulator.url}: an authenticated inlet for each topic."
+        )
+
+        expected = Expected.of_topics(TOPICS)
+        send(
+            expected.note(generate(arguments.events, broken_share=arguments.broken_share)),
+            cluster,
+            {topic: topic for topic in TOPICS},
+        )
+        check_held(cluster, arguments.events)
+        kinds = {sample.broken for sample in expected.broken.values()}
+        console.print(
+            f"3. {arguments.events:,} sample events are in Kafka: {arguments.events - len(expected.broken):,} good, "
+            f"{len(expected.broken):,} broken on purpose in {len(kinds)} of {len(BROKEN_KINDS)} ways."
+        )
+
+        files.write_routes(inlets)
+        files.write_options(cluster.bootstrap_servers, emulator.url, CLIENT_ID)
+        console.print(f"4. The pipeline, as you would run it:\n     {command_line()}\n")
+        code = run_pipeline()
+        if code:
+            console.print(f"the pipeline ended with exit code {code}; it says why above")
+            return code
+
+        console.print("\n5. Every event, by its number: what was put in against what came out.\n")
+        delivered = {topic: ask(emulator, inlet["inletId"]) for topic, inlet in inlets.items()}
+        letters = list(read_files(str(files.DEAD_LETTERS)))
+        console.print(tables.arrivals(expected, delivered))
+        if letters or expected.broken:
+            console.print(tables.dead_letters(expected, letters))
+        if letters:
+            console.print(tables.example(letters, files.DEAD_LETTERS))
+        console.print(look_next(arguments.keep, cluster, emulator))
+        code = verdict(console, arguments.events, expected, delivered, letters)
+        if arguments.keep:
+            wait_for_interrupt(console)
+        return code
+
+
+def create_inlet(emulator: Emulator, topic: str) -> dict[str, Any]:
+    """Creates an inlet that asks for a token, with a dataset of the topic's schema."""
+    schema = orjson.loads(files.schema_file(topic).read_bytes())
+    return emulator.create_inlet(name=topic, org_id=ORG_ID, schema=schema, authentication_required=True)
+
+
+def check_held(cluster: KafkaCluster, events: int) -> None:
+    """Makes sure that Kafka still has every event.
+
+    Raises:
+      ServiceError: the embedded broker has thrown some away.
+    """
+    kept = broker.held(cluster, TOPICS)
+    if kept != events:
+        raise ServiceError(
+            f"Kafka holds {kept:,} of the {events:,} events, more than the embedded broker can take; "
+            "give fewer --events, or --kafka apache"
+        )
+
+
+def command_line() -> str:
+    """The pipeline's command line, to be copied."""
+    return " ".join([f"{files.SECRET}={CLIENT_SECRET}", os.path.relpath(sys.executable), *PIPELINE])
+
+
+def run_pipeline() -> int:
+    """Runs the pipeline to its end; its progress and its account go to the terminal.
+
+    It has a session of its own, so that Ctrl-C reaches it through here, once, as the request to end in good order.
+    """
+    command = [sys.executable, *PIPELINE, "--progress=on"]
+    environment = {**os.environ, files.SECRET: CLIENT_SECRET}
+    with subprocess.Popen(command, env=environment, start_new_session=True) as process:  # noqa: S603 - our own
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            try:
+                process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+
+
+def ask(emulator: Emulator, inlet_id: str) -> Delivered:
+    """What an inlet has received, once everything in it went through the platform's own validation."""
+    wait_for(lambda: emulator.stats()["pending_validation"] == 0, 60, "the emulator's validation")
+    stats = emulator.inlet_stats(inlet_id)
+    accepted = {sequence_of(record_id): times for record_id, times in emulator.ids(inlet_id).items()}
+    return Delivered(accepted, stats["requests"], stats["invalid"])
+
+
+def look_next(keep: bool, cluster: KafkaCluster, emulator: Emulator) -> str:
+    """What the user can look at, and try."""
+    lines = [
+        "\nLook next at",
+        f"  {files.OPTIONS} and {files.ROUTES}: what the pipeline was told, besides {files.BASE}",
+        f"  {files.DEAD_LETTERS}{os.sep}: each refused event with its reason and its original bytes",
+        f"  {files.SUMMARY}: the pipeline's account, for scripts",
+    ]
+    if keep:
+        lines += [
+            "and, in another terminal, send more events, run the pipeline again, and see what arrived:",
+            f"  beam-aep generate 1000 --seed 8 --bootstrap-servers {cluster.bootstrap_servers}",
+            f"  {command_line()}",
+            f"  curl {emulator.url}/__local/stats",
+        ]
+    else:
+        lines.append("  python -m demo --keep: the same, and Kafka and the emulator stay for runs of your own")
+    return "\n".join(lines) + "\n"
+
+
+def verdict(
+    console: Console,
+    events: int,
+    expected: Expected,
+    delivered: Mapping[str, Delivered],
+    letters: Sequence[DeadLetter],
+) -> int:
+    """Says whether every event is accounted for; returns the exit code."""
+    wrong = differences(expected, delivered, letters)
+    for sentence in wrong[:_SHOWN]:
+        console.print(sentence, style="red")
+    if len(wrong) > _SHOWN:
+        console.print(f"and {len(wrong) - _SHOWN:,} more like these", style="red")
+    if wrong:
+        console.print(f"not every one of {events:,} events is accounted for", style="bold red")
+        return 1
+    console.print(f"every one of {events:,} events is accounted for", style="bold green")
+    return 0
+
+
+def wait_for_interrupt(console: Console) -> None:
+    """Returns at Ctrl-C."""
+    try:
+        console.print("Kafka and the emulator go on until Ctrl-C")
+        signal.pause()
+    except KeyboardInterrupt:
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""Where every event must end, and what is wrong when one has not: no input or output here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from samples.loyalty import Sample
+from transforms.dead_letters import DeadLetter
+
+_SHOWN = 5  # numbers in a sentence
+
+
+@dataclass
+class Expected:
+    """What was put into Kafka.
+
+    Attributes:
+      good: sequence numbers of the good samples, by topic.
+      broken: the broken samples, by sequence number.
+    """
+
+    good: dict[str, set[int]]
+    broken: dict[int, Sample] = field(default_factory=dict)
+
+    @classmethod
+    def of_topics(cls, topics: Iterable[str]) -> Expected:
+        """Nothing yet, for these topics."""
+        return cls({topic: set() for topic in topics})
+
+    def note(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Passes samples on and remembers what must become of them."""
+        for sample in samples:
+            if sample.broken is None:
+                self.good[sample.topic].add(sample.sequence)
+            else:
+                self.broken[sample.sequence] = sample
+            yield sample
+
+    @property
+    def codes(self) -> Counter[str]:
+        """How many dead letters there must be, by code."""
+        return Counter(str(sample.expected_code) for sample in self.broken.values())
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What an inlet received, by its own count.
+
+    Attributes:
+      accepted: sequence number of each accepted event, and how often it came.
+      requests: requests that brought them.
+      invalid: accepted events that failed the platform's validation afterwards.
+    """
+
+    accepted: Mapping[int, int]
+    requests: int
+    invalid: int
+
+
+def sequence_of(letter: DeadLetter) -> int:
+    """The number that a sample carries in the Kafka header `sequence`; -1 when there is none."""
+    return int(dict(letter.record.headers).get("sequence") or -1)
+
+
+def differences(
+    expected: Expected, delivered: Mapping[str, Delivered], dead_letters: Sequence[DeadLetter]
+) -> list[str]:
+    """Compares what was put in with what arrived, each event by its number.
+
+    Returns:
+      a sentence for each thing that is wrong; none when every event is accounted for.
+    """
+    found = []
+    for topic, good in expected.good.items():
+        inlet = delivered[topic]
+        found += _sentence(good - inlet.accepted.keys(), f"good samples of {topic} never arrived")
+        found += _sentence(inlet.accepted.keys() - good, f"events that arrived from {topic} are no good samples of it")
+        if inlet.invalid:
+            found.append(f"{inlet.invalid:,} events of {topic} arrived and failed the validation afterwards")
+    letters = {sequence_of(letter): letter for letter in dead_letters}
+    broken = expected.broken
+    found += _sentence(broken.keys() - letters.keys(), "broken samples have no dead letter")
+    found += _sentence(letters.keys() - broken.keys(), "dead letters are of no broken sample")
+    for number in sorted(letters.keys() & broken.keys()):
+        letter, sample = letters[number], broken[number]
+        if letter.code != sample.expected_code:
+            found.append(f"sample {number} ({sample.broken}): code {letter.code}, not {sample.expected_code}")
+        if letter.record.value != sample.value:
+            found.append(f"sample {number} ({sample.broken}): its dead letter does not hold the original bytes")
+    return found
+
+
+def _sentence(numbers: Collection[int], what: str) -> list[str]:
+    if not numbers:
+        return []
+    shown = ", ".join(str(number) for number in sorted(numbers)[:_SHOWN])
+    return [f"{len(numbers):,} {what}: {shown}{', ...' if len(numbers) > _SHOWN else ''}"]

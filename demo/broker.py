@@ -1,0 +1,53 @@
+"""The demo's Kafka: librdkafka's embedded broker, or a real Apache Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from tests.services.kafka import KafkaBroker
+from transforms.kafka_client import KafkaCluster
+
+Kind = Literal["embedded", "apache"]
+
+PARTITIONS = 4  # the embedded broker has no other number
+_TIMEOUT_SECONDS = 10
+
+
+@contextmanager
+def running(kind: Kind, topics: Sequence[str]) -> Iterator[KafkaCluster]:
+    """A broker with these topics while the `with` block lasts.
+
+    The embedded one lives in this process. It throws away the oldest records beyond 5 MB a partition, counted as they
+    were sent: so the demo sends them compressed.
+    """
+    if kind == "embedded":
+        # Any client of librdkafka starts the broker of its tests when it is asked to; it ends with the client.
+        host = Producer({"test.mock.num.brokers": 1, "log_level": 3})
+        (broker,) = host.list_topics(timeout=_TIMEOUT_SECONDS).brokers.values()
+        for topic in topics:
+            host.list_topics(topic, timeout=_TIMEOUT_SECONDS)  # it makes a topic when it is asked about it
+        yield KafkaCluster(f"{broker.host}:{broker.port}", {"compression.type": "zstd"})
+    else:
+        with KafkaBroker() as apache:
+            for topic in topics:
+                apache.create_topic(topic, PARTITIONS)
+            yield KafkaCluster(apache.bootstrap_servers)
+
+
+def held(cluster: KafkaCluster, topics: Sequence[str]) -> int:
+    """How many records the topics hold, by their first and last offsets."""
+    consumer = Consumer({"bootstrap.servers": cluster.bootstrap_servers, "group.id": "demo-count"})
+    try:
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in consumer.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic].partitions
+        ]
+        bounds = [consumer.get_watermark_offsets(one, timeout=_TIMEOUT_SECONDS) for one in partitions]
+        return sum(end - first for first, end in bounds)
+    finally:
+        consumer.close()

@@ -1,0 +1,73 @@
+"""What `beam-aep generate` does: the loyalty sample as lines of JSON, or as records of Kafka topics."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import BinaryIO
+
+from samples.loyalty import Sample
+from transforms.kafka_client import KafkaCluster, admin_client, list_partitions, send_all
+
+_RUN = 10_000  # samples that are in memory at a time
+
+
+@dataclass
+class Tally:
+    """How many samples were made: the good ones, and the broken ones by kind."""
+
+    good: int = 0
+    broken: Counter[str] = field(default_factory=Counter)
+
+    def count(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Passes the samples on and counts them."""
+        for sample in samples:
+            if sample.broken is None:
+                self.good += 1
+            else:
+                self.broken[sample.broken] += 1
+            yield sample
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{kind} {number:,}" for kind, number in sorted(self.broken.items()))
+        broken = f"{self.broken.total():,} broken"
+        return f"{self.good:,} good, {broken} ({kinds})" if kinds else f"{self.good:,} good, {broken}"
+
+
+def write_lines(samples: Iterable[Sample], file: BinaryIO) -> None:
+    """Writes each sample's value as a line.
+
+    Raises:
+      ValueError: a value holds a line break, so that it would be read as two records.
+    """
+    for sample in samples:
+        if b"\n" in sample.value:
+            raise ValueError(f"sample {sample.sequence} ({sample.broken}) holds a line break: no line of a file can")
+        file.write(sample.value + b"\n")
+    file.flush()
+
+
+def send(samples: Iterable[Sample], cluster: KafkaCluster, topics: Mapping[str, str]) -> None:
+    """Sends samples to Kafka and returns when the brokers have them all.
+
+    Each record has its sequence number in the header ``sequence``, by which it can be found again.
+
+    Args:
+      samples: what to send.
+      cluster: where to.
+      topics: the topic to send to, by the sample's own.
+
+    Raises:
+      KafkaSetupError: no broker answers, a topic is not there, or a record was refused.
+      SecretError: a property refers to a secret that is not there.
+    """
+    list_partitions(cluster, admin_client(cluster), [])  # an address that is wrong shows now
+    # A topic that is not there shows after so long; librdkafka's 30 s are for clusters that take as long to make one.
+    cluster = replace(cluster, config={"topic.metadata.propagation.max.ms": "5000", **cluster.config})
+    left = iter(samples)
+    while run := list(islice(left, _RUN)):
+        for own, topic in topics.items():
+            records = [(one.key, one.value, (("sequence", b"%d" % one.sequence),)) for one in run if one.topic == own]
+            send_all(cluster, topic, records)
