@@ -69,8 +69,8 @@ class OAuthTokens:
         """A valid token; the first caller fetches it while the others wait.
 
         Raises:
-          TokenError: IMS cannot be reached or is failing.
-          AuthenticationError: IMS refuses the client.
+          NetworkError: IMS, or the service that keeps the client's secret, cannot be reached or is failing.
+          ConfigurationError: IMS refuses the client, or there is no secret.
         """
         with self._lock:
             if self._token is None or self._clock() >= self._refresh_at:
@@ -134,8 +134,8 @@ def read_token_reply(reply: Reply, client: OAuthClient) -> tuple[str, float]:
     """The access token and its life in seconds.
 
     Raises:
-      TokenError: IMS is failing (429, 5xx) or answers something else than JSON: worth another try.
-      AuthenticationError: IMS refuses the client; the message has IMS's own words.
+      TokenError: IMS is failing (408, 429, 5xx): worth another try.
+      AuthenticationError: IMS refuses the client, in its own words, or this is no reply of IMS.
     """
     if reply.status in (408, 429) or reply.status >= 500:
         raise TokenError(f"IMS at {client.ims_url} answers {reply.status}")

@@ -9,17 +9,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aep import outcomes
 from aep.auth import TokenSource
 from aep.errors import NetworkError, StoppedError
 from aep.http import Reply, Request, Transport
 from aep.outcomes import InletRecord, RetryPolicy, Try
-from aep.streaming import Destination, Element, Envelope, batch_url, single_url
+from aep.streaming import Destination, Envelope, batch_url, single_url
 
 _LOG = logging.getLogger(__name__)
 _LOG_EVERY_SECONDS = 60.0
@@ -112,55 +112,69 @@ class InletClient:
         """
         started = self._clock()
         delivery = Delivery([Answer("unsent", "", 0)] * len(records))
-        # Without authentication there is no token to renew after a 401.
         first = Try(len(records), started, refreshed=self._tokens is None)
-        pieces = [_Piece(range(len(records)), first)]
+        pieces = deque([_Piece(range(len(records)), first)] if records else [])
         while pieces:
-            piece = pieces.pop()
-            pieces += self._send(piece, records, delivery)
+            self._send(pieces, records, delivery)
         delivery.seconds = self._clock() - started
         return delivery
 
-    def _send(self, piece: _Piece, records: Sequence[bytes], delivery: Delivery) -> list[_Piece]:
-        """Sends a piece once, carries out the decision, and returns what is left to send."""
+    def _send(self, pieces: deque[_Piece], records: Sequence[bytes], delivery: Delivery) -> None:
+        """Sends the first piece once and carries out the decision.
+
+        What is to be sent again goes to the end, so that one message that AEP fails on holds up no other.
+        """
+        piece = pieces.popleft()
         sent = piece.sent
         outcome, token = self._request(piece, records, delivery)
         with self._lock:
             record = self._record
         match outcomes.decide(sent, outcome, self._clock(), record, self._policy):
-            case outcomes.Settle(elements, after):
-                return self._settle(piece, elements, after, delivery)
+            case outcomes.Settle() as settled:
+                indices = self._settle(piece, settled, delivery)
+                if indices:
+                    self._pause(settled.after, f"AEP asks to send {len(indices)} messages of a batch again")
+                    failures = sent.failures + 1 if settled.failed else 0
+                    again = self._next(sent, messages=len(indices), mismatches=0, failures=failures)
+                    pieces.append(_Piece(indices, again))
             case outcomes.Retry(after, cause, arrived, mismatch):
                 delivery.retries[cause] += 1
-                if arrived:
-                    delivery.duplicates_possible += sent.messages
+                delivery.duplicates_possible += sent.messages if arrived else 0
                 self._pause(after, outcomes.describe(outcome))
-                return [
-                    _Piece(
-                        piece.indices,
-                        replace(
-                            sent,
-                            number=sent.number + 1,
-                            mismatches=sent.mismatches + mismatch,
-                            refreshed=self._tokens is None,
-                        ),
-                    )
-                ]
+                failures = sent.failures + 1 if cause == "500" else 0
+                again = self._next(sent, mismatches=sent.mismatches + mismatch, failures=failures)
+                pieces.append(_Piece(piece.indices, again))
             case outcomes.Halve(cause, arrived):
                 delivery.retries[cause] += 1
                 delivery.duplicates_possible += sent.messages if arrived else 0
-                return _halves(piece)
+                pieces.extendleft(reversed(self._halves(piece)))
             case outcomes.RefreshToken():
                 delivery.retries["token"] += 1
                 if self._tokens is not None:
                     self._tokens.reject(token)
-                return [_Piece(piece.indices, replace(sent, number=sent.number + 1, refreshed=True))]
+                pieces.appendleft(_Piece(piece.indices, self._next(sent, refreshed=True)))
             case outcomes.Reject(code, message):
-                delivery.answers[piece.indices[0]] = Answer(code, message, sent.number)
-                self._note(singles_refused=1)
-                return []
+                delivery.answers[piece.indices[0]] = Answer(code, message, sent.before + sent.number)
+                self._note(singles_refused=code == "rejected")
             case outcomes.Stop(error):
                 raise error
+
+    def _next(self, sent: Try, **changes: Any) -> Try:
+        """The next sending of the same messages, or of some of them; its token may be renewed once again."""
+        # Without authentication there is no token to renew after a 401.
+        return replace(sent, **{"number": sent.number + 1, "refreshed": self._tokens is None, "failures": 0, **changes})
+
+    def _halves(self, piece: _Piece) -> list[_Piece]:
+        """Two pieces of half the messages; one message goes to the single-message endpoint."""
+        sent = piece.sent
+        half = self._next(sent, number=1, before=sent.before + sent.number, mismatches=0)
+        if len(piece.indices) == 1:
+            return [_Piece(piece.indices, replace(half, single=True))]
+        middle = len(piece.indices) // 2
+        return [
+            _Piece(indices, replace(half, messages=len(indices)))
+            for indices in (piece.indices[:middle], piece.indices[middle:])
+        ]
 
     def _request(self, piece: _Piece, records: Sequence[bytes], delivery: Delivery) -> tuple[Reply | NetworkError, str]:
         token = ""
@@ -182,23 +196,23 @@ class InletClient:
         except NetworkError as error:
             return error, token
 
-    def _settle(self, piece: _Piece, elements: list[Element], after: float, delivery: Delivery) -> list[_Piece]:
-        again = []
+    def _settle(self, piece: _Piece, settled: outcomes.Settle, delivery: Delivery) -> list[int]:
+        """Notes the answers and returns the indices of the messages that go again."""
+        again = set(settled.again)
+        attempts = piece.sent.before + piece.sent.number
         accepted = 0
-        for index, element in zip(piece.indices, elements, strict=True):
+        for position, (index, element) in enumerate(zip(piece.indices, settled.elements, strict=True)):
             if element.accepted:
                 accepted += 1
-                delivery.answers[index] = Answer("", "", piece.sent.number, element.xaction_id)
-            elif outcomes.is_transient(element, self._policy):
-                again.append(index)
-            else:
-                delivery.answers[index] = Answer("rejected", element.message, piece.sent.number)
+                delivery.answers[index] = Answer("", "", attempts, element.xaction_id)
+            elif position not in again:
+                words = element.message or f"AEP answers {element.status}"
+                delivery.answers[index] = Answer("rejected", words, attempts, element.xaction_id)
         self._note(accepted=accepted)
-        if not again:
-            return []
-        delivery.retries["element"] += len(again)
-        self._pause(after, f"AEP asks to send {len(again)} messages of a batch again")
-        return [_Piece(again, replace(piece.sent, messages=len(again), number=piece.sent.number + 1, mismatches=0))]
+        if again:
+            delivery.retries["element"] += len(again)
+            delivery.duplicates_possible += settled.duplicates_possible
+        return [piece.indices[position] for position in settled.again]
 
     def _note(self, accepted: int = 0, singles_refused: int = 0) -> None:
         with self._lock:
@@ -219,17 +233,6 @@ class InletClient:
             _LOG.warning("%s: %s; reading waits, trying again in %.1f s", self._batch_url, why, seconds)
         if self._wait(seconds):
             raise StoppedError(f"ended while AEP could not be reached (last: {why}); the records will be read again")
-
-
-def _halves(piece: _Piece) -> list[_Piece]:
-    """Two pieces of half the messages; one message goes to the single-message endpoint."""
-    sent = replace(piece.sent, number=1, mismatches=0)
-    if len(piece.indices) == 1:
-        return [_Piece(piece.indices, replace(sent, messages=1, single=True))]
-    middle = len(piece.indices) // 2
-    return [
-        _Piece(half, replace(sent, messages=len(half))) for half in (piece.indices[middle:], piece.indices[:middle])
-    ]
 
 
 def _sleep(seconds: float) -> bool:

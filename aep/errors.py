@@ -6,7 +6,8 @@ AepError
 │   └── AuthenticationError   IMS or the inlet refuses the credentials
 ├── NetworkError              no complete reply came: worth another try
 │   ├── ConnectError          no connection was made, so nothing can have arrived
-│   └── ReplyError            the connection broke or timed out: the request may have arrived
+│   ├── ReplyError            the connection broke or timed out: the request may have arrived
+│   └── TokenError            IMS gives no token now, so nothing was sent to AEP
 ├── RetryBudgetError      transient failures went on for longer than the budget
 └── StoppedError           the process was asked to end while a request waited to be sent again
 """
@@ -37,13 +38,13 @@ class NetworkError(AepError):
 
 
 class ConnectError(NetworkError):
-    """No connection was made: refused, unreachable, name not found, TLS handshake cut."""
+    """No connection was made: refused, unreachable, name not found."""
 
     cause = "connect"
 
 
 class ReplyError(NetworkError):
-    """The connection broke, or a time limit passed, after the request may have been received."""
+    """The connection broke, in the TLS handshake or later, or a time limit passed: the request may have arrived."""
 
     cause = "reply"
 

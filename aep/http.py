@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -23,7 +24,10 @@ MAX_REPLY_BYTES = 32_000_000
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds: ``connect`` to make a connection, ``total`` from the first byte sent to the last received."""
+    """Seconds: ``connect`` to make a connection, ``total`` from the call to the last byte received.
+
+    A peer that falls silent in the middle of its reply is noticed at most ``total`` seconds later.
+    """
 
     connect: float = 10.0
     total: float = 60.0
@@ -40,10 +44,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """A complete reply; header names are in lower case."""
+    """A complete reply; header names are in lower case. The body of IMS's holds a token, so it is not shown."""
 
     status: int
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -53,7 +57,7 @@ class Transport(Protocol):
     Raises:
       ConnectError: nothing can have arrived.
       ReplyError: the request may have arrived.
-      ConfigurationError: the URL, the proxy or the peer's certificate is wrong.
+      ConfigurationError: the URL, a header, the proxy or the peer's certificate is wrong.
     """
 
     def send(self, request: Request) -> Reply:
@@ -90,24 +94,36 @@ class RequestsTransport:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(response.status_code, body, headers)
         except requests.exceptions.SSLError as error:
-            raise ConfigurationError(f"TLS to {_host(request.url)} failed: {_innermost(error)}") from None
+            cut = isinstance(_innermost(error), ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError)
+            kind = ReplyError if cut else ConfigurationError
+            raise kind(f"TLS to {_host(request.url)} failed: {_words(error)}") from None
         except requests.exceptions.ProxyError as error:
-            raise ConfigurationError(f"the proxy refused {_host(request.url)}: {_innermost(error)}") from None
+            raise ConfigurationError(f"the proxy refused {_host(request.url)}: {_words(error)}") from None
         except (
             requests.exceptions.InvalidURL,
             requests.exceptions.MissingSchema,
             requests.exceptions.InvalidSchema,
+            urllib3.exceptions.LocationValueError,
         ):
             raise ConfigurationError(f"not an http(s) URL: {request.url}") from None
+        except (requests.exceptions.InvalidHeader, UnicodeEncodeError):
+            # The library's words quote the value, which may be the token.
+            raise ConfigurationError(
+                f"a header for {_host(request.url)} is not valid: a line break, a blank at its start or a character "
+                f"beyond Latin-1; check the token and aep_headers (headers: {', '.join(request.headers)})"
+            ) from None
         except requests.exceptions.ConnectTimeout:
             raise ConnectError(f"no connection to {_host(request.url)} within {limits.connect:g} s") from None
         except requests.exceptions.Timeout:
-            raise ReplyError(f"no reply from {_host(request.url)} within {limits.total:g} s") from None
+            raise ReplyError(
+                f"no reply from {_host(request.url)} in time ({limits.connect:g} s to connect, {limits.total:g} s in "
+                "all)"
+            ) from None
         except requests.exceptions.ConnectionError as error:
-            kind = ConnectError if _never_connected(error) else ReplyError
-            raise kind(f"connection to {_host(request.url)}: {_innermost(error)}") from None
+            failure = ConnectError if _never_connected(error) else ReplyError
+            raise failure(f"connection to {_host(request.url)}: {_words(error)}") from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise ReplyError(f"reply of {_host(request.url)}: {_innermost(error)}") from None
+            raise ReplyError(f"reply of {_host(request.url)}: {_words(error)}") from None
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -133,14 +149,19 @@ def _host(url: str) -> str:
     return f"{parsed.host}:{parsed.port}" if parsed.port else str(parsed.host)
 
 
-def _innermost(error: BaseException) -> str:
+def _words(error: BaseException) -> str:
     """The operating system's or TLS library's own words, without the layers wrapped around them."""
+    inner = _innermost(error)
+    return str(inner) or type(inner).__name__
+
+
+def _innermost(error: BaseException) -> BaseException:
     while True:
         inner = error.__cause__ or error.__context__ or getattr(error, "reason", None)
         if inner is None and error.args and isinstance(error.args[-1], BaseException):
             inner = error.args[-1]
         if not isinstance(inner, BaseException) or inner is error:
-            return str(error) or type(error).__name__
+            return error
         error = inner
 
 

@@ -21,10 +21,14 @@ def unwrap(message: dict[str, Any], destination: Destination) -> dict[str, Any] 
     if not isinstance(entity, dict):
         return _refuse("envelope", "/body/xdmEntity", "a message needs the object body.xdmEntity")
     in_header = _schema_ref(header)
-    if not in_header[0] or in_header != _schema_ref(meta if isinstance(meta, dict) else {}):
+    if not in_header[0]:
+        return _refuse("schema_ref", "/header/schemaRef", "a message needs header.schemaRef with id and contentType")
+    if in_header != _schema_ref(meta if isinstance(meta, dict) else {}):
         return _refuse("schema_ref", "/body/xdmMeta/schemaRef", "header.schemaRef and body.xdmMeta.schemaRef differ")
-    if destination.schema_id and in_header != (destination.schema_id, _version(destination.content_type)):
-        return _refuse("schema_ref", "/header/schemaRef", f"the route's schema is {destination.schema_id}")
+    version = _version(destination.content_type)
+    if destination.schema_id and in_header != (destination.schema_id, version):
+        words = f"the route's schema is {destination.schema_id}, version {version}"
+        return _refuse("schema_ref", "/header/schemaRef", words)
     for name, expected, code in (
         ("datasetId", destination.dataset_id, "dataset"),
         ("imsOrgId", destination.org_id, "org"),
@@ -36,15 +40,19 @@ def unwrap(message: dict[str, Any], destination: Destination) -> dict[str, Any] 
 
 
 def _schema_ref(holder: dict[str, Any]) -> tuple[str, str]:
-    """Schema id and major version; Adobe's documents write the latter as ``version=1`` and as ``version=1.0``."""
+    """Schema id and major version, both empty unless the reference has an id and a content type."""
     reference = holder.get("schemaRef")
     if not isinstance(reference, dict):
         return "", ""
-    return str(reference.get("id", "")), _version(str(reference.get("contentType", "")))
+    schema_id, content_type = reference.get("id"), reference.get("contentType")
+    if not isinstance(schema_id, str) or not isinstance(content_type, str):
+        return "", ""
+    return schema_id, _version(content_type)
 
 
 def _version(content_type: str) -> str:
-    return content_type.partition("version=")[2].strip().partition(".")[0]
+    """The major version: Adobe's documents write it as ``;version=1``, ``; version=1.0`` and ``;1``."""
+    return content_type.partition(";")[2].strip().removeprefix("version=").partition(".")[0]
 
 
 def _refuse(code: str, pointer: str, message: str) -> Rejection:

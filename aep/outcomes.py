@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
@@ -27,9 +27,14 @@ from aep.streaming import Element, error_message, read_multi_status, read_xactio
 
 TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
-# A 500 may be AEP's trouble or a message it chokes on ("Message payload schema not specified, or did not match").
-# After so many tries, while other batches pass, it is taken for the latter.
-_POISON_TRIES = 4
+# After one of these AEP may have received what it was sent.
+_MAY_HAVE_ARRIVED = frozenset({500, 502, 504})
+
+# A 500 may be AEP's trouble ("Try the request again in a few minutes") or a message it chokes on ("Message payload
+# schema not specified, or did not match"). If others pass, a batch is halved after so many tries to find the message,
+# and the message given up after so many, which takes 5 minutes on average.
+_HALVE_TRIES = 4
+_GIVE_UP_TRIES = 16
 # So many single messages refused before any was ever accepted: not the messages but the set-up is wrong.
 _REFUSED_AT_START = 20
 
@@ -39,7 +44,8 @@ class RetryPolicy:
     """How long to wait and which statuses are worth another try.
 
     Attributes:
-      transient_statuses: HTTP statuses that are tried again, for a request and for an element of a 207.
+      transient_statuses: HTTP statuses that are tried again, for a request and for an element of a 207 (where any
+        other status of 500 or more is too).
       base_seconds, max_seconds: bounds of the exponential back-off; the wait is drawn evenly below the bound.
       max_retry_after_seconds: the longest ``Retry-After`` that is obeyed.
       budget_seconds: transient failures for longer than this end the bundle; None waits without limit.
@@ -58,8 +64,10 @@ class Try:
 
     Attributes:
       messages: how many messages the request holds.
-      number: 1 for the first sending of these messages.
-      since: clock reading of their first sending.
+      since: clock reading of the first sending of these messages, in whatever request.
+      number: 1 for the first sending of this request.
+      before: sendings of these messages in larger requests.
+      failures: how many times in a row AEP has answered 500 to them.
       refreshed: the token was renewed for them already.
       mismatches: 207 replies to them that did not fit.
       single: sent to the single-message endpoint.
@@ -68,6 +76,8 @@ class Try:
     messages: int
     since: float
     number: int = 1
+    before: int = 0
+    failures: int = 0
     refreshed: bool = False
     mismatches: int = 0
     single: bool = False
@@ -83,10 +93,16 @@ class InletRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class Settle:
-    """Each message has its own answer; those with a transient status go again after ``retry_after`` seconds."""
+    """Each message has its own answer, but those at the positions ``again`` go again after so many seconds.
+
+    ``failed``: AEP has answered 500 to some of those.
+    """
 
     elements: list[Element]
-    retry_after: float
+    again: list[int] = field(default_factory=list)
+    after: float = 0.0
+    duplicates_possible: int = 0
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,6 +156,7 @@ def decide(
     inlet: InletRecord,
     policy: RetryPolicy,
     random_unit: Callable[[], float] = random.random,
+    wall_clock: Callable[[], float] = time.time,
 ) -> Decision:
     """What to do after a request.
 
@@ -150,30 +167,34 @@ def decide(
       inlet: what is known of the inlet.
       policy: delays and statuses.
       random_unit: source of jitter, in [0, 1).
+      wall_clock: seconds since the epoch, for a ``Retry-After`` that is a date.
     """
+    asked = retry_after(outcome.headers.get("retry-after"), policy, wall_clock) if isinstance(outcome, Reply) else 0.0
+    after = asked + full_jitter(sent.number, policy.base_seconds, policy.max_seconds, random_unit)
+    over_budget = policy.budget_seconds is not None and now + after - sent.since > policy.budget_seconds
 
     def retry(cause: str, *, arrived: bool = False, mismatch: bool = False) -> Decision:
-        asked = retry_after(outcome.headers.get("retry-after"), policy) if isinstance(outcome, Reply) else 0.0
-        after = asked + full_jitter(sent.number, policy.base_seconds, policy.max_seconds, random_unit)
-        if policy.budget_seconds is not None and now + after - sent.since > policy.budget_seconds:
-            return Stop(
-                RetryBudgetError(
-                    f"AEP could not be reached for {policy.budget_seconds:g} s (aep_retry_budget_seconds), "
-                    f"last: {describe(outcome)}"
-                )
-            )
-        return Retry(after, cause, arrived, mismatch)
+        return _out_of_budget(outcome, policy) if over_budget else Retry(after, cause, arrived, mismatch)
 
     if isinstance(outcome, NetworkError):
         return retry(outcome.cause, arrived=isinstance(outcome, ReplyError))
 
     status = outcome.status
     if sent.single and 200 <= status < 300:
-        return Settle([Element(200, "", read_xaction_id(outcome.body))], 0.0)
+        return Settle([Element(200, "", read_xaction_id(outcome.body))])
     if 200 <= status < 300:
         elements = read_multi_status(outcome.body, sent.messages) if status == 207 else None
         if elements is not None:
-            return Settle(elements, full_jitter(sent.number, policy.base_seconds, policy.max_seconds, random_unit))
+            again = [
+                index
+                for index, element in enumerate(elements)
+                if element.status >= 400 and _goes_again(element, sent, inlet, policy)
+            ]
+            if again and over_budget:
+                return _out_of_budget(outcome, policy)
+            statuses = [elements[index].status for index in again]
+            arrived = sum(status in _MAY_HAVE_ARRIVED for status in statuses)
+            return Settle(elements, again, after, arrived, failed=500 in statuses)
         if sent.mismatches == 0:
             return retry("mismatch", arrived=True, mismatch=True)
         return Halve("mismatch", arrived=True)
@@ -189,13 +210,13 @@ def decide(
     if status == 413:
         if sent.messages > 1:
             return Halve("413")
-        return Reject("too_large", f"AEP answers 413 to this message alone: {error_message(outcome.body)}")
-    if status == 500 and sent.number >= _POISON_TRIES and inlet.last_success > sent.since:
-        if sent.messages > 1:
-            return Halve("500", arrived=True)
-        return Reject("rejected", f"AEP answers 500 to this message while others pass: {error_message(outcome.body)}")
+        return Reject("too_large", f"{describe(outcome)} to this message alone")
+    if status == 500 and sent.messages > 1 and sent.failures + 1 >= _HALVE_TRIES and inlet.last_success > sent.since:
+        return Halve("500", arrived=True)
+    if status == 500 and sent.messages == 1 and _is_poison(sent, inlet):
+        return Reject("rejected", f"{describe(outcome)} to this message while others pass")
     if status in policy.transient_statuses:
-        return retry(str(status), arrived=status in (500, 502, 504))
+        return retry(str(status), arrived=status in _MAY_HAVE_ARRIVED)
     if status in (400, 422):
         if sent.messages > 1:
             return Halve(str(status))
@@ -206,7 +227,7 @@ def decide(
                     "check xdm_schema_file or xdm_schema_id, aep_dataset_id and aep_org_id against the connection"
                 )
             )
-        return Reject("rejected", error_message(outcome.body))
+        return Reject("rejected", error_message(outcome.body) or describe(outcome))
     return Stop(ConfigurationError(f"{describe(outcome)}; {_ADVICE.get(status, _ADVICE_OTHER)}"))
 
 
@@ -218,15 +239,33 @@ _ADVICE = {
 _ADVICE_OTHER = "this will not change by trying again: check aep_inlet_url (redirects are not followed)"
 
 
-def is_transient(element: Element, policy: RetryPolicy) -> bool:
+def _goes_again(element: Element, sent: Try, inlet: InletRecord, policy: RetryPolicy) -> bool:
     """Whether this message of a 207 is worth sending again by itself."""
+    if element.status == 500:
+        return not _is_poison(sent, inlet)
     return element.status in policy.transient_statuses or element.status >= 500
+
+
+def _is_poison(sent: Try, inlet: InletRecord) -> bool:
+    """Whether to give up what AEP fails on with 500."""
+    return sent.failures + 1 >= _GIVE_UP_TRIES and inlet.last_success > sent.since
+
+
+def _out_of_budget(outcome: Reply | NetworkError, policy: RetryPolicy) -> Stop:
+    return Stop(
+        RetryBudgetError(
+            f"AEP could not take all messages for {policy.budget_seconds:g} s (aep_retry_budget_seconds), "
+            f"last: {describe(outcome)}"
+        )
+    )
 
 
 def describe(outcome: Reply | NetworkError) -> str:
     """The outcome in words fit for a log or an error."""
     if isinstance(outcome, NetworkError):
         return str(outcome)
+    if 200 <= outcome.status < 300:
+        return f"AEP answers {outcome.status} with a body that does not fit the request"
     words = error_message(outcome.body)
     return f"AEP answers {outcome.status}{f' ({words})' if words else ''}"
 
@@ -240,10 +279,10 @@ def retry_after(header: str | None, policy: RetryPolicy, wall_clock: Callable[[]
         return 0.0
     text = header.strip()
     if text.isascii() and text.isdigit():
-        return min(float(text[:12]), policy.max_retry_after_seconds)
+        return min(float(text), policy.max_retry_after_seconds)
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     if date.tzinfo is None:
         date = date.replace(tzinfo=timezone.utc)

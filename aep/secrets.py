@@ -1,7 +1,7 @@
 """Secrets by reference: options name where a secret is, never the secret itself.
 
-``env:NAME`` reads an environment variable, ``file:PATH`` a file (the end of line is cut off), and
-``gcp-secret:projects/P/secrets/S/versions/V`` Google Secret Manager with the application default credentials.
+``env:NAME`` reads an environment variable, ``file:PATH`` a file, and ``gcp-secret:projects/P/secrets/S/versions/V``
+Google Secret Manager with the application default credentials. An end of line after the secret is cut off.
 References are resolved where they are used, on the worker, each time they are needed, so that a rotated secret
 is picked up and none is ever pickled.
 """
@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from aep.errors import SecretError
+from aep.errors import NetworkError, SecretError
 
 SCHEMES = ("env:", "file:", "gcp-secret:")
 SECRET_MANAGER = "https://secretmanager.googleapis.com/v1/"  # noqa: S105 (an address)
@@ -30,13 +30,14 @@ def resolve(reference: str) -> str:
     Raises:
       SecretError: the reference is malformed or what it names cannot be read. The message holds the reference,
         never a secret.
+      NetworkError: Secret Manager cannot be reached or is failing: worth another try.
     """
     scheme, _, name = reference.partition(":")
     reader = _READERS.get(scheme)
     if reader is None or not name:
         # What was given here may be the secret itself, so the message must not repeat it.
         raise SecretError("a secret must be given as env:NAME, file:PATH or gcp-secret:projects/P/secrets/S/versions/V")
-    secret = reader(name)
+    secret = reader(name).rstrip("\r\n")
     if not secret:
         raise SecretError(f"the secret {reference} is empty")
     return secret
@@ -51,9 +52,9 @@ def _from_environment(name: str) -> str:
 
 def _from_file(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text, or no path"
         raise SecretError(f"the secret file {path} cannot be read: {reason}") from None
 
 
@@ -68,10 +69,15 @@ def _from_secret_manager(name: str) -> str:
         credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
         with google.auth.transport.requests.AuthorizedSession(credentials) as session:
             reply = session.get(f"{SECRET_MANAGER}{name}:access", timeout=30)
-    except (google.auth.exceptions.GoogleAuthError, requests.RequestException) as error:
-        raise SecretError(f"the secret gcp-secret:{name} cannot be read: {type(error).__name__}") from None
+    except requests.RequestException as error:
+        raise NetworkError(f"the secret gcp-secret:{name} cannot be read: {type(error).__name__}") from None
+    except google.auth.exceptions.GoogleAuthError as error:
+        passing = error.retryable or isinstance(error, google.auth.exceptions.TransportError)
+        kind = NetworkError if passing else SecretError
+        raise kind(f"the secret gcp-secret:{name} cannot be read: {type(error).__name__}") from None
     if reply.status_code != 200:
-        raise SecretError(f"the secret gcp-secret:{name} cannot be read: Secret Manager answers {reply.status_code}")
+        kind = NetworkError if reply.status_code == 429 or reply.status_code >= 500 else SecretError
+        raise kind(f"the secret gcp-secret:{name} cannot be read: Secret Manager answers {reply.status_code}")
     try:
         return base64.b64decode(reply.json()["payload"]["data"]).decode()
     except (KeyError, TypeError, ValueError):

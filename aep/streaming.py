@@ -116,7 +116,7 @@ class Element(NamedTuple):
     @property
     def accepted(self) -> bool:
         """Whether AEP has received the message."""
-        return self.status < 400
+        return 200 <= self.status < 300
 
 
 def read_multi_status(body: bytes, count: int) -> list[Element] | None:
@@ -127,7 +127,8 @@ def read_multi_status(body: bytes, count: int) -> list[Element] | None:
     number the messages (``<batch>-<n>``, ``<batch>:<n>``) must not contradict it.
     """
     try:
-        responses = orjson.loads(body)["responses"]
+        reply = orjson.loads(body)
+        responses = reply["responses"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
     if not isinstance(responses, list) or len(responses) != count:
@@ -138,41 +139,42 @@ def read_multi_status(body: bytes, count: int) -> list[Element] | None:
         if element is None:
             return None
         elements.append(element)
-    return elements if _ids_agree([element.xaction_id for element in elements]) else None
+    return elements if _ids_agree([element.xaction_id for element in elements], reply.get("batchId")) else None
 
 
 def _read_element(response: object) -> Element | None:
     if not isinstance(response, dict):
         return None
     xaction_id = response.get("xactionId")
-    status = response.get("status", response.get("statusCode"))
+    status = response.get("status")
+    if status is None:
+        status = response.get("statusCode")
     if status is None:
         return Element(200, "", xaction_id) if isinstance(xaction_id, str) and xaction_id else None
     try:
         status = int(status)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
+    if not (200 <= status < 300 or 400 <= status < 600):
+        return None  # neither received nor refused
     return Element(status, str(response.get("message", "")), xaction_id if isinstance(xaction_id, str) else "")
 
 
-def _ids_agree(ids: list[str]) -> bool:
-    """False when ids occur twice, or number all the messages and do so in another order than theirs."""
+def _ids_agree(ids: list[str], batch_id: object) -> bool:
+    """False when ids occur twice, or number the messages and do so in another order than theirs."""
+    stem = ids[0].rstrip("0123456789") if ids else ""
+    in_order = [f"{stem}{index}" for index in range(len(ids))]
+    if ids == in_order:
+        return True
     present = [one for one in ids if one]
     if len(set(present)) != len(present):
         return False
-    if len(present) != len(ids):
-        return True
-    if all(one.endswith((f"-{index}", f":{index}")) for index, one in enumerate(ids)):
-        return True
-    batches = {one.rstrip("0123456789") for one in ids}
-    if len(batches) != 1 or not batches.pop().endswith(("-", ":")):
-        return True  # ids that number nothing, as in Adobe's example of a partial success
-    return sorted(_number_at_end(one) for one in ids) != list(range(len(ids)))
-
-
-def _number_at_end(text: str) -> int:
-    digits = text[len(text.rstrip("0123456789")) :]
-    return int(digits) if digits else -1
+    # ``<batchId>:<n>`` is documented as the number of the message, so even one may contradict its place.
+    number = {f"{batch_id}{mark}{index}": index for mark in ":-" for index in range(len(ids))}
+    if any(number.get(one, index) != index for index, one in enumerate(ids)):
+        return False
+    # Other ids must contradict all together; else they number nothing, as in Adobe's example of a partial success.
+    return not stem.endswith((":", "-")) or set(ids) != set(in_order)
 
 
 def read_xaction_id(body: bytes) -> str:
@@ -181,7 +183,7 @@ def read_xaction_id(body: bytes) -> str:
         reply = orjson.loads(body)
     except orjson.JSONDecodeError:
         return ""
-    return str(reply.get("xactionId", "")) if isinstance(reply, dict) else ""
+    return str(reply.get("xactionId") or "") if isinstance(reply, dict) else ""
 
 
 def error_message(body: bytes) -> str:

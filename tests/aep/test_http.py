@@ -1,0 +1,398 @@
+from __future__ import annotations
+
+import gzip
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+import aep.http
+from aep.errors import AepError, ConfigurationError, ConnectError, ReplyError
+from aep.http import Reply, Request, RequestsTransport, Timeouts
+from tests.aep.http_server import Exchange, HttpServer
+from tests.services.process import free_port
+
+SECRET = "sesame-open-0451"
+QUICK = Timeouts(connect=5, total=0.5)
+SLACK = 5  # seconds that a busy machine may add
+
+
+def send(url: str, timeouts: Timeouts | None = None, **headers: str) -> Reply:
+    request = Request(url, b'{"a":1}', {name.replace("_", "-"): text for name, text in headers.items()})
+    return RequestsTransport(timeouts).send(request)
+
+
+def failure(answer: Callable[[Exchange], None], timeouts: Timeouts | None = None) -> AepError:
+    """The error that a request to a server with this answer ends in."""
+    with HttpServer(answer) as server, pytest.raises(AepError) as caught:
+        send(server.url, timeouts)
+    assert f"127.0.0.1:{server.port}" in str(caught.value)
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+    return caught.value
+
+
+class TestReply:
+    def test_a_post_and_its_reply(self) -> None:
+        with HttpServer(lambda exchange: exchange.reply(207, b"body", X_Thing="Value")) as server:
+            reply = send(
+                f"{server.url}/collection/batch/1?a=b", Content_Type="application/json", Authorization="Bearer t"
+            )
+        assert (reply.status, reply.body, reply.headers["x-thing"]) == (207, b"body", "Value")
+        (request,) = server.requests
+        assert (request.line, request.body) == ("POST /collection/batch/1?a=b HTTP/1.1", b'{"a":1}')
+        assert request.headers["content-type"] == "application/json"
+        assert request.headers["authorization"] == "Bearer t"
+        assert request.headers["content-length"] == "7"
+
+    @pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 404, 429, 500, 503, 599])
+    def test_any_status_is_a_reply(self, status: int) -> None:
+        with HttpServer(lambda exchange: exchange.reply(status)) as server:
+            assert send(server.url) == Reply(status, b"", {"content-length": "0"})
+
+    def test_gzip_is_decoded(self) -> None:
+        body = b'{"responses":[]}' * 1000
+
+        def zipped(exchange: Exchange) -> None:
+            exchange.reply(207, gzip.compress(body), Content_Encoding="gzip")
+
+        with HttpServer(zipped) as server:
+            assert send(server.url).body == body
+
+    def test_a_chunked_reply(self) -> None:
+        def chunked(exchange: Exchange) -> None:
+            exchange.head(207, None, Transfer_Encoding="chunked")
+            for piece in (b"5\r\nabcde\r\n", b"3\r\nfgh\r\n", b"0\r\n\r\n"):
+                exchange.send(piece)
+
+        with HttpServer(chunked) as server:
+            assert send(server.url).body == b"abcdefgh"
+
+    def test_a_reply_that_ends_with_its_connection(self) -> None:
+        def until_closed(exchange: Exchange) -> None:
+            exchange.head(200, None, Connection="close")
+            exchange.send(b"abc")
+            exchange.close()
+
+        with HttpServer(until_closed) as server:
+            assert send(server.url).body == b"abc"
+
+    def test_connections_are_kept_for_each_thread(self) -> None:
+        with HttpServer(lambda exchange: exchange.reply(207, b"x" * 200_000)) as server:
+            transport = RequestsTransport()
+
+            def work() -> None:
+                for _ in range(5):
+                    transport.send(Request(server.url, b"{}"))
+
+            threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(timeout=30)
+        assert (server.connections, len(server.requests)) == (3, 15)
+
+    def test_a_connection_that_the_peer_closed_meanwhile_is_made_anew(self) -> None:
+        closed = threading.Event()
+
+        def reply_and_close(exchange: Exchange) -> None:
+            exchange.reply(200)
+            exchange.connection.shutdown(socket.SHUT_RDWR)
+            closed.set()
+
+        with HttpServer(reply_and_close) as server:
+            transport = RequestsTransport()
+            for _ in range(3):
+                closed.clear()
+                assert transport.send(Request(server.url, b"{}")).status == 200
+                assert closed.wait(30)
+        assert server.connections == 3
+
+    def test_a_failed_exchange_spoils_none_after_it(self) -> None:
+        def first_too_short(exchange: Exchange) -> None:
+            if len(server.requests) == 1:
+                exchange.head(200, 100)
+                exchange.send(b"old")
+                exchange.close()
+            else:
+                exchange.reply(200, b"new")
+
+        with HttpServer(first_too_short) as server:
+            transport = RequestsTransport()
+            with pytest.raises(ReplyError):
+                transport.send(Request(server.url, b"{}"))
+            assert transport.send(Request(server.url, b"{}")).body == b"new"
+
+
+class TestNothingBehindOurBack:
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_redirects_are_not_followed(self, status: int) -> None:
+        with HttpServer(lambda exchange: exchange.reply(200)) as other:
+
+            def redirect(exchange: Exchange) -> None:
+                exchange.reply(status, b"", Location=f"{other.url}/stolen")
+
+            with HttpServer(redirect) as server:
+                assert send(server.url, Authorization=f"Bearer {SECRET}").status == status
+        assert other.connections == 0
+
+    def test_netrc_does_not_replace_the_token(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        netrc = tmp_path / "netrc"
+        netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+        monkeypatch.setenv("NETRC", str(netrc))
+        with HttpServer(lambda exchange: exchange.reply(200)) as server:
+            assert requests.utils.get_netrc_auth(server.url) == ("somebody", "else")
+            send(server.url, Authorization="Bearer t")
+        assert server.requests[0].headers["authorization"] == "Bearer t"
+
+    def test_proxies_of_the_environment_are_not_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        with HttpServer(lambda exchange: exchange.reply(200)) as server:
+            assert requests.utils.get_environ_proxies(server.url)
+            assert send(server.url).status == 200
+
+    def test_nothing_is_sent_twice(self) -> None:
+        with HttpServer(lambda exchange: exchange.reset()) as server, pytest.raises(ReplyError):
+            send(server.url)
+        assert len(server.requests) == 1
+
+
+class TestNoConnection:
+    def test_refused(self) -> None:
+        port = free_port()
+        with pytest.raises(ConnectError, match=rf"^connection to 127.0.0.1:{port}: .*Connection refused$"):
+            send(f"http://127.0.0.1:{port}/")
+
+    def test_name_not_found(self) -> None:
+        with pytest.raises(ConnectError, match=r"^connection to dcs.invalid: .*[Nn]ame"):
+            send("http://dcs.invalid/collection/1")
+
+    def test_no_answer_to_the_connection(self) -> None:
+        # A full backlog: the kernel leaves further connections unanswered.
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+            waiting = [socket.socket() for _ in range(4)]
+            try:
+                for one in waiting:
+                    one.setblocking(False)
+                    one.connect_ex(listener.getsockname())
+                host, port = listener.getsockname()
+                with pytest.raises(ConnectError, match=rf"no connection to {host}:{port} within 0.3 s"):
+                    send(f"http://{host}:{port}/", Timeouts(connect=0.3, total=5))
+            finally:
+                for one in waiting:
+                    one.close()
+
+
+class TestNoReply:
+    def test_reset_before_the_reply(self) -> None:
+        error = failure(lambda exchange: exchange.reset())
+        assert isinstance(error, ReplyError)
+        assert "reset by peer" in str(error)
+
+    def test_closed_before_the_reply(self) -> None:
+        error = failure(lambda exchange: exchange.close())
+        assert isinstance(error, ReplyError)
+        assert "closed connection without response" in str(error)
+
+    def test_reset_in_the_middle_of_the_reply(self) -> None:
+        def half(exchange: Exchange) -> None:
+            exchange.head(207, 1000)
+            exchange.send(b"x" * 500)
+            exchange.reset()
+
+        assert isinstance(failure(half), ReplyError)
+
+    def test_closed_in_the_middle_of_the_reply(self) -> None:
+        def half(exchange: Exchange) -> None:
+            exchange.head(207, 1000)
+            exchange.send(b"x" * 500)
+            exchange.close()
+
+        error = failure(half)
+        assert isinstance(error, ReplyError)
+        assert "500 bytes read" in str(error)
+
+    def test_closed_in_the_middle_of_a_chunk(self) -> None:
+        def half(exchange: Exchange) -> None:
+            exchange.head(207, None, Transfer_Encoding="chunked")
+            exchange.send(b"50\r\nabcde")
+            exchange.close()
+
+        assert isinstance(failure(half), ReplyError)
+
+    @pytest.mark.parametrize(
+        "reply", [b"SMTP ready\r\n", b"HTTP/1.1 abc\r\n\r\n", b"\r\n\r\n", b"HTTP/1.1 200 OK\r\n" * 200]
+    )
+    def test_no_http(self, reply: bytes) -> None:
+        def nonsense(exchange: Exchange) -> None:
+            exchange.send(reply)
+            exchange.close()
+
+        assert isinstance(failure(nonsense), ReplyError)
+
+    def test_a_body_that_cannot_be_decoded(self) -> None:
+        error = failure(lambda exchange: exchange.reply(207, b"no gzip", Content_Encoding="gzip"))
+        assert isinstance(error, ReplyError)
+
+    def test_longer_than_any_reply_of_aeps(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(aep.http, "MAX_REPLY_BYTES", 300_000)
+
+        def endless(exchange: Exchange) -> None:
+            exchange.head(207, None, Connection="close")
+            while exchange.pause(0):
+                exchange.send(b"x" * 65_536)
+
+        error = failure(endless)
+        assert isinstance(error, ReplyError)
+        assert "longer than 300000 bytes" in str(error)
+
+    def test_a_small_reply_that_unpacks_to_a_large_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(aep.http, "MAX_REPLY_BYTES", 300_000)
+        bomb = gzip.compress(b"\0" * 50_000_000)
+        error = failure(lambda exchange: exchange.reply(207, bomb, Content_Encoding="gzip"))
+        assert isinstance(error, ReplyError)
+        assert "longer than 300000 bytes" in str(error)
+
+
+class TestTimeLimits:
+    def test_no_reply_at_all(self) -> None:
+        def silent(exchange: Exchange) -> None:
+            exchange.ended.wait(30)
+
+        started = time.monotonic()
+        error = failure(silent, QUICK)
+        assert isinstance(error, ReplyError)
+        assert "no reply from" in str(error)
+        assert "5 s to connect, 0.5 s in all" in str(error)
+        assert 0.5 <= time.monotonic() - started < 0.5 + SLACK
+
+    def test_a_reply_that_drips(self) -> None:
+        def drip(exchange: Exchange) -> None:
+            exchange.head(207, 100_000)
+            while exchange.pause(0.02):  # each byte comes well within the limit
+                exchange.send(b"x")
+
+        started = time.monotonic()
+        error = failure(drip, QUICK)
+        assert isinstance(error, ReplyError)
+        assert "took longer than 0.5 s" in str(error)
+        assert 0.5 <= time.monotonic() - started < 0.5 + SLACK
+
+    def test_a_reply_that_falls_silent(self) -> None:
+        def silent(exchange: Exchange) -> None:
+            exchange.head(207, 100)
+            exchange.send(b"x")
+            exchange.ended.wait(30)
+
+        started = time.monotonic()
+        assert isinstance(failure(silent, QUICK), ReplyError)
+        assert 0.5 <= time.monotonic() - started < 2 * 0.5 + SLACK
+
+    def test_a_large_body_that_is_sent_in_time_is_no_failure(self) -> None:
+        with HttpServer(lambda exchange: exchange.reply(207)) as server:
+            request = Request(server.url, b"x" * 5_000_000)
+            assert RequestsTransport(Timeouts(connect=5, total=30)).send(request).status == 207
+        assert len(server.requests[0].body) == 5_000_000
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "dcs.adobedc.net/collection/1",
+            "ftp://dcs.adobedc.net/",
+            "http://",
+            "http://[::1",
+            f"http://{'a' * 70}.net/",
+        ],
+    )
+    def test_what_is_no_url(self, url: str) -> None:
+        with pytest.raises(ConfigurationError, match=r"not an http\(s\) URL"):
+            send(url)
+
+    @pytest.mark.parametrize("token", [f"{SECRET}\n", f"{SECRET}\r\nX-Evil: 1", f"{SECRET}€"])
+    def test_a_token_that_is_no_header_is_not_shown(self, token: str) -> None:
+        with HttpServer(lambda exchange: exchange.reply(200)) as server:
+            with pytest.raises(ConfigurationError, match=r"check the token and aep_headers \(headers: Auth") as caught:
+                send(server.url, Authorization=f"Bearer {token}")
+            assert server.requests == []
+        assert SECRET not in str(caught.value)
+
+    def test_representations_hold_no_secret(self) -> None:
+        request = Request("http://127.0.0.1/", SECRET.encode(), {"Authorization": f"Bearer {SECRET}"})
+        reply = Reply(200, b'{"access_token":"%s"}' % SECRET.encode())
+        assert SECRET not in f"{request!r} {request} {reply!r} {reply}"
+
+
+@contextmanager
+def raw_server(then: Callable[[socket.socket], None]) -> Iterator[int]:
+    """The port of a server that reads a client's hello, does something, and closes the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                then(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+
+
+class TestTls:
+    @pytest.fixture
+    def tls(self, certificate: Path) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate / "cert", certificate / "key")
+        return context
+
+    def test_a_certificate_of_an_unknown_authority(self, tls: ssl.SSLContext) -> None:
+        with HttpServer(lambda exchange: exchange.reply(200), tls) as server:
+            expected = rf"^TLS to 127.0.0.1:{server.port} failed: .*certificate verify failed.*self.signed"
+            with pytest.raises(ConfigurationError, match=expected):
+                send(server.url, Authorization=f"Bearer {SECRET}")
+        assert server.requests == []
+
+    def test_a_certificate_for_another_host(
+        self, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # The authority is known now, so that only the name is wrong.
+        monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(certificate / "cert"))
+        with HttpServer(lambda exchange: exchange.reply(200), tls) as server:
+            assert send(server.url).status == 200
+            with pytest.raises(ConfigurationError, match=r"localhost.*(mismatch|not valid|doesn't match)"):
+                send(f"https://localhost:{server.port}/")
+
+    def test_a_server_without_tls(self) -> None:
+        def plain(connection: socket.socket) -> None:
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        with raw_server(plain) as port, pytest.raises(ConfigurationError) as caught:
+            send(f"https://127.0.0.1:{port}/")
+        assert str(caught.value).startswith(f"TLS to 127.0.0.1:{port} failed: ")
+        assert "wrong version" in str(caught.value).lower().replace("_", " ")
+
+    @pytest.mark.parametrize("end", ["close", "reset"])
+    def test_a_handshake_that_is_cut_is_worth_another_try(self, end: str) -> None:
+        def cut(connection: socket.socket) -> None:
+            if end == "reset":
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        with raw_server(cut) as port, pytest.raises(ReplyError):
+            send(f"https://127.0.0.1:{port}/")
+
+    def test_a_handshake_that_is_not_answered(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+            with pytest.raises(ReplyError, match="in time"):
+                send(url, Timeouts(connect=0.3, total=0.3))

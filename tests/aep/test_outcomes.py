@@ -1,0 +1,453 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aep.errors import (
+    AepError,
+    AuthenticationError,
+    ConfigurationError,
+    ConnectError,
+    NetworkError,
+    ReplyError,
+    RetryBudgetError,
+    TokenError,
+)
+from aep.http import Reply
+from aep.outcomes import (
+    TRANSIENT_STATUSES,
+    Decision,
+    Halve,
+    InletRecord,
+    RefreshToken,
+    Reject,
+    Retry,
+    RetryPolicy,
+    Settle,
+    Stop,
+    Try,
+    decide,
+    describe,
+    full_jitter,
+    retry_after,
+)
+from aep.streaming import Element
+
+POLICY = RetryPolicy()
+BUDGET = RetryPolicy(budget_seconds=100)
+NOW = 1_000.0
+HEALTHY = InletRecord(accepted=50, last_success=NOW - 1)
+NEVER = InletRecord()
+WALL = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+
+BATCH = Try(messages=3, since=NOW - 10)
+ONE = Try(messages=1, since=NOW - 10)
+SINGLE = Try(messages=1, since=NOW - 10, single=True)
+
+
+def sent(base: Try = BATCH, **changes: Any) -> Try:
+    return Try(**{**vars(base), **changes})
+
+
+def reply(status: int, content: object = None, **headers: str) -> Reply:
+    body = content if isinstance(content, bytes) else b"" if content is None else orjson.dumps(content)
+    return Reply(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def problem(status: int, words: str = "AEP's words") -> Reply:
+    return reply(status, {"status": status, "title": "A title", "report": {"message": words}})
+
+
+def multi(*statuses: int) -> Reply:
+    """A 207 with an element of each status."""
+    return reply(
+        207,
+        {
+            "responses": [
+                {"xactionId": f"u-{place}"}
+                if status == 200
+                else {"xactionId": f"u-{place}", "status": status, "message": f"words of {status}"}
+                for place, status in enumerate(statuses)
+            ]
+        },
+    )
+
+
+def after(
+    outcome: Reply | NetworkError,
+    what: Try = BATCH,
+    inlet: InletRecord = HEALTHY,
+    policy: RetryPolicy = POLICY,
+    random: float = 0.5,
+) -> Decision:
+    return decide(what, outcome, NOW, inlet, policy, lambda: random, WALL.timestamp)
+
+
+class TestReceived:
+    def test_all_elements_received(self) -> None:
+        decision = after(multi(200, 200, 200))
+        assert isinstance(decision, Settle)
+        assert decision.elements == [Element(200, "", "u-0"), Element(200, "", "u-1"), Element(200, "", "u-2")]
+        assert (decision.again, decision.duplicates_possible, decision.failed) == ([], 0, False)
+
+    @pytest.mark.parametrize("status", [200, 201, 202, 204, 207])
+    @pytest.mark.parametrize("body", [b"", b"<html>", b'{"inletId":"1"}'])
+    def test_a_single_message_is_received_by_its_status_alone(self, status: int, body: bytes) -> None:
+        assert after(reply(status, body), SINGLE) == Settle([Element(200)])
+
+    def test_a_single_message_has_its_transaction_id(self) -> None:
+        assert after(reply(200, {"xactionId": "1:2:3"}), SINGLE) == Settle([Element(200, "", "1:2:3")])
+
+
+class TestElements:
+    @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 422, 499])
+    def test_one_of_the_400_class_is_answered_and_the_others_stand(self, status: int) -> None:
+        decision = after(multi(200, status, 200))
+        assert isinstance(decision, Settle)
+        assert decision.elements[1] == Element(status, f"words of {status}", "u-1")
+        assert decision.again == []
+
+    @pytest.mark.parametrize("status", sorted(TRANSIENT_STATUSES | {501, 505, 599}))
+    def test_a_transient_one_alone_goes_again(self, status: int) -> None:
+        decision = after(multi(200, status, 400))
+        assert isinstance(decision, Settle)
+        assert decision.again == [1]
+        assert decision.duplicates_possible == (status in (500, 502, 504))
+        assert decision.failed is (status == 500)
+
+    def test_which_statuses_are_transient_is_an_option(self) -> None:
+        decision = after(multi(409, 429), sent(messages=2), policy=RetryPolicy(frozenset({409})))
+        assert isinstance(decision, Settle)
+        assert decision.again == [0]
+
+    def test_the_pause_grows_with_the_tries_and_obeys_retry_after(self) -> None:
+        first, third = after(multi(429, 200, 200)), after(multi(429, 200, 200), sent(number=3))
+        asked = after(Reply(207, multi(429, 200, 200).body, {"retry-after": "20"}))
+        assert isinstance(first, Settle)
+        assert isinstance(third, Settle)
+        assert isinstance(asked, Settle)
+        assert (first.after, third.after, asked.after) == (0.25, 1.0, 20.25)
+
+    @pytest.mark.parametrize(
+        ("failures", "last_success", "again"),
+        [
+            (0, NOW - 1, True),
+            (14, NOW - 1, True),
+            (15, NOW - 1, False),
+            (15, NOW - 10, True),
+            (15, NOW - 60, True),
+            (500, float("-inf"), True),
+        ],
+    )
+    def test_500_is_given_up_after_sixteen_in_a_row_while_others_pass(
+        self, failures: int, last_success: float, again: bool
+    ) -> None:
+        decision = after(multi(500, 503), sent(messages=2, failures=failures), InletRecord(9, 0, last_success))
+        assert isinstance(decision, Settle)
+        assert decision.again == ([0, 1] if again else [1])
+
+    def test_the_budget_holds_for_elements_too(self) -> None:
+        late = sent(since=NOW - 99.9)
+        stop = after(multi(200, 429, 200), late, policy=BUDGET)
+        assert isinstance(stop, Stop)
+        assert isinstance(stop.error, RetryBudgetError)
+        assert isinstance(after(multi(200, 400, 200), late, policy=BUDGET), Settle)
+
+
+class TestMismatch:
+    MISFITS = (
+        multi(200, 200),
+        multi(200, 200, 200, 200),
+        multi(302, 200, 200),
+        reply(207),
+        reply(207, b"<html>OK</html>"),
+        reply(207, {"inletId": "1"}),
+        reply(207, {"responses": [{"xactionId": "u-1"}, {"xactionId": "u-0"}, {"xactionId": "u-2"}]}),
+        reply(200, multi(200, 200, 200).body),
+        reply(202),
+        reply(204),
+    )
+
+    @pytest.mark.parametrize("misfit", MISFITS)
+    def test_sent_again_once_and_then_halved(self, misfit: Reply) -> None:
+        assert after(misfit) == Retry(0.25, "mismatch", arrived=True, mismatch=True)
+        assert after(misfit, sent(mismatches=1, number=2)) == Halve("mismatch", arrived=True)
+
+    def test_down_to_the_single_message_endpoint(self) -> None:
+        assert after(multi(200, 200), sent(ONE, mismatches=1)) == Halve("mismatch", arrived=True)
+
+
+class TestAgain:
+    @pytest.mark.parametrize("what", [BATCH, ONE, SINGLE])
+    @pytest.mark.parametrize(
+        ("outcome", "cause", "arrived"),
+        [
+            (problem(408), "408", False),
+            (problem(429), "429", False),
+            (problem(500), "500", True),
+            (problem(502), "502", True),
+            (problem(503), "503", False),
+            (problem(504), "504", True),
+            (ConnectError("refused"), "connect", False),
+            (ReplyError("reset"), "reply", True),
+            (TokenError("IMS: refused"), "ims", False),
+            (NetworkError("secret"), "network", False),
+        ],
+    )
+    def test_transient(self, what: Try, outcome: Reply | NetworkError, cause: str, arrived: bool) -> None:
+        assert after(outcome, what) == Retry(0.25, cause, arrived)
+
+    @pytest.mark.parametrize("outcome", [problem(429), problem(503), ReplyError("reset"), reply(207)])
+    def test_without_limit_by_default(self, outcome: Reply | NetworkError) -> None:
+        assert isinstance(after(outcome, sent(number=10_000, since=NOW - 1e6), NEVER), Retry)
+
+    @pytest.mark.parametrize("outcome", [problem(503), ConnectError("connection refused"), reply(207), problem(500)])
+    def test_the_budget_stops_it_when_the_next_try_would_be_too_late(self, outcome: Reply | NetworkError) -> None:
+        assert isinstance(after(outcome, sent(since=NOW - 99.7), policy=BUDGET), Retry)
+        stop = after(outcome, sent(since=NOW - 99.8), policy=BUDGET)
+        assert isinstance(stop, Stop)
+        assert isinstance(stop.error, RetryBudgetError)
+        assert "100 s (aep_retry_budget_seconds)" in str(stop.error)
+        assert describe(outcome) in str(stop.error)
+
+    @pytest.mark.parametrize(
+        ("asked", "expected"),
+        [("7", 7.25), ("0", 0.25), ("9999", 300.25), ("-5", 0.25), ("soon", 0.25), ("", 0.25)],
+    )
+    def test_retry_after_is_obeyed_and_capped(self, asked: str, expected: float) -> None:
+        assert after(reply(503, retry_after=asked)) == Retry(expected, "503")
+
+    def test_retry_after_as_a_date(self) -> None:
+        at = format_datetime(WALL + timedelta(seconds=30), usegmt=True)
+        assert after(reply(429, retry_after=at)) == Retry(30.25, "429")
+
+    def test_which_statuses_are_transient_is_an_option(self) -> None:
+        policy = RetryPolicy(frozenset({404}))
+        assert after(problem(404), policy=policy) == Retry(0.25, "404")
+        assert isinstance(after(problem(503), policy=policy), Stop)
+
+
+class TestPoison:
+    """A request that AEP answers with 500 again and again."""
+
+    @pytest.mark.parametrize(
+        ("failures", "last_success", "expected"),
+        [
+            (0, NOW - 1, Retry(0.25, "500", arrived=True)),
+            (2, NOW - 1, Retry(0.25, "500", arrived=True)),
+            (3, NOW - 1, Halve("500", arrived=True)),
+            (3, NOW - 10, Retry(0.25, "500", arrived=True)),
+            (99, float("-inf"), Retry(0.25, "500", arrived=True)),
+        ],
+    )
+    def test_a_batch_is_halved_while_others_pass(self, failures: int, last_success: float, expected: Decision) -> None:
+        assert after(problem(500), sent(failures=failures), InletRecord(9, 0, last_success)) == expected
+
+    @pytest.mark.parametrize("what", [ONE, SINGLE])
+    def test_a_message_is_given_up_after_sixteen_in_a_row(self, what: Try) -> None:
+        assert isinstance(after(problem(500), sent(what, failures=14)), Retry)
+        assert after(problem(500), sent(what, failures=15)) == Reject(
+            "rejected", "AEP answers 500 (AEP's words) to this message while others pass"
+        )
+
+    @pytest.mark.parametrize("what", [BATCH, ONE, SINGLE])
+    def test_nothing_is_given_up_while_no_other_passes(self, what: Try) -> None:
+        assert isinstance(after(problem(500), sent(what, failures=500), InletRecord(9, 0, NOW - 10)), Retry)
+
+    @pytest.mark.parametrize("status", [429, 502, 503, 504])
+    def test_only_500_makes_poison(self, status: int) -> None:
+        assert isinstance(after(problem(status), sent(failures=500)), Retry)
+        assert isinstance(after(problem(status), sent(ONE, failures=500)), Retry)
+
+    def test_tries_that_ended_otherwise_do_not_count(self) -> None:
+        assert isinstance(after(problem(500), sent(ONE, number=500)), Retry)
+
+
+class TestCredential:
+    @pytest.mark.parametrize("status", [401, 403])
+    @pytest.mark.parametrize("what", [BATCH, ONE, SINGLE])
+    def test_one_refresh_and_then_stop(self, status: int, what: Try) -> None:
+        assert after(problem(status), what) == RefreshToken()
+        stop = after(problem(status, "Ims service token is empty"), sent(what, refreshed=True))
+        assert isinstance(stop, Stop)
+        assert isinstance(stop.error, AuthenticationError)
+        assert f"AEP answers {status} (Ims service token is empty)" in str(stop.error)
+        assert "aep_auth" in str(stop.error)
+
+
+class TestTooLarge:
+    def test_halved_until_it_passes(self) -> None:
+        assert after(problem(413)) == Halve("413")
+
+    @pytest.mark.parametrize("what", [ONE, SINGLE])
+    def test_a_single_message(self, what: Try) -> None:
+        decision = after(problem(413, "Payload too large"), what)
+        assert decision == Reject("too_large", "AEP answers 413 (Payload too large) to this message alone")
+
+
+class TestRefused:
+    @pytest.mark.parametrize("status", [400, 422])
+    def test_halved(self, status: int) -> None:
+        assert after(problem(status)) == Halve(str(status))
+
+    @pytest.mark.parametrize("status", [400, 422])
+    @pytest.mark.parametrize("what", [ONE, SINGLE])
+    def test_a_single_message_is_rejected_in_aeps_words(self, status: int, what: Try) -> None:
+        assert after(problem(status), what) == Reject("rejected", "AEP's words")
+        assert after(reply(status), what) == Reject("rejected", f"AEP answers {status}")
+
+    @pytest.mark.parametrize("refused", range(25))
+    def test_twenty_at_the_start_mean_that_the_set_up_is_wrong(self, refused: int) -> None:
+        decision = after(problem(400), ONE, InletRecord(0, refused))
+        if refused < 19:
+            assert isinstance(decision, Reject)
+        else:
+            assert isinstance(decision, Stop)
+            assert isinstance(decision.error, ConfigurationError)
+            for option in ("xdm_schema_id", "aep_dataset_id", "aep_org_id", "AEP's words"):
+                assert option in str(decision.error)
+
+    def test_after_one_was_accepted_it_is_the_message(self) -> None:
+        assert isinstance(after(problem(400), ONE, InletRecord(1, 500)), Reject)
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize("what", [BATCH, ONE, SINGLE])
+    @pytest.mark.parametrize(
+        ("status", "advice"),
+        [
+            (404, "no such inlet: check aep_inlet_url"),
+            (415, "aep_headers"),
+            (501, "aep_inlet_url"),
+            *(
+                (status, "aep_inlet_url")
+                for status in (101, 300, 301, 302, 307, 308, 402, 405, 406, 410, 418, 451, 505)
+            ),
+        ],
+    )
+    def test_is_a_stop_and_never_halved(self, what: Try, status: int, advice: str) -> None:
+        stop = after(problem(status), what)
+        assert isinstance(stop, Stop)
+        assert type(stop.error) is ConfigurationError
+        assert str(stop.error).startswith(f"AEP answers {status} (AEP's words); ")
+        assert advice in str(stop.error)
+
+    def test_a_redirect_says_that_it_is_not_followed(self) -> None:
+        stop = after(reply(301))
+        assert isinstance(stop, Stop)
+        assert "redirects are not followed" in str(stop.error)
+
+
+tries = st.builds(
+    lambda messages, ago, **rest: Try(messages, NOW - ago, **rest),
+    st.integers(1, 4),
+    st.floats(0, 1e6),
+    number=st.integers(1, 10**6),
+    before=st.integers(0, 10),
+    failures=st.integers(0, 20),
+    refreshed=st.booleans(),
+    mismatches=st.integers(0, 1),
+)
+tries |= tries.map(lambda what: sent(what, messages=1, single=True))
+inlets = st.builds(
+    InletRecord, st.integers(0, 3), st.integers(0, 30), st.just(float("-inf")) | st.floats(NOW - 1e6, NOW)
+)
+bodies = st.one_of(
+    st.binary(max_size=100),
+    st.lists(st.integers(100, 699), max_size=5).map(lambda statuses: multi(*statuses).body),
+)
+replies = st.builds(
+    Reply,
+    st.integers(100, 999) | st.sampled_from([200, 207, 400, 401, 413, 429, 500, 503]),
+    bodies,
+    st.fixed_dictionaries({}, optional={"retry-after": st.text(max_size=40)}),
+)
+failures = st.sampled_from([ConnectError("c"), ReplyError("r"), TokenError("t"), NetworkError("n")])
+
+
+@given(
+    st.one_of(replies, failures),
+    tries,
+    inlets,
+    st.sampled_from([POLICY, BUDGET, RetryPolicy(frozenset())]),
+    st.floats(0, 1, exclude_max=True),
+)
+def test_every_outcome_has_a_decision_that_can_be_carried_out(
+    outcome: Reply | NetworkError, what: Try, inlet: InletRecord, policy: RetryPolicy, random: float
+) -> None:
+    decision = after(outcome, what, inlet, policy, random)
+    if isinstance(decision, Settle):
+        assert len(decision.elements) == what.messages
+        assert decision.again == sorted(set(decision.again))
+        assert not any(decision.elements[position].accepted for position in decision.again)
+        assert 0 <= decision.duplicates_possible <= len(decision.again)
+    if isinstance(decision, Retry | Settle):
+        assert 0 <= decision.after <= policy.max_retry_after_seconds + policy.max_seconds
+    if isinstance(decision, Reject):
+        assert what.messages == 1
+        assert decision.code in ("rejected", "too_large")
+    if isinstance(decision, Halve):
+        assert not what.single
+    if isinstance(decision, RefreshToken):
+        assert not what.refreshed
+    if isinstance(decision, Stop):
+        assert isinstance(decision.error, AepError)
+        assert str(decision.error)
+
+
+class TestRetryAfter:
+    @pytest.mark.parametrize(
+        ("header", "seconds"),
+        [
+            (None, 0),
+            ("", 0),
+            ("0", 0),
+            ("120", 120),
+            (" 5 ", 5),
+            ("007", 7),
+            ("301", 300),
+            ("9" * 400, 300),
+            ("9" * 5000, 300),
+            ("-1", 0),
+            ("1.5", 0),
+            ("1e3", 0),
+            ("١٢", 0),
+            ("inf", 0),
+            ("nan", 0),
+            ("soon", 0),
+            ("5, 6", 0),
+            ("Fri, 02 Jan 2026 03:04:35 GMT", 30),
+            ("Fri, 02 Jan 2026 03:04:35", 30),
+            ("Fri, 02 Jan 2026 04:04:35 +0100", 30),
+            ("Friday, 02-Jan-26 03:04:35 GMT", 30),
+            ("Fri Jan  2 03:04:35 2026", 30),
+            ("Fri, 02 Jan 2026 03:04:05 GMT", 0),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", 300),
+            ("Fri, 31 Dec 99999999999999999999 23:59:59 GMT", 0),
+            ("Fri, 99 Jan 2026 03:04:35 GMT", 0),
+            ("Fri, 02 Jan 2026 03:04:35 +99999999999999999999", 0),
+        ],
+    )
+    def test_seconds_or_a_date_capped_or_nothing(self, header: str | None, seconds: float) -> None:
+        assert retry_after(header, POLICY, WALL.timestamp) == seconds
+
+    @given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ ([+-]\d+|GMT)"))
+    def test_any_text_gives_seconds_within_the_cap(self, header: str) -> None:
+        assert 0 <= retry_after(header, POLICY, WALL.timestamp) <= POLICY.max_retry_after_seconds
+
+    @given(st.integers(0, 10**30))
+    def test_seconds(self, seconds: int) -> None:
+        assert retry_after(str(seconds), POLICY) == min(seconds, 300)
+
+
+@given(st.integers(1, 10**9), st.floats(0, 1, exclude_max=True))
+def test_the_wait_is_drawn_below_a_doubling_bound(number: int, random: float) -> None:
+    bound = min(60.0, 0.5 * 2 ** min(number - 1, 100))
+    assert full_jitter(number, 0.5, 60.0, lambda: random) == random * bound
