@@ -35,6 +35,9 @@ _GRACE_SECONDS = 20.0
 # When Flink begins to wind up a job that reads to an end. From then on it takes no checkpoint until all is read.
 _FLINK_IDLE_MS = 10_000
 
+# How long the last commits of a cluster's job may take to reach a worker in this process.
+_COMMIT_SECONDS = 15.0
+
 # Errors whose message is for the person who runs the pipeline; anything else is a bug and shows its traceback.
 _EXPLAINED = (OptionsError, SchemaError, PreflightError, KafkaSetupError, KafkaReadError, AepError)
 
@@ -101,6 +104,8 @@ def _run_on_cluster(pipeline: beam.Pipeline, plan: Plan, console: Console) -> in
         return DONE
     state = result.wait_until_finish()
     done = state == PipelineState.DONE
+    if plan.source is not None:
+        close_readers(plan.source.id, commit_seconds=_COMMIT_SECONDS if done else 0)
     counts: Counter[str] = account.beam_counts(result.metrics())
     _account(counts, time.monotonic() - started, "finished" if done else str(state), plan, console)
     return DONE if done else FAILED

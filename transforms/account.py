@@ -17,6 +17,7 @@ NAMESPACE = "beam_aep"
 
 READ = "read"
 TOMBSTONES = "tombstones"
+PASSED_OVER = "passed_over"  # dead letters that were read and not chosen for a replay
 ACCEPTED = "accepted"
 DEAD_LETTERED = "dead_lettered/"  # and the code
 REQUESTS = "requests"

@@ -74,6 +74,8 @@ class Packer:
             self._bytes += cost
         if start < len(chunk.bodies):
             self._chunks.append(chunk.slice(start, len(chunk.bodies)) if start else chunk)
+        if self._messages >= self._limits.max_messages:
+            yield from self.flush()
 
     def flush(self) -> Iterator[Batch]:
         """Yields what is waiting, full or not."""
@@ -133,7 +135,9 @@ class _BatchInBundle(beam.DoFn):
             packer = self._packers[route] = Packer(route, self._limits, self._overheads[route])
         full = list(packer.add(element))
         yield from full
-        if full or route not in self._oldest:
+        if not packer.waiting:
+            self._oldest.pop(route, None)
+        elif full or route not in self._oldest:
             self._oldest[route] = now
         # A busy route must not keep a quiet one's records waiting until the bundle ends.
         for name in [name for name, since in self._oldest.items() if now - since >= self._limits.max_seconds]:
@@ -200,8 +204,13 @@ class _BatchInState(beam.DoFn):
 
     @on_timer(_END)
     def on_end(
-        self, chunks: Any = beam.DoFn.StateParam(_CHUNKS), size: Any = beam.DoFn.StateParam(_SIZE)
+        self,
+        chunks: Any = beam.DoFn.StateParam(_CHUNKS),
+        size: Any = beam.DoFn.StateParam(_SIZE),
+        age: Any = beam.DoFn.TimerParam(_AGE),
     ) -> Iterator[Batch]:
+        # Flink lets no timer of this kind fire at a job's end, and the job would wait for it for ever.
+        age.clear()
         return self._flush(chunks, size)
 
     def _flush(self, chunks: Any, size: Any) -> Iterator[Batch]:

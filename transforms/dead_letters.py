@@ -7,6 +7,7 @@ the bundle fails and nothing is committed.
 from __future__ import annotations
 
 import base64
+import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -19,12 +20,16 @@ import orjson
 from apache_beam import coders
 from apache_beam.io.filesystems import FileSystems
 
+from aep.errors import ConfigurationError
 from transforms import account, process
 from transforms.chunks import Chunk, Headers, Record
 from transforms.kafka_client import KafkaCluster, send_all
 
 # A file is written once this many bytes are waiting, and at the end of the bundle.
 _FILE_BYTES = 8_000_000
+
+REPLAYS_HEADER = "beam_aep.replays"
+"""How often a record that is under way has been replayed; on its way only, a dead letter has a field for it."""
 
 
 @dataclass(slots=True)
@@ -41,6 +46,7 @@ class DeadLetter:
       route: name of the route.
       schema: ``{"id", "version", "sha256"}`` of the schema it was checked against.
       attempts: how often it was posted.
+      replays: how often the record had been replayed when it was refused.
       at: when, seconds since 1970.
       topic, partition, record: the record as it was read.
     """
@@ -57,6 +63,7 @@ class DeadLetter:
     error_count: int = 1
     schema: dict[str, str] = field(default_factory=dict)
     attempts: int = 0
+    replays: int = 0
     at: float = field(default_factory=time.time)
 
     def to_json(self) -> bytes:
@@ -73,6 +80,7 @@ class DeadLetter:
                 "route": self.route,
                 "schema": self.schema,
                 "attempts": self.attempts,
+                "replays": self.replays,
                 "at": datetime.fromtimestamp(self.at, timezone.utc).isoformat(timespec="milliseconds"),
                 "topic": self.topic,
                 "partition": self.partition,
@@ -93,6 +101,7 @@ class DeadLetter:
         return cls(
             record=record,
             at=datetime.fromisoformat(fields["at"]).timestamp(),
+            replays=fields.get("replays", 0),  # dead letters of before there were replays have none
             **{
                 name: fields[name]
                 for name in (
@@ -120,9 +129,11 @@ class DeadLetter:
             "beam_aep.message": self.message,
             "beam_aep.pointer": self.pointer,
             "beam_aep.errors": orjson.dumps(self.errors).decode(),
+            "beam_aep.error_count": str(self.error_count),
             "beam_aep.route": self.route,
             "beam_aep.schema": orjson.dumps(self.schema).decode(),
             "beam_aep.attempts": str(self.attempts),
+            REPLAYS_HEADER: str(self.replays),
             "beam_aep.at": datetime.fromtimestamp(self.at, timezone.utc).isoformat(timespec="milliseconds"),
             "beam_aep.timestamp": str(self.record.timestamp),
         }
@@ -133,6 +144,10 @@ class DeadLetter:
 
 def dead_letter(stage: str, code: str, message: str, chunk: Chunk, record: Record, **reason: Any) -> DeadLetter:
     """A dead letter for a record of a chunk; ``reason`` has further fields of ``DeadLetter``."""
+    replays = dict(record.headers).get(REPLAYS_HEADER)
+    if replays and re.fullmatch(rb"\d{1,9}", replays):
+        headers = tuple((name, value) for name, value in record.headers if name != REPLAYS_HEADER)
+        record, reason["replays"] = record._replace(headers=headers), int(replays)
     return DeadLetter(stage, code, message, chunk.topic, chunk.partition, record, chunk.route, **reason)
 
 
@@ -208,13 +223,30 @@ def write_file(folder: str, dead_letters: Iterable[DeadLetter]) -> str:
     return path
 
 
-def read_files(folder: str) -> Iterator[DeadLetter]:
-    """The dead letters of a folder, oldest file first."""
-    (matched,) = FileSystems.match([FileSystems.join(folder, "*.jsonl")])
-    for path in sorted(metadata.path for metadata in matched.metadata_list):
-        with FileSystems.open(path) as file:
-            for line in file.read().splitlines():
+def list_files(place: str) -> list[str]:
+    """The files of a folder, oldest first, or those that fit a pattern that ends with ``.jsonl``."""
+    (matched,) = FileSystems.match([place if place.endswith(".jsonl") else FileSystems.join(place, "*.jsonl")])
+    return sorted(metadata.path for metadata in matched.metadata_list)
+
+
+def read_file(path: str) -> Iterator[DeadLetter]:
+    """The dead letters of a file.
+
+    Raises:
+      ConfigurationError: a line is none; names file and line.
+    """
+    with FileSystems.open(path) as file:
+        for number, line in enumerate(file.read().splitlines(), start=1):
+            try:
                 yield DeadLetter.from_json(line)
+            except (ValueError, LookupError, TypeError) as error:
+                raise ConfigurationError(f"{path}, line {number}, is no dead letter: {error!r}") from None
+
+
+def read_files(place: str) -> Iterator[DeadLetter]:
+    """The dead letters of a folder or of the files that fit a pattern, oldest file first."""
+    for path in list_files(place):
+        yield from read_file(path)
 
 
 def _as_message(one: DeadLetter) -> tuple[bytes | None, bytes | None, Headers]:

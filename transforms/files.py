@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from itertools import islice
 
 import apache_beam as beam
-from apache_beam.io import fileio
 from apache_beam.io.filesystems import FileSystems
 
-from transforms import account
+from aep.errors import ConfigurationError
+from transforms import account, process
 from transforms.chunks import Chunk, Record
 
 _CHUNK_RECORDS = 100
@@ -20,6 +20,7 @@ class ReadJsonLines(beam.PTransform):
     """Reads files, plain or compressed (by their ending), from any Beam filesystem.
 
     A record's ``offset`` is the number of its line, from 1; its header ``file`` is the path; its topic is given.
+    The bundle fails with a ``ConfigurationError`` when no file matches.
     """
 
     def __init__(self, file_pattern: str, topic: str):
@@ -31,13 +32,22 @@ class ReadJsonLines(beam.PTransform):
         """Adds the read."""
         chunks = (
             pipeline
-            | "Files" >> fileio.MatchFiles(self._file_pattern)
-            | "Paths" >> beam.Map(lambda metadata: metadata.path).with_output_types(str)
+            | "Pattern" >> beam.Create([self._file_pattern], reshuffle=False)
+            | "Files" >> beam.FlatMap(_matching).with_output_types(str)
             | "Spread" >> beam.Reshuffle()
             | "Read" >> beam.ParDo(_ReadFile(self._topic))
         )
         chunks.element_type = Chunk
         return chunks
+
+
+def _matching(pattern: str) -> list[str]:
+    (found,) = FileSystems.match([pattern])
+    paths = [metadata.path for metadata in found.metadata_list]
+    with process.remember_failure():
+        if not paths:
+            raise ConfigurationError(f"no file matches {pattern}; check kafka_file_pattern")
+    return paths
 
 
 class _ReadFile(beam.DoFn):

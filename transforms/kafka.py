@@ -6,10 +6,10 @@ that read them is finalised: after everything fused with the read, posting inclu
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 
 import apache_beam as beam
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
@@ -18,7 +18,8 @@ from apache_beam.utils.timestamp import Duration, Timestamp
 
 from transforms import account, process
 from transforms.chunks import Chunk
-from transforms.kafka_client import KafkaSetupError, Partition, Start
+from transforms.kafka_client import KafkaSetupError, Partition
+from transforms.kafka_offsets import Start
 from transforms.kafka_reader import OWNED_PROPERTIES, KafkaSource, Reader
 from transforms.kafka_restriction import Claim, PositionsProvider, Shard, deal
 
@@ -34,7 +35,7 @@ class ReadFromKafka(beam.PTransform):
     Args:
       source: what to read. ``share_group`` says that one process reads everything it is dealt, as local runs do;
         otherwise the partitions are spread over the workers.
-      start: where each partition starts and ends, from ``kafka_client.resolve_start``: looked up once, before the
+      start: where each partition starts and ends, from ``kafka_offsets.resolve_start``: looked up once, before the
         pipeline runs, so that a bundle that is tried again starts at the same place.
       commit: commit the group's offsets as bundles are finalised. Off where batches grow in state: there a finalised
         bundle's records may not be posted yet.
@@ -96,21 +97,22 @@ class _ReadShard(beam.DoFn):
             advanced: dict[Partition, int] = {}
             for step in reader.read_bundle(restriction.ends):
                 if not tracker.try_claim(Claim(step.partition, step.offset, reader.log_end(step.partition))):
-                    return
+                    break  # the runner has given the rest to another bundle
                 advanced[step.partition] = step.offset
                 if step.chunk is not None:
                     newest = _count(step.chunk)
                     yield TimestampedValue(step.chunk, newest)
                     _advance(watermark, newest)
-            if reader.must_stop() or reader.is_at(restriction.ends):
-                tracker.try_claim(None)
             else:
-                idle = not advanced and not self._source.share_group
-                tracker.defer_remainder(Duration(seconds=_CLUSTER_DEFER_SECONDS if idle else 0))
+                if reader.must_stop() or reader.is_at(restriction.ends):
+                    tracker.try_claim(None)
+                else:
+                    idle = not advanced and not self._source.share_group
+                    tracker.defer_remainder(Duration(seconds=_CLUSTER_DEFER_SECONDS if idle else 0))
             if not advanced:
                 _advance(watermark, Timestamp.now())
             elif self._commit:
-                bundle_finalizer.register(partial(reader.commit, advanced))
+                bundle_finalizer.register(reader.commit_later(advanced))
 
 
 def shard_reader(source: KafkaSource, shard: Shard) -> Reader:
@@ -118,16 +120,26 @@ def shard_reader(source: KafkaSource, shard: Shard) -> Reader:
     return process.shared(_reader_key(source.id, shard.number), lambda: Reader(source, shard))
 
 
-def close_readers(source_id: str) -> None:
-    """Ends the readers that this process has for a source, as a local run does at its end."""
-    index = 0
-    while (reader := process.take(_reader_key(source_id, index))) is not None:
-        reader.close()  # type: ignore[attr-defined]
-        index += 1
+def close_readers(source_id: str, commit_seconds: float = 0.0) -> None:
+    """Ends the readers that this process has for a source, as a local run does at its end.
+
+    Args:
+      source_id: the source.
+      commit_seconds: how long to wait for commits still to come: a cluster's worker in this process (LOOPBACK) may
+        hear that its last bundles are final a moment after the job has ended.
+    """
+    deadline = time.monotonic() + commit_seconds
+    number = 0
+    while (reader := process.take(_reader_key(source_id, number))) is not None:
+        assert isinstance(reader, Reader)
+        while reader.awaits_commit() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        reader.close()
+        number += 1
 
 
-def _reader_key(source_id: str, index: int) -> tuple[str, str, int]:
-    return "kafka reader", source_id, index
+def _reader_key(source_id: str, number: int) -> tuple[str, str, int]:
+    return "kafka reader", source_id, number
 
 
 def new_source_id() -> str:
@@ -136,11 +148,15 @@ def new_source_id() -> str:
 
 
 def _count(chunk: Chunk) -> Timestamp:
-    """Counts the records of a chunk and returns the newest timestamp."""
+    """Counts the records of a chunk and returns the newest timestamp, now at the latest.
+
+    A producer may write any timestamp: one in the future would end the pipeline's time, or be too large for Beam.
+    """
     records = chunk.records
     account.count(account.READ, len(records))
     account.count(account.OFFSETS_SKIPPED, records[-1].offset - records[0].offset + 1 - len(records))
-    return Timestamp(micros=max(record.timestamp for record in records) * 1000)
+    newest = Timestamp(micros=max(record.timestamp for record in records) * 1000)
+    return min(newest, Timestamp.now())
 
 
 def _advance(watermark: ManualWatermarkEstimator, time: Timestamp) -> None:

@@ -7,25 +7,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from transforms import process
 from transforms.chunks import Chunk, Record
-from transforms.kafka_client import (
-    KafkaCluster,
-    KafkaReadError,
-    Partition,
-    Reset,
-    committed_offsets,
-    list_partitions,
-    reset_position,
-)
+from transforms.kafka_assignment import GroupAssignment, ShardAssignment, as_list
+from transforms.kafka_client import KafkaCluster, KafkaReadError, KafkaSetupError, Partition, Reset
+from transforms.kafka_offsets import log_range, reset_position
 from transforms.kafka_restriction import Positions, Shard
 
 _LOG = logging.getLogger(__name__)
-_TIMEOUT_SECONDS = 15.0
 _CHUNK_RECORDS = 100
 _POLL_RECORDS = 500
 _WARN_EVERY_SECONDS = 60.0
@@ -37,6 +31,7 @@ OWNED_PROPERTIES = {
     "enable.auto.offset.store": "offsets are committed when a bundle is finalised",
     "auto.offset.reset": "kafka_reset",
     "enable.partition.eof": "the end of the log is watched for",
+    "partition.assignment.strategy": "partitions are dealt cooperatively",
 }
 
 
@@ -92,60 +87,76 @@ class Step(NamedTuple):
 
 
 class Reader:
-    """Reads the partitions of a shard. ``lock`` is held for the length of a bundle."""
+    """Reads the partitions of a shard. ``lock`` is held for the length of a bundle.
+
+    Raises:
+      KafkaSetupError: librdkafka does not accept ``kafka_config``.
+    """
 
     def __init__(self, source: KafkaSource, shard: Shard, clock: Callable[[], float] = time.monotonic):
         self.lock = threading.Lock()
         self._source = source
         self._clock = clock
-        self._positions: dict[Partition, int] = {}
-        self._fresh: list[Partition] = []  # partitions whose position the restriction does not know yet
-        self._start: dict[Partition, int] = {}
+        self._cut_short = False
         self._uncommitted: dict[Partition, int] = {}
+        self._committed: dict[Partition, int] = {}
+        self._expected: dict[Partition, int] = {}
         self._commit_lock = threading.Lock()
         self._warn_at = float("-inf")
-        self._consumer = Consumer(_properties(source, shard, self._on_error), logger=_LOG)
-        self._assignment: _GroupAssignment | _ShardAssignment = (
-            _GroupAssignment(self) if source.share_group else _ShardAssignment(self, shard)
-        )
+        try:
+            self._consumer = Consumer(_properties(source, shard, self._on_error), logger=_LOG)
+        except KafkaException as error:
+            raise KafkaSetupError(f"kafka_config is not accepted by librdkafka: {error.args[0].str()}") from None
+        kind = GroupAssignment if source.share_group else ShardAssignment
+        self._assigned = kind(self._consumer, source, shard, clock)
 
     def go_to(self, restriction: Positions) -> None:
         """Makes the next bundle start where the restriction says."""
-        self._start = restriction.next
-        for partition, position in list(self._positions.items()):
-            wanted = restriction.next.get(partition)
-            if wanted is not None and wanted != position and partition not in self._fresh:
-                self._seek(partition, wanted)
-        self._assignment.refresh()
+        self._assigned.go_to(restriction.next, certain=not self._cut_short)
 
     def read_bundle(self, ends: dict[Partition, int] | None) -> Iterator[Step]:
         """Yields steps until the bundle is full, the log is read to its end, or there is a reason to stop."""
+        # Until it ends well: its caller may drop what was fetched and not yet claimed.
+        self._cut_short = True
         limits = self._source.limits
         asked_at = self._clock()
         first_at: float | None = None
         records = size = 0
         while not self.must_stop() and not self.is_at(ends):
-            messages = self._poll(limits.idle_seconds if first_at is None else 0.02, first_at is None)
-            # A rebalance may have happened in the poll.
-            yield from self._take_fresh()
-            for step in self._steps(messages):
+            # A poll for many returns when it has them all or the time is up, so wait for the first alone.
+            many = first_at is not None
+            messages = self._consumer.consume(_POLL_RECORDS if many else 1, 0.02 if many else limits.idle_seconds)
+            for fetched in self._steps(messages):
+                step = self._up_to(ends, fetched)
                 if step.chunk is not None:
                     first_at = first_at or self._clock()
                     records += len(step.chunk.records)
                     size += sum(len(record.value or b"") for record in step.chunk.records)
-                self._positions[step.partition] = step.offset
+                self._assigned.positions[step.partition] = step.offset
                 yield step
             now = self._clock()
             if first_at is None:
                 if now - asked_at >= limits.idle_seconds:
-                    return
+                    break
             elif (
                 records >= limits.max_records
                 or size >= limits.max_bytes
                 or now - first_at >= limits.max_seconds
                 or (not messages and now - first_at >= limits.linger_seconds)
             ):
-                return
+                break
+        self._cut_short = False
+
+    def _up_to(self, ends: dict[Partition, int] | None, step: Step) -> Step:
+        """The step without what lies beyond the partition's end, which is left to the next run."""
+        partition, offset, chunk = step
+        end = (ends or {}).get(partition, offset)
+        if offset <= end:
+            return step
+        records = [record for record in chunk.records if record.offset < end] if chunk else []
+        return Step(
+            partition, max(end, self._assigned.positions[partition]), Chunk(*partition, records) if records else None
+        )
 
     def must_stop(self) -> bool:
         """Whether nothing more should be read: the process is to end, or the time is up."""
@@ -154,15 +165,13 @@ class Reader:
 
     def is_at(self, ends: dict[Partition, int] | None) -> bool:
         """Whether everything before the ends is read: by this reader, or by other members of the group."""
-        if ends is None or not self._assignment.known:
+        if ends is None or not self._assigned.known:
             return False
-        left = {one: end for one, end in ends.items() if self._positions.get(one, self._start.get(one, 0)) < end}
-        if any(one in self._positions for one in left):
-            return False
-        return self._assignment.others_are_at(left)
+        left = self._assigned.left_before(ends)
+        return self._assigned.positions.keys().isdisjoint(left) and self._assigned.others_are_at(left)
 
     def log_end(self, partition: Partition) -> int:
-        """The end of the partition's log as last heard from the broker, -1 when nothing was heard yet."""
+        """The end of the partition's log as last heard from the broker, negative when nothing was heard yet."""
         try:
             _, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
         except KafkaException:
@@ -177,16 +186,18 @@ class Reader:
         with self._commit_lock:
             for partition, offset in positions.items():
                 self._uncommitted[partition] = max(offset, self._uncommitted.get(partition, -1))
-            mine = {one: offset for one, offset in self._uncommitted.items() if one in self._positions}
+            # What another member reads by now is its to commit.
+            mine = {one: offset for one, offset in self._uncommitted.items() if one in self._assigned.positions}
+            self._uncommitted = mine
             if not mine:
-                self._uncommitted.clear()
                 return
             try:
-                result = self._consumer.commit(offsets=_at(mine), asynchronous=False) or []
+                result = self._consumer.commit(offsets=as_list(mine), asynchronous=False) or []
             except (KafkaException, RuntimeError) as error:
                 _LOG.warning("offsets of %s could not be committed, they will be with the next: %s", self._name, error)
                 return
-            self._uncommitted.clear()
+            self._uncommitted = {}
+            self._committed |= mine
             for one in result:
                 if one.error is not None:
                     self._uncommitted[one.topic, one.partition] = one.offset
@@ -195,74 +206,75 @@ class Reader:
                         *(one.offset, one.topic, one.partition, one.error.str()),
                     )
 
+    def commit_later(self, positions: dict[Partition, int]) -> Callable[[], None]:
+        """What to call once the records before these positions are delivered."""
+        self._expected |= positions
+        return partial(self.commit, positions)
+
+    def awaits_commit(self) -> bool:
+        """Whether positions were handed out by ``commit_later`` and are not committed yet."""
+        return any(self._committed.get(one, -1) < offset for one, offset in self._expected.items())
+
     def close(self) -> None:
         """Commits what is left to commit and leaves the group."""
-        if self._uncommitted:
-            self.commit({})
-        self._consumer.close()
+        self.commit({})
+        self._assigned.close()
 
     @property
     def _name(self) -> str:
         return f"group {self._source.group_id}"
 
-    def _poll(self, timeout: float, first: bool) -> list[Message]:
-        # A poll for many returns when it has them all or the time is up; so ask for one first, then for its followers.
-        messages: list[Message] = self._consumer.consume(1 if first else _POLL_RECORDS, timeout)
-        if first and messages:
-            messages += self._consumer.consume(_POLL_RECORDS - 1, 0)
-        return messages
-
-    def _take_fresh(self) -> Iterator[Step]:
-        fresh, self._fresh = self._fresh, []
-        for partition in fresh:
-            if partition in self._positions:
-                yield Step(partition, self._positions[partition], None)
-
     def _steps(self, messages: Sequence[Message]) -> Iterator[Step]:
+        positions = self._assigned.positions
+        # A rebalance may have happened in the poll. What it added is claimed first, so that it is not forgotten.
+        while self._assigned.fresh:
+            partition = self._assigned.fresh.pop()
+            yield Step(partition, positions[partition], None)
         runs: dict[Partition, list[Record]] = {}
         ends: dict[Partition, int] = {}
+        errors: list[Message] = []
         for message in messages:
             error = message.error()
             if error is None:
                 partition = message.topic(), message.partition()
+                headers = tuple(message.headers() or ())
+                record = Record(message.offset(), message.timestamp()[1], message.key(), headers, message.value())
                 run = runs.get(partition)
                 if run is None:
-                    run = runs[partition] = []
-                run.append(
-                    Record(
-                        message.offset(),
-                        message.timestamp()[1],
-                        message.key(),
-                        tuple(message.headers() or ()),
-                        message.value(),
-                    )
-                )
+                    runs[partition] = [record]
+                else:
+                    run.append(record)
             elif error.code() == KafkaError._PARTITION_EOF:
                 ends[message.topic(), message.partition()] = message.offset()
             else:
-                self._on_partition_error(error, message)
+                errors.append(message)
         for partition, run in runs.items():
-            if partition not in self._positions:
+            if partition not in positions:
                 continue  # revoked between being fetched and being handed out: another member reads it
             for at in range(0, len(run), _CHUNK_RECORDS):
                 records = run[at : at + _CHUNK_RECORDS]
                 yield Step(partition, records[-1].offset + 1, Chunk(*partition, records))
         for partition, offset in ends.items():
             # The end of the log lies beyond the last record where transaction markers or compacted records follow it.
-            if offset > self._positions.get(partition, offset):
+            if offset > positions.get(partition, offset):
                 yield Step(partition, offset, None)
+        for message in errors:
+            yield from self._after_error(message)
 
-    def _on_partition_error(self, error: KafkaError, message: Message) -> None:
-        partition = message.topic(), message.partition()
+    def _after_error(self, message: Message) -> Iterator[Step]:
+        error, partition = message.error(), (message.topic(), message.partition())
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
-            earliest, latest = self._consumer.get_watermark_offsets(TopicPartition(*partition), _TIMEOUT_SECONDS)
-            position = self._positions.get(partition)
-            self._seek(partition, reset_position(partition, position, earliest, latest, self._source.reset, self._name))
-            self._fresh.append(partition)
+            position = self._assigned.positions.get(partition)
+            if position is not None:
+                earliest, latest = log_range(self._consumer, partition)
+                offset = reset_position(partition, position, earliest, latest, self._source.reset, self._name)
+                self._assigned.move({partition: offset})
+                yield Step(partition, offset, None)
         elif error.retriable() or error.code() in _PASSING:
             self._on_error(error)
         else:
-            raise KafkaReadError(f"topic {partition[0]} partition {partition[1]}: {error.str()}")
+            place = self._name if partition[0] is None else f"topic {partition[0]} partition {partition[1]}"
+            raise KafkaReadError(f"{place}: {error.str()}")
 
     def _on_error(self, error: KafkaError) -> None:
         """Called by librdkafka for what concerns no partition; it goes on by itself unless the error is fatal."""
@@ -271,108 +283,6 @@ class Reader:
         if self._clock() >= self._warn_at:
             self._warn_at = self._clock() + _WARN_EVERY_SECONDS
             _LOG.warning("Kafka: %s; librdkafka keeps trying", error.str())
-
-    def _seek(self, partition: Partition, offset: int) -> None:
-        self._positions[partition] = offset
-        self._consumer.seek(TopicPartition(*partition, offset))
-
-
-class _ShardAssignment:
-    """Fixed partitions, found by looking for them now and then."""
-
-    def __init__(self, reader: Reader, shard: Shard):
-        self._reader = reader
-        self._shard = shard
-        self._look_at = float("-inf")
-        self.known = False
-
-    def refresh(self) -> None:
-        """Takes in the shard's partitions that exist by now."""
-        reader = self._reader
-        now = reader._clock()
-        if now < self._look_at:
-            return
-        self._look_at = now + reader._source.discovery_seconds
-        found = list_partitions(reader._source.cluster, reader._consumer, reader._source.topics)
-        exist = {(topic, number) for topic, numbers in found.items() for number in numbers}
-        # What the restriction knows is read even while a broker is slow to list it.
-        mine = sorted({one for one in exist if self._shard.holds(one)} | set(reader._start))
-        new = {one: reader._start.get(one) for one in mine if one not in reader._positions}
-        for partition, position in new.items():
-            if position is None:
-                position = _beginning(reader._consumer, partition)
-                _LOG.info("topic %s partition %d is new, reading it from offset %d", *partition, position)
-                reader._fresh.append(partition)
-            reader._positions[partition] = position
-        if new:
-            reader._consumer.incremental_assign(_at({one: reader._positions[one] for one in new}))
-        self.known = True
-
-    def others_are_at(self, left: dict[Partition, int]) -> bool:
-        """No other reader has partitions of this shard."""
-        return not left
-
-
-class _GroupAssignment:
-    """The partitions that the group's coordinator deals to this member."""
-
-    def __init__(self, reader: Reader):
-        self._reader = reader
-        self._held: dict[Partition, int] = {}
-        self._ask_at = float("-inf")
-        self._first = True
-        self.known = False
-
-    def refresh(self) -> None:
-        """Joins the group at the first bundle."""
-        if self._first:
-            self._first = False
-            self._reader._consumer.subscribe(
-                list(self._reader._source.topics),
-                on_assign=self._on_assign,
-                on_revoke=self._on_revoke,
-                on_lost=self._on_lost,
-            )
-
-    def others_are_at(self, left: dict[Partition, int]) -> bool:
-        """Whether the other members have committed up to these offsets; asked once a second."""
-        if not left:
-            return True
-        if self._reader._clock() < self._ask_at:
-            return False
-        self._ask_at = self._reader._clock() + 1.0
-        committed = committed_offsets(self._reader._consumer, list(left))
-        return all(committed.get(one, -1) >= end for one, end in left.items())
-
-    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        reader = self._reader
-        assigned = [(one.topic, one.partition) for one in partitions]
-        positions = {one: self._held[one] for one in assigned if one in self._held}
-        if not self.known:
-            positions |= {one: reader._start[one] for one in assigned if one in reader._start}
-        # A partition that comes later comes from another member, or is new.
-        unknown = [one for one in assigned if one not in positions]
-        committed = committed_offsets(consumer, unknown) if unknown else {}
-        for one in unknown:
-            positions[one] = committed.get(one, reader._start.get(one, -1))
-            if positions[one] < 0:
-                positions[one] = _beginning(consumer, one)
-        self._held = {}
-        reader._positions = positions
-        reader._fresh = list(positions)
-        consumer.assign(_at(positions))
-        self.known = True
-        _LOG.info("%s: this process reads %d partitions", reader._name, len(positions))
-
-    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        # They may come back in the same rebalance; then reading goes on without reading anything twice.
-        self._held = dict(self._reader._positions)
-        self._reader._positions = {}
-
-    def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        self._held = {}
-        self._reader._positions = {}
-        _LOG.warning("%s: this process was taken for dead and its partitions given to others", self._reader._name)
 
 
 # Librdkafka gets over these by itself.
@@ -410,14 +320,6 @@ def _properties(source: KafkaSource, shard: Shard, on_error: Callable[[KafkaErro
         "enable.auto.offset.store": False,
         "enable.partition.eof": True,
         "auto.offset.reset": "error",
+        "partition.assignment.strategy": "cooperative-sticky",
         "error_cb": on_error,
     }
-
-
-def _beginning(consumer: Consumer, partition: Partition) -> int:
-    earliest, _ = consumer.get_watermark_offsets(TopicPartition(*partition), _TIMEOUT_SECONDS)
-    return int(earliest)
-
-
-def _at(offsets: dict[Partition, int]) -> list[TopicPartition]:
-    return [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]

@@ -11,7 +11,8 @@ from apache_beam import coders
 from apache_beam.io.iobase import RestrictionProgress, RestrictionTracker
 from apache_beam.transforms.core import RestrictionProvider
 
-from transforms.kafka_client import Partition, Start
+from transforms.kafka_client import Partition
+from transforms.kafka_offsets import Start
 
 
 class Shard(NamedTuple):

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.services.emulator import Emulator
+from tests.services.kafka import KafkaBroker
+from tests.services.pytest_support import require
+from transforms import account, process
+from transforms.kafka_client import KafkaCluster
+
+NewTopic = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[KafkaBroker]:
+    with require(KafkaBroker()) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(broker: KafkaBroker) -> KafkaCluster:
+    return KafkaCluster(broker.bootstrap_servers)
+
+
+@pytest.fixture
+def new_topic(broker: KafkaBroker) -> NewTopic:
+    """Creates a topic of its own and returns its name."""
+
+    def create(partitions: int = 1, **config: str | int) -> str:
+        name = f"t{uuid.uuid4().hex[:10]}"
+        broker.create_topic(name, partitions, **config)
+        return name
+
+    return create
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    with Emulator() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _own_run() -> None:
+    """Each test counts from nothing and has no failure to remember."""
+    account.reset()
+    process.start_run()

@@ -1,0 +1,114 @@
+"""Reads Kafka as a runner would, and does to topics what brings readers into trouble."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from tests.services.kafka import KafkaBroker
+from transforms.chunks import Record
+from transforms.kafka_client import KafkaCluster, Partition
+from transforms.kafka_offsets import Start
+from transforms.kafka_reader import BundleLimits, KafkaSource, Reader
+from transforms.kafka_restriction import Claim, PositionsTracker, Shard, deal, decode
+
+QUICK = BundleLimits(max_records=300, max_seconds=2.0, linger_seconds=0.1, idle_seconds=0.2)
+
+
+class Member:
+    """A reader driven as a runner drives it: each bundle starts where the claims of the last one ended."""
+
+    def __init__(self, source: KafkaSource, start: Start, shard: int = 0, of: int = 1):
+        dealt = deal(start, of)[shard]
+        self.restriction = decode(dealt.start)
+        self.reader = Reader(source, Shard(*dealt))
+        self.read: dict[Partition, list[Record]] = {}
+        self.advanced: dict[Partition, int] = {}
+
+    def bundle(self, commit: bool = True, claims: int | None = None, fail: bool = False) -> int:
+        """Reads a bundle and returns the number of its records.
+
+        Args:
+          commit: finalise it.
+          claims: a checkpoint is taken after so many claims.
+          fail: the bundle fails at its end: what it read counts for nothing, and it will be tried again.
+        """
+        self.reader.go_to(self.restriction)
+        tracker = PositionsTracker(self.restriction)
+        records: list[tuple[Partition, Record]] = []
+        self.advanced = {}
+        for step in self.reader.read_bundle(self.restriction.ends):
+            if claims == 0:
+                tracker.try_split(0)
+            if not tracker.try_claim(Claim(step.partition, step.offset, self.reader.log_end(step.partition))):
+                break
+            claims = None if claims is None else claims - 1
+            self.advanced[step.partition] = step.offset
+            records += [(step.partition, record) for record in (step.chunk.records if step.chunk else ())]
+        if not fail:
+            self.restriction = tracker.current_restriction()
+            for partition, record in records:
+                self.read.setdefault(partition, []).append(record)
+            if commit and self.advanced:
+                self.reader.commit(self.advanced)
+        return len(records)
+
+    @property
+    def done(self) -> bool:
+        """Everything up to the ends is read."""
+        return self.reader.is_at(self.restriction.ends)
+
+    def offsets(self) -> dict[Partition, list[int]]:
+        """The offsets read, by partition."""
+        return {partition: [record.offset for record in records] for partition, records in self.read.items()}
+
+    def values(self) -> list[bytes | None]:
+        """All the values read."""
+        return [record.value for records in self.read.values() for record in records]
+
+
+def source(cluster: KafkaCluster, *topics: str, group: str | None = None, **more: object) -> KafkaSource:
+    """A source for tests: it looks for new partitions before each bundle, and its bundles are small."""
+    fields = {"discovery_seconds": 0.0, "limits": QUICK} | more
+    return KafkaSource(uuid.uuid4().hex, cluster, topics, group or f"group-{uuid.uuid4().hex[:8]}", **fields)  # type: ignore[arg-type]
+
+
+def commit(cluster: KafkaCluster, group: str, offsets: dict[Partition, int]) -> None:
+    """Commits for a group that has no members."""
+    consumer = Consumer({"bootstrap.servers": cluster.bootstrap_servers, "group.id": group})
+    at = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
+    consumer.commit(offsets=at, asynchronous=False)
+    consumer.close()
+
+
+def delete_before(broker: KafkaBroker, offsets: dict[Partition, int]) -> None:
+    """Deletes the records before these offsets, as retention does."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    at = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
+    for future in admin.delete_records(at).values():
+        future.result(30)
+
+
+@contextmanager
+def transaction(
+    broker: KafkaBroker, topic: str, records: Sequence[tuple[int, bytes]], end: Literal["commit", "abort"] | None
+) -> Iterator[None]:
+    """A transaction with records of (partition, value): ended, or open for the length of the block and then aborted."""
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "transactional.id": uuid.uuid4().hex})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for partition, value in records:
+        producer.produce(topic, value, partition=partition)
+    producer.flush(30)
+    if end == "commit":
+        producer.commit_transaction(30)
+    elif end == "abort":
+        producer.abort_transaction(30)
+    yield
+    if end is None:
+        producer.abort_transaction(30)

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from random import Random
+
+import apache_beam as beam
+import orjson
+import pytest
+from apache_beam import coders
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.services.kafka import KafkaBroker
+from tests.transforms.conftest import NewTopic
+from tests.transforms.eager import apply
+from tests.transforms.records import chunk, record, records
+from transforms import account, process
+from transforms.dead_letters import (
+    DeadLetter,
+    DeadLetterSinks,
+    WriteDeadLetters,
+    dead_letter,
+    read_files,
+    write_file,
+)
+from transforms.kafka_client import KafkaCluster, KafkaSetupError
+
+AT = 1_700_000_000.125
+words = st.text(max_size=12)
+errors = st.fixed_dictionaries(dict.fromkeys(("code", "pointer", "schema_pointer", "message"), words))
+dead_letters = st.builds(
+    DeadLetter,
+    stage=words,
+    code=words,
+    message=words,
+    topic=words,
+    partition=st.integers(0, 2**31 - 1),
+    record=records,
+    route=words,
+    pointer=words,
+    errors=st.lists(errors, max_size=3),
+    error_count=st.integers(1, 1000),
+    schema=st.just({}) | st.fixed_dictionaries({"id": words, "version": words, "sha256": words}),
+    attempts=st.integers(0, 100),
+    at=st.integers(0, 4_000_000_000_000).map(lambda milliseconds: milliseconds / 1000),
+)
+
+
+def letter(offset: int = 0, value: bytes | None = b"{}", **more: object) -> DeadLetter:
+    one = DeadLetter("validate", "type", "wrong type", "events", 2, record(offset, value, key=b"k"), at=AT)
+    for name, content in more.items():
+        setattr(one, name, content)
+    return one
+
+
+@given(dead_letters)
+def test_a_dead_letter_comes_back_from_json_as_it_was(one: DeadLetter) -> None:
+    line = one.to_json()
+    assert b"\n" not in line
+    assert DeadLetter.from_json(line) == one
+    assert DeadLetter.from_json(line).to_json() == line
+
+
+def test_text_is_text_bytes_are_base64_and_nothing_is_null() -> None:
+    fields = orjson.loads(
+        letter(value=b"\xff\x00", record=record(4, b"\xff\x00", headers=(("h", "é".encode()), ("n", None)))).to_json()
+    )
+    assert fields["value_base64"] == "/wA="
+    assert "value" not in fields
+    assert fields["key"] is None
+    assert fields["headers"] == [{"name": "h", "value": "é"}, {"name": "n", "value": None}]
+    assert fields["at"] == "2023-11-14T22:13:20.125+00:00"
+
+
+def test_beam_finds_the_coder_and_takes_it_for_deterministic() -> None:
+    coder = coders.registry.get_coder(DeadLetter)
+    assert coder.is_deterministic()
+    assert coder.decode(coder.encode(letter())) == letter()
+
+
+def test_a_dead_letter_is_made_from_its_chunk() -> None:
+    source = chunk(b"1", b"2", topic="t", partition=9)
+    source.route = "r"
+    before = datetime.now(timezone.utc).timestamp()
+    one = dead_letter("post", "rejected", "no", source, source.records[1], attempts=3)
+    assert (one.stage, one.code, one.message, one.topic, one.partition) == ("post", "rejected", "no", "t", 9)
+    assert (one.route, one.attempts, one.record, one.errors) == ("r", 3, source.records[1], [])
+    assert before <= one.at <= datetime.now(timezone.utc).timestamp()
+
+
+def test_headers_are_kafka_connects_and_ours_and_the_records_own_stay() -> None:
+    one = letter(offset=7, record=record(7, b"{}", headers=(("trace", b"x"), ("trace", None))))
+    headers = one.kafka_headers()
+    assert headers[:2] == (("trace", b"x"), ("trace", None))
+    named = dict(headers[2:])
+    assert named["__connect.errors.topic"] == b"events"
+    assert named["__connect.errors.partition"] == b"2"
+    assert named["__connect.errors.offset"] == b"7"
+    assert named["__connect.errors.stage"] == named["beam_aep.stage"] == b"validate"
+    assert named["__connect.errors.exception.class.name"] == named["beam_aep.code"] == b"type"
+    assert named["__connect.errors.exception.message"] == named["beam_aep.message"] == b"wrong type"
+    assert named["beam_aep.at"] == b"2023-11-14T22:13:20.125+00:00"
+
+
+def test_the_second_time_the_reasons_are_those_of_the_second() -> None:
+    first = letter().kafka_headers()
+    second = letter(code="rejected", record=record(0, headers=first)).kafka_headers()
+    assert len(second) == len(first)
+    assert dict(second)["beam_aep.code"] == b"rejected"
+
+
+def test_dead_letters_need_a_place() -> None:
+    with pytest.raises(ValueError, match="give dead_letter_path, dead_letter_topic or both"):
+        DeadLetterSinks()
+    with pytest.raises(ValueError, match="dead_letter_topic needs kafka_bootstrap_servers"):
+        DeadLetterSinks(topic="dead")
+
+
+def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "dead"
+
+    def three() -> Iterator[DeadLetter]:
+        for offset in range(3):
+            yield letter(offset)
+            assert not list(folder.glob("*.jsonl"))
+
+    path = write_file(str(folder), three())
+    assert [str(one) for one in folder.iterdir()] == [path]
+    assert path.endswith(".jsonl")
+    assert list(read_files(str(folder))) == [letter(0), letter(1), letter(2)]
+
+
+def test_a_file_that_was_not_finished_is_not_read(tmp_path: Path) -> None:
+    def broken() -> Iterator[DeadLetter]:
+        yield letter()
+        raise RuntimeError("cut")
+
+    with pytest.raises(RuntimeError, match="cut"):
+        write_file(str(tmp_path), broken())
+    assert list(tmp_path.iterdir())
+    assert list(read_files(str(tmp_path))) == []
+
+
+def test_files_are_read_in_the_order_they_were_written(tmp_path: Path) -> None:
+    names = ["20260101T000000-b", "20260101T000001-a", "20251231T235959-c"]
+    for offset, name in enumerate(names):
+        (tmp_path / f"{name}.jsonl").write_bytes(letter(offset).to_json() + b"\n")
+    assert [one.record.offset for one in read_files(str(tmp_path))] == [2, 0, 1]
+
+
+def test_a_bundle_writes_its_dead_letters_to_whole_files_and_counts_them_by_code(tmp_path: Path) -> None:
+    written = [letter(offset) for offset in range(5)] + [letter(5, code="json")]
+    assert apply(WriteDeadLetters(DeadLetterSinks(path=str(tmp_path))), written) == []
+    assert sorted(one.record.offset for one in read_files(str(tmp_path))) == [0, 1, 2, 3, 4, 5]
+    assert len(list(tmp_path.iterdir())) == 1
+    assert account.process_counts() == {"dead_lettered/type": 5, "dead_lettered/json": 1}
+
+
+def test_large_bundles_are_rolled_into_several_files(tmp_path: Path) -> None:
+    written = [letter(offset, b"x" * 1_000_000) for offset in range(20)]
+    apply(WriteDeadLetters(DeadLetterSinks(path=str(tmp_path))), written)
+    sizes = [path.stat().st_size for path in tmp_path.iterdir()]
+    assert len(sizes) == 3
+    assert max(sizes) < 9_000_000
+    assert sorted(one.record.offset for one in read_files(str(tmp_path))) == list(range(20))
+
+
+def test_no_dead_letters_make_no_file(tmp_path: Path) -> None:
+    apply(beam.Filter(lambda _: False) | WriteDeadLetters(DeadLetterSinks(path=str(tmp_path))), [letter()])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_fails_the_bundle(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    with pytest.raises(Exception, match="file"):
+        apply(WriteDeadLetters(DeadLetterSinks(path=str(file / "below"))), [letter()])
+    assert isinstance(process.failure, OSError)
+
+
+@pytest.mark.kafka
+def test_a_topic_gets_the_original_with_the_reason_in_headers(
+    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, tmp_path: Path
+) -> None:
+    topic = new_topic()
+    written = [letter(0, b"\xff"), letter(1, None)]
+    apply(WriteDeadLetters(DeadLetterSinks(str(tmp_path), topic, cluster)), written)
+    found = sorted(broker.consume_all(topic), key=lambda message: message.value() is None)
+    assert [(message.key(), message.value()) for message in found] == [(b"k", b"\xff"), (b"k", None)]
+    assert [tuple(message.headers()) for message in found] == [one.kafka_headers() for one in written]
+    assert list(read_files(str(tmp_path))) == written
+
+
+@pytest.mark.kafka
+def test_a_topic_that_does_not_take_them_fails_the_bundle_with_its_name(
+    cluster: KafkaCluster, new_topic: NewTopic
+) -> None:
+    topic = new_topic(max_message_bytes=1000)
+    with pytest.raises(Exception, match=topic):
+        apply(WriteDeadLetters(DeadLetterSinks(topic=topic, cluster=cluster)), [letter(0, Random(7).randbytes(5000))])
+    assert isinstance(process.failure, KafkaSetupError)
