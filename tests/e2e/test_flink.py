@@ -40,5 +40,5 @@ def test_every_event_arrives_over_flink(scenario: Scenario, flink: FlinkCluster,
     assert finished.summary["accepted"] == scenario.messages_accepted()
     assert {job["state"] for job in flink.jobs()} == {"FINISHED"}
     # Offsets are committed only where a finalised bundle's records are posted.
-    none = {topic: {} for topic in scenario.topics.values()}
+    none: dict[str, dict[int, int]] = {topic: {} for topic in scenario.topics.values()}
     assert scenario.committed() == (scenario.end_offsets() if batch_mode == "bundle" else none)

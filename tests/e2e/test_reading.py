@@ -161,6 +161,9 @@ def test_files_of_json_lines_take_the_place_of_topics(scenario: Scenario) -> Non
     assert finished.code == 0, finished.output
     assert finished.summary["read"] == 500
     assert set(scenario.accepted("events")) == scenario.oracle.good(events=True)
-    dead = [(Path(dict(one.record.headers)["file"].decode()).name, one.record.offset) for one in scenario.dead_lettered()]
+    dead = [
+        (Path((dict(one.record.headers)["file"] or b"").decode()).name, one.record.offset)
+        for one in scenario.dead_lettered()
+    ]
     expected = [("a.jsonl", n + 1) if n < 300 else ("b.jsonl.gz", n - 299) for n in scenario.oracle.broken()]
     assert sorted(dead) == sorted(expected)

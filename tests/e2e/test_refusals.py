@@ -16,9 +16,9 @@ from tests.services.process import free_port
 pytestmark = pytest.mark.kafka
 
 
-def refuse(scenario: Scenario, *expected: str, arguments: tuple[str, ...] = (), **options: Any) -> None:
+def refuse(scenario: Scenario, *expected: str, **options: Any) -> None:
     """Runs and expects exit code 2 with one message that has all the expected words."""
-    finished = scenario.run(*arguments, **options)
+    finished = scenario.run(**options)
     assert finished.code == 2, finished.output
     error = finished.output[finished.output.index("error:") :]
     for words in expected:
