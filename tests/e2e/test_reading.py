@@ -50,10 +50,10 @@ def test_topics_by_regular_expression_and_a_topic_that_comes_later(scenario: Sce
     scenario.wait_until_accepted(100)
     later = f"{scenario.name}-more-events"
     scenario.broker.create_topic(later, 2)
-    extra = [sample for sample in generate(200, kind="events")][100:]
+    extra = list(generate(200, kind="events"))[100:]
     scenario.broker.produce(later, ((one.key, one.value, None, None) for one in extra))
     scenario.broker.add_partitions(scenario.topics["events"], 6)
-    more = [sample for sample in generate(300, kind="events")][200:]
+    more = list(generate(300, kind="events"))[200:]
     scenario.broker.produce(scenario.topics["events"], ((one.key, one.value, None, 5) for one in more))
     scenario.wait_until_accepted(300)
     pipeline.terminate()
