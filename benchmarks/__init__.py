@@ -1,0 +1,1 @@
+"""Benchmarks: how fast the pipeline is, as ratios taken in one run. ``python -m benchmarks``."""
