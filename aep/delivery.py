@@ -18,6 +18,7 @@ from aep import outcomes
 from aep.auth import TokenSource
 from aep.errors import NetworkError, StoppedError
 from aep.http import Reply, Request, Transport
+from aep.limits import RequestLimit
 from aep.outcomes import InletRecord, RetryPolicy, Try
 from aep.streaming import Destination, Envelope, batch_url, single_url
 
@@ -78,6 +79,7 @@ class InletClient:
       policy: delays and statuses.
       clock: monotonic seconds.
       wait: sleeps so many seconds and returns True when the process is asked to end meanwhile.
+      limit: on the requests under way; by default wider than threads are likely to be.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class InletClient:
         policy: RetryPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], bool] | None = None,
+        limit: RequestLimit | None = None,
     ):
+        self._limit = limit or RequestLimit(ceiling=64)
         self._envelope = Envelope(destination)
         self._batch_url = batch_url(destination.inlet_url)
         self._single_url = single_url(destination.inlet_url)
@@ -191,10 +195,15 @@ class InletClient:
             url, body = self._batch_url, self._envelope.batch([records[index] for index in piece.indices])
         delivery.requests += 1
         delivery.sent_bytes += len(body)
-        try:
-            return self._transport.send(Request(url, body, headers)), token
-        except NetworkError as error:
-            return error, token
+        outcome: Reply | NetworkError
+        with self._limit.slot(piece.sent.messages):
+            try:
+                outcome = self._transport.send(Request(url, body, headers))
+            except NetworkError as error:
+                # Without its traceback, which would hold the body until the garbage collector happens to run.
+                outcome = error.with_traceback(None)
+        self._limit.note(outcomes.is_overload(outcome))
+        return outcome, token
 
     def _settle(self, piece: _Piece, settled: outcomes.Settle, delivery: Delivery) -> list[int]:
         """Notes the answers and returns the indices of the messages that go again."""

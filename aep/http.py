@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,7 +17,8 @@ from typing import Protocol
 import requests
 import urllib3
 
-from aep.errors import ConfigurationError, ConnectError, ReplyError
+from aep.deadline import DeadlineAdapter
+from aep.errors import AepError, ConfigurationError, ConnectError, ReplyError
 
 # A reply of AEP is a few kB; of a batch with thousands of failures a few MB. More is no reply of AEP's.
 MAX_REPLY_BYTES = 32_000_000
@@ -26,7 +28,7 @@ MAX_REPLY_BYTES = 32_000_000
 class Timeouts:
     """Seconds: ``connect`` to make a connection, ``total`` from the call to the last byte received.
 
-    A peer that falls silent in the middle of its reply is noticed at most ``total`` seconds later.
+    A reply that takes too long is given up at most ``total`` seconds after the request was sent.
     """
 
     connect: float = 10.0
@@ -79,6 +81,13 @@ class RequestsTransport:
 
     def send(self, request: Request) -> Reply:
         """POSTs the request; see ``Transport``."""
+        try:
+            return self._send(request)
+        except AepError as error:
+            _let_go(error)
+            raise
+
+    def _send(self, request: Request) -> Reply:
         limits = self._timeouts
         deadline = self._clock() + limits.total
         try:
@@ -119,6 +128,8 @@ class RequestsTransport:
                 f"no reply from {_host(request.url)} in time ({limits.connect:g} s to connect, {limits.total:g} s in "
                 "all)"
             ) from None
+        except urllib3.exceptions.ReadTimeoutError:
+            raise ReplyError(f"the reply of {_host(request.url)} took longer than {limits.total:g} s") from None
         except requests.exceptions.ConnectionError as error:
             failure = ConnectError if _never_connected(error) else ReplyError
             raise failure(f"connection to {_host(request.url)}: {_words(error)}") from None
@@ -130,6 +141,8 @@ class RequestsTransport:
         if session is None:
             session = self._local.session = requests.Session()
             session.trust_env = False
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, DeadlineAdapter())
         return session
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:
@@ -142,6 +155,19 @@ class RequestsTransport:
             if self._clock() > deadline:
                 raise ReplyError(f"the reply of {_host(response.url)} took longer than {self._timeouts.total:g} s")
         return bytes(body)
+
+
+def _let_go(error: BaseException) -> None:
+    """Frees what the failed call still holds.
+
+    The libraries' errors refer to themselves through the frames they passed, and those to the request's body; without
+    this each try of an outage would leave up to 1 MB behind until the garbage collector happens to run.
+    """
+    cause = error.__context__
+    error.__context__ = None
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__context__ or cause.__cause__
 
 
 def _host(url: str) -> str:

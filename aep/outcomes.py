@@ -21,6 +21,7 @@ from aep.errors import (
     NetworkError,
     ReplyError,
     RetryBudgetError,
+    TokenError,
 )
 from aep.http import Reply
 from aep.streaming import Element, error_message, read_multi_status, read_xaction_id
@@ -258,6 +259,13 @@ def _out_of_budget(outcome: Reply | NetworkError, policy: RetryPolicy) -> Stop:
             f"last: {describe(outcome)}"
         )
     )
+
+
+def is_overload(outcome: Reply | NetworkError) -> bool:
+    """Whether AEP could not keep up, so that fewer requests should be under way."""
+    if isinstance(outcome, NetworkError):
+        return not isinstance(outcome, TokenError)
+    return outcome.status in (408, 429, 502, 503, 504)
 
 
 def describe(outcome: Reply | NetworkError) -> str:

@@ -23,7 +23,7 @@ from aep.xdm.validate import validator_for
 from benchmarks.measure import Stopwatch, Usage, total
 from samples.loyalty import generate
 from transforms import account, process
-from transforms.chunks import Chunk, Record
+from transforms.chunks import CHUNK_RECORDS, Chunk, Record
 from transforms.parse import ParseJson
 from transforms.routes import Route, Routes
 from transforms.validate import ValidateXdm
@@ -32,8 +32,7 @@ EVENT_BYTES = 1_900
 SCHEMA = Path(__file__).parents[1] / "configs" / "schemas" / "loyalty-event.schema.json"
 
 _TOPIC = "loyalty-events"
-_CHUNK_RECORDS = 100  # as ReadFromKafka makes them
-# So many different ones, again and again: more than a processor's cache holds, and quickly made.
+# So many different ones, again and again: far more than a core's own cache holds, and quickly made.
 _DIFFERENT_EVENTS = 10_000
 _TURNS = 10
 
@@ -49,7 +48,7 @@ class Round:
 
 def measure(events: int, rounds: int) -> list[Round]:
     """Each way in a process of its own, new for each round, in turns: what else the machine does slows both alike."""
-    each = max(1, events // _CHUNK_RECORDS // _TURNS) * _CHUNK_RECORDS
+    each = max(1, events // CHUNK_RECORDS // _TURNS) * CHUNK_RECORDS
     measured = []
     for _ in range(rounds):
         with _new_process() as one, _new_process() as other:
@@ -68,7 +67,7 @@ def in_pipeline(events: int) -> Usage:
     a tenth of a second, however many the events.
     """
     process.tune_garbage_collector()
-    _run(_CHUNK_RECORDS)  # imports, and the validator
+    _run(CHUNK_RECORDS)  # imports, and the validator
     _run(events)
     return _taken[-1]
 
@@ -76,7 +75,7 @@ def in_pipeline(events: int) -> Usage:
 def in_loop(events: int) -> Usage:
     """A loop that does nothing else."""
     process.tune_garbage_collector()
-    _loop(_CHUNK_RECORDS)
+    _loop(CHUNK_RECORDS)
     stopwatch = Stopwatch()
     _loop(events)
     return stopwatch.usage()
@@ -133,11 +132,11 @@ def _schema() -> ResolvedSchema:
 def _chunks() -> list[Chunk]:
     samples = generate(_DIFFERENT_EVENTS, kind="events", event_bytes=EVENT_BYTES)
     records = [Record(one.sequence, 0, one.key, (), one.value) for one in samples]
-    return [Chunk(_TOPIC, 0, records[at : at + _CHUNK_RECORDS]) for at in range(0, len(records), _CHUNK_RECORDS)]
+    return [Chunk(_TOPIC, 0, records[at : at + CHUNK_RECORDS]) for at in range(0, len(records), CHUNK_RECORDS)]
 
 
 def _chunks_of(events: int) -> Iterator[Chunk]:
-    return itertools.islice(itertools.cycle(_chunks()), events // _CHUNK_RECORDS)
+    return itertools.islice(itertools.cycle(_chunks()), events // CHUNK_RECORDS)
 
 
 def _new_process() -> ProcessPoolExecutor:

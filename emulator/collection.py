@@ -100,14 +100,14 @@ class Collection:
         elif verdict.status is not None:
             outcome = Outcome(problem(verdict.status, headers=retry_after_header(faults, verdict.status)))
         else:
-            refused = self._refuse(request, inlet, size)
+            refused = self._refuse(request, inlet, size, faults.max_body_bytes or MAX_BODY_BYTES)
             outcome = Outcome(refused) if refused else answer(request, inlet, faults, body)
         self._record(inlet, size, outcome, "reset" if verdict.reset else str(outcome.response.status_code))
         if verdict.reset:
             await drop_connection(request)
         return outcome.response
 
-    def _refuse(self, request: Request, inlet: Inlet, size: int) -> Response | None:
+    def _refuse(self, request: Request, inlet: Inlet, size: int, max_bytes: int) -> Response | None:
         """The checks of the request as a whole, before its body is looked at."""
         if inlet.authentication_required:
             # "Bearer" in any case, or the bare token: "Authenticated Data Collection" of 2019 allows both
@@ -116,7 +116,7 @@ class Collection:
                 return problem(401, f"[{inlet.id}] {MESSAGES[401]}")
             if not self._ims.is_valid(token):
                 return problem(403, f"[{inlet.id}] {MESSAGES[403]}")
-        if size > MAX_BODY_BYTES:
+        if size > max_bytes:
             return problem(413)
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != "application/json":

@@ -25,11 +25,14 @@ class Faults(BaseModel):
         reset_rate: Share of the requests whose connection is dropped without an answer.
         reset_when: Whether it is dropped `before` or `after` the messages were stored.
         token_ttl_s: Life of the access tokens issued from now on, in seconds; 24 hours if None.
+        token_milliseconds: IMS gives a token's life in milliseconds where it should be seconds.
         ims_status: Status that IMS answers every token request with.
+        max_body_bytes: Largest request body that is taken; AEP's 1 MB if None.
         dialect: How a failed element of a 207 looks: `status` with `xactionId` (Adobe's Kafka connector) or
             `statusCode` without it (the multi-message tutorial).
         responses: `ok`, or how the `responses` of a 207 do not fit: one too few (`short`), one too many (`long`),
-            no such key (`missing`), in the wrong order (`reversed`), or a body that is `not_json`.
+            no such key (`missing`), in the wrong order (`reversed`), all with the same `xactionId` (`duplicate`), or
+            a body that is `not_json`.
         responses_rate: Share of the 207 answers that `responses` applies to.
         element_rate: Share of the batch elements that are answered with a status of their own and not stored.
         seed: Starts the random sequence anew.
@@ -48,9 +51,11 @@ class Faults(BaseModel):
     reset_rate: float = Field(default=0, ge=0, le=1)
     reset_when: Literal["before", "after"] = "before"
     token_ttl_s: float | None = Field(default=None, gt=0)
+    token_milliseconds: bool = False
     ims_status: int | None = Field(default=None, ge=400, le=599)
+    max_body_bytes: int | None = Field(default=None, gt=0, le=1_000_000)
     dialect: Literal["status", "statusCode"] = "status"
-    responses: Literal["ok", "short", "long", "missing", "reversed", "not_json"] = "ok"
+    responses: Literal["ok", "short", "long", "missing", "reversed", "duplicate", "not_json"] = "ok"
     responses_rate: float = Field(default=1, ge=0, le=1)
     element_rate: dict[str, float] = Field(default_factory=dict)
     seed: int | None = None
@@ -121,6 +126,8 @@ def misfit(kind: str, answer: dict[str, Any]) -> dict[str, Any] | None:
         responses = [*responses, responses[-1] if responses else {"xactionId": "0:0:0"}]
     elif kind == "reversed":
         responses = responses[::-1]
+    elif kind == "duplicate":
+        responses = [{**response, "xactionId": "0:0:0"} for response in responses]
     return {**answer, "responses": responses}
 
 

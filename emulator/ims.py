@@ -99,6 +99,8 @@ class Ims:
         if error is not None:
             return error
         life_s = faults.token_ttl_s or TOKEN_LIFE_S
+        if faults.token_milliseconds:
+            units_per_second = 1000
         return json_response(
             {
                 "access_token": self._issue(life_s),

@@ -1,4 +1,4 @@
-"""The command `beam-aep`: run a pipeline, make sample data, emulate Experience Platform.
+"""The command `beam-aep`: run a pipeline, look after dead letters, make sample data, emulate Experience Platform.
 
 Each command imports what it needs: Beam takes a second to load, and the emulator is an extra.
 """
@@ -10,20 +10,17 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
+from typing import Annotated, BinaryIO, cast
 
 import typer
 from rich.console import Console
 from rich.progress import track
 
+from pipelines import dead_letters_cli
+from pipelines.cli_common import WRONG, KafkaConfigOption, cluster_of, say
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import EVENTS_TOPIC, MIN_EVENT_BYTES, PROFILES_TOPIC, Kind
 from samples.loyalty import generate as make_samples
-
-if TYPE_CHECKING:
-    from transforms.kafka_client import KafkaCluster
-
-WRONG = 2
 
 _TOPIC_PREFIX = "loyalty-"
 
@@ -36,7 +33,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-# The pipeline and the emulator read their arguments themselves, --help among them.
+app.add_typer(dead_letters_cli.app)
+
+# The pipelines and the emulator read their arguments themselves, --help among them.
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -46,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = app(args=arguments or ["--help"], prog_name="beam-aep", standalone_mode=False)
     except typer.TyperException as error:
-        _say(f"error: {error.format_message()}")
+        say(f"error: {error.format_message()}")
         return error.exit_code
     return int(code or 0)
 
@@ -63,6 +62,17 @@ def run(context: typer.Context) -> int:
 
 
 @app.command(context_settings=_PASSED_ON)
+def replay(context: typer.Context) -> int:
+    """Send dead letters again that were refused for what is mended now; takes the pipeline's options.
+
+    The options files of the run that wrote them, and --replay_codes, --replay_since, ...: beam-aep replay --help.
+    """
+    from pipelines import replay_dead_letters
+
+    return replay_dead_letters.main(context.args)
+
+
+@app.command(context_settings=_PASSED_ON)
 def emulate(context: typer.Context) -> int:
     """Serve a local Experience Platform for trials and tests; takes the emulator's options.
 
@@ -71,7 +81,7 @@ def emulate(context: typer.Context) -> int:
     try:
         from emulator.__main__ import main as emulator
     except ModuleNotFoundError as error:
-        _say(f"error: the emulator needs {error.name}, which is not installed: pip install 'beam-aep[emulator]'")
+        say(f"error: the emulator needs {error.name}, which is not installed: pip install 'beam-aep[emulator]'")
         return WRONG
     return emulator(context.args)
 
@@ -111,13 +121,7 @@ def generate(
     bootstrap_servers: Annotated[
         str | None, typer.Option(help="Send to Kafka instead: brokers as HOST:PORT[,HOST:PORT...].")
     ] = None,
-    kafka_config: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Property of librdkafka as KEY=VALUE; may be repeated. Secrets by reference: env:NAME, file:PATH.",
-            metavar="KEY=VALUE",
-        ),
-    ] = None,
+    kafka_config: KafkaConfigOption = None,
     topic_prefix: Annotated[
         str, typer.Option(help="Topics to send to are this and `profiles` or `events`; they must exist.")
     ] = _TOPIC_PREFIX,
@@ -146,7 +150,7 @@ def generate(
             broken_kinds=broken_kind,
             event_bytes=event_bytes,
         )
-        cluster = None if bootstrap_servers is None else _cluster(bootstrap_servers, kafka_config or [])
+        cluster = None if bootstrap_servers is None else cluster_of(bootstrap_servers, kafka_config or [])
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
@@ -163,33 +167,15 @@ def generate(
             with _lines(output) as file:
                 write_lines(tally.count(shown), file)
     except (KafkaSetupError, SecretError) as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         return WRONG
     except OSError as error:
         if isinstance(error, BrokenPipeError):  # whoever reads has enough, as `head` does
             raise
-        _say(f"error: {place}: {error.strerror}")
+        say(f"error: {place}: {error.strerror}")
         return WRONG
-    _say(f"{count:,} records to {place}: {tally}")
+    say(f"{count:,} records to {place}: {tally}")
     return 0
-
-
-def _cluster(bootstrap_servers: str, config: Sequence[str]) -> KafkaCluster:
-    """Where to send to.
-
-    Raises:
-      ValueError: an address or a property that cannot be right, or a secret given in plain.
-    """
-    from pipelines.option_types import check_bootstrap_servers, check_kafka_config
-    from transforms.kafka_client import KafkaCluster
-
-    properties = {}
-    for entry in config:
-        name, equals, value = entry.partition("=")
-        if not equals or not name:
-            raise ValueError("--kafka-config takes KEY=VALUE (what was given is not shown)")
-        properties[name] = value
-    return KafkaCluster(check_bootstrap_servers(bootstrap_servers), check_kafka_config(properties))
 
 
 def _lines(output: Path | None) -> AbstractContextManager[BinaryIO]:
@@ -197,11 +183,6 @@ def _lines(output: Path | None) -> AbstractContextManager[BinaryIO]:
         return nullcontext(sys.stdout.buffer)
     file = gzip.open if output.suffix == ".gz" else open
     return cast("AbstractContextManager[BinaryIO]", file(output, "wb"))
-
-
-def _say(text: str) -> None:
-    """One line to the standard error, so that it never mixes with records."""
-    typer.echo(text, err=True)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from pipelines.plan import Plan
-from pipelines.run import run
+from pipelines.plan import Plan, make_plan
+from pipelines.run import Job, run
 from transforms.aep import PostToAep
 from transforms.batch import GroupIntoBatches
+from transforms.chunks import Chunk
 from transforms.dead_letters import WriteDeadLetters
 from transforms.parse import ParseJson
 from transforms.validate import ValidateXdm
@@ -21,7 +22,11 @@ from transforms.validate import ValidateXdm
 
 def kafka_to_aep(pipeline: beam.Pipeline, plan: Plan) -> None:
     """Builds the pipeline."""
-    records = pipeline | "Read" >> plan.read()
+    deliver(pipeline | "Read" >> plan.read(), plan)
+
+
+def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
+    """The steps from records to AEP, for all that is read."""
     parsed = records | ParseJson(plan.routes, plan.tombstones)
     valid = parsed.main | ValidateXdm(plan.routes, plan.rules)
     batches = valid.main | GroupIntoBatches(plan.routes, plan.batch_limits, plan.batch_mode)
@@ -36,7 +41,7 @@ def kafka_to_aep(pipeline: beam.Pipeline, plan: Plan) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the pipeline; returns the exit code."""
-    return run(sys.argv[1:] if argv is None else argv, kafka_to_aep)
+    return run(sys.argv[1:] if argv is None else argv, Job("Kafka to AEP", make_plan, kafka_to_aep))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pipelines.beam_options import RUNNERS_WITHOUT_DURABLE_STATE
+from pipelines.option_types import TOPIC, seconds_of
 from pipelines.options import Auth, Payload
 from pipelines.settings import Settings
 
@@ -34,6 +35,7 @@ def contradictions(settings: Settings) -> Iterator[Finding]:
         yield from missing_credentials(settings, settings.aep.auth, f"aep_auth={settings.aep.auth}")
     yield from _batching(settings)
     yield from _dead_letters(settings)
+    yield from _replay(settings)
 
 
 def missing_credentials(settings: Settings, auth: Auth, because: str) -> Iterator[Finding]:
@@ -138,4 +140,19 @@ def _dead_letters(settings: Settings) -> Iterator[Finding]:
             ("dead_letter_topic", "kafka_topics"),
             f"{_given(settings, 'dead_letter_topic')}: is read again by {again} in {_given(settings, 'kafka_topics')}, "
             "a loop without end: use another topic",
+        )
+
+
+def _replay(settings: Settings) -> Iterator[Finding]:
+    replay = settings.replay
+    if (replay.source or "").startswith(TOPIC) and settings.kafka.bootstrap_servers is None:
+        yield Finding(
+            ("kafka_bootstrap_servers", "replay_source"),
+            f"kafka_bootstrap_servers: missing: {_given(settings, 'replay_source')} needs it",
+        )
+    since, until = seconds_of(replay.since), seconds_of(replay.until)
+    if since is not None and until is not None and since >= until:
+        yield Finding(
+            ("replay_since", "replay_until"),
+            f"{_given(settings, 'replay_since')}: is not before {_given(settings, 'replay_until')}: nothing would fit",
         )

@@ -30,6 +30,7 @@ _OWN_PROPERTIES = {
     "enable.auto.offset.store": "offsets are committed only once their records are posted or dead-lettered",
     "enable.partition.eof": "the reader compares positions with the end of the partition itself",
 }
+TOPIC = "topic:"  # how a place that is a Kafka topic begins
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Statuses with a treatment of their own, which sending the same request again would only delay.
@@ -155,16 +156,43 @@ def check_start(value: str) -> str:
 
 
 def start_time(value: str) -> datetime:
+    """Reads a start that is a time."""
+    try:
+        return iso_time(value)
+    except ValueError as error:
+        raise ValueError(f"must be committed, earliest, latest, or {error}") from None
+
+
+def iso_time(value: str) -> datetime:
     """Reads an ISO 8601 time that has an offset; `Z` is one (Python 3.10 would not take it)."""
     try:
         time = datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", value))
     except ValueError:
         time = None
     if time is None or time.tzinfo is None:
-        raise ValueError(
-            "must be committed, earliest, latest, or an ISO 8601 time with its offset, as 2026-01-31T08:00:00+00:00"
-        )
+        raise ValueError("an ISO 8601 time with its offset, as 2026-01-31T08:00:00+00:00")
     return time
+
+
+def seconds_of(value: str | None) -> float | None:
+    """The seconds since 1970 of a time, where one is given."""
+    return None if value is None else iso_time(value).timestamp()
+
+
+def check_time(value: str) -> str:
+    """Accepts a time with its offset from UTC."""
+    try:
+        iso_time(value)
+    except ValueError as error:
+        raise ValueError(f"must be {error}") from None
+    return value
+
+
+def check_place(value: str) -> str:
+    """Accepts where dead letters are: a path, or topic:NAME."""
+    if value.startswith(TOPIC):
+        check_topic(value.removeprefix(TOPIC))
+    return value
 
 
 def check_pointers(pointers: tuple[str, ...]) -> tuple[str, ...]:
@@ -221,6 +249,8 @@ BootstrapServers = Annotated[str, AfterValidator(check_bootstrap_servers)]
 Topics = Annotated[Strings, AfterValidator(check_topics)]
 Topic = Annotated[str, AfterValidator(check_topic)]
 Pointers = Annotated[Strings, AfterValidator(check_pointers)]
+Time = Annotated[str, AfterValidator(check_time)]
+Place = Annotated[str, AfterValidator(check_place)]
 Start = Annotated[str, AfterValidator(check_start)]
 Statuses = Annotated[tuple[int, ...], BeforeValidator(_as_tuple), AfterValidator(check_retry_statuses)]
 KafkaConfig = Annotated[StringMap, AfterValidator(check_kafka_config)]

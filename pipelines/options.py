@@ -21,12 +21,14 @@ from pipelines.option_types import (
     Headers,
     InletUrl,
     KafkaConfig,
+    Place,
     Pointers,
     Seconds,
     SecretReference,
     Start,
     Statuses,
     Strings,
+    Time,
     Topic,
     Topics,
     Url,
@@ -118,7 +120,12 @@ class AepOptions(OptionGroup):
     headers: Headers = _option({}, "More HTTP headers to send with each request, as x-sandbox-name.")
     timeout_seconds: Seconds = _option(60.0, "How long to wait for an answer.", "seconds")
     connect_timeout_seconds: Seconds = _option(10.0, "How long to wait for a connection.", "seconds")
-    max_in_flight: Count = _option(8, "Most requests at a time, for each worker process and inlet.", "requests")
+    max_in_flight: Count = _option(
+        8, "Most requests at a time, for each worker process and inlet; fewer while AEP is slow or refuses.", "requests"
+    )
+    max_messages_per_second: Seconds | None = _option(
+        None, "Most messages sent, for each worker process and inlet. Null: as many as AEP takes.", "messages/s"
+    )
     retry_budget_seconds: Seconds | None = _option(
         None, "Fail the bundle after so long of retrying one request. Null: without limit.", "seconds"
     )
@@ -170,6 +177,27 @@ class DeadLetterOptions(OptionGroup):
     topic: Topic | None = _option(None, "Kafka topic, on the brokers that are read from.")
 
 
+class ReplayOptions(OptionGroup):
+    """Replay: which dead letters pipelines.replay_dead_letters sends again. They must fit all that is given."""
+
+    source: Place | None = _option(
+        None,
+        "Where they are: a folder, files as FOLDER/2026*.jsonl, or topic:NAME. Null: dead_letter_path, or where there "
+        "is none dead_letter_topic.",
+    )
+    codes: Strings = _option((), "Codes of the reasons, as required,type. Empty: all.")
+    stages: Strings = _option((), "Stages that refused them: parse, validate, post. Empty: all.")
+    routes: Strings = _option((), "Names of the routes that they took. Empty: all.")
+    since: Time | None = _option(None, "Dead-lettered at this time or later: ISO 8601 with its offset.")
+    until: Time | None = _option(None, "Dead-lettered before this time: ISO 8601 with its offset.")
+    max_attempts: Count | None = _option(
+        None, "Leave those that were replayed so many times already. Null: none.", "replays"
+    )
+    group_id: str = _option(
+        "beam-aep-replay", "Consumer group that remembers how far a topic is replayed; another one begins again."
+    )
+
+
 class GeneralOptions(OptionGroup):
     """General: files with options, and what is shown."""
 
@@ -189,6 +217,7 @@ GROUPS: dict[str, tuple[str, type[OptionGroup]]] = {
     "xdm": ("xdm_", XdmOptions),
     "batch": ("batch_", BatchOptions),
     "dead_letter": ("dead_letter_", DeadLetterOptions),
+    "replay": ("replay_", ReplayOptions),
     "general": ("", GeneralOptions),
 }
 

@@ -23,6 +23,10 @@ Examples:
   python -m pipelines.kafka_to_aep --options_file=configs/base.yaml --options_file=configs/flink.yaml \\
       --kafka_bootstrap_servers=kafka:9092 --routes_file=configs/loyalty-routes.yaml --print_options
 
+  # dead letters once more, after what they were refused for is mended
+  python -m pipelines.replay_dead_letters --options_file=configs/base.yaml --options_file=my-events.yaml \\
+      --replay_codes=required,type
+
 How options are given:
   On the command line as --name=value, in an options file (YAML) as `name: value`: the names are the same.
   Files merge from left to right, and the command line wins. A value replaces an earlier one; mappings merge

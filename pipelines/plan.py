@@ -124,6 +124,7 @@ def make_plan(settings: Settings) -> Plan:
                 budget_seconds=aep.retry_budget_seconds,
             ),
             max_in_flight=aep.max_in_flight,
+            max_messages_per_second=aep.max_messages_per_second,
         ),
         dead_letters=DeadLetterSinks(settings.dead_letter.path, settings.dead_letter.topic, cluster),
         tombstones=kafka.tombstones,

@@ -23,18 +23,19 @@ _EVERY_SECONDS = 0.5
 def summary(counts: Counter[str], seconds: float, outcome: str) -> dict[str, Any]:
     """The account as the summary file has it.
 
-    ``unaccounted`` is what was read and neither accepted nor dead-lettered nor skipped as a tombstone; it is 0 after
-    a run that ended well.
+    ``unaccounted`` is what was read and neither accepted nor dead-lettered nor skipped as a tombstone nor, in a
+    replay, passed over; it is 0 after a run that ended well.
     """
     dead_lettered = _under(counts, account.DEAD_LETTERED)
     accepted, tombstones = counts[account.ACCEPTED], counts[account.TOMBSTONES]
-    skipped = tombstones - dead_lettered.get("tombstone", 0)
+    skipped = tombstones - dead_lettered.get("tombstone", 0) + counts[account.PASSED_OVER]
     return {
         "outcome": outcome,
         "read": counts[account.READ],
         "accepted": accepted,
         "dead_lettered": dead_lettered,
         "tombstones": tombstones,
+        "passed_over": counts[account.PASSED_OVER],
         "unaccounted": counts[account.READ] - accepted - sum(dead_lettered.values()) - skipped,
         "requests": counts[account.REQUESTS],
         "request_bytes": counts[account.REQUEST_BYTES],
@@ -52,17 +53,19 @@ def write_summary(path: str, account_of_run: dict[str, Any]) -> None:
     unfinished.rename(path)
 
 
-def table(account_of_run: dict[str, Any], sinks: DeadLetterSinks) -> Table:
+def table(account_of_run: dict[str, Any], sinks: DeadLetterSinks, title: str) -> Table:
     """The account as a table."""
-    grid = Table(title=f"Kafka to AEP: {account_of_run['outcome']}", show_header=False, title_justify="left")
+    grid = Table(title=f"{title}: {account_of_run['outcome']}", show_header=False, title_justify="left")
     grid.add_column(style="bold")
     grid.add_column(justify="right")
-    grid.add_row("read from Kafka", f"{account_of_run['read']:,}")
+    grid.add_row("read", f"{account_of_run['read']:,}")
     grid.add_row("accepted by AEP", f"{account_of_run['accepted']:,}", style="green")
     for code, number in account_of_run["dead_lettered"].items():
         grid.add_row(f"dead-lettered: {code}", f"{number:,}", style="yellow")
     if account_of_run["tombstones"]:
         grid.add_row("tombstones", f"{account_of_run['tombstones']:,}")
+    if account_of_run["passed_over"]:
+        grid.add_row("passed over", f"{account_of_run['passed_over']:,}")
     style = "red" if account_of_run["unaccounted"] else "green"
     grid.add_row("unaccounted for", f"{account_of_run['unaccounted']:,}", style=style)
     grid.add_section()

@@ -10,7 +10,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from types import FrameType
+from typing import Generic, TypeVar
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -20,7 +22,7 @@ from rich.console import Console
 from aep.errors import AepError, StoppedError
 from aep.xdm.schema import SchemaError
 from pipelines.config import OptionsError, Settings, parse
-from pipelines.plan import Plan, make_plan
+from pipelines.plan import Plan
 from pipelines.preflight import PreflightError, preflight
 from pipelines.report import Progress, summary, table, write_summary
 from transforms import account, process
@@ -43,11 +45,29 @@ _EXPLAINED = (OptionsError, SchemaError, PreflightError, KafkaSetupError, KafkaR
 
 _LOG = logging.getLogger(__name__)
 
-Build = Callable[[beam.Pipeline, Plan], None]
+P = TypeVar("P", bound=Plan)
 
 
-def run(argv: Sequence[str], build: Build) -> int:
-    """Runs the pipeline that ``build`` makes from the options in ``argv``.
+@dataclass(frozen=True)
+class Job(Generic[P]):
+    """What differs between pipelines.
+
+    Attributes:
+      title: what the account of a run is called.
+      plan: turns options into what the pipeline is built from.
+      build: builds the pipeline.
+      after: called once the pipeline has ended without an error, with the plan, and whether it read everything rather
+        than being asked to stop. Returns what to say, or "".
+    """
+
+    title: str
+    plan: Callable[[Settings], P]
+    build: Callable[[beam.Pipeline, P], None]
+    after: Callable[[P, bool], str] = lambda _, __: ""
+
+
+def run(argv: Sequence[str], job: Job[P]) -> int:
+    """Runs a pipeline with the options in ``argv``.
 
     Returns:
       0 when it ended well, 2 when something that a person has to mend stopped it, 1 for anything else. A cluster's
@@ -60,17 +80,17 @@ def run(argv: Sequence[str], build: Build) -> int:
             sys.stdout.write(settings.as_yaml())
             return DONE
         _set_up_logging()
-        plan = make_plan(settings)
+        plan = job.plan(settings)
         preflight(plan)
-        pipeline = beam.Pipeline(options=PipelineOptions(_flags(settings, plan, console)))
-        build(pipeline, plan)
+        pipeline = beam.Pipeline(options=PipelineOptions(_flags(plan, console)))
+        job.build(pipeline, plan)
     except _EXPLAINED as error:
         console.print(f"[red]error:[/red] {error}", markup=True)
         return WRONG
-    return _run_here(pipeline, plan, console) if plan.local else _run_on_cluster(pipeline, plan, console)
+    return _run_here(pipeline, plan, job, console) if plan.local else _run_on_cluster(pipeline, plan, job, console)
 
 
-def _run_here(pipeline: beam.Pipeline, plan: Plan, console: Console) -> int:
+def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], console: Console) -> int:
     process.start_run()
     process.tune_garbage_collector()
     account.reset()
@@ -90,13 +110,13 @@ def _run_here(pipeline: beam.Pipeline, plan: Plan, console: Console) -> int:
     if plan.source is not None:
         close_readers(plan.source.id)
     outcome = "failed" if error else "stopped" if process.stop_requested.is_set() else "finished"
-    _account(account.process_counts(), time.monotonic() - started, outcome, plan, console)
+    _account(account.process_counts(), time.monotonic() - started, outcome, plan, job.title, console)
     if error is None:
-        return DONE
+        return _end(plan, job, outcome, console)
     return _explain(error, console)
 
 
-def _run_on_cluster(pipeline: beam.Pipeline, plan: Plan, console: Console) -> int:
+def _run_on_cluster(pipeline: beam.Pipeline, plan: P, job: Job[P], console: Console) -> int:
     started = time.monotonic()
     result: PipelineResult = pipeline.run()
     console.print(f"the job is running on {plan.settings.runner}; ending this process does not end it")
@@ -107,13 +127,25 @@ def _run_on_cluster(pipeline: beam.Pipeline, plan: Plan, console: Console) -> in
     if plan.source is not None:
         close_readers(plan.source.id, commit_seconds=_COMMIT_SECONDS if done else 0)
     counts: Counter[str] = account.beam_counts(result.metrics())
-    _account(counts, time.monotonic() - started, "finished" if done else str(state), plan, console)
-    return DONE if done else FAILED
+    outcome = "finished" if done else str(state)
+    _account(counts, time.monotonic() - started, outcome, plan, job.title, console)
+    return _end(plan, job, outcome, console) if done else FAILED
 
 
-def _account(counts: Counter[str], seconds: float, outcome: str, plan: Plan, console: Console) -> None:
+def _end(plan: P, job: Job[P], outcome: str, console: Console) -> int:
+    try:
+        said = job.after(plan, outcome == "finished")
+    except _EXPLAINED as error:
+        console.print(f"[red]error:[/red] {error}")
+        return WRONG
+    if said:
+        console.print(said)
+    return DONE
+
+
+def _account(counts: Counter[str], seconds: float, outcome: str, plan: Plan, title: str, console: Console) -> None:
     account_of_run = summary(counts, seconds, outcome)
-    console.print(table(account_of_run, plan.dead_letters))
+    console.print(table(account_of_run, plan.dead_letters, title))
     if plan.settings.general.summary_file:
         write_summary(plan.settings.general.summary_file, account_of_run)
 
@@ -130,8 +162,9 @@ def _explain(error: Exception, console: Console) -> int:
     return FAILED
 
 
-def _flags(settings: Settings, plan: Plan, console: Console) -> list[str]:
+def _flags(plan: Plan, console: Console) -> list[str]:
     """Flags for Beam, with what the run needs beside what was given."""
+    settings = plan.settings
     flags = settings.beam_flags
     runner = settings.runner.rsplit(".", 1)[-1]
     if runner == "DirectRunner":

@@ -13,6 +13,7 @@ from pipelines.options import (
     GeneralOptions,
     KafkaOptions,
     Option,
+    ReplayOptions,
     XdmOptions,
 )
 from pipelines.options_yaml import dump
@@ -36,6 +37,7 @@ class Settings:
     xdm: XdmOptions
     batch: BatchOptions
     dead_letter: DeadLetterOptions
+    replay: ReplayOptions
     general: GeneralOptions
     beam: Mapping[str, Any]
     origins: Mapping[str, str]

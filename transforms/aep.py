@@ -17,6 +17,7 @@ from aep.auth import OAuthClient, OAuthTokens, StaticToken, TokenSource
 from aep.delivery import Delivery, InletClient
 from aep.errors import ConfigurationError
 from aep.http import RequestsTransport, Timeouts
+from aep.limits import RequestLimit
 from aep.outcomes import RetryPolicy
 from transforms import account, process
 from transforms.chunks import Batch
@@ -34,7 +35,8 @@ class AepConnection:
       token: secret reference of the bearer token of routes with ``auth="token"``.
       timeouts: of each request.
       policy: what is tried again, and when.
-      max_in_flight: requests under way at a time, for each inlet and worker process.
+      max_in_flight: requests under way at a time at most, for each inlet and worker process; fewer while AEP is slow.
+      max_messages_per_second: messages sent at most, for each inlet and worker process; None for no such limit.
     """
 
     oauth: OAuthClient | None = None
@@ -42,6 +44,7 @@ class AepConnection:
     timeouts: Timeouts = field(default_factory=Timeouts)
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     max_in_flight: int = 8
+    max_messages_per_second: float | None = None
 
 
 class PostToAep(beam.PTransform):
@@ -124,10 +127,21 @@ def _poster(route: Route, connection: AepConnection) -> _Poster:
 
 def inlet_client(route: Route, connection: AepConnection) -> InletClient:
     """A client for the route's inlet, which shares the process's tokens."""
-    transport = RequestsTransport(connection.timeouts)
     return InletClient(
-        route.destination, transport, token_source(route, connection), connection.policy, wait=process.pause
+        route.destination,
+        RequestsTransport(connection.timeouts),
+        token_source(route, connection),
+        connection.policy,
+        wait=process.pause,
+        limit=request_limit(route, connection),
     )
+
+
+def request_limit(route: Route, connection: AepConnection) -> RequestLimit:
+    """The process's limit on requests under way to the route's inlet, whichever routes lead there."""
+    ceiling, rate = connection.max_in_flight, connection.max_messages_per_second
+    key = ("request limit", route.destination.inlet_url, ceiling, rate)
+    return process.shared(key, lambda: RequestLimit(ceiling, rate, wait=process.pause))
 
 
 def token_source(route: Route, connection: AepConnection) -> TokenSource | None:

@@ -81,7 +81,7 @@ class DeadLetter:
                 "schema": self.schema,
                 "attempts": self.attempts,
                 "replays": self.replays,
-                "at": datetime.fromtimestamp(self.at, timezone.utc).isoformat(timespec="milliseconds"),
+                "at": iso_time(self.at),
                 "topic": self.topic,
                 "partition": self.partition,
                 "offset": record.offset,
@@ -100,7 +100,7 @@ class DeadLetter:
         record = Record(fields["offset"], fields["timestamp"], _bytes("key", fields), headers, _bytes("value", fields))
         return cls(
             record=record,
-            at=datetime.fromisoformat(fields["at"]).timestamp(),
+            at=time_of(fields["at"]),
             replays=fields.get("replays", 0),  # dead letters of before there were replays have none
             **{
                 name: fields[name]
@@ -134,7 +134,7 @@ class DeadLetter:
             "beam_aep.schema": orjson.dumps(self.schema).decode(),
             "beam_aep.attempts": str(self.attempts),
             REPLAYS_HEADER: str(self.replays),
-            "beam_aep.at": datetime.fromtimestamp(self.at, timezone.utc).isoformat(timespec="milliseconds"),
+            "beam_aep.at": iso_time(self.at),
             "beam_aep.timestamp": str(self.record.timestamp),
         }
         # A record that is dead-lettered a second time carries the reasons of the second.
@@ -247,6 +247,16 @@ def read_files(place: str) -> Iterator[DeadLetter]:
     """The dead letters of a folder or of the files that fit a pattern, oldest file first."""
     for path in list_files(place):
         yield from read_file(path)
+
+
+def iso_time(seconds: float) -> str:
+    """A time as dead letters have it: ISO 8601, UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
+
+
+def time_of(iso: str) -> float:
+    """The seconds since 1970 of a time as dead letters have it."""
+    return datetime.fromisoformat(iso).timestamp()
 
 
 def _as_message(one: DeadLetter) -> tuple[bytes | None, bytes | None, Headers]:

@@ -11,9 +11,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from aep.errors import ConfigurationError
 from transforms import account, process
-from transforms.chunks import Chunk, Record
-
-_CHUNK_RECORDS = 100
+from transforms.chunks import CHUNK_RECORDS, Chunk, Record
 
 
 class ReadJsonLines(beam.PTransform):
@@ -58,7 +56,7 @@ class _ReadFile(beam.DoFn):
         headers = (("file", element.encode()),)
         with FileSystems.open(element) as file:
             lines = enumerate(iter(file.readline, b""), start=1)
-            while run := list(islice(lines, _CHUNK_RECORDS)):
+            while run := list(islice(lines, CHUNK_RECORDS)):
                 now = int(time.time() * 1000)
                 records = [Record(number, now, None, headers, line.rstrip(b"\r\n")) for number, line in run]
                 account.count(account.READ, len(records))

@@ -20,7 +20,8 @@ from transforms import account, process
 from transforms.chunks import Chunk
 from transforms.kafka_client import KafkaSetupError, Partition
 from transforms.kafka_offsets import Start
-from transforms.kafka_reader import OWNED_PROPERTIES, KafkaSource, Reader
+from transforms.kafka_properties import OWNED_PROPERTIES
+from transforms.kafka_reader import KafkaSource, Reader
 from transforms.kafka_restriction import Claim, PositionsProvider, Shard, deal
 
 # Where readers share a thread with others, a poll must not block them, and an idle shard is asked again after a while.

@@ -35,21 +35,29 @@ _COORDINATOR_MOVING = frozenset(
 def log_bounds(
     admin: AdminClient, partitions: Sequence[Partition], spec: OffsetSpec, read_committed: bool = True
 ) -> dict[Partition, int]:
-    """An offset of each partition: its earliest, its latest (the last stable one) or the one at a timestamp."""
+    """An offset of each partition: its earliest, its latest (the last stable one) or the one at a timestamp.
+
+    Raises:
+      KafkaSetupError: a partition's offsets cannot be read, and not because its leader is just changing.
+    """
     isolation = IsolationLevel.READ_COMMITTED if read_committed else IsolationLevel.READ_UNCOMMITTED
-    futures = admin.list_offsets(
-        {TopicPartition(topic, number): spec for topic, number in partitions},
-        isolation_level=isolation,
-        request_timeout=REQUEST_SECONDS,
-    )
-    offsets = {}
-    for at, future in futures.items():
-        try:
-            offsets[at.topic, at.partition] = future.result().offset
-        except KafkaException as error:
-            raise KafkaSetupError(
-                f"offsets of topic {at.topic} partition {at.partition} cannot be read: {error.args[0].str()}"
-            ) from None
+    deadline = time.monotonic() + REQUEST_SECONDS
+    offsets: dict[Partition, int] = {}
+    while missing := [one for one in partitions if one not in offsets]:
+        futures = admin.list_offsets(
+            {TopicPartition(topic, number): spec for topic, number in missing},
+            isolation_level=isolation,
+            request_timeout=REQUEST_SECONDS,
+        )
+        for at, future in futures.items():
+            try:
+                offsets[at.topic, at.partition] = future.result().offset
+            except KafkaException as error:
+                if not error.args[0].retriable() or time.monotonic() > deadline:
+                    raise KafkaSetupError(
+                        f"offsets of topic {at.topic} partition {at.partition} cannot be read: {error.args[0].str()}"
+                    ) from None
+                time.sleep(0.1)
     return offsets
 
 

@@ -13,26 +13,16 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from transforms import process
-from transforms.chunks import Chunk, Record
+from transforms.chunks import CHUNK_RECORDS, Chunk, Record
 from transforms.kafka_assignment import GroupAssignment, ShardAssignment, as_list
 from transforms.kafka_client import KafkaCluster, KafkaReadError, KafkaSetupError, Partition, Reset
 from transforms.kafka_offsets import log_range, reset_position
+from transforms.kafka_properties import consumer_properties
 from transforms.kafka_restriction import Positions, Shard
 
 _LOG = logging.getLogger(__name__)
-_CHUNK_RECORDS = 100
 _POLL_RECORDS = 500
 _WARN_EVERY_SECONDS = 60.0
-
-# What this source decides; kafka_config may not.
-OWNED_PROPERTIES = {
-    "group.id": "kafka_group_id",
-    "enable.auto.commit": "offsets are committed when a bundle is finalised",
-    "enable.auto.offset.store": "offsets are committed when a bundle is finalised",
-    "auto.offset.reset": "kafka_reset",
-    "enable.partition.eof": "the end of the log is watched for",
-    "partition.assignment.strategy": "partitions are dealt cooperatively",
-}
 
 
 @dataclass(frozen=True)
@@ -104,7 +94,7 @@ class Reader:
         self._commit_lock = threading.Lock()
         self._warn_at = float("-inf")
         try:
-            self._consumer = Consumer(_properties(source, shard, self._on_error), logger=_LOG)
+            self._consumer = Consumer(consumer_properties(source, shard, self._on_error), logger=_LOG)
         except KafkaException as error:
             raise KafkaSetupError(f"kafka_config is not accepted by librdkafka: {error.args[0].str()}") from None
         kind = GroupAssignment if source.share_group else ShardAssignment
@@ -251,8 +241,8 @@ class Reader:
         for partition, run in runs.items():
             if partition not in positions:
                 continue  # revoked between being fetched and being handed out: another member reads it
-            for at in range(0, len(run), _CHUNK_RECORDS):
-                records = run[at : at + _CHUNK_RECORDS]
+            for at in range(0, len(run), CHUNK_RECORDS):
+                records = run[at : at + CHUNK_RECORDS]
                 yield Step(partition, records[-1].offset + 1, Chunk(*partition, records))
         for partition, offset in ends.items():
             # The end of the log lies beyond the last record where transaction markers or compacted records follow it.
@@ -298,28 +288,3 @@ _PASSING = frozenset(
         KafkaError.REQUEST_TIMED_OUT,
     }
 )
-
-
-def _properties(source: KafkaSource, shard: Shard, on_error: Callable[[KafkaError], None]) -> dict[str, object]:
-    properties = source.cluster.properties()
-    properties.pop("logger", None)
-    return {
-        # The queue of fetched messages counts towards the process's memory; on a cluster there are many readers.
-        "queued.max.messages.kbytes": 32_768 if shard.of == 1 else 8_192,
-        "queued.min.messages": 20_000,
-        # By default a full queue is looked at again after a second, and the reader would run dry.
-        "fetch.queue.backoff.ms": 20,
-        # A killed process's partitions are dealt again after this long.
-        "session.timeout.ms": 10_000,
-        # A bundle may wait for AEP for hours; heartbeats go on meanwhile.
-        "max.poll.interval.ms": 86_400_000,
-        "topic.metadata.refresh.interval.ms": int(source.discovery_seconds * 1000),
-        **properties,
-        "group.id": source.group_id,
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "enable.partition.eof": True,
-        "auto.offset.reset": "error",
-        "partition.assignment.strategy": "cooperative-sticky",
-        "error_cb": on_error,
-    }

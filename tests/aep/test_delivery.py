@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import logging
 import threading
+import weakref
 from collections import Counter
 from typing import Any
 
@@ -248,6 +250,25 @@ class TestPauses:
         for number, wait in enumerate(bench.clock.waits):
             assert 0 <= wait <= 0.5 * 2**number
         assert delivery.seconds >= sum(bench.clock.waits)
+
+    def test_a_failed_request_is_let_go_of_before_the_pause(self) -> None:
+        requests: list[weakref.ref[Request]] = []
+
+        class Unreachable:
+            def send(self, request: Request) -> Reply:
+                requests.append(weakref.ref(request))
+                raise ConnectError("Connection refused")
+
+        def wait(_: float) -> bool:
+            assert requests[-1]() is None
+            return len(requests) == 3
+
+        gc.disable()
+        try:
+            with pytest.raises(StoppedError):
+                InletClient(RAW, Unreachable(), wait=wait).deliver([record(0)])
+        finally:
+            gc.enable()
 
     def test_retry_after_is_waited(self) -> None:
         bench = Bench(FakeAep([Step(429, headers={"retry-after": "42"}), Step(503, headers={"retry-after": "9999"})]))

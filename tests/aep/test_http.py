@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import gc
 import gzip
 import socket
 import ssl
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +16,7 @@ import pytest
 import requests
 
 import aep.http
-from aep.errors import AepError, ConfigurationError, ConnectError, ReplyError
+from aep.errors import AepError, ConfigurationError, ConnectError, NetworkError, ReplyError
 from aep.http import Reply, Request, RequestsTransport, Timeouts
 from tests.aep.http_server import Exchange, HttpServer
 from tests.services.process import free_port
@@ -128,6 +130,34 @@ class TestReply:
             with pytest.raises(ReplyError):
                 transport.send(Request(server.url, b"{}"))
             assert transport.send(Request(server.url, b"{}")).body == b"new"
+
+
+class TestMemory:
+    @pytest.mark.parametrize("fault", ["refused", "reset", "closed", "silent", "cut", "garbled"])
+    def test_a_failed_try_keeps_nothing_of_its_request(self, fault: str) -> None:
+        """In a long outage the bodies of all the tries would add up until the garbage collector runs."""
+
+        def answer(exchange: Exchange) -> None:
+            if fault == "silent":
+                exchange.pause(1)
+            elif fault == "cut":
+                exchange.head(200, 100)
+            elif fault == "garbled":
+                exchange.reply(200, b"plain", Content_Encoding="gzip")
+            exchange.close() if fault == "closed" else exchange.reset()
+
+        body = b"x" * 100_000
+        with HttpServer(answer) as server:
+            url = f"http://127.0.0.1:{free_port()}/" if fault == "refused" else server.url
+            transport = RequestsTransport(Timeouts(connect=5, total=0.2))
+            gc.disable()
+            try:
+                before = sys.getrefcount(body)
+                with pytest.raises(NetworkError):
+                    transport.send(Request(url, body))
+                assert sys.getrefcount(body) == before
+            finally:
+                gc.enable()
 
 
 class TestNothingBehindOurBack:
@@ -285,6 +315,18 @@ class TestTimeLimits:
         error = failure(drip, QUICK)
         assert isinstance(error, ReplyError)
         assert "took longer than 0.5 s" in str(error)
+        assert 0.5 <= time.monotonic() - started < 0.5 + SLACK
+
+    def test_headers_that_drip(self) -> None:
+        def drip(exchange: Exchange) -> None:
+            exchange.send(b"HTTP/1.1 207 Multi-Status\r\nX-Filler: ")
+            while exchange.pause(0.02):
+                exchange.send(b"x")
+
+        started = time.monotonic()
+        error = failure(drip, QUICK)
+        assert isinstance(error, ReplyError)
+        assert "no reply from" in str(error)
         assert 0.5 <= time.monotonic() - started < 0.5 + SLACK
 
     def test_a_reply_that_falls_silent(self) -> None:

@@ -287,6 +287,11 @@ class TestWholeRequest:
         assert answer.status_code == (207 if size == 1_000_000 else 413)
         assert emulator.inlet_stats(inlet["inletId"])["bytes"] == size
 
+    def test_a_smaller_limit_can_be_set(self, inlet: dict[str, Any], client: Client, emulator: Emulator) -> None:
+        one, two = ([make_message(inlet, str(number)) for number in range(count)] for count in (1, 2))
+        emulator.faults(max_body_bytes=len(orjson.dumps({"messages": two})) - 1)
+        assert [client.batch(inlet, messages).status_code for messages in (one, two)] == [207, 413]
+
     def test_answers_do_not_wait_for_a_delayed_acknowledgement(self, inlet: dict[str, Any], client: Client) -> None:
         messages = [make_message(inlet, str(number)) for number in range(100)]
         times = []

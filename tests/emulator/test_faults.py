@@ -81,6 +81,12 @@ def test_misfit_responses(kind: str, responses: list[int]) -> None:
     assert misfit(kind, {"inletId": "i", "responses": [1, 2]}) == {"inletId": "i", "responses": responses}
 
 
+def test_misfit_of_ids() -> None:
+    answer = {"responses": [{"xactionId": "a"}, {"xactionId": "b", "status": 400}]}
+    same = {"responses": [{"xactionId": "0:0:0"}, {"xactionId": "0:0:0", "status": 400}]}
+    assert misfit("duplicate", answer) == same
+
+
 def test_misfit_without_responses() -> None:
     assert misfit("missing", {"inletId": "i", "responses": [1]}) == {"inletId": "i"}
     assert misfit("not_json", {"inletId": "i", "responses": [1]}) is None

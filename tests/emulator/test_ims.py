@@ -39,6 +39,11 @@ def test_token(emulator: Emulator, client: Client, path: str, expires_in: int) -
     assert list(body) == ["access_token", "token_type", "expires_in"]
 
 
+def test_milliseconds_where_it_should_be_seconds(emulator: Emulator, client: Client) -> None:
+    emulator.faults(token_milliseconds=True, token_ttl_s=7)
+    assert ask(emulator, client, data=GOOD).json()["expires_in"] == 7_000
+
+
 def test_parameters_in_the_query(emulator: Emulator, client: Client) -> None:
     assert ask(emulator, client, params=GOOD).status_code == 200
 

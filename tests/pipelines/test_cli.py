@@ -41,13 +41,16 @@ def lines_of(samples: Iterator[Sample]) -> bytes:
 def test_help_names_the_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     out = capsys.readouterr().out
-    assert all(command in out for command in ("run", "generate", "emulate"))
+    assert all(command in out for command in ("run", "replay", "dead-letters", "generate", "emulate"))
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["run", "--help"], ["--kafka_bootstrap_servers", "--aep_inlet_url", "dead_letter_path"]),
+        (["replay", "--help"], ["--replay_source", "--replay_codes", "pipelines.replay_dead_letters"]),
+        (["dead-letters", "--help"], ["show", "stats"]),
+        (["dead-letters", "show", "--help"], ["--from", "--values", "--limit"]),
         (["generate", "--help"], ["--broken-share", *BROKEN_KINDS, "--topic-prefix"]),
         (["emulate", "--help"], ["--state", "--inlets", "/__local"]),
     ],

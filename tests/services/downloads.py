@@ -1,7 +1,7 @@
 """Fetches what the services run from, once, into a cache folder that all checkouts share.
 
 The folder is ``beam-aep/<part>-<version>`` in ``$BEAM_AEP_CACHE``, else in ``$XDG_CACHE_HOME``, else in ``~/.cache``.
-Jars come from Maven Central through ``mvn``, Flink itself from PyPI through ``pip``.
+Jars come from Maven Central through ``mvn``, Flink itself from PyPI through ``pip``, Toxiproxy through ``go``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree
@@ -23,6 +23,7 @@ from tests.services.process import ServiceUnavailable
 
 POMS = Path(__file__).parent / "maven"
 FLINK_VERSION = "1.19.3"
+TOXIPROXY_VERSION = "2.5.0"
 MIN_JAVA = 17
 FETCH_TIMEOUT_SECONDS = 900
 
@@ -75,6 +76,19 @@ def flink_jars() -> Path:
     return _fetch_once(f"flink-{FLINK_VERSION}", "Apache Flink, 230 MB", fetch)
 
 
+def toxiproxy() -> Path:
+    """Path of the Toxiproxy server."""
+
+    def fetch(folder: Path) -> None:
+        go = shutil.which("go")
+        if not go:
+            raise ServiceUnavailable("no go found: install Go")
+        package = f"github.com/Shopify/toxiproxy/v2/cmd/server@v{TOXIPROXY_VERSION}"
+        _run([go, "install", package], env={"GOBIN": str(folder)})
+
+    return _fetch_once(f"toxiproxy-{TOXIPROXY_VERSION}", "Toxiproxy, 15 MB", fetch) / "server"
+
+
 def _maven_jars(part: str, what: str) -> Path:
     pom = POMS / f"{part}.xml"
     version = ElementTree.parse(pom).getroot().findtext("{*}version")
@@ -104,12 +118,12 @@ def _fetch_once(name: str, what: str, fetch: Callable[[Path], None]) -> Path:
         if not folder.is_dir():
             sys.stderr.write(f"fetching {what}, once, into {folder}: the tests run against the real thing\n")
             with tempfile.TemporaryDirectory(prefix=f"{name}.part-", dir=cache) as work:
-                jars = Path(work, "jars")
-                jars.mkdir()
-                fetch(jars)
-                if not any(jars.glob("*.jar")):
+                content = Path(work, "content")
+                content.mkdir()
+                fetch(content)
+                if not any(content.iterdir()):
                     raise ServiceUnavailable(f"{what}: nothing came although the download did not fail")
-                jars.rename(folder)
+                content.rename(folder)
     return folder
 
 
@@ -120,8 +134,8 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _run(command: Sequence[str]) -> None:
-    """Runs a download; its last lines are in the error."""
+def _run(command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+    """Runs a download, with ``env`` added to the environment; its last lines are in the error."""
     try:
         done = subprocess.run(
             command,
@@ -131,6 +145,7 @@ def _run(command: Sequence[str]) -> None:
             text=True,
             check=False,
             timeout=FETCH_TIMEOUT_SECONDS,
+            env={**os.environ, **(env or {})},
         )
     except subprocess.TimeoutExpired as error:
         raise ServiceUnavailable(

@@ -13,7 +13,6 @@ from typing import TypeVar
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     Message,
@@ -199,17 +198,14 @@ class KafkaBroker:
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Partition to the offset that the group has committed; partitions without one are left out."""
-        admin = self._admin()
-        asked = ConsumerGroupTopicPartitions(
-            group, [TopicPartition(topic, number) for number in self._partitions(topic)]
-        )
-
-        def ask() -> list[TopicPartition]:
-            return list(
-                admin.list_consumer_group_offsets([asked])[group].result(REQUEST_TIMEOUT_SECONDS).topic_partitions
-            )
-
-        return {p.partition: p.offset for p in _once_coordinated(ask) if p.offset >= 0}
+        # Not by the admin client: librdkafka 2.16's crashes when a group's coordinator says that it is none.
+        consumer = Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": group, "log_level": 3})
+        asked = [TopicPartition(topic, number) for number in self._partitions(topic)]
+        try:
+            found = _once_coordinated(lambda: list(consumer.committed(asked, timeout=REQUEST_TIMEOUT_SECONDS)))
+            return {one.partition: one.offset for one in found if one.offset >= 0}
+        finally:
+            consumer.close()
 
     def delete_records(self, topic: str, before: Mapping[int, int]) -> None:
         """Deletes the records of each partition before an offset, as expiry does."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import apache_beam as beam
 import pytest
+import requests
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 from apache_beam.testing.util import assert_that, equal_to
@@ -29,6 +30,7 @@ from tests.services.process import (
     wait_for,
 )
 from tests.services.pytest_support import require
+from tests.services.toxiproxy import Toxiproxy
 
 DEADLINE = 60
 # Threads of Beam's in-process worker end with an exception when the runner hangs up.
@@ -187,3 +189,30 @@ def test_flink_restores_a_job_after_the_loss_of_its_task_manager(flink: FlinkClu
     assert Path(savepoint.removeprefix("file:")).is_dir()
     flink.cancel(job)
     assert flink.jobs()[-1]["state"] == "CANCELED"
+
+
+def test_toxiproxy_cuts_and_delays_what_passes_through(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(tmp_path)]
+    with (
+        require(Toxiproxy()) as toxiproxy,
+        ServiceProcess("server", command, tmp_path / "log") as server,
+        requests.Session() as session,
+    ):
+        server.wait_until_ready(lambda: is_listening(port), DEADLINE)
+        session.trust_env = False
+        proxy = toxiproxy.proxy(f"127.0.0.1:{port}")
+        url = f"http://{proxy.address}/"
+        assert session.get(url, timeout=10).ok
+        proxy.toxic("timeout", stream="upstream", timeout=0)
+        with pytest.raises(requests.ReadTimeout):
+            session.get(url, timeout=0.3)
+        proxy.clear()
+        assert session.get(url, timeout=10).ok
+        proxy.down()
+        with pytest.raises(requests.ConnectionError):
+            session.get(url, timeout=10)
+        proxy.up()
+        assert session.get(url, timeout=10).ok
+        with pytest.raises(RuntimeError, match="Toxiproxy: POST"):
+            proxy.toxic("no such kind")

@@ -44,7 +44,9 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture(autouse=True)
-def _own_run() -> None:
-    """Each test counts from nothing and has no failure to remember."""
+def _own_run() -> Iterator[None]:
+    """Each test counts from nothing, and leaves no failure and no wish to end behind."""
     account.reset()
+    process.start_run()
+    yield
     process.start_run()

@@ -44,6 +44,7 @@ dead_letters = st.builds(
     error_count=st.integers(1, 1000),
     schema=st.just({}) | st.fixed_dictionaries({"id": words, "version": words, "sha256": words}),
     attempts=st.integers(0, 100),
+    replays=st.integers(0, 100),
     at=st.integers(0, 4_000_000_000_000).map(lambda milliseconds: milliseconds / 1000),
 )
 

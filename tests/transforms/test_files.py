@@ -9,7 +9,7 @@ import pytest
 from aep.errors import ConfigurationError
 from tests.transforms.eager import Collect
 from transforms import account, process
-from transforms.chunks import Chunk
+from transforms.chunks import CHUNK_RECORDS, Chunk
 from transforms.files import ReadJsonLines
 
 
@@ -35,7 +35,7 @@ def test_a_long_file_is_read_in_chunks_and_many_files_by_a_pattern(tmp_path: Pat
     (tmp_path / "short.jsonl").write_bytes(b"-1\n")
     (tmp_path / "other.txt").write_bytes(b"-2\n")
     chunks = read(tmp_path / "*.jsonl")
-    assert sorted(len(chunk.records) for chunk in chunks) == [1, 50, 100, 100]
+    assert sorted(len(chunk.records) for chunk in chunks) == [1] + [CHUNK_RECORDS] * (250 // CHUNK_RECORDS)
     values = [int(one.value or b"") for chunk in chunks for one in chunk.records]
     assert sorted(values) == list(range(-1, 250))
 

@@ -1,0 +1,34 @@
+"""Dead letters to AEP: those that are chosen, from what they were when they were read, by the steps of the first time.
+
+python -m pipelines.replay_dead_letters --options_file=... --replay_codes=required,type
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import apache_beam as beam
+
+from pipelines.kafka_to_aep import deliver
+from pipelines.replay_plan import ReplayPlan, make_replay_plan, move_replayed
+from pipelines.run import Job, run
+from transforms.replay import ChooseDeadLetters, OriginalRecords
+
+
+def replay_dead_letters(pipeline: beam.Pipeline, plan: ReplayPlan) -> None:
+    """Builds the pipeline."""
+    dead_letters = pipeline | "Read" >> plan.read()
+    chosen = dead_letters | ChooseDeadLetters(plan.selection, plan.routes)
+    records = chosen | OriginalRecords()
+    deliver(records, plan)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the pipeline; returns the exit code."""
+    job = Job("Dead letters to AEP", make_replay_plan, replay_dead_letters, move_replayed)
+    return run(sys.argv[1:] if argv is None else argv, job)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""Every command of the README works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from transforms.chunks import Record
+from transforms.dead_letters import DeadLetter, write_file
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+MY_EVENTS = "# my-events.yaml\n"
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])
+def test_make_targets_exist(command: str) -> None:
+    """They are run for real where they are tested: the demo and the benchmarks have tests, and this is make test."""
+    done = subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if not line.startswith("make ")])
+def test_commands_run(command: str, tmp_path: Path) -> None:
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    (yaml,) = [block for block in blocks("yaml") if block.startswith(MY_EVENTS)]
+    (tmp_path / "my-events.yaml").write_text(yaml)
+    record = Record(offset=42, timestamp=0, key=None, headers=(), value=b"{}")
+    write_file(str(tmp_path / "dead-letters"), [DeadLetter("validate", "type", "expected type", "events", 3, record)])
+    done = subprocess.run(command, cwd=tmp_path, shell=True, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_there_are_commands_of_both_kinds() -> None:
+    assert {"make demo", "make test"} <= set(COMMANDS)
+    assert len([line for line in COMMANDS if not line.startswith("make ")]) >= 3
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_mentions_of_options_are_of_options_that_exist() -> None:
+    from pipelines.options import OPTIONS
+
+    mentioned = set(re.findall(r"\b((?:kafka|aep|xdm|batch|dead_letter)_[a-z_]+)\b", README))
+    unknown = {name for name in mentioned if name not in OPTIONS and not name.endswith("_to_aep")}
+    assert unknown - {"kafka_bundle_"} == set()

@@ -1,0 +1,51 @@
+"""librdkafka's properties for reading: what this source decides, and its defaults for what users may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaError
+
+from transforms.kafka_restriction import Shard
+
+if TYPE_CHECKING:
+    from transforms.kafka_reader import KafkaSource
+
+OWNED_PROPERTIES = {
+    "group.id": "kafka_group_id",
+    "enable.auto.commit": "offsets are committed when a bundle is finalised",
+    "enable.auto.offset.store": "offsets are committed when a bundle is finalised",
+    "auto.offset.reset": "kafka_reset",
+    "enable.partition.eof": "the end of the log is watched for",
+    "partition.assignment.strategy": "partitions are dealt cooperatively",
+}
+"""What this source decides, with the reason or the option; ``kafka_config`` may not."""
+
+
+def consumer_properties(source: KafkaSource, shard: Shard, on_error: Callable[[KafkaError], None]) -> dict[str, object]:
+    """For the consumer of a shard. Secrets are resolved: not for a log."""
+    properties = source.cluster.properties()
+    properties.pop("logger", None)
+    return {
+        # The queue of fetched messages counts towards the process's memory; on a cluster there are many readers.
+        "queued.max.messages.kbytes": 32_768 if shard.of == 1 else 8_192,
+        "queued.min.messages": 20_000,
+        # By default a full queue is looked at again after a second, and the reader would run dry.
+        "fetch.queue.backoff.ms": 20,
+        # A killed process's partitions are dealt again after this long.
+        "session.timeout.ms": 10_000,
+        # A bundle may wait for AEP for hours; heartbeats go on meanwhile.
+        "max.poll.interval.ms": 86_400_000,
+        "topic.metadata.refresh.interval.ms": int(source.discovery_seconds * 1000),
+        # Its log would repeat what on_error is told, with each try to connect.
+        "log_level": 2,
+        **properties,
+        "group.id": source.group_id,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "error",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "error_cb": on_error,
+    }

@@ -1,0 +1,162 @@
+"""Replaying dead letters: reading them again, choosing among them, and making them the records that they were.
+
+Nothing is wrapped around a dead letter's original bytes, so a record that is refused a second time is dead-lettered as
+it was the first time, with the reason of the second.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+
+from transforms import account, process
+from transforms.chunks import CHUNK_RECORDS, Chunk
+from transforms.dead_letter_topic import Run
+from transforms.dead_letters import REPLAYS_HEADER, DeadLetter, read_file, write_file
+from transforms.routes import Routes
+
+_LOG = logging.getLogger(__name__)
+
+REPLAYED = "replayed"
+"""Name of the folder for dead letters that were replayed."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which dead letters are meant: all those that fit whatever is given.
+
+    Attributes:
+      codes, stages, routes: one of these; empty for any.
+      since, until: dead-lettered at this time or later, and before that time, in seconds since 1970.
+      max_attempts: replayed fewer times than this.
+    """
+
+    codes: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    since: float | None = None
+    until: float | None = None
+    max_attempts: int | None = None
+
+    def takes(self, one: DeadLetter) -> bool:
+        """Whether the dead letter is one of them."""
+        return (
+            (not self.codes or one.code in self.codes)
+            and (not self.stages or one.stage in self.stages)
+            and (not self.routes or one.route in self.routes)
+            and (self.since is None or one.at >= self.since)
+            and (self.until is None or one.at < self.until)
+            and (self.max_attempts is None or one.replays < self.max_attempts)
+        )
+
+
+def is_chosen(one: DeadLetter, selection: Selection, routes: Routes) -> bool:
+    """Whether a replay takes the dead letter: it is meant, and one of the routes takes its topic."""
+    return selection.takes(one) and _has_route(one.topic, routes)
+
+
+def _has_route(topic: str, routes: Routes) -> bool:
+    try:
+        routes.for_topic(topic)
+    except LookupError:
+        return False
+    return True
+
+
+class ReadDeadLetterFiles(beam.PTransform):
+    """Reads files of dead letters, as they were listed before the run: what a replay writes, it does not read."""
+
+    def __init__(self, files: Sequence[str]):
+        super().__init__()
+        self._files = list(files)
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Run]:
+        """Adds the read."""
+        return (
+            pipeline
+            | "Files" >> beam.Create(self._files, reshuffle=False).with_output_types(str)
+            | "Spread" >> beam.Reshuffle()
+            | "Read" >> beam.FlatMap(_read).with_output_types(Run)
+        )
+
+
+def _read(path: str) -> Iterator[Run]:
+    letters = read_file(path)
+    with process.remember_failure():
+        while not process.stop_requested.is_set() and (run := list(islice(letters, CHUNK_RECORDS))):
+            account.count(account.READ, len(run))
+            yield run
+
+
+class ChooseDeadLetters(beam.PTransform):
+    """Passes on the dead letters that ``is_chosen`` takes, and counts the others."""
+
+    def __init__(self, selection: Selection, routes: Routes):
+        super().__init__()
+        self._selection = selection
+        self._routes = routes
+
+    def expand(self, runs: beam.PCollection[Run]) -> beam.PCollection[Run]:
+        """Adds the step."""
+        return runs | beam.ParDo(_Choose(self._selection, self._routes)).with_output_types(Run)
+
+
+class _Choose(beam.DoFn):
+    def __init__(self, selection: Selection, routes: Routes):
+        self._selection = selection
+        self._routes = routes
+        self._unknown: set[str] = set()
+
+    def process(self, element: Run) -> Iterator[Run]:
+        chosen = [one for one in element if is_chosen(one, self._selection, self._routes)]
+        account.count(account.PASSED_OVER, len(element) - len(chosen))
+        for topic in {one.topic for one in element if self._selection.takes(one)} - self._unknown:
+            if not _has_route(topic, self._routes):
+                self._unknown.add(topic)
+                _LOG.warning("dead letters of topic %s are passed over: no route takes it", topic)
+        if chosen:
+            yield chosen
+
+
+class OriginalRecords(beam.PTransform):
+    """Makes dead letters the records that they were, in chunks, each with the count of its replays in a header."""
+
+    def expand(self, runs: beam.PCollection[Run]) -> beam.PCollection[Chunk]:
+        """Adds the step."""
+        return runs | beam.FlatMap(originals).with_output_types(Chunk)
+
+
+def originals(run: Run) -> list[Chunk]:
+    """A chunk for each topic partition."""
+    chunks: dict[tuple[str, int], Chunk] = {}
+    for one in run:
+        count = (REPLAYS_HEADER, str(one.replays + 1).encode())
+        record = one.record._replace(headers=(*one.record.headers, count))
+        chunks.setdefault((one.topic, one.partition), Chunk(one.topic, one.partition, [])).records.append(record)
+    return list(chunks.values())
+
+
+def set_aside(path: str, selection: Selection, routes: Routes) -> int:
+    """Moves the dead letters of a file that were replayed into the folder ``replayed`` beside it.
+
+    The others go into a new file where it was, and the file is deleted last: a crash in between leaves some dead
+    letters in two places, and none in no place.
+
+    Returns:
+      how many were moved.
+    """
+    letters = list(read_file(path))
+    moved = [one for one in letters if is_chosen(one, selection, routes)]
+    if moved:
+        folder, _ = FileSystems.split(path)
+        write_file(FileSystems.join(folder, REPLAYED), moved)
+        left = [one for one in letters if not is_chosen(one, selection, routes)]
+        if left:
+            write_file(folder, left)
+        FileSystems.delete([path])
+    return len(moved)
