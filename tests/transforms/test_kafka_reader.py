@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import count, pairwise
+from itertools import pairwise
 
 import pytest
 from confluent_kafka import Producer
@@ -404,48 +404,6 @@ def test_records_that_were_deleted_can_be_an_error_which_is_the_same_each_time(
             wait_for(lambda: member.bundle() < 0, SECONDS, "the error")
 
 
-def test_a_commit_is_never_ahead_of_what_was_handed_out(broker: KafkaBroker, of: KafkaSource, join: Join) -> None:
-    topic = of.topics[0]
-    numbers(broker, topic, 3_000, 3)
-    member = join(of, start_of(of))
-    bundles = 0
-    while not member.done:
-        member.bundle(claims=next(_CLAIMS))
-        bundles += 1
-        for number, committed in broker.committed(of.group_id, topic).items():
-            handed_out = member.offsets().get((topic, number), [-1])
-            assert committed <= handed_out[-1] + 1
-        assert bundles < 500
-    assert len(member.values()) == 3_000
-
-
-_CLAIMS = (claims % 9 for claims in count(1))
-
-
-def test_a_broker_that_is_silent_for_a_while_ends_nothing(join: Join) -> None:
-    # A broker of its own: it takes a while until this one may lead new partitions again.
-    with KafkaBroker() as broker:
-        broker.create_topic("t", 3)
-        values = numbers(broker, "t", 900, 3)
-        cluster = KafkaCluster(broker.bootstrap_servers)
-        members = [
-            join(of, start_of(of)) for of in (source(cluster, "t", share_group=shared) for shared in (True, False))
-        ]
-        for member in members:
-            wait_for(member.bundle, SECONDS, "the first records")
-        broker.pause()
-        try:
-            for member in members:
-                # Looking for new partitions is in vain now, and so may be a commit.
-                member.bundle()
-        finally:
-            broker.resume()
-        read_to_end(*members)
-        for member in members:
-            assert_once(member, values)
-            member.reader.close()
-
-
 def test_a_request_to_stop_ends_the_bundle(broker: KafkaBroker, of: KafkaSource, join: Join) -> None:
     numbers(broker, of.topics[0], 30, 3)
     member = join(of, start_of(of))
@@ -607,33 +565,3 @@ def test_each_member_ends_when_all_have_committed_everything(
     assert not first.done
     read_to_end(first, second)
     assert sorted(filter(None, first.values() + second.values())) == sorted(values)
-
-
-def test_what_could_not_be_committed_is_committed_with_the_next(
-    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join, caplog: pytest.LogCaptureFixture
-) -> None:
-    topic = new_topic(3)
-    numbers(broker, topic, 30, 3)
-    sources = [source(cluster, topic, share_group=shared) for shared in (True, False)]
-    members = [join(of, start_of(of, stop_at_end=False)) for of in sources]
-
-    def all_read() -> bool:
-        for member in members:
-            member.bundle(commit=False)
-        return all(len(member.values()) == 30 for member in members)
-
-    wait_for(all_read, SECONDS, "all records")
-    broker.stop()
-    with caplog.at_level(logging.WARNING):
-        for member in members:
-            member.reader.commit({(topic, number): 10 for number in range(3)})
-    assert caplog.text.count("could not be committed") >= 2
-    broker.start()
-
-    def committed() -> bool:
-        for member in members:
-            member.bundle()
-            member.reader.commit({})
-        return all(broker.committed(of.group_id, topic) == {0: 10, 1: 10, 2: 10} for of in sources)
-
-    wait_for(committed, SECONDS, "the commits")
