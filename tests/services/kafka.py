@@ -1,4 +1,4 @@
-"""One real Apache Kafka broker on 127.0.0.1: KRaft, one node, its data in a folder of its own."""
+"""A real Apache Kafka broker on 127.0.0.1: KRaft, its data in a folder of its own; a second one may join it."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ COORDINATOR_NOT_YET = {
 
 # Internal topics are small and unreplicated, for a quick start; records never expire, for tests date them freely.
 SERVER_PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
+process.roles={roles}
+node.id={node}
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+listeners={listeners}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 log.dirs={data}
 auto.create.topics.enable=false
@@ -66,11 +66,15 @@ log.cleaner.dedupe.buffer.size=4000000
 class KafkaBroker:
     """A broker while its ``with`` block lasts.
 
-    ``stop``, ``kill`` and ``start`` may be called in between: port and data stay.
+    ``stop``, ``kill`` and ``start`` may be called in between: port and data stay. With ``joins`` it is the second
+    broker of that one's cluster, for topics with two replicas.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, joins: KafkaBroker | None = None) -> None:
         self.port = free_port()
+        self.node = 2 if joins else 1
+        self._cluster_id: str = joins._cluster_id if joins else uuid.uuid4().hex[:22]
+        self._controller_port: int = joins._controller_port if joins else free_port()
         self.bootstrap_servers = f"127.0.0.1:{self.port}"
         self._folder = tempfile.TemporaryDirectory(prefix="kafka-")
         self._process: ServiceProcess | None = None
@@ -78,11 +82,21 @@ class KafkaBroker:
     def __enter__(self) -> KafkaBroker:
         self._classpath = f"{downloads.kafka_jars()}/*"
         self._properties = Path(self._folder.name, "server.properties")
+        roles, listeners = ["broker"], [f"PLAINTEXT://127.0.0.1:{self.port}"]
+        if self.node == 1:
+            roles.append("controller")
+            listeners.append(f"CONTROLLER://127.0.0.1:{self._controller_port}")
         self._properties.write_text(
-            SERVER_PROPERTIES.format(port=self.port, controller_port=free_port(), data=Path(self._folder.name, "data"))
+            SERVER_PROPERTIES.format(
+                node=self.node,
+                roles=",".join(roles),
+                listeners=",".join(listeners),
+                port=self.port,
+                controller_port=self._controller_port,
+                data=Path(self._folder.name, "data"),
+            )
         )
-        cluster_id = uuid.uuid4().hex[:22]
-        format_storage = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)]
+        format_storage = ["kafka.tools.StorageTool", "format", "-t", self._cluster_id, "-c", str(self._properties)]
         done = subprocess.run([*self._java("64m"), *format_storage], capture_output=True, text=True, check=False)
         if done.returncode:
             raise ServiceError(f"Kafka could not format its storage:\n{done.stdout}{done.stderr}")
@@ -128,16 +142,21 @@ class KafkaBroker:
             raise ServiceError("the broker was never started: use it in a with block")
         return self._process
 
-    def create_topic(self, name: str, partitions: int = 1, **config: str | int) -> None:
+    def create_topic(self, name: str, partitions: int = 1, replicas: int = 1, **config: str | int) -> None:
         """Creates a topic and waits until it can be written to.
 
         ``config`` holds topic settings, their dots written as underscores: ``max_message_bytes=2_000_000``.
         """
         settings = {key.replace("_", "."): str(value) for key, value in config.items()}
-        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=settings)
         admin = self._admin()
         admin.create_topics([topic])[name].result(REQUEST_TIMEOUT_SECONDS)
         self._await_leaders(name, partitions)
+
+    def leaders(self, name: str) -> list[int]:
+        """The node that leads each partition of a topic."""
+        partitions = self._admin().list_topics(name, timeout=REQUEST_TIMEOUT_SECONDS).topics[name].partitions
+        return [partitions[number].leader for number in sorted(partitions)]
 
     def add_partitions(self, name: str, total: int) -> None:
         """Raises a topic's number of partitions to ``total`` and waits until they can be written to."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def cluster(broker: KafkaBroker) -> KafkaCluster:
 def new_topic(broker: KafkaBroker) -> NewTopic:
     """Creates a topic of its own and returns its name."""
 
-    def create(partitions: int = 1, **config: str | int) -> str:
+    def create(partitions: int = 1, **config: Any) -> str:
         name = f"t{uuid.uuid4().hex[:10]}"
         broker.create_topic(name, partitions, **config)
         return name

@@ -1,0 +1,86 @@
+"""What the tests of the fault campaign share, beside the scenario and its oracle."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.scenario import RUN_SECONDS, Scenario
+from tests.services.process import ServiceProcess, wait_for
+
+STEP_SECONDS = 60
+# Small batches make many requests, each of which may meet the fault; a bundle soon ends when the topic is read.
+SMALL = {"batch_max_messages": 100, "batch_max_seconds": 0.3, "aep_retry_max_delay_seconds": 0.5}
+ENDLESS = {**SMALL, "kafka_stop_at": "never"}
+
+
+def through(scenario: Scenario, url: str) -> None:
+    """Makes the pipeline post to its inlets by way of ``SCHEME://HOST:PORT``."""
+    for inlet in scenario.inlets.values():
+        inlet["inletUrl"] = re.sub(r"^\w+://[^/]+", url, inlet["inletUrl"])
+
+
+def during(seconds: float) -> Iterator[float]:
+    """Yields again and again while a fault lasts, for what must hold meanwhile."""
+    started = time.monotonic()
+    while (passed := time.monotonic() - started) < seconds:
+        yield passed
+        time.sleep(0.1)
+
+
+def finish(scenario: Scenario, pipeline: ServiceProcess, code: int = 0) -> dict[str, Any]:
+    """Waits for the end of a run; returns its summary."""
+    wait_for(lambda: not pipeline.running, RUN_SECONDS, "the pipeline to end")
+    assert pipeline.exit_code == code, pipeline.log_tail()
+    summary = scenario.summary()
+    if code == 0:
+        assert summary["unaccounted"] == 0
+    return summary
+
+
+def deliver(scenario: Scenario, duplicates: int = 0, **options: Any) -> dict[str, Any]:
+    """Runs to the topics' ends; every sample must be where the oracle wants it. Returns the summary."""
+    finished = scenario.run(**{**SMALL, **options})
+    assert finished.code == 0, finished.output
+    assert finished.summary["unaccounted"] == 0
+    scenario.check_every_sample(duplicates)
+    return finished.summary
+
+
+def wait_until_all_committed(scenario: Scenario) -> None:
+    """Returns when the group's offsets are at the ends of the topics: all that was produced is accounted for."""
+    wait_for(lambda: committed(scenario) == produced(scenario), STEP_SECONDS, "the offsets to be committed")
+
+
+def committed(scenario: Scenario) -> int:
+    """How many records the committed offsets leave behind."""
+    return sum(offset for partitions in scenario.committed().values() for offset in partitions.values())
+
+
+def produced(scenario: Scenario) -> int:
+    """How many records the topics hold."""
+    return sum(offset for partitions in scenario.end_offsets().values() for offset in partitions.values())
+
+
+def requests(scenario: Scenario) -> int:
+    """How many requests the inlets have answered, refused or dropped."""
+    return sum(scenario.emulator.inlet_stats(inlet["inletId"])["requests"] for inlet in scenario.inlets.values())
+
+
+def refused(scenario: Scenario) -> int:
+    """How many messages AEP has refused for good."""
+    return sum(scenario.emulator.inlet_stats(inlet["inletId"])["rejected"] for inlet in scenario.inlets.values())
+
+
+def nothing_happened(scenario: Scenario) -> bool:
+    """Whether no sample was accepted or dead-lettered, and no offset committed."""
+    return not (scenario.messages_accepted() or scenario.dead_lettered() or committed(scenario))
+
+
+def resident_megabytes(pid: int) -> float:
+    """The memory that a process holds."""
+    (line,) = re.findall(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return int(line) / 1000

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.conftest import broker, emulator, scenario
+from tests.e2e.scenario import Scenario
+from tests.faults.campaign import through
+from tests.services.pytest_support import require
+from tests.services.toxiproxy import Proxy, Toxiproxy
+
+__all__ = ["broker", "emulator", "scenario"]
+
+
+@pytest.fixture(scope="session")
+def toxiproxy() -> Iterator[Toxiproxy]:
+    with require(Toxiproxy()) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(toxiproxy: Toxiproxy, scenario: Scenario) -> Proxy:
+    """A proxy between the pipeline and the scenario's emulator."""
+    made = toxiproxy.proxy(scenario.emulator.url.partition("//")[2])
+    through(scenario, f"http://{made.address}")
+    return made

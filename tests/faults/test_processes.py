@@ -1,0 +1,179 @@
+"""Processes crash, freeze and restart: ours, the broker's, AEP's."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from samples.loyalty import generate
+from tests.e2e.scenario import Scenario
+from tests.faults.campaign import (
+    ENDLESS,
+    SMALL,
+    STEP_SECONDS,
+    committed,
+    deliver,
+    during,
+    finish,
+    produced,
+    requests,
+    through,
+    wait_until_all_committed,
+)
+from tests.faults.front import Front
+from tests.services.kafka import KafkaBroker
+from tests.services.process import wait_for
+
+pytestmark = pytest.mark.kafka
+
+BUNDLE = 2_000  # records; a poll's worth may come on top
+REPEATED = BUNDLE + 500
+SOON_DEAD = {"session.timeout.ms": 2_000, "heartbeat.interval.ms": 500}
+
+
+def test_fault_14_killed_in_the_middle_of_posts_and_bundles(scenario: Scenario) -> None:
+    scenario.produce(generate(10_000, broken_share=0.01))
+    scenario.emulator.faults(latency_ms=1_000)
+    options = {**SMALL, "kafka_config": SOON_DEAD, "kafka_bundle_max_records": BUNDLE}
+    kills = 2
+    with Front(scenario.emulator.url) as front:
+        through(scenario, front.url)
+        for kill in range(kills):
+            # Beyond its first bundle, and in the middle of another.
+            enough = scenario.messages_accepted() + 2_500
+            pipeline = scenario.start(**options)
+            scenario.wait_until_accepted(enough)
+            wait_for(lambda: front.under_way, STEP_SECONDS, "a request under way")
+            pipeline.kill()
+            assert front.under_way, kill
+            wait_for(lambda: not front.under_way, STEP_SECONDS, "AEP to end what was under way")
+            assert committed(scenario) < scenario.messages_accepted()
+        scenario.emulator.clear_faults()
+        deliver(scenario, duplicates=kills * REPEATED, **options)
+    assert committed(scenario) == produced(scenario)
+
+
+def test_fault_15_the_broker_stops_crashes_freezes_and_gets_partitions(scenario: Scenario) -> None:
+    samples = list(generate(8_000))
+    pipeline = scenario.start(**ENDLESS, kafka_discovery_seconds=1, kafka_bundle_max_records=BUNDLE)
+    scenario.produce(samples[:2_000])
+    scenario.emulator.faults(latency_ms=50)
+    scenario.wait_until_accepted(500)
+    scenario.broker.stop()
+    scenario.broker.start()
+    scenario.produce(samples[2_000:4_000])
+    scenario.wait_until_accepted(2_500)
+    scenario.broker.kill()
+    scenario.broker.start()
+    scenario.produce(samples[4_000:6_000])
+    scenario.wait_until_accepted(4_500)
+    scenario.broker.pause()
+    for _ in during(2):
+        assert pipeline.running, pipeline.log_tail()
+    scenario.broker.resume()
+    for topic in scenario.topics.values():
+        scenario.broker.add_partitions(topic, 7)
+    scenario.produce(samples[6_000:])
+    wait_until_all_committed(scenario)
+    assert all(len(partitions) == 7 for partitions in scenario.committed().values())
+    pipeline.terminate()
+    summary = finish(scenario, pipeline)
+    assert summary["retries"] == {}
+    assert summary["dead_lettered"] == {}
+    scenario.check_every_sample(duplicates=REPEATED)
+
+
+def test_fault_15_the_leader_of_partitions_changes(scenario: Scenario) -> None:
+    broker = scenario.broker
+    scenario.committed()  # makes the topic of the groups' offsets, on the broker that stays
+    with KafkaBroker(joins=broker) as second:
+        for kind in scenario.topics:
+            scenario.topics[kind] += "-twice"
+            broker.create_topic(scenario.topics[kind], 4, replicas=2)
+        samples = list(generate(4_000))
+        scenario.emulator.faults(latency_ms=50)
+        pipeline = scenario.start(**ENDLESS, kafka_bundle_max_records=BUNDLE)
+        scenario.produce(samples[:2_000])
+        scenario.wait_until_accepted(500)
+        assert second.node in broker.leaders(scenario.topics["events"])
+        second.kill()
+        topics = scenario.topics.values()
+        wait_for(
+            lambda: {node for topic in topics for node in broker.leaders(topic)} == {broker.node},
+            STEP_SECONDS,
+            "new leaders",
+        )
+        scenario.produce(samples[2_000:])
+        wait_until_all_committed(scenario)
+        pipeline.terminate()
+        summary = finish(scenario, pipeline)
+    assert summary["read"] == 4_000
+    scenario.check_every_sample()
+
+
+def test_fault_16_aep_is_always_slower_than_the_group_allows(scenario: Scenario) -> None:
+    scenario.produce(generate(900))
+    impatient = {**SOON_DEAD, "max.poll.interval.ms": 2_000}
+    # Each bundle takes longer than a member may go without a poll, so each time the group gives up on this one.
+    scenario.emulator.faults(latency_ms=3_000)
+    pipeline = scenario.start(**ENDLESS, kafka_config=impatient, kafka_bundle_max_records=300)
+    wait_until_all_committed(scenario)
+    pipeline.terminate()
+    finish(scenario, pipeline)
+    assert pipeline.log().count("taken for dead") > 1
+    scenario.check_every_sample(duplicates=600)
+
+
+def test_fault_16_a_frozen_process_comes_back_after_another_took_over(scenario: Scenario) -> None:
+    options = {**ENDLESS, "kafka_bundle_max_records": BUNDLE, "kafka_config": SOON_DEAD}
+    samples = list(generate(9_000))
+    scenario.emulator.faults(latency_ms=100)
+    scenario.produce(samples[:3_000])
+    frozen = scenario.start(**options)
+    scenario.wait_until_accepted(1_000)
+    frozen.pause()
+    other = scenario.start(**options)
+    scenario.produce(samples[3_000:6_000])
+    wait_until_all_committed(scenario)
+    at = scenario.committed()
+    frozen.resume()
+    wait_for(lambda: "taken for dead" in frozen.log(), STEP_SECONDS, "the frozen process to see what happened")
+    for topic, partitions in scenario.committed().items():
+        assert all(offset >= at[topic][partition] for partition, offset in partitions.items())
+    scenario.produce(samples[6_000:])
+    wait_until_all_committed(scenario)
+    for one in (other, frozen):
+        one.terminate()
+        assert one.exit_code == 0, one.log_tail()
+    scenario.check_every_sample(duplicates=2 * REPEATED)
+
+
+def test_fault_20_half_full_batches_are_posted_when_the_run_is_ended(scenario: Scenario) -> None:
+    scenario.produce(generate(250))
+    patient = {"batch_max_seconds": 60, "kafka_bundle_max_seconds": 60, "kafka_stop_at": "never"}
+    pipeline = scenario.start("--progress=on", **patient)
+    wait_for(lambda: "read 250" in pipeline.log(), STEP_SECONDS, "the records to be read")
+    assert requests(scenario) == 0
+    pipeline.signal(signal.SIGTERM)
+    summary = finish(scenario, pipeline)
+    assert summary["outcome"] == "stopped"
+    assert summary["accepted"] == committed(scenario) == 250
+    scenario.check_every_sample()
+
+
+def test_fault_20_ended_at_once_the_half_full_batches_are_read_again(scenario: Scenario) -> None:
+    scenario.produce(generate(250))
+    scenario.emulator.faults(outage_s=600)
+    pipeline = scenario.start(kafka_stop_at="never", kafka_config=SOON_DEAD)
+    wait_for(lambda: requests(scenario) > 0, STEP_SECONDS, "a first try")
+    for number in (1, 2):
+        pipeline.signal(signal.SIGTERM)
+        if number == 1:
+            wait_for(lambda: "once more ends at once" in pipeline.log(), STEP_SECONDS, "the signal to be heard")
+    wait_for(lambda: not pipeline.running, STEP_SECONDS, "the pipeline to end at once")
+    assert pipeline.exit_code == 128 + signal.SIGTERM
+    assert committed(scenario) == 0
+    scenario.emulator.clear_faults()
+    # An upgrade: other limits, the same group.
+    deliver(scenario, batch_max_messages=7)

@@ -1,0 +1,103 @@
+"""No secret is in anything that a run leaves behind, at the most talkative, whether it ends well or not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samples.loyalty import generate
+from tests.e2e.scenario import ORG_ID, ROOT, RUN_SECONDS, Finished, Scenario
+from tests.faults.campaign import SMALL, through
+from tests.faults.front import Front
+
+pytestmark = pytest.mark.kafka
+
+# The pipeline as users run it, but for its level of logging, which is that of a person in search of a fault.
+TALKATIVE = """
+import logging, sys
+import pipelines.run
+from pipelines.kafka_to_aep import main
+
+set_up = pipelines.run._set_up_logging
+
+def talk() -> None:
+    set_up()
+    for name in [None, *logging.root.manager.loggerDict]:
+        logging.getLogger(name).setLevel(logging.DEBUG)
+
+pipelines.run._set_up_logging = talk
+sys.exit(main())
+"""
+
+
+def run(scenario: Scenario, **options: Any) -> Finished:
+    """Runs at DEBUG."""
+    (scenario.folder / "summary.json").unlink(missing_ok=True)
+    (scenario.folder / "talkative.py").write_text(TALKATIVE)
+    arguments = scenario.command(**options)[3:]  # without the interpreter, -m and the module
+    done = subprocess.run(
+        [sys.executable, str(scenario.folder / "talkative.py"), *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
+    )
+    return Finished(done.returncode, done.stdout + done.stderr, scenario.summary())
+
+
+def left_behind(folder: Path) -> str:
+    """The content of all files that runs have written."""
+    return "\n".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
+
+
+def test_fault_21_no_secret_shows_in_logs_errors_dead_letters_or_summary(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client_secret, password = f"client-{uuid.uuid4().hex}", f"password-{uuid.uuid4().hex}"
+    monkeypatch.setenv("AEP_SECRET", client_secret)
+    monkeypatch.setenv("KAFKA_PASSWORD", password)
+    client_id = f"client-{scenario.name}"
+    scenario.emulator.local("POST", "clients", {"client_id": client_id, "client_secret": client_secret})
+    for kind in scenario.topics:
+        scenario.inlets[kind] = scenario.emulator.create_inlet(
+            name=f"{scenario.name}-{kind}", org_id=ORG_ID, authentication_required=True
+        )
+    options = {
+        **SMALL,
+        "aep_auth": "oauth",
+        "aep_ims_url": scenario.emulator.url,
+        "aep_client_id": client_id,
+        "aep_client_secret": "env:AEP_SECRET",
+        "kafka_config": {
+            "sasl.username": "beam-aep",
+            "sasl.password": "env:KAFKA_PASSWORD",
+            "debug": "generic,broker,security,conf",
+        },
+    }
+    scenario.produce(generate(1_000, broken_share=0.1))
+    with Front(scenario.emulator.url) as front:
+        through(scenario, front.url)
+        scenario.emulator.faults(rate={"503": 0.2}, element_rate={"400": 0.02}, seed=21)
+        outputs = [run(scenario, **options)]
+        assert outputs[0].code == 0, outputs[0].output
+        scenario.emulator.faults(rate={"401": 1.0})
+        outputs.append(run(scenario, kafka_start="earliest", **options))
+        assert outputs[1].code == 2, outputs[1].output
+        monkeypatch.setenv("AEP_SECRET", f"{client_secret}-and-more")
+        outputs.append(run(scenario, **options))
+        assert outputs[2].code == 2, outputs[2].output
+        outputs.append(scenario.run("--print_options", **options))
+    talk = "\n".join(each.output for each in outputs)
+    assert "DEBUG" in talk
+    assert scenario.dead_lettered()
+    tokens = {request.headers["authorization"].removeprefix("Bearer ") for request in front.requests}
+    assert len(tokens) > 1
+    everything = talk + left_behind(scenario.folder)
+    assert "env:KAFKA_PASSWORD" in everything
+    for secret in (client_secret, password, *tokens):
+        assert secret not in everything
