@@ -54,8 +54,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m emulator",
-        description="A local Adobe Experience Platform for demos and tests: IMS access tokens and the streaming "
-        "collection service. Prints 'listening on http://HOST:PORT' when it is ready, then a line for each inlet.",
+        description="A local Adobe Experience Platform for demos and tests: IMS access tokens, the streaming "
+        "collection service, Flow Service, Schema Registry, Catalog, Data Access and Profile access, all on one "
+        "address. Prints 'listening on http://HOST:PORT' when it is ready, then a line for each inlet.",
         epilog=f"IMS client: {DEFAULT_CLIENT_ID} with secret {DEFAULT_CLIENT_SECRET}. Create inlets with --inlets or "
         "POST /__local/inlets; see GET /__local/stats for what arrived. emulator/local.py lists all of /__local.",
     )

@@ -6,21 +6,44 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from emulator import ingestion
+from emulator.batches import Batches
+from emulator.catalog import Catalog
 from emulator.collection import Collection
 from emulator.counting import CountingCollection
+from emulator.data_access import DataAccess
+from emulator.datasets import Datasets
 from emulator.faults import FaultState
+from emulator.flow_service import FlowService
+from emulator.flows import Flows
+from emulator.gateway import Gateway
 from emulator.ims import Ims
+from emulator.inlet_api import InletApi
 from emulator.inlets import Inlets
 from emulator.local import Local
+from emulator.mapping_sets import MappingSets
 from emulator.problems import problem
+from emulator.profile_access import ProfileAccess
+from emulator.profile_store import ProfileStore
+from emulator.registry import Registry
+from emulator.schema_registry import SchemaRegistry
 from emulator.store import Store
+
+
+class ManagementApi(Protocol):
+    """An API behind the gateway."""
+
+    def routes(self, gateway: Gateway) -> list[Route]:
+        """Its endpoints."""
+        ...
 
 
 class Emulator:
@@ -41,10 +64,28 @@ class Emulator:
         for _, shown in self.store.definitions("faults"):
             self.faults.restore(shown)
         self.ims = Ims(self.store, self.faults, time.time)
-        self.ingestion = ingestion.Ingestion(self.inlets, self.store)
+        registry = Registry(self.store)
+        datasets = Datasets(self.store, registry)
+        mapping_sets = MappingSets(self.store)
+        flows = Flows(self.store, self.inlets, datasets, mapping_sets)
+        batches = Batches(self.store)
+        profiles = ProfileStore(self.store)
+        self.ingestion = ingestion.Ingestion(self.inlets, self.store, datasets, batches, profiles)
         service = CountingCollection if count_only else Collection
         self.collection = service(self.inlets, self.store, self.faults, self.ims, time.time, self.ingestion.notify)
-        self.local = Local(self.inlets, self.store, self.faults, self.ims, count_only)
+        self.local = Local(
+            self.inlets, self.store, self.faults, self.ims, self.ingestion, profiles, batches, count_only
+        )
+        self.gateway = Gateway(self.ims)
+        self.management: tuple[ManagementApi, ...] = (
+            InletApi(flows),
+            FlowService(flows, datasets, mapping_sets),
+            mapping_sets,
+            SchemaRegistry(registry),
+            Catalog(datasets, batches, self.ingestion),
+            DataAccess(batches, self.ingestion),
+            ProfileAccess(profiles, self.store, self.ingestion),
+        )
 
     def app(self) -> Starlette:
         """The ASGI application; it closes the store when the server ends."""
@@ -56,7 +97,12 @@ class Emulator:
             self.store.close()
 
         return Starlette(
-            routes=[*self.collection.routes(), *self.ims.routes(), *self.local.routes()],
+            routes=[
+                *self.collection.routes(),
+                *self.ims.routes(),
+                *self.local.routes(),
+                *(route for api in self.management for route in api.routes(self.gateway)),
+            ],
             exception_handlers={HTTPException: _http_error, Exception: _server_error},
             lifespan=lifespan,
         )

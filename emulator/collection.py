@@ -23,10 +23,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from emulator.envelope import Refusal, check_raw, check_xdm, refusal
+from emulator.envelope import Envelope, Refusal, check_raw, check_xdm, refusal
 from emulator.faults import Faults, FaultState, decide, misfit, pick_status, retry_after_header
 from emulator.ims import Ims
 from emulator.inlets import Inlet, Inlets
+from emulator.origins import preflight, share
 from emulator.problems import MESSAGES, json_response, problem
 from emulator.store import AcceptedMessage, Store
 
@@ -69,17 +70,19 @@ class Collection:
         self._sync_requests: dict[str, deque[float]] = {}
 
     def routes(self) -> list[Route]:
-        """The two endpoints."""
+        """The two endpoints, each with the preflight that a browser sends before it."""
         return [
             Route("/collection/batch/{inlet_id}", self._batch, methods=["POST"]),
             Route("/collection/{inlet_id}", self._single, methods=["POST"]),
+            Route("/collection/batch/{inlet_id}", preflight, methods=["OPTIONS"]),
+            Route("/collection/{inlet_id}", preflight, methods=["OPTIONS"]),
         ]
 
     async def _batch(self, request: Request) -> Response:
-        return await self._serve(request, self.answer_batch)
+        return share(request, await self._serve(request, self.answer_batch))
 
     async def _single(self, request: Request) -> Response:
-        return await self._serve(request, self.answer_single)
+        return share(request, await self._serve(request, self.answer_single))
 
     async def _serve(self, request: Request, answer: Callable[[Request, Inlet, Faults, bytes], Outcome]) -> Response:
         """Read a request, let its faults befall it, answer it, count it."""
@@ -240,7 +243,7 @@ class Collection:
             xaction_id=xaction_id,
             received_ms=received_ms,
             entity=entity,
-            pending=schema is not None and inlet.validation == "async" and not sync,
+            pending=(schema is not None and inlet.validation == "async" and not sync) or _is_booked(checked, inlet),
         )
 
     def _may_validate_now(self, inlet_id: str) -> bool:
@@ -258,6 +261,12 @@ class Collection:
         """A transaction or batch id in Adobe's form: three numbers, the first the time in milliseconds."""
         number = next(self._numbers)
         return f"{received_ms}:{number % 10_000}:{number % 256}"
+
+
+def _is_booked(checked: Envelope, inlet: Inlet) -> bool:
+    """Whether a message goes on into batches and Profile, which the asynchronous step sees to."""
+    dataset = inlet.datasets.get(checked.dataset_id) if checked.dataset_id else None
+    return dataset is not None and dataset.booked
 
 
 def failed_element(dialect: str, xaction_id: str, status: int, message: str) -> dict[str, Any]:

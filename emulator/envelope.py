@@ -82,7 +82,12 @@ def check_raw(message: object, inlet: Inlet, flow_id: str | None, dataset_id: st
     """
     if not flow_id:
         return refusal(inlet, "Raw message without x-adobe-flow-id")
-    if dataset_id is None:
+    if inlet.flows is not None:
+        target = inlet.flows(flow_id)
+        if target is None:
+            return refusal(inlet, "Raw message with an unknown x-adobe-flow-id")
+        dataset_id = target.dataset_id
+    elif dataset_id is None:
         dataset_id = next(iter(inlet.datasets), None)
     elif dataset_id not in inlet.datasets:
         return refusal(inlet, "Message has an absent or wrong dataset in the header")

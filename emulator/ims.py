@@ -2,16 +2,23 @@
 
 Sources: "Server to Server Authentication" of the Adobe Developer Console (v3: seconds), "Authenticate and access
 Experience Platform APIs" (24 hours), the aio-lib-ims library (v2: seconds). The older paths give milliseconds, as
-the older OAuth guide shows. Only the client_credentials grant is served: JWT credentials have reached their end.
-Adobe publishes no error table for this grant; names and statuses follow OAuth 2.0 and the table of the JWT guide.
+the older OAuth guide shows. Adobe publishes no error table for the client_credentials grant; names and statuses
+follow OAuth 2.0 and the table of the JWT guide.
+
+The exchange of a JSON Web Token is served for older clients, though Adobe ended those credentials in 2025. Its claims
+are checked as the JWT guide has it, its signature is not: there is no certificate to check it with.
 """
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Callable
+from email import message_from_bytes
+from typing import Any
 from urllib.parse import parse_qsl
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -56,6 +63,8 @@ class Ims:
             Route("/ims/token/v2", self._token_in_seconds, methods=["POST"]),
             Route("/ims/token/v1", self._token_in_milliseconds, methods=["POST"]),
             Route("/ims/token", self._token_in_milliseconds, methods=["POST"]),
+            Route("/ims/exchange/jwt", self._exchange, methods=["POST"]),
+            Route("/ims/exchange/jwt/", self._exchange, methods=["POST"]),
         ]
 
     @property
@@ -89,13 +98,21 @@ class Ims:
     async def _token_in_milliseconds(self, request: Request) -> Response:
         return await self._token(request, units_per_second=1000)
 
-    async def _token(self, request: Request, units_per_second: int) -> Response:
+    async def _exchange(self, request: Request) -> Response:
+        return await self._token(request, units_per_second=1000, refusal=self._refusal_of_exchange)
+
+    async def _token(
+        self,
+        request: Request,
+        units_per_second: int,
+        refusal: Callable[[dict[str, str]], Response | None] | None = None,
+    ) -> Response:
         self.requests += 1
         faults = self._faults.effective()
         if faults.ims_status is not None:
             return _error(faults.ims_status, "internal_error", "Please try again later")
-        form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
-        error = self._refusal({**request.query_params, **form})
+        form = form_fields(request.headers.get("content-type", ""), await request.body())
+        error = (refusal or self._refusal)({**request.query_params, **form})
         if error is not None:
             return error
         life_s = faults.token_ttl_s or TOKEN_LIFE_S
@@ -112,14 +129,41 @@ class Ims:
     def _refusal(self, parameters: dict[str, str]) -> Response | None:
         if parameters.get("grant_type") != "client_credentials":
             return _error(400, "unsupported_grant_type", "grant_type must be client_credentials")
+        wrong_client = self._refusal_of_client(parameters)
+        if wrong_client is not None:
+            return wrong_client
+        scopes = {scope.strip() for scope in parameters.get("scope", "").split(",")}
+        if not scopes <= SCOPES:
+            return _error(400, "invalid_scope", "scope must be a comma separated list of known scopes")
+        return None
+
+    def _refusal_of_client(self, parameters: dict[str, str]) -> Response | None:
         client_id = parameters.get("client_id")
         if client_id not in self._clients:
             return _error(400, "invalid_client", "client_id is missing or unknown")
         if parameters.get("client_secret") != self._clients[client_id]:
             return _error(401, "invalid_client", "client_secret does not belong to this client_id")
-        scopes = {scope.strip() for scope in parameters.get("scope", "").split(",")}
-        if not scopes <= SCOPES:
-            return _error(400, "invalid_scope", "scope must be a comma separated list of known scopes")
+        return None
+
+    def _refusal_of_exchange(self, parameters: dict[str, str]) -> Response | None:
+        wrong_client = self._refusal_of_client(parameters)
+        if wrong_client is not None:
+            return wrong_client
+        claims = read_claims(parameters.get("jwt_token", ""))
+        if claims is None:
+            return _error(400, "invalid_token", "jwt_token is missing or cannot be decoded")
+        expiry = claims.get("exp")
+        if not isinstance(expiry, int):
+            return _error(400, "invalid_token", "exp must be an integer")
+        if expiry <= self._clock():
+            return _error(400, "invalid_token", "The token has expired")
+        for name, ending in (("iss", "@AdobeOrg"), ("sub", "@techacct.adobe.com")):
+            if not str(claims.get(name, "")).endswith(ending):
+                return _error(400, "bad_request", f"{name} must end with {ending}")
+        if not str(claims.get("aud", "")).endswith(f"/c/{parameters['client_id']}"):
+            return _error(400, "invalid_client", "client_id and aud differ")
+        if not any("/s/ent_" in name and granted for name, granted in claims.items()):
+            return _error(400, "invalid_scope", "The token claims no metascope")
         return None
 
     def _issue(self, life_s: float) -> str:
@@ -131,6 +175,32 @@ class Ims:
         self._store.define("token", token, self._expiry[token])
         self.tokens_issued += 1
         return token
+
+
+def form_fields(content_type: str, body: bytes) -> dict[str, str]:
+    """The fields of a form, URL-encoded or multipart."""
+    if not content_type.lower().startswith("multipart/form-data"):
+        return dict(parse_qsl(body.decode("utf-8", "replace")))
+    parts = message_from_bytes(b"Content-Type: " + content_type.encode("latin-1") + b"\r\n\r\n" + body).walk()
+    fields = {}
+    for part in parts:
+        name = part.get_param("name", header="content-disposition")
+        content = part.get_payload(decode=True)
+        if isinstance(name, str) and isinstance(content, bytes):
+            fields[name] = content.decode("utf-8", "replace").strip()
+    return fields
+
+
+def read_claims(token: str) -> dict[str, Any] | None:
+    """The claims of a JSON Web Token, without a look at its signature; None if it is none."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return None
+    return claims if isinstance(claims, dict) else None
 
 
 def _error(status: int, error: str, description: str) -> Response:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from emulator import mapping
 from emulator.schemas import Schema, load_schema
 from emulator.store import Store
 
@@ -19,15 +20,32 @@ DataType = Literal["xdm", "raw"]
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset that an inlet accepts messages for; without a schema any schemaRef is taken and none is checked."""
+    """A dataset that an inlet accepts messages for; without a schema any schemaRef is taken and none is checked.
+
+    Attributes:
+        id: Its id.
+        schema: The schema that its records must follow.
+        booked: It is in the Catalog: its records go on into batches and, if it is enabled, into Profile.
+    """
 
     id: str
     schema: Schema | None
+    booked: bool = False
+
+
+class FlowTarget(NamedTuple):
+    """Where a dataflow leads to, and the attributes that it makes entities of; None if it changes nothing."""
+
+    dataset_id: str
+    mappings: Sequence[mapping.Mapping] | None
 
 
 @dataclass(frozen=True)
 class Inlet:
-    """The receiving end of one streaming connection, as the collection service sees it."""
+    """The receiving end of one streaming connection, as the collection service sees it.
+
+    `flows` finds the dataflows that begin here; None for an inlet of `/__local`, which takes any flow id.
+    """
 
     id: str
     name: str
@@ -36,6 +54,7 @@ class Inlet:
     data_type: DataType
     validation: Validation
     datasets: Mapping[str, Dataset]
+    flows: Callable[[str], FlowTarget | None] | None = None
 
     def schema_of(self, dataset_id: str | None) -> Schema | None:
         """The schema that messages for a dataset must follow, if one is known. Raw messages have none."""
@@ -124,7 +143,7 @@ def describe(inlet: Inlet, base_url: str) -> dict[str, Any]:
     return {
         "inletId": inlet.id,
         "inletUrl": f"{base_url.rstrip('/')}/collection/{inlet.id}",
-        "datasetId": dataset_ids[0],
+        "datasetId": dataset_ids[0] if dataset_ids else None,
         "datasetIds": dataset_ids,
         "name": inlet.name,
         "orgId": inlet.org_id,
@@ -149,6 +168,14 @@ class Inlets:
     def get(self, inlet_id: str) -> Inlet | None:
         """The inlet of this id, if there is one."""
         return self._inlets.get(inlet_id)
+
+    def add(self, inlet: Inlet) -> None:
+        """Add an inlet that is defined elsewhere, or replace the one of the same id."""
+        self._inlets[inlet.id] = inlet
+
+    def remove(self, inlet_id: str) -> None:
+        """Take away an inlet that is defined elsewhere."""
+        self._inlets.pop(inlet_id, None)
 
     def create(self, definition: object, *, stable_id: bool = False) -> Inlet:
         """Create an inlet, or replace the one of the same id.

@@ -6,11 +6,12 @@
 | GET /__local/ids?inlet=ID | each accepted `_id` and how often it was accepted |
 | GET /__local/messages?inlet=ID&after=SEQ&limit=N | accepted messages, in order |
 | GET /__local/failed?inlet=ID&after=SEQ&limit=N | those that failed the asynchronous validation, with the errors |
+| GET /__local/profile_events?inlet=ID | each `_id` that the Profile store of its organisation holds |
 | GET, POST /__local/inlets | lists, creates inlets (see `inlets.InletRequest`) |
 | GET, POST /__local/clients | lists, adds IMS clients: `{"client_id", "client_secret"}` |
 | POST /__local/revoke_tokens | revokes all access tokens |
 | GET, POST, DELETE /__local/faults | shows, merges, clears faults (see `faults.Faults`) |
-| POST /__local/reset | forgets counts, messages and faults; inlets, clients and tokens stay |
+| POST /__local/reset | forgets counts, messages, batches, profiles and faults; what was defined stays, and tokens |
 """
 
 from __future__ import annotations
@@ -24,10 +25,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from emulator.batches import Batches
 from emulator.faults import FaultState
 from emulator.ims import Ims
+from emulator.ingestion import Ingestion
 from emulator.inlets import Inlets, describe
 from emulator.problems import json_response
+from emulator.profile_store import ProfileStore
 from emulator.store import Store
 
 Answer = Callable[[Request, Any], object]  # gets the request and its JSON body, returns what to answer
@@ -36,8 +40,21 @@ Answer = Callable[[Request, Any], object]  # gets the request and its JSON body,
 class Local:
     """The test bench's own endpoints."""
 
-    def __init__(self, inlets: Inlets, store: Store, faults: FaultState, ims: Ims, count_only: bool) -> None:
+    def __init__(
+        self,
+        inlets: Inlets,
+        store: Store,
+        faults: FaultState,
+        ims: Ims,
+        ingestion: Ingestion,
+        profiles: ProfileStore,
+        batches: Batches,
+        count_only: bool,
+    ) -> None:
         self._inlets = inlets
+        self._ingestion = ingestion
+        self._profiles = profiles
+        self._batches = batches
         self._store = store
         self._faults = faults
         self._ims = ims
@@ -50,6 +67,7 @@ class Local:
             ("GET", "ids", self._ids),
             ("GET", "messages", lambda request, _: self._messages(request, failed=False)),
             ("GET", "failed", lambda request, _: self._messages(request, failed=True)),
+            ("GET", "profile_events", self._profile_events),
             ("GET", "inlets", self._list_inlets),
             ("POST", "inlets", self._create_inlet),
             ("GET", "clients", self._list_clients),
@@ -90,6 +108,15 @@ class Local:
         limit = int(request.query_params.get("limit", 1000))
         found = self._store.messages(self._known_inlet(request), failed=failed, after=after, limit=limit)
         return {"messages": found}
+
+    def _profile_events(self, request: Request, _body: Any) -> object:
+        """Validate what waits, so that the answer is about all messages confirmed so far."""
+        asked = self._inlets.get(self._known_inlet(request))
+        assert asked is not None
+        self._ingestion.catch_up()
+        local = [inlet.id for inlet in self._inlets if inlet.org_id == asked.org_id and inlet.flows is None]
+        self._profiles.take_in(asked.org_id, local)
+        return {"ids": self._profiles.event_ids(asked.org_id)}
 
     def _known_inlet(self, request: Request) -> str:
         inlet = self._inlets.get(request.query_params.get("inlet", ""))
@@ -136,6 +163,7 @@ class Local:
 
     def _reset(self, _request: Request, _body: Any) -> object:
         self._store.reset()
+        self._batches.forget()
         self._ims.reset_counts()
         self._faults.clear()
         return self._save_faults()

@@ -76,6 +76,9 @@ class PendingMessage(NamedTuple):
     seq: int
     inlet_id: str
     dataset_id: str | None
+    flow_id: str | None
+    xaction_id: str
+    received_ms: int
     entity: bytes
 
 
@@ -92,13 +95,24 @@ class Store:
         except sqlite3.Error as error:
             raise ValueError(f"state file {path}: {error}; name a file that can be written, or remove it") from error
         self._last_seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0]
+        self._forgotten = ["messages", "pending", "failures", "ids"]
         self._counts: dict[str, Counts] = {}
         for inlet_id, saved in self.definitions("counts"):
             self._counts[inlet_id] = Counts(**saved)
 
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The connection, for the modules that keep tables of their own in the same file."""
+        return self._db
+
+    def add_tables(self, script: str, *, forgotten: Sequence[str]) -> None:
+        """Create the tables of another module; `forgotten` names those that `reset` empties."""
+        self._db.executescript(script)
+        self._forgotten += forgotten
+
     def close(self) -> None:
         """Save the counts and close the database."""
-        with self._transaction():
+        with self.transaction():
             for inlet_id in self._counts:
                 self._save_counts(inlet_id)
         self._db.close()
@@ -125,7 +139,7 @@ class Store:
     def record(self, inlet_id: str, messages: Sequence[AcceptedMessage] = ()) -> None:
         """Store the accepted messages of one request and the inlet's counts, in one transaction."""
         first = self._last_seq + 1
-        with self._transaction():
+        with self.transaction():
             self._save_counts(inlet_id)
             self._db.executemany(
                 "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -144,7 +158,8 @@ class Store:
     def pending(self, limit: int) -> list[PendingMessage]:
         """The oldest messages that wait for asynchronous validation."""
         rows = self._db.execute(
-            "SELECT seq, inlet_id, dataset_id, entity FROM pending JOIN messages USING (seq) ORDER BY seq LIMIT ?",
+            """SELECT seq, inlet_id, dataset_id, flow_id, xaction_id, received_ms, entity
+            FROM pending JOIN messages USING (seq) ORDER BY seq LIMIT ?""",
             (limit,),
         )
         return [PendingMessage(*row) for row in rows]
@@ -154,19 +169,23 @@ class Store:
         return int(self._db.execute("SELECT count(*) FROM pending").fetchone()[0])
 
     def settle(self, validated: Iterable[PendingMessage], errors: dict[int, Any]) -> None:
-        """End the asynchronous validation of messages; `errors` holds those that failed, by sequence number."""
+        """End the asynchronous validation of messages, in the transaction of the caller.
+
+        Args:
+            validated: The messages.
+            errors: What Adobe's failed batches show of those that failed, by sequence number.
+        """
         failed_inlets = []
-        with self._transaction():
-            for message in validated:
-                self._db.execute("DELETE FROM pending WHERE seq = ?", (message.seq,))
-                if message.seq in errors:
-                    self.counts(message.inlet_id).invalid += 1
-                    failed_inlets.append(message.inlet_id)
-            self._db.executemany(
-                "INSERT INTO failures VALUES (?, ?)", [(seq, orjson.dumps(found)) for seq, found in errors.items()]
-            )
-            for inlet_id in set(failed_inlets):
-                self._save_counts(inlet_id)
+        for message in validated:
+            self._db.execute("DELETE FROM pending WHERE seq = ?", (message.seq,))
+            if message.seq in errors:
+                self.counts(message.inlet_id).invalid += 1
+                failed_inlets.append(message.inlet_id)
+        self._db.executemany(
+            "INSERT INTO failures VALUES (?, ?)", [(seq, orjson.dumps(found)) for seq, found in errors.items()]
+        )
+        for inlet_id in set(failed_inlets):
+            self._save_counts(inlet_id)
 
     def stats(self) -> dict[str, dict[str, Any]]:
         """The counts by inlet, with the unique and repeated `_id`s of the accepted messages."""
@@ -206,17 +225,18 @@ class Store:
         ]
 
     def reset(self) -> None:
-        """Forget counts and messages; definitions stay."""
+        """Forget counts, messages and what came of them; definitions stay."""
         self._counts.clear()
-        with self._transaction():
-            for table in ("messages", "pending", "failures", "ids"):
+        with self.transaction():
+            for table in self._forgotten:
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - the names above
             self.undefine("counts")
 
     def _save_counts(self, inlet_id: str) -> None:
         self.define("counts", inlet_id, self.counts(inlet_id))
 
-    def _transaction(self) -> _Transaction:
+    def transaction(self) -> _Transaction:
+        """One transaction for a `with` block."""
         return _Transaction(self._db)
 
 

@@ -72,11 +72,6 @@ def rejection(errors: list[XdmError]) -> Rejection:
     return Rejection(first.code, first.message, first.pointer, tuple(errors[:MAX_ERRORS]), len(errors))
 
 
-def pointer(path: list[str | int]) -> str:
-    """Write a path as a JSON pointer; XDM keys may contain `/`."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
-
-
 def shorten(text: str, limit: int = MAX_MESSAGE) -> str:
     """Cut a text to `limit` characters."""
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from aep.xdm.harden import UnknownFields
-from aep.xdm.rejection import XdmError, pointer
+from aep.xdm.pointers import pointer, resolve
+from aep.xdm.rejection import XdmError
 
 # Identity Service guardrails: 20 identities per record, an ECID of 38 digits, other values up to 1,024 characters.
 MAX_IDENTITIES = 20
@@ -160,7 +161,7 @@ def check_primary_identity(entity: dict[str, Any], required: bool, primary_ident
         return [
             XdmError("primary_identity_missing", place, "", message)
             for place in primary_identity
-            if not _is_filled(_resolve(entity, place))
+            if not _is_filled(resolve(entity, place))
         ]
     if not required:
         return []
@@ -177,15 +178,6 @@ def _is_filled(value: Any) -> bool:
     if isinstance(value, str):
         return bool(value.strip())
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _resolve(entity: Any, place: str) -> Any:
-    """Follow a JSON pointer through objects; None when it leads nowhere."""
-    for step in place.split("/")[1:]:
-        if not isinstance(entity, dict):
-            return None
-        entity = entity.get(step.replace("~1", "/").replace("~0", "~"))
-    return entity
 
 
 def prune_nulls(entity: dict[str, Any]) -> tuple[dict[str, Any], bool]:

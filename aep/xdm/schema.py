@@ -10,7 +10,7 @@ import jsonschema_rs
 import orjson
 
 from aep.xdm.harden import field_path, harden
-from aep.xdm.rejection import pointer
+from aep.xdm.pointers import pointer
 
 FULL_MEDIA_TYPE = "application/vnd.adobe.xed-full+json"
 

@@ -10,7 +10,8 @@ import orjson
 
 from aep.xdm.formats import FORMAT_OF
 from aep.xdm.harden import harden
-from aep.xdm.rejection import Rejection, XdmError, pointer, rejection, shorten
+from aep.xdm.pointers import pointer
+from aep.xdm.rejection import Rejection, XdmError, rejection, shorten
 from aep.xdm.rules import (
     XdmRules,
     check_id,

@@ -9,6 +9,7 @@ import orjson
 import pytest
 import requests
 
+from tests.emulator.management import Platform
 from tests.services.emulator import Emulator
 
 SCHEMA_ID = "https://ns.adobe.com/acme/schemas/emulator-test"
@@ -87,3 +88,9 @@ def inlet(emulator: Emulator) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def client() -> Client:
     return Client()
+
+
+@pytest.fixture
+def platform(running_emulator: Emulator) -> Platform:
+    """The management APIs, as an organisation that has nothing yet."""
+    return Platform(running_emulator)

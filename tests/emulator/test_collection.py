@@ -384,3 +384,32 @@ class TestFaults:
         assert client.batch(other, []).status_code == 207
         emulator.clear_faults()
         assert client.batch(inlet, []).status_code == 207
+
+
+class TestOtherOrigins:
+    """A page of another origin may send from a browser, as Adobe's own web SDKs do."""
+
+    ORIGIN = "https://shop.example"
+
+    @pytest.mark.parametrize("batch", [False, True])
+    def test_preflight(self, inlet: dict[str, Any], client: Client, batch: bool) -> None:
+        url = batch_url(inlet) if batch else inlet["inletUrl"]
+        headers = {
+            "Origin": self.ORIGIN,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "content-type,x-adobe-flow-id",
+        }
+        answer = client.session.options(url, headers=headers, timeout=10)
+        assert answer.status_code == 204
+        assert answer.headers["access-control-allow-origin"] == self.ORIGIN
+        assert "POST" in answer.headers["access-control-allow-methods"]
+        assert answer.headers["access-control-allow-headers"] == "content-type,x-adobe-flow-id"
+
+    def test_answers(self, inlet: dict[str, Any], client: Client) -> None:
+        """Refusals can be read as well."""
+        good = client.single(inlet, make_message(inlet, "a"), Origin=self.ORIGIN)
+        bad = client.single(inlet, {}, Origin=self.ORIGIN)
+        assert (good.status_code, bad.status_code) == (200, 400)
+        for answer in (good, bad):
+            assert answer.headers["access-control-allow-origin"] == self.ORIGIN
+        assert "access-control-allow-origin" not in client.single(inlet, make_message(inlet, "b")).headers

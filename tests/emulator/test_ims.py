@@ -1,7 +1,10 @@
 from __future__ import annotations
 
-from typing import Any
+import base64
+import time
+from typing import Any, ClassVar
 
+import orjson
 import pytest
 import requests
 
@@ -95,3 +98,61 @@ def test_further_client(emulator: Emulator, client: Client) -> None:
     assert emulator.local("GET", "clients") == {"clients": [CLIENT_ID, "another"]}
     assert ask(emulator, client, data={**GOOD, "client_id": "another"}).status_code == 401
     assert ask(emulator, client, data={**GOOD, "client_id": "another", "client_secret": "its-own"}).ok
+
+
+CLAIMS: dict[str, Any] = {
+    "exp": int(time.time()) + 3600,
+    "iss": "ACME@AdobeOrg",
+    "sub": "1234@techacct.adobe.com",
+    "aud": f"https://ims-na1.adobelogin.com/c/{CLIENT_ID}",
+    "https://ims-na1.adobelogin.com/s/ent_dataservices_sdk": True,
+}
+
+
+def make_jwt(**changes: Any) -> str:
+    claims = {key: value for key, value in {**CLAIMS, **changes}.items() if value is not None}
+    parts = [base64.urlsafe_b64encode(orjson.dumps(part)).rstrip(b"=").decode() for part in ({"alg": "RS256"}, claims)]
+    return ".".join([*parts, "signature"])
+
+
+class TestJwtExchange:
+    """[AUTH] [PM] "Authenticate and access Experience Platform APIs", and the Postman collection for ISVs."""
+
+    FORM: ClassVar[dict[str, str]] = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+
+    @pytest.mark.parametrize("path", ["/ims/exchange/jwt", "/ims/exchange/jwt/"])
+    @pytest.mark.parametrize("way", ["form", "multipart", "query"])
+    def test_token_in_milliseconds(self, emulator: Emulator, client: Client, path: str, way: str) -> None:
+        form = {**self.FORM, "jwt_token": make_jwt()}
+        ways: dict[str, dict[str, Any]] = {
+            "form": {"data": form},
+            "multipart": {"files": {key: (None, value) for key, value in form.items()}},
+            "query": {"params": form},
+        }
+        answer = ask(emulator, client, path, **ways[way])
+        assert answer.status_code == 200, answer.text
+        assert (answer.json()["token_type"], answer.json()["expires_in"]) == ("bearer", 86_399_000)
+
+    @pytest.mark.parametrize(
+        ("form", "status", "error"),
+        [
+            ({"client_id": "nobody"}, 400, "invalid_client"),
+            ({"client_secret": "wrong"}, 401, "invalid_client"),
+            ({"jwt_token": ""}, 400, "invalid_token"),
+            ({"jwt_token": "a.b.c"}, 400, "invalid_token"),
+            ({"jwt_token": make_jwt(exp=1)}, 400, "invalid_token"),
+            ({"jwt_token": make_jwt(exp="soon")}, 400, "invalid_token"),
+            ({"jwt_token": make_jwt(aud="https://ims-na1.adobelogin.com/c/other")}, 400, "invalid_client"),
+            ({"jwt_token": make_jwt(iss="ACME")}, 400, "bad_request"),
+            ({"jwt_token": make_jwt(sub=None)}, 400, "bad_request"),
+            (
+                {"jwt_token": make_jwt(**{"https://ims-na1.adobelogin.com/s/ent_dataservices_sdk": None})},
+                400,
+                "invalid_scope",
+            ),
+        ],
+    )
+    def test_refused(self, emulator: Emulator, client: Client, form: dict[str, str], status: int, error: str) -> None:
+        """[IO-AUTH] the error table of the JWT guide."""
+        answer = ask(emulator, client, "/ims/exchange/jwt", data={**self.FORM, "jwt_token": make_jwt(), **form})
+        assert (answer.status_code, answer.json()["error"]) == (status, error)

@@ -105,3 +105,39 @@ def test_messages_in_pages(emulator: Emulator, inlet: dict[str, Any], client: Cl
         seen += [message["entity"]["_id"] for message in page]
         after = page[-1]["seq"]
     assert seen == ["0", "1", "2", "3", "4"]
+
+
+class TestProfileEvents:
+    """Event duplication: the Profile store drops an event whose _id it has."""
+
+    def held(self, emulator: Emulator, inlet: dict[str, Any]) -> dict[str, int]:
+        return dict(emulator.local("GET", f"profile_events?inlet={inlet['inletId']}")["ids"])
+
+    def test_repeated_ids_are_held_once(self, emulator: Emulator, inlet: dict[str, Any], client: Client) -> None:
+        client.batch(inlet, [make_message(inlet, each) for each in ("a", "b", "a")])
+        assert self.held(emulator, inlet) == {"a": 1, "b": 1}
+        client.batch(inlet, [make_message(inlet, each) for each in ("b", "c")])
+        assert self.held(emulator, inlet) == {"a": 1, "b": 1, "c": 1}
+
+    def test_one_store_for_an_organisation(self, emulator: Emulator, client: Client) -> None:
+        inlets = [emulator.create_inlet(org_id=org) for org in ("P@AdobeOrg", "P@AdobeOrg", "Q@AdobeOrg")]
+        for inlet, entity in zip(inlets, ("a", "a", "z"), strict=True):
+            client.single(inlet, make_message(inlet, entity))
+        assert self.held(emulator, inlets[1]) == {"a": 1}
+        assert self.held(emulator, inlets[2]) == {"z": 1}
+
+    def test_invalid_and_oversized_events_are_not_held(
+        self, emulator: Emulator, inlet: dict[str, Any], client: Client
+    ) -> None:
+        schemaless = emulator.create_inlet(org_id=inlet["orgId"])
+        client.batch(inlet, [make_message(inlet, {"_id": "bad"})])
+        client.batch(schemaless, [make_message(schemaless, {"_id": "big", "text": "x" * 10_240})])
+        assert self.held(emulator, inlet) == {}
+
+    def test_reset_empties_the_store(self, emulator: Emulator, inlet: dict[str, Any], client: Client) -> None:
+        client.single(inlet, make_message(inlet, "a"))
+        assert self.held(emulator, inlet) == {"a": 1}
+        emulator.reset()
+        assert self.held(emulator, inlet) == {}
+        client.single(inlet, make_message(inlet, "a"))
+        assert self.held(emulator, inlet) == {"a": 1}

@@ -11,7 +11,7 @@ import pytest
 
 from aep.xdm.formats import FORMAT_OF
 from aep.xdm.harden import harden
-from aep.xdm.rejection import pointer
+from aep.xdm.pointers import pointer
 from aep.xdm.schema import ResolvedSchema
 from aep.xdm.validate import XdmValidator
 from samples.loyalty import Kind, generate

@@ -1,0 +1,32 @@
+"""JSON pointers (RFC 6901): writing them, and following them into parsed JSON."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+
+def pointer(path: Sequence[str | int]) -> str:
+    """Write a path as a JSON pointer; XDM keys may contain `/`."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def is_pointer(text: str) -> bool:
+    """Whether the text is a JSON pointer; the empty one stands for the whole document."""
+    return re.fullmatch(r"(/([^~/]|~[01])*)*", text) is not None
+
+
+def steps_of(place: str) -> list[str]:
+    """The names and indices that a JSON pointer leads along."""
+    return [step.replace("~1", "/").replace("~0", "~") for step in place.split("/")[1:]]
+
+
+def resolve(document: Any, place: str) -> Any:
+    """Follow a JSON pointer; None when it leads nowhere, or to null."""
+    for name in steps_of(place):
+        if isinstance(document, dict):
+            document = document.get(name)
+        elif isinstance(document, list) and name.isascii() and name.isdigit() and int(name) < len(document):
+            document = document[int(name)]
+        else:
+            return None
+    return document

@@ -1,0 +1,65 @@
+"""JSON Patch (RFC 6902) as the management APIs take it: add, replace, remove, test. Pure functions.
+
+Flow Service writes the operations in capitals in its specification and in small letters in its tutorials; both do.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+
+def apply_patch(document: dict[str, Any], operations: Any) -> dict[str, Any]:
+    """Apply operations to a copy of a document.
+
+    Raises:
+        ValueError: An operation is malformed, or its path leads nowhere; the message says which.
+    """
+    if not isinstance(operations, list) or not all(isinstance(each, dict) for each in operations):
+        raise ValueError("a JSON Patch is a list of operations")
+    document = copy.deepcopy(document)
+    for number, operation in enumerate(operations):
+        kind, path = str(operation.get("op")).lower(), operation.get("path")
+        if kind not in ("add", "replace", "remove", "test"):
+            raise ValueError(f"operation {number}: op must be add, replace, remove or test")
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise ValueError(f"operation {number}: path must begin with /")
+        if kind != "remove" and "value" not in operation:
+            raise ValueError(f"operation {number}: value is missing")
+        try:
+            _apply(document, kind, _steps(path), copy.deepcopy(operation.get("value")))
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ValueError(f"operation {number}: cannot {kind} {path}") from error
+    return document
+
+
+def _steps(path: str) -> list[str]:
+    return [step.replace("~1", "/").replace("~0", "~") for step in path.split("/")[1:]]
+
+
+def _apply(document: Any, kind: str, steps: list[str], value: Any) -> None:
+    parent = document
+    for step in steps[:-1]:
+        parent = parent[int(step)] if isinstance(parent, list) else parent[step]
+    last = steps[-1]
+    key: Any = last
+    if isinstance(parent, list):
+        key = len(parent) if last == "-" else int(last)
+        if kind == "add":
+            if not 0 <= key <= len(parent):
+                raise IndexError(key)
+            parent.insert(key, value)
+            return
+    elif not isinstance(parent, dict):
+        raise TypeError(last)
+    if kind == "add":
+        parent[key] = value
+    elif kind == "remove":
+        del parent[key]
+    elif kind == "test":
+        if parent[key] != value:
+            raise ValueError("the test failed")
+    else:
+        if isinstance(parent, dict) and key not in parent:
+            raise KeyError(key)
+        parent[key] = value

@@ -1,0 +1,240 @@
+"""Composition and compatibility notation.
+
+The rules are those of "Basics of schema composition" and of the compatibility mode in the appendix of the Schema
+Registry guide; the names in these examples are Adobe's.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import orjson
+import pytest
+
+from aep.xdm.compose import compatible_name, compose, xdm_type
+from aep.xdm.schema import SchemaError, parse_schema
+from aep.xdm.validate import XdmValidator
+from emulator.standard_xdm import COMPONENTS
+
+RECORD = "https://ns.adobe.com/xdm/data/record"
+PLACE = "https://ns.adobe.com/xdm/common/place"
+TEXT = {"type": "string"}
+
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    RECORD: {
+        "$id": RECORD,
+        "title": "Record",
+        "type": "object",
+        "meta:extensible": True,
+        "definitions": {"record": {"properties": {"@id": {"type": "string", "format": "uri-reference"}}}},
+        "allOf": [{"$ref": "#/definitions/record"}],
+    },
+    PLACE: {
+        "$id": PLACE,
+        "title": "Place",
+        "description": "Where it is",
+        "type": "object",
+        "properties": {
+            "xdm:city": {"title": "City", "type": "string"},
+            "schema:latitude": {"type": "number"},
+            "repo:createDate": {"type": "string", "format": "date-time"},
+        },
+        "required": ["xdm:city"],
+    },
+}
+
+
+def composed(schema: dict[str, Any], **more: dict[str, Any]) -> dict[str, Any]:
+    return compose(schema, {**DOCUMENTS, **more}.get)
+
+
+def properties(*fields: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+    return composed({"$id": "x", "type": "object", "properties": dict(fields)})["properties"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("@id", ("_id",)),
+        ("@type", ("_type",)),
+        ("xdm:timestamp", ("timestamp",)),
+        ("timestamp", ("timestamp",)),
+        ("_id", ("_id",)),
+        ("_acme", ("_acme",)),
+        ("field-with-dash", ("field-with-dash",)),
+        ("repo:createDate", ("_repo", "createDate")),
+        ("schema:latitude", ("_schema", "latitude")),
+        ("https://ns.adobe.com/xdm/channels/direct-mail", ("_channels", "directMail")),
+        ("https://ns.adobe.com/experience/campaign/message", ("_experience", "campaign", "message")),
+        ("https://ns.adobe.com/xdm/location", ("location",)),
+    ],
+)
+def test_names(name: str, path: tuple[str, ...]) -> None:
+    assert compatible_name(name) == path
+
+
+def test_all_of_and_definitions() -> None:
+    schema = {
+        "$id": "s",
+        "title": "Places",
+        "version": "1.2",
+        "type": "object",
+        "definitions": {"own": {"properties": {"xdm:size": {"type": "integer"}}, "required": ["xdm:size"]}},
+        "allOf": [{"$ref": RECORD}, {"$ref": PLACE}, {"$ref": "#/definitions/own"}],
+    }
+    result = composed(schema)
+    assert set(result["properties"]) == {"_id", "city", "_schema", "_repo", "size"}
+    assert result["required"] == ["city", "size"]
+    assert result["meta:extends"] == [RECORD, PLACE]
+    assert (result["$id"], result["title"], result["version"], result["type"]) == ("s", "Places", "1.2", "object")
+    assert not {"allOf", "definitions", "description", "meta:extensible"} & set(result)
+
+
+def test_names_in_objects() -> None:
+    result = properties(
+        ("repo:createDate", {"type": "string", "format": "date-time"}),
+        ("repo:etag", TEXT),
+        ("https://ns.adobe.com/experience/campaign/message", TEXT),
+    )
+    assert result["_repo"] == {
+        "type": "object",
+        "meta:xdmType": "object",
+        "meta:xedConverted": True,
+        "properties": {
+            "createDate": {
+                "type": "string",
+                "format": "date-time",
+                "meta:xdmType": "date-time",
+                "meta:xdmField": "repo:createDate",
+            },
+            "etag": {"type": "string", "meta:xdmType": "string", "meta:xdmField": "repo:etag"},
+        },
+    }
+    message = result["_experience"]["properties"]["campaign"]["properties"]["message"]
+    assert message["meta:xdmField"] == "https://ns.adobe.com/experience/campaign/message"
+
+
+def test_references_in_fields() -> None:
+    place = properties(("xdm:home", {"$ref": PLACE, "title": "Home", "type": "string"}))["home"]
+    assert (place["title"], place["type"]) == ("Home", "object")  # what stands beside a $ref demands nothing
+    assert "description" not in place
+    assert place["meta:referencedFrom"] == PLACE
+    assert place["required"] == ["city"]
+    assert place["properties"]["city"] == {
+        "title": "City",
+        "type": "string",
+        "meta:xdmType": "string",
+        "meta:xdmField": "xdm:city",
+    }
+
+
+def test_references_in_arrays_and_maps() -> None:
+    result = properties(
+        ("xdm:places", {"type": "array", "items": {"$ref": PLACE}}),
+        ("xdm:map", {"type": "object", "additionalProperties": {"type": "array", "items": {"$ref": PLACE}}}),
+    )
+    assert "city" in result["places"]["items"]["properties"]
+    assert result["places"]["meta:xdmType"] == "array"
+    assert "city" in result["map"]["additionalProperties"]["items"]["properties"]
+    assert result["map"]["meta:xdmType"] == "map"
+
+
+def test_reference_into_another_document() -> None:
+    outer = {"$id": "o", "definitions": {"t": {"properties": {"c": {"$ref": "#/definitions/u"}}}, "u": TEXT}}
+    result = composed({"$id": "s", "properties": {"a": {"$ref": "o#/definitions/t"}}}, o=outer)
+    assert result["properties"]["a"]["properties"]["c"]["type"] == "string"
+
+
+def test_fields_of_two_components_become_one() -> None:
+    def branch(name: str) -> dict[str, Any]:
+        own = {"type": "object", "properties": {name: TEXT}, "required": [name]}
+        return {"properties": {"_acme": own}, "required": ["_acme"]}
+
+    result = composed({"$id": "s", "type": "object", "allOf": [branch("a"), branch("b")]})
+    assert set(result["properties"]["_acme"]["properties"]) == {"a", "b"}
+    assert result["properties"]["_acme"]["required"] == ["a", "b"]
+    assert result["required"] == ["_acme"]
+
+
+def test_required_in_an_object_that_a_name_asks_for() -> None:
+    result = composed({"$id": "s", "properties": {"repo:etag": TEXT}, "required": ["repo:etag"]})
+    assert result["required"] == ["_repo"]
+    assert result["properties"]["_repo"]["required"] == ["etag"]
+
+
+def test_alternatives_are_dropped() -> None:
+    result = properties(
+        ("xdm:any", {"anyOf": [TEXT, {"type": "integer"}]}),
+        ("xdm:one", {"type": "object", "oneOf": [{"properties": {"a": TEXT}}]}),
+        ("xdm:names", {"type": "object", "patternProperties": {"^a": TEXT}}),
+    )
+    assert result["any"] == {"type": "string", "meta:xdmType": "string", "meta:xdmField": "xdm:any"}
+    assert set(result["one"]) == set(result["names"]) == {"type", "meta:xdmType", "meta:xdmField"}
+
+
+@pytest.mark.parametrize(
+    ("field", "kind"),
+    [
+        (TEXT, "string"),
+        ({"type": "string", "format": "date"}, "date"),
+        ({"type": "string", "format": "date-time"}, "date-time"),
+        ({"type": "string", "format": "uri"}, "string"),
+        ({"type": "integer"}, "int"),
+        ({"type": "integer", "minimum": 0, "maximum": 9007199254740991}, "long"),
+        ({"type": "number"}, "number"),
+        ({"type": "boolean"}, "boolean"),
+        ({"type": "array"}, "array"),
+        ({"type": "object"}, "object"),
+        ({"type": "object", "additionalProperties": TEXT}, "map"),
+        ({"type": "object", "additionalProperties": True}, "object"),
+    ],
+)
+def test_xdm_types(field: dict[str, Any], kind: str) -> None:
+    assert xdm_type(field) == kind
+
+
+def test_stated_xdm_type_stays() -> None:
+    assert properties(("n", {"type": "integer", "meta:xdmType": "long"}))["n"]["meta:xdmType"] == "long"
+
+
+def test_resolved_schema_stays_as_it_is() -> None:
+    once = composed({"$id": "s", "type": "object", "allOf": [{"$ref": RECORD}, {"$ref": PLACE}]})
+    assert composed(once) == once
+
+
+def test_documents_are_not_changed() -> None:
+    before = copy.deepcopy(DOCUMENTS)
+    schema = {"$id": "s", "allOf": [{"$ref": PLACE}, {"properties": {"xdm:city": {"maxLength": 5}}}]}
+    composed(schema)
+    assert before == DOCUMENTS
+
+
+@pytest.mark.parametrize(
+    ("schema", "hint"),
+    [
+        ({"allOf": [{"$ref": "https://ns.adobe.com/none"}]}, "'https://ns.adobe.com/none' does not exist"),
+        ({"allOf": [{"$ref": "#/definitions/none"}]}, "'#/definitions/none' in s points to nothing"),
+        ({"properties": {"a": {"$ref": "#"}}}, "recursive"),
+        (
+            {"allOf": [{"properties": {"a": TEXT}}, {"properties": {"a": {"type": "integer"}}}]},
+            "s/a: the type 'integer' contradicts the type 'string'",
+        ),
+    ],
+)
+def test_refused(schema: dict[str, Any], hint: str) -> None:
+    with pytest.raises(SchemaError) as refused:
+        composed({"$id": "s", **schema})
+    assert hint in str(refused.value)
+
+
+def test_standard_components_make_a_schema_that_validates() -> None:
+    event = "https://ns.adobe.com/xdm/context/experienceevent"
+    schema = {"$id": "s", "type": "object", "allOf": [{"$ref": event}, {"$ref": f"{event}-web"}]}
+    resolved = parse_schema(orjson.dumps(compose(schema, COMPONENTS.get)), "s")
+    assert resolved.is_event
+    validator = XdmValidator(resolved)
+    entity = {"_id": "e", "timestamp": "2026-01-02T03:04:05Z", "web": {"webPageDetails": {"name": "home"}}}
+    assert validator.check(entity) is None
+    entity["web"]["webPageDetails"] = {"xdm:name": "home"}  # type: ignore[index]
+    assert validator.check(entity) is not None
