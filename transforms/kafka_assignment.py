@@ -64,6 +64,10 @@ class Assignment:
             self._consumer.incremental_assign(at)
             self.positions |= offsets
 
+    def has_read(self, partition: Partition, offset: int) -> bool:
+        """Whether this reader has the partition, and has come to the offset since it was dealt it."""
+        return offset >= self._began.get(partition, offset + 1)
+
     def close(self) -> None:
         """Leaves the group and closes the consumer."""
         self._closing = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, TopicPartition
 
 from transforms.kafka_restriction import Shard
 
@@ -23,7 +23,12 @@ OWNED_PROPERTIES = {
 """What this source decides, with the reason or the option; ``kafka_config`` may not."""
 
 
-def consumer_properties(source: KafkaSource, shard: Shard, on_error: Callable[[KafkaError], None]) -> dict[str, object]:
+def consumer_properties(
+    source: KafkaSource,
+    shard: Shard,
+    on_error: Callable[[KafkaError], None],
+    on_commit: Callable[[KafkaError | None, list[TopicPartition]], None],
+) -> dict[str, object]:
     """For the consumer of a shard. Secrets are resolved: not for a log."""
     properties = source.cluster.properties()
     properties.pop("logger", None)
@@ -48,4 +53,5 @@ def consumer_properties(source: KafkaSource, shard: Shard, on_error: Callable[[K
         "auto.offset.reset": "error",
         "partition.assignment.strategy": "cooperative-sticky",
         "error_cb": on_error,
+        "on_commit": on_commit,
     }

@@ -77,7 +77,11 @@ class Step(NamedTuple):
 
 
 class Reader:
-    """Reads the partitions of a shard. ``lock`` is held for the length of a bundle.
+    """Reads the partitions of a shard.
+
+    Attributes:
+      lock: held for the length of a bundle.
+      lag: as last measured.
 
     Raises:
       KafkaSetupError: librdkafka does not accept ``kafka_config``.
@@ -85,16 +89,17 @@ class Reader:
 
     def __init__(self, source: KafkaSource, shard: Shard, clock: Callable[[], float] = time.monotonic):
         self.lock = threading.Lock()
+        self.lag = 0
         self._source = source
         self._clock = clock
         self._cut_short = False
-        self._uncommitted: dict[Partition, int] = {}
+        self._delivered: dict[Partition, int] = {}
         self._committed: dict[Partition, int] = {}
         self._expected: dict[Partition, int] = {}
         self._commit_lock = threading.Lock()
         self._warn_at = float("-inf")
         try:
-            self._consumer = Consumer(consumer_properties(source, shard, self._on_error), logger=_LOG)
+            self._consumer = Consumer(consumer_properties(source, shard, self._on_error, self._on_commit), logger=_LOG)
         except KafkaException as error:
             raise KafkaSetupError(f"kafka_config is not accepted by librdkafka: {error.args[0].str()}") from None
         kind = GroupAssignment if source.share_group else ShardAssignment
@@ -168,45 +173,57 @@ class Reader:
             return -1
         return int(high)
 
-    def commit(self, positions: dict[Partition, int]) -> None:
-        """Commits to the group. What cannot be committed now is tried again with the next commit.
+    def measure_lag(self) -> int:
+        """How many offsets of its partitions are still to be read, as far as the brokers have told."""
+        self.lag = sum(max(0, self.log_end(one) - at) for one, at in self._assigned.positions.items())
+        return self.lag
 
-        Not committing loses nothing: after a restart the records are read again.
+    def commit(self, positions: dict[Partition, int]) -> None:
+        """Commits to the group, without waiting: a broker that is silent would hold up everything, signals too.
+
+        What cannot be committed is tried again with the next commit, of nothing new too. Not committing loses nothing:
+        after a restart the records are read again.
         """
         with self._commit_lock:
-            for partition, offset in positions.items():
-                self._uncommitted[partition] = max(offset, self._uncommitted.get(partition, -1))
-            # What another member reads by now is its to commit.
-            mine = {one: offset for one, offset in self._uncommitted.items() if one in self._assigned.positions}
-            self._uncommitted = mine
-            if not mine:
-                return
+            # What another member reads by now is its to commit, and so is what it has read since we lost the partition.
+            mine = {one: at for one, at in (self._delivered | positions).items() if self._assigned.has_read(one, at)}
+            self._delivered = mine
+            new = self._uncommitted()
             try:
-                result = self._consumer.commit(offsets=as_list(mine), asynchronous=False) or []
+                if new:
+                    self._consumer.commit(offsets=as_list(new))
             except (KafkaException, RuntimeError) as error:
                 _LOG.warning("offsets of %s could not be committed, they will be with the next: %s", self._name, error)
-                return
-            self._uncommitted = {}
-            self._committed |= mine
-            for one in result:
-                if one.error is not None:
-                    self._uncommitted[one.topic, one.partition] = one.offset
-                    _LOG.warning(
-                        "offset %d of topic %s partition %d could not be committed, it will be with the next: %s",
-                        *(one.offset, one.topic, one.partition, one.error.str()),
-                    )
+
+    def _on_commit(self, _: KafkaError | None, offsets: Sequence[TopicPartition]) -> None:
+        """Called by librdkafka in a poll or at the close. It must not wait for ``commit``, which waits for the poll."""
+        for one in offsets:
+            if one.error is None:
+                self._committed[one.topic, one.partition] = one.offset
+            else:
+                _LOG.warning(
+                    "offset %d of topic %s partition %d could not be committed, it will be with the next: %s",
+                    *(one.offset, one.topic, one.partition, one.error.str()),
+                )
 
     def commit_later(self, positions: dict[Partition, int]) -> Callable[[], None]:
         """What to call once the records before these positions are delivered."""
         self._expected |= positions
         return partial(self.commit, positions)
 
+    def owes_commit(self) -> bool:
+        """Whether an earlier commit has not arrived, as far as this reader knows: it must not wait for new records."""
+        return bool(self._uncommitted())
+
+    def _uncommitted(self) -> dict[Partition, int]:
+        return {one: offset for one, offset in self._delivered.items() if self._committed.get(one) != offset}
+
     def awaits_commit(self) -> bool:
-        """Whether positions were handed out by ``commit_later`` and are not committed yet."""
-        return any(self._committed.get(one, -1) < offset for one, offset in self._expected.items())
+        """Whether something that ``commit_later`` gave out was not called yet."""
+        return any(self._delivered.get(one, -1) < offset for one, offset in self._expected.items())
 
     def close(self) -> None:
-        """Commits what is left to commit and leaves the group."""
+        """Commits what is left to commit, waits for it, and leaves the group."""
         self.commit({})
         self._assigned.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Literal
 
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -60,7 +61,8 @@ class Member:
 
     @property
     def done(self) -> bool:
-        """Everything up to the ends is read."""
+        """Everything up to the ends is read and claimed."""
+        self.reader.go_to(self.restriction)
         return self.reader.is_at(self.restriction.ends)
 
     def offsets(self) -> dict[Partition, list[int]]:
@@ -73,7 +75,8 @@ class Member:
 
 
 def source(cluster: KafkaCluster, *topics: str, group: str | None = None, **more: object) -> KafkaSource:
-    """A source for tests: it looks for new partitions before each bundle, and its bundles are small."""
+    """A source for tests: it looks for new partitions before each bundle, and its bundles are small and quick."""
+    cluster = replace(cluster, config={"fetch.wait.max.ms": "50", **cluster.config})
     fields = {"discovery_seconds": 0.0, "limits": QUICK} | more
     return KafkaSource(uuid.uuid4().hex, cluster, topics, group or f"group-{uuid.uuid4().hex[:8]}", **fields)  # type: ignore[arg-type]
 

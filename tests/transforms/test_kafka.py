@@ -71,6 +71,7 @@ def test_a_run_to_the_end_reads_and_counts_each_record_once_and_commits(broker: 
     chunks = read(of, start_of(of))
     assert sorted(values_of(chunks)) == sorted(values)
     assert all(chunk.topic == topic and 1 <= len(chunk.records) <= 100 for chunk in chunks)
+    close_readers(of.id)
     assert broker.committed(of.group_id, topic) == {0: 1000, 1: 1000, 2: 1000}
     assert account.process_counts() == {"read": 3_000}
 
@@ -132,6 +133,7 @@ def test_a_bundle_that_fails_downstream_commits_nothing_and_can_be_read_again(
     for shard in deal(start, 1 if of.share_group else 3):
         assert not shard_reader(of, shard).lock.locked()
     assert sorted(values_of(read(of, start))) == sorted(values)
+    close_readers(of.id)
     assert broker.committed(of.group_id, topic) == {0: 500, 1: 500, 2: 500}
 
 
@@ -172,6 +174,7 @@ def test_a_run_without_an_end_waits_for_records_until_it_is_asked_to_stop(broker
     later.start()
     assert sorted(values_of(read_until(of, start_of(of, stop_at_end=False), b"last"))) == sorted(values | {b"last"})
     later.join()
+    close_readers(of.id)
     assert broker.committed(of.group_id, topic) == {0: 10, 1: 11, 2: 10}
 
 
@@ -188,6 +191,7 @@ def test_a_partition_that_is_made_during_the_run_is_read(broker: KafkaBroker, of
     later.start()
     assert sorted(values_of(read_until(of, start_of(of, stop_at_end=False), b"new"))) == sorted(values | {b"new"})
     later.join()
+    close_readers(of.id)
     assert broker.committed(of.group_id, topic) == {0: 10, 1: 10, 2: 10, 3: 1}
 
 
