@@ -1,48 +1,34 @@
-"""What to do with what came back from AEP: one pure function of (try, outcome, clock).
+"""What can come back after messages were sent to AEP, and what can be done about it.
 
-Adobe's documents: status codes in "Streaming Ingestion API" and "Stream multiple messages in a single HTTP request";
-"Clients should retry at least 3 times using an exponential back-off strategy" (503, with ``Retry-After``).
+The types only: ``aep.outcome_rules.decide`` goes from one to the other, ``aep.delivery`` carries it out.
 """
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timezone
-from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import NamedTuple
 
-from aep.errors import (
-    AepError,
-    AuthenticationError,
-    ConfigurationError,
-    NetworkError,
-    ReplyError,
-    RetryBudgetError,
-    TokenError,
-)
+from aep.errors import AepError, NetworkError, TokenError
 from aep.http import Reply
-from aep.streaming import Element, error_message, read_multi_status, read_xaction_id
+from aep.streaming import Element, error_message, read_multi_status
 
 TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
 # After one of these AEP may have received what it was sent.
-_MAY_HAVE_ARRIVED = frozenset({500, 502, 504})
+MAY_HAVE_ARRIVED = frozenset({500, 502, 504})
 
 # A 500 may be AEP's trouble ("Try the request again in a few minutes") or a message it chokes on ("Message payload
 # schema not specified, or did not match"). If others pass, a batch is halved after so many tries to find the message,
 # and the message given up after so many, which takes 5 minutes on average.
-_HALVE_TRIES = 4
-_GIVE_UP_TRIES = 16
-# So many single messages refused before any was ever accepted: not the messages but the set-up is wrong.
-_REFUSED_AT_START = 20
+HALVE_TRIES = 4
+GIVE_UP_TRIES = 16
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long to wait and which statuses are worth another try.
+    """How long to wait, which statuses are worth another try, and when to give up.
 
     Attributes:
       transient_statuses: HTTP statuses that are tried again, for a request and for an element of a 207 (where any
@@ -50,6 +36,8 @@ class RetryPolicy:
       base_seconds, max_seconds: bounds of the exponential back-off; the wait is drawn evenly below the bound.
       max_retry_after_seconds: the longest ``Retry-After`` that is obeyed.
       budget_seconds: transient failures for longer than this end the bundle; None waits without limit.
+      max_first_refusals: so many messages refused before any was accepted end the bundle: the set-up is wrong, not
+        the messages. None: they are dead-lettered, however many.
     """
 
     transient_statuses: frozenset[int] = TRANSIENT_STATUSES
@@ -57,6 +45,7 @@ class RetryPolicy:
     max_seconds: float = 60.0
     max_retry_after_seconds: float = 300.0
     budget_seconds: float | None = None
+    max_first_refusals: int | None = 20
 
 
 @dataclass(frozen=True)
@@ -82,14 +71,6 @@ class Try:
     refreshed: bool = False
     mismatches: int = 0
     single: bool = False
-
-
-class InletRecord(NamedTuple):
-    """What this process has seen of an inlet: messages accepted, single messages refused, clock of the last success."""
-
-    accepted: int = 0
-    singles_refused: int = 0
-    last_success: float = float("-inf")
 
 
 @dataclass(frozen=True)
@@ -150,115 +131,105 @@ class Stop:
 Decision = Settle | Retry | Halve | RefreshToken | Reject | Stop
 
 
-def decide(
-    sent: Try,
-    outcome: Reply | NetworkError,
-    now: float,
-    inlet: InletRecord,
-    policy: RetryPolicy,
-    random_unit: Callable[[], float] = random.random,
-    wall_clock: Callable[[], float] = time.time,
-) -> Decision:
-    """What to do after a request.
+class InletRecord(NamedTuple):
+    """What this process has seen of an inlet.
 
-    Args:
+    Attributes:
+      accepted: messages that AEP has received.
+      refused: messages that it has refused for good, alone or in a 207; not those that were too large.
+      last_success: clock reading of the last message accepted.
+    """
+
+    accepted: int = 0
+    refused: int = 0
+    last_success: float = float("-inf")
+
+    def noting(self, decision: Decision, now: float) -> InletRecord:
+        """The record after one more decision."""
+        match decision:
+            case Settle(elements, again):
+                accepted = sum(element.accepted for element in elements)
+                refused = len(elements) - accepted - len(again)
+            case Reject(code="rejected"):
+                accepted, refused = 0, 1
+            case _:
+                return self
+        last_success = now if accepted else self.last_success
+        return InletRecord(self.accepted + accepted, self.refused + refused, last_success)
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that a decision rests on.
+
+    Attributes:
       sent: the request.
       outcome: its reply, or why there is none.
       now: the clock that ``sent.since`` was read from, in seconds.
       inlet: what is known of the inlet.
-      policy: delays and statuses.
-      random_unit: source of jitter, in [0, 1).
-      wall_clock: seconds since the epoch, for a ``Retry-After`` that is a date.
+      policy: delays, statuses and limits.
+      after: seconds to wait if the messages are to be sent again.
     """
-    asked = retry_after(outcome.headers.get("retry-after"), policy, wall_clock) if isinstance(outcome, Reply) else 0.0
-    after = asked + full_jitter(sent.number, policy.base_seconds, policy.max_seconds, random_unit)
-    over_budget = policy.budget_seconds is not None and now + after - sent.since > policy.budget_seconds
 
-    def retry(cause: str, *, arrived: bool = False, mismatch: bool = False) -> Decision:
-        return _out_of_budget(outcome, policy) if over_budget else Retry(after, cause, arrived, mismatch)
+    sent: Try
+    outcome: Reply | NetworkError
+    now: float
+    inlet: InletRecord
+    policy: RetryPolicy
+    after: float
 
-    if isinstance(outcome, NetworkError):
-        return retry(outcome.cause, arrived=isinstance(outcome, ReplyError))
+    @property
+    def status(self) -> int:
+        """Status of the reply, 0 when there is none."""
+        return self.outcome.status if isinstance(self.outcome, Reply) else 0
 
-    status = outcome.status
-    if sent.single and 200 <= status < 300:
-        return Settle([Element(200, "", read_xaction_id(outcome.body))])
-    if 200 <= status < 300:
-        elements = read_multi_status(outcome.body, sent.messages) if status == 207 else None
-        if elements is not None:
-            again = [
-                index
-                for index, element in enumerate(elements)
-                if element.status >= 400 and _goes_again(element, sent, inlet, policy)
-            ]
-            if again and over_budget:
-                return _out_of_budget(outcome, policy)
-            statuses = [elements[index].status for index in again]
-            arrived = sum(status in _MAY_HAVE_ARRIVED for status in statuses)
-            return Settle(elements, again, after, arrived, failed=500 in statuses)
-        if sent.mismatches == 0:
-            return retry("mismatch", arrived=True, mismatch=True)
-        return Halve("mismatch", arrived=True)
-    if status in (401, 403):
-        if not sent.refreshed:
-            return RefreshToken()
-        return Stop(
-            AuthenticationError(
-                f"the inlet refuses the credential: {describe(outcome)}; check that aep_auth fits the connection and "
-                "that the credential belongs to its organisation"
-            )
-        )
-    if status == 413:
-        if sent.messages > 1:
-            return Halve("413")
-        return Reject("too_large", f"{describe(outcome)} to this message alone")
-    if status == 500 and sent.messages > 1 and sent.failures + 1 >= _HALVE_TRIES and inlet.last_success > sent.since:
-        return Halve("500", arrived=True)
-    if status == 500 and sent.messages == 1 and _is_poison(sent, inlet):
-        return Reject("rejected", f"{describe(outcome)} to this message while others pass")
-    if status in policy.transient_statuses:
-        return retry(str(status), arrived=status in _MAY_HAVE_ARRIVED)
-    if status in (400, 422):
-        if sent.messages > 1:
-            return Halve(str(status))
-        if inlet.accepted == 0 and inlet.singles_refused + 1 >= _REFUSED_AT_START:
-            return Stop(
-                ConfigurationError(
-                    f"the first {_REFUSED_AT_START} messages were all refused, the last with: {describe(outcome)}; "
-                    "check xdm_schema_file or xdm_schema_id, aep_dataset_id and aep_org_id against the connection"
-                )
-            )
-        return Reject("rejected", error_message(outcome.body) or describe(outcome))
-    return Stop(ConfigurationError(f"{describe(outcome)}; {_ADVICE.get(status, _ADVICE_OTHER)}"))
+    @property
+    def body(self) -> bytes:
+        """Body of the reply, empty when there is none."""
+        return self.outcome.body if isinstance(self.outcome, Reply) else b""
+
+    @property
+    def success(self) -> bool:
+        """Whether the reply is a 2xx."""
+        return 200 <= self.status < 300
+
+    @cached_property
+    def elements(self) -> list[Element] | None:
+        """AEP's answer to each message, in order, where the reply is a 207 that fits the batch one to one."""
+        if self.sent.single or self.status != 207:
+            return None
+        return read_multi_status(self.body, self.sent.messages)
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether the next try would come too late."""
+        budget = self.policy.budget_seconds
+        return budget is not None and self.now + self.after - self.sent.since > budget
+
+    def failing(self, tries: int) -> bool:
+        """Whether AEP has failed with 500 so many times in a row, this one included, while others passed."""
+        return self.sent.failures + 1 >= tries and self.inlet.last_success > self.sent.since
 
 
-_ADVICE = {
-    404: "no such inlet: check aep_inlet_url",
-    415: "the endpoint does not take JSON: check aep_inlet_url and aep_headers",
-    501: "the endpoint does not support this: check aep_inlet_url",
-}
-_ADVICE_OTHER = "this will not change by trying again: check aep_inlet_url (redirects are not followed)"
+@dataclass(frozen=True)
+class Rule:
+    """What to do with one kind of outcome.
 
+    Attributes:
+      name: of the rule.
+      what_comes_back: the outcome in words; those of earlier rules are meant to be taken out.
+      what_happens: in words.
+      source: where Adobe says so.
+      applies: whether the rule is about this case, provided that no earlier one is.
+      decide: what to do.
+    """
 
-def _goes_again(element: Element, sent: Try, inlet: InletRecord, policy: RetryPolicy) -> bool:
-    """Whether this message of a 207 is worth sending again by itself."""
-    if element.status == 500:
-        return not _is_poison(sent, inlet)
-    return element.status in policy.transient_statuses or element.status >= 500
-
-
-def _is_poison(sent: Try, inlet: InletRecord) -> bool:
-    """Whether to give up what AEP fails on with 500."""
-    return sent.failures + 1 >= _GIVE_UP_TRIES and inlet.last_success > sent.since
-
-
-def _out_of_budget(outcome: Reply | NetworkError, policy: RetryPolicy) -> Stop:
-    return Stop(
-        RetryBudgetError(
-            f"AEP could not take all messages for {policy.budget_seconds:g} s (aep_retry_budget_seconds), "
-            f"last: {describe(outcome)}"
-        )
-    )
+    name: str
+    what_comes_back: str
+    what_happens: str
+    source: str
+    applies: Callable[[Case], bool]
+    decide: Callable[[Case], Decision]
 
 
 def is_overload(outcome: Reply | NetworkError) -> bool:
@@ -274,32 +245,9 @@ def describe(outcome: Reply | NetworkError) -> str:
         return str(outcome)
     if 200 <= outcome.status < 300:
         return f"AEP answers {outcome.status} with a body that does not fit the request"
-    words = error_message(outcome.body)
-    return f"AEP answers {outcome.status}{f' ({words})' if words else ''}"
+    return describe_status(outcome.status, error_message(outcome.body))
 
 
-def retry_after(header: str | None, policy: RetryPolicy, wall_clock: Callable[[], float] = time.time) -> float:
-    """Seconds that a ``Retry-After`` header asks for, 0 when it is absent or makes no sense, capped by the policy.
-
-    It holds seconds or a date (HTTP Semantics, RFC 9110, 10.2.3).
-    """
-    if header is None:
-        return 0.0
-    text = header.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text), policy.max_retry_after_seconds)
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return 0.0
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=timezone.utc)
-    return min(max(date.timestamp() - wall_clock(), 0.0), policy.max_retry_after_seconds)
-
-
-def full_jitter(number: int, base: float, ceiling: float, random_unit: Callable[[], float]) -> float:
-    """Seconds to wait after try ``number``: evenly drawn below an exponentially growing bound.
-
-    It spreads the tries of many workers, where a fixed back-off would bring them back together.
-    """
-    return random_unit() * min(ceiling, base * 2 ** min(number - 1, 30))
+def describe_status(status: int, words: str) -> str:
+    """What AEP answers to a request, or to a message of a batch, with its own words if it has any."""
+    return f"AEP answers {status}{f' ({words})' if words else ''}"

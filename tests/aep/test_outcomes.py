@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from email.utils import format_datetime
-from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +18,7 @@ from aep.errors import (
     TokenError,
 )
 from aep.http import Reply
+from aep.outcome_rules import decide
 from aep.outcomes import (
     TRANSIENT_STATUSES,
     Decision,
@@ -32,51 +31,24 @@ from aep.outcomes import (
     Settle,
     Stop,
     Try,
-    decide,
     describe,
-    full_jitter,
-    retry_after,
 )
 from aep.streaming import Element
-
-POLICY = RetryPolicy()
-BUDGET = RetryPolicy(budget_seconds=100)
-NOW = 1_000.0
-HEALTHY = InletRecord(accepted=50, last_success=NOW - 1)
-NEVER = InletRecord()
-WALL = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
-
-BATCH = Try(messages=3, since=NOW - 10)
-ONE = Try(messages=1, since=NOW - 10)
-SINGLE = Try(messages=1, since=NOW - 10, single=True)
-
-
-def sent(base: Try = BATCH, **changes: Any) -> Try:
-    return Try(**{**vars(base), **changes})
-
-
-def reply(status: int, content: object = None, **headers: str) -> Reply:
-    body = content if isinstance(content, bytes) else b"" if content is None else orjson.dumps(content)
-    return Reply(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
-
-
-def problem(status: int, words: str = "AEP's words") -> Reply:
-    return reply(status, {"status": status, "title": "A title", "report": {"message": words}})
-
-
-def multi(*statuses: int) -> Reply:
-    """A 207 with an element of each status."""
-    return reply(
-        207,
-        {
-            "responses": [
-                {"xactionId": f"u-{place}"}
-                if status == 200
-                else {"xactionId": f"u-{place}", "status": status, "message": f"words of {status}"}
-                for place, status in enumerate(statuses)
-            ]
-        },
-    )
+from tests.aep.replies import (
+    BATCH,
+    BUDGET,
+    HEALTHY,
+    NEVER,
+    NOW,
+    ONE,
+    POLICY,
+    SINGLE,
+    WALL,
+    multi,
+    problem,
+    reply,
+    sent,
+)
 
 
 def after(
@@ -157,6 +129,7 @@ class TestElements:
         stop = after(multi(200, 429, 200), late, policy=BUDGET)
         assert isinstance(stop, Stop)
         assert isinstance(stop.error, RetryBudgetError)
+        assert "last: AEP answers 429 (words of 429)" in str(stop.error)
         assert isinstance(after(multi(200, 400, 200), late, policy=BUDGET), Settle)
 
 
@@ -309,12 +282,35 @@ class TestRefused:
             assert isinstance(decision, Reject)
         else:
             assert isinstance(decision, Stop)
-            assert isinstance(decision.error, ConfigurationError)
-            for option in ("xdm_schema_id", "aep_dataset_id", "aep_org_id", "AEP's words"):
-                assert option in str(decision.error)
+            assert type(decision.error) is ConfigurationError
+            assert f"the first {refused + 1} messages were all refused" in str(decision.error)
+            for words in ("xdm_schema_id", "aep_dataset_id", "aep_org_id", "aep_max_first_refusals", "AEP's words"):
+                assert words in str(decision.error)
 
-    def test_after_one_was_accepted_it_is_the_message(self) -> None:
-        assert isinstance(after(problem(400), ONE, InletRecord(1, 500)), Reject)
+    @pytest.mark.parametrize("refused", range(25))
+    def test_the_messages_of_a_207_count_as_well(self, refused: int) -> None:
+        decision = after(multi(400, 404, 422), BATCH, InletRecord(0, refused))
+        if refused < 17:
+            assert isinstance(decision, Settle)
+        else:
+            assert isinstance(decision, Stop)
+            assert type(decision.error) is ConfigurationError
+            assert f"the first {refused + 3} messages were all refused" in str(decision.error)
+            assert "the last with: AEP answers 422 (words of 422); check xdm_schema_file" in str(decision.error)
+
+    @pytest.mark.parametrize("statuses", [(400, 200, 400), (400, 429, 400), (503, 400, 400), (500, 500, 400)])
+    def test_a_207_that_does_not_refuse_all_is_not_the_set_up(self, statuses: tuple[int, ...]) -> None:
+        assert isinstance(after(multi(*statuses), BATCH, InletRecord(0, 500)), Settle)
+
+    @pytest.mark.parametrize(("what", "outcome"), [(ONE, problem(400)), (BATCH, multi(400, 400, 400))])
+    def test_after_one_was_accepted_it_is_the_message(self, what: Try, outcome: Reply) -> None:
+        assert not isinstance(after(outcome, what, InletRecord(1, 500)), Stop)
+
+    @pytest.mark.parametrize(("what", "outcome"), [(ONE, problem(400)), (BATCH, multi(400, 400, 400))])
+    def test_the_limit_is_an_option(self, what: Try, outcome: Reply) -> None:
+        assert isinstance(after(outcome, what, NEVER, RetryPolicy(max_first_refusals=1)), Stop)
+        unlimited = RetryPolicy(max_first_refusals=None)
+        assert isinstance(after(outcome, what, InletRecord(0, 10**6), unlimited), Settle | Reject)
 
 
 class TestConfiguration:
@@ -342,6 +338,29 @@ class TestConfiguration:
         stop = after(reply(301))
         assert isinstance(stop, Stop)
         assert "redirects are not followed" in str(stop.error)
+
+
+class TestRecord:
+    """What an inlet's record keeps of a decision."""
+
+    RECORD = InletRecord(5, 7, NOW - 60)
+
+    def test_each_message_of_a_207_counts_by_its_own_answer(self) -> None:
+        decision = after(multi(200, 400, 429, 200, 404, 400), sent(messages=6))
+        assert self.RECORD.noting(decision, NOW) == InletRecord(7, 10, NOW)
+
+    def test_without_a_message_accepted_the_last_success_stays(self) -> None:
+        assert self.RECORD.noting(after(multi(400, 429, 429)), NOW) == InletRecord(5, 8, NOW - 60)
+
+    def test_a_message_refused_alone(self) -> None:
+        assert self.RECORD.noting(Reject("rejected", "no"), NOW) == InletRecord(5, 8, NOW - 60)
+
+    @pytest.mark.parametrize(
+        "decision",
+        [Reject("too_large", "1 MB"), Retry(1, "503"), Halve("400"), RefreshToken(), Stop(ConfigurationError("404"))],
+    )
+    def test_all_else_leaves_it(self, decision: Decision) -> None:
+        assert self.RECORD.noting(decision, NOW) == self.RECORD
 
 
 tries = st.builds(
@@ -399,55 +418,3 @@ def test_every_outcome_has_a_decision_that_can_be_carried_out(
     if isinstance(decision, Stop):
         assert isinstance(decision.error, AepError)
         assert str(decision.error)
-
-
-class TestRetryAfter:
-    @pytest.mark.parametrize(
-        ("header", "seconds"),
-        [
-            (None, 0),
-            ("", 0),
-            ("0", 0),
-            ("120", 120),
-            (" 5 ", 5),
-            ("007", 7),
-            ("301", 300),
-            ("9" * 400, 300),
-            ("9" * 5000, 300),
-            ("-1", 0),
-            ("1.5", 0),
-            ("1e3", 0),
-            ("١٢", 0),
-            ("inf", 0),
-            ("nan", 0),
-            ("soon", 0),
-            ("5, 6", 0),
-            ("Fri, 02 Jan 2026 03:04:35 GMT", 30),
-            ("Fri, 02 Jan 2026 03:04:35", 30),
-            ("Fri, 02 Jan 2026 04:04:35 +0100", 30),
-            ("Friday, 02-Jan-26 03:04:35 GMT", 30),
-            ("Fri Jan  2 03:04:35 2026", 30),
-            ("Fri, 02 Jan 2026 03:04:05 GMT", 0),
-            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
-            ("Fri, 31 Dec 9999 23:59:59 GMT", 300),
-            ("Fri, 31 Dec 99999999999999999999 23:59:59 GMT", 0),
-            ("Fri, 99 Jan 2026 03:04:35 GMT", 0),
-            ("Fri, 02 Jan 2026 03:04:35 +99999999999999999999", 0),
-        ],
-    )
-    def test_seconds_or_a_date_capped_or_nothing(self, header: str | None, seconds: float) -> None:
-        assert retry_after(header, POLICY, WALL.timestamp) == seconds
-
-    @given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ ([+-]\d+|GMT)"))
-    def test_any_text_gives_seconds_within_the_cap(self, header: str) -> None:
-        assert 0 <= retry_after(header, POLICY, WALL.timestamp) <= POLICY.max_retry_after_seconds
-
-    @given(st.integers(0, 10**30))
-    def test_seconds(self, seconds: int) -> None:
-        assert retry_after(str(seconds), POLICY) == min(seconds, 300)
-
-
-@given(st.integers(1, 10**9), st.floats(0, 1, exclude_max=True))
-def test_the_wait_is_drawn_below_a_doubling_bound(number: int, random: float) -> None:
-    bound = min(60.0, 0.5 * 2 ** min(number - 1, 100))
-    assert full_jitter(number, 0.5, 60.0, lambda: random) == random * bound

@@ -1,0 +1,50 @@
+"""Requests, replies and records of an inlet for the tests of the decision."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import orjson
+
+from aep.http import Reply
+from aep.outcomes import InletRecord, RetryPolicy, Try
+
+POLICY = RetryPolicy()
+BUDGET = RetryPolicy(budget_seconds=100)
+NOW = 1_000.0
+HEALTHY = InletRecord(accepted=50, last_success=NOW - 1)
+NEVER = InletRecord()
+WALL = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+
+BATCH = Try(messages=3, since=NOW - 10)
+ONE = Try(messages=1, since=NOW - 10)
+SINGLE = Try(messages=1, since=NOW - 10, single=True)
+
+
+def sent(base: Try = BATCH, **changes: Any) -> Try:
+    return Try(**{**vars(base), **changes})
+
+
+def reply(status: int, content: object = None, **headers: str) -> Reply:
+    body = content if isinstance(content, bytes) else b"" if content is None else orjson.dumps(content)
+    return Reply(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def problem(status: int, words: str = "AEP's words") -> Reply:
+    return reply(status, {"status": status, "title": "A title", "report": {"message": words}})
+
+
+def multi(*statuses: int) -> Reply:
+    """A 207 with an element of each status."""
+    return reply(
+        207,
+        {
+            "responses": [
+                {"xactionId": f"u-{place}"}
+                if status == 200
+                else {"xactionId": f"u-{place}", "status": status, "message": f"words of {status}"}
+                for place, status in enumerate(statuses)
+            ]
+        },
+    )
