@@ -1,43 +1,96 @@
 """An adapter for requests whose replies must be complete by a deadline, from the first byte of their headers on.
 
 The time limit that requests knows is that of one read from the socket: a peer that sends a byte now and then would
-keep a request waiting for as long as it likes.
+keep a request waiting for as long as it likes. The adapter also brings TLS settings of our own and what a proxy is to
+be told.
 """
 
 from __future__ import annotations
 
+import errno
 import http.client
 import io
+import re
 import socket
+import ssl
 import time
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+
+
+class ProxyConnectionError(Exception):
+    """No connection to the proxy was made; the cause says why.
+
+    urllib3's own ProxyError will not do: it also stands for a connection that was lost after a request was sent.
+    """
+
+
+class TunnelError(Exception):
+    """A proxy opened no tunnel, so nothing has been sent to the host behind it.
+
+    Attributes:
+      status: what it answered to CONNECT, None when it gave no answer.
+    """
+
+    def __init__(self, status: int | None, words: str):
+        super().__init__(words)
+        self.status = status
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """Makes the read time limit that a request is sent with hold for its whole reply."""
+    """Makes the read time limit that a request is sent with hold for its whole reply.
+
+    Args:
+      tls: for servers and proxies; what requests itself would set is left out.
+      proxy_headers: for the proxy alone, also where it forwards.
+      silence: seconds without a byte after which a reply is given up before its deadline, None for no such limit.
+    """
+
+    def __init__(self, tls: ssl.SSLContext, proxy_headers: Mapping[str, str], silence: float | None):
+        self._tls = tls
+        self._proxy_headers = proxy_headers
+        self._silence = silence
+        super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Makes connections of our kind."""
-        super().init_poolmanager(*args, **kwargs)
-        _use_our_pools(self.poolmanager)
+        super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
+        self._use_our_pools(self.poolmanager)
 
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Makes connections of our kind through proxies too."""
-        manager = super().proxy_manager_for(*args, **kwargs)
-        _use_our_pools(manager)
+        manager = super().proxy_manager_for(proxy, ssl_context=self._tls, proxy_ssl_context=self._tls, **kwargs)
+        self._use_our_pools(manager)
         return manager
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """The credentials, which are not in the proxy's URL, since that shows in errors."""
+        return dict(self._proxy_headers)
+
+    def cert_verify(self, *args: Any) -> None:
+        """Nothing: requests would add the public authorities to those that our TLS settings trust."""
+
+    def _use_our_pools(self, manager: PoolManager) -> None:
+        silence = self._silence
+        manager.pool_classes_by_scheme = {
+            "http": partial(_Pool, silence=silence),  # type: ignore[dict-item]
+            "https": partial(_TlsPool, silence=silence),  # type: ignore[dict-item]
+        }
 
 
 class _Reads(io.RawIOBase):
-    """Reads from a socket, each for no longer than is left until the deadline."""
+    """Reads from a socket, each for no longer than is left until the deadline, nor than a silence may last."""
 
-    def __init__(self, connection: socket.socket):
+    def __init__(self, connection: socket.socket, silence: float | None):
         self._connection = connection
         self._raw = connection.makefile("rb", buffering=0)
+        self._silence = float("inf") if silence is None else silence
         limit = connection.gettimeout()
         self._deadline = float("inf") if limit is None else time.monotonic() + limit
 
@@ -48,7 +101,8 @@ class _Reads(io.RawIOBase):
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
-        self._connection.settimeout(None if left == float("inf") else left)
+        limit = min(left, self._silence)
+        self._connection.settimeout(None if limit == float("inf") else limit)
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -59,24 +113,52 @@ class _Reads(io.RawIOBase):
 class _Source:
     """A socket as a reply is read from it."""
 
-    def __init__(self, connection: socket.socket):
+    def __init__(self, connection: socket.socket, silence: float | None):
         self._connection = connection
+        self._silence = silence
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reads(self._connection))
+        return io.BufferedReader(_Reads(self._connection, self._silence))
 
 
 class _Reply(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any):
-        super().__init__(_Source(sock), *args, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, sock: socket.socket, *args: Any, silence: float | None, **kwargs: Any):
+        super().__init__(_Source(sock, silence), *args, **kwargs)  # type: ignore[arg-type]
 
 
 class _Connection(HTTPConnection):
-    response_class = _Reply
+    def __init__(self, *args: Any, silence: float | None, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.response_class = partial(_Reply, silence=silence)  # type: ignore[assignment]
+
+    def connect(self) -> None:
+        """Connects, and tells a proxy that cannot be reached from a host that cannot."""
+        try:
+            super().connect()
+        except (OSError, HTTPError) as error:
+            if self.proxy is None or self.has_connected_to_proxy:
+                raise
+            raise ProxyConnectionError from error
 
 
-class _TlsConnection(HTTPSConnection):
-    response_class = _Reply
+class _TlsConnection(_Connection, HTTPSConnection):
+    def send(self, data: Any) -> None:
+        """Sends; when the peer has closed meanwhile, what it said before is read all the same, as without TLS.
+
+        That may be a reply, or the alert of a server that wants a client certificate (TLS 1.3 tells only then).
+        """
+        try:
+            super().send(data)
+        except ssl.SSLEOFError as error:
+            raise BrokenPipeError(errno.EPIPE, str(error)) from None
+
+    def _tunnel(self) -> None:
+        """Asks the proxy for a tunnel. Without this, its faults could not be told from those of the host behind it."""
+        try:
+            super()._tunnel()
+        except (OSError, http.client.HTTPException) as error:
+            answer = re.search(r"Tunnel connection failed: (\d+)", str(error))
+            raise TunnelError(int(answer[1]) if answer else None, str(error) or type(error).__name__) from None
 
 
 class _Pool(HTTPConnectionPool):
@@ -85,7 +167,3 @@ class _Pool(HTTPConnectionPool):
 
 class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
-
-
-def _use_our_pools(manager: PoolManager) -> None:
-    manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}

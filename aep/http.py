@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gzip
 import ssl
 import threading
 import time
@@ -17,31 +18,42 @@ from typing import Protocol
 import requests
 import urllib3
 
-from aep.deadline import DeadlineAdapter
+from aep.deadline import DeadlineAdapter, ProxyConnectionError, TunnelError
 from aep.errors import AepError, ConfigurationError, ConnectError, ReplyError
+from aep.network import Network, proxy_address, proxy_refusal
 
 # A reply of AEP is a few kB; of a batch with thousands of failures a few MB. More is no reply of AEP's.
 MAX_REPLY_BYTES = 32_000_000
+
+# OpenSSL's codes for a certificate whose authority is not known.
+_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
 
 
 @dataclass(frozen=True)
 class Timeouts:
     """Seconds: ``connect`` to make a connection, ``total`` from the call to the last byte received.
 
-    A reply that takes too long is given up at most ``total`` seconds after the request was sent.
+    A reply that takes too long is given up at most ``total`` seconds after the request was sent, and sooner when no
+    byte of it has come for ``read`` seconds, if that is given.
     """
 
     connect: float = 10.0
     total: float = 60.0
+    read: float | None = None
+
+    def __str__(self) -> str:
+        silence = "" if self.read is None else f"{self.read:g} s without a byte, "
+        return f"{self.connect:g} s to connect, {silence}{self.total:g} s in all"
 
 
 @dataclass(frozen=True)
 class Request:
-    """A POST. Headers may hold a token, so they stay out of the representation."""
+    """A request, a POST unless it says otherwise. Headers may hold a token, so they stay out of the representation."""
 
     url: str
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    method: str = "POST"
 
 
 @dataclass(frozen=True)
@@ -63,51 +75,72 @@ class Transport(Protocol):
     """
 
     def send(self, request: Request) -> Reply:
-        """POSTs the request."""
+        """Sends the request and reads its reply."""
         ...
 
 
 class RequestsTransport:
     """``Transport`` over requests: one session per thread, connections kept open.
 
+    What a session is made of is read again after an error that a person has to mend: a password may be a new one then.
+
     Redirects are not followed: they would carry the token elsewhere. ``trust_env`` is off, since a ~/.netrc entry
     for the host would replace the bearer token, and proxies would come from the environment unseen.
     """
 
-    def __init__(self, timeouts: Timeouts | None = None, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        timeouts: Timeouts | None = None,
+        network: Network | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
         self._timeouts = timeouts or Timeouts()
+        self._network = network or Network()
         self._clock = clock
         self._local = threading.local()
 
     def send(self, request: Request) -> Reply:
-        """POSTs the request; see ``Transport``."""
+        """Sends the request; see ``Transport``."""
         try:
             return self._send(request)
         except AepError as error:
             _let_go(error)
+            if isinstance(error, ConfigurationError):
+                self._forget_session()
             raise
 
     def _send(self, request: Request) -> Reply:
-        limits = self._timeouts
+        limits, network = self._timeouts, self._network
+        session = self._session()
+        failure: type[AepError]
+        body, headers = request.body, dict(request.headers)
+        if network.gzip and body:
+            body = gzip.compress(body, compresslevel=1)
+            headers["Content-Encoding"] = "gzip"
         deadline = self._clock() + limits.total
         try:
-            with self._session().post(
+            with session.request(
+                request.method,
                 request.url,
-                data=request.body,
-                headers=dict(request.headers),
+                data=body,
+                headers=headers,
                 timeout=(limits.connect, limits.total),
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = self._read(response, deadline)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Reply(response.status_code, body, headers)
+                if response.status_code == 407:
+                    raise proxy_refusal(network, _host(request.url), 407, "")
+                received = {name.lower(): value for name, value in response.headers.items()}
+                return Reply(response.status_code, self._read(response, deadline), received)
+        except TunnelError as error:
+            raise proxy_refusal(network, _host(request.url), error.status, str(error)) from None
+        except ProxyConnectionError as error:
+            failure = ConfigurationError if _tls_refused(error) else ConnectError
+            words = f"{_words(error)}{_tls_advice(error)}"
+            raise failure(f"no connection to the proxy {proxy_address(network)}: {words}") from None
         except requests.exceptions.SSLError as error:
-            cut = isinstance(_innermost(error), ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError)
-            kind = ReplyError if cut else ConfigurationError
-            raise kind(f"TLS to {_host(request.url)} failed: {_words(error)}") from None
-        except requests.exceptions.ProxyError as error:
-            raise ConfigurationError(f"the proxy refused {_host(request.url)}: {_words(error)}") from None
+            failure = ConfigurationError if _tls_refused(error) else ReplyError
+            raise failure(f"TLS to {_host(request.url)} failed: {_words(error)}{_tls_advice(error)}") from None
         except (
             requests.exceptions.InvalidURL,
             requests.exceptions.MissingSchema,
@@ -124,12 +157,12 @@ class RequestsTransport:
         except requests.exceptions.ConnectTimeout:
             raise ConnectError(f"no connection to {_host(request.url)} within {limits.connect:g} s") from None
         except requests.exceptions.Timeout:
-            raise ReplyError(
-                f"no reply from {_host(request.url)} in time ({limits.connect:g} s to connect, {limits.total:g} s in "
-                "all)"
-            ) from None
+            raise ReplyError(f"no reply from {_host(request.url)} in time ({limits})") from None
         except urllib3.exceptions.ReadTimeoutError:
-            raise ReplyError(f"the reply of {_host(request.url)} took longer than {limits.total:g} s") from None
+            silence = "" if limits.read is None else f", or {limits.read:g} s without a byte"
+            raise ReplyError(
+                f"the reply of {_host(request.url)} took longer than {limits.total:g} s{silence}"
+            ) from None
         except requests.exceptions.ConnectionError as error:
             failure = ConnectError if _never_connected(error) else ReplyError
             raise failure(f"connection to {_host(request.url)}: {_words(error)}") from None
@@ -139,11 +172,22 @@ class RequestsTransport:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = requests.Session()
+            network = self._network
+            adapter = DeadlineAdapter(network.tls(), network.proxy_headers(), self._timeouts.read)
+            session = requests.Session()
             session.trust_env = False
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, DeadlineAdapter())
+            for scheme in ("http", "https"):
+                session.mount(f"{scheme}://", adapter)
+                if network.proxy is not None:
+                    session.proxies[scheme] = network.proxy
+            self._local.session = session
         return session
+
+    def _forget_session(self) -> None:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is not None:
+            session.close()
+            self._local.session = None
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:
         """The body, read piece by piece: a socket time limit alone would let a dripping reply go on for ever."""
@@ -189,6 +233,22 @@ def _innermost(error: BaseException) -> BaseException:
         if not isinstance(inner, BaseException) or inner is error:
             return error
         error = inner
+
+
+def _tls_refused(error: BaseException) -> bool:
+    """Whether TLS failed for what one side thinks of the other, rather than for a connection that was cut."""
+    inner = _innermost(error)
+    cut = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
+    return isinstance(inner, ssl.SSLError) and not isinstance(inner, cut)
+
+
+def _tls_advice(error: BaseException) -> str:
+    inner = _innermost(error)
+    if getattr(inner, "verify_code", None) in _UNKNOWN_AUTHORITY:
+        return "; if its authority is to be trusted, name a file with that in aep_ca_file"
+    if "CERTIFICATE_REQUIRED" in (getattr(inner, "reason", None) or ""):
+        return "; give aep_client_certificate"
+    return ""
 
 
 def _never_connected(error: requests.exceptions.ConnectionError) -> bool:

@@ -405,16 +405,6 @@ class TestTls:
                 send(server.url, Authorization=f"Bearer {SECRET}")
         assert server.requests == []
 
-    def test_a_certificate_for_another_host(
-        self, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        # The authority is known now, so that only the name is wrong.
-        monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(certificate / "cert"))
-        with HttpServer(lambda exchange: exchange.reply(200), tls) as server:
-            assert send(server.url).status == 200
-            with pytest.raises(ConfigurationError, match=r"localhost.*(mismatch|not valid|doesn't match)"):
-                send(f"https://localhost:{server.port}/")
-
     def test_a_server_without_tls(self) -> None:
         def plain(connection: socket.socket) -> None:
             connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")

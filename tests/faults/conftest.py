@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import broker, emulator, scenario
 from tests.e2e.scenario import Scenario
 from tests.faults.campaign import through
+from tests.services.certificates import Authority
 from tests.services.pytest_support import require
 from tests.services.toxiproxy import Proxy, Toxiproxy
 
@@ -25,3 +27,9 @@ def proxy(toxiproxy: Toxiproxy, scenario: Scenario) -> Proxy:
     made = toxiproxy.proxy(scenario.emulator.url.partition("//")[2])
     through(scenario, f"http://{made.address}")
     return made
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """The authority that the pipeline is to be told to trust."""
+    return Authority(tmp_path)
