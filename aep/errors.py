@@ -8,6 +8,12 @@ AepError
 │   ├── ConnectError          no connection was made, so nothing can have arrived
 │   ├── ReplyError            the connection broke or timed out: the request may have arrived
 │   └── TokenError            IMS gives no token now, so nothing was sent to AEP
+├── PlatformError             a management API answers with an error, in Adobe's code and words
+│   ├── InvalidRequestError   400, 422: it refuses what was asked
+│   ├── ForbiddenError        401, 403 that a new token does not mend
+│   ├── NotFoundError         404
+│   ├── ConflictError         somebody changed the object meanwhile, or its title is taken
+│   └── UnavailableError      429, 5xx, still after some tries
 ├── RetryBudgetError      transient failures went on for longer than the budget
 └── StoppedError           the process was asked to end while a request waited to be sent again
 """
@@ -53,6 +59,62 @@ class TokenError(NetworkError):
     """IMS cannot be reached or is failing, so there is no token to send the request with."""
 
     cause = "ims"
+
+
+class PlatformError(AepError):
+    """A management API answers with an error, or with something that is no answer to the call.
+
+    Attributes:
+      status: HTTP status.
+      code: Adobe's code, such as ``XDM-1012-404``; empty when the reply has none, as for all below.
+      title: of the kind of error.
+      detail: what is wrong.
+      request_id: to be named to Adobe's support.
+      method: of the call.
+      url: of the call without its query, which may name a person.
+      advice: what to do, where that is the same for all errors of a class.
+    """
+
+    advice = ""
+
+    def __init__(self, status: int, code: str, title: str, detail: str, request_id: str, method: str, url: str):
+        super().__init__(status, code, title, detail, request_id, method, url)
+        self.status = status
+        self.code = code
+        self.title = title
+        self.detail = detail
+        self.request_id = request_id
+        self.method = method
+        self.url = url
+
+    def __str__(self) -> str:
+        words = ": ".join(part for part in (self.title, self.detail) if part)
+        named = (("code", self.code), ("request id", self.request_id))
+        about = ", ".join(f"{name} {value}" for name, value in named if value)
+        answer = f"{self.method} {self.url} answers {self.status}{words and f': {words}'}{about and f' ({about})'}"
+        return f"{answer}; {self.advice}" if self.advice else answer
+
+
+class InvalidRequestError(PlatformError):
+    """The API refuses what was asked: 400, 422, or another 4xx that has no class of its own."""
+
+
+class ForbiddenError(PlatformError):
+    """The API refuses who asks: a key, an organisation, a sandbox or a permission is wrong, or even a new token."""
+
+    advice = "check the client id, the organisation, the sandbox, and the permissions of the credential there"
+
+
+class NotFoundError(PlatformError):
+    """There is no such object, at least in this organisation and sandbox."""
+
+
+class ConflictError(PlatformError):
+    """The object is not as the caller thinks: another etag than the one supplied, or its title is taken."""
+
+
+class UnavailableError(PlatformError):
+    """The API is failing or throttles (5xx, 429), and did so each time it was tried: it may work later."""
 
 
 class RetryBudgetError(AepError):

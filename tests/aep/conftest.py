@@ -1,12 +1,16 @@
-"""A certificate for servers on this machine."""
+"""A certificate for servers on this machine, and an emulator with an organisation for each test."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.aep.management import Organisation
+from tests.services.emulator import CLIENT_SECRET, Emulator
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +24,17 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key"), "-out", str(folder / "cert")]
     subprocess.run([*command, *files], check=True, capture_output=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def management_emulator() -> Iterator[Emulator]:
+    """An emulator whose state no test clears."""
+    with Emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def organisation(management_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Organisation:
+    """An organisation that no other test uses."""
+    monkeypatch.setenv("EMULATOR_SECRET", CLIENT_SECRET)
+    return Organisation(management_emulator)
