@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-fast check bench lock clean
+.PHONY: help setup demo test test-fast check bench soak docs lock clean
 
 help:
 	@echo "make demo        try it: Kafka, a local AEP, 2 % broken events, every one accounted for"
@@ -15,6 +15,8 @@ help:
 	@echo "make test        all checks and tests; what this machine lacks is skipped, with CI=true it fails"
 	@echo "make test-fast   checks, and the tests that need Python packages only"
 	@echo "make bench       the benchmark table"
+	@echo "make soak        10 minutes of random faults, every record accounted for; SOAK=\"--minutes 60\" for more"
+	@echo "make docs        docs/outcomes.md from the rules"
 	@echo "make lock        requirements.lock from the pins"
 
 setup: $(READY)
@@ -42,6 +44,12 @@ test-fast: check
 
 bench: $(READY)
 	$(RUN) -m benchmarks
+
+soak: $(READY)
+	$(RUN) -m soak $(SOAK)
+
+docs: $(READY)
+	$(RUN) -m aep.outcome_page > docs/outcomes.md
 
 lock: $(READY)
 	$(RUN) -m pip install --quiet --disable-pip-version-check uv==0.13.9

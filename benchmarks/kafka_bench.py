@@ -28,12 +28,15 @@ _RUN_SECONDS = 900
 
 @dataclass(frozen=True)
 class Round:
-    """The same events once with and once without latency; what a run over an empty topic takes is subtracted."""
+    """The same events without latency, with it, and with it in the order of their keys; what a run over an empty topic
+    takes is subtracted.
+    """
 
     events: int
     start_up: Usage
     without_latency: Usage
     with_latency: Usage
+    in_order: Usage
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ class _Bench:
         start_up = self._run(_EMPTY, 0)
         latencies = (0, LATENCY_MS) if number % 2 == 0 else (LATENCY_MS, 0)
         usages = {latency_ms: self._run(_FULL, latency_ms).beyond(start_up) for latency_ms in latencies}
-        return Round(self._events, start_up, usages[0], usages[LATENCY_MS])
+        in_order = self._run(_FULL, LATENCY_MS, aep_order="key").beyond(start_up)
+        return Round(self._events, start_up, usages[0], usages[LATENCY_MS], in_order)
 
     def idle_share(self, seconds: float) -> float:
         group = _new_group()
@@ -95,12 +99,13 @@ class _Bench:
         if not pipeline.running:
             raise ServiceError(f"the pipeline ended early\n{pipeline.log_tail()}")
 
-    def _run(self, topic: str, latency_ms: int) -> Usage:
-        """Reads a topic to its end."""
+    def _run(self, topic: str, latency_ms: int, **more: str) -> Usage:
+        """Reads a topic to its end, with more options."""
         self._emulator.faults(latency_ms=latency_ms)
         before = self._accepted()
         log = self._folder / f"{uuid.uuid4().hex}.log"
-        usage = of_command("the pipeline", self._command(topic, _new_group(), kafka_stop_at="end"), log, _RUN_SECONDS)
+        command = self._command(topic, _new_group(), kafka_stop_at="end", **more)
+        usage = of_command("the pipeline", command, log, _RUN_SECONDS)
         summary = orjson.loads((self._folder / "summary.json").read_bytes())
         expected = self._events if topic == _FULL else 0
         for what in ("read", "accepted"):

@@ -84,6 +84,10 @@ def figures(transforms: Sequence[transforms_bench.Round], kafka: kafka_bench.Kaf
             [one.without_latency.wall_seconds / one.with_latency.wall_seconds for one in rounds],
             Target(">=", 0.9),
         ),
+        Figure(
+            f"{delayed}, aep_order=key: throughput / that without order",
+            [one.with_latency.wall_seconds / one.in_order.wall_seconds for one in rounds],
+        ),
         Figure(f"{delayed}: peak memory, MB", [one.with_latency.peak_bytes / 1e6 for one in rounds], memory),
         Figure("caught up and idle: CPU, % of a core", [kafka.idle_share * 100], Target("<", 3)),
     ]

@@ -24,7 +24,7 @@ from benchmarks.measure import Stopwatch, Usage, total
 from samples.loyalty import generate
 from transforms import account, process
 from transforms.chunks import CHUNK_RECORDS, Chunk, Record
-from transforms.parse import ParseJson
+from transforms.parse import ParseRecords
 from transforms.routes import Route, Routes
 from transforms.validate import ValidateXdm
 
@@ -89,7 +89,7 @@ def _run(events: int) -> None:
     with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
         # Made inside the bundle: elements of Create would be encoded and decoded, which Kafka's records are not.
         chunks = pipeline | beam.Create([events]) | "Read" >> beam.FlatMap(_read).with_output_types(Chunk)
-        parsed = chunks | ParseJson(routes)
+        parsed = chunks | ParseRecords(routes)
         valid = parsed.main | ValidateXdm(routes)
         valid.main | "Accept" >> beam.Map(_accept)
     _check_all_valid(events, account.beam_counts(pipeline.result.metrics())[account.ACCEPTED])

@@ -57,7 +57,7 @@ def test_all_is_measured_and_written(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert written["settings"] == {"events": EVENTS, "rounds": ROUNDS, "idle_seconds": 0.5}
     assert written["machine"]["packages"]["apache-beam"]
     names = [figure["name"] for figure in written["figures"]]
-    assert len(set(names)) == 8
+    assert len(set(names)) == 9
     for figure in written["figures"]:
         assert figure["name"] in printed
         assert 0 <= figure["min"] <= figure["median"] <= figure["max"]
