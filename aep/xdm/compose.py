@@ -7,8 +7,9 @@ becomes `_id`, `xdm:timestamp` becomes `timestamp`, `repo:createDate` becomes `_
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
+from aep.xdm.pointers import pointer, steps_of
 from aep.xdm.schema import SchemaError
 
 Lookup = Callable[[str], dict[str, Any] | None]
@@ -55,22 +56,45 @@ _INT = (-(2**31), 2**31 - 1)
 _DASH = re.compile(r"-+(.)")
 
 
-def compose(schema: dict[str, Any], lookup: Lookup) -> dict[str, Any]:
+class CompositionError(SchemaError):
+    """A schema that cannot be resolved. `component` is the `$id` of the document in which the fault stands."""
+
+    def __init__(self, message: str, component: str) -> None:
+        super().__init__(message)
+        self.component = component
+
+
+class LeftOut(NamedTuple):
+    """A rule of a component that compatibility notation cannot express, so that the result does not demand it.
+
+    Attributes:
+        component: `$id` of the document that has it.
+        pointer: JSON pointer to it in this document, such as `/definitions/a/properties/xdm:b/oneOf`.
+    """
+
+    component: str
+    pointer: str
+
+
+def compose(
+    schema: dict[str, Any], lookup: Lookup, left_out: Callable[[LeftOut], object] | None = None
+) -> dict[str, Any]:
     """Resolve all `$ref` and `allOf` of a schema, merge what they bring, and rename it.
 
     Args:
         schema: A schema, class, field group or data type, with its own `definitions` if it has any.
         lookup: Finds the other components.
+        left_out: Is told of each rule that is lost, once for every use of it.
 
     Returns:
         A new document: metadata of `schema`, all `properties`, `required`, and in `meta:extends` every component it
         is made of. Each renamed field tells its standard name in `meta:xdmField`, each field its `meta:xdmType`.
 
     Raises:
-        SchemaError: A component is missing, points to itself, or contradicts another one.
+        CompositionError: A component is missing, points to itself, or contradicts another one.
     """
-    composer = _Composer(lookup)
-    resolved = composer.resolve(schema, schema, ())
+    composer = _Composer(lookup, left_out)
+    resolved = composer.resolve(schema, _Place(schema), ())
     kept = {key: value for key, value in schema.items() if key not in _NOT_AN_ANSWER}
     document = {**kept, **resolved, "meta:xdmType": "object"}
     extends = list(dict.fromkeys(composer.parents(schema)))
@@ -95,9 +119,28 @@ def compatible_name(name: str) -> tuple[str, ...]:
     return (steps[0],) if len(steps) == 1 else ("_" + steps[0], *steps[1:])
 
 
+class _Place(NamedTuple):
+    """A place in a document: the document, and the names and indices that lead to the place."""
+
+    root: dict[str, Any]
+    path: tuple[str | int, ...] = ()
+
+    @property
+    def component(self) -> str:
+        return str(self.root.get("$id", "the schema"))
+
+    @property
+    def pointer(self) -> str:
+        return pointer(self.path)
+
+    def step(self, *steps: str | int) -> "_Place":
+        return _Place(self.root, (*self.path, *steps))
+
+
 class _Composer:
-    def __init__(self, lookup: Lookup) -> None:
+    def __init__(self, lookup: Lookup, left_out: Callable[[LeftOut], object] | None) -> None:
         self._lookup = lookup
+        self._left_out = left_out
 
     def parents(self, schema: dict[str, Any]) -> Iterator[str]:
         """The components that a schema is made of, each before those that it is made of itself."""
@@ -106,20 +149,28 @@ class _Composer:
             target = branch.get("$ref", "") if isinstance(branch, dict) else ""
             if target and "#" not in target:
                 yield target
-                yield from self.parents(self._component(target))
+                yield from self.parents(self._component(target, _Place(schema)))
         yield from stated
 
-    def resolve(self, node: dict[str, Any], root: dict[str, Any], trail: tuple[str, ...]) -> dict[str, Any]:
-        """What a subschema demands of a value. `root` is the document it stands in, `trail` the refs that led here."""
+    def resolve(self, node: dict[str, Any], place: _Place, trail: tuple[str, ...]) -> dict[str, Any]:
+        """What a subschema demands of a value. `place` is where it stands, `trail` the refs that led here."""
         result: dict[str, Any] = {}
         if "$ref" in node:
-            target, target_root, mark = self._target(node["$ref"], root)
+            target, target_place = self._target(node["$ref"], place)
+            mark = f"{target_place.root.get('$id', '')}#{target_place.pointer}"
             if mark in trail:
-                raise SchemaError(f"the XDM schema is recursive: {' -> '.join((*trail, mark))}")
-            _merge(result, self.resolve(target, target_root, (*trail, mark)), mark)
-        for branch in node.get("allOf", ()):
-            _merge(result, self.resolve(branch, root, trail), str(root.get("$id", "schema")))
+                raise CompositionError(
+                    f"the XDM schema is recursive: {' -> '.join((*trail, mark))}", target_place.component
+                )
+            _merge(result, self.resolve(target, target_place, (*trail, mark)), target_place.component)
+        for index, branch in enumerate(node.get("allOf", ())):
+            brought = self.resolve(branch, place.step("allOf", index), trail)
+            _merge(result, brought, branch.get("$ref", "").partition("#")[0] or place.component)
         own = {key: value for key, value in node.items() if key not in _OWN_MATTERS and key not in _DROPPED}
+        if self._left_out is not None:
+            for keyword in (*_DROPPED, "anyOf"):
+                if keyword in node:
+                    self._left_out(LeftOut(place.component, place.step(keyword).pointer))
         if "anyOf" in own:
             del own["anyOf"]
             own["type"] = "string"
@@ -127,20 +178,21 @@ class _Composer:
         required = own.pop("required", ())
         for keyword in ("items", "additionalProperties"):
             if isinstance(own.get(keyword), dict):
-                own[keyword] = self._field(own[keyword], root, trail)
+                own[keyword] = self._field(own[keyword], place.step(keyword), trail)
         if "$ref" in node:  # what stands beside a $ref describes it and demands nothing
             own = {key: value for key, value in own.items() if key.startswith("meta:")}
-        _merge(result, own, str(root.get("$id", "schema")))
+        _merge(result, own, place.component)
         for name, field in properties.items():
             if isinstance(field, dict):
-                _put(result, name, self._field(field, root, trail))
+                field_place = place.step("properties", name)
+                _put(result, name, self._field(field, field_place, trail), field_place.component)
         for name in required:
             _require(result, name)
         return result
 
-    def _field(self, node: dict[str, Any], root: dict[str, Any], trail: tuple[str, ...]) -> dict[str, Any]:
+    def _field(self, node: dict[str, Any], place: _Place, trail: tuple[str, ...]) -> dict[str, Any]:
         """A resolved field, with the texts that stand where it is used."""
-        resolved = self.resolve(node, root, trail)
+        resolved = self.resolve(node, place, trail)
         texts: dict[str, Any] = {key: node[key] for key in ("title", "description") if key in node}
         if "#" not in node.get("$ref", "#"):
             texts["meta:referencedFrom"] = node["$ref"]
@@ -150,21 +202,25 @@ class _Composer:
             resolved.setdefault("meta:xdmType", xdm_type(resolved))
         return {**texts, **resolved}
 
-    def _target(self, reference: str, root: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], str]:
-        """What a `$ref` points to, the document that it stands in, and its full name."""
+    def _target(self, reference: str, place: _Place) -> tuple[dict[str, Any], _Place]:
+        """What a `$ref` at a place points to, and where that stands."""
         document_id, _, fragment = reference.partition("#")
-        document = self._component(document_id) if document_id else root
+        document = self._component(document_id, place) if document_id else place.root
+        steps = steps_of("/" + fragment.strip("/")) if fragment.strip("/") else []
         node: Any = document
-        for step in fragment.strip("/").split("/") if fragment.strip("/") else ():
-            node = node.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(node, dict) else None
+        for step in steps:
+            node = node.get(step) if isinstance(node, dict) else None
         if not isinstance(node, dict):
-            raise SchemaError(f"$ref {reference!r} in {root.get('$id', 'the schema')} points to nothing")
-        return node, document, f"{document_id or root.get('$id', '')}#{fragment}"
+            raise CompositionError(f"$ref {reference!r} in {place.component} points to nothing", place.component)
+        return node, _Place(document, tuple(steps))
 
-    def _component(self, component_id: str) -> dict[str, Any]:
+    def _component(self, component_id: str, place: _Place) -> dict[str, Any]:
         found = self._lookup(component_id)
         if found is None:
-            raise SchemaError(f"the XDM component {component_id!r} does not exist")
+            raise CompositionError(
+                f"{place.component}, #{place.pointer}: the XDM component {component_id!r} does not exist",
+                place.component,
+            )
         return found
 
 
@@ -181,7 +237,7 @@ def xdm_type(field: dict[str, Any]) -> str:
     return kind
 
 
-def _put(target: dict[str, Any], name: str, field: dict[str, Any]) -> None:
+def _put(target: dict[str, Any], name: str, field: dict[str, Any], component: str) -> None:
     """Add a field under its compatible name, in the objects that this name asks for."""
     path = compatible_name(name)
     for step in path[:-1]:
@@ -191,7 +247,7 @@ def _put(target: dict[str, Any], name: str, field: dict[str, Any]) -> None:
         field = {"meta:xdmField": name, **field}
     properties = target.setdefault("properties", {})
     if path[-1] in properties:
-        _merge(properties[path[-1]], field, name)
+        _merge(properties[path[-1]], field, component, path)
     else:
         properties[path[-1]] = field
 
@@ -204,18 +260,21 @@ def _require(target: dict[str, Any], name: str) -> None:
         target = target.get("properties", {}).get(step, {})
 
 
-def _merge(target: dict[str, Any], source: dict[str, Any], where: str) -> None:
-    """Let `target` demand what `source` demands as well; texts of the later one win."""
+def _merge(target: dict[str, Any], source: dict[str, Any], component: str, path: tuple[str | int, ...] = ()) -> None:
+    """Let `target` demand what `source`, out of a component, demands as well; texts of the later one win."""
     if "type" in target and "type" in source and target["type"] != source["type"]:
-        raise SchemaError(f"{where}: the type {source['type']!r} contradicts the type {target['type']!r} of before")
+        mine, other = target["type"], source["type"]
+        raise CompositionError(
+            f"{component}{pointer(path)}: the type {other!r} contradicts the type {mine!r} of before", component
+        )
     for key, value in source.items():
         if key == "properties":
-            mine = target.setdefault("properties", {})
+            fields = target.setdefault("properties", {})
             for name, field in value.items():
-                if name in mine:
-                    _merge(mine[name], field, f"{where}/{name}")
+                if name in fields:
+                    _merge(fields[name], field, component, (*path, name))
                 else:
-                    mine[name] = field
+                    fields[name] = field
         elif key == "required":
             target["required"] = list(dict.fromkeys([*target.get("required", ()), *value]))
         else:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
-from aep.xdm.compose import compatible_name, compose, xdm_type
+from aep.xdm.compose import CompositionError, LeftOut, compatible_name, compose, xdm_type
 from aep.xdm.schema import SchemaError, parse_schema
 from aep.xdm.validate import XdmValidator
 from emulator.standard_xdm import COMPONENTS
@@ -238,3 +238,32 @@ def test_standard_components_make_a_schema_that_validates() -> None:
     assert validator.check(entity) is None
     entity["web"]["webPageDetails"] = {"xdm:name": "home"}  # type: ignore[index]
     assert validator.check(entity) is not None
+
+
+def test_rules_that_are_lost_are_told_with_their_place() -> None:
+    inner = {"$id": "i", "definitions": {"d": {"properties": {"a/b": {"type": "object", "oneOf": [{}]}}}}}
+    fields = {"xdm:one": {"$ref": "i#/definitions/d"}, "xdm:list": {"type": "array", "items": {"anyOf": [TEXT]}}}
+    told: list[LeftOut] = []
+    compose({"$id": "s", "allOf": [{"properties": fields}]}, {"i": inner}.get, told.append)
+    assert told == [
+        LeftOut("i", "/definitions/d/properties/a~1b/oneOf"),
+        LeftOut("s", "/allOf/0/properties/xdm:list/items/anyOf"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("inner", "component"),
+    [
+        ({"allOf": [{"$ref": "none"}]}, "i"),
+        ({"properties": {"a": {"$ref": "#/none"}}}, "i"),
+        ({"properties": {"a": {"$ref": "#"}}}, "i"),
+        ({"properties": {"a": {"type": "integer"}}}, "i"),
+        ({"properties": {"b": TEXT}}, "s"),
+    ],
+)
+def test_a_fault_names_the_component_it_stands_in(inner: dict[str, Any], component: str) -> None:
+    first, last = {"properties": {"a": TEXT}}, {"properties": {"b": {"type": "integer"}}}
+    schema = {"$id": "s", "allOf": [first, {"$ref": "i"}, last]}
+    with pytest.raises(CompositionError) as refused:
+        compose(schema, {"i": {"$id": "i", **inner}}.get)
+    assert refused.value.component == component

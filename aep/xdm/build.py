@@ -1,0 +1,264 @@
+"""Build the schema that the Schema Registry would return, out of component files, for those without access to it.
+
+A schema is one class, any field groups meant for it, and the organisation's own fields, which stand under the field of
+its tenant ("Basics of schema composition"; "Schema Registry API: getting started"). What only a registry knows stays
+unknown: descriptors, labels, and the version of its library.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import orjson
+
+from aep.xdm.components import Component, Components, check_component, read_object
+from aep.xdm.compose import CompositionError, LeftOut, Lookup, compose
+from aep.xdm.pointers import pointer
+from aep.xdm.schema import ResolvedSchema, SchemaError, parse_schema
+
+ALIASES = {
+    "profile": "https://ns.adobe.com/xdm/context/profile",
+    "experienceevent": "https://ns.adobe.com/xdm/context/experienceevent",
+}
+"""The two classes that most schemas are of, by a short name."""
+
+BEHAVIOURS = frozenset(f"https://ns.adobe.com/xdm/data/{name}" for name in ("record", "time-series", "adhoc"))
+_ADOBE = "https://ns.adobe.com/"
+# Its alternatives rule names in standard notation, so nothing is lost with them.
+_NAMES_RULE = "https://ns.adobe.com/xdm/common/extensible"
+# "alphanumeric, dash, or underscore characters" and no underscore at its start (Schema Registry API: getting started).
+_FIELD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+# What the `-notext` media types leave out, and suggested values, which are texts for people too.
+_TEXTS = frozenset(["title", "description", "meta:enum"])
+
+
+class Recipe(NamedTuple):
+    """What a schema is to be made of.
+
+    Attributes:
+        schema_id: the `$id` of the new schema, which messages must name.
+        title: of the new schema.
+        class_: the class.
+        field_groups: the field groups.
+        namespace: the field that holds the organisation's own fields, such as `_acme`; None for none.
+        own_groups: those own fields, as `read_own_fields` returns them.
+    """
+
+    schema_id: str
+    title: str
+    class_: Component
+    field_groups: Sequence[Component]
+    namespace: str | None = None
+    own_groups: Sequence[Component] = ()
+
+
+class Built(NamedTuple):
+    """A schema, ready to be written to a file, and what a person should know of it, a line each."""
+
+    schema: ResolvedSchema
+    warnings: tuple[str, ...]
+
+
+def find_class(components: Components, name: str) -> Component:
+    """The class of this `$id`, alias or file name.
+
+    Raises:
+        SchemaError: there is none, or it is no class.
+    """
+
+    def is_class(component: Component) -> bool:
+        return component.classes is None and bool(BEHAVIOURS & set(_lineage(components, component)))
+
+    found = components.find(ALIASES.get(name, name), is_class)
+    if not is_class(found):
+        raise SchemaError(f"{found.path}: {found.id} is no class: it is not made of a behaviour, such as time-series")
+    return found
+
+
+def find_field_group(components: Components, name: str, class_: Component) -> Component:
+    """The field group of this `$id` or file name.
+
+    Raises:
+        SchemaError: there is none, it is no field group, or it is not meant for the class.
+    """
+    found = components.find(name, lambda component: component.classes is not None)
+    if found.classes is None:
+        raise SchemaError(f"{found.path}: {found.id} is no field group: it has no meta:intendedToExtend")
+    _check_meant_for(found, class_, components)
+    return found
+
+
+def read_own_fields(path: str, tenant: str) -> Component:
+    """An organisation's own fields, as a field group.
+
+    Args:
+        path: a file with a field group as the registry takes it, or with fields by their names; then they are put
+            under the field of the tenant.
+        tenant: the tenant id, such as `acme`.
+
+    Raises:
+        SchemaError: the file cannot be read, or a name in it is not allowed.
+    """
+    namespace = f"_{tenant}"
+    document = read_object(path)
+    if not {"properties", "definitions", "allOf"} & document.keys():
+        if not any(name.startswith("_") for name in document):
+            document = {namespace: {"type": "object", "properties": document}}
+        document = {"type": "object", "properties": document}
+    check_component(document, path)
+    for name, place in _declared_names(document, ()):
+        if place != (name,) and not _FIELD_NAME.fullmatch(name):
+            raise SchemaError(
+                f"{path}: the name of the field {pointer(place)} is not allowed: "
+                "letters, digits, - and _ are, and no _ at the start"
+            )
+    own_id = f"{_ADOBE}{tenant}/mixins/{quote(Path(path).name.partition('.')[0], safe='')}"
+    return Component(path, {"$id": own_id, **document})
+
+
+def build_schema(recipe: Recipe, components: Components, where: str) -> Built:
+    """Compose the schema, without titles and descriptions. The same components give the same bytes.
+
+    Args:
+        recipe: what it is made of.
+        components: where all that the class and the field groups refer to is found.
+        where: the file it will be written to, for messages.
+
+    Raises:
+        SchemaError: a component is missing, recursive or contradicts another; a field of one's own is outside the
+            namespace or declared twice; or records cannot be validated with the result.
+    """
+    components = components.including(recipe.own_groups)
+    lost: dict[LeftOut, None] = {}
+
+    def lookup(component_id: str) -> dict[str, Any] | None:
+        found = components.get(component_id)
+        return found.document if found else None
+
+    def path_of(component_id: str) -> str:
+        found = components.get(component_id)
+        return found.path if found else component_id
+
+    try:
+        _check_own_fields(recipe, components, lookup)
+        resolved = compose(_schema(recipe, recipe.own_groups), lookup, lambda rule: lost.setdefault(rule))
+    except CompositionError as error:
+        raise SchemaError(f"{path_of(error.component)}: {error}") from None
+    resolved["properties"] = {name: _without_texts(field) for name, field in resolved["properties"].items()}
+    document = orjson.dumps(resolved, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    warnings = [
+        f"{each.path}: {each.id} is deprecated (meta:status)"
+        for each in (recipe.class_, *recipe.field_groups)
+        if each.document.get("meta:status") == "deprecated"
+    ] + [
+        f"{path_of(rule.component)}: left out #{rule.pointer}, which compatibility notation cannot express"
+        for rule in lost
+        if rule.component != _NAMES_RULE
+    ]
+    return Built(parse_schema(document, where), tuple(warnings))
+
+
+def _schema(recipe: Recipe, own_groups: Sequence[Component]) -> dict[str, Any]:
+    """The schema as the registry keeps it, not resolved."""
+    parts = (recipe.class_, *recipe.field_groups, *own_groups)
+    schema: dict[str, Any] = {
+        "$id": recipe.schema_id,
+        "meta:resourceType": "schemas",
+        "version": "1.0",
+        "title": recipe.title,
+        "type": "object",
+        "meta:class": recipe.class_.id,
+        "meta:abstract": False,
+        "meta:extensible": False,
+        "meta:containerId": "tenant",
+        "allOf": [{"$ref": each.id} for each in parts],
+    }
+    if recipe.schema_id.startswith(_ADOBE):
+        schema["meta:altId"] = "_" + recipe.schema_id.removeprefix(_ADOBE).replace("/", ".")
+    if recipe.namespace:
+        schema["meta:tenantNamespace"] = recipe.namespace
+    return schema
+
+
+def _lineage(components: Components, component: Component) -> Iterator[str]:
+    """The `$id`s of all components that one is made of, itself left out."""
+    waiting, seen = [component], set()
+    while waiting:
+        for branch in waiting.pop().document.get("allOf", ()):
+            parent_id = branch.get("$ref", "").partition("#")[0]
+            if parent_id and parent_id not in seen:
+                seen.add(parent_id)
+                yield parent_id
+                parent = components.get(parent_id)
+                waiting += [parent] if parent else []
+
+
+def _check_meant_for(group: Component, class_: Component, components: Components) -> None:
+    if group.classes and not set(group.classes) & {class_.id, *_lineage(components, class_)}:
+        raise SchemaError(
+            f"{group.path}: the field group {group.id} is not meant for {class_.id}, "
+            f"but for {', '.join(group.classes)} (meta:intendedToExtend)"
+        )
+
+
+def _check_own_fields(recipe: Recipe, components: Components, lookup: Lookup) -> None:
+    """Each own field is under the namespace, and declared once.
+
+    "For custom fields, you must use a top level field named" after the tenant (Schema Registry troubleshooting guide).
+    """
+    namespace = recipe.namespace
+    if namespace is None:
+        return
+    standard = compose(_schema(recipe, ()), lookup).get("properties", {})
+    if "meta:xedConverted" in standard.get(namespace, ()):
+        raise SchemaError(f"{namespace} is a field of Adobe's own, no tenant's: check the tenant")
+    declared = [(recipe.class_.path, standard.get(namespace, {}))]
+    for group in recipe.own_groups:
+        _check_meant_for(group, recipe.class_, components)
+        branches = [each for each in group.document.get("allOf", ()) if each.get("$ref", "#").startswith("#")]
+        fields = compose({**group.document, "allOf": branches}, lookup).get("properties", {})
+        outside = [name for name in fields if name != namespace]
+        if outside or not fields:
+            what = f"the field {outside[0]!r} stands outside {namespace}" if outside else "it declares no fields"
+            raise SchemaError(f"{group.path}: {what}; all fields of your own go under the field {namespace}")
+        for path, others in declared:
+            if place := _collision(others, fields[namespace], (namespace,)):
+                raise SchemaError(f"{group.path}: the field {place} is declared in {path} too, and not the same way")
+        declared.append((group.path, fields[namespace]))
+
+
+def _collision(one: dict[str, Any], other: dict[str, Any], path: tuple[str, ...]) -> str | None:
+    """The first field that both declare in different ways; objects of the same name become one."""
+    fields, others = one.get("properties", {}), other.get("properties", {})
+    for name in (each for each in fields if each in others):
+        place = (*path, name)
+        if "properties" in fields[name] and "properties" in others[name]:
+            if found := _collision(fields[name], others[name], place):
+                return found
+        elif fields[name] != others[name]:
+            return pointer(place)
+    return None
+
+
+def _declared_names(node: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The names that a component gives to fields, not those of what it refers to, each with its path in a record."""
+    for name, field in node.get("properties", {}).items():
+        yield name, (*path, name)
+        yield from _declared_names(field, (*path, name))
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(node.get(keyword), dict):
+            yield from _declared_names(node[keyword], (*path, "*"))
+    for each in (*node.get("allOf", ()), *node.get("definitions", {}).values()):
+        yield from _declared_names(each, path)
+
+
+def _without_texts(field: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in field.items() if key not in _TEXTS}
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(kept.get(keyword), dict):
+            kept[keyword] = _without_texts(kept[keyword])
+    if "properties" in kept:
+        kept["properties"] = {name: _without_texts(each) for name, each in kept["properties"].items()}
+    return kept

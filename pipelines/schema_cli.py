@@ -1,0 +1,264 @@
+"""The commands `beam-aep schema build`, `check` and `show`: XDM schemas as files, without a Schema Registry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from pipelines.cli_common import WRONG, say
+
+if TYPE_CHECKING:
+    from aep.xdm.schema import ResolvedSchema
+    from aep.xdm.validate import XdmValidator
+    from pipelines.schema_report import Tally
+
+app = typer.Typer(
+    name="schema",
+    help="XDM schemas as files: compose one, check events against it.",
+    rich_markup_mode=None,
+)
+
+Form = Literal["text", "json", "adobe"]
+SchemaFile = Annotated[Path, typer.Argument(help="A resolved schema, as `schema build` or the registry makes it.")]
+
+_SOME_INVALID = 1  # exit code
+_TENANT = re.compile(r"_?([A-Za-z0-9]+)")
+_SHOW_EVERY = 1_000  # lines
+
+
+@app.command()
+def build(
+    components: Annotated[
+        list[Path],
+        typer.Option(
+            help="The folder `components` of a checkout of adobe/xdm; may be repeated, for folders with your own.",
+            metavar="DIR",
+        ),
+    ],
+    class_: Annotated[
+        str, typer.Option("--class", help="profile, experienceevent, or the $id or file name of another class.")
+    ],
+    output: Annotated[Path, typer.Option(help="File to write the schema to.")],
+    field_groups: Annotated[
+        list[str] | None,
+        typer.Option("--field-group", help="$id or file name; may be repeated.", metavar="ID_OR_NAME"),
+    ] = None,
+    tenant: Annotated[str | None, typer.Option(help="Your tenant id: `acme` for fields under `_acme`.")] = None,
+    tenant_fields: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="JSON with fields of your own, by name or as a field group of the registry; may be repeated.",
+            metavar="FILE",
+        ),
+    ] = None,
+    schema_id: Annotated[
+        str | None, typer.Option("--id", help="The $id that the schema has in the registry; messages must name it.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Its title. Default: the name of the file.")] = None,
+) -> int:
+    """Compose a schema out of Adobe's components and your own fields, as the registry would.
+
+    The file is what --xdm_schema_file and `schema check` take. The same components make the same file.
+    """
+    from aep.xdm.build import Recipe, build_schema, find_class, find_field_group, read_own_fields
+    from aep.xdm.components import read_components
+    from aep.xdm.schema import SchemaError
+
+    tenant_id = _tenant_id(tenant)
+    if tenant_fields and not tenant_id:
+        raise typer.BadParameter("--tenant-fields needs --tenant")
+    if schema_id is not None and not re.fullmatch(r"https?://\S+", schema_id):
+        raise typer.BadParameter("--id is a URI, such as https://ns.adobe.com/acme/schemas/1234")
+    name = output.name.removesuffix(".json").removesuffix(".schema")
+    try:
+        found = read_components([str(folder) for folder in components])
+        class_found = find_class(found, class_)
+        groups = [find_field_group(found, each, class_found) for each in dict.fromkeys(field_groups or ())]
+        own = [read_own_fields(str(path), tenant_id) for path in tenant_fields or ()]
+        recipe = Recipe(
+            schema_id or f"https://ns.adobe.com/{tenant_id or 'tenant'}/schemas/{name}",
+            title or name,
+            class_found,
+            groups,
+            f"_{tenant_id}" if tenant_id else None,
+            own,
+        )
+        built = build_schema(recipe, found, str(output))
+        output.write_bytes(built.schema.document)
+    except SchemaError as error:
+        say(f"error: {error}")
+        return WRONG
+    except OSError as error:
+        say(f"error: {output}: {error.strerror}")
+        return WRONG
+    rows = [("class", class_found.path), *(("field group", each.path) for each in groups)]
+    rows += [("own fields", each.path) for each in own]
+    _tell(built.schema, [*rows, ("written to", f"{output} ({len(built.schema.document):,} bytes)")])
+    for warning in built.warnings:
+        say(f"warning: {warning}")
+    if schema_id is None:
+        say(f"warning: the $id {recipe.schema_id} is made up: give --id, or --xdm_schema_id to the pipeline")
+    return 0
+
+
+@app.command()
+def show(schema_file: SchemaFile) -> int:
+    """Show what a schema is: its id, version, digest, class, tenant, fields."""
+    from aep.xdm.schema import SchemaError
+
+    try:
+        _tell(_load(schema_file, None))
+    except SchemaError as error:
+        say(f"error: {error}")
+        return WRONG
+    return 0
+
+
+@app.command()
+def check(
+    schema_file: SchemaFile,
+    events: Annotated[
+        Path | None,
+        typer.Option(help="Lines of JSON; unpacked if the name ends in .gz. Default: the standard input."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Report each invalid line as well.")] = False,
+    adobe: Annotated[
+        bool, typer.Option("--adobe", help="The same in the form of Adobe's failed batches: a line of JSON each.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="All as lines of JSON, the counts last.")] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Report so many lines at most; the others are only counted.")
+    ] = None,
+    sha256: Annotated[
+        str | None, typer.Option(help="Refuse a schema file with another digest, as `schema show` tells it.")
+    ] = None,
+    unknown_fields: Annotated[
+        Literal["reject", "allow"], typer.Option(help="What becomes of fields that the schema lacks.")
+    ] = "reject",
+    nulls: Annotated[
+        Literal["reject", "prune"], typer.Option(help="What becomes of null values; prune takes them out.")
+    ] = "reject",
+    identity: Annotated[
+        Literal["off", "required"], typer.Option(help="required: refuse a record without an identity.")
+    ] = "off",
+    primary_identity: Annotated[
+        list[str] | None,
+        typer.Option(help="A field that must be filled in, as /_acme/memberId; may be repeated.", metavar="POINTER"),
+    ] = None,
+) -> int:
+    """Check events against a schema, a line of JSON each, as the pipeline checks them.
+
+    A line that holds several violations counts for the first. What is wrong may quote the event. Exit code: 0 when all
+    are valid, 1 when some are not, 2 when they cannot be checked. Beside --adobe the counts go to the standard error.
+    """
+    from aep.xdm.pointers import is_pointer
+    from aep.xdm.rules import XdmRules
+    from aep.xdm.schema import SchemaError
+    from aep.xdm.validate import XdmValidator
+    from pipelines.event_lines import READ_ERRORS
+
+    if limit is not None and not (every or adobe):
+        raise typer.BadParameter("--limit does nothing without --all or --adobe")
+    for place in primary_identity or ():
+        if place == "" or not is_pointer(place):
+            raise typer.BadParameter(f"--primary-identity {place!r} is no JSON pointer: write /_acme/memberId")
+    rules = XdmRules(
+        unknown_fields=unknown_fields, nulls=nulls, identity=identity, primary_identity=tuple(primary_identity or ())
+    )
+    form: Form | None = "adobe" if adobe else "json" if every and as_json else "text" if every else None
+    try:
+        schema = _load(schema_file, sha256)
+        tally = _check(events, XdmValidator(schema, rules), form, limit)
+    except SchemaError as error:
+        say(f"error: {error}")
+        return WRONG
+    except READ_ERRORS as error:
+        if isinstance(error, BrokenPipeError):  # whoever reads has enough, as `head` does
+            raise
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        say(f"error: {events or 'standard input'}: {reason}")
+        return WRONG
+    if as_json:
+        _put(tally.as_json(schema))
+    else:
+        console = Console(stderr=adobe, highlight=False)
+        if tally.invalid:
+            console.print(tally.table())
+        else:
+            console.print(tally.headline)
+    return _SOME_INVALID if tally.invalid else 0
+
+
+def _check(path: Path | None, validator: XdmValidator, form: Form | None, limit: int | None) -> Tally:
+    """Check all lines, reporting the first invalid ones in a form; shows on a terminal how far it is."""
+    from pipelines.event_lines import check_lines, open_lines
+    from pipelines.schema_report import Tally, as_adobe, as_json, as_text
+
+    console = Console(stderr=True, highlight=False)
+    columns = BarColumn(), TextColumn("{task.fields[lines]:,} lines")
+    # Reports show by themselves how far it is, and a bar would break them up.
+    shown = console.is_terminal and form is None
+    tally = Tally()
+    with (
+        open_lines(path) as source,
+        Progress(*columns, console=console, transient=True, disable=not shown, redirect_stdout=False) as progress,
+    ):
+        task = progress.add_task("", total=source.size, lines=0)
+        for line in check_lines(source.lines, validator):
+            tally.add(line)
+            if tally.lines % _SHOW_EVERY == 0:
+                done = source.file.tell() if source.file else 0
+                progress.update(task, completed=done, lines=tally.lines)
+            if line.rejection is None or form is None or (limit is not None and tally.invalid > limit):
+                continue
+            if form == "text":
+                typer.echo(as_text(line.number, line.rejection))
+            else:
+                _put((as_adobe if form == "adobe" else as_json)(line.number, line.rejection))
+    return tally
+
+
+def _load(path: Path, sha256: str | None) -> ResolvedSchema:
+    """The schema of a file.
+
+    Raises:
+      SchemaError: it cannot be used, or is not the one of this digest.
+    """
+    from aep.xdm.schema import FileSchemaSource, SchemaError
+
+    schema = FileSchemaSource(str(path)).load()
+    if sha256 is not None and schema.sha256 != sha256.lower():
+        raise SchemaError(f"{path}: its SHA-256 is {schema.sha256}, not {sha256}: it is another file, or was changed")
+    return schema
+
+
+def _tenant_id(tenant: str | None) -> str:
+    """The tenant id without `_`; "" for none.
+
+    Raises:
+      typer.BadParameter: it cannot be one.
+    """
+    if tenant is None:
+        return ""
+    found = _TENANT.fullmatch(tenant)
+    if found is None:
+        raise typer.BadParameter(f"--tenant {tenant!r} is no tenant id: letters and digits, such as acme")
+    return found[1]
+
+
+def _put(document: dict[str, Any]) -> None:
+    import orjson
+
+    typer.echo(orjson.dumps(document))
+
+
+def _tell(schema: ResolvedSchema, made_of: Sequence[tuple[str, str]] = ()) -> None:
+    from pipelines.schema_report import schema_rows, two_columns
+
+    Console(highlight=False).print(two_columns([*schema_rows(schema), *made_of]))

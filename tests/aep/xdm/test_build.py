@@ -1,0 +1,291 @@
+"""Schemas composed of component files and an organisation's own fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from aep.xdm.build import Built, Recipe, build_schema, find_class, find_field_group, read_own_fields
+from aep.xdm.components import Component, Components, read_components
+from aep.xdm.fields import fields_of
+from aep.xdm.pointers import steps_of
+from aep.xdm.schema import ResolvedSchema, SchemaError
+from aep.xdm.validate import XdmValidator
+from tests.aep.xdm.schemas import EVENT, PROFILE
+
+XDM = "https://ns.adobe.com/xdm/"
+EVENT_CLASS = f"{XDM}context/experienceevent"
+COMPONENTS = read_components([str(Path(__file__).with_name("components"))])
+TEXT = {"type": "string"}
+
+
+def build(
+    *groups: str, class_: str = "experienceevent", own: Sequence[Component] = (), components: Components = COMPONENTS
+) -> Built:
+    found = find_class(components, class_)
+    chosen = [find_field_group(components, each, found) for each in groups]
+    recipe = Recipe("https://ns.adobe.com/acme/schemas/visit", "Visit", found, chosen, "_acme", own)
+    return build_schema(recipe, components, "visit.schema.json")
+
+
+def document_of(built: Built) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(built.schema.document)
+    return found
+
+
+def own_fields(folder: Path, document: Any, name: str = "own.json") -> Component:
+    path = folder / name
+    path.write_bytes(orjson.dumps(document))
+    return read_own_fields(str(path), "acme")
+
+
+def with_component(folder: Path, **document: Any) -> Components:
+    path = folder / "extra.schema.json"
+    path.write_bytes(orjson.dumps({"meta:intendedToExtend": [EVENT_CLASS], **document}))
+    return COMPONENTS.including([Component(str(path), orjson.loads(path.read_bytes()))])
+
+
+def test_a_schema_as_the_registry_returns_it(tmp_path: Path) -> None:
+    built = build("shopping", own=[own_fields(tmp_path, {"points": {"type": "integer", "title": "Points"}})])
+    document = document_of(built)
+    properties = document.pop("properties")
+    assert document == {
+        "$id": "https://ns.adobe.com/acme/schemas/visit",
+        "meta:altId": "_acme.schemas.visit",
+        "meta:resourceType": "schemas",
+        "version": "1.0",
+        "title": "Visit",
+        "type": "object",
+        "required": ["_id", "timestamp"],
+        "meta:class": EVENT_CLASS,
+        "meta:extends": [
+            EVENT_CLASS,
+            f"{XDM}context/identitymap",
+            f"{XDM}data/time-series",
+            f"{EVENT_CLASS}-shopping",
+            "https://ns.adobe.com/acme/mixins/own",
+        ],
+        "meta:abstract": False,
+        "meta:extensible": False,
+        "meta:containerId": "tenant",
+        "meta:tenantNamespace": "_acme",
+        "meta:xdmType": "object",
+    }
+    assert set(properties) == {
+        *("_id", "timestamp", "eventType", "eventMergeId", "identityMap"),
+        *("basket", "total", "_channels", "_acme"),
+    }
+    assert properties["total"]["properties"]["_schema"]["properties"]["validThrough"]["format"] == "date"
+    assert properties["_acme"]["properties"]["points"] == {"type": "integer", "meta:xdmType": "int"}
+    assert built.warnings == ()
+    assert (built.schema.is_event, built.schema.tenant) == (True, "_acme")
+    assert b'"description"' not in built.schema.document
+    assert (
+        built.schema.document
+        == build("shopping", own=[own_fields(tmp_path, {"points": {"type": "integer"}})])[0].document
+    )
+
+
+def test_fields_that_each_record_must_have_and_others() -> None:
+    fields = {each.pointer: each.required for each in fields_of(document_of(build("shopping")))}
+    assert [pointer for pointer, required in fields.items() if required] == [
+        "/_id",
+        "/timestamp",
+        "/basket/*/SKU",
+        "/basket/*/price/amount",
+        "/total/amount",
+    ]
+    assert "/identityMap/*/*/authenticatedState" in fields
+    assert "/_channels/directMail" in fields
+
+
+def test_required_in_standard_names_and_in_a_namespace_object() -> None:
+    inner = {"etag": {"type": "string", "meta:xdmField": "repo:etag"}}
+    repo = {"type": "object", "meta:xedConverted": True, "properties": inner}
+    found = list(fields_of({"properties": {"_repo": repo, "open": True}, "required": ["repo:etag"]}))
+    assert found == [("/_repo", True), ("/_repo/etag", True), ("/open", False)]
+
+
+FORMATS = {
+    "date-time": "2026-01-02T03:04:05Z",
+    "date": "2026-01-02",
+    "uri-reference": "a1",
+    "uri": "https://example.com/",
+    "email": "a@example.com",
+    "ipv4": "127.0.0.1",
+    "ipv6": "::1",
+}
+# One of these fits each pattern of the schemas here.
+TEXTS = ("EUR", "49", "SPRING", "DE", "12-24", "DE-BY", "en", "eu-central-1", "x")
+
+
+def value_of(field: dict[str, Any]) -> Any:
+    """A value that a field says is right."""
+    if "enum" in field:
+        return field["enum"][0]
+    kind = field.get("type")
+    if kind == "object" and "properties" not in field and isinstance(field.get("additionalProperties"), dict):
+        return {"key": value_of(field["additionalProperties"])}
+    if kind == "object":
+        return {name: value_of(each) for name, each in field.get("properties", {}).items()}
+    if kind == "array":
+        return [value_of(field["items"])]
+    if kind == "string":
+        if "pattern" in field:
+            return next(text for text in TEXTS if re.search(field["pattern"], text))
+        return FORMATS[field["format"]] if field.get("format") in FORMATS else "x" * max(1, field.get("minLength", 1))
+    return {"boolean": True, "integer": field.get("minimum", 1), "number": field.get("minimum", 1)}[str(kind)]
+
+
+def replaced(entity: Any, steps: list[str], value: Any) -> Any:
+    """The entity with another value at a place; `*` is the first of an array or map."""
+    if not steps:
+        return value
+    if isinstance(entity, list):
+        return [replaced(entity[0], steps[1:], value)]
+    name = next(iter(entity)) if steps[0] == "*" else steps[0]
+    return {**entity, name: replaced(entity[name], steps[1:], value)}
+
+
+@pytest.mark.parametrize(
+    "schema", [build("shopping").schema, build("contact", class_="profile").schema, EVENT, PROFILE], ids=lambda s: s.id
+)
+def test_what_a_schema_says_of_its_fields_is_what_is_checked(schema: ResolvedSchema) -> None:
+    validator = XdmValidator(schema)
+    document = orjson.loads(schema.document)
+    entity = value_of(document)
+    assert validator.check(entity) is None
+    for field in fields_of(document):
+        found = validator.check(replaced(entity, steps_of(field.pointer), None))
+        assert found is not None, field.pointer
+        assert found.pointer.count("/") == field.pointer.count("/")
+
+
+def test_a_field_group_of_the_registry_for_own_fields(tmp_path: Path) -> None:
+    group = {
+        "$id": "https://ns.adobe.com/acme/mixins/1234",
+        "type": "object",
+        "meta:intendedToExtend": [EVENT_CLASS],
+        "definitions": {
+            "own": {"properties": {"_acme": {"type": "object", "properties": {"price": {"$ref": f"{XDM}data/price"}}}}}
+        },
+        "allOf": [{"$ref": "#/definitions/own"}],
+    }
+    more = {"_acme": {"type": "object", "properties": {"type": TEXT}, "required": ["type"]}}
+    document = document_of(build(own=[own_fields(tmp_path, group), own_fields(tmp_path, more, "more.json")]))
+    own = document["properties"]["_acme"]
+    assert set(own["properties"]) == {"price", "type"}
+    assert set(own["properties"]["price"]["properties"]) == {"amount", "currencyCode", "_schema"}
+    assert own["required"] == ["type"]
+    assert group["$id"] in document["meta:extends"]
+
+
+def test_a_field_with_the_name_of_a_keyword(tmp_path: Path) -> None:
+    own = own_fields(tmp_path, {"type": TEXT, "items": {"type": "array", "items": TEXT}})
+    assert set(document_of(build(own=[own]))["properties"]["_acme"]["properties"]) == {"type", "items"}
+
+
+def test_what_is_lost_is_told() -> None:
+    path = find_field_group(COMPONENTS, "old-shopping", find_class(COMPONENTS, "experienceevent")).path
+    assert build("old-shopping").warnings == (
+        f"{path}: {EVENT_CLASS}-old-shopping is deprecated (meta:status)",
+        f"{path}: left out #/definitions/old-shopping/properties/xdm:voucher/oneOf, "
+        "which compatibility notation cannot express",
+    )
+
+
+def test_a_class_made_of_another_takes_its_field_groups(tmp_path: Path) -> None:
+    derived = {"$id": "https://ns.adobe.com/acme/classes/visit", "allOf": [{"$ref": EVENT_CLASS}]}
+    components = COMPONENTS.including([Component("visit.schema.json", derived)])
+    built = build("shopping", class_="visit", components=components)
+    assert built.schema.is_event
+    assert document_of(built)["meta:class"] == derived["$id"]
+
+
+@pytest.mark.parametrize(
+    ("class_", "groups", "hint"),
+    [
+        ("shopping", [], "shopping is no class"),
+        ("price", [], "price is no class"),
+        ("experienceevents", [], "no component has 'experienceevents'"),
+        ("profile", ["shopping"], f"is not meant for {XDM}context/profile, but for {EVENT_CLASS}"),
+        ("profile", ["price"], "price is no field group"),
+    ],
+)
+def test_a_class_or_field_group_that_is_none(class_: str, groups: list[str], hint: str) -> None:
+    with pytest.raises(SchemaError) as refused:
+        build(*groups, class_=class_)
+    assert hint in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("document", "hint"),
+    [
+        (
+            {
+                "definitions": {"a": {"properties": {"xdm:b": {"$ref": "https://ns.adobe.com/none"}}}},
+                "allOf": [{"$ref": "#/definitions/a"}],
+            },
+            "x, #/definitions/a/properties/xdm:b: the XDM component 'https://ns.adobe.com/none' does not exist",
+        ),
+        ({"allOf": [{"$ref": "#/definitions/none"}]}, "$ref '#/definitions/none' in x points to nothing"),
+        ({"properties": {"xdm:a": {"properties": {"xdm:b": {"$ref": "x"}}}}}, "the XDM schema is recursive: x# -> x#"),
+        (
+            {"properties": {"xdm:timestamp": {"type": "integer"}}},
+            "x/timestamp: the type 'integer' contradicts the type 'string'",
+        ),
+    ],
+)
+def test_components_that_do_not_fit_together(document: dict[str, Any], hint: str, tmp_path: Path) -> None:
+    components = with_component(tmp_path, **{"$id": "x"}, **document)
+    with pytest.raises(SchemaError) as refused:
+        build("extra", components=components)
+    assert str(refused.value).startswith(f"{tmp_path}/extra.schema.json: ")
+    assert hint in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("document", "hint"),
+    [
+        ({"_globex": {"type": "object", "properties": {"a": TEXT}}}, "the field '_globex' stands outside _acme"),
+        ({"properties": {"a": TEXT}}, "the field 'a' stands outside _acme"),
+        ({"definitions": {}, "type": "object"}, "it declares no fields"),
+        ({"a": {"type": "object", "properties": {"_b": TEXT}}}, "the field /_acme/a/_b is not allowed"),
+        ({"a": {"type": "array", "items": {"properties": {"xdm:b": TEXT}}}}, "the field /_acme/a/*/xdm:b is not"),
+        ({"a": "string"}, "#/properties/_acme/properties/a: a schema is needed"),
+        ({"a": {"$ref": "https://ns.adobe.com/none"}}, "'https://ns.adobe.com/none' does not exist"),
+        ({"properties": {"_acme": {"$ref": "#"}}}, "recursive"),
+        (
+            {"meta:intendedToExtend": [f"{XDM}context/profile"], "properties": {"_acme": {"properties": {"a": TEXT}}}},
+            f"is not meant for {EVENT_CLASS}",
+        ),
+    ],
+)
+def test_own_fields_that_are_refused(document: dict[str, Any], hint: str, tmp_path: Path) -> None:
+    with pytest.raises(SchemaError) as refused:
+        build(own=[own_fields(tmp_path, document)])
+    assert str(tmp_path / "own.json") in str(refused.value)
+    assert hint in str(refused.value)
+
+
+def test_own_fields_that_are_declared_twice(tmp_path: Path) -> None:
+    one = own_fields(tmp_path, {"a": {"type": "object", "properties": {"same": TEXT, "b": TEXT}}}, "one.json")
+    other = {"same": TEXT, "b": {"type": "string", "maxLength": 5}}
+    two = own_fields(tmp_path, {"a": {"type": "object", "properties": other}}, "two.json")
+    with pytest.raises(SchemaError) as refused:
+        build(own=[one, two])
+    assert str(refused.value) == (
+        f"{tmp_path}/two.json: the field /_acme/a/b is declared in {tmp_path}/one.json too, and not the same way"
+    )
+
+
+def test_a_namespace_of_adobe_is_no_tenant(tmp_path: Path) -> None:
+    class_ = find_class(COMPONENTS, "profile")
+    own = read_own_fields(str(own_fields(tmp_path, {"a": TEXT}).path), "repo")
+    with pytest.raises(SchemaError, match="_repo is a field of Adobe's own"):
+        build_schema(Recipe("https://ns.adobe.com/x", "x", class_, [], "_repo", [own]), COMPONENTS, "x")
