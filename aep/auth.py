@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import orjson
 
 from aep import secrets
-from aep.errors import AuthenticationError, NetworkError, TokenError
+from aep.errors import AuthenticationError, NetworkError, SecretError, TokenError
 from aep.http import Reply, Request, Transport
 
 # Adobe's scopes for AEP, as the Developer Console lists them for a server-to-server credential.
@@ -26,6 +26,8 @@ AEP_SCOPES = "openid,AdobeID,read_organizations,additional_info.projectedProduct
 # A day in seconds is 86,400. IMS v3 counts seconds; v1, the unversioned path and the JWT exchange milliseconds.
 _LONGEST_LIFE_SECONDS = 1_000_000
 _REFRESH_AHEAD_SECONDS = 60.0
+# How soon a token that was replaced is used, where AEP still takes the old one.
+_READ_AGAIN_SECONDS = 60.0
 
 
 class TokenSource(Protocol):
@@ -37,6 +39,10 @@ class TokenSource(Protocol):
 
     def reject(self, token: str) -> None:
         """AEP refused this token: forget it, unless another thread has already replaced it."""
+        ...
+
+    def take_renewals(self) -> int:
+        """How many tokens were fetched or read since this was last asked, for counting."""
         ...
 
 
@@ -63,7 +69,7 @@ class OAuthTokens:
         self._lock = threading.Lock()
         self._token: str | None = None
         self._refresh_at = 0.0
-        self.fetches = 0
+        self._renewals = 0
 
     def token(self) -> str:
         """A valid token; the first caller fetches it while the others wait.
@@ -104,30 +110,67 @@ class OAuthTokens:
             reply = self._transport.send(request)
         except NetworkError as error:
             raise TokenError(f"IMS: {error}") from None
-        self.fetches += 1
+        self._renewals += 1
         return read_token_reply(reply, client)
+
+    def take_renewals(self) -> int:
+        """How many tokens were asked for since this was last asked."""
+        with self._lock:
+            taken, self._renewals = self._renewals, 0
+            return taken
 
 
 class StaticToken:
-    """A bearer token that somebody else renews: the reference is read again after AEP refused the last value."""
+    """A bearer token that somebody else renews: the reference is read again every minute, and after a refusal.
 
-    def __init__(self, reference: str):
+    Args:
+      reference: where it is, see ``aep.secrets``.
+      clock: monotonic seconds.
+    """
+
+    def __init__(self, reference: str, clock: Callable[[], float] = time.monotonic):
         self._reference = reference
+        self._clock = clock
         self._lock = threading.Lock()
         self._token: str | None = None
+        self._read_again_at = 0.0
+        self._renewals = 0
 
     def token(self) -> str:
-        """The token that the reference names."""
+        """The token that the reference names.
+
+        Raises:
+          SecretError: there is none. While the last value was not refused, it is kept instead: a file that is being
+            replaced may be away for a moment.
+          NetworkError: the service that keeps it cannot be reached.
+        """
         with self._lock:
-            if self._token is None:
-                self._token = secrets.resolve(self._reference)
+            if self._token is None or self._clock() >= self._read_again_at:
+                self._token = self._read()
+                self._read_again_at = self._clock() + _READ_AGAIN_SECONDS
             return self._token
+
+    def _read(self) -> str:
+        try:
+            token = secrets.resolve(self._reference)
+        except (SecretError, NetworkError):
+            if self._token is None:
+                raise
+            return self._token
+        self._renewals += token != self._token
+        return token
 
     def reject(self, token: str) -> None:
         """Reads the reference again the next time."""
         with self._lock:
             if token == self._token:
                 self._token = None
+
+    def take_renewals(self) -> int:
+        """How many times the token was another one since this was last asked."""
+        with self._lock:
+            taken, self._renewals = self._renewals, 0
+            return taken
 
 
 def read_token_reply(reply: Reply, client: OAuthClient) -> tuple[str, float]:

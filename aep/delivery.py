@@ -1,7 +1,7 @@
 """Delivers batches to an inlet: sends, decides, waits, halves, until each message has its answer.
 
-``aep.outcomes.decide`` says what to do; this module does it. One ``InletClient`` serves a whole process: its threads
-share the connections, the token, and the limit on requests in flight.
+``aep.outcome_rules.decide`` says what to do; this module does it. One ``InletClient`` serves a whole process: its
+threads share the connections, the token, and the limit on requests in flight.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from aep.auth import TokenSource
 from aep.errors import NetworkError, StoppedError
 from aep.http import Reply, Request, Transport
 from aep.limits import RequestLimit
+from aep.outcome_rules import decide
 from aep.outcomes import InletRecord, RetryPolicy, Try
 from aep.streaming import Destination, Envelope, batch_url, single_url
 
@@ -51,6 +52,7 @@ class Delivery:
       retries: sendings again by cause: a status, ``element`` of a 207, ``mismatch``, ``token``, or a network cause.
       duplicates_possible: messages sent again although AEP may have received them the first time.
       seconds: from the first sending to the last answer.
+      in_flight: the most requests that were under way to the inlet when one of these was sent, itself included.
     """
 
     answers: list[Answer]
@@ -59,6 +61,14 @@ class Delivery:
     retries: Counter[str] = field(default_factory=Counter)
     duplicates_possible: int = 0
     seconds: float = 0.0
+    in_flight: int = 0
+
+    def answer(self, index: int, answer: Answer) -> None:
+        """Notes the answer to a message. What AEP has received once is received, also if it was sent again for its
+        place among others and refused then.
+        """
+        if not self.answers[index].accepted or answer.accepted:
+            self.answers[index] = answer
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,22 @@ class _Piece:
 
     indices: Sequence[int]
     sent: Try
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A batch on its way: its records, their keys where their order matters, and what is still to be sent."""
+
+    records: Sequence[bytes]
+    keys: Sequence[bytes | None] | None
+    pieces: deque[_Piece]
+
+    def put_back(self, piece: _Piece) -> None:
+        """To be sent again: last, so that what AEP fails on holds up nothing else; first where order matters."""
+        if self.keys is None:
+            self.pieces.append(piece)
+        else:
+            self.pieces.appendleft(piece)
 
 
 class InletClient:
@@ -108,8 +134,13 @@ class InletClient:
         self._record = InletRecord()
         self._next_log = float("-inf")
 
-    def deliver(self, records: Sequence[bytes]) -> Delivery:
+    def deliver(self, records: Sequence[bytes], keys: Sequence[bytes | None] | None = None) -> Delivery:
         """Sends the records of a batch and returns when each has its answer; it may take as long as AEP is down.
+
+        Args:
+          records: the bytes to post of each.
+          keys: the key of each, where records of one key must arrive in their order: what is to be sent again is then
+            sent before anything else, and takes the later records of its key along. None where order does not matter.
 
         Raises:
           AepError: the bundle must fail, see ``aep.outcomes.Stop``.
@@ -117,37 +148,33 @@ class InletClient:
         started = self._clock()
         delivery = Delivery([Answer("unsent", "", 0)] * len(records))
         first = Try(len(records), started, refreshed=self._tokens is None)
-        pieces = deque([_Piece(range(len(records)), first)] if records else [])
-        while pieces:
-            self._send(pieces, records, delivery)
+        batch = _Batch(records, keys, deque([_Piece(range(len(records)), first)] if records else []))
+        while batch.pieces:
+            self._send(batch, delivery)
         delivery.seconds = self._clock() - started
         return delivery
 
-    def _send(self, pieces: deque[_Piece], records: Sequence[bytes], delivery: Delivery) -> None:
-        """Sends the first piece once and carries out the decision.
-
-        What is to be sent again goes to the end, so that one message that AEP fails on holds up no other.
-        """
+    def _send(self, batch: _Batch, delivery: Delivery) -> None:
+        """Sends the first piece once and carries out the decision."""
+        pieces = batch.pieces
         piece = pieces.popleft()
         sent = piece.sent
-        outcome, token = self._request(piece, records, delivery)
-        with self._lock:
-            record = self._record
-        match outcomes.decide(sent, outcome, self._clock(), record, self._policy):
+        outcome, token = self._request(piece, batch.records, delivery)
+        match self._decide(sent, outcome):
             case outcomes.Settle() as settled:
-                indices = self._settle(piece, settled, delivery)
+                indices = self._settle(piece, settled, batch.keys, delivery)
                 if indices:
                     self._pause(settled.after, f"AEP asks to send {len(indices)} messages of a batch again")
                     failures = sent.failures + 1 if settled.failed else 0
                     again = self._next(sent, messages=len(indices), mismatches=0, failures=failures)
-                    pieces.append(_Piece(indices, again))
+                    batch.put_back(_Piece(indices, again))
             case outcomes.Retry(after, cause, arrived, mismatch):
                 delivery.retries[cause] += 1
                 delivery.duplicates_possible += sent.messages if arrived else 0
                 self._pause(after, outcomes.describe(outcome))
                 failures = sent.failures + 1 if cause == "500" else 0
                 again = self._next(sent, mismatches=sent.mismatches + mismatch, failures=failures)
-                pieces.append(_Piece(piece.indices, again))
+                batch.put_back(_Piece(piece.indices, again))
             case outcomes.Halve(cause, arrived):
                 delivery.retries[cause] += 1
                 delivery.duplicates_possible += sent.messages if arrived else 0
@@ -158,8 +185,7 @@ class InletClient:
                     self._tokens.reject(token)
                 pieces.appendleft(_Piece(piece.indices, self._next(sent, refreshed=True)))
             case outcomes.Reject(code, message):
-                delivery.answers[piece.indices[0]] = Answer(code, message, sent.before + sent.number)
-                self._note(singles_refused=code == "rejected")
+                delivery.answer(piece.indices[0], Answer(code, message, sent.before + sent.number))
             case outcomes.Stop(error):
                 raise error
 
@@ -196,7 +222,8 @@ class InletClient:
         delivery.requests += 1
         delivery.sent_bytes += len(body)
         outcome: Reply | NetworkError
-        with self._limit.slot(piece.sent.messages):
+        with self._limit.slot(piece.sent.messages) as under_way:
+            delivery.in_flight = max(delivery.in_flight, under_way)
             try:
                 outcome = self._transport.send(Request(url, body, headers))
             except NetworkError as error:
@@ -205,32 +232,34 @@ class InletClient:
         self._limit.note(outcomes.is_overload(outcome))
         return outcome, token
 
-    def _settle(self, piece: _Piece, settled: outcomes.Settle, delivery: Delivery) -> list[int]:
+    def _settle(
+        self, piece: _Piece, settled: outcomes.Settle, keys: Sequence[bytes | None] | None, delivery: Delivery
+    ) -> list[int]:
         """Notes the answers and returns the indices of the messages that go again."""
         again = set(settled.again)
         attempts = piece.sent.before + piece.sent.number
-        accepted = 0
         for position, (index, element) in enumerate(zip(piece.indices, settled.elements, strict=True)):
             if element.accepted:
-                accepted += 1
-                delivery.answers[index] = Answer("", "", attempts, element.xaction_id)
+                delivery.answer(index, Answer("", "", attempts, element.xaction_id))
             elif position not in again:
                 words = element.message or f"AEP answers {element.status}"
-                delivery.answers[index] = Answer("rejected", words, attempts, element.xaction_id)
-        self._note(accepted=accepted)
+                delivery.answer(index, Answer("rejected", words, attempts, element.xaction_id))
         if again:
             delivery.retries["element"] += len(again)
             delivery.duplicates_possible += settled.duplicates_possible
-        return [piece.indices[position] for position in settled.again]
+        if keys is None or not again:
+            return [piece.indices[position] for position in settled.again]
+        followers = overtaken(settled, [keys[index] for index in piece.indices])
+        delivery.duplicates_possible += len(followers)
+        return [piece.indices[position] for position in sorted(again.union(followers))]
 
-    def _note(self, accepted: int = 0, singles_refused: int = 0) -> None:
+    def _decide(self, sent: Try, outcome: Reply | NetworkError) -> outcomes.Decision:
+        """Decides and notes it at once, so that replies that come together know of each other."""
         with self._lock:
-            record = self._record
-            self._record = InletRecord(
-                record.accepted + accepted,
-                record.singles_refused + singles_refused,
-                self._clock() if accepted else record.last_success,
-            )
+            now = self._clock()
+            decision = decide(sent, outcome, now, self._record, self._policy)
+            self._record = self._record.noting(decision, now)
+        return decision
 
     def _pause(self, seconds: float, why: str) -> None:
         now = self._clock()
@@ -242,6 +271,30 @@ class InletClient:
             _LOG.warning("%s: %s; reading waits, trying again in %.1f s", self._batch_url, why, seconds)
         if self._wait(seconds):
             raise StoppedError(f"ended while AEP could not be reached (last: {why}); the records will be read again")
+
+
+def overtaken(settled: outcomes.Settle, keys: Sequence[bytes | None]) -> list[int]:
+    """The messages that AEP has received though an earlier one of the same key goes again: sent once more after it,
+    they arrive last, as they should.
+
+    Args:
+      settled: the answers to a request.
+      keys: of its messages; order does not matter to one without a key.
+
+    Returns:
+      their positions.
+    """
+    again = set(settled.again)
+    waiting: set[bytes] = set()
+    found = []
+    for position, (key, element) in enumerate(zip(keys, settled.elements, strict=True)):
+        if key is None:
+            continue
+        if position in again:
+            waiting.add(key)
+        elif element.accepted and key in waiting:
+            found.append(position)
+    return found
 
 
 def _sleep(seconds: float) -> bool:

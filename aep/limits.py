@@ -68,16 +68,21 @@ class RequestLimit:
         self._next_send = clock()
 
     @contextmanager
-    def slot(self, messages: int) -> Iterator[None]:
-        """Waits for room and holds it while a request with so many messages is under way."""
+    def slot(self, messages: int) -> Iterator[int]:
+        """Waits for room and holds it while a request with so many messages is under way.
+
+        Yields:
+          how many requests are under way now, this one included.
+        """
         with self._room:
             self._room.wait_for(lambda: self._under_way < int(self._window.size))
             self._under_way += 1
+            under_way = self._under_way
             pause = self._take_turn(messages)
         try:
             if pause > 0:
                 self._wait(pause)
-            yield
+            yield under_way
         finally:
             with self._room:
                 self._under_way -= 1
@@ -88,6 +93,11 @@ class RequestLimit:
         with self._room:
             self._window = self._window.after_overload(self._clock()) if overload else self._window.after_good()
             self._room.notify_all()
+
+    @property
+    def under_way(self) -> int:
+        """How many requests are under way now."""
+        return self._under_way
 
     @property
     def size(self) -> int:

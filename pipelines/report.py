@@ -1,23 +1,16 @@
-"""The account of a run: live while it goes on, a table and a summary file at its end."""
+"""The account of a run: a table and a summary file at its end."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import orjson
-from rich.console import Console
 from rich.table import Table
 
 from transforms import account
 from transforms.dead_letters import DeadLetterSinks
-
-_EVERY_SECONDS = 0.5
 
 
 def summary(counts: Counter[str], seconds: float, outcome: str) -> dict[str, Any]:
@@ -26,21 +19,24 @@ def summary(counts: Counter[str], seconds: float, outcome: str) -> dict[str, Any
     ``unaccounted`` is what was read and neither accepted nor dead-lettered nor skipped as a tombstone nor, in a
     replay, passed over; it is 0 after a run that ended well.
     """
-    dead_lettered = _under(counts, account.DEAD_LETTERED)
+    dead_lettered = under(counts, account.DEAD_LETTERED)
     accepted, tombstones = counts[account.ACCEPTED], counts[account.TOMBSTONES]
-    skipped = tombstones - dead_lettered.get("tombstone", 0) + counts[account.PASSED_OVER]
+    skipped = tombstones + counts[account.PASSED_OVER]
     return {
         "outcome": outcome,
         "read": counts[account.READ],
         "accepted": accepted,
         "dead_lettered": dead_lettered,
+        "routes": _by_route(counts),
         "tombstones": tombstones,
         "passed_over": counts[account.PASSED_OVER],
         "unaccounted": counts[account.READ] - accepted - sum(dead_lettered.values()) - skipped,
         "requests": counts[account.REQUESTS],
         "request_bytes": counts[account.REQUEST_BYTES],
-        "retries": _under(counts, account.RETRIES),
+        "retries": under(counts, account.RETRIES),
         "duplicates_possible": counts[account.DUPLICATES_POSSIBLE],
+        "receipts": counts[account.RECEIPTS],
+        "token_renewals": counts[account.TOKEN_RENEWALS],
         "offsets_skipped": counts[account.OFFSETS_SKIPPED],
         "seconds": round(seconds, 3),
     }
@@ -63,7 +59,7 @@ def table(account_of_run: dict[str, Any], sinks: DeadLetterSinks, title: str) ->
     for code, number in account_of_run["dead_lettered"].items():
         grid.add_row(f"dead-lettered: {code}", f"{number:,}", style="yellow")
     if account_of_run["tombstones"]:
-        grid.add_row("tombstones", f"{account_of_run['tombstones']:,}")
+        grid.add_row("tombstones skipped", f"{account_of_run['tombstones']:,}")
     if account_of_run["passed_over"]:
         grid.add_row("passed over", f"{account_of_run['passed_over']:,}")
     style = "red" if account_of_run["unaccounted"] else "green"
@@ -73,6 +69,8 @@ def table(account_of_run: dict[str, Any], sinks: DeadLetterSinks, title: str) ->
     for cause, number in account_of_run["retries"].items():
         grid.add_row(f"sent again: {cause}", f"{number:,}", style="yellow")
     grid.add_row("possible duplicates", f"{account_of_run['duplicates_possible']:,}")
+    if account_of_run["receipts"]:
+        grid.add_row("receipts", f"{account_of_run['receipts']:,}")
     seconds = account_of_run["seconds"]
     grid.add_row("seconds", f"{seconds:,.1f}")
     grid.add_row("events/s", f"{account_of_run['read'] / seconds:,.0f}" if seconds else "-")
@@ -82,49 +80,14 @@ def table(account_of_run: dict[str, Any], sinks: DeadLetterSinks, title: str) ->
     return grid
 
 
-class Progress:
-    """A line that shows the process's counts while a run goes on: in place on a terminal, else every 5 s."""
-
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
-        self._console = console
-        self._clock = clock
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
-
-    def __enter__(self) -> Progress:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _show(self) -> None:
-        started = self._clock()
-        if self._console.is_terminal:
-            with self._console.status("starting") as status:
-                before, then = 0, started
-                while not self._end.wait(_EVERY_SECONDS):
-                    counts, now = account.process_counts(), self._clock()
-                    status.update(line(counts, (counts[account.READ] - before) / (now - then)))
-                    before, then = counts[account.READ], now
-        else:
-            while not self._end.wait(5.0):
-                counts = account.process_counts()
-                self._console.print(line(counts, counts[account.READ] / (self._clock() - started)))
+def _by_route(counts: Counter[str]) -> dict[str, dict[str, int]]:
+    routes: dict[str, dict[str, int]] = {}
+    for name, number in under(counts, account.BY_ROUTE).items():
+        route, _, outcome = name.rpartition("/")
+        routes.setdefault(route, {"accepted": 0, "dead_lettered": 0})[outcome] = number
+    return routes
 
 
-def line(counts: Counter[str], rate: float) -> str:
-    """The counts in one line."""
-    dead = sum(_under(counts, account.DEAD_LETTERED).values())
-    retries = sum(_under(counts, account.RETRIES).values())
-    return (
-        f"read {counts[account.READ]:,}  accepted {counts[account.ACCEPTED]:,}  dead-lettered {dead:,}  "
-        f"requests {counts[account.REQUESTS]:,}  sent again {retries:,}  {rate:,.0f} events/s"
-    )
-
-
-def _under(counts: Counter[str], prefix: str) -> dict[str, int]:
+def under(counts: Counter[str], prefix: str) -> dict[str, int]:
+    """The counts whose names begin with the prefix, by the rest of their names."""
     return {name.removeprefix(prefix): number for name, number in sorted(counts.items()) if name.startswith(prefix)}

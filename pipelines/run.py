@@ -22,9 +22,12 @@ from rich.console import Console
 from aep.errors import AepError, StoppedError
 from aep.xdm.schema import SchemaError
 from pipelines.config import OptionsError, Settings, parse
+from pipelines.logs import leave_out_beams_tracebacks, set_up_logging
 from pipelines.plan import Plan
 from pipelines.preflight import PreflightError, preflight
-from pipelines.report import Progress, summary, table, write_summary
+from pipelines.progress import Progress
+from pipelines.report import summary, write_summary
+from pipelines.teller import ConsoleTeller, LogTeller, Teller
 from transforms import account, process
 from transforms.kafka import close_readers
 from transforms.kafka_client import KafkaReadError, KafkaSetupError
@@ -73,34 +76,35 @@ def run(argv: Sequence[str], job: Job[P]) -> int:
       0 when it ended well, 2 when something that a person has to mend stopped it, 1 for anything else. A cluster's
       job is waited for unless Beam's own ``--no_wait_until_finish`` says otherwise.
     """
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    teller: Teller = ConsoleTeller(Console(stderr=True, highlight=False, soft_wrap=True))
     try:
         settings = parse(argv)
         if settings.general.print_options:
             sys.stdout.write(settings.as_yaml())
             return DONE
-        _set_up_logging()
+        set_up_logging(settings.general.log_format)
+        if settings.general.log_format == "json":
+            teller = LogTeller()
         plan = job.plan(settings)
         preflight(plan)
-        pipeline = beam.Pipeline(options=PipelineOptions(_flags(plan, console)))
+        pipeline = beam.Pipeline(options=PipelineOptions(_flags(plan, teller)))
         job.build(pipeline, plan)
     except _EXPLAINED as error:
-        console.print(f"[red]error:[/red] {error}", markup=True)
+        teller.error(str(error))
         return WRONG
-    return _run_here(pipeline, plan, job, console) if plan.local else _run_on_cluster(pipeline, plan, job, console)
+    return _run_here(pipeline, plan, job, teller) if plan.local else _run_on_cluster(pipeline, plan, job, teller)
 
 
-def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], console: Console) -> int:
+def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], teller: Teller) -> int:
     process.start_run()
     process.tune_garbage_collector()
     account.reset()
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_OurWordsOnly())
+    leave_out_beams_tracebacks()
     started = time.monotonic()
     error: Exception | None = None
     show = plan.settings.general.progress
-    live = show == "on" or (show == "auto" and console.is_terminal)
-    with _ends_on_signals(console), Progress(console) if live else nullcontext():
+    live = show == "on" or (show == "auto" and teller.is_terminal)
+    with _ends_on_signals(teller), Progress(teller) if live else nullcontext():
         try:
             pipeline.run().wait_until_finish()
         except Exception as raised:  # noqa: BLE001 (runners raise what they like; it is shown below)
@@ -110,16 +114,16 @@ def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], console: Console) -
     if plan.source is not None:
         close_readers(plan.source.id)
     outcome = "failed" if error else "stopped" if process.stop_requested.is_set() else "finished"
-    _account(account.process_counts(), time.monotonic() - started, outcome, plan, job.title, console)
+    _account(account.process_counts(), time.monotonic() - started, outcome, plan, job.title, teller)
     if error is None:
-        return _end(plan, job, outcome, console)
-    return _explain(error, console)
+        return _end(plan, job, outcome, teller)
+    return _explain(error, teller)
 
 
-def _run_on_cluster(pipeline: beam.Pipeline, plan: P, job: Job[P], console: Console) -> int:
+def _run_on_cluster(pipeline: beam.Pipeline, plan: P, job: Job[P], teller: Teller) -> int:
     started = time.monotonic()
     result: PipelineResult = pipeline.run()
-    console.print(f"the job is running on {plan.settings.runner}; ending this process does not end it")
+    teller.say(f"the job is running on {plan.settings.runner}; ending this process does not end it")
     if plan.settings.beam.get("no_wait_until_finish"):
         return DONE
     state = result.wait_until_finish()
@@ -128,48 +132,48 @@ def _run_on_cluster(pipeline: beam.Pipeline, plan: P, job: Job[P], console: Cons
         close_readers(plan.source.id, commit_seconds=_COMMIT_SECONDS if done else 0)
     counts: Counter[str] = account.beam_counts(result.metrics())
     outcome = "finished" if done else str(state)
-    _account(counts, time.monotonic() - started, outcome, plan, job.title, console)
-    return _end(plan, job, outcome, console) if done else FAILED
+    _account(counts, time.monotonic() - started, outcome, plan, job.title, teller)
+    return _end(plan, job, outcome, teller) if done else FAILED
 
 
-def _end(plan: P, job: Job[P], outcome: str, console: Console) -> int:
+def _end(plan: P, job: Job[P], outcome: str, teller: Teller) -> int:
     try:
         said = job.after(plan, outcome == "finished")
     except _EXPLAINED as error:
-        console.print(f"[red]error:[/red] {error}")
+        teller.error(str(error))
         return WRONG
     if said:
-        console.print(said)
+        teller.say(said)
     return DONE
 
 
-def _account(counts: Counter[str], seconds: float, outcome: str, plan: Plan, title: str, console: Console) -> None:
+def _account(counts: Counter[str], seconds: float, outcome: str, plan: Plan, title: str, teller: Teller) -> None:
     account_of_run = summary(counts, seconds, outcome)
-    console.print(table(account_of_run, plan.dead_letters, title))
+    teller.account(account_of_run, plan.dead_letters, title)
     if plan.settings.general.summary_file:
         write_summary(plan.settings.general.summary_file, account_of_run)
 
 
-def _explain(error: Exception, console: Console) -> int:
+def _explain(error: Exception, teller: Teller) -> int:
     if isinstance(error, StoppedError):
-        console.print(f"[yellow]{error}[/yellow]")
+        teller.say(str(error))
         return FAILED
     if isinstance(error, _EXPLAINED):
-        console.print(f"[red]error:[/red] {error}")
-        console.print("Nothing of the bundle was committed; it will be read again.")
+        teller.error(str(error))
+        teller.say("Nothing of the bundle was committed; it will be read again.")
         return WRONG
     _LOG.error("the run failed", exc_info=error)
     return FAILED
 
 
-def _flags(plan: Plan, console: Console) -> list[str]:
+def _flags(plan: Plan, teller: Teller) -> list[str]:
     """Flags for Beam, with what the run needs beside what was given."""
     settings = plan.settings
     flags = settings.beam_flags
     runner = settings.runner.rsplit(".", 1)[-1]
     if runner == "DirectRunner":
         # A switch between runners, which would choose one that cannot read Kafka.
-        console.print("DirectRunner: running on FnApiRunner, Beam's own in-process runner")
+        teller.say("DirectRunner: running on FnApiRunner, Beam's own in-process runner")
         return [flag for flag in flags if not flag.startswith("--runner")] + ["--runner=FnApiRunner"]
     ends = settings.kafka.stop_at == "end" or settings.kafka.stop_after_seconds is not None
     if ends and not plan.local and "shutdown_sources_after_idle_ms" not in settings.beam:
@@ -179,14 +183,14 @@ def _flags(plan: Plan, console: Console) -> list[str]:
 
 
 @contextmanager
-def _ends_on_signals(console: Console) -> Iterator[None]:
+def _ends_on_signals(teller: Teller) -> Iterator[None]:
     """The first SIGTERM or SIGINT ends the run in good order, the second at once."""
 
     def end(number: int, _: FrameType | None) -> None:
         if process.stop_requested.is_set():
             os._exit(128 + number)
         process.request_stop(_GRACE_SECONDS)
-        console.print("ending: the bundle is finished and its offsets are committed; once more ends at once")
+        teller.say("ending: the bundle is finished and its offsets are committed; once more ends at once")
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -194,22 +198,3 @@ def _ends_on_signals(console: Console) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _set_up_logging() -> None:
-    # force: importing Beam has already logged something, and so set up logging in its own way.
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S", force=True
-    )
-    # Beam says in many lines what it is about to do; its warnings are enough.
-    logging.getLogger("apache_beam").setLevel(logging.WARNING)
-    # It calls options of Flink's Java side unknown; ours were checked.
-    logging.getLogger("apache_beam.options.pipeline_options").setLevel(logging.ERROR)
-
-
-class _OurWordsOnly(logging.Filter):
-    """Leaves out Beam's tracebacks of a failed bundle; the end of the run says why it failed."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """False for what Beam logs once a bundle has failed."""
-        return process.failure is None or not record.name.startswith("apache_beam")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable, Hashable
 from functools import cache
 
 from apache_beam.metrics import Metrics
@@ -16,18 +17,26 @@ from apache_beam.metrics.metric import MetricResults, MetricsFilter
 NAMESPACE = "beam_aep"
 
 READ = "read"
-TOMBSTONES = "tombstones"
+TOMBSTONES = "tombstones"  # that were skipped
 PASSED_OVER = "passed_over"  # dead letters that were read and not chosen for a replay
 ACCEPTED = "accepted"
 DEAD_LETTERED = "dead_lettered/"  # and the code
+BY_ROUTE = "route/"  # and the route's name, and /accepted or /dead_lettered
+RECEIPTS = "receipts"
 REQUESTS = "requests"
 REQUEST_BYTES = "request_bytes"
 RETRIES = "retries/"  # and the cause
 DUPLICATES_POSSIBLE = "duplicates_possible"
+TOKEN_RENEWALS = "token_renewals"  # noqa: S105 - a count
 OFFSETS_SKIPPED = "offsets_skipped"
+
+# Levels, which rise and fall.
+IN_FLIGHT = "in_flight"
+LAG = "lag"
 
 _lock = threading.Lock()
 _counts: Counter[str] = Counter()
+_watched: dict[tuple[str, Hashable], Callable[[], int]] = {}
 
 
 def count(name: str, amount: int = 1) -> None:
@@ -38,9 +47,44 @@ def count(name: str, amount: int = 1) -> None:
             _counts[name] += amount
 
 
+def count_outcome(route: str, accepted: int = 0, dead_lettered: int = 0) -> None:
+    """Counts what became of records of a route."""
+    count(f"{BY_ROUTE}{route}/{ACCEPTED}", accepted)
+    count(f"{BY_ROUTE}{route}/{DEAD_LETTERED.rstrip('/')}", dead_lettered)
+
+
+def observe(name: str, value: int) -> None:
+    """Adds a value to Beam's distribution of this name."""
+    _beam_distribution(name).update(value)
+
+
+def watch(name: str, part: Hashable, read: Callable[[], int]) -> None:
+    """Makes a part of a level of this process known, for whoever shows it while a run goes on."""
+    with _lock:
+        _watched[name, part] = read
+
+
+def unwatch(name: str, part: Hashable) -> None:
+    """The part is no more."""
+    with _lock:
+        _watched.pop((name, part), None)
+
+
+def level(name: str) -> int:
+    """The sum of all parts of a level now."""
+    with _lock:
+        parts = [read for (of, _), read in _watched.items() if of == name]
+    return sum(read() for read in parts)
+
+
 @cache
 def _beam_counter(name: str) -> Metrics.DelegatingCounter:
     return Metrics.counter(NAMESPACE, name)
+
+
+@cache
+def _beam_distribution(name: str) -> Metrics.DelegatingDistribution:
+    return Metrics.distribution(NAMESPACE, name)
 
 
 def process_counts() -> Counter[str]:

@@ -6,10 +6,10 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 
@@ -18,12 +18,16 @@ from aep.delivery import Delivery, InletClient
 from aep.errors import ConfigurationError
 from aep.http import RequestsTransport, Timeouts
 from aep.limits import RequestLimit
+from aep.network import Network
 from aep.outcomes import RetryPolicy
 from transforms import account, process
 from transforms.chunks import Batch
 from transforms.dead_letters import dead_letter
 from transforms.outputs import refused, with_dead_letters
+from transforms.receipts import Receipts, receipts_of
 from transforms.routes import Route, Routes
+
+Order = Literal["none", "key"]
 
 
 @dataclass(frozen=True)
@@ -34,51 +38,62 @@ class AepConnection:
       oauth: the OAuth client of routes with ``auth="oauth"``.
       token: secret reference of the bearer token of routes with ``auth="token"``.
       timeouts: of each request.
+      network: the way to the inlets and to IMS; only what goes to inlets is compressed.
       policy: what is tried again, and when.
       max_in_flight: requests under way at a time at most, for each inlet and worker process; fewer while AEP is slow.
       max_messages_per_second: messages sent at most, for each inlet and worker process; None for no such limit.
+      order: ``key`` sends the records of a key in their order: batches must be of one shard of keys out of
+        ``max_in_flight``, and of each shard one request is under way at a time.
     """
 
     oauth: OAuthClient | None = None
     token: str | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
+    network: Network = field(default_factory=Network)
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     max_in_flight: int = 8
     max_messages_per_second: float | None = None
+    order: Order = "none"
+
+    @property
+    def shards(self) -> int:
+        """How many shards of keys the batches must be made of."""
+        return self.max_in_flight if self.order == "key" else 1
 
 
 class PostToAep(beam.PTransform):
     """Posts each batch; the bundle ends when all its records have their answer.
 
-    ``main`` is empty. ``dead_letters``: the records that AEP refused, stage ``post``. An error that a person has to
-    mend fails the bundle.
+    ``main`` is empty. ``dead_letters``: the records that AEP refused, stage ``post``. ``receipts``: of the records that
+    AEP has received, if they are asked for. An error that a person has to mend fails the bundle.
     """
 
-    def __init__(self, routes: Routes, connection: AepConnection | None = None):
+    def __init__(self, routes: Routes, connection: AepConnection | None = None, receipts: bool = False):
         super().__init__()
         self._routes = routes
         self._connection = connection or AepConnection()
+        self._receipts = receipts
 
     def expand(self, batches: beam.PCollection[Batch]) -> DoOutputsTuple:
         """Adds the step."""
-        return with_dead_letters(beam.ParDo(_PostToAep(self._routes, self._connection)), batches, Batch)
+        step = beam.ParDo(_PostToAep(self._routes, self._connection, self._receipts))
+        return with_dead_letters(step, batches, Batch, receipts=Receipts)
 
 
 class _PostToAep(beam.DoFn):
-    def __init__(self, routes: Routes, connection: AepConnection):
+    def __init__(self, routes: Routes, connection: AepConnection, receipts: bool):
         self._routes = routes
         self._connection = connection
-        self._request_bytes = Metrics.distribution(account.NAMESPACE, "batch_bytes")
-        self._latency = Metrics.distribution(account.NAMESPACE, "batch_milliseconds")
+        self._receipts = receipts
 
     def start_bundle(self) -> None:
-        self._under_way: deque[tuple[Batch, Future[Delivery]]] = deque()
+        self._under_way: deque[tuple[Batch, _Poster, Future[Delivery]]] = deque()
 
     def process(self, element: Batch) -> Iterator[TaggedOutput]:
         poster = _poster(self._routes[element.route], self._connection)
-        self._under_way.append((element, poster.post(element.bodies)))
+        self._under_way.append((element, poster, poster.post(element)))
         # Answers are taken in order: the batch is let go of, and an error ends the bundle early.
-        while self._under_way and self._under_way[0][1].done():
+        while self._under_way and self._under_way[0][2].done():
             yield from self._settle(*self._under_way.popleft())
 
     def finish_bundle(self) -> Iterator[TaggedOutput]:
@@ -86,17 +101,24 @@ class _PostToAep(beam.DoFn):
             for output in self._settle(*self._under_way.popleft()):
                 yield TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
 
-    def _settle(self, batch: Batch, future: Future[Delivery]) -> Iterator[TaggedOutput]:
+    def _settle(self, batch: Batch, poster: _Poster, future: Future[Delivery]) -> Iterator[TaggedOutput]:
         with process.remember_failure():
             delivery = future.result()
-        account.count(account.ACCEPTED, sum(answer.accepted for answer in delivery.answers))
+        accepted = sum(answer.accepted for answer in delivery.answers)
+        account.count(account.ACCEPTED, accepted)
+        account.count_outcome(batch.route, accepted=accepted)
         account.count(account.REQUESTS, delivery.requests)
         account.count(account.REQUEST_BYTES, delivery.sent_bytes)
         account.count(account.DUPLICATES_POSSIBLE, delivery.duplicates_possible)
+        account.count(account.TOKEN_RENEWALS, poster.take_token_renewals())
         for cause, times in delivery.retries.items():
             account.count(account.RETRIES + cause, times)
-        self._request_bytes.update(delivery.sent_bytes)
-        self._latency.update(int(delivery.seconds * 1000))
+        account.observe("delivery_messages", len(delivery.answers))
+        account.observe("delivery_bytes", delivery.sent_bytes)
+        account.observe("delivery_milliseconds", int(delivery.seconds * 1000))
+        account.observe(account.IN_FLIGHT, delivery.in_flight)
+        if self._receipts and accepted:
+            yield TaggedOutput("receipts", receipts_of(batch, delivery.answers))
         for (chunk, record), answer in zip(batch.origins(), delivery.answers, strict=True):
             if not answer.accepted:
                 reason = dead_letter("post", answer.code, answer.message, chunk, record, attempts=answer.attempts)
@@ -104,32 +126,45 @@ class _PostToAep(beam.DoFn):
 
 
 class _Poster:
-    """An inlet's client with its threads; one for each inlet and process."""
+    """An inlet's client with its threads; one for each inlet and process.
 
-    def __init__(self, client: InletClient, max_in_flight: int):
+    Batches of one shard of keys take turns where their order matters: each shard has a thread of its own.
+    """
+
+    def __init__(self, client: InletClient, tokens: TokenSource | None, connection: AepConnection):
         self._client = client
-        self._pool = ThreadPoolExecutor(max_in_flight, "post-to-aep")
-        # One batch more than there are threads may wait, so that a thread never idles while the next is made.
-        self._slots = threading.BoundedSemaphore(max_in_flight + 1)
+        self._tokens = tokens
+        self._ordered = connection.order == "key"
+        threads = connection.max_in_flight // connection.shards
+        self._pools = [ThreadPoolExecutor(threads, "post-to-aep") for _ in range(connection.shards)]
+        # A batch for each thread may wait beside those under way, so that none idles while the next is made.
+        self._slots = threading.BoundedSemaphore(connection.max_in_flight + (connection.shards if self._ordered else 1))
 
-    def post(self, bodies: list[bytes]) -> Future[Delivery]:
+    def post(self, batch: Batch) -> Future[Delivery]:
         """Starts a delivery; blocks while too many are under way, which is how a slow AEP slows the read."""
         self._slots.acquire()
-        future = self._pool.submit(self._client.deliver, bodies)
+        pool = self._pools[batch.shard]
+        future = pool.submit(self._client.deliver, batch.bodies, batch.keys if self._ordered else None)
         future.add_done_callback(lambda _: self._slots.release())
         return future
+
+    def take_token_renewals(self) -> int:
+        """Tokens fetched since this was last asked."""
+        return self._tokens.take_renewals() if self._tokens else 0
 
 
 def _poster(route: Route, connection: AepConnection) -> _Poster:
     key = ("poster", repr((route.destination, route.auth, connection)))
-    return process.shared(key, lambda: _Poster(inlet_client(route, connection), connection.max_in_flight))
+    return process.shared(
+        key, lambda: _Poster(inlet_client(route, connection), token_source(route, connection), connection)
+    )
 
 
 def inlet_client(route: Route, connection: AepConnection) -> InletClient:
     """A client for the route's inlet, which shares the process's tokens."""
     return InletClient(
         route.destination,
-        RequestsTransport(connection.timeouts),
+        RequestsTransport(connection.timeouts, connection.network),
         token_source(route, connection),
         connection.policy,
         wait=process.pause,
@@ -141,7 +176,13 @@ def request_limit(route: Route, connection: AepConnection) -> RequestLimit:
     """The process's limit on requests under way to the route's inlet, whichever routes lead there."""
     ceiling, rate = connection.max_in_flight, connection.max_messages_per_second
     key = ("request limit", route.destination.inlet_url, ceiling, rate)
-    return process.shared(key, lambda: RequestLimit(ceiling, rate, wait=process.pause))
+
+    def make() -> RequestLimit:
+        limit = RequestLimit(ceiling, rate, wait=process.pause)
+        account.watch(account.IN_FLIGHT, key, lambda: limit.under_way)
+        return limit
+
+    return process.shared(key, make)
 
 
 def token_source(route: Route, connection: AepConnection) -> TokenSource | None:
@@ -154,7 +195,9 @@ def token_source(route: Route, connection: AepConnection) -> TokenSource | None:
         oauth = connection.oauth
         if oauth is None:
             raise ConfigurationError("aep_auth=oauth needs aep_client_id and aep_client_secret")
-        return process.shared(oauth, lambda: OAuthTokens(oauth, RequestsTransport(connection.timeouts)))
+        network = replace(connection.network, gzip=False)
+        transport = RequestsTransport(connection.timeouts, network)
+        return process.shared((oauth, connection.timeouts, network), lambda: OAuthTokens(oauth, transport))
     if route.auth == "token":
         token = connection.token
         if token is None:

@@ -48,10 +48,12 @@ class Packer:
 
     Args:
       overhead: bytes that each record costs in a request beside its own.
+      shard: of keys, that the chunks are of.
     """
 
-    def __init__(self, route: str, limits: BatchLimits, overhead: int):
+    def __init__(self, route: str, limits: BatchLimits, overhead: int, shard: int = 0):
         self._route = route
+        self._shard = shard
         self._limits = limits
         self._overhead = overhead
         self._chunks: list[Chunk] = []
@@ -80,7 +82,7 @@ class Packer:
     def flush(self) -> Iterator[Batch]:
         """Yields what is waiting, full or not."""
         if self._chunks:
-            yield Batch(self._route, self._chunks)
+            yield Batch(self._route, self._chunks, self._shard)
         self._chunks, self._messages, self._bytes = [], 0, BATCH_OVERHEAD
 
     @property
@@ -95,22 +97,26 @@ class GroupIntoBatches(beam.PTransform):
     Mode ``bundle``: batches end with their bundle, fused with the read, so that nothing is committed before it is
     posted; safe on every runner. Mode ``state``: batches grow across bundles in keyed state with timers, for runners
     that make small bundles and keep state durably.
+
+    Args:
+      shards: a batch holds keys of one shard out of so many, for ``PostToAep`` to keep the records of a key in order.
     """
 
-    def __init__(self, routes: Routes, limits: BatchLimits | None = None, mode: BatchMode = "bundle"):
+    def __init__(self, routes: Routes, limits: BatchLimits | None = None, mode: BatchMode = "bundle", shards: int = 1):
         super().__init__()
         self._overheads = {route.name: Envelope(route.destination).overhead for route in routes}
         self._limits = limits or BatchLimits()
         self._mode = mode
+        self._shards = shards
 
     def expand(self, chunks: beam.PCollection[Chunk]) -> beam.PCollection[Batch]:
         """Adds the step."""
         if self._mode == "bundle":
-            batches = chunks | "InBundle" >> beam.ParDo(_BatchInBundle(self._overheads, self._limits))
+            batches = chunks | "InBundle" >> beam.ParDo(_BatchInBundle(self._overheads, self._limits, self._shards))
         else:
             batches = (
                 chunks
-                | "ByPartition" >> beam.Map(_by_partition).with_output_types(tuple[str, Chunk])
+                | "ByPartition" >> beam.FlatMap(_by_partition, self._shards).with_output_types(tuple[str, Chunk])
                 | "InState" >> beam.ParDo(_BatchInState(self._overheads, self._limits))
             )
         batches.element_type = Batch
@@ -118,31 +124,42 @@ class GroupIntoBatches(beam.PTransform):
 
 
 class _BatchInBundle(beam.DoFn):
-    def __init__(self, overheads: Mapping[str, int], limits: BatchLimits, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        overheads: Mapping[str, int],
+        limits: BatchLimits,
+        shards: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ):
         self._overheads = overheads
         self._limits = limits
+        self._shards = shards
         self._clock = clock
 
     def start_bundle(self) -> None:
-        self._packers: dict[str, Packer] = {}
-        self._oldest: dict[str, float] = {}  # by route: when its oldest waiting record came
+        self._packers: dict[tuple[str, int], Packer] = {}  # by route and shard
+        self._oldest: dict[tuple[str, int], float] = {}  # when the oldest waiting record came
 
     def process(self, element: Chunk) -> Iterator[Batch]:
         now = self._clock()
-        route = element.route
-        packer = self._packers.get(route)
+        for shard, chunk in element.by_shard(self._shards).items():
+            yield from self._add((chunk.route, shard), chunk, now)
+        # A busy route must not keep a quiet one's records waiting until the bundle ends.
+        for one in [one for one, since in self._oldest.items() if now - since >= self._limits.max_seconds]:
+            del self._oldest[one]
+            yield from self._packers[one].flush()
+
+    def _add(self, one: tuple[str, int], chunk: Chunk, now: float) -> Iterator[Batch]:
+        packer = self._packers.get(one)
         if packer is None:
-            packer = self._packers[route] = Packer(route, self._limits, self._overheads[route])
-        full = list(packer.add(element))
+            route, shard = one
+            packer = self._packers[one] = Packer(route, self._limits, self._overheads[route], shard)
+        full = list(packer.add(chunk))
         yield from full
         if not packer.waiting:
-            self._oldest.pop(route, None)
-        elif full or route not in self._oldest:
-            self._oldest[route] = now
-        # A busy route must not keep a quiet one's records waiting until the bundle ends.
-        for name in [name for name, since in self._oldest.items() if now - since >= self._limits.max_seconds]:
-            del self._oldest[name]
-            yield from self._packers[name].flush()
+            self._oldest.pop(one, None)
+        elif full or one not in self._oldest:
+            self._oldest[one] = now
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         for packer in self._packers.values():
@@ -151,7 +168,10 @@ class _BatchInBundle(beam.DoFn):
 
 
 class _BatchInState(beam.DoFn):
-    """Chunks wait in state as bytes, keyed by route and topic partition, until a batch is full or a timer fires."""
+    """Chunks wait in state as bytes until a batch is full or a timer fires.
+
+    The key is route, topic partition and shard of keys.
+    """
 
     _CHUNKS = BagStateSpec("chunks", ChunkCoder())
     _SIZE = ReadModifyWriteStateSpec("size", coders.TupleCoder((coders.VarIntCoder(), coders.VarIntCoder())))
@@ -172,7 +192,7 @@ class _BatchInState(beam.DoFn):
         age: Any = beam.DoFn.TimerParam(_AGE),
         end: Any = beam.DoFn.TimerParam(_END),
     ) -> Iterator[Batch]:
-        chunk = element[1]
+        key, chunk = element
         overhead = self._overheads[chunk.route]
         messages, total = size.read() or (0, BATCH_OVERHEAD)
         if not messages:
@@ -184,7 +204,7 @@ class _BatchInState(beam.DoFn):
         if messages < self._limits.max_messages and total < self._limits.max_bytes:
             size.write((messages, total))
             return
-        packer = Packer(chunk.route, self._limits, overhead)
+        packer = Packer(chunk.route, self._limits, overhead, _shard_of(key))
         for waiting in chunks.read():
             yield from packer.add(waiting)
         chunks.clear()
@@ -198,32 +218,41 @@ class _BatchInState(beam.DoFn):
 
     @on_timer(_AGE)
     def on_age(
-        self, chunks: Any = beam.DoFn.StateParam(_CHUNKS), size: Any = beam.DoFn.StateParam(_SIZE)
+        self,
+        key: str = beam.DoFn.KeyParam,
+        chunks: Any = beam.DoFn.StateParam(_CHUNKS),
+        size: Any = beam.DoFn.StateParam(_SIZE),
     ) -> Iterator[Batch]:
-        return self._flush(chunks, size)
+        return self._flush(key, chunks, size)
 
     @on_timer(_END)
     def on_end(
         self,
+        key: str = beam.DoFn.KeyParam,
         chunks: Any = beam.DoFn.StateParam(_CHUNKS),
         size: Any = beam.DoFn.StateParam(_SIZE),
         age: Any = beam.DoFn.TimerParam(_AGE),
     ) -> Iterator[Batch]:
         # Flink lets no timer of this kind fire at a job's end, and the job would wait for it for ever.
         age.clear()
-        return self._flush(chunks, size)
+        return self._flush(key, chunks, size)
 
-    def _flush(self, chunks: Any, size: Any) -> Iterator[Batch]:
+    def _flush(self, key: str, chunks: Any, size: Any) -> Iterator[Batch]:
         waiting = list(chunks.read())
         chunks.clear()
         size.clear()
         if waiting:
             route = waiting[0].route
-            packer = Packer(route, self._limits, self._overheads[route])
+            packer = Packer(route, self._limits, self._overheads[route], _shard_of(key))
             for chunk in waiting:
                 yield from packer.add(chunk)
             yield from packer.flush()
 
 
-def _by_partition(chunk: Chunk) -> tuple[str, Chunk]:
-    return f"{chunk.route}/{chunk.topic}/{chunk.partition}", chunk
+def _by_partition(chunk: Chunk, shards: int) -> Iterator[tuple[str, Chunk]]:
+    for shard, part in chunk.by_shard(shards).items():
+        yield f"{chunk.route}/{chunk.topic}/{chunk.partition}/{shard}", part
+
+
+def _shard_of(key: str) -> int:
+    return int(key.rpartition("/")[2])

@@ -7,6 +7,7 @@ letter can hold the original bytes; beside them grow, step by step, the parsed e
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -38,9 +39,9 @@ class Chunk:
     Attributes:
       topic, partition: where the records were read.
       records: what was read.
-      route: name of the route they take, set by ``ParseJson``.
-      entities: the parsed record of each, from ``ParseJson`` to ``ValidateXdm``. Never encoded: parsed again.
-      bodies: the bytes to post of each, from ``ParseJson`` on.
+      route: name of the route they take, set by ``ParseRecords``.
+      entities: the parsed record of each, from ``ParseRecords`` to ``ValidateXdm``. Never encoded: parsed again.
+      bodies: the bytes to post of each, from ``ParseRecords`` on.
     """
 
     topic: str
@@ -54,18 +55,41 @@ class Chunk:
         """The records from ``start`` to before ``stop`` with their bodies."""
         return Chunk(self.topic, self.partition, self.records[start:stop], self.route, bodies=self.bodies[start:stop])
 
+    def by_shard(self, shards: int) -> dict[int, Chunk]:
+        """The records with their bodies by shard of keys: all of one key are in one, in their order.
+
+        Records without a key are in the shard of their partition.
+        """
+        if shards == 1:
+            return {0: self}
+        parts: dict[int, Chunk] = {}
+        for record, body in zip(self.records, self.bodies, strict=True):
+            shard = (self.partition if record.key is None else zlib.crc32(record.key)) % shards
+            part = parts.get(shard)
+            if part is None:
+                part = parts[shard] = Chunk(self.topic, self.partition, [], self.route)
+            part.records.append(record)
+            part.bodies.append(body)
+        return parts
+
 
 @dataclass(slots=True)
 class Batch:
-    """The records of one request: slices of chunks that take the same route."""
+    """The records of one request: slices of chunks that take the same route and have keys of the same shard."""
 
     route: str
     chunks: list[Chunk]
+    shard: int = 0
 
     @property
     def bodies(self) -> list[bytes]:
         """The bytes to post of each record, in order."""
         return [body for chunk in self.chunks for body in chunk.bodies]
+
+    @property
+    def keys(self) -> list[bytes | None]:
+        """The key of each record, in the order of ``bodies``."""
+        return [record.key for chunk in self.chunks for record in chunk.records]
 
     def origins(self) -> list[tuple[Chunk, Record]]:
         """Each record with the chunk it came in, in the order of ``bodies``."""
@@ -123,20 +147,20 @@ class ChunkCoder(coders.Coder):
 
 
 class BatchCoder(coders.Coder):
-    """Batches as bytes: the route, then each chunk with its length. Deterministic."""
+    """Batches as bytes: route and shard, then each chunk with its length. Deterministic."""
 
     _chunks = coders.IterableCoder(ChunkCoder())
 
     def encode(self, value: Batch) -> bytes:
-        """The route's name and the chunks."""
+        """The route's name, the shard and the chunks."""
         route = value.route.encode()
-        return _LENGTH.pack(len(route)) + route + self._chunks.encode(value.chunks)
+        return _BATCH.pack(len(route), value.shard) + route + self._chunks.encode(value.chunks)
 
     def decode(self, encoded: bytes) -> Batch:
         """The batch again."""
-        (length,) = _LENGTH.unpack_from(encoded)
-        at = _LENGTH.size + length
-        return Batch(encoded[_LENGTH.size : at].decode(), list(self._chunks.decode(encoded[at:])))
+        length, shard = _BATCH.unpack_from(encoded)
+        at = _BATCH.size + length
+        return Batch(encoded[_BATCH.size : at].decode(), list(self._chunks.decode(encoded[at:])), shard)
 
     def is_deterministic(self) -> bool:
         """Equal batches have equal bytes."""
@@ -148,6 +172,7 @@ class BatchCoder(coders.Coder):
 
 
 _LENGTH = struct.Struct("<i")
+_BATCH = struct.Struct("<ii")
 _RECORD = struct.Struct("<qqi")
 
 

@@ -37,7 +37,8 @@ class DeadLetter:
     """A record that was refused, where it came from, and why.
 
     Attributes:
-      stage: the step that refused it: ``parse``, ``map``, ``validate`` or ``post``.
+      stage: the step that refused it: ``parse``, ``map``, ``validate``, ``post``, or ``ingest``, where AEP did so after
+        it had received it; see ``transforms.failed_records``.
       code: the kind of reason, fit for counting and filtering.
       message: the reason in words.
       pointer: JSON pointer to the first offending field, "" for the whole record.
@@ -195,6 +196,8 @@ class _WriteDeadLetters(beam.DoFn):
         self._waiting.append(element)
         self._bytes += len(element.record.value or b"") + 1000
         account.count(account.DEAD_LETTERED + element.code)
+        if element.route:  # what was not parsed has none where fields decide
+            account.count_outcome(element.route, dead_lettered=1)
         if self._bytes >= _FILE_BYTES:
             self._write()
 
@@ -212,13 +215,24 @@ class _WriteDeadLetters(beam.DoFn):
 
 
 def write_file(folder: str, dead_letters: Iterable[DeadLetter]) -> str:
-    """Writes a file of JSON lines and returns its path. A file that has its final name is whole."""
-    name = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}.jsonl"
+    """Writes a file of dead letters and returns its path."""
+    return write_lines(folder, (one.to_json() for one in dead_letters))
+
+
+def write_lines(folder: str, lines: Iterable[bytes], name: str | None = None) -> str:
+    """Writes a file of JSON lines and returns its path. A file that has its final name is whole.
+
+    Args:
+      folder: for the file.
+      lines: without their ends.
+      name: of the file; None for a new one, made of the time.
+    """
+    name = name or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}.jsonl"
     path = FileSystems.join(folder, name)
     unfinished = FileSystems.join(folder, f".{name}.unfinished")
     with FileSystems.create(unfinished, mime_type="application/jsonl") as file:
-        for one in dead_letters:
-            file.write(one.to_json() + b"\n")
+        for line in lines:
+            file.write(line + b"\n")
     FileSystems.rename([unfinished], [path])
     return path
 

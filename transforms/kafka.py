@@ -110,15 +110,23 @@ class _ReadShard(beam.DoFn):
                 else:
                     idle = not advanced and not self._source.share_group
                     tracker.defer_remainder(Duration(seconds=_CLUSTER_DEFER_SECONDS if idle else 0))
+            account.observe(account.LAG, reader.measure_lag())
             if not advanced:
                 _advance(watermark, Timestamp.now())
-            elif self._commit:
+            if self._commit and (advanced or reader.owes_commit()):
                 bundle_finalizer.register(reader.commit_later(advanced))
 
 
 def shard_reader(source: KafkaSource, shard: Shard) -> Reader:
     """The process's reader of a shard."""
-    return process.shared(_reader_key(source.id, shard.number), lambda: Reader(source, shard))
+    key = _reader_key(source.id, shard.number)
+
+    def make() -> Reader:
+        reader = Reader(source, shard)
+        account.watch(account.LAG, key, lambda: reader.lag)
+        return reader
+
+    return process.shared(key, make)
 
 
 def close_readers(source_id: str, commit_seconds: float = 0.0) -> None:
@@ -136,6 +144,7 @@ def close_readers(source_id: str, commit_seconds: float = 0.0) -> None:
         while reader.awaits_commit() and time.monotonic() < deadline:
             time.sleep(0.05)
         reader.close()
+        account.unwatch(account.LAG, _reader_key(source_id, number))
         number += 1
 
 

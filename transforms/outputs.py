@@ -1,4 +1,4 @@
-"""The two outputs of a step that may refuse records: ``main`` and ``dead_letters``."""
+"""The outputs of a step that may refuse records: ``main``, ``dead_letters``, and what else it has to tell."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from transforms.dead_letters import DeadLetter
 _MAIN, _DEAD_LETTERS = "main", "dead_letters"
 
 
-def with_dead_letters(step: beam.ParDo, pcoll: beam.PCollection, main_type: type) -> DoOutputsTuple:
-    """Applies a step and gives both outputs their types, and so their deterministic coders."""
-    outputs = pcoll | step.with_outputs(_DEAD_LETTERS, main=_MAIN)
-    outputs[_MAIN].element_type = main_type
-    outputs[_DEAD_LETTERS].element_type = DeadLetter
+def with_dead_letters(step: beam.ParDo, pcoll: beam.PCollection, main_type: type, **more: type) -> DoOutputsTuple:
+    """Applies a step and gives its outputs their types, and so their deterministic coders.
+
+    Args:
+      more: the types of further outputs, by their tags.
+    """
+    outputs = pcoll | step.with_outputs(_DEAD_LETTERS, *more, main=_MAIN)
+    for tag, element_type in {_MAIN: main_type, _DEAD_LETTERS: DeadLetter, **more}.items():
+        outputs[tag].element_type = element_type
     return outputs
 
 

@@ -74,6 +74,7 @@ class FakeAep:
       told_rejected: numbers that an element of a reply has called refused for good.
       sent_after_accepted: numbers that came again after that.
       stored: how often each number was stored.
+      arrivals: the numbers in the order in which they were stored.
     """
 
     def __init__(self, script: Iterable[Step] = (), rule: Rule = lambda numbers, request: None) -> None:
@@ -86,6 +87,7 @@ class FakeAep:
         self.told_rejected: set[int] = set()
         self.sent_after_accepted: set[int] = set()
         self.stored: Counter[int] = Counter()
+        self.arrivals: list[int] = []
 
     def send(self, request: Request) -> Reply:
         """One POST."""
@@ -104,7 +106,7 @@ class FakeAep:
     def _answer(self, numbers: list[int], single: bool, step: Step) -> Reply:
         received_by_status = single and step.error is None and 200 <= step.status < 300
         if step.stored and not received_by_status:
-            self.stored.update(numbers)
+            self._store(numbers)
         if step.error is not None:
             raise step.error
         if step.body is not None or step.status != 207:
@@ -121,8 +123,12 @@ class FakeAep:
         return Reply(207, multi_status(list(statuses.values())), step.headers)
 
     def _accept(self, numbers: Sequence[int]) -> None:
-        self.stored.update(numbers)
+        self._store(numbers)
         self.told_accepted |= set(numbers)
+
+    def _store(self, numbers: Sequence[int]) -> None:
+        self.stored.update(numbers)
+        self.arrivals += numbers
 
 
 def multi_status(statuses: Sequence[int]) -> bytes:

@@ -134,7 +134,7 @@ class TestLife:
         assert tokens.token() == "token-1"
         clock.now = 1_000 + gone
         assert tokens.token() == "token-2"
-        assert tokens.fetches == 2
+        assert tokens.take_renewals() == 2
 
     @pytest.mark.parametrize(
         ("expires_in", "seconds"),
@@ -155,7 +155,7 @@ class TestLife:
         new = tokens.token()
         tokens.reject(old)
         assert tokens.token() == new
-        assert tokens.fetches == 2
+        assert tokens.take_renewals() == 2
 
     def test_one_fetch_for_many_threads(self) -> None:
         threads = 16
@@ -177,7 +177,7 @@ class TestLife:
         for one in workers:
             one.join(30)
         assert seen == [("token-1", "token-2")] * threads
-        assert (tokens.fetches, len(ims.requests)) == (2, 2)
+        assert (tokens.take_renewals(), len(ims.requests)) == (2, 2)
 
     def test_a_failed_fetch_leaves_no_token_and_no_lock(self) -> None:
         tokens = OAuthTokens(CLIENT, Ims(ConnectError("refused")))
@@ -283,6 +283,32 @@ class TestStaticToken:
         source.reject("one")
         assert source.token() == "two"
         assert "two" not in repr(source)
+
+    def test_is_read_again_after_a_minute(self, tmp_path: Path) -> None:
+        file = tmp_path / "token"
+        file.write_text("one")
+        clock = Clock()
+        source = StaticToken(f"file:{file}", clock)
+        assert source.token() == "one"
+        file.write_text("two")
+        clock.now += 61
+        assert source.token() == "two"
+        assert (source.take_renewals(), source.take_renewals()) == (2, 0)
+
+    def test_that_is_away_while_it_is_replaced_stays_in_use_until_it_is_refused(self, tmp_path: Path) -> None:
+        file = tmp_path / "token"
+        file.write_text("one")
+        clock = Clock()
+        source = StaticToken(f"file:{file}", clock)
+        source.token()
+        file.unlink()
+        clock.now += 61
+        assert source.token() == "one"
+        source.reject("one")
+        with pytest.raises(SecretError):
+            source.token()
+        file.write_text("two")
+        assert source.token() == "two"
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import logging
 import threading
 import weakref
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -48,8 +49,8 @@ class Bench:
         self.clock = Clock()
         self.client = InletClient(destination, aep, tokens, policy, self.clock, self.clock.wait)
 
-    def deliver(self, count: int) -> Delivery:
-        return self.client.deliver([record(number) for number in range(count)])
+    def deliver(self, count: int, keys: Sequence[bytes | None] | None = None) -> Delivery:
+        return self.client.deliver([record(number) for number in range(count)], keys)
 
 
 class Tokens:
@@ -68,6 +69,9 @@ class Tokens:
     def reject(self, token: str) -> None:
         if token == f"t{self.number}":
             self.number += 1
+
+    def take_renewals(self) -> int:
+        return 0
 
 
 def codes(delivery: Delivery) -> list[str]:
@@ -151,6 +155,32 @@ class TestElements:
         assert codes(delivery) == ["", "rejected", ""]
         assert bench.aep.sent == [[0, 1, 2]] + [[1]] * 15
         assert delivery.answers[1].attempts == 16
+
+
+class TestOrder:
+    def test_what_overtook_a_message_of_its_key_follows_it_again(self) -> None:
+        bench = Bench(FakeAep([Step(statuses={1: 429, 4: 400}), Step(statuses={3: 503})]))
+        delivery = bench.deliver(6, [b"a", b"b", b"a", b"b", b"b", None])
+        # 4 was refused, so it has overtaken nothing.
+        assert bench.aep.sent == [[0, 1, 2, 3, 4, 5], [1, 3], [3]]
+        assert codes(delivery) == ["", "", "", "", "rejected", ""]
+        assert delivery.duplicates_possible == 1
+
+    def test_what_overtook_and_is_refused_the_second_time_was_received_all_the_same(self) -> None:
+        bench = Bench(FakeAep([Step(statuses={0: 429}), Step(statuses={1: 400})]))
+        delivery = bench.deliver(2, [b"a", b"a"])
+        assert codes(delivery) == ["", ""]
+        assert delivery.answers[1].attempts == 1
+
+    def test_messages_without_a_key_have_no_order(self) -> None:
+        bench = Bench(FakeAep([Step(statuses={0: 429})]))
+        bench.deliver(2, [None, None])
+        assert bench.aep.sent == [[0, 1], [0]]
+
+    def test_one_half_is_done_with_before_the_other_is_sent(self) -> None:
+        bench = Bench(FakeAep([Step(413), Step(503), Step(statuses={1: 429})]))
+        bench.deliver(4, [b"a"] * 4)
+        assert bench.aep.sent == [[0, 1, 2, 3], [0, 1], [0, 1], [1], [2, 3]]
 
 
 class TestHalving:
@@ -429,6 +459,48 @@ class TestStop:
         assert len([numbers for numbers in bench.aep.sent if len(numbers) == 1]) == 20
         assert bench.aep.sent[-1] == [19]
 
+    def test_207s_that_refuse_all_at_the_start(self) -> None:
+        bench = Bench(FakeAep(rule=lambda numbers, request: Step(statuses=dict.fromkeys(numbers, 400))))
+        assert codes(bench.deliver(12)) == ["rejected"] * 12
+        with pytest.raises(ConfigurationError, match=r"first 24 .*AEP answers 400 \(no\).*aep_dataset_id"):
+            bench.deliver(12)
+
+    def test_207s_that_refuse_all_after_one_that_did_not(self) -> None:
+        bad = range(1, 100)
+        bench = Bench(FakeAep(rule=lambda numbers, request: Step(statuses=dict.fromkeys(bad, 400))))
+        assert codes(bench.deliver(100)) == [""] + ["rejected"] * 99
+        assert codes(bench.client.deliver([record(number) for number in bad])) == ["rejected"] * 99
+
+    def test_without_a_limit_all_are_refused(self) -> None:
+        aep = FakeAep(rule=lambda numbers, request: Step(statuses=dict.fromkeys(numbers, 400)))
+        assert codes(Bench(aep, RetryPolicy(max_first_refusals=None)).deliver(100)) == ["rejected"] * 100
+
+    def test_replies_that_come_together_know_of_each_other(self) -> None:
+        threads = 8
+        all_sent = threading.Barrier(threads)
+
+        class Aep:
+            def send(self, request: Request) -> Reply:
+                all_sent.wait(timeout=30)
+                return Reply(207, multi_status([400] * 5))
+
+        client = InletClient(RAW, Aep())
+        ends: list[str] = []
+
+        def work() -> None:
+            try:
+                ends.extend(codes(client.deliver([b"{}"] * 5)))
+            except ConfigurationError:
+                ends.append("stopped")
+
+        workers = [threading.Thread(target=work, daemon=True) for _ in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(timeout=30)
+        # Three are below the limit of 20, the fourth and all after it are not.
+        assert Counter(ends) == {"rejected": 15, "stopped": 5}
+
     def test_refusals_after_the_first_success_are_the_messages(self) -> None:
         bench = Bench(FakeAep(rule=lambda numbers, request: Step(400) if numbers != [0] else None))
         assert codes(bench.deliver(60)) == [""] + ["rejected"] * 59
@@ -477,6 +549,22 @@ steps = st.one_of(
         stored=st.just(True),
     ),
 )
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from([None, b"a", b"b", b"c"]), min_size=1, max_size=7), st.lists(steps, max_size=40))
+def test_of_each_key_the_last_arrivals_are_in_order(keys: list[bytes | None], script: list[Step]) -> None:
+    aep = FakeAep(script)
+    try:
+        delivery = Bench(aep).deliver(len(keys), keys)
+    except AepError:
+        return
+    last = {number: place for place, number in enumerate(aep.arrivals)}
+    for key in {key for key in keys if key is not None}:
+        arrived = [number for number, of in enumerate(keys) if of == key and delivery.answers[number].accepted]
+        assert sorted(arrived, key=last.__getitem__) == arrived
+    assert all(answer.accepted is (n in aep.told_accepted) for n, answer in enumerate(delivery.answers))
+    assert sum(times - 1 for times in aep.stored.values()) <= delivery.duplicates_possible
 
 
 @settings(max_examples=400, deadline=None)

@@ -91,22 +91,28 @@ class Scenario:
         for topic, records in rows.items():
             self.broker.produce(topic, records)
 
-    def routes_file(self, **more: Any) -> Path:
-        """Writes the two routes."""
-        routes = [
-            {
+    def routes(self) -> dict[str, dict[str, Any]]:
+        """The two routes, by kind."""
+        return {
+            kind: {
                 "name": kind,
                 "topics": [self.topics[kind]],
                 "inlet_url": self.inlets[kind]["inletUrl"],
                 "dataset_id": self.inlets[kind]["datasetId"],
                 "org_id": ORG_ID,
                 "schema_file": str(SCHEMAS / f"loyalty-{kind.removesuffix('s')}.schema.json"),
-                **more,
             }
             for kind in self.topics
-        ]
-        path = self.folder / "routes.yaml"
-        path.write_text(yaml.safe_dump({"routes": routes}))
+        }
+
+    def routes_file(self, **more: Any) -> Path:
+        """Writes the two routes, with more keys for both."""
+        return self.write_routes({kind: {**route, **more} for kind, route in self.routes().items()})
+
+    def write_routes(self, routes: dict[str, dict[str, Any]], name: str = "routes.yaml") -> Path:
+        """Writes these routes."""
+        path = self.folder / name
+        path.write_text(yaml.safe_dump({"routes": list(routes.values())}))
         return path
 
     def options_file(self, **more: Any) -> Path:

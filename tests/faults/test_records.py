@@ -97,7 +97,22 @@ def test_fault_12_a_schema_that_aep_does_not_know(scenario: Scenario) -> None:
     events["schema_id"] = "https://ns.adobe.com/acme/schemas/unknown"
     path = scenario.folder / "unknown.yaml"
     path.write_text(yaml.safe_dump(routes))
-    deliver(scenario, routes_file=str(path))
+    finished = scenario.run(**SMALL, routes_file=str(path))
+    assert finished.code == 2, finished.output
+    assert "Traceback" not in finished.output
+    assert finished.output.count("error:") == 1, finished.output
+    error = finished.output[finished.output.index("error:") :]
+    for words in ("messages were all refused", "unknown xdm format", "xdm_schema_id", "aep_dataset_id", "aep_org_id"):
+        assert words in error, finished.output
+    assert scenario.dead_lettered() == []
+    assert scenario.committed()[scenario.topics["events"]] == {}
+    # Whoever wants them as dead letters can have them. Profiles may have been accepted the first time.
+    all_of_them = scenario.folder / "all.yaml"
+    all_of_them.write_text("aep_max_first_refusals: null\n")
+    finished = scenario.run("--options_file", str(all_of_them), **SMALL, routes_file=str(path))
+    assert finished.code == 0, finished.output
+    assert finished.summary["unaccounted"] == 0
+    scenario.check_every_sample(duplicates=len(scenario.oracle.good(events=False)))
     assert all("unknown xdm format" in one.message for one in scenario.dead_lettered())
 
 

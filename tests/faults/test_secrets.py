@@ -23,14 +23,14 @@ import logging, sys
 import pipelines.run
 from pipelines.kafka_to_aep import main
 
-set_up = pipelines.run._set_up_logging
+set_up = pipelines.run.set_up_logging
 
-def talk() -> None:
-    set_up()
+def talk(log_format: str) -> None:
+    set_up(log_format)
     for name in [None, *logging.root.manager.loggerDict]:
         logging.getLogger(name).setLevel(logging.DEBUG)
 
-pipelines.run._set_up_logging = talk
+pipelines.run.set_up_logging = talk
 sys.exit(main())
 """
 

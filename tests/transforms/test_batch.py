@@ -104,7 +104,7 @@ def bundle(step: _BatchInBundle, clock: Clock, chunks: list[tuple[float, Chunk]]
 
 def test_routes_are_batched_apart_and_end_with_the_bundle() -> None:
     clock = Clock()
-    step = _BatchInBundle(OVERHEADS, BatchLimits(max_messages=3), clock)
+    step = _BatchInBundle(OVERHEADS, BatchLimits(max_messages=3), clock=clock)
     mixed = [(0.0, packed(b"1", b"2")), (0.0, packed(b"a", route="profiles")), (0.1, packed(b"3", b"4"))]
     found = [(at, batch.route, batch.bodies) for at, batch in bundle(step, clock, mixed)]
     assert found == [(0.1, "events", [b"1", b"2", b"3"]), (-1, "events", [b"4"]), (-1, "profiles", [b"a"])]
@@ -114,7 +114,7 @@ def test_routes_are_batched_apart_and_end_with_the_bundle() -> None:
 
 def test_a_quiet_route_does_not_wait_for_a_busy_one() -> None:
     clock = Clock()
-    step = _BatchInBundle(OVERHEADS, BatchLimits(max_messages=2, max_seconds=1.0), clock)
+    step = _BatchInBundle(OVERHEADS, BatchLimits(max_messages=2, max_seconds=1.0), clock=clock)
     quiet, busy = packed(b"q", route="profiles"), packed(b"1")
     came = [(0.0, quiet), *((at / 10, busy) for at in range(1, 20))]
     found = [(at, batch.bodies) for at, batch in bundle(step, clock, came) if batch.route == "profiles"]
@@ -123,7 +123,7 @@ def test_a_quiet_route_does_not_wait_for_a_busy_one() -> None:
 
 def test_the_age_counts_from_the_oldest_record_that_waits() -> None:
     clock = Clock()
-    step = _BatchInBundle(OVERHEADS, BatchLimits(max_messages=2, max_seconds=1.0), clock)
+    step = _BatchInBundle(OVERHEADS, BatchLimits(max_messages=2, max_seconds=1.0), clock=clock)
     came = [(0.0, packed(b"1", b"2")), (0.9, packed(b"3")), (1.5, packed(b"a", route="profiles"))]
     assert [(at, batch.bodies) for at, batch in bundle(step, clock, came)] == [
         (0.0, [b"1", b"2"]),
@@ -186,3 +186,20 @@ def test_in_state_partitions_do_not_share_a_batch() -> None:
     chunks = [packed(b"1", partition=0), packed(b"2", partition=1)]
     batches = apply(GroupIntoBatches(routes(ENTITY), BatchLimits(), "state"), chunks)
     assert sorted(batch.bodies for batch in batches) == [[b"1"], [b"2"]]
+
+
+@pytest.mark.parametrize("mode", ["bundle", "state"])
+def test_batches_hold_one_shard_of_keys_each(mode: BatchMode) -> None:
+    chunks = as_chunks([[b"%d" % number for number in range(at, at + 10)] for at in range(0, 60, 10)])
+    for chunk in chunks:
+        chunk.records = [one._replace(key=b"k%d" % (one.offset % 13)) for one in chunk.records]
+    step = GroupIntoBatches(routes(ENTITY), BatchLimits(max_messages=7), mode, shards=4)
+    batches: list[Batch] = apply(step, chunks)
+    keys: dict[int, set[bytes | None]] = {}
+    for batch in batches:
+        keys.setdefault(batch.shard, set()).update(batch.keys)
+    assert sum(map(len, keys.values())) == len(set().union(*keys.values())) == 13
+    for shard in keys:
+        offsets = [record.offset for batch in batches if batch.shard == shard for _, record in batch.origins()]
+        assert offsets == sorted(offsets)
+    assert sum(len(batch.bodies) for batch in batches) == 60

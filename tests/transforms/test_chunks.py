@@ -48,6 +48,7 @@ def test_a_batch_comes_back_equal_and_equal_batches_have_equal_bytes(route: str,
     coder = BatchCoder()
     encoded = coder.encode(Batch(route, of))
     assert coder.decode(encoded) == Batch(route, of)
+    assert coder.decode(coder.encode(Batch(route, of, 7))) == Batch(route, of, 7)
     assert coder.encode(Batch(route, [copy(chunk) for chunk in of])) == encoded
 
 
@@ -92,3 +93,20 @@ def test_a_batch_lists_bodies_and_their_origins_in_the_same_order() -> None:
         ("events", b"2"),
         ("other", b"3"),
     ]
+
+
+@given(chunks(), st.integers(1, 9))
+def test_by_shard_each_record_is_in_one_part_and_all_of_a_key_in_the_same(chunk: Chunk, shards: int) -> None:
+    chunk = Chunk(
+        chunk.topic, chunk.partition, chunk.records, "r", bodies=[b"%d" % at for at in range(len(chunk.records))]
+    )
+    parts = chunk.by_shard(shards)
+    assert all(0 <= shard < shards for shard in parts)
+    assert sorted(body for part in parts.values() for body in part.bodies) == sorted(chunk.bodies)
+    shard_of: dict[bytes | None, int] = {}
+    for shard, part in parts.items():
+        assert (part.topic, part.partition, part.route) == (chunk.topic, chunk.partition, "r")
+        assert [chunk.records[int(body)] for body in part.bodies] == part.records
+        assert [int(body) for body in part.bodies] == sorted(int(body) for body in part.bodies)
+        for record in part.records:
+            assert shard_of.setdefault(record.key, shard) == shard

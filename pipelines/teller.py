@@ -1,0 +1,77 @@
+"""What a run tells of itself: text and tables for people, or log lines of JSON for what collects logs."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.markup import escape
+
+from pipelines.report import table
+from transforms.dead_letters import DeadLetterSinks
+
+_LOG = logging.getLogger("beam_aep")
+
+
+class Teller(Protocol):
+    """Tells the person who runs the pipeline, or the collector of its log."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person watches."""
+        ...
+
+    def say(self, text: str) -> None:
+        """What happens."""
+        ...
+
+    def error(self, text: str) -> None:
+        """What a person has to mend."""
+        ...
+
+    def account(self, account_of_run: dict[str, Any], sinks: DeadLetterSinks, title: str) -> None:
+        """The account of the run, as the summary file has it."""
+        ...
+
+
+class ConsoleTeller:
+    """Tells people."""
+
+    def __init__(self, console: Console):
+        self.console = console
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person watches."""
+        return self.console.is_terminal
+
+    def say(self, text: str) -> None:
+        """A line."""
+        self.console.print(escape(text))
+
+    def error(self, text: str) -> None:
+        """A line that begins with `error:`."""
+        self.console.print(f"[red]error:[/red] {escape(text)}")
+
+    def account(self, account_of_run: dict[str, Any], sinks: DeadLetterSinks, title: str) -> None:
+        """A table."""
+        self.console.print(table(account_of_run, sinks, title))
+
+
+class LogTeller:
+    """Tells the log. The account is a field of its line."""
+
+    is_terminal = False
+
+    def say(self, text: str) -> None:
+        """A line at INFO."""
+        _LOG.info(text)
+
+    def error(self, text: str) -> None:
+        """A line at ERROR."""
+        _LOG.error(text)
+
+    def account(self, account_of_run: dict[str, Any], sinks: DeadLetterSinks, title: str) -> None:
+        """A line at INFO."""
+        _LOG.info("%s: %s", title, account_of_run["outcome"], extra={"account": account_of_run})

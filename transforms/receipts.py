@@ -1,0 +1,95 @@
+"""Receipts: for each record that AEP has received, AEP's ``xactionId`` and where the record was read."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import apache_beam as beam
+import orjson
+
+from aep.delivery import Answer
+from transforms import account, process
+from transforms.chunks import Batch
+from transforms.dead_letters import iso_time, write_lines
+from transforms.kafka_client import KafkaCluster, send_all
+
+# The element: receipts of a batch, each a line of JSON.
+Receipts = list[bytes]
+
+
+def receipts_of(batch: Batch, answers: list[Answer], now: float | None = None) -> Receipts:
+    """The receipts of the records of a batch that AEP has received.
+
+    Args:
+      answers: one for each record.
+      now: seconds since 1970, the time of the receipts; None for the clock's.
+    """
+    at = iso_time(time.time() if now is None else now)
+    return [
+        orjson.dumps(
+            {
+                "xactionId": answer.xaction_id,
+                "route": batch.route,
+                "topic": chunk.topic,
+                "partition": chunk.partition,
+                "offset": record.offset,
+                "at": at,
+            }
+        )
+        for (chunk, record), answer in zip(batch.origins(), answers, strict=True)
+        if answer.accepted
+    ]
+
+
+@dataclass(frozen=True)
+class ReceiptSinks:
+    """Where receipts go; nowhere unless one is given.
+
+    Attributes:
+      path: a folder on any Beam filesystem, for files of JSON lines.
+      topic: a Kafka topic of ``cluster``, a record for each receipt.
+    """
+
+    path: str | None = None
+    topic: str | None = None
+    cluster: KafkaCluster | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.path or self.topic)
+
+
+class WriteReceipts(beam.PTransform):
+    """Writes receipts to the sinks by the end of the bundle, or fails the bundle: a receipt that is missing would say
+    that a record was not received.
+    """
+
+    def __init__(self, sinks: ReceiptSinks):
+        super().__init__()
+        self._sinks = sinks
+
+    def expand(self, receipts: beam.PCollection[Receipts]) -> beam.PCollection[None]:
+        """Adds the sink."""
+        return receipts | beam.ParDo(_WriteReceipts(self._sinks))
+
+
+class _WriteReceipts(beam.DoFn):
+    def __init__(self, sinks: ReceiptSinks):
+        self._sinks = sinks
+
+    def start_bundle(self) -> None:
+        self._waiting: Receipts = []
+
+    def process(self, element: Receipts) -> None:
+        self._waiting += element
+
+    def finish_bundle(self) -> None:
+        if not self._waiting:
+            return
+        with process.remember_failure():
+            if self._sinks.path:
+                write_lines(self._sinks.path, self._waiting)
+            if self._sinks.topic and self._sinks.cluster:
+                send_all(self._sinks.cluster, self._sinks.topic, ((None, line, ()) for line in self._waiting))
+        account.count(account.RECEIPTS, len(self._waiting))
+        self._waiting = []
