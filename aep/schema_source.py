@@ -46,6 +46,7 @@ class RegistrySchemaSource:
       registry: where to look.
       schema_id: ``$id`` or ``meta:altId``.
       version: major version.
+      held: the schema as another process has looked it up; it stays where the first look-up here fails.
       clock: monotonic seconds.
       random_unit: evenly from 0 to 1.
     """
@@ -55,6 +56,7 @@ class RegistrySchemaSource:
         registry: SchemaRegistry,
         schema_id: str,
         version: int = 1,
+        held: RegisteredSchema | None = None,
         clock: Callable[[], float] = time.monotonic,
         random_unit: Callable[[], float] = random.random,
     ):
@@ -64,13 +66,18 @@ class RegistrySchemaSource:
         self._clock = clock
         self._random_unit = random_unit
         self._lock = threading.Lock()  # held while the registry is asked
-        self._held: RegisteredSchema | None = None
-        self._due_at = 0.0
+        self._held = held
+        self._due_at = float("-inf")
         self._asked_at = 0.0
 
     def load(self) -> ResolvedSchema:
         """The schema alone; see ``current``."""
         return self.current().schema
+
+    @property
+    def is_due(self) -> bool:
+        """Whether ``current`` would ask the registry."""
+        return self._clock() >= self._due_at
 
     def current(self) -> RegisteredSchema:
         """The schema; the same object for as long as the registry shows the same.
@@ -83,7 +90,7 @@ class RegistrySchemaSource:
         if held is None:
             with self._lock:
                 return self._held or self._first()
-        if self._clock() >= self._due_at and self._lock.acquire(blocking=False):
+        if self.is_due and self._lock.acquire(blocking=False):
             try:
                 return self._refreshed(held)
             finally:
@@ -153,12 +160,12 @@ class PinnedSchemaSource:
     Attributes:
       path: of the file.
       sha256: hexadecimal digest of its bytes.
-      version: of the schema, such as "1.4".
+      version: of the schema, such as "1.4"; None leaves it to the digest.
     """
 
     path: str
     sha256: str
-    version: str
+    version: str | None = None
 
     def load(self) -> ResolvedSchema:
         """Read the file.
@@ -172,6 +179,6 @@ class PinnedSchemaSource:
                 f"{self.path}: its SHA-256 is {schema.sha256}, but {self.sha256} was pinned; "
                 "put the pinned file back, or pin this one after looking at what has changed"
             )
-        if schema.version != self.version:
+        if self.version is not None and schema.version != self.version:
             raise SchemaError(f"{self.path}: the schema is version {schema.version}, but {self.version} was pinned")
         return schema

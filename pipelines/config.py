@@ -3,13 +3,13 @@
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from pipelines.beam_options import BeamOption, check_beam_value, known_beam_options
-from pipelines.option_checks import contradictions
+from pipelines.option_checks import Finding, contradictions
 from pipelines.options import GROUPS, OPTIONS, Option, OptionGroup, explain
 from pipelines.options_help import help_text
 from pipelines.options_yaml import OptionsError, nearest, read_entries, read_text, scalar, unknown
@@ -20,7 +20,10 @@ __all__ = ["OptionsError", "Settings", "parse"]
 COMMAND_LINE = "command line"
 
 
-def parse(argv: Sequence[str]) -> Settings:
+Check = Callable[[Settings], Iterable[Finding]]
+
+
+def parse(argv: Sequence[str], check: Check = contradictions) -> Settings:
     """Reads the options of a run from its arguments and the options files they name.
 
     Beam's own options, and those of Flink's Java side, may stand among ours. `--help` prints the help and
@@ -28,6 +31,7 @@ def parse(argv: Sequence[str]) -> Settings:
 
     Args:
         argv: the arguments, without the program's name.
+        check: finds what is missing or contradictory; by default all that a pipeline needs.
 
     Raises:
         OptionsError: with all problems found, one a line, each with its place.
@@ -42,7 +46,7 @@ def parse(argv: Sequence[str]) -> Settings:
         _read_file(str(path), merge)
     for name, value in given.items():
         merge.put(name, value, COMMAND_LINE)
-    return merge.settings()
+    return merge.settings(check)
 
 
 class _Merge:
@@ -85,14 +89,14 @@ class _Merge:
         else:
             self.unknown(name, origin)
 
-    def settings(self) -> Settings:
+    def settings(self, check: Check) -> Settings:
         """Checks each value, then all together."""
         groups: dict[str, Any] = {
             group: self._group(model, {o.field: o for o in OPTIONS.values() if o.group == group})
             for group, (_, model) in GROUPS.items()
         }
         settings = Settings(**groups, beam=dict(self._beam.values()), origins=self._origins)
-        for names, text in contradictions(settings):
+        for names, text in check(settings):
             if not self.incomplete and self._doubtful.isdisjoint(names):
                 self.problems.append(text)
         if self.problems:

@@ -16,7 +16,9 @@ from transforms.aep import PostToAep
 from transforms.batch import GroupIntoBatches
 from transforms.chunks import Chunk
 from transforms.dead_letters import WriteDeadLetters
-from transforms.parse import ParseJson
+from transforms.mapping import ApplyMapping
+from transforms.parse import ParseRecords
+from transforms.receipts import WriteReceipts
 from transforms.validate import ValidateXdm
 
 
@@ -27,14 +29,17 @@ def kafka_to_aep(pipeline: beam.Pipeline, plan: Plan) -> None:
 
 def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
     """The steps from records to AEP, for all that is read."""
-    parsed = records | ParseJson(plan.routes, plan.tombstones)
-    valid = parsed.main | ValidateXdm(plan.routes, plan.rules)
-    batches = valid.main | GroupIntoBatches(plan.routes, plan.batch_limits, plan.batch_mode)
-    posted = batches | PostToAep(plan.routes, plan.connection)
+    parsed = records | ParseRecords(plan.routes, plan.tombstones)
+    mapped = parsed.main | ApplyMapping(plan.routes)
+    valid = mapped.main | ValidateXdm(plan.routes, plan.rules)
+    batches = valid.main | GroupIntoBatches(plan.routes, plan.batch_limits, plan.batch_mode, plan.connection.shards)
+    posted = batches | PostToAep(plan.routes, plan.connection, receipts=bool(plan.receipts))
+    posted.receipts | WriteReceipts(plan.receipts)
 
     # Each step has a sink of its own, fused with it: behind a Flatten the sink would run in another stage, and offsets
     # could be committed before the dead letters are written.
     parsed.dead_letters | "DeadLettersOfParse" >> WriteDeadLetters(plan.dead_letters)
+    mapped.dead_letters | "DeadLettersOfMap" >> WriteDeadLetters(plan.dead_letters)
     valid.dead_letters | "DeadLettersOfValidate" >> WriteDeadLetters(plan.dead_letters)
     posted.dead_letters | "DeadLettersOfPost" >> WriteDeadLetters(plan.dead_letters)
 

@@ -10,7 +10,14 @@ from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
+
+from aep.conditions import Condition, compile_conditions
+from aep.entries import EntriesError
+from aep.field_map import FieldMap, compile_map
+from aep.ids import OFFSET
+from aep.json_patch import Patch, compile_patch
+from aep.upserts import operations_fault
 
 REFERENCE_FORMS = "env:NAME, file:PATH or gcp-secret:projects/P/secrets/S/versions/V"
 _SECRET_REFERENCE = re.compile(
@@ -30,6 +37,16 @@ _OWN_PROPERTIES = {
     "enable.auto.offset.store": "offsets are committed only once their records are posted or dead-lettered",
     "enable.partition.eof": "the reader compares positions with the end of the partition itself",
 }
+# Of SchemaRegistryClient's properties those that a user may set; it does not know the Java client's.
+_REGISTRY_PROPERTIES = (
+    "basic.auth.user.info",
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.key.location",
+    "ssl.key.password",
+    "timeout",
+    "proxy",
+)
 TOPIC = "topic:"  # how a place that is a Kafka topic begins
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -41,14 +58,6 @@ _NEVER_TRANSIENT = {
     413: "the batch is halved until it passes",
     422: "the batch is halved to find the record",
 }
-
-
-class EntriesError(ValueError):
-    """What is wrong with a mapping: a sentence for each entry, by its key."""
-
-    def __init__(self, entries: Mapping[str, str]) -> None:
-        self.entries = dict(entries)
-        super().__init__("; ".join(self.entries.values()))
 
 
 def is_secret_property(name: str) -> bool:
@@ -76,6 +85,21 @@ def check_kafka_config(config: dict[str, str]) -> dict[str, str]:
     return config
 
 
+def check_registry_config(config: dict[str, str]) -> dict[str, str]:
+    """Refuses plain secrets, and what confluent-kafka's SchemaRegistryClient does not know or the pipeline decides."""
+    problems = {}
+    for name, value in config.items():
+        if name not in _REGISTRY_PROPERTIES and not name.startswith("bearer.auth."):
+            problems[name] = f"{name} can't be set here: use {', '.join(_REGISTRY_PROPERTIES)} or bearer.auth.*"
+        elif (is_secret_property(name) or "@" in value) and not _SECRET_REFERENCE.fullmatch(value):
+            problems[name] = f"{name} is a secret: give a reference, as {REFERENCE_FORMS} (the value is not shown)"
+        elif name == "timeout" and not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+            problems[name] = "timeout must be a number of seconds"
+    if problems:
+        raise EntriesError(problems)
+    return config
+
+
 def check_headers(headers: dict[str, str]) -> dict[str, str]:
     """Refuses malformed headers, and those that carry credentials or belong to the client."""
     problems = {}
@@ -84,8 +108,10 @@ def check_headers(headers: dict[str, str]) -> dict[str, str]:
             problems[name] = f"{name!r} is no name of an HTTP header"
         elif re.search(r"[\r\n\0]", value):
             problems[name] = f"the value of {name} has a line break or NUL"
-        elif name.lower() in ("authorization", "proxy-authorization", "cookie"):
+        elif name.lower() in ("authorization", "cookie"):
             problems[name] = f"{name} would carry a secret in plain: use aep_auth"
+        elif name.lower() == "proxy-authorization":
+            problems[name] = f"{name} would carry a secret in plain: use aep_proxy_user and aep_proxy_password"
         elif name.lower() in ("content-type", "content-length", "content-encoding", "host"):
             problems[name] = f"{name} is set by the client itself"
     if problems:
@@ -106,6 +132,34 @@ def check_url(value: str) -> str:
         raise ValueError("must not hold a user name or password: use aep_auth")
     if url.query or url.fragment or re.search(r"\s", value):
         raise ValueError("must not have a query, a fragment or blanks")
+    return value
+
+
+def check_urls(value: str) -> str:
+    """Accepts one or more addresses with commas between them."""
+    for url in value.split(","):
+        check_url(url.strip())
+    return value
+
+
+def check_proxy_url(value: str) -> str:
+    """Accepts the address of an HTTP proxy: a host and a port, without credentials."""
+    try:
+        url = urlsplit(value)
+        known = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # a port that is no number, a broken IPv6 address
+        known = False
+    if known and (url.username is not None or url.password is not None):
+        raise ValueError("must not hold a user name or password: use aep_proxy_user and aep_proxy_password")
+    if not known or url.path not in ("", "/") or url.query or url.fragment or re.search(r"\s", value):
+        raise ValueError("must be http://HOST:PORT, or https://HOST:PORT for a proxy that is itself reached by TLS")
+    return value
+
+
+def check_proxy_user(value: str) -> str:
+    """Accepts a user name as HTTP's Basic authentication takes it (RFC 7617, 2)."""
+    if re.search(r"[:\x00-\x1f\x7f]", value):
+        raise ValueError("must not have a colon or a control character: the password has an option of its own")
     return value
 
 
@@ -203,6 +257,50 @@ def check_pointers(pointers: tuple[str, ...]) -> tuple[str, ...]:
     return pointers
 
 
+def check_id_rule(rule: tuple[str, ...]) -> tuple[str, ...]:
+    """Accepts what an `_id` is made of: `offset`, or JSON pointers to fields."""
+    if OFFSET in rule and len(rule) > 1:
+        raise ValueError(f"{OFFSET} stands alone: topic, partition and offset need no field beside them")
+    return rule if rule == (OFFSET,) else check_pointers(rule)
+
+
+def check_operations(operations: dict[str, str]) -> dict[str, str]:
+    """Accepts `header.operations` of an upsert (Streaming upserts)."""
+    if fault := operations_fault(operations):
+        raise ValueError(fault)
+    return operations
+
+
+def compile_mapping(value: Any) -> Any:
+    """Makes a patch of a list of operations, and a map of a mapping of fields; a file's path stands for itself.
+
+    They are told apart by their form, so that a route cannot have both.
+    """
+    if isinstance(value, list):
+        return compile_patch(value)
+    if isinstance(value, dict):
+        return compile_map(value)
+    if value is None or isinstance(value, str | Patch | FieldMap):
+        return value
+    raise ValueError("must be a list of JSON Patch operations, a mapping of fields to sources, or a file with either")
+
+
+def compile_when(value: Any) -> Any:
+    """Makes conditions of a mapping of JSON pointers to values."""
+    if isinstance(value, tuple):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError("must be a mapping of JSON pointers to values, as {/eventType: [commerce.purchases]}")
+    return compile_conditions(value)
+
+
+def check_sha256(digest: str) -> str:
+    """Accepts a digest as sha256sum writes it."""
+    if not re.fullmatch(r"[0-9A-Fa-f]{64}", digest):
+        raise ValueError(f"{digest!r} is no SHA-256: 64 hexadecimal digits, as sha256sum FILE prints")
+    return digest
+
+
 def check_retry_statuses(statuses: tuple[int, ...]) -> tuple[int, ...]:
     """Accepts HTTP statuses of errors for which the same request is worth sending again."""
     for status in statuses:
@@ -243,16 +341,25 @@ def _scalar_text(value: Any) -> Any:
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 StringMap = Annotated[dict[str, str], BeforeValidator(_as_strings)]
 SecretReference = Annotated[str, AfterValidator(check_secret_reference)]
+Sha256 = Annotated[str, AfterValidator(check_sha256)]
 Url = Annotated[str, AfterValidator(check_url)]
+ProxyUrl = Annotated[str, AfterValidator(check_proxy_url)]
+ProxyUser = Annotated[str, AfterValidator(check_proxy_user)]
 InletUrl = Annotated[str, AfterValidator(check_inlet_url)]
 BootstrapServers = Annotated[str, AfterValidator(check_bootstrap_servers)]
 Topics = Annotated[Strings, AfterValidator(check_topics)]
 Topic = Annotated[str, AfterValidator(check_topic)]
 Pointers = Annotated[Strings, AfterValidator(check_pointers)]
+IdRule = Annotated[Strings, AfterValidator(check_id_rule)]
+Operations = Annotated[StringMap, AfterValidator(check_operations)]
+RecordMapping = Annotated[InstanceOf[Patch] | InstanceOf[FieldMap] | str | None, BeforeValidator(compile_mapping)]
+When = Annotated[tuple[InstanceOf[Condition], ...], BeforeValidator(compile_when)]
 Time = Annotated[str, AfterValidator(check_time)]
 Place = Annotated[str, AfterValidator(check_place)]
 Start = Annotated[str, AfterValidator(check_start)]
 Statuses = Annotated[tuple[int, ...], BeforeValidator(_as_tuple), AfterValidator(check_retry_statuses)]
+RegistryUrls = Annotated[str, AfterValidator(check_urls)]
+RegistryConfig = Annotated[StringMap, AfterValidator(check_registry_config)]
 KafkaConfig = Annotated[StringMap, AfterValidator(check_kafka_config)]
 Headers = Annotated[StringMap, AfterValidator(check_headers)]
 Count = Annotated[int, Field(gt=0)]

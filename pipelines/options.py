@@ -13,18 +13,25 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import ErrorDetails
 
+from aep.entries import EntriesError
 from pipelines.option_types import (
     BatchBytes,
     BootstrapServers,
     Count,
-    EntriesError,
     Headers,
+    IdRule,
     InletUrl,
     KafkaConfig,
+    Operations,
     Place,
     Pointers,
+    ProxyUrl,
+    ProxyUser,
+    RegistryConfig,
+    RegistryUrls,
     Seconds,
     SecretReference,
+    Sha256,
     Start,
     Statuses,
     Strings,
@@ -37,6 +44,7 @@ from pipelines.option_types import (
 from pipelines.options_yaml import describe
 
 Payload = Literal["entity", "message", "raw"]
+Format = Literal["json", "avro"]
 Auth = Literal["none", "oauth", "token"]
 
 
@@ -90,7 +98,25 @@ class KafkaOptions(OptionGroup):
     bundle_max_bytes: Count = _option(64_000_000, "A bundle ends after so many bytes of records.", "bytes")
     bundle_max_seconds: Seconds = _option(5.0, "A bundle ends after so long.", "seconds")
     discovery_seconds: Seconds = _option(60.0, "How often to look for new topics and partitions.", "seconds")
-    tombstones: Literal["skip", "dead_letter"] = _option("skip", "What becomes of records without a value.")
+    format: Format = _option(
+        "json",
+        "How values are written. avro: plain Avro with kafka_avro_schema_file, else Confluent's wire format with the "
+        "schemas of kafka_schema_registry_url.",
+    )
+    avro_schema_file: str | None = _option(None, "The Avro schema (.avsc) of values that are plain Avro.")
+    schema_registry_url: RegistryUrls | None = _option(
+        None, "Address of Confluent's Schema Registry, or several with commas between them."
+    )
+    schema_registry_config: RegistryConfig = _option(
+        {},
+        "Properties of confluent-kafka's SchemaRegistryClient. A secret one, as basic.auth.user.info (USER:PASSWORD), "
+        "takes a reference to a secret.",
+    )
+    tombstones: Literal["skip", "dead_letter", "delete"] = _option(
+        "skip",
+        "What becomes of records without a value. delete: an upsert that deletes the profile named by the record's key "
+        "(xdm_payload=raw, aep_key_field).",
+    )
 
     @property
     def start_time(self) -> datetime | None:
@@ -117,9 +143,49 @@ class AepOptions(OptionGroup):
         "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session",
         "Scopes to ask IMS for, separated by commas.",
     )
+    operations: Operations = _option(
+        {},
+        "Make upserts of raw records: header.operations as {data: merge} or {data: create, identity: create, "
+        "identityDatasetId: ID}.",
+    )
+    key_field: str | None = _option(
+        None, "The attribute that a tombstone's key becomes in a delete. Null: keys are JSON objects of attributes."
+    )
+    order: Literal["none", "key"] = _option(
+        "none",
+        "key: records of one key arrive in their order, as aep_max_in_flight shards of keys with one request at a time "
+        "each. none: requests overlap.",
+    )
     headers: Headers = _option({}, "More HTTP headers to send with each request, as x-sandbox-name.")
     timeout_seconds: Seconds = _option(60.0, "How long to wait for an answer.", "seconds")
     connect_timeout_seconds: Seconds = _option(10.0, "How long to wait for a connection.", "seconds")
+    read_timeout_seconds: Seconds | None = _option(
+        None, "How long an answer may go without a byte. Null: as long as aep_timeout_seconds.", "seconds"
+    )
+    proxy: ProxyUrl | None = _option(
+        None, "Proxy to AEP and IMS, as http://HOST:PORT. Null: none; the environment's is never used."
+    )
+    proxy_user: ProxyUser | None = _option(None, "User name for a proxy that wants one (Basic).")
+    proxy_password: SecretReference | None = _option(None, "Reference to the password for the proxy.")
+    ca_file: str | None = _option(
+        None, "PEM file of the authorities to trust for TLS. Null: the public ones, as certifi has them."
+    )
+    client_certificate: str | None = _option(
+        None, "PEM file of a client certificate, to show to a server or proxy that asks for one."
+    )
+    client_key: str | None = _option(
+        None, "PEM file of the client certificate's private key. Null: it is in the certificate's file."
+    )
+    client_key_password: SecretReference | None = _option(
+        None, "Reference to the password of the private key, for a key that is encrypted."
+    )
+    platform_url: Url = _option(
+        "https://platform.adobe.io", "The gateway of Experience Platform's APIs, for provision, lookup, ..."
+    )
+    sandbox: str = _option("prod", "The sandbox that these APIs are called for.")
+    gzip: bool = _option(
+        False, "Compress the requests with data. Adobe does not say that AEP takes that: for inlets known to."
+    )
     max_in_flight: Count = _option(
         8, "Most requests at a time, for each worker process and inlet; fewer while AEP is slow or refuses.", "requests"
     )
@@ -133,16 +199,34 @@ class AepOptions(OptionGroup):
     retry_statuses: Statuses = _option(
         (408, 429, 500, 502, 503, 504), "Answers after which the same request is sent again.", "HTTP status"
     )
+    max_first_refusals: Count | None = _option(
+        20,
+        "Stop when so many messages are refused before any is accepted: the set-up is wrong, not the messages. Null: "
+        "dead-letter them all.",
+        "messages",
+    )
 
 
 class XdmOptions(OptionGroup):
     """XDM: the schema, and the checks a record must pass before it is posted."""
 
     schema_file: str | None = _option(None, "The resolved schema, as the registry gives it for xed-full.")
-    schema_id: str | None = _option(None, "The schema's $id. Null: the one in the schema file.")
+    schema_id: str | None = _option(
+        None,
+        "The schema's $id. Null: the one in the schema file. Without a file the schema is taken from the Schema "
+        "Registry (aep_platform_url), and looked up again every quarter of an hour.",
+    )
+    schema_sha256: Sha256 | None = _option(
+        None, "SHA-256 of the schema file, to refuse any other file of that name than the one that was looked at."
+    )
     payload: Payload = _option(
         "entity",
         "What a record's value is: an XDM entity (an envelope is put around it), a whole message, or raw data.",
+    )
+    id_from: IdRule = _option(
+        (),
+        "Fill in a missing _id, the same each time a record is sent: offset (of topic, partition and offset), or JSON "
+        "pointers to fields, for a hash of their values. Empty: leave it.",
     )
     unknown_fields: Literal["reject", "allow"] = _option("reject", "What becomes of fields the schema lacks.")
     nulls: Literal["reject", "prune"] = _option("reject", "What becomes of null values; prune takes them out.")
@@ -154,6 +238,16 @@ class XdmOptions(OptionGroup):
     max_age_days: Seconds | None = _option(None, "How old an event may be. Null: any age.", "days")
     max_event_bytes: Count = _option(10_240, "Largest event (time-series class), serialised.", "bytes")
     max_record_bytes: Count = _option(102_400, "Largest record (profile class), serialised.", "bytes")
+
+
+class MapOptions(OptionGroup):
+    """Mapping: how an XDM record is made of what was read, before it is checked."""
+
+    file: str | None = _option(
+        None,
+        "YAML or JSON file. A list is a JSON Patch (RFC 6902); a mapping says of each XDM field which field, constant "
+        "or Kafka metadata it is made of.",
+    )
 
 
 class BatchOptions(OptionGroup):
@@ -177,6 +271,13 @@ class DeadLetterOptions(OptionGroup):
     topic: Topic | None = _option(None, "Kafka topic, on the brokers that are read from.")
 
 
+class ReceiptOptions(OptionGroup):
+    """Receipts: where to write, for each record that AEP has received, AEP's xactionId and the record's place."""
+
+    path: str | None = _option(None, "Folder for files of JSON lines, on any file system of Beam's.")
+    topic: Topic | None = _option(None, "Kafka topic, on the brokers that are read from.")
+
+
 class ReplayOptions(OptionGroup):
     """Replay: which dead letters pipelines.replay_dead_letters sends again. They must fit all that is given."""
 
@@ -186,7 +287,7 @@ class ReplayOptions(OptionGroup):
         "is none dead_letter_topic.",
     )
     codes: Strings = _option((), "Codes of the reasons, as required,type. Empty: all.")
-    stages: Strings = _option((), "Stages that refused them: parse, validate, post. Empty: all.")
+    stages: Strings = _option((), "Stages that refused them: parse, map, validate, post. Empty: all.")
     routes: Strings = _option((), "Names of the routes that they took. Empty: all.")
     since: Time | None = _option(None, "Dead-lettered at this time or later: ISO 8601 with its offset.")
     until: Time | None = _option(None, "Dead-lettered before this time: ISO 8601 with its offset.")
@@ -207,6 +308,7 @@ class GeneralOptions(OptionGroup):
     routes_file: str | None = _option(None, "YAML file of routes, for a run with several destinations.")
     summary_file: str | None = _option(None, "Write the run's account to this file as JSON.")
     print_options: bool = _option(False, "Print the merged options with the origin of each, and stop.")
+    log_format: Literal["text", "json"] = _option("text", "json: each line of the log is a JSON object.")
     progress: Literal["auto", "on", "off"] = _option("auto", "Live progress; auto: where the output is a terminal.")
 
 
@@ -215,8 +317,10 @@ GROUPS: dict[str, tuple[str, type[OptionGroup]]] = {
     "kafka": ("kafka_", KafkaOptions),
     "aep": ("aep_", AepOptions),
     "xdm": ("xdm_", XdmOptions),
+    "map": ("map_", MapOptions),
     "batch": ("batch_", BatchOptions),
     "dead_letter": ("dead_letter_", DeadLetterOptions),
+    "receipt": ("receipt_", ReceiptOptions),
     "replay": ("replay_", ReplayOptions),
     "general": ("", GeneralOptions),
 }
@@ -246,7 +350,16 @@ class Option:
     @property
     def secret(self) -> bool:
         """Whether its value, or a part of it, may be secret and must not show in an error."""
-        return self.name in ("aep_client_secret", "aep_token", "kafka_config", "aep_headers")
+        return self.name in (
+            "aep_client_secret",
+            "aep_token",
+            "aep_proxy",
+            "aep_proxy_password",
+            "aep_client_key_password",
+            "kafka_config",
+            "kafka_schema_registry_config",
+            "aep_headers",
+        )
 
 
 def describe_type(annotation: Any) -> tuple[Kind, str, bool]:

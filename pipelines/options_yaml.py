@@ -125,14 +125,25 @@ def read_document(text: str, path: str, problems: list[str]) -> Iterator[tuple[O
 
     What is wrong with it is added to `problems`.
     """
+    with read_node(text, path, problems) as (loader, node):
+        if isinstance(node, yaml.MappingNode):
+            yield loader, node
+        else:
+            if node is not None:
+                problems.append(f"{path}:{_line(node)}: must be a mapping of names to values")
+            yield loader, None
+
+
+@contextmanager
+def read_node(text: str, path: str, problems: list[str]) -> Iterator[tuple[OptionsLoader, yaml.Node | None]]:
+    """Reads a document, whatever it is: its loader and its node, None where there is nothing to be read.
+
+    What is wrong with it is added to `problems`.
+    """
     loader, node = OptionsLoader(""), None  # replaced unless the text has a control character
     try:
         loader = OptionsLoader(text)
-        root = loader.get_single_node()
-        if isinstance(root, yaml.MappingNode):
-            node = root
-        elif root is not None:
-            problems.append(f"{path}:{_line(root)}: must be a mapping of names to values")
+        node = loader.get_single_node()
     except (yaml.YAMLError, RecursionError) as error:
         before = text[: getattr(error, "position", 0)]  # known of a control character, which has no line
         problems.append(_place_of(error, path, before.count("\n") + 1))
@@ -166,11 +177,19 @@ def entries_of(loader: OptionsLoader, node: yaml.MappingNode, path: str, problem
                 continue
             lines[key] = line
             value = loader.construct_object(value_node, deep=True)
-            inner = value_node.value if isinstance(value_node, yaml.MappingNode) else []
-            entries.append(Entry(key, value, line, {_key(inner_key): _line(inner_key) for inner_key, _ in inner}))
+            entries.append(Entry(key, value, line, lines_within(value_node)))
         except yaml.YAMLError as error:
             problems.append(_place_of(error, path, line))
     return entries
+
+
+def lines_within(node: yaml.Node) -> dict[str, int]:
+    """The lines of a mapping's keys, or of a list's items by their index from 0."""
+    if isinstance(node, yaml.MappingNode):
+        return {_key(key): _line(key) for key, _ in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return {str(index): _line(item) for index, item in enumerate(node.value)}
+    return {}
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -8,11 +8,19 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from aep.auth import OAuthClient
+from aep.avro import AvroReader, AvroSchemaError
 from aep.http import Timeouts
+from aep.network import Network
 from aep.outcomes import RetryPolicy
+from aep.schema_source import PinnedSchemaSource
 from aep.streaming import Destination, batch_url
+from aep.strict_json import parse_object
 from aep.xdm.rules import XdmRules
-from aep.xdm.schema import FileSchemaSource
+from aep.xdm.schema import FileSchemaSource, ResolvedSchema
+from pipelines.mapping_file import read_mapping
+from pipelines.options import KafkaOptions
+from pipelines.options_yaml import OptionsError, read_text
+from pipelines.registry_schema import registry_schema
 from pipelines.routes_file import RouteSpec, load_routes
 from pipelines.settings import Settings
 from transforms.aep import AepConnection
@@ -24,7 +32,10 @@ from transforms.kafka_client import KafkaCluster
 from transforms.kafka_offsets import resolve_start
 from transforms.kafka_reader import BundleLimits, KafkaSource
 from transforms.parse import Tombstones
-from transforms.routes import Route, Routes
+from transforms.parse_avro import ParseAvro, ParseConfluentAvro
+from transforms.receipts import ReceiptSinks
+from transforms.routes import Parse, Route, Routes
+from transforms.schema_registry import SchemaRegistry
 
 # Runners that read, process and post in this process, or beside it; they keep no state over a restart.
 LOCAL_RUNNERS = frozenset({"DirectRunner", "FnApiRunner", "PrismRunner"})
@@ -41,6 +52,7 @@ class Plan:
     batch_mode: BatchMode
     connection: AepConnection
     dead_letters: DeadLetterSinks
+    receipts: ReceiptSinks
     tombstones: Tombstones
     source: KafkaSource | None
     local: bool
@@ -66,16 +78,16 @@ class Plan:
 
 
 def make_plan(settings: Settings) -> Plan:
-    """Turns options into a plan; reads routes and schema files, and contacts nobody.
+    """Turns options into a plan; reads routes and schema files, and contacts nobody but the registry of XDM schemas.
 
     Raises:
-      OptionsError: the routes file.
-      SchemaError: a schema file.
+      OptionsError: the routes file, or the file of a mapping or of an Avro schema.
+      SchemaError: a schema, in a file or in the registry.
       ConfigurationError: an inlet's URL.
     """
-    kafka, aep, xdm, batch = settings.kafka, settings.aep, settings.xdm, settings.batch
+    kafka, aep, batch = settings.kafka, settings.aep, settings.batch
     local = settings.runner.rsplit(".", 1)[-1] in LOCAL_RUNNERS
-    routes = Routes([_route(spec) for spec in load_routes(settings)])
+    routes = make_routes(settings)
     cluster = KafkaCluster(kafka.bootstrap_servers, kafka.config) if kafka.bootstrap_servers else None
     source = None
     if kafka.source == "native" and cluster is not None:
@@ -98,18 +110,7 @@ def make_plan(settings: Settings) -> Plan:
     return Plan(
         settings=settings,
         routes=routes,
-        rules=XdmRules(
-            unknown_fields=xdm.unknown_fields,
-            nulls=xdm.nulls,
-            integer_ranges=xdm.integer_ranges,
-            identity=xdm.identity,
-            primary_identity=xdm.primary_identity,
-            namespaces=xdm.namespaces,
-            max_future_seconds=xdm.max_future_seconds,
-            max_age_days=xdm.max_age_days,
-            max_event_bytes=xdm.max_event_bytes,
-            max_record_bytes=xdm.max_record_bytes,
-        ),
+        rules=make_rules(settings),
         batch_limits=BatchLimits(batch.max_messages, batch.max_bytes, batch.max_seconds),
         batch_mode=batch.mode,
         connection=AepConnection(
@@ -117,24 +118,66 @@ def make_plan(settings: Settings) -> Plan:
             if aep.client_id and aep.client_secret
             else None,
             token=aep.token,
-            timeouts=Timeouts(aep.connect_timeout_seconds, aep.timeout_seconds),
+            timeouts=Timeouts(aep.connect_timeout_seconds, aep.timeout_seconds, aep.read_timeout_seconds),
+            network=Network(
+                proxy=aep.proxy,
+                proxy_user=aep.proxy_user,
+                proxy_password=aep.proxy_password,
+                ca_file=aep.ca_file,
+                client_certificate=aep.client_certificate,
+                client_key=aep.client_key,
+                client_key_password=aep.client_key_password,
+                gzip=aep.gzip,
+            ),
             policy=RetryPolicy(
                 transient_statuses=frozenset(aep.retry_statuses),
                 max_seconds=aep.retry_max_delay_seconds,
                 budget_seconds=aep.retry_budget_seconds,
+                max_first_refusals=aep.max_first_refusals,
             ),
             max_in_flight=aep.max_in_flight,
             max_messages_per_second=aep.max_messages_per_second,
+            order=aep.order,
         ),
         dead_letters=DeadLetterSinks(settings.dead_letter.path, settings.dead_letter.topic, cluster),
+        receipts=ReceiptSinks(settings.receipt.path, settings.receipt.topic, cluster),
         tombstones=kafka.tombstones,
         source=source,
         local=local,
     )
 
 
-def _route(spec: RouteSpec) -> Route:
-    schema = FileSchemaSource(spec.schema_file).load() if spec.schema_file else None
+def make_routes(settings: Settings) -> Routes:
+    """The routes of the options or of the routes file, with their schemas and mappings.
+
+    Raises:
+      OptionsError, SchemaError, ConfigurationError: as for ``make_plan``.
+    """
+    return Routes([_route(spec, settings) for spec in load_routes(settings)])
+
+
+def make_rules(settings: Settings) -> XdmRules:
+    """What records are asked for beyond their schemas."""
+    xdm = settings.xdm
+    return XdmRules(
+        unknown_fields=xdm.unknown_fields,
+        nulls=xdm.nulls,
+        integer_ranges=xdm.integer_ranges,
+        identity=xdm.identity,
+        primary_identity=xdm.primary_identity,
+        namespaces=xdm.namespaces,
+        max_future_seconds=xdm.max_future_seconds,
+        max_age_days=xdm.max_age_days,
+        max_event_bytes=xdm.max_event_bytes,
+        max_record_bytes=xdm.max_record_bytes,
+    )
+
+
+def _route(spec: RouteSpec, settings: Settings) -> Route:
+    schema, registered = _schema_file(spec), None
+    if schema is None and spec.schema_id:
+        registered = registry_schema(spec.name, spec.schema_id, settings)
+        schema = registered.first.schema
     batch_url(spec.inlet_url)  # refuses what is no inlet before anything is read
     destination = Destination(
         inlet_url=spec.inlet_url,
@@ -147,4 +190,38 @@ def _route(spec: RouteSpec) -> Route:
         source_name=spec.source_name,
         headers=spec.headers,
     )
-    return Route(spec.name, spec.topics or ("files",), destination, schema, spec.auth)
+    return Route(
+        spec.name,
+        spec.topics or ("files",),
+        destination,
+        schema,
+        spec.auth,
+        id_from=spec.id_from,
+        operations=spec.operations,
+        key_field=spec.key_field,
+        when=spec.when,
+        parse=_parse(spec, settings.kafka),
+        mapping=read_mapping(spec.map) if isinstance(spec.map, str) else spec.map,
+        registered=registered,
+    )
+
+
+def _schema_file(spec: RouteSpec) -> ResolvedSchema | None:
+    if spec.schema_file is None:
+        return None
+    if spec.schema_sha256 is None:
+        return FileSchemaSource(spec.schema_file).load()
+    return PinnedSchemaSource(spec.schema_file, spec.schema_sha256).load()
+
+
+def _parse(spec: RouteSpec, kafka: KafkaOptions) -> Parse:
+    if spec.format == "json":
+        return parse_object
+    if spec.avro_schema_file is None:
+        return ParseConfluentAvro(SchemaRegistry(str(kafka.schema_registry_url), kafka.schema_registry_config))
+    schema = read_text(spec.avro_schema_file, "Avro schema")
+    try:
+        AvroReader(schema)
+    except AvroSchemaError as error:
+        raise OptionsError([f"{spec.avro_schema_file}: {error}"]) from None
+    return ParseAvro(schema)

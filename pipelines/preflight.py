@@ -11,6 +11,8 @@ from pipelines.plan import Plan
 from transforms.aep import token_source
 from transforms.dead_letters import DeadLetterSinks
 from transforms.kafka_client import KafkaSetupError, admin_client, list_partitions, unknown_topics
+from transforms.parse_avro import ParseConfluentAvro
+from transforms.receipts import ReceiptSinks
 
 
 class PreflightError(Exception):
@@ -18,14 +20,23 @@ class PreflightError(Exception):
 
 
 def preflight(plan: Plan) -> None:
-    """Checks that dead letters can be written and that AEP gives a token.
+    """Checks that dead letters can be written, what TLS, proxies and a registry need, and that AEP gives a token.
 
     Kafka and its topics are looked at when the start offsets are resolved, schemas and routes when the plan is made.
 
     Raises:
       PreflightError, KafkaSetupError, ConfigurationError: with one clear message.
     """
-    _check_dead_letters(plan.dead_letters, plan.local)
+    _check_sinks(plan.dead_letters, "dead_letter", plan.local)
+    _check_sinks(plan.receipts, "receipt", plan.local)
+    registries = [route.parse.registry for route in plan.routes if isinstance(route.parse, ParseConfluentAvro)]
+    if plan.local and registries:
+        registries[0].check()  # there is one in a run
+    network = plan.connection.network
+    if plan.local:
+        network.check()
+    elif network.has_files:
+        return  # They are the workers', who alone can ask for a token with them.
     for route in plan.routes:
         tokens = token_source(route, plan.connection)
         if tokens is None:
@@ -36,19 +47,17 @@ def preflight(plan: Plan) -> None:
             raise PreflightError(f"no token: {error}; check aep_ims_url and the network") from None
 
 
-def _check_dead_letters(sinks: DeadLetterSinks, local: bool) -> None:
+def _check_sinks(sinks: DeadLetterSinks | ReceiptSinks, name: str, local: bool) -> None:
     # On a cluster a path of a local file system is the workers', and this machine's says nothing about it.
     if sinks.path and (local or "://" in sinks.path):
-        _check_folder(sinks.path)
+        _check_folder(sinks.path, name)
     if sinks.topic and sinks.cluster:
         found = list_partitions(sinks.cluster, admin_client(sinks.cluster), [sinks.topic])
         if unknown_topics([sinks.topic], found):
-            raise KafkaSetupError(
-                f"no topic {sinks.topic} on {sinks.cluster.bootstrap_servers}; check dead_letter_topic"
-            )
+            raise KafkaSetupError(f"no topic {sinks.topic} on {sinks.cluster.bootstrap_servers}; check {name}_topic")
 
 
-def _check_folder(folder: str) -> None:
+def _check_folder(folder: str, name: str) -> None:
     probe = FileSystems.join(folder, f".probe-{uuid.uuid4().hex}")
     try:
         if not FileSystems.exists(folder) and "://" not in folder:
@@ -58,4 +67,5 @@ def _check_folder(folder: str) -> None:
         FileSystems.delete([probe])
     except Exception as error:  # noqa: BLE001 (each file system of Beam's has errors of its own)
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
-        raise PreflightError(f"dead letters cannot be written to {folder}: {reason}; check dead_letter_path") from None
+        what = f"{name.replace('_', ' ')}s"
+        raise PreflightError(f"{what} cannot be written to {folder}: {reason}; check {name}_path") from None

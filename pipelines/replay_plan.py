@@ -13,6 +13,7 @@ from pipelines.plan import Plan, make_plan
 from pipelines.settings import Settings
 from transforms.dead_letter_topic import ReadDeadLetterTopic
 from transforms.dead_letters import list_files
+from transforms.failed_records import with_returned
 from transforms.kafka_client import KafkaCluster, KafkaSetupError, admin_client, list_partitions, unknown_topics
 from transforms.kafka_reader import KafkaSource
 from transforms.replay import REPLAYED, ReadDeadLetterFiles, Selection, set_aside
@@ -57,6 +58,7 @@ def make_replay_plan(settings: Settings) -> ReplayPlan:
         batch=settings.batch.model_copy(update={"mode": "bundle"}),  # the only mode that commits offsets
     )
     plan = make_plan(settings)
+    plan = replace(plan, routes=with_returned(plan.routes))
     source: KafkaSource | None = None
     files: tuple[str, ...] = ()
     if place.startswith(TOPIC):

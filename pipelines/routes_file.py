@@ -9,7 +9,7 @@ A routes file is YAML:
         dataset_id: DATASET_ID
         schema_file: configs/schemas/loyalty-profile.schema.json
 
-What a route leaves out of `org_id`, `source_name`, `payload`, `auth` and `headers` comes from the options.
+What a route leaves out of `org_id`, `source_name`, `payload`, `format`, `auth` and `headers` comes from the options.
 """
 
 import re
@@ -20,9 +20,17 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, Field, ValidationError
 
-from pipelines.option_checks import covers, missing_credentials, needed_by, reads_dead_letters
-from pipelines.option_types import Headers, InletUrl, Topics
-from pipelines.options import Auth, OptionGroup, Payload, describe_type, explain
+from pipelines.option_checks import (
+    covers,
+    format_faults,
+    missing_credentials,
+    needed_by,
+    payload_faults,
+    pin_faults,
+    reads_back,
+)
+from pipelines.option_types import Headers, IdRule, InletUrl, Operations, RecordMapping, Sha256, Topics, When
+from pipelines.options import Auth, Format, OptionGroup, Payload, describe_type, explain
 from pipelines.options_yaml import (
     Entry,
     OptionsError,
@@ -33,6 +41,7 @@ from pipelines.options_yaml import (
     read_text,
     unknown,
 )
+from pipelines.platform_access import missing_access
 from pipelines.settings import Settings
 
 
@@ -48,7 +57,15 @@ class RouteSpec(OptionGroup):
     Attributes:
         topics: names of topics; one that starts with ^ is a regular expression. Empty: whatever is read, for
             a single route that reads files.
-        schema_id: the schema's $id; None stands for the one in `schema_file`.
+        schema_id: the schema's $id; None stands for the one in `schema_file`. Without a file it is looked up.
+        schema_sha256: digest of `schema_file`, to refuse another.
+        id_from: what a missing `_id` is made of: `offset`, or JSON pointers to fields.
+        operations: `header.operations`, to make upserts of raw records.
+        key_field: the attribute that a tombstone's key becomes in a delete.
+        when: fields, by their JSON pointers, and the values of which they must have one.
+        format: how values are written.
+        avro_schema_file: the schema of plain Avro; None stands for Confluent's wire format.
+        map: the patch or the map that makes XDM records, or a file with one of them.
     """
 
     name: Annotated[str, AfterValidator(_check_name)]
@@ -60,6 +77,14 @@ class RouteSpec(OptionGroup):
     source_name: str | None = None
     schema_file: str | None = None
     schema_id: str | None = None
+    schema_sha256: Sha256 | None = None
+    id_from: IdRule = ()
+    operations: Operations = Field(default_factory=dict)
+    key_field: str | None = None
+    when: When = ()
+    format: Format = "json"
+    avro_schema_file: str | None = None
+    map: RecordMapping = None
     payload: Payload = "entity"
     auth: Auth = "none"
     headers: Headers = Field(default_factory=dict)
@@ -75,13 +100,26 @@ def load_routes(settings: Settings) -> list[RouteSpec]:
     """
     path = settings.general.routes_file
     if path is None:
-        return [_single_route(settings)]
-    problems: list[str] = []
+        single = _single_route(settings)
+        if problems := _registry_gaps([single], settings):
+            raise OptionsError(problems)
+        return [single]
+    problems = []
     routes = _read_routes(read_text(path, "routes file"), path, settings, problems)
     problems += _check_together(routes, path, settings)
+    problems += _registry_gaps([route for route, _ in routes], settings)
     if problems:
         raise OptionsError(problems)
     return [route for route, _ in routes]
+
+
+def _registry_gaps(routes: Sequence[RouteSpec], settings: Settings) -> list[str]:
+    """What is not given and needed to take schemas from the registry."""
+    from_registry = [route.name for route in routes if route.schema_id and not route.schema_file]
+    if not from_registry:
+        return []
+    because = f"for the schema of route {from_registry[0]}, which has a schema_id and no schema_file"
+    return [f"{text}, {because}" for _, text in missing_access(settings)]
 
 
 def _defaults(settings: Settings) -> dict[str, Any]:
@@ -91,6 +129,7 @@ def _defaults(settings: Settings) -> dict[str, Any]:
         "org_id": aep.org_id,
         "source_name": aep.source_name,
         "payload": settings.xdm.payload,
+        "format": settings.kafka.format,
         "auth": aep.auth,
         "headers": aep.headers,
     }
@@ -107,9 +146,17 @@ def _single_route(settings: Settings) -> RouteSpec:
         flow_id=aep.flow_id,
         schema_file=xdm.schema_file,
         schema_id=xdm.schema_id,
+        schema_sha256=xdm.schema_sha256,
+        id_from=xdm.id_from,
+        operations=aep.operations,
+        key_field=aep.key_field,
+        avro_schema_file=settings.kafka.avro_schema_file,
+        map=settings.map.file,
         **_defaults(settings),
     )
 
+
+_GIVE_TOPICS = "give the topics of this route"
 
 # A route, and the line on which each of its keys stands; "" stands for the route itself.
 _Placed = tuple[RouteSpec, dict[str, int]]
@@ -155,10 +202,17 @@ def _read_route(
     except ValidationError as errors:
         problems += _explain(errors, entries, first, path)
         return None
-    for field in ("topics", *needed_by(route.payload)):
+    needed = needed_by(route.payload, route.schema_id)
+    for field in ("topics", *needed):
         if not getattr(route, field):
-            because = f"payload={route.payload} needs it" if field != "topics" else "give the topics of this route"
+            because = f"payload={route.payload} needs it{needed[field]}" if field != "topics" else _GIVE_TOPICS
             problems.append(f"{path}:{first}: route {route.name}: {field}: missing: {because}")
+    for field, text in pin_faults(route.schema_file, route.schema_sha256):
+        problems.append(f"{path}:{lines.get(field, first)}: route {route.name}: {field}: {text}")
+    for field, text in payload_faults(route.payload, route.id_from, route.operations, settings.kafka.tombstones):
+        problems.append(f"{path}:{lines.get(field, first)}: route {route.name}: {field}: {text}")
+    for field, text in format_faults(route.format, route.avro_schema_file, settings.kafka):
+        problems.append(f"{path}:{lines.get(field, first)}: route {route.name}: {field}: {text}")
     return (route, lines) if len(problems) == before else None
 
 
@@ -186,16 +240,22 @@ def _check_together(routes: Sequence[_Placed], path: str, settings: Settings) ->
                 f"{path}:{other_lines['name']}: name: {describe(other.name)} is taken by the route on line {lines['']}"
             )
         for topic in _shared_topics(route, other):
-            problems.append(
-                f"{path}:{other_lines['topics']}: topics: {topic} belongs to route {route.name} "
-                f"(line {lines['topics']}) too: a record has one route"
-            )
+            place = f"{path}:{other_lines['topics']}: topics: {topic} belongs to route {route.name}"
+            if not route.when:
+                hint = ", and that one takes them all: put it after this" if other.when else ""
+                problems.append(f"{place} (line {lines['topics']}) too: a record has one route{hint}")
+            elif (route.format, route.avro_schema_file) != (other.format, other.avro_schema_file):
+                problems.append(f"{place} (line {lines['topics']}) too, which reads it in another format")
     for route, lines in routes:
-        if again := reads_dead_letters(route.topics, settings.dead_letter.topic):
-            problems.append(
-                f"{path}:{lines['topics']}: topics: {again} takes in dead_letter_topic "
-                f"({settings.origin('dead_letter_topic')}), a loop without end"
-            )
+        for name, written in (
+            ("dead_letter_topic", settings.dead_letter.topic),
+            ("receipt_topic", settings.receipt.topic),
+        ):
+            if again := reads_back(route.topics, written):
+                problems.append(
+                    f"{path}:{lines['topics']}: topics: {again} takes in {name} ({settings.origin(name)}), a loop "
+                    "without end"
+                )
         place = f"{path}:{lines.get('auth', lines[''])}"
         problems += [
             f"{place}: {finding.text}"

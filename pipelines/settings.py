@@ -12,7 +12,9 @@ from pipelines.options import (
     DeadLetterOptions,
     GeneralOptions,
     KafkaOptions,
+    MapOptions,
     Option,
+    ReceiptOptions,
     ReplayOptions,
     XdmOptions,
 )
@@ -35,8 +37,10 @@ class Settings:
     kafka: KafkaOptions
     aep: AepOptions
     xdm: XdmOptions
+    map: MapOptions
     batch: BatchOptions
     dead_letter: DeadLetterOptions
+    receipt: ReceiptOptions
     replay: ReplayOptions
     general: GeneralOptions
     beam: Mapping[str, Any]

@@ -62,7 +62,7 @@ def is_chosen(one: DeadLetter, selection: Selection, routes: Routes) -> bool:
 
 def _has_route(topic: str, routes: Routes) -> bool:
     try:
-        routes.for_topic(topic)
+        routes.of_topic(topic)
     except LookupError:
         return False
     return True

@@ -303,7 +303,7 @@ REFUSED_FILES = [
     (
         "batch_max_bytes: 2000000\nbatch_max_seconds: 0\nkafka_tombstones: keep",
         [
-            "a.yaml:3: kafka_tombstones: expected one of skip, dead_letter, got str keep",
+            "a.yaml:3: kafka_tombstones: expected one of skip, dead_letter, delete, got str keep",
             "a.yaml:1: batch_max_bytes: must be at most 1000000: AEP answers 413 to a body over 1 MB",
             "a.yaml:2: batch_max_seconds: must be greater than 0, got int 0",
         ],
@@ -349,6 +349,7 @@ def test_problems_of_files_and_command_line_come_together(here: Path) -> None:
 
 FILE_RUN = [*without("kafka_bootstrap_servers", "kafka_topics"), "--kafka_source=file"]
 ROUTES_RUN = ["--kafka_bootstrap_servers=k:9092", "--dead_letter_path=dl", "--routes_file=r.yaml"]
+OR_SCHEMA_ID = ", or a schema_id to take the schema from the Schema Registry"
 TOGETHER = [
     (
         without("kafka_bootstrap_servers"),
@@ -358,16 +359,34 @@ TOGETHER = [
     (FILE_RUN, ["kafka_file_pattern: missing: kafka_source=file needs it"]),
     (without("aep_inlet_url"), ["aep_inlet_url: missing: give the inlet to post to, or a routes_file"]),
     (without("aep_dataset_id"), ["aep_dataset_id: missing: xdm_payload=entity needs it"]),
-    (without("xdm_schema_file"), ["xdm_schema_file: missing: xdm_payload=entity needs it"]),
+    (without("xdm_schema_file"), [f"xdm_schema_file: missing: xdm_payload=entity needs it{OR_SCHEMA_ID}"]),
     (
         [*without("xdm_schema_file", "aep_dataset_id"), "--xdm_payload=message"],
-        ["xdm_schema_file: missing: xdm_payload=message needs it"],
+        [f"xdm_schema_file: missing: xdm_payload=message needs it{OR_SCHEMA_ID}"],
     ),
     (
         [*MINIMAL, "--aep_auth=oauth"],
         ["aep_client_id: missing: aep_auth=oauth needs it", "aep_client_secret: missing: aep_auth=oauth needs it"],
     ),
     ([*MINIMAL, "--aep_auth=token"], ["aep_token: missing: aep_auth=token needs it"]),
+    (
+        [*MINIMAL, "--aep_proxy_user=me"],
+        [
+            "aep_proxy: missing: aep_proxy_user (command line) needs it",
+            "aep_proxy_password: missing: aep_proxy_user (command line) needs it",
+        ],
+    ),
+    (
+        [*MINIMAL, "--aep_proxy=http://p:1", "--aep_proxy_password=env:P"],
+        ["aep_proxy_user: missing: aep_proxy_password (command line) needs it"],
+    ),
+    (
+        [*MINIMAL, "--aep_client_key=k.pem", "--aep_client_key_password=env:P"],
+        [
+            "aep_client_certificate: missing: aep_client_key (command line) needs it",
+            "aep_client_certificate: missing: aep_client_key_password (command line) needs it",
+        ],
+    ),
     (
         [*ROUTES_RUN, "--aep_inlet_url=https://h/collection/i", "--xdm_schema_file=s"],
         [
@@ -416,6 +435,8 @@ def test_missing_and_contradictory(argv: list[str], says: list[str]) -> None:
         [*without("aep_dataset_id"), "--xdm_payload=message"],
         [*MINIMAL, "--aep_auth=oauth", "--aep_client_id=a", "--aep_client_secret=env:A"],
         [*MINIMAL, "--aep_auth=token", "--aep_token=file:/run/token"],
+        [*MINIMAL, "--aep_proxy=http://p:1", "--aep_proxy_user=me", "--aep_proxy_password=env:P"],
+        [*MINIMAL, "--aep_client_certificate=both.pem", "--aep_client_key_password=env:P"],
         [*MINIMAL, "--batch_mode=state", "--runner=FlinkRunner"],
         [*MINIMAL, "--batch_mode=state", "--runner=PrismRunner", "--batch_allow_unsafe"],
         [*without("dead_letter_path"), "--dead_letter_topic=dead-letters"],

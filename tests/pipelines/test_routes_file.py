@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from aep.conditions import Condition
+from aep.field_map import compile_map
+from aep.json_patch import compile_patch
 from pipelines.config import OptionsError, Settings, parse
 from pipelines.routes_file import RouteSpec, load_routes
 
@@ -165,6 +168,42 @@ REFUSED = [
             "routes.yaml:7: route events: dataset_id: missing",
         ],
     ),
+    (ROUTES + "  format: csv\n", ["routes.yaml:12: format: expected one of json, avro, got str csv"]),
+    (
+        ROUTES + "  format: avro\n",
+        ["routes.yaml:12: route events: format: avro needs its schemas: give a kafka_schema_registry_url, or"],
+    ),
+    (
+        ROUTES + "  avro_schema_file: e.avsc\n",
+        ["routes.yaml:12: route events: avro_schema_file: is of values in Avro, and format=json"],
+    ),
+    (ROUTES + "  map: 5\n", ["routes.yaml:12: map: must be a list of JSON Patch operations, a mapping of fields to"]),
+    (
+        ROUTES + "  map:\n  - {op: add, path: /a, value: 1}\n  - {op: add, path: a}\n  - {op: no}\n",
+        [
+            "routes.yaml:14: map: operation 1: add needs value",
+            "routes.yaml:15: map: operation 2: op must be one of",
+        ],
+    ),
+    (
+        ROUTES + "  map:\n    /a: {from: /b}\n    /c: {form: /b}\n",
+        ["routes.yaml:14: map: /c: has from, value, kafka, type, optional, default, and not form"],
+    ),
+    (
+        ROUTES + "  when: commerce\n",
+        ["routes.yaml:12: when: must be a mapping of JSON pointers to values, as {/eventType: [commerce.purchases]}"],
+    ),
+    (
+        ROUTES + "  when:\n    /a: 1\n    b: 1\n",
+        ["routes.yaml:14: when: 'b' is no JSON pointer: write /eventType"],
+    ),
+    (
+        ROUTES.replace("loyalty-events", "loyalty-profiles") + "  when: {/a: 1}\n",
+        [
+            "routes.yaml:8: topics: loyalty-profiles belongs to route profiles (line 3) too: a record has one route, "
+            "and that one takes them all: put it after this"
+        ],
+    ),
     ("routes: [\n", ["routes.yaml:2: not YAML that can be used: while parsing a flow node"]),
 ]
 
@@ -176,6 +215,36 @@ def test_refused(text: str, says: list[str]) -> None:
     for problem, expected in zip(found, says, strict=True):
         assert problem.startswith(expected)
         assert "hunter2" not in problem
+
+
+def test_routes_with_conditions_may_share_a_topic_if_they_read_it_in_one_format() -> None:
+    text = ROUTES.replace("schema_file: p.json", "schema_file: p.json\n  when: {/type: [p, q], /n: 1}")
+    text = text.replace("loyalty-events", "loyalty-profiles")
+    profiles, events = load_routes(settings_of(text))
+    assert profiles.when == (Condition("/type", ("p", "q")), Condition("/n", (1,)))
+    assert events.when == ()
+    text += "  format: avro\n"
+    assert problems(text, "--kafka_schema_registry_url=http://r:8081") == [
+        "routes.yaml:9: topics: loyalty-profiles belongs to route profiles (line 3) too, which reads it in another "
+        "format"
+    ]
+
+
+def test_a_map_is_a_patch_fields_or_a_file() -> None:
+    fields = {"/a": {"from": "/b"}}
+    operations = [{"op": "remove", "path": "/a"}]
+    for given, expected in (
+        ("{/a: {from: /b}}", compile_map(fields)),
+        ("[{op: remove, path: /a}]", compile_patch(operations)),
+        ("maps/events.yaml", "maps/events.yaml"),
+    ):
+        assert load_routes(settings_of(f"{ROUTES}  map: {given}\n"))[1].map == expected
+
+
+def test_the_format_comes_from_the_options_unless_a_route_says_otherwise() -> None:
+    registry = "--kafka_schema_registry_url=http://r:8081"
+    settings = settings_of(ROUTES + "  format: json\n", "--kafka_format=avro", registry)
+    assert [route.format for route in load_routes(settings)] == ["avro", "json"]
 
 
 def test_a_routes_file_that_is_not_there() -> None:

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from aep.conditions import compile_conditions
+from aep.errors import ConfigurationError
 from tests.transforms.records import route, routes
+from transforms.parse_avro import ParseAvro
 
 
 def test_a_name_takes_that_topic_and_a_regular_expression_all_that_begin_so() -> None:
@@ -16,14 +21,14 @@ def test_a_name_takes_that_topic_and_a_regular_expression_all_that_begin_so() ->
 
 def test_the_first_route_that_takes_a_topic_has_it() -> None:
     both = routes(route("narrow", "orders-eu"), route("wide", "^orders"))
-    assert both.for_topic("orders-eu").name == "narrow"
-    assert both.for_topic("orders-us").name == "wide"
-    assert both.for_topic("orders-us").name == "wide"  # remembered
+    assert [one.name for one in both.of_topic("orders-eu")] == ["narrow"]
+    assert [one.name for one in both.of_topic("orders-us")] == ["wide"]
+    assert [one.name for one in both.of_topic("orders-us")] == ["wide"]  # remembered
 
 
 def test_a_topic_without_a_route_is_an_error_that_names_it() -> None:
     with pytest.raises(LookupError, match="no route takes the topic payments"):
-        routes(route("r", "orders")).for_topic("payments")
+        routes(route("r", "orders")).of_topic("payments")
 
 
 def test_routes_are_found_by_name_and_list_their_topics_once() -> None:
@@ -31,3 +36,25 @@ def test_routes_are_found_by_name_and_list_their_topics_once() -> None:
     assert both["b"].topics == ("y", "^z")
     assert both.topics == ["x", "y", "^z"]
     assert [one.name for one in both] == ["a", "b"]
+
+
+def test_routes_with_conditions_share_a_topic_up_to_the_one_that_takes_the_rest() -> None:
+    when = compile_conditions({"/type": "a"})
+    shared = routes(
+        replace(route("a", "orders"), when=when),
+        replace(route("b", "^ord"), when=when),
+        route("rest", "orders"),
+        route("never", "orders"),
+    )
+    assert [one.name for one in shared.of_topic("orders")] == ["a", "b", "rest"]
+    assert [one.name for one in shared.of_topic("ordinary")] == ["b"]
+
+
+def test_routes_that_share_a_topic_read_it_in_one_format() -> None:
+    when = compile_conditions({"/type": "a"})
+    shared = routes(
+        replace(route("a", "^orders"), when=when), replace(route("b", "^orders-eu"), parse=ParseAvro('"string"'))
+    )
+    assert [one.name for one in shared.of_topic("orders-us")] == ["a"]
+    with pytest.raises(ConfigurationError, match="a and b read the topic orders-eu in different formats"):
+        shared.of_topic("orders-eu")

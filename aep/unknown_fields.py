@@ -1,0 +1,40 @@
+"""When records refused for fields that their schema does not know tell that the schema may have been extended."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+BURST = 20
+WINDOW_SECONDS = 60.0
+
+
+class Refusals(NamedTuple):
+    """Refusals for unknown fields without a quiet minute between them.
+
+    Attributes:
+      began_at, last_at: monotonic seconds of the first and of the last of them.
+      records: how many.
+    """
+
+    began_at: float = float("-inf")
+    last_at: float = float("-inf")
+    records: int = 0
+
+
+def after_refusals(before: Refusals, refused: int, now: float) -> tuple[Refusals, bool]:
+    """Counts refusals, and says whether they are a burst: 20 within a minute, after a minute without any.
+
+    A burst is told once. Records that are refused all day long are no news: senders that never had a valid record
+    must not make every worker ask the registry again and again.
+
+    Args:
+      before: what was known.
+      refused: records that were refused now, possibly none.
+      now: monotonic seconds.
+    """
+    if not refused:
+        return before, False
+    if now - before.last_at >= WINDOW_SECONDS:
+        before = Refusals(now, now)
+    after = Refusals(before.began_at, now, before.records + refused)
+    return after, before.records < BURST <= after.records and now - after.began_at < WINDOW_SECONDS

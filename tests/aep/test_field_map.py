@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aep.entries import EntriesError
+from aep.field_map import MapFault, Origin, compile_map
+
+ORIGIN = Origin(
+    "orders", 3, 42, b"k-1", 1_700_000_000_123, (("x", b"1"), ("x", b"2"), ("none", None), ("bad", b"\xff"))
+)
+
+
+def made(fields: dict[str, Any], record: dict[str, Any] | None = None, origin: Origin = ORIGIN) -> Any:
+    return compile_map(fields).apply({} if record is None else record, origin)
+
+
+def test_a_record_is_made_of_fields_constants_and_kafkas_metadata() -> None:
+    fields = {
+        "/_id": {"from": "/orderId"},
+        "timestamp": {"from": "/createdMs", "type": "date-time"},
+        "/eventType": {"value": "commerce.purchases"},
+        "_acme.partition": {"kafka": "partition"},
+        "/_acme/xdm:a~1b": {"from": "/lines/1/sku"},
+        "/commerce": {"value": {"purchases": {"value": 1}}},
+    }
+    record = {"orderId": "o-1", "createdMs": 1_700_000_000_000, "lines": [{}, {"sku": "s"}], "more": 1}
+    before = copy.deepcopy(record)
+    assert made(fields, record) == {
+        "_id": "o-1",
+        "timestamp": "2023-11-14T22:13:20.000Z",
+        "eventType": "commerce.purchases",
+        "_acme": {"partition": 3, "xdm:a/b": "s"},
+        "commerce": {"purchases": {"value": 1}},
+    }
+    assert record == before
+
+
+@pytest.mark.parametrize(
+    ("kafka", "value"),
+    [
+        ("topic", "orders"),
+        ("partition", 3),
+        ("offset", 42),
+        ("key", "k-1"),
+        ("timestamp", 1_700_000_000_123),
+        ("header:x", "2"),
+    ],
+)
+def test_kafkas_metadata(kafka: str, value: Any) -> None:
+    assert made({"/a": {"kafka": kafka}}) == {"a": value}
+
+
+def test_a_timestamp_of_kafka_as_a_date_time() -> None:
+    assert made({"/a": {"kafka": "timestamp", "type": "date-time"}}) == {"a": "2023-11-14T22:13:20.123Z"}
+
+
+def test_identities_are_in_arrays() -> None:
+    fields = {
+        "/identityMap/Email/0/id": {"from": "/email", "optional": True},
+        "/identityMap/Email/1/id": {"from": "/other", "optional": True},
+        "/identityMap/CRM/0/id": {"from": "/crm"},
+        "/identityMap/CRM/0/primary": {"value": True},
+    }
+    assert made(fields, {"email": "e", "crm": "c"}) == {
+        "identityMap": {"Email": [{"id": "e"}], "CRM": [{"id": "c", "primary": True}]}
+    }
+    assert made(fields, {"other": "o", "crm": "c"})["identityMap"]["Email"] == [{"id": "o"}]
+    assert made(fields, {"crm": "c"})["identityMap"] == {"CRM": [{"id": "c", "primary": True}]}
+
+
+def test_what_is_optional_is_left_out_with_all_around_it() -> None:
+    assert made({"/a/b/c": {"from": "/x", "optional": True}}) == {}
+    assert made({"/a/b": {"from": "/x", "optional": True}}, {"x": None}) == {}
+
+
+def test_a_default_stands_for_what_is_missing_only() -> None:
+    fields = {"/a": {"from": "/x", "type": "integer", "default": 7}}
+    assert made(fields) == {"a": 7}
+    assert made(fields, {"x": 0}) == {"a": 0}
+    assert made(fields, {"x": "seven"}) == MapFault("/x", "/a cannot be made of /x: it is no whole number of 64 bits")
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ({"from": "/x/0"}, MapFault("/x/0", "/a cannot be made of /x/0: the record has no such field, or null")),
+        ({"kafka": "header:y"}, MapFault("", "/a cannot be made of Kafka's header:y: the record has none")),
+        ({"kafka": "header:none"}, MapFault("", "/a cannot be made of Kafka's header:none: the record has none")),
+        ({"kafka": "header:bad"}, MapFault("", "/a cannot be made of Kafka's header:bad: it is not UTF-8 text")),
+        (
+            {"from": "", "type": "string"},
+            MapFault("", "/a cannot be made of the record: an object or array is no string"),
+        ),
+    ],
+)
+def test_what_does_not_apply_is_told_with_its_source(source: dict[str, Any], fault: MapFault) -> None:
+    assert made({"/a": source}) == fault
+
+
+def test_a_record_without_key_or_timestamp() -> None:
+    bare = ORIGIN._replace(key=None, timestamp=-1)
+    assert isinstance(made({"/a": {"kafka": "key"}}, origin=bare), MapFault)
+    assert isinstance(made({"/a": {"kafka": "timestamp"}}, origin=bare), MapFault)
+
+
+def test_the_whole_record_can_be_a_field() -> None:
+    assert made({"/_acme/order": {"from": ""}}, {"a": [1]}) == {"_acme": {"order": {"a": [1]}}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "problems"),
+    [
+        ({"": {"value": 1}}, {"": "is no place in a record"}),
+        ({"/a//b": {"value": 1}}, {"/a//b": "is no place in a record"}),
+        ({"/a~2": {"value": 1}}, {"/a~2": "is no place in a record"}),
+        ({"/a": 1}, {"/a": "needs a source, as {from: /orderId}"}),
+        ({"/a": {}}, {"/a": "needs one of from, value, kafka"}),
+        ({"/a": {"from": "/x", "value": 1}}, {"/a": "needs one of from, value, kafka"}),
+        (
+            {"/a": {"from": "/x", "typ": "string"}},
+            {"/a": "has from, value, kafka, type, optional, default, and not typ"},
+        ),
+        ({"/a": {"from": "x"}}, {"/a": "from must be a JSON pointer"}),
+        (
+            {"/a": {"kafka": "topics"}},
+            {"/a": "kafka must be one of topic, partition, offset, key, timestamp, header:NAME"},
+        ),
+        ({"/a": {"kafka": "header:"}}, {"/a": "kafka must be one of"}),
+        ({"/a": {"from": "/x", "type": "int"}}, {"/a": "type must be one of string, integer, number, boolean"}),
+        ({"/a": {"from": "/x", "type": ["string"]}}, {"/a": "type must be one of"}),
+        ({"/a": {"from": "/x", "optional": "yes"}}, {"/a": "optional must be true or false"}),
+        ({"/a": {"from": "/x", "optional": True, "default": 1}}, {"/a": "a field with a default is never missing"}),
+        ({"/a": {"value": 1, "type": "string"}}, {"/a": "a value is a constant"}),
+        ({"/a": {"value": None}}, {"/a": "value must not be null"}),
+        ({"/a": {"from": "/x", "default": 2**64}}, {"/a": "default can't be written as JSON"}),
+        ({"/a": {"value": 1}, "a": {"value": 1}}, {"a": "is the place of another field too"}),
+        ({"/a": {"value": 1}, "/a/b": {"value": 1}}, {"/a/b": "lies within /a, which has a value already"}),
+        ({"/a/b": {"value": 1}, "/a": {"value": 1}}, {"/a": "is the place of another field too, or has fields within"}),
+        ({"/a/1": {"value": 1}}, {"/a": "an array needs the places /a/0, /a/1 and so on"}),
+        ({"/a/0": {"value": 1}, "/a/b": {"value": 1}}, {"/a": "an array needs the places"}),
+        ({"/a/00": {"value": 1}}, {"/a": "an array needs the places"}),
+    ],
+)
+def test_maps_that_are_none(fields: dict[str, Any], problems: dict[str, str]) -> None:
+    with pytest.raises(EntriesError) as caught:
+        compile_map(fields)
+    assert set(caught.value.entries) == set(problems)
+    for target, words in problems.items():
+        assert caught.value.entries[target].startswith(f"{target}: {words}")
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    with pytest.raises(EntriesError) as caught:
+        compile_map({"/a": 1, "/b": {"value": 1}, "/c": {}})
+    assert list(caught.value.entries) == ["/a", "/c"]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(max_size=30),
+    lambda below: st.lists(below, max_size=2) | st.dictionaries(st.text(max_size=3), below, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(
+    json_values,
+    st.sampled_from(["string", "integer", "number", "boolean", "date-time", "date", None]),
+    st.sampled_from([{}, {"optional": True}, {"default": "d"}]),
+)
+def test_any_value_is_made_the_type_or_told_of(value: Any, kind: str | None, more: dict[str, Any]) -> None:
+    source = {"from": "/x", **more, **({"type": kind} if kind else {})}
+    field_map = compile_map({"/a": source})
+    assert pickle.loads(pickle.dumps(field_map)) == field_map
+    found = field_map.apply({"x": value}, ORIGIN)
+    assert isinstance(found, dict | MapFault)
+    if isinstance(found, MapFault):
+        assert "default" not in more or value is not None
+        if isinstance(value, str) and len(value) > 8:
+            assert value not in found.message

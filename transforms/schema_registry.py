@@ -1,0 +1,180 @@
+"""Confluent's Schema Registry: the Avro schemas that records name by their ids.
+
+A registry that cannot be reached is waited for, as AEP is: no record is dead-lettered because of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aep import secrets
+from aep.avro import CODE, AvroReader, AvroSchemaError
+from aep.backoff import full_jitter
+from aep.errors import AepError, ConfigurationError, NetworkError, StoppedError
+from aep.strict_json import ParseFailure
+from transforms import account, process
+
+_LOG = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = 30.0
+# An id that is not known now may be soon: registries that follow another are a little behind.
+_UNKNOWN_SECONDS = 30.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
+_LOG_EVERY_SECONDS = 60.0
+
+# Subject, version, schema (Schema Registry API Reference, Errors); any other 404 is not of a registry.
+_NOT_FOUND = frozenset({40401, 40402, 40403})
+_PASSING = frozenset({408, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class SchemaRegistry:
+    """How to reach a registry.
+
+    Attributes:
+      url: its address, or several with commas between them.
+      config: further properties of confluent-kafka's ``SchemaRegistryClient``; values may be secret references,
+        resolved where a client is made.
+    """
+
+    url: str
+    config: Mapping[str, str] = field(default_factory=dict)
+
+    def reader(self, schema_id: int) -> AvroReader | ParseFailure:
+        """The reader of the schema with this id, one in a process; waits while the registry cannot be reached.
+
+        Raises:
+          ConfigurationError: the registry refuses the request or the credentials.
+          StoppedError: the process was asked to end while it waited.
+        """
+        with process.remember_failure():
+            return process.shared(("schema_registry", repr(self)), lambda: _Readers(self)).get(schema_id)
+
+    def check(self) -> None:
+        """Resolves the secrets and reads the files that a client needs; contacts no registry.
+
+        Raises:
+          ConfigurationError: one of them is missing or wrong.
+          NetworkError: the service that keeps a secret cannot be reached.
+        """
+        _client(self)
+
+
+class _Readers:
+    """Readers by schema id, each made once in a process: a schema never changes (Schema Registry, Schema ID)."""
+
+    def __init__(self, registry: SchemaRegistry) -> None:
+        self._registry = registry
+        self._client: Any = None
+        self._known: dict[int, AvroReader | ParseFailure] = {}
+        self._unknown: dict[int, float] = {}  # until when
+        self._next_log = 0.0
+
+    def get(self, schema_id: int) -> AvroReader | ParseFailure:
+        known = self._known.get(schema_id)
+        if known is not None:
+            return known
+        missing = ParseFailure(
+            CODE, f"the schema registry has no schema with the id {schema_id}, or not all that it refers to"
+        )
+        if time.monotonic() < self._unknown.get(schema_id, 0.0):
+            return missing
+        found = self._fetch_patiently(schema_id)
+        if found is None:
+            self._unknown[schema_id] = time.monotonic() + _UNKNOWN_SECONDS
+            return missing
+        self._known[schema_id] = found
+        return found
+
+    def _fetch_patiently(self, schema_id: int) -> AvroReader | ParseFailure | None:
+        number = 0
+        while True:
+            try:
+                return self._fetch(schema_id)
+            except NetworkError as error:
+                number += 1
+                account.count(f"{account.RETRIES}schema_registry")
+                pause = full_jitter(number, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, random.random)
+                self._pause(pause, str(error))
+
+    def _fetch(self, schema_id: int) -> AvroReader | ParseFailure | None:
+        """The reader, what is wrong with the schema, or None if there is none with this id."""
+        # Slow to import, and few runs need them.
+        from confluent_kafka.schema_registry.common._httpx_compat import httpx  # httpx2 or httpx, as the client has it
+        from confluent_kafka.schema_registry.error import OAuthTokenError, SchemaRegistryError
+
+        if self._client is None:
+            self._client = _client(self._registry)
+        try:
+            schema = self._client.get_schema(schema_id)
+            references = list(self._references(schema, set()))
+        except SchemaRegistryError as error:
+            if error.error_code in _NOT_FOUND:
+                return None
+            raise self._error(error.http_status_code in _PASSING, f"answers {error.http_status_code}") from None
+        except (httpx.TransportError, OAuthTokenError) as error:
+            words = str(error) or type(error).__name__
+            raise self._error(not _is_certificate(error), f"cannot be reached: {words}") from None
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise self._error(False, "does not answer as a schema registry does") from None
+        if schema.schema_type not in (None, "AVRO"):
+            return ParseFailure(CODE, f"the schema with the id {schema_id} is {schema.schema_type}, not Avro")
+        try:
+            return AvroReader(schema.schema_str, references)
+        except AvroSchemaError as error:
+            return ParseFailure(CODE, f"the schema with the id {schema_id} cannot be used: {error}")
+
+    def _references(self, schema: Any, seen: set[tuple[str, int]]) -> Iterator[str]:
+        """The schemas that a schema refers to, each after those that it refers to itself."""
+        for reference in schema.references or []:
+            place = (reference.subject, reference.version)
+            if place not in seen:
+                seen.add(place)
+                found = self._client.get_version(*place, deleted=True).schema
+                yield from self._references(found, seen)
+                yield found.schema_str
+
+    def _error(self, passing: bool, words: str) -> AepError:
+        message = f"the schema registry {self._registry.url} {words}"
+        if passing:
+            return NetworkError(message)
+        return ConfigurationError(f"{message}; check kafka_schema_registry_url and kafka_schema_registry_config")
+
+    def _pause(self, seconds: float, why: str) -> None:
+        now = time.monotonic()
+        if now >= self._next_log:
+            self._next_log = now + _LOG_EVERY_SECONDS
+            _LOG.warning("%s; reading waits, trying again in %.1f s", why, seconds)
+        if process.pause(seconds):
+            raise StoppedError(f"ended while records waited for their schema (last: {why}); they will be read again")
+
+
+def _client(registry: SchemaRegistry) -> Any:
+    """confluent-kafka's client, which tries once: this module tries again, without limit and able to stop."""
+    from confluent_kafka.schema_registry import SchemaRegistryClient
+
+    config: dict[str, Any] = {
+        name: secrets.resolve(value) if secrets.is_reference(value) else value
+        for name, value in registry.config.items()
+    }
+    try:
+        config["timeout"] = float(config.get("timeout", TIMEOUT_SECONDS))
+        return SchemaRegistryClient({**config, "url": registry.url, "max.retries": 0})
+    except (ValueError, TypeError, OSError) as error:
+        # The words are of a property or of a file; a value of ssl.key.password is not among them.
+        raise ConfigurationError(f"kafka_schema_registry_config: {error}") from None
+
+
+def _is_certificate(error: BaseException | None) -> bool:
+    """Whether a connection failed because of the registry's certificate, which does not pass by itself."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
