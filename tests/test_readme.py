@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from transforms.chunks import Record
 from transforms.dead_letters import DeadLetter, write_file
@@ -36,12 +37,28 @@ def test_make_targets_exist(command: str) -> None:
 def test_commands_run(command: str, tmp_path: Path) -> None:
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    (yaml,) = [block for block in blocks("yaml") if block.startswith(MY_EVENTS)]
-    (tmp_path / "my-events.yaml").write_text(yaml)
+    (my_events,) = [block for block in blocks("yaml") if block.startswith(MY_EVENTS)]
+    (tmp_path / "my-events.yaml").write_text(my_events)
     record = Record(offset=42, timestamp=0, key=None, headers=(), value=b"{}")
     write_file(str(tmp_path / "dead-letters"), [DeadLetter("validate", "type", "expected type", "events", 3, record)])
     done = subprocess.run(command, cwd=tmp_path, shell=True, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("block", [block for block in blocks("yaml") if not block.startswith(MY_EVENTS)])
+def test_examples_of_options_can_be_added_to_the_first(block: str, tmp_path: Path) -> None:
+    from aep.field_map import compile_map
+    from pipelines.config import parse
+
+    (first,) = [block for block in blocks("yaml") if block.startswith(MY_EVENTS)]
+    (tmp_path / "first.yaml").write_text(first)
+    (tmp_path / "more.yaml").write_text(block)
+    (name, *_) = given = yaml.safe_load(block)
+    if name == "map":  # a key of a route
+        compile_map(given["map"])
+    else:
+        settings = parse([f"--options_file={tmp_path / file}.yaml" for file in ("first", "more")])
+        assert all(settings.origin(option).startswith(str(tmp_path / "more.yaml")) for option in given)
 
 
 def test_there_are_commands_of_both_kinds() -> None:
@@ -57,6 +74,6 @@ def test_links_lead_somewhere() -> None:
 def test_mentions_of_options_are_of_options_that_exist() -> None:
     from pipelines.options import OPTIONS
 
-    mentioned = set(re.findall(r"\b((?:kafka|aep|xdm|batch|dead_letter)_[a-z_]+)\b", README))
+    mentioned = set(re.findall(r"\b((?:kafka|aep|xdm|map|batch|dead_letter|receipt|replay)_[a-z0-9_]+)\b", README))
     unknown = {name for name in mentioned if name not in OPTIONS and not name.endswith("_to_aep")}
     assert unknown - {"kafka_bundle_"} == set()

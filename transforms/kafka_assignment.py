@@ -149,6 +149,10 @@ class GroupAssignment(Assignment):
     _ask_at = float("-inf")
     _subscribed: tuple[str, ...] = ()
 
+    def __init__(self, consumer: Consumer, source: KafkaSource, shard: Shard, clock: Callable[[], float]):
+        super().__init__(consumer, source, shard, clock)
+        self._dealt: set[Partition] = set()  # and not taken in yet
+
     def others_are_at(self, left: dict[Partition, int]) -> bool:
         """Whether the other members have committed up to these offsets; asked once a second."""
         if not left:
@@ -164,6 +168,8 @@ class GroupAssignment(Assignment):
         return all(committed.get(one, -1) >= end for one, end in left.items())
 
     def _refresh(self) -> None:
+        if self._dealt:
+            self._take_dealt()
         # Names, never regular expressions: librdkafka's are of another kind than those that routes are chosen by.
         found = tuple(self._look())
         if found and found != self._subscribed:
@@ -175,17 +181,32 @@ class GroupAssignment(Assignment):
     def _on_assign(self, consumer: Consumer, dealt: list[TopicPartition]) -> None:
         if self._closing:
             return  # dealt while it leaves; there is nothing to look up any more
-        new = [(one.topic, one.partition) for one in dealt]
+        self._dealt |= {(one.topic, one.partition) for one in dealt}
+        if not self._take_dealt():
+            # Or librdkafka would read them from where it thinks best.
+            consumer.incremental_assign([])
+
+    def _take_dealt(self) -> bool:
+        """Takes in what was dealt and not taken in yet; not while the brokers do not tell where it goes on."""
+        dealt = sorted(self._dealt)
         try:
-            committed = committed_offsets(consumer, new) if new else {}
+            committed = committed_offsets(self._consumer, dealt) if dealt else {}
+            offsets = {one: self._place(one, committed.get(one)) for one in dealt}
         except KafkaException as error:
-            group = self._source.group_id
-            raise KafkaReadError(
-                f"the committed offsets of group {group} cannot be read: {error.args[0].str()}"
-            ) from None
-        self._take({one: self._place(one, committed.get(one)) for one in new})
-        self.known = True
-        _LOG.info("this process now reads %d partitions", len(self.positions))
+            reason = error.args[0].str()
+        except KafkaReadError as error:
+            reason = str(error)
+        else:
+            self._dealt.clear()
+            self._take(offsets)
+            self.known = True
+            _LOG.info("this process now reads %d partitions", len(self.positions))
+            return True
+        _LOG.warning(
+            "%d partitions wait until the offsets of group %s can be read: %s",
+            *(len(dealt), self._source.group_id, reason),
+        )
+        return False
 
     def _place(self, partition: Partition, committed: int | None) -> int:
         # What comes after the first assignment comes from another member, or is new.
@@ -196,7 +217,9 @@ class GroupAssignment(Assignment):
         return log_range(self._consumer, partition)[0]
 
     def _on_revoke(self, _: Consumer, taken: list[TopicPartition]) -> None:
-        self._drop([(one.topic, one.partition) for one in taken])
+        gone = [(one.topic, one.partition) for one in taken]
+        self._dealt.difference_update(gone)
+        self._drop(gone)
 
     def _on_lost(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
         self._on_revoke(consumer, taken)

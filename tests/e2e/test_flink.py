@@ -24,13 +24,7 @@ def flink() -> Iterator[FlinkCluster]:
 def test_every_event_arrives_over_flink(scenario: Scenario, flink: FlinkCluster, batch_mode: str) -> None:
     scenario.produce(generate(10_000, broken_share=0.01))
     finished = scenario.run(
-        runner="PortableRunner",
-        job_endpoint=flink.job_endpoint,
-        environment_type="LOOPBACK",
-        streaming=True,
-        parallelism=2,
-        checkpointing_interval=1000,
-        finish_bundle_before_checkpointing=True,
+        **flink.options(),
         shutdown_sources_after_idle_ms=3000,
         batch_mode=batch_mode,
     )

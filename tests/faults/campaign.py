@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.scenario import RUN_SECONDS, Scenario
+from tests.e2e.scenario import ORG_ID, RUN_SECONDS, Scenario
 from tests.services.process import ServiceProcess, wait_for
 
 STEP_SECONDS = 60
@@ -21,6 +21,24 @@ def through(scenario: Scenario, url: str) -> None:
     """Makes the pipeline post to its inlets by way of ``SCHEME://HOST:PORT``."""
     for inlet in scenario.inlets.values():
         inlet["inletUrl"] = re.sub(r"^\w+://[^/]+", url, inlet["inletUrl"])
+
+
+def ask_for_tokens(scenario: Scenario, client_id: str, client_secret: str) -> dict[str, Any]:
+    """Gives the scenario inlets that ask for a token, and a client; returns the options, with the secret in AEP_SECRET.
+
+    The variable is for the test to set.
+    """
+    scenario.emulator.local("POST", "clients", {"client_id": client_id, "client_secret": client_secret})
+    for kind in scenario.topics:
+        scenario.inlets[kind] = scenario.emulator.create_inlet(
+            name=f"{scenario.name}-{kind}-oauth", org_id=ORG_ID, authentication_required=True
+        )
+    return {
+        "aep_auth": "oauth",
+        "aep_ims_url": scenario.emulator.url,
+        "aep_client_id": client_id,
+        "aep_client_secret": "env:AEP_SECRET",
+    }
 
 
 def during(seconds: float) -> Iterator[float]:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from samples.loyalty import EVENTS_TOPIC, Sample, generate
-from tests.e2e.scenario import ORG_ID, Scenario
+from tests.e2e.scenario import Scenario
 from tests.faults.campaign import (
     ENDLESS,
     SMALL,
+    ask_for_tokens,
     deliver,
     during,
     finish,
@@ -28,16 +29,7 @@ pytestmark = pytest.mark.kafka
 def oauth(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Makes the scenario's inlets ask for a token; returns the options that get one."""
     monkeypatch.setenv("AEP_SECRET", CLIENT_SECRET)
-    for kind in scenario.topics:
-        scenario.inlets[kind] = scenario.emulator.create_inlet(
-            name=f"{scenario.name}-{kind}-oauth", org_id=ORG_ID, authentication_required=True
-        )
-    return {
-        "aep_auth": "oauth",
-        "aep_ims_url": scenario.emulator.url,
-        "aep_client_id": CLIENT_ID,
-        "aep_client_secret": "env:AEP_SECRET",
-    }
+    return ask_for_tokens(scenario, CLIENT_ID, CLIENT_SECRET)
 
 
 def issued(scenario: Scenario) -> int:

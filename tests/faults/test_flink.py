@@ -28,13 +28,7 @@ def flink() -> Iterator[FlinkCluster]:
 def test_fault_14_a_flink_task_manager_is_killed(scenario: Scenario, flink: FlinkCluster) -> None:
     scenario.produce(generate(12_000, broken_share=0.01))
     pipeline = scenario.start(
-        runner="PortableRunner",
-        job_endpoint=flink.job_endpoint,
-        environment_type="LOOPBACK",
-        streaming=True,
-        parallelism=2,
-        checkpointing_interval=1000,
-        finish_bundle_before_checkpointing=True,
+        **flink.options(),
         shutdown_sources_after_idle_ms=60_000,
         kafka_bundle_max_records=BUNDLE,
         aep_max_messages_per_second=1_000,  # slow enough to be caught at work

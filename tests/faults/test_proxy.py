@@ -9,8 +9,8 @@ import pytest
 
 from samples.loyalty import generate
 from tests.aep.proxy_server import ProxyServer
-from tests.e2e.scenario import ORG_ID, Scenario
-from tests.faults.campaign import SMALL, during, finish, nothing_happened, through
+from tests.e2e.scenario import Scenario
+from tests.faults.campaign import SMALL, ask_for_tokens, during, finish, nothing_happened, through
 from tests.faults.front import Front
 from tests.services.certificates import Authority
 from tests.services.toxiproxy import Toxiproxy
@@ -26,19 +26,7 @@ def credentials(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> dict[str
     secret = f"secret-{uuid.uuid4().hex}"
     monkeypatch.setenv("AEP_SECRET", secret)
     monkeypatch.setenv("PROXY_PASSWORD", PASSWORD)
-    client_id = f"client-{scenario.name}"
-    scenario.emulator.local("POST", "clients", {"client_id": client_id, "client_secret": secret})
-    for kind in scenario.topics:
-        scenario.inlets[kind] = scenario.emulator.create_inlet(
-            name=f"{scenario.name}-{kind}", org_id=ORG_ID, authentication_required=True
-        )
-    return {
-        "aep_auth": "oauth",
-        "aep_ims_url": scenario.emulator.url,
-        "aep_client_id": client_id,
-        "aep_client_secret": "env:AEP_SECRET",
-        **SMALL,
-    }
+    return {**ask_for_tokens(scenario, f"client-{scenario.name}", secret), **SMALL}
 
 
 def refuse(scenario: Scenario, words: str, **options: Any) -> None:

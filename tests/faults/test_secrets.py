@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from samples.loyalty import generate
-from tests.e2e.scenario import ORG_ID, ROOT, RUN_SECONDS, Finished, Scenario
-from tests.faults.campaign import SMALL, through
+from tests.e2e.scenario import ROOT, RUN_SECONDS, Finished, Scenario
+from tests.faults.campaign import SMALL, ask_for_tokens, through
 from tests.faults.front import Front
 
 pytestmark = pytest.mark.kafka
@@ -61,18 +61,9 @@ def test_fault_21_no_secret_shows_in_logs_errors_dead_letters_or_summary(
     client_secret, password = f"client-{uuid.uuid4().hex}", f"password-{uuid.uuid4().hex}"
     monkeypatch.setenv("AEP_SECRET", client_secret)
     monkeypatch.setenv("KAFKA_PASSWORD", password)
-    client_id = f"client-{scenario.name}"
-    scenario.emulator.local("POST", "clients", {"client_id": client_id, "client_secret": client_secret})
-    for kind in scenario.topics:
-        scenario.inlets[kind] = scenario.emulator.create_inlet(
-            name=f"{scenario.name}-{kind}", org_id=ORG_ID, authentication_required=True
-        )
     options = {
         **SMALL,
-        "aep_auth": "oauth",
-        "aep_ims_url": scenario.emulator.url,
-        "aep_client_id": client_id,
-        "aep_client_secret": "env:AEP_SECRET",
+        **ask_for_tokens(scenario, f"client-{scenario.name}", client_secret),
         "kafka_config": {
             "sasl.username": "beam-aep",
             "sasl.password": "env:KAFKA_PASSWORD",

@@ -119,6 +119,18 @@ class FlinkCluster:
             process.kill()
         self._temporary.cleanup()
 
+    def options(self) -> dict[str, Any]:
+        """Options of a pipeline that runs here, with its worker in the process that submits it."""
+        return {
+            "runner": "PortableRunner",
+            "job_endpoint": self.job_endpoint,
+            "environment_type": "LOOPBACK",
+            "streaming": True,
+            "parallelism": 2,
+            "checkpointing_interval": 1000,
+            "finish_bundle_before_checkpointing": True,
+        }
+
     def start_task_manager(self) -> ServiceProcess:
         """Adds a task manager and returns it when its slots can be used."""
         process = self._spawn_task_manager()

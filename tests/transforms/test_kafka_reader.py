@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count, pairwise
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from tests.services.kafka import KafkaBroker
 from tests.services.process import wait_for
 from tests.transforms.conftest import NewTopic
 from tests.transforms.kafka_drive import QUICK, Member, delete_before, source, transaction
-from transforms import process
+from transforms import kafka_assignment, kafka_offsets, process
 from transforms.chunks import Record
 from transforms.kafka_client import KafkaCluster, KafkaReadError, KafkaSetupError, Partition, Reset
 from transforms.kafka_offsets import Start, resolve_start
@@ -450,6 +450,28 @@ def test_a_broker_that_is_silent_for_a_while_ends_nothing(join: Join) -> None:
         for member in members:
             assert_once(member, values)
             member.reader.close()
+
+
+def test_partitions_dealt_while_the_offsets_cannot_be_read_wait_and_are_read(
+    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = source(cluster, new_topic(3), share_group=True)
+    values = numbers(broker, of.topics[0], 900, 3)
+    start = start_of(of)
+    right, failures = kafka_offsets.committed_offsets, 3
+
+    def fails(consumer: Consumer, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return right(consumer, partitions)
+
+    monkeypatch.setattr(kafka_assignment, "committed_offsets", fails)
+    member = join(of, start)
+    read_to_end(member)
+    assert failures == 0
+    assert_once(member, values)
 
 
 def test_a_request_to_stop_ends_the_bundle(broker: KafkaBroker, of: KafkaSource, join: Join) -> None:
