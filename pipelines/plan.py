@@ -30,7 +30,7 @@ from transforms.files import ReadJsonLines
 from transforms.kafka import ReadFromKafka, new_source_id
 from transforms.kafka_client import KafkaCluster
 from transforms.kafka_offsets import resolve_start
-from transforms.kafka_reader import BundleLimits, KafkaSource
+from transforms.kafka_source import BundleLimits, KafkaSource
 from transforms.parse import Tombstones
 from transforms.parse_avro import ParseAvro, ParseConfluentAvro
 from transforms.receipts import ReceiptSinks
@@ -77,8 +77,12 @@ class Plan:
         return ReadFromKafka(self.source, start, commit=self.batch_mode == "bundle")
 
 
-def make_plan(settings: Settings) -> Plan:
+def make_plan(settings: Settings, routes: Routes | None = None) -> Plan:
     """Turns options into a plan; reads routes and schema files, and contacts nobody but the registry of XDM schemas.
+
+    Args:
+      settings: all options.
+      routes: made before; None makes them.
 
     Raises:
       OptionsError: the routes file, or the file of a mapping or of an Avro schema.
@@ -87,7 +91,7 @@ def make_plan(settings: Settings) -> Plan:
     """
     kafka, aep, batch = settings.kafka, settings.aep, settings.batch
     local = settings.runner.rsplit(".", 1)[-1] in LOCAL_RUNNERS
-    routes = make_routes(settings)
+    routes = make_routes(settings) if routes is None else routes
     cluster = KafkaCluster(kafka.bootstrap_servers, kafka.config) if kafka.bootstrap_servers else None
     source = None
     if kafka.source == "native" and cluster is not None:
@@ -153,7 +157,7 @@ def make_routes(settings: Settings) -> Routes:
     Raises:
       OptionsError, SchemaError, ConfigurationError: as for ``make_plan``.
     """
-    return Routes([_route(spec, settings) for spec in load_routes(settings)])
+    return Routes([make_route(spec, settings) for spec in load_routes(settings)])
 
 
 def make_rules(settings: Settings) -> XdmRules:
@@ -173,7 +177,12 @@ def make_rules(settings: Settings) -> XdmRules:
     )
 
 
-def _route(spec: RouteSpec, settings: Settings) -> Route:
+def make_route(spec: RouteSpec, settings: Settings) -> Route:
+    """A route with its schema, its parser and its mapping.
+
+    Raises:
+      OptionsError, SchemaError, ConfigurationError: as for ``make_plan``.
+    """
     schema, registered = _schema_file(spec), None
     if schema is None and spec.schema_id:
         registered = registry_schema(spec.name, spec.schema_id, settings)

@@ -15,7 +15,7 @@ from transforms.dead_letter_topic import ReadDeadLetterTopic
 from transforms.dead_letters import list_files
 from transforms.failed_records import with_returned
 from transforms.kafka_client import KafkaCluster, KafkaSetupError, admin_client, list_partitions, unknown_topics
-from transforms.kafka_reader import KafkaSource
+from transforms.kafka_source import KafkaSource
 from transforms.replay import REPLAYED, ReadDeadLetterFiles, Selection, set_aside
 
 

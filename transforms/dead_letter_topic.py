@@ -14,8 +14,9 @@ from transforms.dead_letters import REPLAYS_HEADER, DeadLetter, time_of
 from transforms.kafka import ReadFromKafka, new_source_id
 from transforms.kafka_client import KafkaCluster, Partition
 from transforms.kafka_offsets import resolve_start
-from transforms.kafka_reader import KafkaSource, Reader
+from transforms.kafka_reader import Reader
 from transforms.kafka_restriction import Positions, deal
+from transforms.kafka_source import KafkaSource
 
 _LOG = logging.getLogger(__name__)
 

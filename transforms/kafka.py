@@ -21,8 +21,9 @@ from transforms.chunks import Chunk
 from transforms.kafka_client import KafkaSetupError, Partition
 from transforms.kafka_offsets import Start
 from transforms.kafka_properties import OWNED_PROPERTIES
-from transforms.kafka_reader import KafkaSource, Reader
+from transforms.kafka_reader import Reader
 from transforms.kafka_restriction import Claim, PositionsProvider, Shard, deal
+from transforms.kafka_source import KafkaSource
 
 # Where readers share a thread with others, a poll must not block them, and an idle shard is asked again after a while.
 _CLUSTER_IDLE_SECONDS = 0.05

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from transforms.kafka_client import KafkaReadError, KafkaSetupError, Partition, list_partitions
 from transforms.kafka_offsets import committed_offsets, log_range
 from transforms.kafka_restriction import Shard
-
-if TYPE_CHECKING:
-    from transforms.kafka_reader import KafkaSource
+from transforms.kafka_source import KafkaSource
 
 _LOG = logging.getLogger(__name__)
 _LOOK_AGAIN_SECONDS = 1.0

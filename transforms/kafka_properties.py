@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, TopicPartition
 
 from transforms.kafka_restriction import Shard
-
-if TYPE_CHECKING:
-    from transforms.kafka_reader import KafkaSource
+from transforms.kafka_source import KafkaSource
 
 OWNED_PROPERTIES = {
     "group.id": "kafka_group_id",

@@ -15,8 +15,9 @@ from tests.services.kafka import KafkaBroker
 from transforms.chunks import Record
 from transforms.kafka_client import KafkaCluster, Partition
 from transforms.kafka_offsets import Start
-from transforms.kafka_reader import BundleLimits, KafkaSource, Reader
+from transforms.kafka_reader import Reader
 from transforms.kafka_restriction import Claim, PositionsTracker, Shard, deal, decode
+from transforms.kafka_source import BundleLimits, KafkaSource
 
 QUICK = BundleLimits(max_records=300, max_seconds=2.0, linger_seconds=0.1, idle_seconds=0.2)
 

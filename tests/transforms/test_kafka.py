@@ -22,8 +22,8 @@ from transforms.kafka import ReadFromKafka, close_readers, shard_reader
 from transforms.kafka_client import KafkaCluster, KafkaReadError, KafkaSetupError
 from transforms.kafka_offsets import Start, resolve_start
 from transforms.kafka_properties import OWNED_PROPERTIES
-from transforms.kafka_reader import KafkaSource
 from transforms.kafka_restriction import deal
+from transforms.kafka_source import KafkaSource
 
 
 @pytest.mark.parametrize("name", sorted(OWNED_PROPERTIES))

@@ -21,8 +21,9 @@ from transforms import kafka_assignment, kafka_offsets, process
 from transforms.chunks import Record
 from transforms.kafka_client import KafkaCluster, KafkaReadError, KafkaSetupError, Partition, Reset
 from transforms.kafka_offsets import Start, resolve_start
-from transforms.kafka_reader import KafkaSource, Reader
+from transforms.kafka_reader import Reader
 from transforms.kafka_restriction import Shard, deal
+from transforms.kafka_source import KafkaSource
 
 pytestmark = pytest.mark.kafka
 
