@@ -16,7 +16,16 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from pipelines import dead_letters_cli
+from pipelines import (
+    check_cli,
+    dead_letters_cli,
+    failed_batches_cli,
+    import_connector_cli,
+    lookup_cli,
+    provision_cli,
+    schema_cli,
+    send_cli,
+)
 from pipelines.cli_common import WRONG, KafkaConfigOption, cluster_of, say
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import EVENTS_TOPIC, MIN_EVENT_BYTES, PROFILES_TOPIC, Kind
@@ -34,9 +43,19 @@ app = typer.Typer(
 )
 
 app.add_typer(dead_letters_cli.app)
+app.add_typer(schema_cli.app)
 
 # The pipelines and the emulator read their arguments themselves, --help among them.
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+# These take the options of a run beside their own.
+_AND_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
+app.command("check", context_settings=_AND_OPTIONS)(check_cli.check)
+app.command("failed-batches", context_settings=_AND_OPTIONS)(failed_batches_cli.failed_batches)
+app.command("provision", context_settings=_AND_OPTIONS)(provision_cli.provision)
+app.command("send", context_settings=_AND_OPTIONS)(send_cli.send)
+app.command("lookup", context_settings=_AND_OPTIONS)(lookup_cli.lookup)
+app.command("import-connector")(import_connector_cli.import_connector)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

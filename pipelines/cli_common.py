@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 WRONG = 2
 """Exit code: a person has to mend something."""
 
-OPTIONS_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
-"""Settings of a command that takes the pipeline's options besides its own."""
-
 KafkaConfigOption = Annotated[
     list[str] | None,
     typer.Option(

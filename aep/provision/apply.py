@@ -1,0 +1,159 @@
+"""Carries out the steps of a plan, one call after the other.
+
+Nothing is kept on disk: what was done is found again by its title or name, so that a run that was interrupted is
+continued by another one. A mapping set has neither: one whose dataflow could not be created stays behind, unused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aep.catalog import PROFILE_TAGS
+from aep.flow_service import data_lake_target, mapping, streaming_connection, streaming_flow, streaming_source
+from aep.provision import steps
+from aep.provision.fields import object_schema
+from aep.provision.found import Services
+from aep.provision.model import CLASSES, Connection, FieldGroup, Schema
+from aep.provision.steps import Plan, Step
+from aep.schema_registry import identity_descriptor
+from aep.xdm.schema import FULL_MEDIA_TYPE
+
+Ids = dict[tuple[str, str], str]
+_DEFINITION = "customFields"  # as Adobe's own pages call it
+
+
+def apply(plan: Plan, services: Services, done: Callable[[Step, str], None]) -> Ids:
+    """Does what the plan says.
+
+    Args:
+      plan: without problems.
+      services: the APIs.
+      done: is told of each step that has been carried out, with the id of the object.
+
+    Returns:
+      (kind, name) to id, of what was there and what was created.
+
+    Raises:
+      AepError: a call failed; the steps after it were not begun.
+    """
+    ids = dict(plan.ids)
+    for step in plan.work:
+        assert step.work is not None
+        object_id = _carry_out(step.work, services, ids)
+        if step.action is steps.Action.CREATE:
+            ids[step.kind, step.name] = object_id
+        done(step, object_id)
+    return ids
+
+
+def _carry_out(work: steps.Work, services: Services, ids: Ids) -> str:
+    registry, catalog, flows = services.registry, services.catalog, services.flows
+    match work:
+        case steps.CreateFieldGroup(group):
+            return str(registry.field_groups.create(field_group_body(group))["$id"])
+        case steps.PatchFieldGroup(group_id, operations):
+            registry.field_groups.patch(group_id, operations)
+            return group_id
+        case steps.CreateSchema(schema):
+            return str(registry.schemas.create(schema_body(schema, ids))["$id"])
+        case steps.AddFieldGroups(schema_id, names):
+            references = [{"$ref": ids.get(("field group", name), name)} for name in names]
+            registry.schemas.patch(schema_id, [{"op": "add", "path": "/allOf/-", "value": each} for each in references])
+            return schema_id
+        case steps.CreateIdentity(schema_title, identity):
+            schema_id = ids["schema", schema_title]
+            return registry.descriptors.create(
+                identity_descriptor(schema_id, identity.field, identity.namespace, identity.primary)
+            )
+        case steps.EnableSchema(schema_id):
+            registry.schemas.patch(schema_id, [{"op": "add", "path": "/meta:immutableTags", "value": ["union"]}])
+            return schema_id
+        case steps.CreateDataSet(dataset):
+            return catalog.create_dataset(
+                dataset.name,
+                ids["schema", dataset.schema_ or ""],
+                f"{FULL_MEDIA_TYPE};version=1",
+                dataset.description,
+                PROFILE_TAGS if dataset.profile else None,
+            )
+        case steps.EnableDataSet(dataset_id):
+            tags = PROFILE_TAGS.items()
+            catalog.patch_dataset(
+                dataset_id, [{"op": "add", "path": f"/tags/{name}", "value": tag} for name, tag in tags]
+            )
+            return dataset_id
+        case steps.CreateConnection(connection):
+            return _create_connection(connection, services)
+        case steps.CreateSource(flow):
+            body = streaming_source(flow.name, ids["connection", flow.connection or ""])
+            return flows.source_connections.create(body).id
+        case steps.CreateTarget(flow):
+            schema_id = catalog.dataset(ids["data set", flow.dataset or ""]).schema_id
+            body = data_lake_target(flow.name, ids["data set", flow.dataset or ""], schema_id)
+            return flows.target_connections.create(body).id
+        case steps.CreateFlow(flow):
+            mapped = None
+            if flow.mappings:
+                schema_id = catalog.dataset(ids["data set", flow.dataset or ""]).schema_id
+                mappings = [mapping(each.source, each.destination, identity=each.identity) for each in flow.mappings]
+                mapped = flows.mapping_sets.create(schema_id, mappings)
+            source_id, target_id = ids["source connection", flow.name], ids["target connection", flow.name]
+            return flows.flows.create(streaming_flow(flow.name, source_id, target_id, mapped)).id
+        case steps.Delete(doomed):
+            for kind, object_id in doomed:
+                _delete(kind, object_id, services)
+            return doomed[0][1]
+
+
+def field_group_body(group: FieldGroup) -> dict[str, Any]:
+    """A field group as the registry takes it ("Field groups endpoint")."""
+    return {
+        "type": "object",
+        "title": group.title,
+        "description": group.description,
+        "meta:intendedToExtend": [CLASSES.get(each, each) for each in group.classes],
+        "definitions": {_DEFINITION: object_schema(group.fields)},
+        "allOf": [{"$ref": f"#/definitions/{_DEFINITION}"}],
+    }
+
+
+def schema_body(schema: Schema, ids: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    """A schema as the registry takes it ("Ingest streaming record data")."""
+    parts = [schema.class_id, *(ids.get(("field group", name), name) for name in schema.field_groups)]
+    body: dict[str, Any] = {
+        "type": "object",
+        "title": schema.title,
+        "description": schema.description,
+        "allOf": [{"$ref": each} for each in parts],
+    }
+    return {**body, "meta:immutableTags": ["union"]} if schema.profile else body
+
+
+def _create_connection(connection: Connection, services: Services) -> str:
+    required = connection.authentication_required
+    if connection.api == "inlet":
+        source_id = connection.source_id or connection.name
+        return services.inlets.create(connection.name, source_id, authentication_required=required).id
+    body = streaming_connection(
+        connection.name, connection.data_type, connection.source_id, authentication_required=required
+    )
+    return services.flows.connections.create(body).id
+
+
+def _delete(kind: str, object_id: str, services: Services) -> None:
+    match kind:
+        case "dataflow":
+            services.flows.flows.delete(object_id)
+        case "source connection":
+            services.flows.source_connections.delete(object_id)
+        case "target connection":
+            services.flows.target_connections.delete(object_id)
+        case "connection":
+            services.flows.connections.delete(object_id)
+        case "data set":
+            services.catalog.delete_dataset(object_id)
+        case "schema":
+            services.registry.schemas.delete(object_id)
+        case "field group":
+            services.registry.field_groups.delete(object_id)

@@ -1,0 +1,197 @@
+"""What a sandbox has already of what a provision file declares, found by titles and names. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from aep.catalog import Catalog, DataSet
+from aep.errors import NotFoundError
+from aep.flow_service import HTTP_STREAMING, Entities, FlowService
+from aep.inlets import Inlet, InletApi
+from aep.platform import PlatformClient
+from aep.provision.model import STANDARD, Provision
+from aep.schema_registry import IDENTITY, Accept, Container, SchemaRegistry
+
+
+class Services(NamedTuple):
+    """The APIs that provisioning calls."""
+
+    registry: SchemaRegistry
+    catalog: Catalog
+    flows: FlowService
+    inlets: InletApi
+
+    @classmethod
+    def of(cls, client: PlatformClient) -> Services:
+        """All of one organisation and sandbox."""
+        return cls(SchemaRegistry(client), Catalog(client), FlowService(client), InletApi(client))
+
+
+class FoundFlow(NamedTuple):
+    """A dataflow: its ids, the connection and the data set that it ties, and its mappings if they could be read."""
+
+    id: str
+    source_id: str
+    target_id: str
+    connection_id: str
+    dataset_id: str
+    mappings: frozenset[tuple[str, str]] | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is.
+
+    Attributes:
+      titles: of all resources of the organisation, with the kind and the `$id` of each.
+      field_groups: those of the file by title, unresolved.
+      schemas: those of the file by title, unresolved.
+      components: the classes and the undeclared field groups of the schemas by `$id`, resolved.
+      descriptors: the identity descriptors of all schemas.
+      datasets, connections, inlets, sources, targets, flows: those whose name the file has, by name; several may have
+        the same.
+    """
+
+    titles: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    field_groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    components: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    descriptors: Sequence[Mapping[str, Any]] = ()
+    datasets: Mapping[str, Sequence[DataSet]] = field(default_factory=dict)
+    connections: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    inlets: Mapping[str, Sequence[Inlet]] = field(default_factory=dict)
+    sources: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    targets: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    flows: Mapping[str, Sequence[FoundFlow]] = field(default_factory=dict)
+
+
+def look(wanted: Provision, services: Services) -> Found:
+    """Looks at what there is; ``wanted`` has the tenant id in it.
+
+    Raises:
+      AepError: a call fails.
+    """
+    registry, flows = services.registry, services.flows
+    groups, schemas = [each.title for each in wanted.field_groups], [each.title for each in wanted.schemas]
+    titles = _titles(registry) if groups or schemas else {}
+    older = [each.name for each in wanted.connections if each.api == "inlet"]
+    newer = [each.name for each in wanted.connections if each.api == "flow_service"]
+    names = [each.name for each in wanted.flows]
+    return Found(
+        titles=titles,
+        field_groups={
+            title: registry.field_groups.look_up(titles[title][1], accept=Accept.RAW)
+            for title in groups
+            if titles.get(title, ("", ""))[0] == "field group"
+        },
+        schemas={
+            title: registry.schemas.look_up(titles[title][1], accept=Accept.RAW)
+            for title in schemas
+            if titles.get(title, ("", ""))[0] == "schema"
+        },
+        components=_components(wanted, registry),
+        descriptors=[each for each in registry.descriptors.list() if each.get("@type") == IDENTITY] if schemas else [],
+        datasets={
+            name: [each for each in services.catalog.datasets(name) if each.name == name]
+            for name in [each.name for each in wanted.datasets]
+        },
+        connections={
+            name: [each for each in of_name if _spec(each) == HTTP_STREAMING]
+            for name, of_name in _named(flows.connections, newer).items()
+        },
+        inlets=_inlets(services.inlets, older),
+        sources=_named(flows.source_connections, names),
+        targets=_named(flows.target_connections, names),
+        flows={name: [_flow(flows, each) for each in of_name] for name, of_name in _named(flows.flows, names).items()},
+    )
+
+
+def _titles(registry: SchemaRegistry) -> dict[str, tuple[str, str]]:
+    kinds = (
+        ("class", registry.classes),
+        ("data type", registry.data_types),
+        ("field group", registry.field_groups),
+        ("schema", registry.schemas),
+    )
+    return {str(each.get("title")): (kind, str(each["$id"])) for kind, shelf in kinds for each in shelf.list()}
+
+
+def _components(wanted: Provision, registry: SchemaRegistry) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    for schema in wanted.schemas:
+        if schema.delete:
+            continue
+        for component_id in schema.parts_elsewhere:
+            shelf = registry.classes if component_id == schema.class_id else registry.field_groups
+            container = Container.GLOBAL if component_id.startswith(f"{STANDARD}xdm/") else Container.TENANT
+            if component_id not in found:
+                try:
+                    found[component_id] = shelf.look_up(component_id, container, Accept.FULL_WITHOUT_TEXTS)
+                except NotFoundError:
+                    continue
+    return found
+
+
+def _named(shelf: Entities, names: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    return {name: [each for each in shelf.list(f"name=={name}") if each.get("name") == name] for name in names}
+
+
+def _inlets(api: InletApi, names: Sequence[str]) -> dict[str, list[Inlet]]:
+    found = list(api.list()) if names else []
+    return {name: [each for each in found if each.name == name] for name in names}
+
+
+def _spec(connection: Mapping[str, Any]) -> str:
+    spec = connection.get("connectionSpec")
+    return str(spec.get("id", "")) if isinstance(spec, Mapping) else ""
+
+
+def _flow(flows: FlowService, flow: Mapping[str, Any]) -> FoundFlow:
+    source_id, target_id = _first(flow.get("sourceConnectionIds")), _first(flow.get("targetConnectionIds"))
+    source = _looked_up(flows.source_connections, source_id)
+    target = _looked_up(flows.target_connections, target_id)
+    return FoundFlow(
+        str(flow["id"]),
+        source_id,
+        target_id,
+        str(source.get("baseConnectionId", "")),
+        dataset_of(target),
+        _mappings(flows, flow),
+    )
+
+
+def dataset_of(target: Mapping[str, Any]) -> str:
+    """Id of the data set that a target connection leads to, empty if it tells none."""
+    parameters = target.get("params")
+    return str(parameters.get("dataSetId", "")) if isinstance(parameters, Mapping) else ""
+
+
+def _first(ids: object) -> str:
+    return str(ids[0]) if isinstance(ids, list) and ids else ""
+
+
+def _looked_up(shelf: Entities, entity_id: str) -> Mapping[str, Any]:
+    try:
+        return shelf.look_up(entity_id) if entity_id else {}
+    except NotFoundError:  # deleted by itself
+        return {}
+
+
+def _mappings(flows: FlowService, flow: Mapping[str, Any]) -> frozenset[tuple[str, str]] | None:
+    for step in flow.get("transformations") or ():
+        parameters = step.get("params") or {}
+        if step.get("name") == "Mapping" and parameters.get("mappingId"):
+            try:
+                found = flows.mapping_sets.look_up(str(parameters["mappingId"]))
+            except NotFoundError:
+                return None
+            return frozenset(
+                (
+                    str(each.get("sourceAttribute") or each.get("source")),
+                    str(each.get("destinationXdmPath") or each.get("destination")),
+                )
+                for each in found.get("mappings") or ()
+            )
+    return frozenset()

@@ -1,0 +1,190 @@
+"""From what is wanted and what is there to the steps between them. Pure.
+
+Only what Adobe allows is changed: fields are added to field groups, field groups to schemas, descriptors to schemas;
+schemas and data sets are enabled for Profile ("Basics of schema composition", rules of schema evolution; "Enable a
+dataset for updates"). What differs otherwise is told and left alone. What would make the result wrong is a problem, and
+with a problem nothing is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aep.flow_service import inlet_of
+from aep.provision.checks import Path, Problem
+from aep.provision.found import Found, dataset_of
+from aep.provision.model import Connection, DataSetEntry, Flow, Provision
+from aep.provision.plan_registry import plan_field_group, plan_schema
+from aep.provision.steps import (
+    Action,
+    CreateConnection,
+    CreateDataSet,
+    CreateFlow,
+    CreateSource,
+    CreateTarget,
+    Delete,
+    EnableDataSet,
+    Plan,
+    Step,
+    Work,
+    settle,
+    text_notes,
+)
+
+
+def make_plan(wanted: Provision, found: Found, tenant: str, *, prune: bool = False) -> Plan:
+    """Compares.
+
+    Args:
+      wanted: what passed ``checks.check``, with the tenant id in it.
+      found: what there is.
+      tenant: the tenant id.
+      prune: whether to delete what the file marks for it.
+    """
+    plan = Plan()
+    for index, group in enumerate(wanted.field_groups):
+        if not group.delete:
+            plan_field_group(plan, group, found, f"_{tenant}", ("field_groups", index))
+    for index, schema in enumerate(wanted.schemas):
+        if not schema.delete:
+            plan_schema(plan, wanted, schema, found, ("schemas", index))
+    for index, dataset in enumerate(wanted.datasets):
+        if not dataset.delete:
+            _dataset(plan, dataset, found, ("datasets", index))
+    for index, connection in enumerate(wanted.connections):
+        if not connection.delete:
+            _connection(plan, connection, found, ("connections", index))
+    for index, flow in enumerate(wanted.flows):
+        if not flow.delete:
+            _flow(plan, flow, found, ("flows", index))
+    plan.steps += _deletions(wanted, found, prune)
+    return plan
+
+
+def _dataset(plan: Plan, dataset: DataSetEntry, found: Found, path: Path) -> None:
+    of_name = found.datasets.get(dataset.name, ())
+    schema_id = plan.ids.get(("schema", dataset.schema_ or ""))
+    fitting = [each for each in of_name if each.schema_id == schema_id]
+    if not of_name:
+        words = ("for Profile",) if dataset.profile else ()
+        plan.steps.append(Step("data set", dataset.name, Action.CREATE, words, CreateDataSet(dataset)))
+        return
+    if not fitting:
+        text = f"schema: {dataset.name} is there with the schema {of_name[0].schema_id}: give another name"
+        plan.problems.append(Problem((*path, "schema"), text))
+        return
+    if len(fitting) > 1:
+        plan.problems.append(_ambiguous("data sets", dataset.name, [each.id for each in fitting], path))
+        return
+    there = fitting[0]
+    plan.ids["data set", dataset.name] = there.id
+    notes = text_notes(there.document, dataset.description)
+    enable = dataset.profile and not there.for_profile
+    if enable:
+        work = EnableDataSet(there.id)
+        plan.steps.append(Step("data set", dataset.name, Action.CHANGE, ("enables it for Profile",), work))
+    elif there.for_profile and not dataset.profile:
+        notes.append("is enabled for Profile")
+    settle(plan, "data set", dataset.name, notes, changed=enable)
+
+
+def _ambiguous(kind: str, name: str, ids: Sequence[str], path: Path) -> Problem:
+    return Problem((*path, "name"), f"name: {len(ids)} {kind} are called {name} ({', '.join(ids)}): rename the others")
+
+
+def _connection(plan: Plan, connection: Connection, found: Found, path: Path) -> None:
+    if connection.api == "inlet":
+        there = [(each.id, each) for each in found.inlets.get(connection.name, ())]
+    else:
+        of_name = found.connections.get(connection.name, ())
+        there = [(str(each["id"]), inlet) for each in of_name if (inlet := inlet_of(each)) is not None]
+    fitting = [(object_id, inlet) for object_id, inlet in there if inlet.data_type == connection.data_type]
+    if not there:
+        words = [connection.data_type, "authenticated" if connection.authentication_required else "without a token"]
+        if connection.api == "inlet":
+            words.append("by the older inlet API")
+        work = CreateConnection(connection)
+        plan.steps.append(Step("connection", connection.name, Action.CREATE, (", ".join(words),), work))
+        return
+    if not fitting:
+        text = f"data_type: {connection.name} is there and takes {there[0][1].data_type}: give another name"
+        plan.problems.append(Problem((*path, "data_type"), text))
+        return
+    if len(fitting) > 1:
+        plan.problems.append(_ambiguous("connections", connection.name, [each for each, _ in fitting], path))
+        return
+    ((plan.ids["connection", connection.name], inlet),) = fitting
+    notes = []
+    if inlet.authentication_required != connection.authentication_required:
+        notes.append(f"{'wants an' if inlet.authentication_required else 'wants no'} access token")
+    if connection.source_id is not None and inlet.source_id != connection.source_id:
+        notes.append(f"has the source id {inlet.source_id}")
+    settle(plan, "connection", connection.name, notes)
+
+
+def _flow(plan: Plan, flow: Flow, found: Found, path: Path) -> None:
+    of_name = found.flows.get(flow.name, ())
+    connection_id = plan.ids.get(("connection", flow.connection or ""))
+    dataset_id = plan.ids.get(("data set", flow.dataset or ""))
+    if of_name:
+        fitting = [each for each in of_name if (each.connection_id, each.dataset_id) == (connection_id, dataset_id)]
+        if len(fitting) == 1:
+            plan.ids["dataflow", flow.name] = fitting[0].id
+            declared = {(each.source, each.destination) for each in flow.mappings}
+            known = fitting[0].mappings
+            notes = ["maps otherwise"] if known is not None and known != declared else []
+            settle(plan, "dataflow", flow.name, notes)
+        elif fitting:
+            plan.problems.append(_ambiguous("dataflows", flow.name, [each.id for each in fitting], path))
+        else:
+            text = f"name: the dataflow {flow.name} is there and ties another connection or data set: give another name"
+            plan.problems.append(Problem((*path, "name"), text))
+        return
+    source = next(
+        (each for each in found.sources.get(flow.name, ()) if each.get("baseConnectionId") == connection_id), None
+    )
+    target = next((each for each in found.targets.get(flow.name, ()) if dataset_of(each) == dataset_id), None)
+    parts: tuple[tuple[str, Mapping[str, Any] | None, Work], ...] = (
+        ("source connection", source, CreateSource(flow)),
+        ("target connection", target, CreateTarget(flow)),
+    )
+    for kind, there, work in parts:
+        if there is None:
+            plan.steps.append(Step(kind, flow.name, Action.CREATE, work=work))
+        else:
+            plan.ids[kind, flow.name] = str(there["id"])
+            plan.steps.append(Step(kind, flow.name, Action.RIGHT))
+    words = (f"{len(flow.mappings)} mappings",) if flow.mappings else ()
+    plan.steps.append(Step("dataflow", flow.name, Action.CREATE, words, CreateFlow(flow)))
+
+
+def _deletions(wanted: Provision, found: Found, prune: bool) -> Iterator[Step]:
+    """What the file marks to be deleted and is there, those first that are made of others."""
+    doomed: list[tuple[str, str, tuple[tuple[str, str], ...], str]] = []
+    for flow in [each for each in wanted.flows if each.delete]:
+        for each in found.flows.get(flow.name, ()):
+            parts = (
+                ("dataflow", each.id),
+                ("source connection", each.source_id),
+                ("target connection", each.target_id),
+            )
+            doomed.append(("dataflow", flow.name, tuple((kind, part) for kind, part in parts if part), ""))
+    for connection in [each for each in wanted.connections if each.delete]:
+        for item in found.connections.get(connection.name, ()):
+            doomed.append(("connection", connection.name, (("connection", str(item["id"])),), ""))
+    for dataset in [each for each in wanted.datasets if each.delete]:
+        for there in found.datasets.get(dataset.name, ()):
+            doomed.append(("data set", dataset.name, (("data set", there.id),), "with its data"))
+    for kind, titles in (
+        ("schema", [each.title for each in wanted.schemas if each.delete]),
+        ("field group", [each.title for each in wanted.field_groups if each.delete]),
+    ):
+        for title in titles:
+            if found.titles.get(title, ("",))[0] == kind:
+                doomed.append((kind, title, ((kind, found.titles[title][1]),), ""))
+    for kind, name, ids, words in doomed:
+        if prune:
+            yield Step(kind, name, Action.DELETE, (words,) if words else (), Delete(ids))
+        else:
+            yield Step(kind, name, Action.KEPT, ("is marked delete: true: --prune deletes it",))

@@ -1,0 +1,151 @@
+"""What is to be done in the Schema Registry: field groups, schemas, and their identities. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aep.provision.checks import Path, Problem
+from aep.provision.fields import Missing, Retyped, differences, json_schema
+from aep.provision.found import Found
+from aep.provision.model import CLASSES, FieldGroup, IdentityField, Provision, Schema
+from aep.provision.standing import identity_faults, own_node, part_faults
+from aep.provision.steps import (
+    Action,
+    AddFieldGroups,
+    CreateFieldGroup,
+    CreateIdentity,
+    CreateSchema,
+    EnableSchema,
+    PatchFieldGroup,
+    Plan,
+    Step,
+    settle,
+    text_notes,
+)
+
+
+def plan_field_group(plan: Plan, group: FieldGroup, found: Found, own: str, path: Path) -> None:
+    """A field group: creates it, or adds the fields that it lacks."""
+    if not _titled(plan, "field group", group.title, found, path):
+        plan.steps.append(Step("field group", group.title, Action.CREATE, work=CreateFieldGroup(group)))
+        return
+    there = found.field_groups[group.title]
+    notes, added = text_notes(there, group.description), []
+    meant = there.get("meta:intendedToExtend") or ()
+    notes += [f"is not meant to extend {name}" for name in group.classes if CLASSES.get(name, name) not in meant]
+    operations: list[dict[str, Any]] = []
+    holder = own_node(there, own)
+    if holder is None:
+        notes.append(f"does not have its fields under {own} in one definition of its own, so that none can be added")
+    else:
+        place, node = holder
+        for each in differences(group.fields, node, place):
+            dotted = ".".join(each.path)
+            if isinstance(each, Missing):
+                operations += _addition(each, {op["path"] for op in operations})
+                added.append(f"adds {dotted} ({each.spec.type})")
+            elif isinstance(each, Retyped):
+                text = (
+                    f"{dotted}: is of type {each.found}, and a field keeps its type: {each.wanted} needs another name"
+                )
+                plan.problems.append(Problem((*path, *field_path(each.path)), text))
+            else:
+                notes.append(f"{dotted} {each.what}")
+    if operations:
+        work = PatchFieldGroup(plan.ids["field group", group.title], tuple(operations))
+        plan.steps.append(Step("field group", group.title, Action.CHANGE, tuple(added), work))
+    settle(plan, "field group", group.title, notes, changed=bool(operations))
+
+
+def field_path(names: Sequence[str]) -> Path:
+    """Where in the entry of a field group a field is declared."""
+    path: list[str | int] = ["fields", names[0]]
+    for name in names[1:]:
+        path += ["items"] if name == "*" else ["fields", name]
+    return tuple(path)
+
+
+def _addition(missing: Missing, places: set[str]) -> Iterator[dict[str, Any]]:
+    """Operations that add a field, and to `required` if it must be there."""
+    name = missing.path[-1]
+    yield {"op": "add", "path": f"{missing.place}/properties/{name}", "value": json_schema(missing.spec)}
+    required = f"{missing.place}/required"
+    if missing.spec.required and missing.first_required and required not in places:
+        yield {"op": "add", "path": required, "value": [name]}
+    elif missing.spec.required:
+        yield {"op": "add", "path": f"{required}/-", "value": name}
+
+
+def plan_schema(plan: Plan, wanted: Provision, schema: Schema, found: Found, path: Path) -> None:
+    """A schema with its identities: creates it, or adds what it lacks."""
+    faults = list(part_faults(schema, found, path))
+    plan.problems += faults or identity_faults(wanted, schema, found, path)
+    if not _titled(plan, "schema", schema.title, found, path):
+        words = ("for Profile",) if schema.profile else ()
+        plan.steps.append(Step("schema", schema.title, Action.CREATE, words, CreateSchema(schema)))
+        for identity in schema.identities:
+            plan.steps.append(_new_identity(schema, identity))
+        return
+    there, schema_id = found.schemas[schema.title], plan.ids["schema", schema.title]
+    notes, changed = text_notes(there, schema.description), False
+    references = [each.get("$ref") for each in there.get("allOf") or () if isinstance(each, Mapping)]
+    if schema.class_id not in (there.get("meta:class"), *references):
+        text = f"class: {schema.title} is there with the class {there.get('meta:class')}: give another title"
+        plan.problems.append(Problem((*path, "class"), text))
+    names = tuple(n for n in schema.field_groups if plan.ids.get(("field group", n), n) not in references)
+    if names:
+        reasons = tuple(f"adds the field group {name}" for name in names)
+        plan.steps.append(Step("schema", schema.title, Action.CHANGE, reasons, AddFieldGroups(schema_id, names)))
+        changed = True
+    _described(plan, schema, schema_id, found, path)
+    united = "union" in (there.get("meta:immutableTags") or ())
+    if schema.profile and not united:
+        step = Step("schema", schema.title, Action.CHANGE, ("enables it for Profile",), EnableSchema(schema_id))
+        plan.steps.append(step)
+        changed = True
+    elif united and not schema.profile:
+        notes.append("is enabled for Profile, which cannot be undone")
+    settle(plan, "schema", schema.title, notes, changed=changed)
+
+
+def _new_identity(schema: Schema, identity: IdentityField) -> Step:
+    words = f"{identity.namespace}{', primary' if identity.primary else ''}"
+    name = f"{schema.title}: {identity.field}"
+    return Step("identity", name, Action.CREATE, (words,), CreateIdentity(schema.title, identity))
+
+
+def _described(plan: Plan, schema: Schema, schema_id: str, found: Found, path: Path) -> None:
+    """The identity descriptors of a schema that is there."""
+    there = {
+        str(each.get("xdm:sourceProperty")): each
+        for each in found.descriptors
+        if each.get("xdm:sourceSchema") == schema_id
+    }
+    primary = next((place for place, each in there.items() if each.get("xdm:isPrimary")), None)
+    for number, identity in enumerate(schema.identities):
+        known = there.get(identity.field)
+        if known is None:
+            if identity.primary and primary is not None:
+                text = f"primary: {primary} is the primary identity of {schema.title} already, and a schema has one"
+                plan.problems.append(Problem((*path, "identities", number, "primary"), text))
+            plan.steps.append(_new_identity(schema, identity))
+            continue
+        notes = []
+        if str(known.get("xdm:namespace")) != identity.namespace:
+            notes.append(f"has the namespace {known.get('xdm:namespace')}")
+        if bool(known.get("xdm:isPrimary")) != identity.primary:
+            notes.append("is not primary" if identity.primary else "is primary")
+        settle(plan, "identity", f"{schema.title}: {identity.field}", notes)
+
+
+def _titled(plan: Plan, kind: str, title: str, found: Found, path: Path) -> bool:
+    """Notes the id of a resource of the registry; False if there is none, or its title is another kind's."""
+    there = found.titles.get(title)
+    if there is not None and there[0] != kind:
+        text = f"title: {title} is taken by a {there[0]}, and titles are unique: give another ({there[1]})"
+        plan.problems.append(Problem((*path, "title"), text))
+    if there is None or there[0] != kind:
+        return False
+    plan.ids[kind, title] = there[1]
+    return True

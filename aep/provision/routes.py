@@ -1,0 +1,112 @@
+"""What a pipeline must be told to send to what was provisioned: the values of each route, and the schemas."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from aep.errors import ConfigurationError
+from aep.flow_service import inlet_of
+from aep.inlets import Inlet
+from aep.provision.found import Services
+from aep.provision.model import Connection, Provision
+from aep.schema_registry import Accept
+
+
+class Document(NamedTuple):
+    """A resolved schema, and the name of the file that it should have."""
+
+    file: str
+    content: bytes
+
+
+class RouteValues(NamedTuple):
+    """The values of a route by the keys of a routes file; `schema_file` is the name of a document, or None."""
+
+    values: Mapping[str, Any]
+    schema_file: str | None
+
+
+def schema_files(wanted: Provision) -> dict[str, str]:
+    """Title of each schema that a route needs to the name of its file."""
+    schemas = {each.name: each.schema_ or "" for each in wanted.datasets}
+    connections = {each.name: each for each in wanted.connections}
+    ends = [wanted.ends_of(route) for route in wanted.routes]
+    titles = {schemas[dataset] for connection, dataset in ends if connections[connection].data_type == "xdm"}
+    files: dict[str, str] = {}
+    for title in sorted(titles):
+        slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "schema"
+        taken = sum(file.startswith(f"{slug}.") for file in files.values())  # titles may differ in signs only
+        files[title] = f"{slug}.{taken + 1}.schema.json" if taken else f"{slug}.schema.json"
+    return files
+
+
+def read_documents(wanted: Provision, services: Services, ids: Mapping[tuple[str, str], str]) -> Iterator[Document]:
+    """The schemas of the routes as the registry resolves them.
+
+    Raises:
+      AepError: a call fails.
+    """
+    for title, file in schema_files(wanted).items():
+        schema_id = ids["schema", title]
+        yield Document(file, services.registry.schemas.document(schema_id, accept=Accept.FULL_WITHOUT_TEXTS))
+
+
+def route_values(
+    wanted: Provision, services: Services, ids: Mapping[tuple[str, str], str], org_id: str, auth: str
+) -> list[RouteValues]:
+    """The routes of the file, with the addresses and ids that it leaves to be found out.
+
+    Args:
+      wanted: the file, with the tenant id in it.
+      services: the APIs.
+      ids: of all that the file declares.
+      org_id: the organisation.
+      auth: how routes authenticate whose inlet asks for it, `oauth` or `token`.
+
+    Raises:
+      AepError: a call fails.
+    """
+    connections = {each.name: each for each in wanted.connections}
+    datasets = {each.name: each for each in wanted.datasets}
+    files = schema_files(wanted)
+    inlets: dict[str, Inlet] = {}
+    routes = []
+    for route in wanted.routes:
+        name, dataset = wanted.ends_of(route)
+        connection = connections[name]
+        inlet = inlets.setdefault(name, inlets.get(name) or _inlet(connection, services, ids))
+        values: dict[str, Any] = {
+            "name": route.name,
+            **(route.model_extra or {}),
+            "inlet_url": inlet.url,
+            "auth": auth if inlet.authentication_required else "none",
+        }
+        if route.flow is not None:
+            values["flow_id"] = ids["dataflow", route.flow]
+        title = datasets[dataset].schema_ or ""
+        if connection.data_type == "raw":
+            values["payload"] = "raw"
+            routes.append(RouteValues(values, None))
+            continue
+        values |= {
+            "payload": route.payload or "entity",
+            "org_id": org_id,
+            "dataset_id": ids["data set", dataset],
+            "source_name": inlet.source_id,
+            "schema_id": ids["schema", title],
+        }
+        routes.append(RouteValues(values, files[title]))
+    return routes
+
+
+def _inlet(connection: Connection, services: Services, ids: Mapping[tuple[str, str], str]) -> Inlet:
+    object_id = ids["connection", connection.name]
+    if connection.api == "inlet":
+        found = next((each for each in services.inlets.list() if each.id == object_id), None)
+    else:
+        found = inlet_of(services.flows.connections.look_up(object_id))
+    if found is None:
+        raise ConfigurationError(f"connection {connection.name} ({object_id}) has no inletUrl")
+    return found

@@ -1,0 +1,60 @@
+"""What can be told of resources that are in the registry already: where their fields are, and which there are. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aep.provision.checks import Path, Problem, own_field
+from aep.provision.found import Found
+from aep.provision.model import Provision, Schema
+from aep.xdm.pointers import pointer, steps_of
+
+_HERE = "#/definitions/"
+
+
+def own_node(group: Mapping[str, Any], own: str) -> tuple[str, Mapping[str, Any]] | None:
+    """The one node of an unresolved field group whose properties have the organisation's own field.
+
+    Returns:
+      its JSON pointer in the field group, and the node; None if there is none, or several.
+    """
+    nodes: list[tuple[str, Any]] = [("", group)]
+    for index, branch in enumerate(group.get("allOf") or ()):
+        reference = branch.get("$ref", "") if isinstance(branch, Mapping) else ""
+        if reference.startswith(_HERE):
+            name = reference.removeprefix(_HERE)
+            nodes.append((pointer(("definitions", name)), (group.get("definitions") or {}).get(name)))
+        else:
+            nodes.append((pointer(("allOf", index)), branch))
+    holding = [
+        (place, node) for place, node in nodes if isinstance(node, Mapping) and own in (node.get("properties") or {})
+    ]
+    return holding[0] if len(holding) == 1 else None
+
+
+def part_faults(schema: Schema, found: Found, path: Path) -> Iterator[Problem]:
+    """The `$id`s that a schema is to be made of and that the registry does not have."""
+    if schema.class_id not in found.components:
+        yield Problem((*path, "class"), f"class: the registry has no class {schema.class_id}")
+    for number, name in enumerate(schema.field_groups):
+        if name in schema.parts_elsewhere and name not in found.components:
+            yield Problem((*path, "field_groups", number), f"{name}: the registry has no such field group")
+
+
+def identity_faults(wanted: Provision, schema: Schema, found: Found, path: Path) -> Iterator[Problem]:
+    """The identities of a schema whose field is in none of its parts."""
+    for number, identity in enumerate(schema.identities):
+        steps = steps_of(identity.field)
+        if own_field(wanted, schema, steps) is not None:
+            continue
+        parts = [found.components.get(each) for each in schema.parts_elsewhere]
+        if not any(part is not None and _leads(part, steps) for part in parts):
+            text = f"field: {identity.field} is no field of schema {schema.title}, nor of what it is made of"
+            yield Problem((*path, "identities", number, "field"), text)
+
+
+def _leads(node: Any, steps: list[str]) -> bool:
+    for step in steps:
+        node = (node.get("properties") or {}).get(step) if isinstance(node, Mapping) else None
+    return node is not None

@@ -1,0 +1,174 @@
+"""The steps of a plan: what is to be done with each object, or why nothing is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple
+
+from aep.provision.checks import Problem
+from aep.provision.model import Connection, DataSetEntry, FieldGroup, Flow, IdentityField, Schema
+
+_ALONE = "left alone: change it in AEP, or in this file"
+
+
+class Action(Enum):
+    """What becomes of an object."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    DELETE = "delete"
+    RIGHT = "right"
+    DIFFERS = "differs"
+    KEPT = "kept"  # to be deleted, but that was not asked for
+
+
+class CreateFieldGroup(NamedTuple):
+    """Creates a field group."""
+
+    entry: FieldGroup
+
+
+class PatchFieldGroup(NamedTuple):
+    """Adds fields to a field group by a JSON Patch."""
+
+    group_id: str
+    operations: tuple[Mapping[str, Any], ...]
+
+
+class CreateSchema(NamedTuple):
+    """Creates a schema."""
+
+    entry: Schema
+
+
+class AddFieldGroups(NamedTuple):
+    """Adds field groups, by title or `$id`, to a schema."""
+
+    schema_id: str
+    names: tuple[str, ...]
+
+
+class CreateIdentity(NamedTuple):
+    """Describes a field of a schema, by its title, as an identity."""
+
+    schema: str
+    identity: IdentityField
+
+
+class EnableSchema(NamedTuple):
+    """Lets a schema take part in the union, for good."""
+
+    schema_id: str
+
+
+class CreateDataSet(NamedTuple):
+    """Creates a data set."""
+
+    entry: DataSetEntry
+
+
+class EnableDataSet(NamedTuple):
+    """Sends the records of a data set to Profile from now on."""
+
+    dataset_id: str
+
+
+class CreateConnection(NamedTuple):
+    """Creates a streaming connection, by either API."""
+
+    entry: Connection
+
+
+class CreateSource(NamedTuple):
+    """Creates the source connection of a dataflow."""
+
+    entry: Flow
+
+
+class CreateTarget(NamedTuple):
+    """Creates the target connection of a dataflow."""
+
+    entry: Flow
+
+
+class CreateFlow(NamedTuple):
+    """Creates the mapping set of a dataflow, if it has one, and the dataflow."""
+
+    entry: Flow
+
+
+class Delete(NamedTuple):
+    """Deletes an object by its id, or first another one and then it."""
+
+    ids: tuple[tuple[str, str], ...]  # kind and id, in this order
+
+
+Work = (
+    CreateFieldGroup
+    | PatchFieldGroup
+    | CreateSchema
+    | AddFieldGroups
+    | CreateIdentity
+    | EnableSchema
+    | CreateDataSet
+    | EnableDataSet
+    | CreateConnection
+    | CreateSource
+    | CreateTarget
+    | CreateFlow
+    | Delete
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be done with an object, or why nothing is.
+
+    Attributes:
+      kind: of the object, as people say it: `field group`, `schema`, `identity`, `data set`, ...
+      name: its title or name.
+      action: what becomes of it.
+      reasons: why, or what of it.
+      work: to be carried out; None if there is nothing to do.
+    """
+
+    kind: str
+    name: str
+    action: Action
+    reasons: tuple[str, ...] = ()
+    work: Work | None = None
+
+
+@dataclass
+class Plan:
+    """The steps in the order in which they are to be done, and the ids of what is there.
+
+    Attributes:
+      steps: one or more for each object.
+      ids: (kind, name) to id.
+      problems: what must be mended first.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    ids: dict[tuple[str, str], str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def work(self) -> list[Step]:
+        """The steps that change something."""
+        return [step for step in self.steps if step.work is not None]
+
+
+def settle(plan: Plan, kind: str, name: str, notes: Sequence[str], *, changed: bool = False) -> None:
+    """The row of an object that is there: it differs, or is right unless a change of it has its own row."""
+    if notes:
+        plan.steps.append(Step(kind, name, Action.DIFFERS, (*notes, _ALONE)))
+    elif not changed:
+        plan.steps.append(Step(kind, name, Action.RIGHT))
+
+
+def text_notes(found: Mapping[str, Any], description: str) -> list[str]:
+    """What differs in what is there for people to read."""
+    return ["has another description"] if description and found.get("description") != description else []

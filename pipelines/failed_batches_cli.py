@@ -1,0 +1,77 @@
+"""The command `beam-aep failed-batches`: what AEP refused after it had received it, as dead letters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from pipelines.cli_common import WRONG, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipelines.option_checks import Finding
+    from pipelines.settings import Settings
+
+
+def failed_batches(
+    context: typer.Context,
+    dataset: Annotated[str, typer.Option(help="Id of the data set whose failed batches to pull.", metavar="ID")],
+    to: Annotated[str, typer.Option(help="Folder for the dead letters, as dead_letter_path of a run.", metavar="DIR")],
+    since: Annotated[str | None, typer.Option(help="Made at this time or later: ISO 8601 with its offset.")] = None,
+    until: Annotated[str | None, typer.Option(help="Made before this time: ISO 8601 with its offset.")] = None,
+) -> int:
+    """Pull the records that AEP refused after it had received them into dead letters that `replay` takes.
+
+    Takes the options of the run that sent them too (beam-aep run --help), as --options_file and --routes_file, and
+    credentials for Platform's APIs. Each batch is pulled once: the folder `pulled` remembers them. A record comes back
+    as it was posted. It has no place in Kafka any more: its topic is that of the route to the data set, its partition
+    -1, its offset made of the batch's time and the line. Where the route maps or has conditions the topic is
+    failed-batches.ROUTE, whose records a replay posts as they are; a route of your own for that topic may map them.
+    """
+    from aep.catalog import Catalog
+    from aep.data_access import DataAccess
+    from aep.errors import AepError
+    from aep.xdm.schema import SchemaError
+    from pipelines.config import parse
+    from pipelines.failed_batches import FailedBatches
+    from pipelines.option_types import check_time, seconds_of
+    from pipelines.options_yaml import OptionsError
+    from pipelines.plan import make_routes, make_rules
+    from pipelines.platform_access import platform_client
+
+    try:
+        for time in filter(None, (since, until)):
+            check_time(time)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    try:
+        settings = parse([*context.args, f"--dead_letter_path={to}"], _missing)
+        client = platform_client(settings)
+        pull = FailedBatches(
+            Catalog(client), DataAccess(client), make_routes(settings), make_rules(settings), dataset, to
+        )
+        account = pull.pull(seconds_of(since), seconds_of(until))
+    except (OptionsError, SchemaError, AepError, OSError) as error:
+        say(f"error: {error}")
+        return WRONG
+    if account.records:
+        Console(highlight=False).print(account.table())
+    before = f"; {account.known:,} had been pulled before" if account.known else ""
+    if account.batches:
+        say(f"{account.records:,} records of {account.batches:,} failed batches are in {to}{before}")
+    else:
+        say(f"no new failed batch of data set {dataset}{before}")
+    for batch_id in account.gone:
+        say(f"warning: the records of batch {batch_id} are no longer there")
+    return 0
+
+
+def _missing(settings: Settings) -> Iterator[Finding]:
+    """What a pipeline needs, and what Platform's APIs need."""
+    from pipelines.option_checks import contradictions
+    from pipelines.platform_access import missing_access
+
+    yield from dict.fromkeys([*contradictions(settings), *missing_access(settings)])

@@ -1,0 +1,240 @@
+"""Provisioning an organisation of the emulator: from nothing, again, interrupted at each call, changed, deleted."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aep.catalog import Catalog
+from aep.errors import ReplyError
+from aep.inlets import InletApi
+from aep.provision.apply import apply
+from aep.provision.found import look
+from aep.provision.plan import make_plan
+from aep.provision.routes import read_documents, route_values, schema_files
+from aep.provision.steps import Action
+from aep.schema_registry import Accept
+from tests.aep.management import Organisation
+from tests.aep.provisioning import IDENTITY_MAP, Severed, carried_out, parsed, planned, sample, services_of
+from tests.services.emulator import CLIENT_SECRET, Emulator
+
+_ANY = 1_000  # more calls than provisioning makes
+
+
+def counts(organisation: Organisation) -> dict[str, int]:
+    """How many objects of each kind an organisation has."""
+    registry, flows = organisation.registry, organisation.flow_service
+    shelves: dict[str, Any] = {
+        "field groups": registry.field_groups.list(),
+        "schemas": registry.schemas.list(),
+        "descriptors": registry.descriptors.list(),
+        "data sets": organisation.catalog.datasets(),
+        "connections": flows.connections.list(),
+        "inlets": InletApi(organisation.client).list(),
+        "sources": flows.source_connections.list(),
+        "targets": flows.target_connections.list(),
+        "flows": flows.flows.list(),
+    }
+    return {kind: sum(1 for _ in found) for kind, found in shelves.items()}
+
+
+ALL = {
+    "field groups": 1,
+    "schemas": 1,
+    "descriptors": 2,
+    "data sets": 1,
+    "connections": 2,
+    "inlets": 1,
+    "sources": 2,
+    "targets": 2,
+    "flows": 2,
+}
+
+
+def test_from_nothing_and_again(organisation: Organisation) -> None:
+    carried_out(sample(), organisation)
+    assert counts(organisation) == ALL
+    plan = planned(sample(), organisation)
+    assert (plan.problems, plan.work) == ([], [])
+    assert {step.action for step in plan.steps} == {Action.RIGHT}
+
+
+def writes_of_a_run(organisation: Organisation) -> list[int]:
+    """Which of the calls change something, counted from 1."""
+    counting = Severed(organisation.transport, _ANY, arrives=True)
+    wanted = parsed(sample(), organisation.name)
+    services = services_of(organisation, counting)
+    apply(make_plan(wanted, look(wanted, services), organisation.name), services, lambda step, object_id: None)
+    return [number for number, method in enumerate(counting.methods, 1) if method != "GET"]
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_interrupted_at_each_step(management_emulator: Emulator, organisation: Organisation, arrives: bool) -> None:
+    writes = writes_of_a_run(organisation)
+    assert len(writes) == sum(ALL.values()) + 1  # the mapping set
+    for at in writes:
+        interrupted = Organisation(management_emulator)
+        wanted = parsed(sample(), interrupted.name)
+        services = services_of(interrupted, Severed(interrupted.transport, at, arrives=arrives))
+        plan = make_plan(wanted, look(wanted, services), interrupted.name)
+        with pytest.raises(ReplyError):
+            apply(plan, services, lambda step, object_id: None)
+        carried_out(sample(), interrupted)
+        assert counts(interrupted) == ALL, f"after an interruption at call {at}"
+        assert planned(sample(), interrupted).work == []
+
+
+def test_steps_are_told_as_they_are_done(organisation: Organisation) -> None:
+    plan, told = planned(sample(), organisation), []
+    ids = apply(plan, services_of(organisation), lambda step, object_id: told.append((step, object_id)))
+    assert [step for step, _ in told] == plan.work
+    assert told[-1][1] == ids["dataflow", "Raw members"]
+
+
+def test_what_may_change_is_changed(organisation: Organisation) -> None:
+    before = sample()
+    before["schemas"][0].update(profile=False, identities=[], field_groups=["Member details"])
+    before["datasets"][0].update(profile=False)
+    carried_out(before, organisation)
+    after = sample()
+    loyalty = after["field_groups"][0]["fields"]["_{TENANT_ID}"]["fields"]["loyalty"]["fields"]
+    loyalty.update(level={"type": "string", "required": True, "enum": ["a"]})
+    ids = carried_out(after, organisation)
+    assert planned(after, organisation).work == []
+    schema = organisation.registry.schemas.look_up(ids["schema", "Member"], accept=Accept.FULL)
+    own = schema["properties"][f"_{organisation.name}"]["properties"]["loyalty"]
+    assert own["properties"]["level"]["enum"] == ["a"]
+    assert own["required"] == ["memberId", "level"]
+    assert "personalEmail" in schema["properties"]
+    assert "union" in schema["meta:immutableTags"]
+    assert next(Catalog(organisation.client).datasets("Members")).for_profile
+
+
+def test_a_changed_type_is_refused(organisation: Organisation) -> None:
+    carried_out(sample(), organisation)
+    document = sample()
+    document["field_groups"][0]["fields"]["_{TENANT_ID}"]["fields"]["loyalty"]["fields"]["points"] = "string"
+    (problem,) = planned(document, organisation).problems
+    assert problem.path[-1] == "points"
+    assert "is of type int, and a field keeps its type" in problem.text
+
+
+def test_a_field_group_that_the_registry_does_not_have(organisation: Organisation) -> None:
+    document = sample()
+    document["schemas"][0]["field_groups"].append("https://ns.adobe.com/xdm/context/no-such-group")
+    (problem,) = planned(document, organisation).problems
+    assert problem.path == ("schemas", 0, "field_groups", 2)
+
+
+def test_an_identity_in_no_standard_field_group(organisation: Organisation) -> None:
+    document = sample()
+    document["schemas"][0]["identities"][1]["field"] = "/personalEmail/adress"
+    (problem,) = planned(document, organisation).problems
+    assert problem.path == ("schemas", 0, "identities", 1, "field")
+
+
+def test_pruned(organisation: Organisation) -> None:
+    carried_out(sample(), organisation)
+    document = sample()
+    document["routes"] = []
+    for kind in ("field_groups", "schemas", "datasets", "flows"):
+        for each in document[kind]:
+            each["delete"] = True
+    document["connections"][0]["delete"] = document["connections"][1]["delete"] = True
+    assert planned(document, organisation).work == []
+    carried_out(document, organisation, prune=True)
+    assert counts(organisation) == {**dict.fromkeys(ALL, 0), "inlets": 1}
+    assert planned(document, organisation, prune=True).work == []
+
+
+def test_routes(organisation: Organisation) -> None:
+    ids = carried_out(sample(), organisation)
+    wanted, services = parsed(sample(), organisation.name), services_of(organisation)
+    entity, raw, older = route_values(wanted, services, ids, organisation.id, "oauth")
+    assert (entity.schema_file, raw.schema_file, older.schema_file) == (
+        "member.schema.json",
+        None,
+        "member.schema.json",
+    )
+    assert entity.values["auth"] == "oauth"
+    assert entity.values["flow_id"] == ids["dataflow", "Members"]
+    assert entity.values["dataset_id"] == older.values["dataset_id"] == ids["data set", "Members"]
+    assert (raw.values["payload"], raw.values["auth"]) == ("raw", "none")
+    assert raw.values["flow_id"] == ids["dataflow", "Raw members"]
+    assert "flow_id" not in older.values
+    assert older.values["source_name"] == "older"
+    assert len({each.values["inlet_url"] for each in (entity, raw, older)}) == 3
+    (document,) = read_documents(wanted, services, ids)
+    assert document.file == "member.schema.json"
+    assert b'"personalEmail"' in document.content
+
+
+def test_titles_that_differ_in_signs_have_files_of_their_own() -> None:
+    document = sample()
+    document["schemas"].append({**document["schemas"][0], "title": "Member!"})
+    document["datasets"].append({"name": "Second", "schema": "Member!", "profile": True})
+    document["routes"].append({"name": "second", "connection": "Stream", "dataset": "Second"})
+    assert set(schema_files(parsed(document)).values()) == {"member.schema.json", "member.2.schema.json"}
+
+
+SCALARS = st.sampled_from(["string", "number", "long", "int", "short", "byte", "boolean", "date", "date-time"])
+NAMES = st.from_regex(r"[a-z][A-Za-z0-9_]{0,6}", fullmatch=True)
+
+
+def _fields(depth: int) -> st.SearchStrategy[dict[str, Any]]:
+    kinds: list[st.SearchStrategy[Any]] = [
+        SCALARS,
+        st.fixed_dictionaries({"type": SCALARS, "required": st.booleans()}),
+        st.fixed_dictionaries({"type": st.just("map"), "values": st.sampled_from(["string", "integer"])}),
+        st.fixed_dictionaries({"type": st.just("array"), "items": SCALARS}),
+    ]
+    if depth:
+        inner = {"type": st.just("object"), "required": st.booleans(), "fields": _fields(depth - 1)}
+        kinds.append(st.fixed_dictionaries(inner))
+    return st.dictionaries(NAMES, st.one_of(kinds), min_size=1, max_size=3)
+
+
+def _file(fields: dict[str, Any], *, profile: bool, raw: bool, authenticated: bool) -> dict[str, Any]:
+    flow = {"name": "F", "connection": "C", "dataset": "D"}
+    return {
+        "field_groups": [
+            {
+                "title": "G",
+                "classes": ["profile"],
+                "fields": {"_{TENANT_ID}": {"type": "object", "fields": fields}},
+            }
+        ],
+        "schemas": [{"title": "S", "class": "profile", "field_groups": ["G", IDENTITY_MAP], "profile": profile}],
+        "datasets": [{"name": "D", "schema": "S", "profile": profile}],
+        "connections": [
+            {"name": "C", "data_type": "raw" if raw else "xdm", "authentication_required": authenticated},
+        ],
+        "flows": [{**flow, "mappings": [{"source": "a", "destination": "_id"}]} if raw else flow],
+    }
+
+
+@settings(max_examples=15, deadline=None)
+@given(_fields(2), _fields(2), st.booleans(), st.booleans(), st.booleans())
+def test_nothing_is_left_to_do(
+    management_emulator: Emulator,
+    first: dict[str, Any],
+    more: dict[str, Any],
+    profile: bool,
+    raw: bool,
+    authenticated: bool,
+) -> None:
+    """The plan after what a plan says is empty, for a file and for an additive change of it."""
+    with patch.dict(os.environ, EMULATOR_SECRET=CLIENT_SECRET):
+        organisation = Organisation(management_emulator)
+        before = _file(first, profile=False, raw=raw, authenticated=authenticated)
+        carried_out(before, organisation)
+        assert planned(before, organisation).work == []
+        after = _file({**more, **first}, profile=profile, raw=raw, authenticated=authenticated)
+        carried_out(after, organisation)
+        plan = planned(after, organisation)
+        assert {step.action for step in plan.steps} == {Action.RIGHT}

@@ -1,0 +1,162 @@
+"""Adobe's rules for a provision file, each broken once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from aep.provision.checks import check, check_tenant
+from aep.provision.model import Provision
+from tests.aep.provisioning import IDENTITY_MAP, parsed, sample
+
+Break = Callable[[dict[str, Any]], object]
+OWN = "_{TENANT_ID}"
+
+
+def own(document: dict[str, Any]) -> Any:
+    return document["field_groups"][0]["fields"][OWN]["fields"]
+
+
+def add(document: dict[str, Any], kind: str, **entry: Any) -> None:
+    document[kind].append(entry)
+
+
+def entry(document: dict[str, Any], kind: str, index: int = 0) -> Any:
+    return document[kind][index]
+
+
+def test_the_sample_is_right() -> None:
+    assert parsed(sample()).schemas[0].identities[0].field == "/_acme/loyalty/memberId"
+
+
+BROKEN: list[tuple[Break, tuple[str | int, ...], str]] = [
+    (
+        lambda d: entry(d, "field_groups")["fields"].update(points="int"),
+        ("field_groups", 0, "fields", "points"),
+        "custom fields must be under",
+    ),
+    (
+        lambda d: entry(d, "field_groups")["fields"].update(_other={"type": "object", "fields": {"a": "int"}}),
+        ("field_groups", 0, "fields", "_other"),
+        "_{TENANT_ID} is used before",
+    ),
+    (
+        lambda d: entry(d, "field_groups")["fields"].update({OWN: "string"}),
+        ("field_groups", 0, "fields", OWN),
+        "must be an object",
+    ),
+    (lambda d: own(d).update(_a="int"), ("field_groups", 0, "fields", OWN, "fields", "_a"), "no _ at its start"),
+    (lambda d: own(d).update(a="object"), ("field_groups", 0, "fields", OWN, "fields", "a"), "fields: missing"),
+    (lambda d: own(d).update(a="array"), ("field_groups", 0, "fields", OWN, "fields", "a"), "items: missing"),
+    (lambda d: own(d).update(a="map"), ("field_groups", 0, "fields", OWN, "fields", "a"), "values: missing"),
+    (
+        lambda d: own(d).update(a={"type": "int", "pattern": "x"}),
+        ("field_groups", 0, "fields", OWN, "fields", "a", "pattern"),
+        "does not go with the type int",
+    ),
+    (
+        lambda d: own(d).update(a={"type": "string", "pattern": "("}),
+        ("field_groups", 0, "fields", OWN, "fields", "a", "pattern"),
+        "no regular expression",
+    ),
+    (
+        lambda d: own(d).update(a={"type": "array", "items": {"type": "int", "enum": ["a"]}}),
+        ("field_groups", 0, "fields", OWN, "fields", "a", "items", "enum"),
+        "enum",
+    ),
+    (lambda d: entry(d, "field_groups").update(classes=["profil"]), ("field_groups", 0, "classes", 0), "unknown class"),
+    (lambda d: entry(d, "field_groups").update(fields={}), ("field_groups", 0), "fields: missing"),
+    (lambda d: entry(d, "schemas").update(title="Member details"), ("schemas", 0, "title"), "stands twice"),
+    (lambda d: add(d, "datasets", name="Members", schema="Member"), ("datasets", 1, "name"), "stands twice"),
+    (lambda d: entry(d, "schemas").pop("class"), ("schemas", 0), "class: missing"),
+    (lambda d: entry(d, "schemas").update({"class": "person"}), ("schemas", 0, "class"), "unknown class"),
+    (
+        lambda d: entry(d, "schemas")["field_groups"].append("Memberships"),
+        ("schemas", 0, "field_groups", 2),
+        "Memberships: no such field group is declared in this file (declared: Member details)",
+    ),
+    (
+        lambda d: entry(d, "schemas").update({"class": "experienceevent"}),
+        ("schemas", 0, "field_groups", 0),
+        "not meant to extend the class experienceevent",
+    ),
+    (
+        lambda d: entry(d, "schemas")["identities"][1].update(primary=True),
+        ("schemas", 0, "identities", 1, "primary"),
+        "has /_{TENANT_ID}/loyalty/memberId already",
+    ),
+    (
+        lambda d: entry(d, "schemas")["identities"].append({"field": "/personalEmail/address", "namespace": "E"}),
+        ("schemas", 0, "identities", 2, "field"),
+        "stands twice",
+    ),
+    (
+        lambda d: entry(d, "schemas")["identities"][0].update(field="personalEmail"),
+        ("schemas", 0, "identities", 0, "field"),
+        "must begin with /",
+    ),
+    (
+        lambda d: entry(d, "schemas")["identities"][0].update(field="/_{TENANT_ID}/loyalty/points"),
+        ("schemas", 0, "identities", 0, "field"),
+        "is of type int",
+    ),
+    (
+        lambda d: entry(d, "schemas").update(
+            field_groups=["Member details"],
+            identities=[{"field": "/_{TENANT_ID}/member", "namespace": "L", "primary": True}],
+        ),
+        ("schemas", 0, "identities", 0, "field"),
+        "in none of the field groups",
+    ),
+    (lambda d: entry(d, "schemas").update(identities=[]), ("schemas", 0, "profile"), "give it a primary identity"),
+    (lambda d: entry(d, "schemas").update(profile=False), ("datasets", 0, "profile"), "profile: true"),
+    (lambda d: entry(d, "datasets").update(schema="Members"), ("datasets", 0, "schema"), "declared: Member"),
+    (lambda d: entry(d, "datasets").pop("schema"), ("datasets", 0), "schema: missing"),
+    (lambda d: entry(d, "connections", 2).update(data_type="raw"), ("connections", 2, "data_type"), "for xdm only"),
+    (lambda d: entry(d, "connections", 2).update(delete=True), ("connections", 2, "delete"), "no call for that"),
+    (lambda d: entry(d, "flows").update(connection="Strem"), ("flows", 0, "connection"), "Strem: no such connection"),
+    (lambda d: entry(d, "flows").update(connection="Older"), ("flows", 0, "connection"), "no dataflows"),
+    (lambda d: entry(d, "flows").pop("dataset"), ("flows", 0), "dataset: missing"),
+    (lambda d: entry(d, "flows", 1).pop("mappings"), ("flows", 1), "mappings: missing"),
+    (
+        lambda d: entry(d, "flows").update(mappings=[{"source": "a", "destination": "b"}]),
+        ("flows", 0, "mappings"),
+        "not mapped",
+    ),
+    (lambda d: entry(d, "routes").update(flow="Member"), ("routes", 0, "flow"), "no such dataflow"),
+    (lambda d: entry(d, "routes").update(dataset="Members"), ("routes", 0, "dataset"), "take this out"),
+    (lambda d: entry(d, "routes").pop("flow"), ("routes", 0), "give a flow, or a connection and a dataset"),
+    (
+        lambda d: d["routes"].__setitem__(1, {"name": "raw", "connection": "Raw", "dataset": "Members"}),
+        ("routes", 1),
+        "flow: missing: Raw takes raw data",
+    ),
+    (lambda d: entry(d, "routes").update(payload="raw"), ("routes", 0, "payload"), "Stream takes xdm"),
+    (lambda d: entry(d, "field_groups").update(delete=True), ("schemas", 0, "field_groups", 0), "is to be deleted"),
+]
+
+
+@pytest.mark.parametrize(("break_", "path", "words"), BROKEN)
+def test_a_broken_rule(break_: Break, path: tuple[str | int, ...], words: str) -> None:
+    document = sample()
+    break_(document)
+    problems = list(check(Provision.model_validate(document)))
+    assert any(problem.path == path and words in problem.text for problem in problems), problems
+
+
+def test_an_identity_map_serves_for_profile() -> None:
+    document = sample()
+    document["schemas"][0].update(identities=[], field_groups=["Member details", IDENTITY_MAP])
+    parsed(document)
+
+
+def test_another_organisation_s_field() -> None:
+    wanted = Provision.model_validate(orjson.loads(orjson.dumps(sample()).replace(b"{TENANT_ID}", b"other")))
+    assert list(check(wanted)) == []
+    assert list(check_tenant(wanted, "other")) == []
+    (problem,) = check_tenant(wanted, "acme")
+    assert problem.path == ("field_groups", 0, "fields", "_other")
+    assert "which is _acme: write _{TENANT_ID}" in problem.text
