@@ -117,7 +117,8 @@ def letter_table(one: DeadLetter, values: bool) -> Table:
         rows.insert(2, ("message", one.message))
     if one.error_count > 1:
         for number, error in enumerate(one.errors, start=1):
-            words = f"{error['code']} {error['pointer']}" + (f": {error['message']}" if values else "")
+            whose = f"{error['by']}: " if "by" in error else ""  # where two have checked it
+            words = f"{whose}{error['code']} {error['pointer']}" + (f": {error['message']}" if values else "")
             rows.append((f"violation {number} of {one.error_count}", words))
     if values:
         rows += [(f"header {name}", _text(content)) for name, content in one.record.headers]

@@ -7,7 +7,7 @@ beside it: the file may be replayed and moved away, and the batch is still known
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
@@ -99,33 +99,45 @@ class Account:
 
 
 class FailedBatches:
-    """The failed batches of a data set, on their way into a folder.
+    """The failed batches of data sets, on their way into a folder.
 
     Args:
       catalog: finds the batches.
       data: reads them.
       routes: of the run that posted the records.
       rules: of its check.
-      dataset_id: the data set.
+      datasets: ids of the data sets; none for all that the routes lead to.
       folder: for dead letters, on any Beam filesystem.
 
     Raises:
-      ConfigurationError: none of the routes leads to the data set.
+      ConfigurationError: none of the routes leads to one of the data sets, or to any.
     """
 
     def __init__(
-        self, catalog: Catalog, data: DataAccess, routes: Routes, rules: XdmRules, dataset_id: str, folder: str
+        self,
+        catalog: Catalog,
+        data: DataAccess,
+        routes: Routes,
+        rules: XdmRules,
+        datasets: Sequence[str],
+        folder: str,
     ):
         self._catalog = catalog
         self._data = data
         self._routes = routes
         self._rules = rules
-        self._dataset_id = dataset_id
         self._folder = folder
-        self._route = _route_to(dataset_id, routes)
+        self._wanted = {one: _route_to(one, routes) for one in datasets or dict.fromkeys(_datasets(routes))}
+        if not self._wanted:
+            raise ConfigurationError("the routes name no data set; give --dataset")
+
+    @property
+    def datasets(self) -> list[str]:
+        """Ids of the data sets."""
+        return list(self._wanted)
 
     def pull(self, since: float | None, until: float | None) -> Account:
-        """Pulls the batches that were made in this time and not pulled before; the oldest first.
+        """Pulls the batches that were made in this time and not pulled before; those of a data set the oldest first.
 
         Args:
           since, until: seconds since 1970; from ``since`` on and before ``until``.
@@ -134,9 +146,14 @@ class FailedBatches:
           AepError: the Catalog or Data Access fails; what was pulled until then is whole.
         """
         account = Account()
+        for dataset_id in self._wanted:
+            self._pull_dataset(dataset_id, since, until, account)
+        return account
+
+    def _pull_dataset(self, dataset_id: str, since: float | None, until: float | None, account: Account) -> None:
         found = self._catalog.batches(
             "failed",
-            self._dataset_id,
+            dataset_id,
             created_after_ms=None if since is None else round(since * 1000) - 1,
             created_before_ms=None if until is None else round(until * 1000),
         )
@@ -146,17 +163,16 @@ class FailedBatches:
                 account.known += 1
                 continue
             try:
-                self._pull(batch, mark, account)
+                self._pull(dataset_id, batch, mark, account)
             except NotFoundError:
                 account.gone.append(batch.id)
-        return account
 
-    def _pull(self, batch: Batch, mark: str, account: Account) -> None:
+    def _pull(self, dataset_id: str, batch: Batch, mark: str, account: Account) -> None:
         records = list(self._data.failed_records(batch.id))
-        letters = list(dead_letters_of(batch, iter(records), self._route, self._routes, self._rules))
+        letters = list(dead_letters_of(batch, iter(records), self._wanted[dataset_id], self._routes, self._rules))
         _make_folder(FileSystems.join(self._folder, PULLED))
         path = write_lines(self._folder, (letter.to_json() for letter, _ in letters), name_of(batch)) if letters else ""
-        note = {"batch": batch.id, "dataset": self._dataset_id, "records": len(letters), "file": path}
+        note = {"batch": batch.id, "dataset": dataset_id, "records": len(letters), "file": path}
         with FileSystems.create(mark) as file:
             file.write(orjson.dumps(note) + b"\n")
         account.batches += 1

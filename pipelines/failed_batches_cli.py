@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 
 def failed_batches(
     context: typer.Context,
-    dataset: Annotated[str, typer.Option(help="Id of the data set whose failed batches to pull.", metavar="ID")],
     to: Annotated[str, typer.Option(help="Folder for the dead letters, as dead_letter_path of a run.", metavar="DIR")],
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Data set whose failed batches to pull; may be repeated. Default: all that the routes lead to.",
+            metavar="ID",
+        ),
+    ] = None,
     since: Annotated[str | None, typer.Option(help="Made at this time or later: ISO 8601 with its offset.")] = None,
     until: Annotated[str | None, typer.Option(help="Made before this time: ISO 8601 with its offset.")] = None,
 ) -> int:
@@ -51,7 +57,7 @@ def failed_batches(
         settings = parse([*context.args, f"--dead_letter_path={to}"], _missing)
         client = platform_client(settings)
         pull = FailedBatches(
-            Catalog(client), DataAccess(client), make_routes(settings), make_rules(settings), dataset, to
+            Catalog(client), DataAccess(client), make_routes(settings), make_rules(settings), dataset or (), to
         )
         account = pull.pull(seconds_of(since), seconds_of(until))
     except (OptionsError, SchemaError, AepError, OSError) as error:
@@ -63,7 +69,7 @@ def failed_batches(
     if account.batches:
         say(f"{account.records:,} records of {account.batches:,} failed batches are in {to}{before}")
     else:
-        say(f"no new failed batch of data set {dataset}{before}")
+        say(f"no new failed batch of {', '.join(pull.datasets)}{before}")
     for batch_id in account.gone:
         say(f"warning: the records of batch {batch_id} are no longer there")
     return 0

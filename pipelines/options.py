@@ -232,7 +232,10 @@ class XdmOptions(OptionGroup):
     nulls: Literal["reject", "prune"] = _option("reject", "What becomes of null values; prune takes them out.")
     integer_ranges: bool = _option(True, "Refuse integers that do not fit their XDM type (byte, short, int, long).")
     identity: Literal["off", "required"] = _option("off", "required: refuse a record without an identity.")
-    primary_identity: Pointers = _option((), "JSON pointers to the primary identity, as /_acme/memberId.")
+    primary_identity: Pointers = _option(
+        (),
+        "JSON pointers to the primary identity, as /_acme/memberId. Empty: the descriptor's, with a registry's schema.",
+    )
     namespaces: Strings = _option((), "Identity namespaces allowed in identityMap. Empty: all.")
     max_future_seconds: Seconds = _option(300.0, "How far ahead of now an event's timestamp may be.", "seconds")
     max_age_days: Seconds | None = _option(None, "How old an event may be. Null: any age.", "days")
@@ -287,7 +290,7 @@ class ReplayOptions(OptionGroup):
         "is none dead_letter_topic.",
     )
     codes: Strings = _option((), "Codes of the reasons, as required,type. Empty: all.")
-    stages: Strings = _option((), "Stages that refused them: parse, map, validate, post. Empty: all.")
+    stages: Strings = _option((), "Stages that refused them: parse, map, validate, post, ingest. Empty: all.")
     routes: Strings = _option((), "Names of the routes that they took. Empty: all.")
     since: Time | None = _option(None, "Dead-lettered at this time or later: ISO 8601 with its offset.")
     until: Time | None = _option(None, "Dead-lettered before this time: ISO 8601 with its offset.")

@@ -9,8 +9,6 @@ import apache_beam as beam
 
 from aep.auth import OAuthClient
 from aep.avro import AvroReader, AvroSchemaError
-from aep.http import Timeouts
-from aep.network import Network
 from aep.outcomes import RetryPolicy
 from aep.schema_source import PinnedSchemaSource
 from aep.streaming import Destination, batch_url
@@ -20,6 +18,7 @@ from aep.xdm.schema import FileSchemaSource, ResolvedSchema
 from pipelines.mapping_file import read_mapping
 from pipelines.options import KafkaOptions
 from pipelines.options_yaml import OptionsError, read_text
+from pipelines.platform_access import network_of, timeouts_of
 from pipelines.registry_schema import registry_schema
 from pipelines.routes_file import RouteSpec, load_routes
 from pipelines.settings import Settings
@@ -122,17 +121,8 @@ def make_plan(settings: Settings, routes: Routes | None = None) -> Plan:
             if aep.client_id and aep.client_secret
             else None,
             token=aep.token,
-            timeouts=Timeouts(aep.connect_timeout_seconds, aep.timeout_seconds, aep.read_timeout_seconds),
-            network=Network(
-                proxy=aep.proxy,
-                proxy_user=aep.proxy_user,
-                proxy_password=aep.proxy_password,
-                ca_file=aep.ca_file,
-                client_certificate=aep.client_certificate,
-                client_key=aep.client_key,
-                client_key_password=aep.client_key_password,
-                gzip=aep.gzip,
-            ),
+            timeouts=timeouts_of(aep),
+            network=network_of(aep),
             policy=RetryPolicy(
                 transient_statuses=frozenset(aep.retry_statuses),
                 max_seconds=aep.retry_max_delay_seconds,

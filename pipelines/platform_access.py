@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from aep.auth import OAuthClient, OAuthTokens, StaticToken, TokenSource
 from aep.http import RequestsTransport, Timeouts
@@ -39,18 +40,7 @@ def platform_client(settings: Settings) -> PlatformClient:
 
 def transport_of(settings: Settings) -> RequestsTransport:
     """What sends requests, by the proxies and with the certificates of the options. Nothing is compressed."""
-    aep = settings.aep
-    network = Network(
-        proxy=aep.proxy,
-        proxy_user=aep.proxy_user,
-        proxy_password=aep.proxy_password,
-        ca_file=aep.ca_file,
-        client_certificate=aep.client_certificate,
-        client_key=aep.client_key,
-        client_key_password=aep.client_key_password,
-    )
-    timeouts = Timeouts(aep.connect_timeout_seconds, aep.timeout_seconds, aep.read_timeout_seconds)
-    return RequestsTransport(timeouts, network)
+    return RequestsTransport(timeouts_of(settings.aep), replace(network_of(settings.aep), gzip=False))
 
 
 def tokens_of(settings: Settings, transport: RequestsTransport) -> TokenSource:
@@ -60,6 +50,25 @@ def tokens_of(settings: Settings, transport: RequestsTransport) -> TokenSource:
         return StaticToken(str(aep.token))
     client = OAuthClient(aep.ims_url, str(aep.client_id), str(aep.client_secret), aep.scopes)
     return OAuthTokens(client, transport)
+
+
+def network_of(aep: AepOptions) -> Network:
+    """The way to the inlets, to IMS and to Platform."""
+    return Network(
+        proxy=aep.proxy,
+        proxy_user=aep.proxy_user,
+        proxy_password=aep.proxy_password,
+        ca_file=aep.ca_file,
+        client_certificate=aep.client_certificate,
+        client_key=aep.client_key,
+        client_key_password=aep.client_key_password,
+        gzip=aep.gzip,
+    )
+
+
+def timeouts_of(aep: AepOptions) -> Timeouts:
+    """The time limits of a request."""
+    return Timeouts(aep.connect_timeout_seconds, aep.timeout_seconds, aep.read_timeout_seconds)
 
 
 def uses_token(aep: AepOptions) -> bool:

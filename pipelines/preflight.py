@@ -27,8 +27,8 @@ def preflight(plan: Plan) -> None:
     Raises:
       PreflightError, KafkaSetupError, ConfigurationError: with one clear message.
     """
-    _check_sinks(plan.dead_letters, "dead_letter", plan.local)
-    _check_sinks(plan.receipts, "receipt", plan.local)
+    check_sinks(plan.dead_letters, "dead_letter", plan.local)
+    check_sinks(plan.receipts, "receipt", plan.local)
     registries = [route.parse.registry for route in plan.routes if isinstance(route.parse, ParseConfluentAvro)]
     if plan.local and registries:
         registries[0].check()  # there is one in a run
@@ -47,7 +47,17 @@ def preflight(plan: Plan) -> None:
             raise PreflightError(f"no token: {error}; check aep_ims_url and the network") from None
 
 
-def _check_sinks(sinks: DeadLetterSinks | ReceiptSinks, name: str, local: bool) -> None:
+def check_sinks(sinks: DeadLetterSinks | ReceiptSinks, name: str, local: bool) -> None:
+    """Writes to the folder, and looks for the topic.
+
+    Args:
+      sinks: where something is written.
+      name: of the options that name it, before `_path` and `_topic`.
+      local: whether this machine writes.
+
+    Raises:
+      PreflightError, KafkaSetupError: with one clear message.
+    """
     # On a cluster a path of a local file system is the workers', and this machine's says nothing about it.
     if sinks.path and (local or "://" in sinks.path):
         _check_folder(sinks.path, name)

@@ -1,0 +1,259 @@
+"""Everything a run needs, looked at without running: nothing is posted, nothing committed, and no group joined.
+
+It writes one thing, as a run does before it starts: an empty file into the folder for dead letters, which it deletes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+
+from apache_beam.io.filesystems import FileSystems
+
+from aep.errors import AepError, ConfigurationError, NetworkError
+from aep.http import Request, RequestsTransport
+from aep.xdm.schema import SchemaError
+from pipelines.check_platform import PlatformChecks, inlet_id_of
+from pipelines.check_report import Check, State
+from pipelines.options_yaml import OptionsError
+from pipelines.plan import Plan, make_plan, make_route
+from pipelines.platform_access import missing_access, platform_client, tokens_of, transport_of
+from pipelines.preflight import PreflightError, check_sinks
+from pipelines.routes_file import load_routes
+from pipelines.settings import Settings
+from transforms import process
+from transforms.aep import token_source
+from transforms.chunks import Chunk, Record
+from transforms.dead_letters import DeadLetter
+from transforms.judge import judge
+from transforms.kafka_client import (
+    KafkaCluster,
+    KafkaReadError,
+    KafkaSetupError,
+    admin_client,
+    list_partitions,
+    unknown_topics,
+)
+from transforms.kafka_sample import read_newest
+from transforms.routes import Route, Routes
+
+# Steps that wait for a service, as a run does without end, wait so long here.
+_PATIENCE_SECONDS = 15.0
+
+_WORKERS = "the certificates and authorities are the workers' files: only they can connect"
+
+
+@dataclass
+class Findings:
+    """What was found.
+
+    Attributes:
+      checks: in the order in which they were made.
+      records: how many records the samples have.
+      letters: those of them that would be dead-lettered.
+    """
+
+    checks: list[Check] = field(default_factory=list)
+    records: int = 0
+    letters: list[DeadLetter] = field(default_factory=list)
+
+
+def check_run(settings: Settings, number: int) -> Findings:
+    """Makes all checks.
+
+    Args:
+      settings: of the run.
+      number: records to look at of each topic, 0 for none.
+
+    Raises:
+      OptionsError: the routes file.
+    """
+    found = Findings()
+    plan = make_plan(settings, Routes(_routes(settings, found)))
+    found.checks += _sinks(plan)
+    found.checks += _connections(plan)
+    found.checks += _platform(settings, plan)
+    if plan.source is None:
+        _file_samples(plan, number, found)
+    else:
+        _topic_samples(plan, plan.source.cluster, plan.source.topics, number, found)
+    return found
+
+
+def _routes(settings: Settings, found: Findings) -> list[Route]:
+    """The routes that can be made."""
+    routes = []
+    for spec in load_routes(settings):
+        try:
+            route = make_route(spec, settings)
+        except (OptionsError, SchemaError, AepError) as error:
+            found.checks.append(Check(f"{spec.name}: options", "wrong", str(error)))
+            continue
+        routes.append(route)
+        found.checks.append(_route(route))
+    return routes
+
+
+def _route(route: Route) -> Check:
+    """Whether the id that messages name is that of the schema which they are checked with."""
+    schema, named = route.schema, route.destination.schema_id
+    if schema is None:
+        return Check(f"{route.name}: options", "ok", f"{route.destination.payload} records, not checked by a schema")
+    if named != schema.id and route.registered is None:
+        return Check(f"{route.name}: options", "wrong", f"schema_id is {named}, and {schema.where} is {schema.id}")
+    return Check(f"{route.name}: options", "ok", f"{schema.title}, version {schema.version}")
+
+
+def _sinks(plan: Plan) -> Iterator[Check]:
+    for subject, name, sinks in (
+        ("dead letters", "dead_letter", plan.dead_letters),
+        ("receipts", "receipt", plan.receipts),
+    ):
+        places = ", ".join(place for place in (sinks.path, sinks.topic and f"topic {sinks.topic}") if place)
+        if not places:
+            continue
+        try:
+            check_sinks(sinks, name, plan.local)
+        except (PreflightError, KafkaSetupError, AepError) as error:
+            yield Check(subject, "wrong", str(error))
+        else:
+            yield Check(subject, "ok", f"can be written to {places}")
+
+
+def _connections(plan: Plan) -> Iterator[Check]:
+    """The way to each inlet, and the tokens that requests to it need."""
+    network = plan.connection.network
+    if not plan.local and network.has_files:
+        yield Check("connections", "not checked", _WORKERS)
+        return
+    try:
+        network.check()
+    except (AepError, OSError) as error:
+        yield Check("connections", "wrong", str(error))
+        return
+    for route in {route.auth: route for route in plan.routes if route.auth != "none"}.values():
+        yield _checked(f"token (auth={route.auth})", partial(_token, route, plan))
+    for route in {route.destination.inlet_url: route for route in plan.routes}.values():
+        yield _reached(route, plan)
+
+
+def _token(route: Route, plan: Plan) -> str:
+    tokens = token_source(route, plan.connection)
+    assert tokens is not None  # the route wants one
+    tokens.token()
+    return "there is one"
+
+
+def _reached(route: Route, plan: Plan) -> Check:
+    """Whether anything answers at an inlet. What it answers says nothing: an inlet takes only posts."""
+    subject = f"connection to inlet {inlet_id_of(route)[:12]}"
+    try:
+        transport = RequestsTransport(plan.connection.timeouts, plan.connection.network)
+        transport.send(Request(route.destination.inlet_url, b"", {}, "GET"))
+    except AepError as error:
+        return Check(subject, "wrong", str(error))
+    return Check(subject, "ok", "a server answers")
+
+
+def _platform(settings: Settings, plan: Plan) -> Iterator[Check]:
+    subject = "Platform's APIs"
+    missing = [text for _, text in missing_access(settings)]
+    if missing:
+        yield Check(subject, "not checked", "; ".join(missing))
+        return
+    if not plan.local and plan.connection.network.has_files:
+        yield Check(subject, "not checked", _WORKERS)
+        return
+
+    def token() -> str:
+        tokens_of(settings, transport_of(settings)).token()
+        return f"{settings.aep.org_id}, sandbox {settings.aep.sandbox}"
+
+    access = _checked(subject, token)
+    yield access
+    if access.state == "ok":
+        checks = PlatformChecks(platform_client(settings), access.detail)
+        for route in plan.routes:
+            yield from checks.of(route)
+
+
+def _checked(subject: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(subject, "ok", look())
+    except NetworkError as error:
+        return Check(subject, "not checked", str(error), failed=True)
+    except AepError as error:
+        return Check(subject, "wrong", str(error))
+
+
+def _topic_samples(plan: Plan, cluster: KafkaCluster, topics: Sequence[str], number: int, found: Findings) -> None:
+    try:
+        partitions = list_partitions(cluster, admin_client(cluster), topics)
+    except (KafkaSetupError, AepError) as error:
+        found.checks.append(Check("Kafka", "wrong", str(error)))
+        return
+    found.checks.append(Check("Kafka", "ok", f"brokers answer at {cluster.bootstrap_servers}"))
+    for topic in unknown_topics(topics, partitions):
+        found.checks.append(Check(f"topic {topic}", "wrong", "there is none; check the topics of the routes"))
+    if not partitions:
+        found.checks.append(Check("topics", "wrong", f"none matches {', '.join(topics)}"))
+    for topic, numbers in partitions.items():
+        read = partial(read_newest, cluster, plan.settings.kafka.group_id, topic, numbers, number)
+        _sample(f"topic {topic} ({len(numbers)} partitions)", topic, read, plan, number, found)
+
+
+def _file_samples(plan: Plan, number: int, found: Findings) -> None:
+    pattern = str(plan.settings.kafka.file_pattern)
+    (matched,) = FileSystems.match([pattern])
+    if not matched.metadata_list:
+        found.checks.append(Check(f"files {pattern}", "wrong", "there are none; check kafka_file_pattern"))
+    topic = next(iter(plan.routes.topics), "")
+    for metadata in matched.metadata_list:
+        _sample(
+            f"file {metadata.path}", topic, partial(_first_lines, metadata.path, topic, number), plan, number, found
+        )
+
+
+def _first_lines(path: str, topic: str, number: int) -> list[Chunk]:
+    with FileSystems.open(path) as file:
+        lines = enumerate(islice(iter(file.readline, b""), number), start=1)
+        return [Chunk(topic, 0, [Record(offset, -1, None, (), line.rstrip(b"\r\n")) for offset, line in lines])]
+
+
+def _sample(
+    subject: str, topic: str, read: Callable[[], list[Chunk]], plan: Plan, number: int, found: Findings
+) -> None:
+    """Reads some records, and judges them as the steps of the pipeline would."""
+    if not number:
+        found.checks.append(Check(subject, "not checked", "there; no sample is wanted"))
+        return
+    if not any(route.takes(topic) for route in plan.routes):
+        found.checks.append(Check(subject, "not checked", "there; its route cannot be made"))
+        return
+    process.request_stop(_PATIENCE_SECONDS)
+    try:
+        judged = judge(read(), plan.routes, plan.rules, plan.tombstones)
+    except KafkaReadError as error:
+        found.checks.append(Check(subject, "wrong", str(error)))
+        return
+    except ConfigurationError as error:
+        found.checks.append(Check(subject, "wrong", str(error)))
+        return
+    except AepError as error:
+        found.checks.append(Check(subject, "not checked", str(error), failed=True))
+        return
+    finally:
+        process.start_run()
+    found.records += judged.records
+    found.letters += judged.dead_letters
+    dead = len(judged.dead_letters)
+    if not judged.records:
+        found.checks.append(Check(subject, "not checked", "it has no records"))
+        return
+    words = f"of {judged.records:,} records {judged.posted:,} would be posted, {dead:,} dead-lettered"
+    if judged.skipped:
+        words += f", {judged.skipped:,} skipped as tombstones"
+    state: State = "ok" if not dead else "warning" if judged.posted else "wrong"
+    found.checks.append(Check(subject, state, words))

@@ -1,0 +1,168 @@
+"""Whether Platform's side fits the routes: inlets, data sets, schemas and dataflows, through the management APIs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+from aep.catalog import Catalog, DataSet
+from aep.errors import AepError, ForbiddenError, InvalidRequestError, NetworkError, NotFoundError, UnavailableError
+from aep.flow_service import FlowService, inlet_of
+from aep.inlets import Inlet, InletApi
+from aep.platform import PlatformClient
+from aep.schema_registry import Accept, SchemaRegistry
+from aep.xdm.schema import ResolvedSchema
+from pipelines.check_report import Check, State
+from transforms.routes import Route
+
+
+class Found(NamedTuple):
+    """How something is, and what was found."""
+
+    state: State
+    detail: str
+
+
+class Known(NamedTuple):
+    """An inlet, and the organisation of its connection, empty where the API does not tell it."""
+
+    inlet: Inlet
+    org_id: str
+
+
+class PlatformChecks:
+    """Looks Platform's objects up and compares routes with them. Changes nothing.
+
+    Args:
+      client: calls the gateway.
+      where: the organisation and the sandbox, for people.
+    """
+
+    def __init__(self, client: PlatformClient, where: str):
+        self._catalog = Catalog(client)
+        self._registry = SchemaRegistry(client)
+        self._flows = FlowService(client)
+        self._older = InletApi(client)
+        self._where = where
+        self._inlets: dict[str, Known] | None = None
+
+    def of(self, route: Route) -> Iterator[Check]:
+        """The checks of a route, each by itself: where one fails the others go on."""
+        destination, schema = route.destination, route.schema
+        yield _checked(f"{route.name}: inlet", partial(self._inlet, route))
+        if destination.dataset_id:
+            yield _checked(f"{route.name}: data set", partial(self._dataset, route, destination.dataset_id))
+        if schema is not None:
+            yield _checked(f"{route.name}: schema", partial(self._schema, route, schema))
+        if destination.flow_id:
+            yield _checked(f"{route.name}: dataflow", partial(self._flow, destination.flow_id))
+
+    def _inlet(self, route: Route) -> Found:
+        if self._inlets is None:
+            self._inlets = self._all_inlets()
+        known = self._inlets.get(inlet_id_of(route))
+        if known is None:
+            return Found("wrong", f"no connection of {self._where} has the inlet {inlet_id_of(route)}; check inlet_url")
+        return inlet_found(known, route)
+
+    def _all_inlets(self) -> dict[str, Known]:
+        found = {}
+        try:
+            for inlet in self._older.list():
+                found[inlet.id] = Known(inlet, "")
+        except (NotFoundError, ForbiddenError, InvalidRequestError):
+            pass  # Flow Service has taken this API's place
+        for connection in self._flows.connections.list():
+            connected = inlet_of(connection)
+            if connected is not None:
+                found[connected.id] = Known(connected, str(connection.get("imsOrgId") or ""))
+        return found
+
+    def _dataset(self, route: Route, dataset_id: str) -> Found:
+        try:
+            dataset = self._catalog.dataset(dataset_id)
+        except NotFoundError:
+            return Found("wrong", f"{self._where} has no data set {dataset_id}; check dataset_id")
+        return dataset_found(dataset, route)
+
+    def _schema(self, route: Route, schema: ResolvedSchema) -> Found:
+        if route.registered is not None:
+            return Found("ok", f"version {schema.version}, from the registry")
+        major = int(schema.version.partition(".")[0] or 1)
+        try:
+            document = self._registry.schemas.look_up(schema.id, accept=Accept.RAW_WITHOUT_TEXTS, version=major)
+        except NotFoundError:
+            return Found("wrong", f"{self._where} has no schema {schema.id} of version {major}, as {schema.where} is")
+        return schema_found(schema, str(document.get("version", "")))
+
+    def _flow(self, flow_id: str) -> Found:
+        try:
+            flow = self._flows.flows.look_up(flow_id)
+        except NotFoundError:
+            return Found("wrong", f"{self._where} has no dataflow {flow_id}; check flow_id")
+        state = str(flow.get("state", ""))
+        return Found("ok" if state in ("", "enabled") else "wrong", state or "there")
+
+
+def _checked(subject: str, look: Callable[[], Found]) -> Check:
+    try:
+        return Check(subject, *look())
+    except (UnavailableError, NetworkError) as error:
+        return Check(subject, "not checked", str(error), failed=True)
+    except ForbiddenError as error:
+        return Check(subject, "not checked", str(error))
+    except AepError as error:
+        return Check(subject, "wrong", str(error))
+
+
+def inlet_id_of(route: Route) -> str:
+    """The last part of the inlet's address."""
+    return route.destination.inlet_url.rstrip("/").rpartition("/")[2]
+
+
+def inlet_found(known: Known, route: Route) -> Found:
+    """Compares an inlet with the route that posts to it ("Create a streaming connection for HTTP API")."""
+    inlet, destination = known.inlet, route.destination
+    data_type = "raw" if destination.payload == "raw" else "xdm"
+    faults = []
+    if inlet.data_type != data_type:
+        faults.append(f"it takes data of type {inlet.data_type}, and payload={destination.payload} is {data_type}")
+    if known.org_id and destination.org_id and known.org_id != destination.org_id:
+        faults.append(f"it is of the organisation {known.org_id}, and org_id is {destination.org_id}")
+    if inlet.authentication_required and route.auth == "none":
+        faults.append("it requires authentication, and auth is none")
+    if faults:
+        return Found("wrong", "; ".join(faults))
+    if not inlet.authentication_required and route.auth != "none":
+        return Found("warning", f"it requires no authentication, and auth is {route.auth}: a token is sent in vain")
+    return Found("ok", f"connection {inlet.name}, data of type {inlet.data_type}")
+
+
+def dataset_found(dataset: DataSet, route: Route) -> Found:
+    """Compares a data set with the route into it: messages must name its schema (Streaming Ingestion API)."""
+    wanted = route.destination.schema_id
+    if wanted and dataset.schema_id != wanted:
+        return Found("wrong", f"its schema is {dataset.schema_id}, and the route's is {wanted}")
+    given, major = major_of(dataset.content_type), major_of(route.destination.content_type)
+    if wanted and given and given != major:
+        return Found("wrong", f"its schema is of version {given}, and the route's of version {major}")
+    return Found("ok", f"{dataset.name}, {'enabled' if dataset.for_profile else 'not enabled'} for Profile")
+
+
+def schema_found(schema: ResolvedSchema, version: str) -> Found:
+    """Compares a schema file with the version that the registry shows."""
+    if version == schema.version:
+        return Found("ok", f"version {version}, in {schema.where} as in the registry")
+    return Found(
+        "warning",
+        f"{schema.where} is version {schema.version}, and the registry's is {version or 'not told'}: get the file "
+        "again, or give schema_id without schema_file",
+    )
+
+
+def major_of(content_type: str) -> str:
+    """The major version of a ``contentType``: ``;version=1``, ``; version=1.0``, ``;1``."""
+    found = re.search(r";\s*(?:version=)?(\d+)", content_type)
+    return found[1] if found else ""
