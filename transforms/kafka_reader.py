@@ -238,7 +238,7 @@ class Reader:
             self._on_error(error)
         else:
             place = self._name if partition[0] is None else f"topic {partition[0]} partition {partition[1]}"
-            raise KafkaReadError(f"{place}: {error.str()}")
+            raise KafkaReadError(f"{place}: {error.str()}{_ADVICE.get(error.code(), '')}")
 
     def _on_error(self, error: KafkaError) -> None:
         """Called by librdkafka for what concerns no partition; it goes on by itself unless the error is fatal."""
@@ -248,6 +248,11 @@ class Reader:
             self._warn_at = self._clock() + _WARN_EVERY_SECONDS
             _LOG.warning("Kafka: %s; librdkafka keeps trying", error.str())
 
+
+_ADVICE = {
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL: "; a consumer of another kind, such as Kafka Connect's, is in this group: "
+    "stop it, or choose another kafka_group_id",
+}
 
 # Librdkafka gets over these by itself.
 _PASSING = frozenset(
