@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from pipelines import (
+from pipelines.commands import (
     check_cli,
     dead_letters_cli,
     failed_batches_cli,
@@ -26,7 +26,7 @@ from pipelines import (
     schema_cli,
     send_cli,
 )
-from pipelines.cli_common import WRONG, KafkaConfigOption, cluster_of, say
+from pipelines.commands.cli_common import WRONG, KafkaConfigOption, cluster_of, say
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import EVENTS_TOPIC, MIN_EVENT_BYTES, PROFILES_TOPIC, Kind
 from samples.loyalty import generate as make_samples
@@ -151,7 +151,7 @@ def generate(
     `sequence`. What reads a file takes its lines for one topic: use --kind for it.
     """
     from aep.errors import SecretError
-    from pipelines.generate import Tally, send, write_lines
+    from pipelines.commands.generate import Tally, send, write_lines
     from transforms.kafka_client import KafkaSetupError
 
     if broken_kind and not broken_share:

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from pipelines.cli import main
-from pipelines.generate import write_lines
+from pipelines.commands.generate import write_lines
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import Kind, Sample, generate
 from tests.services.emulator import Emulator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli_common import WRONG, say
+from pipelines.commands.cli_common import WRONG, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +41,8 @@ def failed_batches(
     from aep.data_access import DataAccess
     from aep.errors import AepError
     from aep.xdm.schema import SchemaError
+    from pipelines.commands.failed_batches import FailedBatches
     from pipelines.config import parse
-    from pipelines.failed_batches import FailedBatches
     from pipelines.option_types import check_time, seconds_of
     from pipelines.options_yaml import OptionsError
     from pipelines.plan import make_routes, make_rules

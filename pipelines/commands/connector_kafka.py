@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipelines.connector_draft import Draft, provided
+from pipelines.commands.connector_draft import Draft, provided
 from pipelines.option_checks import covers
 
 _OVERRIDE = "consumer.override."

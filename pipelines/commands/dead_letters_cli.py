@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli_common import WRONG, KafkaConfigOption, cluster_of, say
+from pipelines.commands.cli_common import WRONG, KafkaConfigOption, cluster_of, say
 
 if TYPE_CHECKING:
     from transforms.dead_letters import DeadLetter
@@ -57,7 +57,7 @@ def show(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10,
 ) -> int:
     """Show dead letters one by one, in the order they were written."""
-    from pipelines.dead_letter_tables import letter_table
+    from pipelines.commands.dead_letter_tables import letter_table
 
     letters = _read(place, code, stage, route, since, until, bootstrap_servers, kafka_config)
     found = list(islice(letters, limit + 1))
@@ -83,7 +83,7 @@ def stats(
     values: Values = False,
 ) -> int:
     """Count dead letters by code, by field, and by route and schema, with an example of each."""
-    from pipelines.dead_letter_tables import Stats
+    from pipelines.commands.dead_letter_tables import Stats
 
     counted = Stats(_read(place, code, stage, route, since, until, bootstrap_servers, kafka_config))
     for table in counted.tables(values):

@@ -11,12 +11,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from pipelines.cli_common import WRONG, say
+from pipelines.commands.cli_common import WRONG, say
 
 if TYPE_CHECKING:
     from aep.xdm.schema import ResolvedSchema
     from aep.xdm.validate import XdmValidator
-    from pipelines.schema_report import Tally
+    from pipelines.commands.schema_report import Tally
 
 app = typer.Typer(
     name="schema",
@@ -161,7 +161,7 @@ def check(
     from aep.xdm.rules import XdmRules
     from aep.xdm.schema import SchemaError
     from aep.xdm.validate import XdmValidator
-    from pipelines.event_lines import READ_ERRORS
+    from pipelines.commands.event_lines import READ_ERRORS
 
     if limit is not None and not (every or adobe):
         raise typer.BadParameter("--limit does nothing without --all or --adobe")
@@ -197,8 +197,8 @@ def check(
 
 def _check(path: Path | None, validator: XdmValidator, form: Form | None, limit: int | None) -> Tally:
     """Check all lines, reporting the first invalid ones in a form; shows on a terminal how far it is."""
-    from pipelines.event_lines import check_lines, open_lines
-    from pipelines.schema_report import Tally, as_adobe, as_json, as_text
+    from pipelines.commands.event_lines import check_lines, open_lines
+    from pipelines.commands.schema_report import Tally, as_adobe, as_json, as_text
 
     console = Console(stderr=True, highlight=False)
     columns = BarColumn(), TextColumn("{task.fields[lines]:,} lines")
@@ -259,6 +259,6 @@ def _put(document: dict[str, Any]) -> None:
 
 
 def _tell(schema: ResolvedSchema, made_of: Sequence[tuple[str, str]] = ()) -> None:
-    from pipelines.schema_report import schema_rows, two_columns
+    from pipelines.commands.schema_report import schema_rows, two_columns
 
     Console(highlight=False).print(two_columns([*schema_rows(schema), *made_of]))

@@ -9,7 +9,7 @@ from typing import Any
 
 from aep.entries import EntriesError
 from aep.json_patch import compile_patch
-from pipelines.connector_draft import Draft
+from pipelines.commands.connector_draft import Draft
 
 _CONVERTER = "value.converter"
 _REGISTRY = f"{_CONVERTER}.schema.registry."

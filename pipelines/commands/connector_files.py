@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.import_connector import Imported
+from pipelines.commands.import_connector import Imported
 from pipelines.options import OPTIONS
 from pipelines.options_yaml import dump
 

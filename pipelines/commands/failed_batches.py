@@ -21,7 +21,7 @@ from aep.errors import ConfigurationError, NotFoundError
 from aep.platform import segment
 from aep.xdm.rejection import Rejection
 from aep.xdm.rules import XdmRules
-from pipelines.dead_letter_tables import field_of, printable
+from pipelines.commands.dead_letter_tables import field_of, printable
 from transforms.dead_letters import DeadLetter, write_lines
 from transforms.failed_records import dead_letters_of, route_of_dataset
 from transforms.routes import Route, Routes

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.cli_common import WRONG, say
+from pipelines.commands.cli_common import WRONG, say
 
 if TYPE_CHECKING:
-    from pipelines.connector_draft import Note
-    from pipelines.import_connector import Imported
+    from pipelines.commands.connector_draft import Note
+    from pipelines.commands.import_connector import Imported
 
 _STYLES = {"to do": "bold", "changed": "yellow", "dropped": "dim", "better": "green"}
 
@@ -58,9 +58,9 @@ def import_connector(
     Secrets are not copied: options refer to environment variables, which are named. Nothing is started or stopped, and
     Kafka is not asked. Exit code 2: the configuration can't be taken over; all reasons are told.
     """
-    from pipelines import import_connector as connectors
-    from pipelines.connector_files import files_of
-    from pipelines.connector_properties import ConnectorFileError, read_connector
+    from pipelines.commands import import_connector as connectors
+    from pipelines.commands.connector_files import files_of
+    from pipelines.commands.connector_properties import ConnectorFileError, read_connector
 
     try:
         properties = read_connector(str(file))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.cli import main
-from pipelines.dead_letter_tables import field_of
+from pipelines.commands.dead_letter_tables import field_of
 from tests.services.kafka import KafkaBroker
 from tests.services.pytest_support import require
 from tests.transforms.records import record

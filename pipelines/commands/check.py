@@ -15,8 +15,8 @@ from apache_beam.io.filesystems import FileSystems
 from aep.errors import AepError, ConfigurationError, NetworkError
 from aep.http import Request, RequestsTransport
 from aep.xdm.schema import SchemaError
-from pipelines.check_platform import PlatformChecks, inlet_id_of
-from pipelines.check_report import Check, State
+from pipelines.commands.check_platform import PlatformChecks, inlet_id_of
+from pipelines.commands.check_report import Check, State
 from pipelines.options_yaml import OptionsError
 from pipelines.plan import Plan, make_plan, make_route
 from pipelines.platform_access import missing_access, platform_client, tokens_of, transport_of

@@ -11,11 +11,11 @@ import pytest
 from confluent_kafka import Consumer, KafkaException
 
 from pipelines.cli import main
-from pipelines.connector_aep import AEP_PROPERTIES
-from pipelines.connector_draft import Level
-from pipelines.connector_kafka import ADOPTED, RENAMED
-from pipelines.connector_properties import ConnectorFileError, read_connector
-from pipelines.import_connector import Imported, ImportProblemError, Wishes, import_connector
+from pipelines.commands.connector_aep import AEP_PROPERTIES
+from pipelines.commands.connector_draft import Level
+from pipelines.commands.connector_kafka import ADOPTED, RENAMED
+from pipelines.commands.connector_properties import ConnectorFileError, read_connector
+from pipelines.commands.import_connector import Imported, ImportProblemError, Wishes, import_connector
 from pipelines.mapping_file import read_mapping
 from pipelines.options import OPTIONS
 

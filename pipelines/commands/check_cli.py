@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli_common import WRONG, say
+from pipelines.commands.cli_common import WRONG, say
 
 
 def check(
@@ -26,8 +26,8 @@ def check(
     parsed, mapped and checked as a run would; no consumer group is joined. Exit code: 0 ready, 1 not ready, 2 that
     cannot be told.
     """
-    from pipelines.check import check_run
-    from pipelines.check_report import check_table, dead_letter_table, exit_code, verdict
+    from pipelines.commands.check import check_run
+    from pipelines.commands.check_report import check_table, dead_letter_table, exit_code, verdict
     from pipelines.config import parse
     from pipelines.options_yaml import OptionsError
 

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
-from pipelines.cli_common import WRONG, say
+from pipelines.commands.cli_common import WRONG, say
 
 if TYPE_CHECKING:
     from aep.provision.apply import Ids
     from aep.provision.found import Services
     from aep.provision.steps import Plan, Step
-    from pipelines.provision_file import ProvisionFile
+    from pipelines.commands.provision_file import ProvisionFile
     from pipelines.settings import Settings
 
 SOMETHING_TO_DO = 3
@@ -63,8 +63,8 @@ def provision(
 class _Provisioning:
     def __init__(self, path: str, settings: Settings):
         from aep.provision.found import Services
+        from pipelines.commands.provision_file import is_ours, read_provision
         from pipelines.platform_access import platform_client
-        from pipelines.provision_file import is_ours, read_provision
 
         self._file: ProvisionFile = read_provision(path)
         self._settings = settings
@@ -82,7 +82,7 @@ class _Provisioning:
             self._console.width = _WIDTH
 
     def run(self, *, dry_run: bool, yes: bool, prune: bool) -> int:
-        from pipelines.provision_table import plan_table
+        from pipelines.commands.provision_table import plan_table
 
         plan = self._plan(prune)
         files = self._files(plan)
@@ -138,8 +138,8 @@ class _Provisioning:
 
     def _contents(self, ids: Ids) -> dict[Path, bytes]:
         from aep.provision.routes import read_documents, route_values
+        from pipelines.commands.provision_file import routes_text
         from pipelines.platform_access import uses_token
-        from pipelines.provision_file import routes_text
 
         wanted, services, aep = self._file.wanted, self._services, self._settings.aep
         contents = {self._schemas / each.file: each.content for each in read_documents(wanted, services, ids)}

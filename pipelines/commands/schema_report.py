@@ -15,7 +15,7 @@ from aep.schema_registry import identities
 from aep.xdm.fields import Field, fields_of
 from aep.xdm.rejection import Rejection
 from aep.xdm.schema import ResolvedSchema
-from pipelines.event_lines import Line
+from pipelines.commands.event_lines import Line
 
 _WHOLE = "(the whole record)"
 _MAX_KINDS = 1_000  # that are counted apart, since keys of a map, which a record makes up, are in the names of fields

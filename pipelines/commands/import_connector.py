@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipelines.connector_aep import (
+from pipelines.commands.connector_aep import (
     AEP_PROPERTIES,
     import_auth,
     import_dead_letters,
@@ -24,9 +24,9 @@ from pipelines.connector_aep import (
     import_proxy,
     import_sending,
 )
-from pipelines.connector_draft import LEVELS, Draft, Note, nearest
-from pipelines.connector_kafka import import_consumer, import_group, import_topics
-from pipelines.connector_values import import_converters, import_transforms
+from pipelines.commands.connector_draft import LEVELS, Draft, Note, nearest
+from pipelines.commands.connector_kafka import import_consumer, import_group, import_topics
+from pipelines.commands.connector_values import import_converters, import_transforms
 from pipelines.option_checks import SINGLE_ROUTE
 from pipelines.options import GROUPS, OPTIONS, explain
 

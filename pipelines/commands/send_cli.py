@@ -12,7 +12,7 @@ import orjson
 import typer
 from rich.console import Console
 
-from pipelines.cli_common import WRONG, say
+from pipelines.commands.cli_common import WRONG, say
 
 if TYPE_CHECKING:
     from aep.sync_send import Verdict

@@ -10,7 +10,7 @@ import json
 import re
 from urllib.parse import parse_qs
 
-from pipelines.connector_draft import Draft
+from pipelines.commands.connector_draft import Draft
 from pipelines.option_checks import reads_back
 from pipelines.options import OPTIONS
 

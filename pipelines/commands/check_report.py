@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.dead_letter_tables import place_of, printable
+from pipelines.commands.dead_letter_tables import place_of, printable
 from transforms.dead_letters import DeadLetter
 
 State = Literal["ok", "warning", "wrong", "not checked"]

@@ -18,14 +18,14 @@ import pytest
 from aep.strict_json import ParsedObject, parse_object
 from aep.xdm.rejection import XdmError, rejection
 from aep.xdm.validate import XdmValidator
-from pipelines import event_lines
 from pipelines.cli import main
-from pipelines.event_lines import Line, check_lines
-from pipelines.schema_report import Tally, as_text
+from pipelines.commands import event_lines
+from pipelines.commands.event_lines import Line, check_lines
+from pipelines.commands.schema_report import Tally, as_text
 from samples.loyalty import generate
 from tests.aep.xdm.schemas import EVENT
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "pipelines.cli"]
 COMPONENTS = ROOT / "tests" / "aep" / "xdm" / "components"
 LOYALTY = str(ROOT / "configs" / "schemas" / "loyalty-event.schema.json")

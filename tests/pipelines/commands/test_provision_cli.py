@@ -17,8 +17,8 @@ import yaml
 
 from aep.provision.steps import Action, Step
 from pipelines.cli import main
+from pipelines.commands.provision_cli import SOMETHING_TO_DO, warm_up_notice
 from pipelines.config import parse
-from pipelines.provision_cli import SOMETHING_TO_DO, warm_up_notice
 from pipelines.routes_file import load_routes
 from samples.loyalty import generate
 from tests.aep.http_server import Exchange
@@ -29,7 +29,7 @@ from tests.pipelines.platform_front import Interception, PlatformFront
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
 from tests.services.process import wait_for
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class Sandbox:
@@ -98,7 +98,10 @@ def test_from_nothing_to_a_routes_file_and_again(sandbox: Sandbox, capsys: pytes
     assert counts(sandbox.organisation) == ALL
 
 
-def test_a_dry_run_shows_the_plan_and_changes_nothing(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_shows_the_plan_and_changes_nothing(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # a line for each step
     assert sandbox.provision("--dry-run") == SOMETHING_TO_DO
     out = capsys.readouterr().out
     assert [line.split()[0] for line in out.splitlines()[1:-1]] == ["create"] * 15

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.commands.provision_file import is_ours, read_provision, routes_text
 from pipelines.options_yaml import OptionsError
-from pipelines.provision_file import is_ours, read_provision, routes_text
 from tests.aep.provisioning import sample
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 GOOD = """\
 field_groups:
   - title: Details

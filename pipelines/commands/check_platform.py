@@ -14,7 +14,7 @@ from aep.inlets import Inlet, InletApi
 from aep.platform import PlatformClient
 from aep.schema_registry import Accept, SchemaRegistry
 from aep.xdm.schema import ResolvedSchema
-from pipelines.check_report import Check, State
+from pipelines.commands.check_report import Check, State
 from transforms.routes import Route
 
 

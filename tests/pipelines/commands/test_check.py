@@ -17,10 +17,10 @@ from aep.catalog import DataSet
 from aep.flow_service import inlet_of, streaming_connection
 from aep.inlets import Inlet, InletApi
 from aep.schema_registry import Accept
-from pipelines.check import Findings, check_run
-from pipelines.check_platform import Known, dataset_found, inlet_found, major_of
-from pipelines.check_report import Check, exit_code
 from pipelines.cli import main
+from pipelines.commands.check import Findings, check_run
+from pipelines.commands.check_platform import Known, dataset_found, inlet_found, major_of
+from pipelines.commands.check_report import Check, exit_code
 from pipelines.config import parse
 from tests.pipelines.platform_bench import PlatformBench
 from tests.services.kafka import KafkaBroker
@@ -31,7 +31,7 @@ from transforms import process
 from transforms.kafka_sample import spread
 from transforms.routes import Auth
 
-LOYALTY = Path(__file__).parents[2] / "configs" / "schemas" / "loyalty-event.schema.json"
+LOYALTY = Path(__file__).parents[3] / "configs" / "schemas" / "loyalty-event.schema.json"
 
 
 def check(bench: PlatformBench, more: Mapping[str, object] | None = None, sample: int = 200) -> Findings:
@@ -340,7 +340,7 @@ def test_topics_that_are_not_there(bench: PlatformBench, broker: KafkaBroker) ->
 def test_a_registry_of_avro_schemas_that_does_not_answer_is_not_waited_for(
     bench: PlatformBench, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.check._PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr("pipelines.commands.check._PATIENCE_SECONDS", 1.0)
     topic = f"avro-{uuid.uuid4().hex[:8]}"
     broker.create_topic(topic, 1)
     broker.produce(topic, [(None, b"\0\0\0\0\1\2", None, 0)])
