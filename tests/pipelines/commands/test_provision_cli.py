@@ -98,13 +98,11 @@ def test_from_nothing_to_a_routes_file_and_again(sandbox: Sandbox, capsys: pytes
     assert counts(sandbox.organisation) == ALL
 
 
-def test_a_dry_run_shows_the_plan_and_changes_nothing(
-    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "200")  # a line for each step
+def test_a_dry_run_shows_the_plan_and_changes_nothing(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     assert sandbox.provision("--dry-run") == SOMETHING_TO_DO
     out = capsys.readouterr().out
-    assert [line.split()[0] for line in out.splitlines()[1:-1]] == ["create"] * 15
+    # The path of the routes file may take more than a line.
+    assert sum(line.startswith("create ") for line in out.splitlines()) == 15
     assert "authenticated" in out
     assert "by the older inlet API" in out
     assert counts(sandbox.organisation) == dict.fromkeys(ALL, 0)
