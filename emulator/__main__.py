@@ -56,7 +56,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m emulator",
         description="A local Adobe Experience Platform for demos and tests: IMS access tokens, the streaming "
         "collection service, Flow Service, Schema Registry, Catalog, Data Access and Profile access, all on one "
-        "address. Prints 'listening on http://HOST:PORT' when it is ready, then a line for each inlet.",
+        "address, with a page for a browser. Prints 'listening on http://HOST:PORT' when it is ready, then the inlets.",
         epilog=f"IMS client: {DEFAULT_CLIENT_ID} with secret {DEFAULT_CLIENT_SECRET}. Create inlets with --inlets or "
         "POST /__local/inlets; see GET /__local/stats for what arrived. emulator/local.py lists all of /__local.",
     )
@@ -137,7 +137,7 @@ def serve(emulator: Emulator, host: str, port: int) -> None:
             raise ValueError(f"cannot listen on {host}:{port}: {error}") from error
         shown_host = f"[{host}]" if ":" in host else host
         url = f"http://{shown_host}:{listening.getsockname()[1]}"
-        lines = [f"listening on {url}"]
+        lines = [f"listening on {url}", "open it in a browser to see what arrives"]
         lines += [f"inlet {inlet.name}: {describe(inlet, url)['inletUrl']}" for inlet in emulator.inlets]
         config = uvicorn.Config(
             emulator.app(),

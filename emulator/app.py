@@ -1,4 +1,4 @@
-"""The application: one module for each of Adobe's APIs, all on one server, over one store."""
+"""The application: one module for each of Adobe's APIs and the page for people, on one server, over one store."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ from emulator.inlet_api import InletApi
 from emulator.inlets import Inlets
 from emulator.local import Local
 from emulator.mapping_sets import MappingSets
+from emulator.page.facts import Services
+from emulator.page.pages import Pages
 from emulator.problems import problem
 from emulator.profile_access import ProfileAccess
 from emulator.profile_store import ProfileStore
@@ -76,6 +78,21 @@ class Emulator:
         self.local = Local(
             self.inlets, self.store, self.faults, self.ims, self.ingestion, profiles, batches, count_only
         )
+        self.pages = Pages(
+            Services(
+                store=self.store,
+                inlets=self.inlets,
+                registry=registry,
+                datasets=datasets,
+                flows=flows,
+                batches=batches,
+                profiles=profiles,
+                faults=self.faults,
+                clock=time.time,
+                timer=time.monotonic,
+                count_only=count_only,
+            )
+        )
         self.gateway = Gateway(self.ims)
         self.management: tuple[ManagementApi, ...] = (
             InletApi(flows),
@@ -101,6 +118,7 @@ class Emulator:
                 *self.collection.routes(),
                 *self.ims.routes(),
                 *self.local.routes(),
+                *self.pages.routes(),
                 *(route for api in self.management for route in api.routes(self.gateway)),
             ],
             exception_handlers={HTTPException: _http_error, Exception: _server_error},

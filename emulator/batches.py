@@ -126,6 +126,21 @@ class Batches:
         row = self._db.execute("SELECT * FROM batches WHERE id = ? AND org_id = ?", (batch_id, org_id)).fetchone()
         return _batch(row) if row else None
 
+    def newest(self, org_id: str, dataset_id: str, limit: int) -> Sequence[Batch]:
+        """The newest batches of a data set, the last one first. Open ones stay open."""
+        rows = self._db.execute(
+            "SELECT * FROM batches WHERE org_id = ? AND dataset_id = ? ORDER BY created_ms DESC, id DESC LIMIT ?",
+            (org_id, dataset_id, limit),
+        )
+        return [_batch(row) for row in rows]
+
+    def totals(self) -> dict[tuple[str, str, bool], tuple[int, int]]:
+        """Numbers of batches and of their records, by organisation, data set, and whether they failed."""
+        rows = self._db.execute(
+            "SELECT org_id, dataset_id, failed, count(*), sum(records) FROM batches GROUP BY 1, 2, 3"
+        )
+        return {(org_id, dataset_id, bool(failed)): (count, sent) for org_id, dataset_id, failed, count, sent in rows}
+
     def records(self, batch_id: str) -> Iterator[bytes]:
         """The records of a batch in the order of their arrival, each as JSON."""
         rows = self._db.execute("SELECT record FROM batch_records WHERE batch_id = ? ORDER BY seq", (batch_id,))

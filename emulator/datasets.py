@@ -47,6 +47,10 @@ class Datasets:
         self._registry = registry
         self._derived: dict[str, tuple[object, Dataset, Behaviour]] = {}
 
+    def organisations(self) -> set[str]:
+        """The organisations that have data sets."""
+        return self._shelf.organisations()
+
     def of(self, org_id: str) -> list[tuple[str, dict[str, Any]]]:
         """The data sets of an organisation as (id, definition)."""
         return self._shelf.of(org_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -12,39 +12,42 @@ Draw = Callable[[], float]  # a random number in [0, 1)
 
 
 class Faults(BaseModel):
-    """The switches of `POST /__local/faults`; each default is "no fault".
+    """The switches of `POST /__local/faults`; each default is "no fault". The page shows these texts as help.
+
+    Shares by status are written `{"429": 0.1, "503": 0.05}`.
 
     Attributes:
         latency_ms: Milliseconds that each collection request waits before it is answered.
         jitter_ms: Up to so many milliseconds more, evenly distributed.
-        rate: Share of the requests that are answered with a status instead of being handled: `{"429": 0.1}`.
+        rate: Shares of the requests that are answered with a status instead of being handled, by status.
         retry_after: `Retry-After` header of injected 429 and 503 answers, sent as it is.
-        outage_s: Seconds from now during which no request is handled; sets `outage_until`.
+        outage_s: Seconds from now during which no request is handled, 0 to end it; sets `outage_until`.
         outage_until: End of the outage, in seconds since the epoch.
         outage_mode: What an outage looks like: an answer `503`, or a connection `reset`.
         reset_rate: Share of the requests whose connection is dropped without an answer.
         reset_when: Whether it is dropped `before` or `after` the messages were stored.
-        token_ttl_s: Life of the access tokens issued from now on, in seconds; 24 hours if None.
+        token_ttl_s: Life of the access tokens issued from now on, in seconds; 24 hours if not set.
         token_milliseconds: IMS gives a token's life in milliseconds where it should be seconds.
         ims_status: Status that IMS answers every token request with.
-        max_body_bytes: Largest request body that is taken; AEP's 1 MB if None.
+        max_body_bytes: Largest request body that is taken; AEP's 1 MB if not set.
         dialect: How a failed element of a 207 looks: `status` with `xactionId` (Adobe's Kafka connector) or
             `statusCode` without it (the multi-message tutorial).
         responses: `ok`, or how the `responses` of a 207 do not fit: one too few (`short`), one too many (`long`),
             no such key (`missing`), in the wrong order (`reversed`), all with the same `xactionId` (`duplicate`), or
             a body that is `not_json`.
         responses_rate: Share of the 207 answers that `responses` applies to.
-        element_rate: Share of the batch elements that are answered with a status of their own and not stored.
+        element_rate: Shares of the batch elements that are answered with a status of their own and not stored.
         seed: Starts the random sequence anew.
-        sync_supported: False answers synchronous validation with 501, as all data centres but VA7 do.
+        sync_supported: Whether there is synchronous validation; if not it is answered with 501, as by all data
+            centres but VA7.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     latency_ms: float = Field(default=0, ge=0)
     jitter_ms: float = Field(default=0, ge=0)
     rate: dict[str, float] = Field(default_factory=dict)
-    retry_after: int | float | str | None = None
+    retry_after: int | float | Annotated[str, Field(pattern=r"^[ -~]*$")] | None = None
     outage_s: float | None = Field(default=None, ge=0)
     outage_until: float = 0
     outage_mode: Literal["503", "reset"] = "503"
@@ -58,7 +61,7 @@ class Faults(BaseModel):
     responses: Literal["ok", "short", "long", "missing", "reversed", "duplicate", "not_json"] = "ok"
     responses_rate: float = Field(default=1, ge=0, le=1)
     element_rate: dict[str, float] = Field(default_factory=dict)
-    seed: int | None = None
+    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     sync_supported: bool = True
 
     @field_validator("rate", "element_rate")
@@ -160,6 +163,18 @@ class FaultState:
         merged = {**self._changes.get(inlet_id, {}), **changed}
         self._changes[inlet_id] = merged
         self._effective.clear()
+
+    def replace(self, switches: Mapping[str, Any], inlet_id: str = "") -> None:
+        """Let these be the only switches that are on for all inlets, or for one. A running outage goes on.
+
+        Raises:
+            ValueError: An unknown switch or a value out of range.
+        """
+        Faults.model_validate(switches)
+        before = self._changes.get(inlet_id, {})
+        kept = ("outage_s", "outage_until") if before.get("outage_until", 0) > self._clock() else ()
+        self._changes[inlet_id] = {key: before[key] for key in kept if key in before}
+        self.change({**switches, "inlet": inlet_id})
 
     def clear(self) -> None:
         """Switch every fault off."""

@@ -1,4 +1,4 @@
-"""`/__local`: what only a test bench needs. Nothing here exists in Adobe's platform.
+"""`/__local`: what only a test bench needs. Nothing here exists in Adobe's platform. Foreign web pages are refused.
 
 | call | does |
 | --- | --- |
@@ -30,6 +30,7 @@ from emulator.faults import FaultState
 from emulator.ims import Ims
 from emulator.ingestion import Ingestion
 from emulator.inlets import Inlets, describe
+from emulator.origins import is_foreign
 from emulator.problems import json_response
 from emulator.profile_store import ProfileStore
 from emulator.store import Store
@@ -173,6 +174,8 @@ def _endpoint(answer: Answer) -> Callable[[Request], Any]:
     """Make a Starlette endpoint: JSON in, JSON out, a ValueError becomes a 400 that says what is wrong."""
 
     async def endpoint(request: Request) -> Response:
+        if is_foreign(request):
+            return json_response({"error": "a page of another origin may not call this"}, 403)
         try:
             body = orjson.loads(await request.body() or b"{}")
             if not isinstance(body, dict):

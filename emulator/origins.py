@@ -1,4 +1,4 @@
-"""Pages of other origins (CORS): a browser may send to the collection service from any of them."""
+"""Pages of other origins: a browser may send to the collection service from any of them (CORS), and nowhere else."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ def share(request: Request, response: Response) -> Response:
         response.headers["access-control-allow-origin"] = origin
         response.headers["vary"] = "Origin"
     return response
+
+
+def is_foreign(request: Request) -> bool:
+    """Whether a browser sent a request for a page of another origin. Browsers say so on each POST, programs never."""
+    origin = request.headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != request.headers.get("host")
 
 
 async def preflight(request: Request) -> Response:

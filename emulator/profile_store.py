@@ -135,6 +135,11 @@ class ProfileStore:
         ).fetchone()
         return Named(*row) if row else None
 
+    def some_identities(self, limit: int) -> Sequence[tuple[str, Named]]:
+        """A few identities with their organisations, to look up."""
+        rows = self._db.execute("SELECT org_id, namespace, value FROM profile_identities LIMIT ?", (limit,))
+        return [(org_id, Named(namespace, value)) for org_id, namespace, value in rows]
+
     def linked(self, org_id: str, identity: Named) -> list[Named]:
         """An identity and all that belong to the same profile; an empty list if it was never seen."""
         rows = self._db.execute(

@@ -38,6 +38,10 @@ class Registry:
         self._descriptors = Shelf(store, "descriptor")
         self.revision = 0  # of everything: whatever was derived at another revision may be out of date
 
+    def organisations(self) -> set[str]:
+        """The organisations that have defined something."""
+        return self._resources.organisations()
+
     def resources(self, org_id: str, container: str, resource_type: str) -> list[dict[str, Any]]:
         """The resources of a type in a container, `global` or `tenant`, in the order of their creation."""
         found = COMPONENTS.values() if container == "global" else [each for _, each in self._resources.of(org_id)]

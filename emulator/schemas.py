@@ -11,10 +11,17 @@ from aep.xdm.validate import XdmValidator
 
 
 class Schema:
-    """A resolved XDM schema of a dataset, ready to validate entities."""
+    """A resolved XDM schema of a dataset, ready to validate entities.
+
+    Attributes:
+        document: The schema as it came.
+        id: Its `$id`.
+        major: Its major version.
+    """
 
     def __init__(self, document: dict[str, Any], where: str) -> None:
         resolved = parse_schema(orjson.dumps(document), where)
+        self.document = document
         self.id = resolved.id
         self.major = resolved.version.partition(".")[0]
         self._validator = XdmValidator(resolved)

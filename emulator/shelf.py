@@ -43,6 +43,10 @@ class Shelf:
         """The objects of an organisation as (id, object), in the order of their creation."""
         return [(name, value) for name, (owner, value) in self._entries.items() if owner == org_id]
 
+    def organisations(self) -> set[str]:
+        """The organisations that have any."""
+        return {org_id for org_id, _ in self._entries.values()}
+
     def __iter__(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """All objects as (organisation, id, object), in the order of their creation."""
         return iter([(org_id, name, value) for name, (org_id, value) in self._entries.items()])

@@ -82,6 +82,19 @@ class PendingMessage(NamedTuple):
     entity: bytes
 
 
+class NewMessage(NamedTuple):
+    """An accepted message. `errors` is what its validation found; `pending`, 0 or 1, tells whether it is to come."""
+
+    seq: int
+    inlet_id: str
+    dataset_id: str | None
+    entity_id: str | None
+    received_ms: int
+    entity: bytes
+    errors: bytes | None
+    pending: int
+
+
 class Store:
     """The database: a file that survives restarts, or a private temporary file that goes with the process."""
 
@@ -190,14 +203,17 @@ class Store:
     def stats(self) -> dict[str, dict[str, Any]]:
         """The counts by inlet, with the unique and repeated `_id`s of the accepted messages."""
         by_inlet = {
-            inlet_id: {**dataclasses.asdict(counts), "unique_ids": 0, "duplicates": 0}
-            for inlet_id, counts in self._counts.items()
+            inlet_id: {**counts, "unique_ids": 0, "duplicates": 0} for inlet_id, counts in self.living_counts().items()
         }
         for inlet_id, unique, times in self._db.execute(
             "SELECT inlet_id, count(*), sum(times) FROM ids GROUP BY inlet_id"
         ):
             by_inlet[inlet_id].update(unique_ids=unique, duplicates=times - unique)
         return by_inlet
+
+    def living_counts(self) -> dict[str, dict[str, Any]]:
+        """The counts by inlet."""
+        return {inlet_id: dataclasses.asdict(counts) for inlet_id, counts in self._counts.items()}
 
     def ids(self, inlet_id: str) -> Iterator[tuple[str, int]]:
         """Each `_id` accepted by an inlet, with the number of times."""
@@ -223,6 +239,22 @@ class Store:
             }
             for seq, dataset_id, flow_id, xaction_id, received_ms, entity, errors in rows
         ]
+
+    def newest(self, limit: int, *, among: int, dataset_id: str | None = None) -> list[NewMessage]:
+        """The newest accepted messages, the last one first.
+
+        Args:
+            limit: How many at most.
+            among: How far back to look, in messages, so that a look costs the same however many there are.
+            dataset_id: Only those for a data set.
+        """
+        rows = self._db.execute(
+            """SELECT seq, inlet_id, dataset_id, entity_id, received_ms, entity, errors, pending.seq IS NOT NULL
+            FROM messages LEFT JOIN failures USING (seq) LEFT JOIN pending USING (seq)
+            WHERE seq > ? AND (? IS NULL OR dataset_id = ?) ORDER BY seq DESC LIMIT ?""",
+            (self._last_seq - among, dataset_id, dataset_id, limit),
+        )
+        return [NewMessage(*row) for row in rows]
 
     def reset(self) -> None:
         """Forget counts, messages and what came of them; definitions stay."""

@@ -1,0 +1,142 @@
+"""HTML from values: whatever is not markup already is escaped where it becomes part of a page.
+
+Names, schemas, events and error texts come from clients and may hold anything, HTML included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from html import escape
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+import orjson
+
+MAX_JSON_CHARS = 4000  # of a JSON value on a page; messages have up to a megabyte
+MAX_PRETTY_BYTES = 100_000  # larger values are shown as they came
+_VOID = frozenset(["br", "input", "link", "meta"])
+
+
+class Html(str):
+    """Text that is markup. Only the functions of this module make it, of escaped parts."""
+
+    __slots__ = ()
+
+
+Content = object  # Html as it is, None for nothing, anything else as escaped text
+
+
+def markup(*content: Content) -> Html:
+    """Put contents side by side."""
+    return Html("".join(_markup_of(each) for each in content))
+
+
+def element(name: str, /, *content: Content, **attributes: str | bool | None) -> Html:
+    """An element; `class_` and `data_label` stand for `class` and `data-label`, None and False leave one out."""
+    opening = "".join(
+        f" {key.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{escape(str(value))}"')
+        for key, value in attributes.items()
+        if value is not None and value is not False
+    )
+    if name in _VOID:
+        return Html(f"<{name}{opening}>")
+    return Html(f"<{name}{opening}>{markup(*content)}</{name}>")
+
+
+def address(*steps: str, **query: str | None) -> str:
+    """A path of this page: `address("datasets", id)`; None leaves a parameter out."""
+    path = "/" + "/".join(quote(step, safe="") for step in steps)
+    given = {key: value for key, value in query.items() if value is not None}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def link(href: str, *content: Content) -> Html:
+    """A link within the page."""
+    return element("a", *content, href=href)
+
+
+def badge(text: str, kind: str = "") -> Html:
+    """A short mark; `kind` is "", `good`, `bad` or `note`."""
+    return element("span", text, class_=f"badge {kind}".rstrip())
+
+
+def code(value: Content) -> Html:
+    """An id, a name of a field, or another piece of text that machines read."""
+    return element("code", value)
+
+
+def heading(text: Content, level: int = 2) -> Html:
+    """A heading."""
+    return element(f"h{level}", text)
+
+
+def note(*content: Content) -> Html:
+    """A paragraph of explanation."""
+    return element("p", *content, class_="note")
+
+
+class Column(NamedTuple):
+    """A column of a table: its heading, and whether it holds numbers."""
+
+    title: str
+    numeric: bool = False
+
+
+def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Content]], empty: Content) -> Html:
+    """A table, which turns into a list of cards on narrow screens; `empty` stands in for one without rows."""
+    heads = [Column(each) if isinstance(each, str) else each for each in columns]
+    body = [
+        element(
+            "tr",
+            *(
+                element("td", element("div", cell), data_label=head.title, class_="number" if head.numeric else None)
+                for head, cell in zip(heads, row, strict=True)
+            ),
+        )
+        for row in rows
+    ]
+    if not body:
+        return note(empty)
+    head_row = element("tr", *(element("th", each.title, class_="number" if each.numeric else None) for each in heads))
+    return element("table", element("thead", head_row), element("tbody", *body))
+
+
+def facts(pairs: Mapping[str, Content]) -> Html:
+    """What there is to say about one thing, as terms and descriptions."""
+    return element("dl", *(markup(element("dt", term), element("dd", value)) for term, value in pairs.items()))
+
+
+def folded(key: str, summary: Content, *content: Content, opened: bool = False) -> Html:
+    """Content that a click unfolds; the self-refresh keeps it unfolded by its `key`."""
+    return element("details", element("summary", summary), *content, id=key, open=opened)
+
+
+def json_block(content: bytes | object) -> Html:
+    """A JSON value, or bytes that hold one, for reading; cut when it is long."""
+    if not isinstance(content, bytes):
+        content = orjson.dumps(content, option=orjson.OPT_INDENT_2)
+    elif len(content) <= MAX_PRETTY_BYTES:
+        content = orjson.dumps(orjson.loads(content), option=orjson.OPT_INDENT_2)
+    text = content.decode(errors="replace")
+    rest = len(text) - MAX_JSON_CHARS
+    if rest > 0:
+        text = f"{text[:MAX_JSON_CHARS]}\n… {rest:,} more characters"
+    return element("pre", text)
+
+
+def moment(epoch_ms: int) -> Html:
+    """A time in UTC, to the second."""
+    when = datetime.fromtimestamp(epoch_ms // 1000, timezone.utc)
+    return element("time", when.strftime("%Y-%m-%d %H:%M:%S"), datetime=when.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def number(value: Any) -> str:
+    """A number with its thousands apart; a dash for None."""
+    return "–" if value is None else f"{value:,}"
+
+
+def _markup_of(content: Content) -> str:
+    if content is None:
+        return ""
+    return content if isinstance(content, Html) else escape(str(content))

@@ -1,0 +1,183 @@
+"""The routes of the page, what a browser may do with it, and its one form that changes something: the faults.
+
+A page of another origin must not switch faults on: its POST is refused by its `Origin`. The content security policy
+lets a page load nothing but its own style sheet and script, and lets no other page frame it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from emulator.collection import MAX_BODY_BYTES, read_body
+from emulator.origins import is_foreign
+from emulator.page import fault_form
+from emulator.page.catalog_views import CatalogViews
+from emulator.page.facts import Facts, Services
+from emulator.page.layout import View, render
+from emulator.page.markup import Html, address, element, link, markup, note
+from emulator.page.message_views import MessageViews
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_FILES = {"page.css": "text/css", "page.js": "text/javascript"}
+
+
+class Pages:
+    """All pages."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        reader = Facts(services)
+        self._messages = MessageViews(services, reader)
+        self._catalog = CatalogViews(services, reader)
+
+    def routes(self) -> list[Route]:
+        """All endpoints."""
+        views: dict[str, Callable[[Request], View | None]] = {
+            "/": lambda _: self._messages.overview(),
+            "/events": lambda _: self._messages.events(),
+            "/datasets": lambda _: self._catalog.datasets(),
+            "/datasets/{id:path}": self._dataset,
+            "/schemas": lambda _: self._catalog.schemas(),
+            "/schemas/{id:path}": self._schema,
+            "/connections": lambda request: self._catalog.connections(str(request.base_url)),
+            "/profiles": self._profiles,
+            "/faults": self._fault_view,
+        }
+        return [
+            *(Route(path, self._endpoint(view), methods=["GET"]) for path, view in views.items()),
+            Route("/faults", self._change_faults, methods=["POST"]),
+            Route("/faults/clear", self._clear_faults, methods=["POST"]),
+            *(Route(f"/static/{name}", _file(name, media_type)) for name, media_type in _FILES.items()),
+        ]
+
+    def _endpoint(self, make: Callable[[Request], View | None]) -> Callable[[Request], object]:
+        async def endpoint(request: Request) -> Response:
+            view = make(request)
+            if view is None:
+                missing = note("There is nothing of this id, or it was deleted. ", link("/", "Go to the overview"))
+                return self._respond(request, View("", "Not found", missing), 404)
+            return self._respond(request, view)
+
+        return endpoint
+
+    def _respond(self, request: Request, view: View, status: int = 200) -> Response:
+        services = self._services
+        names = {each.id: each.name for each in services.inlets}
+        faults_on = fault_form.on_now(services.faults.shown(), names, services.clock())
+        page = render(view, faults_on, here=_here(request), refreshing=request.query_params.get("live") != "no")
+        return Response(page, status, _HEADERS, media_type="text/html")
+
+    def _dataset(self, request: Request) -> View | None:
+        return self._catalog.dataset(request.query_params.get("org", ""), request.path_params["id"])
+
+    def _schema(self, request: Request) -> View | None:
+        return self._catalog.schema(request.path_params["id"], request.query_params.get("inlet"))
+
+    def _profiles(self, request: Request) -> View:
+        query = request.query_params
+        return self._messages.profiles(query.get("namespace", "").strip(), query.get("id", "").strip())
+
+    def _fault_view(self, request: Request) -> View | None:
+        inlet_id = request.query_params.get("inlet", "")
+        if inlet_id and self._services.inlets.get(inlet_id) is None:
+            return None
+        shown = self._services.faults.shown()
+        switches = shown.get("inlets", {}).get(inlet_id, {}) if inlet_id else shown
+        return View("/faults", "Faults", self._form(inlet_id, fault_form.typed(switches), {}))
+
+    def _form(self, inlet_id: str, values: dict[str, str], errors: dict[str, str]) -> Html:
+        scopes = {"": "all inlets", **{each.id: each.name for each in self._services.inlets}}
+        links = [
+            element(
+                "a",
+                name,
+                href=address("faults", inlet=key or None),
+                title=key or None,
+                aria_current="true" if key == inlet_id else None,
+            )
+            for key, name in scopes.items()
+        ]
+        unknown = [
+            element("p", f"{name}: {text}", class_="error")
+            for name, text in errors.items()
+            if name not in fault_form.NAMES
+        ]
+        return markup(
+            note(
+                "What the emulator does wrong, on purpose. An empty field is not set. "
+                "What is set for a single inlet goes before what is set for all."
+            ),
+            element("nav", *links, aria_label="For", class_="scopes"),
+            element(
+                "form",
+                *unknown,
+                fault_form.fields(values, errors, for_all=not inlet_id),
+                element("input", type="hidden", name="inlet", value=inlet_id),
+                element("div", element("button", "Apply"), class_="actions"),
+                method="post",
+                action="/faults",
+            ),
+        )
+
+    async def _change_faults(self, request: Request) -> Response:
+        form = await _form_of(request)
+        if form is None:
+            return self._refuse(request)
+        inlet_id = form.pop("inlet", "")
+        if inlet_id and self._services.inlets.get(inlet_id) is None:
+            return self._respond(request, View("/faults", "Faults", note("This inlet was deleted.")), 404)
+        try:
+            self._services.faults.replace(fault_form.read(form), inlet_id)
+        except fault_form.FormError as error:
+            body = self._form(inlet_id, form, dict(error.errors))
+            return self._respond(request, View("/faults", "Faults", body), 400)
+        return self._saved(address("faults", inlet=inlet_id or None))
+
+    async def _clear_faults(self, request: Request) -> Response:
+        if await _form_of(request) is None:
+            return self._refuse(request)
+        self._services.faults.clear()
+        return self._saved("/faults")
+
+    def _saved(self, then: str) -> Response:
+        self._services.store.define("faults", "", self._services.faults.shown())
+        return RedirectResponse(then, 303)
+
+    def _refuse(self, request: Request) -> Response:
+        why = note("Another site's page, or too large a form, was sent here. Use the form of this page.")
+        return self._respond(request, View("/faults", "Refused", why), 403)
+
+
+def _here(request: Request) -> str:
+    """The address of the page itself, whether or not it is live."""
+    query = [(key, value) for key, value in request.query_params.multi_items() if key != "live"]
+    return request.url.path + (f"?{urlencode(query)}" if query else "")
+
+
+async def _form_of(request: Request) -> dict[str, str] | None:
+    """The fields of a form; None if another site's page sent it, or if it is larger than any form of ours."""
+    body, size = await read_body(request)
+    if is_foreign(request) or size > MAX_BODY_BYTES:
+        return None
+    return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+
+
+def _file(name: str, media_type: str) -> Callable[[Request], object]:
+    content = Path(__file__).with_name(name).read_bytes()
+
+    async def endpoint(_: Request) -> Response:
+        return Response(content, 200, _HEADERS, media_type=media_type)
+
+    return endpoint

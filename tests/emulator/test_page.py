@@ -1,0 +1,402 @@
+"""The page over HTTP: what it shows, that it escapes everything, and who may switch faults on."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import requests
+
+from tests.emulator.conftest import SCHEMA, Client, make_message
+from tests.emulator.management import EVENT, PROFILE, Platform
+from tests.services.emulator import CLIENT_SECRET, Emulator
+
+SECTIONS = ("/", "/events", "/datasets", "/schemas", "/connections", "/profiles", "/faults")
+HOSTILE = "</code></div>\"'<script>alert(1)</script><img src=x onerror=alert(1)>&amp;"
+
+
+class _Reader(HTMLParser):
+    """Collects the text and the elements of a page, and sees that elements end in the order they began."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self.elements: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        if tag not in ("meta", "link", "input", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data + " "
+
+
+class Page:
+    """A page that was fetched."""
+
+    def __init__(self, answer: requests.Response) -> None:
+        self.status = answer.status_code
+        self.headers = answer.headers
+        self.html = answer.text
+        reader = _Reader()
+        reader.feed(answer.text)
+        reader.close()
+        assert reader.open == []
+        self.elements = reader.elements
+        self.text = " ".join(reader.text.split())
+
+    def link(self, text: str) -> str:
+        """The address behind a link with this text."""
+        found = re.search(rf'href="([^"]*)"[^>]*>{re.escape(text)}<', self.html)
+        assert found, f"no link {text!r}"
+        return unescape(found[1])
+
+
+class Browser:
+    """Fetches pages and sends forms."""
+
+    def __init__(self, emulator: Emulator, client: Client) -> None:
+        self._emulator = emulator
+        self._session = client.session
+
+    def fetch(self, path: str) -> requests.Response:
+        return self._session.get(self._emulator.url + path, timeout=30)
+
+    def get(self, path: str) -> Page:
+        return Page(self.fetch(path))
+
+    def post(self, path: str, form: dict[str, str], **headers: str) -> requests.Response:
+        return self._session.post(
+            self._emulator.url + path, data=form, headers=headers, timeout=30, allow_redirects=False
+        )
+
+
+@pytest.fixture
+def browser(emulator: Emulator, client: Client) -> Browser:
+    return Browser(emulator, client)
+
+
+@pytest.fixture
+def local_inlet(emulator: Emulator) -> dict[str, Any]:
+    return emulator.create_inlet(name="clicks", schema=SCHEMA)
+
+
+def test_nothing_has_happened_yet(client: Client) -> None:
+    with Emulator() as emulator:
+        browser = Browser(emulator, client)
+        pages = {path: browser.get(path) for path in SECTIONS}
+    assert {page.status for page in pages.values()} == {200}
+    assert "No inlet yet" in pages["/"].text
+    assert "Nothing has arrived yet" in pages["/events"].text
+    assert "No data set yet" in pages["/datasets"].text
+    assert "No schema yet" in pages["/schemas"].text
+    assert "No connection yet" in pages["/connections"].text
+    assert "The Profile store is empty" in pages["/profiles"].text
+
+
+@pytest.mark.parametrize("path", SECTIONS)
+def test_pages_load_nothing_but_their_own_files_and_cannot_be_framed(browser: Browser, path: str) -> None:
+    page = browser.get(path)
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert set(re.findall(r'(?:src|href)="((?:https?:|//)[^"]*)"', page.html)) == set()
+    for address in re.findall(r'"(/static/[^"]*)"', page.html):
+        assert browser.fetch(address).status_code == 200
+
+
+def test_overview_counts(browser: Browser, client: Client, emulator: Emulator, local_inlet: dict[str, Any]) -> None:
+    entities: list[Any] = ["a", "b", "a", {"_id": "bad", "timestamp": "never"}]
+    client.batch(local_inlet, [*(make_message(local_inlet, each) for each in entities), {"not": "a message"}])
+    emulator.failed(local_inlet["inletId"])
+    text = browser.get("/").text
+    assert "accepted 4 rejected 1 invalid 1 duplicates 1" in text
+    # requests, requests a second (not known at the first look), messages and what became of them
+    assert re.search(r"clicks [0-9a-f]{12}… ACME@AdobeOrg 1 \S+ 5 4 1 0 1 1 207 × 1", text)
+
+
+def test_overview_in_counting_mode(client: Client) -> None:
+    with Emulator(count_only=True) as emulator:
+        inlet = emulator.create_inlet(schema=SCHEMA)
+        client.batch(inlet, [make_message(inlet, "a")] * 3)
+        browser = Browser(emulator, client)
+        assert "accepted 3 rejected 0 invalid 0 duplicates –" in browser.get("/").text
+        assert "none of them is kept" in browser.get("/events").text
+
+
+def test_newest_messages_with_what_became_of_them(
+    browser: Browser, client: Client, emulator: Emulator, local_inlet: dict[str, Any]
+) -> None:
+    client.single(local_inlet, make_message(local_inlet, "good"))
+    client.single(
+        local_inlet, make_message(local_inlet, {"_id": "bad", "timestamp": "2026-01-02T03:04:05Z", "points": "7"})
+    )
+    emulator.failed(local_inlet["inletId"])
+    text = browser.get("/events").text
+    assert text.index("invalid bad clicks DCVS-1104-400") < text.index("accepted good clicks")
+    assert "#/points: expected type: Integer, found: String" in text
+    assert '"points": "7"' in text
+
+
+def test_long_messages_are_cut(browser: Browser, client: Client, emulator: Emulator) -> None:
+    inlet = emulator.create_inlet(validation="off")
+    for text in ("x" * 200_000, "y" * 6_000):
+        assert client.single(inlet, make_message(inlet, {"text": text})).status_code == 200
+    page = browser.get("/events")
+    assert "more characters" in page.text
+    assert len(page.html) < 20_000
+
+
+def test_schemas_and_their_fields(browser: Browser, platform: Platform, local_inlet: dict[str, Any]) -> None:
+    level = {"type": "string", "enum": ["gold", "silver"]}
+    items = {
+        "type": "array",
+        "items": {"type": "object", "required": ["sku"], "properties": {"sku": {"type": "string"}}},
+    }
+    group = platform.field_group(title="G", member={"type": "string", "minLength": 3}, level=level, items=items)
+    schema = platform.schema(PROFILE, group, title="Members of the club")
+    platform.identity(schema, f"/{platform.tenant}/member", "Loyalty")
+    dataset = platform.dataset(schema)
+    listed = browser.get("/schemas")
+    assert f"Members of the club {schema} {platform.org_id} profile 1.0 Profile loyalty" in listed.text
+    page = browser.get(listed.link("Members of the club"))
+    assert "member string primary identity: Loyalty shortest 3" in page.text
+    assert "level string one of gold, silver" in page.text
+    assert "items array of object sku string required" in page.text
+    # that of an inlet, which the Schema Registry does not know
+    found = browser.get(f"/schemas/{quote(SCHEMA['$id'], safe='')}?inlet={local_inlet['inletId']}")
+    assert "_id string required" in found.text
+    assert "points int" in found.text
+    assert dataset in browser.get("/datasets").text
+
+
+def test_schema_that_lost_a_part_still_has_a_page(browser: Browser, platform: Platform) -> None:
+    schema = platform.schema(PROFILE, title="Short-lived")
+    address = browser.get("/schemas").link("Short-lived")
+    assert browser.get(address).status == 200
+    assert platform.call("DELETE", f"/data/foundation/schemaregistry/tenant/schemas/{quote(schema, safe='')}").ok
+    assert browser.get(address).status == 404
+
+
+def test_data_set_with_failed_batches_and_their_reasons(browser: Browser, platform: Platform) -> None:
+    group = platform.field_group(EVENT, title="Visit", member={"type": "string"}, pages={"type": "integer"})
+    schema = platform.schema(EVENT, group, title="Visits")
+    platform.identity(schema, f"/{platform.tenant}/member", "Loyalty")
+    dataset = platform.dataset(schema)
+    connection = platform.connection(name="web")
+    flow = platform.flow(connection, dataset)
+    url = platform.inlet_url(connection)
+    for number, pages in enumerate([1, "many", "few"]):
+        own = {"member": f"m{number}", "pages": pages}
+        entity = {"_id": f"visit-{number}", "timestamp": "2026-01-02T03:04:05Z", platform.tenant: own}
+        assert platform.call("POST", url, platform.message(schema, dataset, entity)).status_code == 200
+    (batch,) = platform.batches(f"status=failed&dataSet={dataset}")
+    page = browser.get(f"/datasets/{dataset}?org={platform.org_id}")
+    assert f"{batch} Code Records For example DCVS-1104-400 2 The message cannot be validated" in page.text
+    assert "visit-1 DCVS-1104-400" in page.text
+    assert "Newest records" in page.text
+    assert re.search(rf"{platform.org_id} Visits Profile 1 2 1", browser.get("/datasets").text)
+    shown = browser.get("/connections").text
+    assert url in shown
+    assert f"flow {flow} {platform.org_id} web loyalty –" in shown
+
+    profile = browser.get("/profiles?namespace=loyalty&id=m0")
+    assert f"Organisation {platform.org_id} Identities loyalty: m0" in profile.text
+    assert "No record, only events." in profile.text
+    assert "Events (1)" in profile.text
+    assert "visit-0" in profile.text
+    assert "No organisation's Profile store knows 'm1'" in browser.get("/profiles?namespace=loyalty&id=m1").text
+
+
+def test_profile_merged_of_records(browser: Browser, platform: Platform) -> None:
+    group = platform.field_group(title="Member", member={"type": "string"}, points={"type": "integer"})
+    schema = platform.schema(PROFILE, group, title="Members")
+    platform.identity(schema, f"/{platform.tenant}/member", "Loyalty")
+    dataset = platform.dataset(schema)
+    url = platform.inlet_url(platform.connection())
+    for points in (1, 2):
+        entity = {platform.tenant: {"member": "merged-1", "points": points}}
+        assert platform.call("POST", url, platform.message(schema, dataset, entity)).status_code == 200
+    platform.records(dataset)
+    page = browser.get("/profiles?namespace=Loyalty&id=merged-1")
+    assert '"points": 2' in page.text
+    assert browser.get(page.link("loyalty")).text.count(dataset) == 1
+    assert browser.get("/profiles").link("merged-1") == "/profiles?namespace=loyalty&id=merged-1"
+
+
+def test_everything_is_escaped(browser: Browser, client: Client, emulator: Emulator) -> None:
+    schema = {
+        **SCHEMA,
+        "title": HOSTILE,
+        "properties": {**SCHEMA["properties"], HOSTILE: {"type": "string", "pattern": HOSTILE}},
+    }
+    inlet = emulator.create_inlet(name=HOSTILE, org_id=HOSTILE, dataset_id=HOSTILE, schema=schema)
+    bad = {"_id": HOSTILE, "timestamp": HOSTILE, HOSTILE: "x"}
+    client.batch(inlet, [make_message(inlet, bad)])
+    emulator.failed(inlet["inletId"])
+    emulator.faults(inlet=inlet["inletId"], retry_after=HOSTILE)
+    name = quote(HOSTILE, safe="")
+    paths = [
+        *SECTIONS,
+        f"/schemas/{quote(SCHEMA['$id'], safe='')}?inlet={inlet['inletId']}",
+        f"/datasets/{name}?org={name}",
+        f"/profiles?namespace={name}&id={name}",
+        f"/faults?inlet={inlet['inletId']}",
+        f"/datasets/{name}",
+    ]
+    for path in paths:
+        page = browser.get(path)
+        assert " ".join(HOSTILE.split()) in page.text, path
+        assert "img" not in page.elements, path
+        assert page.elements.count("script") <= 1, path
+    for field, value in (("latency_ms", HOSTILE), ("rate", HOSTILE), (HOSTILE, "1")):
+        refused = Page(browser.post("/faults", {field: value}))
+        assert (refused.status, "img" in refused.elements, "script" in refused.elements) == (400, False, False)
+
+
+def test_faults_from_the_form_to_the_service_and_back(
+    browser: Browser, emulator: Emulator, client: Client, local_inlet: dict[str, Any]
+) -> None:
+    form = {
+        "inlet": "",
+        "rate": "503=0.5, 429=0.25",
+        "retry_after": "7",
+        "latency_ms": " 12.5 ",
+        "reset_when": "after",
+        "token_milliseconds": "yes",
+        "sync_supported": "no",
+        "ims_status": "500",
+        "jitter_ms": "",
+    }
+    answer = browser.post("/faults", form, Origin=emulator.url)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/faults")
+    assert emulator.local("GET", "faults") == {
+        "rate": {"503": 0.5, "429": 0.25},
+        "retry_after": "7",
+        "latency_ms": 12.5,
+        "reset_when": "after",
+        "token_milliseconds": True,
+        "sync_supported": False,
+        "ims_status": 500,
+    }
+    page = browser.get("/faults")
+    assert 'value="503=0.5, 429=0.25"' in page.html
+    assert 'value="12.5"' in page.html
+    assert '<option value="after" selected>' in page.html
+    assert '<option value="no" selected>' in page.html
+    for path in SECTIONS:
+        assert "Faults are on for all inlets: latency_ms: 12.5 rate: 503=0.5, 429=0.25 " in browser.get(path).text
+
+    # a field made empty switches its fault off; a single inlet has switches of its own
+    browser.post("/faults", {"latency_ms": "3", "rate": ""})
+    answer = browser.post("/faults", {"inlet": local_inlet["inletId"], "rate": "503=1"})
+    assert answer.headers["location"] == f"/faults?inlet={local_inlet['inletId']}"
+    assert emulator.local("GET", "faults") == {
+        "latency_ms": 3,
+        "inlets": {local_inlet["inletId"]: {"rate": {"503": 1}}},
+    }
+    assert client.single(local_inlet, make_message(local_inlet, "x")).status_code == 503
+    assert "token_ttl_s" not in browser.get(answer.headers["location"]).html
+
+    assert browser.post("/faults/clear", {}).status_code == 303
+    assert emulator.local("GET", "faults") == {}
+    assert "Faults are on" not in browser.get("/").text
+
+
+def test_an_outage_goes_on_when_other_switches_change(
+    browser: Browser, emulator: Emulator, client: Client, local_inlet: dict[str, Any]
+) -> None:
+    def status() -> int:
+        return client.single(local_inlet, make_message(local_inlet, "x")).status_code
+
+    browser.post("/faults", {"outage_s": "1000"})
+    began = emulator.local("GET", "faults")["outage_until"]
+    browser.post("/faults", {"retry_after": "5"})
+    assert emulator.local("GET", "faults")["outage_until"] == began
+    assert re.search(r"outage: \d+ s more", browser.get("/").text)
+    assert status() == 503
+    browser.post("/faults", {"outage_s": "0"})
+    assert status() == 200
+    assert "Faults are on" not in browser.get("/").text
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ({"latency_ms": "-1"}, "greater than or equal to 0"),
+        ({"latency_ms": "inf"}, "finite number"),
+        ({"latency_ms": "soon"}, "valid number"),
+        ({"rate": "503"}, "such as 429=0.1, 503=0.05; not '503'"),
+        ({"rate": "503=x"}, "not '503=x'"),
+        ({"rate": "200=0.1"}, "not an HTTP error status"),
+        ({"rate": "429=0.7, 503=0.7"}, "add up to more than 1"),
+        ({"dialect": "other"}, "'status' or 'statusCode'"),
+        ({"token_milliseconds": "maybe"}, "valid boolean"),
+        ({"seed": "9" * 30}, "less than"),
+        ({"retry_after": "a\r\nb"}, "pattern"),
+        ({"unknown": "1"}, "unknown: Extra inputs are not permitted"),
+    ],
+)
+def test_what_cannot_be_used_is_said_and_changes_nothing(
+    browser: Browser, emulator: Emulator, form: dict[str, str], message: str
+) -> None:
+    emulator.faults(latency_ms=1)
+    page = Page(browser.post("/faults", form))
+    assert page.status == 400
+    assert message in page.text
+    assert emulator.local("GET", "faults") == {"latency_ms": 1}
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", ""])
+def test_another_site_changes_nothing(browser: Browser, emulator: Emulator, client: Client, origin: str) -> None:
+    emulator.faults(latency_ms=1)
+    assert browser.post("/faults", {"rate": "503=1"}, Origin=origin).status_code == 403
+    assert browser.post("/faults/clear", {}, Origin=origin).status_code == 403
+    # a form may send JSON as text/plain without asking first
+    answer = client.session.post(
+        f"{emulator.url}/__local/faults", data='{"latency_ms": 5}', headers={"Origin": origin}, timeout=30
+    )
+    assert answer.status_code == 403
+    assert emulator.local("GET", "faults") == {"latency_ms": 1}
+
+
+def test_an_endless_form_is_refused(browser: Browser, emulator: Emulator) -> None:
+    assert browser.post("/faults", {"rate": "x" * 2_000_000}).status_code == 403
+    assert emulator.local("GET", "faults") == {}
+
+
+@pytest.mark.parametrize("path", ["/datasets/x", "/schemas/x", "/schemas/x?inlet=y", "/faults?inlet=x"])
+def test_unknown_ids_have_a_page_too(browser: Browser, path: str) -> None:
+    page = browser.get(path)
+    assert (page.status, "Not found" in page.text) == (404, True)
+
+
+def test_faults_of_an_inlet_that_was_deleted(browser: Browser) -> None:
+    assert browser.post("/faults", {"inlet": "gone", "rate": "503=1"}).status_code == 404
+
+
+def test_no_secrets(browser: Browser, platform: Platform) -> None:
+    token = platform.headers["Authorization"].removeprefix("Bearer ")
+    platform.emulator.local("POST", "clients", {"client_id": "other", "client_secret": "hush-hush"})
+    platform.connection()
+    for path in SECTIONS:
+        html = browser.get(path).html
+        assert [secret for secret in (token, CLIENT_SECRET, "hush-hush") if secret in html] == []
+
+
+def test_paused_pages_do_not_reload_themselves(browser: Browser) -> None:
+    live = browser.get("/events")
+    assert "script" in live.elements
+    assert '<noscript><meta http-equiv="refresh"' in live.html
+    paused = browser.get(live.link("pause"))
+    assert ("script" in paused.elements, "refresh" in paused.html) == (False, False)
+    assert paused.link("go on") == "/events"

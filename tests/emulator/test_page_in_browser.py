@@ -1,0 +1,247 @@
+"""The page in a real browser: what a person clicks, and what happens without clicking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select
+
+from tests.emulator.conftest import SCHEMA, Client, make_message
+from tests.emulator.management import EVENT, Platform
+from tests.services.browser import chromium
+from tests.services.emulator import Emulator
+from tests.services.process import wait_for
+from tests.services.pytest_support import require
+
+pytestmark = pytest.mark.browser
+
+SECTIONS = ("/", "/events", "/datasets", "/schemas", "/connections", "/profiles", "/faults")
+HOSTILE = "<img src=x onerror='document.title=`hacked`'><script>document.title='hacked'</script>"
+LONG = "long-" * 60
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[webdriver.Chrome]:
+    with require(chromium()) as started:
+        yield started
+
+
+class Reader:
+    """Someone in front of the browser."""
+
+    def __init__(self, driver: webdriver.Chrome, emulator: Emulator) -> None:
+        self.driver = driver
+        self._url = emulator.url
+
+    def go(self, path: str) -> None:
+        self.driver.get(self._url + path)
+
+    def click(self, text: str) -> None:
+        """Click on the first button, link or summary with this text in it; the page may just be replacing it."""
+        what = f'//*[(self::a or self::button or self::summary) and contains(., "{text}")]'
+
+        def clicked() -> bool:
+            try:
+                self.driver.find_element(By.XPATH, what).click()
+            except WebDriverException:  # it has several for an element that is just being replaced
+                return False
+            return True
+
+        wait_for(clicked, 30, f"a click on {text!r}")
+
+    def type(self, field: str, text: str) -> None:
+        self.field(field).send_keys(text)
+
+    def field(self, name: str) -> WebElement:
+        """A field of the form, once the page has it."""
+        return wait_for(lambda: self.driver.find_elements(By.ID, name), 30, f"the field {name}")[0]
+
+    @property
+    def text(self) -> str:
+        """What is to be read now: nothing between two pages."""
+        try:
+            return self.driver.find_element(By.TAG_NAME, "body").text
+        except WebDriverException:  # it has several for an element that is just being replaced
+            return ""
+
+    def sees(self, text: str) -> None:
+        """Wait until a text appears."""
+        wait_for(lambda: text in self.text, 30, f"{text!r} on the page")
+
+    def no_longer_sees(self, text: str) -> None:
+        """Wait until there is a page without a text."""
+
+        def gone() -> bool:
+            shown = self.text
+            return "Times are in UTC" in shown and text not in shown
+
+        wait_for(gone, 30, f"{text!r} to go from the page")
+
+
+@pytest.fixture
+def reader(driver: webdriver.Chrome, emulator: Emulator) -> Reader:
+    return Reader(driver, emulator)
+
+
+def log_of(driver: webdriver.Chrome) -> list[dict[str, Any]]:
+    """What the browser's console has got since it was read last."""
+    return list(driver.get_log("browser"))  # type: ignore[no-untyped-call]
+
+
+def status_of(client: Client, inlet: dict[str, Any]) -> int:
+    return client.single(inlet, make_message(inlet, "x")).status_code
+
+
+def test_events_appear_without_reload_and_unfolded_ones_stay_unfolded(
+    reader: Reader, client: Client, inlet: dict[str, Any]
+) -> None:
+    reader.go("/events")
+    reader.driver.execute_script("window.sameDocument = true")
+    client.single(inlet, make_message(inlet, "first"))
+    reader.sees("first")
+    reader.click("first")
+    reader.sees('"points": 7')
+    client.single(inlet, make_message(inlet, {"_id": "second", "timestamp": "yesterday"}))
+    reader.sees("[yesterday] is not a valid date-time")
+    reader.sees('"points": 7')
+    assert reader.driver.execute_script("return window.sameDocument")
+
+
+def test_counts_go_up_without_reload_until_paused(reader: Reader, client: Client, inlet: dict[str, Any]) -> None:
+    reader.go("/")
+    client.batch(inlet, [make_message(inlet, f"m{number}") for number in range(1234)])
+    reader.sees("accepted\n1,234")
+    reader.click("pause")
+    reader.sees("paused")
+    assert reader.driver.find_elements(By.TAG_NAME, "script") == []
+    reader.click("go on")
+    client.single(inlet, make_message(inlet, "m0"))
+    reader.sees("accepted\n1,235")
+    reader.sees("duplicates\n1\n")
+
+
+def test_a_silent_emulator_is_noticed(driver: webdriver.Chrome) -> None:
+    with Emulator() as emulator:
+        reader = Reader(driver, emulator)
+        reader.go("/events")
+        emulator.stop()
+        reader.sees("the emulator does not answer")
+        emulator.start()
+        reader.no_longer_sees("does not answer")
+        reader.sees("live")
+
+
+def test_events_appear_without_javascript(reader: Reader, client: Client, inlet: dict[str, Any]) -> None:
+    reader.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        reader.go("/events")
+        client.single(inlet, make_message(inlet, "without-script"))
+        reader.sees("without-script")
+    finally:
+        reader.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_faults_by_clicking(reader: Reader, client: Client, inlet: dict[str, Any]) -> None:
+    assert status_of(client, inlet) == 200
+    reader.go("/")
+    reader.click("Faults")
+    reader.type("rate", "503=1")
+    Select(reader.field("dialect")).select_by_visible_text("statusCode")
+    reader.click("Apply")
+    reader.sees("Faults are on")
+    assert status_of(client, inlet) == 503
+    assert reader.field("rate").get_attribute("value") == "503=1"
+    reader.click("Overview")
+    reader.sees("503 × 1")
+    reader.click("Switch all off")
+    reader.no_longer_sees("Faults are on")
+    assert status_of(client, inlet) == 200
+
+
+def test_what_cannot_be_used_is_said_at_its_field(reader: Reader) -> None:
+    reader.go("/faults")
+    reader.type("latency_ms", "soon")
+    reader.click("Apply")
+    reader.sees("Input should be a valid number")
+    assert reader.field("latency_ms").get_attribute("value") == "soon"
+    assert "Faults are on" not in reader.text
+
+
+def test_a_form_of_another_site_switches_nothing_on(reader: Reader, emulator: Emulator) -> None:
+    form = f"<form method=post action='{emulator.url}/faults'><input name=rate value='503=1'><button>Go</button></form>"
+    reader.driver.get("data:text/html," + quote(form))
+    reader.click("Go")
+    reader.sees("Another site")
+    assert emulator.local("GET", "faults") == {}
+
+
+def test_a_profile_and_its_events(reader: Reader, platform: Platform) -> None:
+    group = platform.field_group(EVENT, title="Visit", memberId={"type": "string"})
+    schema = platform.schema(EVENT, group, title="Visits")
+    platform.identity(schema, f"/{platform.tenant}/memberId", "Loyalty")
+    dataset = platform.dataset(schema)
+    entity = {"_id": "visit-1", "timestamp": "2026-01-02T03:04:05Z", platform.tenant: {"memberId": "jane"}}
+    url = platform.inlet_url(platform.connection())
+    assert platform.call("POST", url, platform.message(schema, dataset, entity)).status_code == 200
+    reader.go("/datasets")
+    reader.sees(dataset)
+    wait_for(lambda: platform.records(dataset), 30, "the record")
+    reader.go("/profiles")
+    reader.type("namespace", "LOYALTY")
+    reader.type("id", "jane")
+    reader.click("Look up")
+    reader.sees("Events (1)")
+    reader.click("visit-1")
+    reader.sees('"memberId": "jane"')
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_hostile_names_run_nothing_and_nothing_is_clipped(
+    reader: Reader, emulator: Emulator, client: Client, width: int
+) -> None:
+    driver = reader.driver
+    hostile = emulator.create_inlet(name=HOSTILE, org_id=f"{LONG}@AdobeOrg", schema={**SCHEMA, "title": HOSTILE})
+    client.batch(hostile, [make_message(hostile, {"_id": f"{HOSTILE}{LONG}", "timestamp": HOSTILE})])
+    emulator.failed(hostile["inletId"])
+    emulator.faults(inlet=hostile["inletId"], retry_after=HOSTILE)
+    driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    try:
+        reader.go("/datasets")
+        links = driver.find_elements(By.XPATH, f'//a[contains(@href, "{hostile["datasetId"]}")]')
+        paths = [link.get_dom_attribute("href") or "" for link in links]
+        assert len(paths) == 1
+        log_of(driver)  # what the tests before have left there
+        for path in (*SECTIONS, *paths, f"/schemas/{quote(SCHEMA['$id'], safe='')}?inlet={hostile['inletId']}"):
+            reader.go(path)
+            reader.sees(HOSTILE)  # on every page, for it is among the faults
+            assert driver.title != "hacked", path
+            assert driver.find_elements(By.TAG_NAME, "img") == [], path
+            # chromedriver's log has what the content security policy refused
+            assert log_of(driver) == [], path
+            assert driver.execute_script("return document.documentElement.scrollWidth") <= width, path
+    finally:
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_dark_where_the_reader_wants_it_dark(reader: Reader) -> None:
+    def background(scheme: str) -> str:
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        reader.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        reader.go("/")
+        return reader.driver.find_element(By.TAG_NAME, "body").value_of_css_property("background-color")
+
+    try:
+        assert background("light") == "rgba(255, 255, 255, 1)"
+        assert background("dark") == "rgba(20, 24, 29, 1)"
+    finally:
+        reader.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
