@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, _BeamArgumentParser
 
-from pipelines.options import OPTIONS, Option
+from pipelines.option_table import OPTIONS, Option
 
 # The Java side's options and their types: FlinkPipelineOptions of the Flink runner.
 FLINK_JAVA_OPTIONS: dict[str, type] = {

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from pipelines.beam_options import BeamOption, check_beam_value, known_beam_options
 from pipelines.option_checks import Finding, contradictions
-from pipelines.options import GROUPS, OPTIONS, Option, OptionGroup, explain
+from pipelines.option_table import OPTIONS, Option, explain
+from pipelines.options import GROUPS, OptionGroup
 from pipelines.options_help import help_text
 from pipelines.options_yaml import OptionsError, nearest, read_entries, read_text, scalar, unknown
 from pipelines.settings import Settings

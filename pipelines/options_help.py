@@ -2,7 +2,8 @@
 
 import textwrap
 
-from pipelines.options import GROUPS, OPTIONS, Option
+from pipelines.option_table import OPTIONS, Option
+from pipelines.options import GROUPS
 from pipelines.options_yaml import dump
 
 _WIDTH = 100

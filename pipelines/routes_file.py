@@ -29,8 +29,9 @@ from pipelines.option_checks import (
     pin_faults,
     reads_back,
 )
+from pipelines.option_table import describe_type, explain
 from pipelines.option_types import Headers, IdRule, InletUrl, Operations, RecordMapping, Sha256, Topics, When
-from pipelines.options import Auth, Format, OptionGroup, Payload, describe_type, explain
+from pipelines.options import Auth, Format, OptionGroup, Payload
 from pipelines.options_yaml import (
     Entry,
     OptionsError,

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.beam_options import beam_flags, own_flag, runner_name
+from pipelines.option_table import OPTIONS, Option
 from pipelines.options import (
-    OPTIONS,
     AepOptions,
     BatchOptions,
     DeadLetterOptions,
     GeneralOptions,
     KafkaOptions,
     MapOptions,
-    Option,
     ReceiptOptions,
     ReplayOptions,
     XdmOptions,

@@ -72,7 +72,7 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_mentions_of_options_are_of_options_that_exist() -> None:
-    from pipelines.options import OPTIONS
+    from pipelines.option_table import OPTIONS
 
     mentioned = set(re.findall(r"\b((?:kafka|aep|xdm|map|batch|dead_letter|receipt|replay)_[a-z0-9_]+)\b", README))
     unknown = {name for name in mentioned if name not in OPTIONS and not name.endswith("_to_aep")}

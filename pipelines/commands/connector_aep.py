@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from pipelines.commands.connector_draft import Draft
 from pipelines.option_checks import reads_back
-from pipelines.options import OPTIONS
+from pipelines.option_table import OPTIONS
 
 _PROXY, _AUTH, _DEAD_LETTERS = "aep.connection.proxy.", "aep.connection.auth.", "errors.deadletterqueue."
 _HEADERS = "aep.connection.endpoint.headers"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipelines.commands.import_connector import Imported
-from pipelines.options import OPTIONS
+from pipelines.option_table import OPTIONS
 from pipelines.options_yaml import dump
 
 OPTIONS_FILE, PATCH_FILE, ROUTES_FILE = "options.yaml", "map.yaml", "routes.yaml"

@@ -28,7 +28,8 @@ from pipelines.commands.connector_draft import LEVELS, Draft, Note, nearest
 from pipelines.commands.connector_kafka import import_consumer, import_group, import_topics
 from pipelines.commands.connector_values import import_converters, import_transforms
 from pipelines.option_checks import SINGLE_ROUTE
-from pipelines.options import GROUPS, OPTIONS, explain
+from pipelines.option_table import OPTIONS, explain
+from pipelines.options import GROUPS
 
 _SINK = re.compile(r"(com\.adobe\.platform\.streaming\.sink\.impl\.)?AEPSink(Connector)?")
 

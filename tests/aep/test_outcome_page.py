@@ -8,7 +8,7 @@ from aep.element_rules import ELEMENT_RULES, ElementRule
 from aep.outcome_page import page
 from aep.outcome_rules import RULES
 from aep.outcomes import Rule
-from pipelines.options import OPTIONS
+from pipelines.option_table import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 ALL_RULES: list[Rule | ElementRule] = [*RULES, *ELEMENT_RULES]

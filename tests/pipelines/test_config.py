@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipelines.config import OptionsError, parse
-from pipelines.options import OPTIONS
+from pipelines.option_table import OPTIONS
 from pipelines.options_yaml import dump, load, read_entries
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -11,8 +11,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pydantic import ValidationError
 
 from pipelines.beam_options import BeamAepOptions, beam_flags, known_beam_options, own_flag
+from pipelines.option_table import OPTIONS, Option, explain
 from pipelines.option_types import is_secret_property
-from pipelines.options import GROUPS, OPTIONS, KafkaOptions, Option, explain
+from pipelines.options import GROUPS, KafkaOptions
 from pipelines.options_help import help_text
 
 NAMES = """

@@ -17,7 +17,7 @@ from pipelines.commands.connector_kafka import ADOPTED, RENAMED
 from pipelines.commands.connector_properties import ConnectorFileError, read_connector
 from pipelines.commands.import_connector import Imported, ImportProblemError, Wishes, import_connector
 from pipelines.mapping_file import read_mapping
-from pipelines.options import OPTIONS
+from pipelines.option_table import OPTIONS
 
 JSON_CONVERTER = "org.apache.kafka.connect.json.JsonConverter"
 AVRO_CONVERTER = "io.confluent.connect.avro.AvroConverter"
