@@ -37,10 +37,10 @@ check: $(READY)
 	$(RUN) -m mypy
 
 test: check
-	$(RUN) -m pytest --durations=10
+	$(RUN) -m pytest -n 2 --dist loadfile --durations=10
 
 test-fast: check
-	$(RUN) -m pytest -m "not kafka and not flink"
+	$(RUN) -m pytest -m "not kafka and not flink and not browser"
 
 bench: $(READY)
 	$(RUN) -m benchmarks
