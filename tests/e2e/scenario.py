@@ -21,7 +21,7 @@ import yaml
 from samples.loyalty import EVENTS_TOPIC, Sample, sequence_of
 from tests.services.emulator import Emulator
 from tests.services.kafka import KafkaBroker
-from tests.services.process import ServiceProcess, wait_for
+from tests.services.process import ServiceError, ServiceProcess, wait_for
 from transforms.dead_letters import DeadLetter, read_files
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +75,7 @@ class Scenario:
         self.inlets = {kind: self._create_inlet(kind) for kind in self.topics}
         self.dead_letters = folder / "dead-letters"
         self.oracle = Oracle()
+        self._started: list[ServiceProcess] = []
 
     def _create_inlet(self, kind: str) -> dict[str, Any]:
         schema = orjson.loads((SCHEMAS / f"loyalty-{kind.removesuffix('s')}.schema.json").read_bytes())
@@ -145,7 +146,8 @@ class Scenario:
     def start(self, *arguments: str, **options: Any) -> ServiceProcess:
         """Starts the pipeline and returns while it runs."""
         log = self.folder / f"run-{uuid.uuid4().hex[:6]}.log"
-        return ServiceProcess("pipeline", self.command(*arguments, **options), log)
+        self._started.append(ServiceProcess("pipeline", self.command(*arguments, **options), log))
+        return self._started[-1]
 
     def summary(self) -> dict[str, Any]:
         """The summary file of the last run, empty when it wrote none."""
@@ -163,7 +165,10 @@ class Scenario:
 
     def wait_until_accepted(self, messages: int, seconds: float = 60) -> None:
         """Returns when AEP has accepted so many messages."""
-        wait_for(lambda: self.messages_accepted() >= messages, seconds, f"{messages} messages accepted")
+        try:
+            wait_for(lambda: self.messages_accepted() >= messages, seconds, f"{messages} messages accepted")
+        except ServiceError as error:
+            raise ServiceError("\n".join([str(error), *(one.log_tail() for one in self._started)])) from None
 
     def dead_lettered(self) -> list[DeadLetter]:
         """All dead letters in the folder."""

@@ -6,6 +6,8 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -160,8 +162,17 @@ class KafkaBroker:
 
     def add_partitions(self, name: str, total: int) -> None:
         """Raises a topic's number of partitions to ``total`` and waits until they can be written to."""
-        admin = self._admin()
-        admin.create_partitions([NewPartitions(name, total)])[name].result(REQUEST_TIMEOUT_SECONDS)
+
+        def added() -> bool:
+            # A broker that was frozen a moment ago may never answer the first request.
+            asked = self._admin().create_partitions([NewPartitions(name, total)], request_timeout=5)[name]
+            with suppress(KafkaException, FutureTimeout):
+                asked.result(10)
+            with suppress(KafkaException):
+                return len(self._partitions(name)) == total
+            return False
+
+        wait_for(added, 2 * REQUEST_TIMEOUT_SECONDS, f"{total} partitions of {name}")
         self._await_leaders(name, total)
 
     def produce(self, topic: str, records: Iterable[Record]) -> None:
