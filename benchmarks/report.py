@@ -85,7 +85,7 @@ def figures(transforms: Sequence[transforms_bench.Round], kafka: kafka_bench.Kaf
             Target(">=", 0.9),
         ),
         Figure(
-            f"{delayed}, in order of keys: throughput / without",
+            f"{to_accepted}, {kafka_bench.LATENCY_MS} ms, by key: throughput / unordered",
             [one.with_latency.wall_seconds / one.in_order.wall_seconds for one in rounds],
         ),
         Figure(f"{delayed}: peak memory, MB", [one.with_latency.peak_bytes / 1e6 for one in rounds], memory),

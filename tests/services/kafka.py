@@ -165,7 +165,8 @@ class KafkaBroker:
 
         def added() -> bool:
             # A broker that was frozen a moment ago may never answer the first request.
-            asked = self._admin().create_partitions([NewPartitions(name, total)], request_timeout=5)[name]
+            admin = self._admin()
+            asked = admin.create_partitions([NewPartitions(name, total)], request_timeout=5)[name]
             with suppress(KafkaException, FutureTimeout):
                 asked.result(10)
             with suppress(KafkaException):
