@@ -53,6 +53,7 @@ class Reader:
         self._delivered: dict[Partition, int] = {}
         self._committed: dict[Partition, int] = {}
         self._expected: dict[Partition, int] = {}
+        self._commits_under_way = 0
         self._commit_lock = threading.Lock()
         self._warn_at = float("-inf")
         try:
@@ -149,11 +150,13 @@ class Reader:
             try:
                 if new:
                     self._consumer.commit(offsets=as_list(new))
+                    self._commits_under_way += 1
             except (KafkaException, RuntimeError) as error:
                 _LOG.warning("offsets of %s could not be committed, they will be with the next: %s", self._name, error)
 
     def _on_commit(self, _: KafkaError | None, offsets: Sequence[TopicPartition]) -> None:
         """Called by librdkafka in a poll or at the close. It must not wait for ``commit``, which waits for the poll."""
+        self._commits_under_way -= 1
         for one in offsets:
             if one.error is None:
                 self._committed[one.topic, one.partition] = one.offset
@@ -169,8 +172,8 @@ class Reader:
         return partial(self.commit, positions)
 
     def owes_commit(self) -> bool:
-        """Whether an earlier commit has not arrived, as far as this reader knows: it must not wait for new records."""
-        return bool(self._uncommitted())
+        """Whether a commit has failed and is to be tried again; it must not wait for new records."""
+        return self._commits_under_way == 0 and bool(self._uncommitted())
 
     def _uncommitted(self) -> dict[Partition, int]:
         return {one: offset for one, offset in self._delivered.items() if self._committed.get(one) != offset}
