@@ -8,6 +8,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from aep.xdm.pointers import steps_of
+
 
 def apply_patch(document: dict[str, Any], operations: Any) -> dict[str, Any]:
     """Apply operations to a copy of a document.
@@ -27,14 +29,10 @@ def apply_patch(document: dict[str, Any], operations: Any) -> dict[str, Any]:
         if kind != "remove" and "value" not in operation:
             raise ValueError(f"operation {number}: value is missing")
         try:
-            _apply(document, kind, _steps(path), copy.deepcopy(operation.get("value")))
+            _apply(document, kind, steps_of(path), copy.deepcopy(operation.get("value")))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise ValueError(f"operation {number}: cannot {kind} {path}") from error
     return document
-
-
-def _steps(path: str) -> list[str]:
-    return [step.replace("~1", "/").replace("~0", "~") for step in path.split("/")[1:]]
 
 
 def _apply(document: Any, kind: str, steps: list[str], value: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from rich.table import Table
 from rich.text import Text
 
+from pipelines.commands.cli_common import WHOLE_RECORD
 from pipelines.commands.dead_letter_tables import place_of, printable
 from transforms.dead_letters import DeadLetter
 
@@ -79,6 +80,6 @@ def dead_letter_table(letters: Sequence[DeadLetter], records: int) -> Table:
         grid.add_column(column, overflow="fold")
     for reason, same in sorted(by_reason.items(), key=lambda item: -len(item[1])):
         first = same[0]
-        place = place_of(first), first.pointer or "(the whole record)"
+        place = place_of(first), first.pointer or WHOLE_RECORD
         grid.add_row(*map(printable, reason), f"{len(same):,}", *map(printable, place))
     return grid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 WRONG = 2
 """Exit code: a person has to mend something."""
+
+WHOLE_RECORD = "(the whole record)"
+"""What a person reads for an empty pointer."""
 
 KafkaConfigOption = Annotated[
     list[str] | None,
@@ -25,6 +29,16 @@ KafkaConfigOption = Annotated[
 def say(text: str) -> None:
     """One line to the standard error, so that it never mixes with what a command puts out."""
     typer.echo(text, err=True)
+
+
+def plain(text: str) -> str:
+    """The text with its control characters written out: a record must not move a person's cursor."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def without_indices(pointer: str) -> str:
+    """The field that a JSON pointer is to, with `*` for its places in lists; "" for the whole record."""
+    return re.sub(r"/\d+(?=/|$)", "/*", pointer)
 
 
 def cluster_of(bootstrap_servers: str, config: Sequence[str]) -> KafkaCluster:

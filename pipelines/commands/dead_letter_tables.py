@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -10,6 +9,7 @@ from datetime import datetime, timezone
 from rich.table import Table
 from rich.text import Text
 
+from pipelines.commands.cli_common import WHOLE_RECORD, plain, without_indices
 from transforms.dead_letters import DeadLetter, iso_time
 
 _MAX_SHOWN = 2_000  # characters of a value, which may be a megabyte
@@ -91,7 +91,7 @@ def _time(seconds: float) -> str:
 
 def field_of(pointer: str) -> str:
     """The field that a pointer is to, whichever place it has in a list."""
-    return re.sub(r"/\d+(?=/|$)", "/*", pointer) or "(the whole record)"
+    return without_indices(pointer) or WHOLE_RECORD
 
 
 def place_of(one: DeadLetter) -> str:
@@ -106,7 +106,7 @@ def letter_table(one: DeadLetter, values: bool) -> Table:
     grid.add_column(overflow="fold")
     rows = [
         ("refused by", f"{one.stage}, {one.code}"),
-        ("field", one.pointer or "(the whole record)"),
+        ("field", one.pointer or WHOLE_RECORD),
         ("at", iso_time(one.at)),
         ("route", one.route),
         ("schema", " ".join(one.schema.get(name, "") for name in ("id", "version"))),
@@ -138,4 +138,4 @@ def _text(content: bytes | None) -> str:
 
 def printable(text: str) -> Text:
     """The text with its control characters written out: a record must not move a person's cursor."""
-    return Text("".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text))
+    return Text(plain(text))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +14,9 @@ from aep.schema_registry import identities
 from aep.xdm.fields import Field, fields_of
 from aep.xdm.rejection import Rejection
 from aep.xdm.schema import ResolvedSchema
+from pipelines.commands.cli_common import WHOLE_RECORD, plain, without_indices
 from pipelines.commands.event_lines import Line
 
-_WHOLE = "(the whole record)"
 _MAX_KINDS = 1_000  # that are counted apart, since keys of a map, which a record makes up, are in the names of fields
 _MAX_ROWS = 30
 
@@ -58,7 +57,7 @@ class Tally:
         if found is None:
             return
         self.invalid += 1
-        key = (found.code, re.sub(r"/\d+(?=/|$)", "/*", found.pointer))
+        key = (found.code, without_indices(found.pointer))
         if key not in self._kinds and len(self._kinds) >= _MAX_KINDS:
             key = (found.code, "(other fields)")
         kind = self._kinds.setdefault(key, Kind(*key, line.number, found.pointer, found.message))
@@ -94,7 +93,11 @@ class Tally:
         grid.add_column("what is wrong there", overflow="fold")
         for kind in self.kinds[:_MAX_ROWS]:
             grid.add_row(
-                kind.code, plain(kind.field) or _WHOLE, f"{kind.count:,}", f"{kind.line:,}", Text(plain(kind.message))
+                kind.code,
+                plain(kind.field) or WHOLE_RECORD,
+                f"{kind.count:,}",
+                f"{kind.line:,}",
+                Text(plain(kind.message)),
             )
         if len(self._kinds) > _MAX_ROWS:
             grid.caption = f"and {len(self._kinds) - _MAX_ROWS:,} more, each less frequent"
@@ -121,7 +124,7 @@ def as_adobe(line: int, found: Rejection) -> dict[str, Any]:
 def as_text(line: int, found: Rejection) -> str:
     """The report of a line for a person: a line for each violation."""
     rows = [
-        f"line {line}: {error.code} at {plain(error.pointer) or _WHOLE}: {plain(error.message)}"
+        f"line {line}: {error.code} at {plain(error.pointer) or WHOLE_RECORD}: {plain(error.message)}"
         for error in found.errors
     ]
     more = found.error_count - len(found.errors)
@@ -164,8 +167,3 @@ def two_columns(rows: Iterable[tuple[str, str]]) -> Table:
     for name, value in rows:
         grid.add_row(name, Text(plain(value)))
     return grid
-
-
-def plain(text: str) -> str:
-    """The text with its control characters written out: a record must not move a person's cursor."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
