@@ -178,6 +178,11 @@ class Scenario:
         """Committed offsets by topic and partition."""
         return {topic: self.broker.committed(self.group, topic) for topic in self.topics.values()}
 
+    def records_committed(self, *kinds: str) -> int:
+        """How many records the committed offsets leave behind: a commit of where a partition starts leaves none."""
+        topics = [self.topics[kind] for kind in kinds or self.topics]
+        return sum(sum(self.broker.committed(self.group, topic).values()) for topic in topics)
+
     def end_offsets(self) -> dict[str, dict[int, int]]:
         """End offsets by topic and partition."""
         return {topic: self.broker.end_offsets(topic) for topic in self.topics.values()}

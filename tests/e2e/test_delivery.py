@@ -84,8 +84,7 @@ def test_a_signal_ends_a_run_with_its_bundle_finished_and_committed(scenario: Sc
     summary = scenario.summary()
     assert summary["outcome"] == "stopped"
     assert summary["read"] == summary["accepted"] == scenario.messages_accepted()
-    committed = sum(offset for topic in scenario.committed().values() for offset in topic.values())
-    assert committed == summary["read"] < 20_000
+    assert scenario.records_committed() == summary["read"] < 20_000
     scenario.emulator.clear_faults()
     assert scenario.run().code == 0
     assert scenario.check_every_sample() == 0
@@ -99,7 +98,7 @@ def test_a_signal_while_aep_is_down_ends_the_run_with_nothing_committed(scenario
     pipeline.signal(signal.SIGTERM)
     assert wait_for_end(pipeline) == 1
     assert "will be read again" in pipeline.log()
-    assert scenario.committed() == {topic: {} for topic in scenario.topics.values()}
+    assert scenario.records_committed() == 0
     scenario.emulator.clear_faults()
     assert scenario.run().code == 0
     scenario.check_every_sample()
@@ -113,7 +112,7 @@ def test_a_failing_dead_letter_sink_commits_nothing(scenario: Scenario) -> None:
     finished = scenario.run(dead_letter_topic=topic)
     assert finished.code != 0
     assert topic in finished.output
-    assert scenario.committed() == {name: {} for name in scenario.topics.values()}
+    assert scenario.records_committed() == 0
     assert scenario.run().code == 0
     scenario.check_every_sample(duplicates=2_000)
 

@@ -70,12 +70,7 @@ def deliver(scenario: Scenario, duplicates: int = 0, **options: Any) -> dict[str
 
 def wait_until_all_committed(scenario: Scenario) -> None:
     """Returns when the group's offsets are at the ends of the topics: all that was produced is accounted for."""
-    wait_for(lambda: committed(scenario) == produced(scenario), STEP_SECONDS, "the offsets to be committed")
-
-
-def committed(scenario: Scenario) -> int:
-    """How many records the committed offsets leave behind."""
-    return sum(offset for partitions in scenario.committed().values() for offset in partitions.values())
+    wait_for(lambda: scenario.records_committed() == produced(scenario), STEP_SECONDS, "the offsets to be committed")
 
 
 def produced(scenario: Scenario) -> int:
@@ -95,7 +90,7 @@ def refused(scenario: Scenario) -> int:
 
 def nothing_happened(scenario: Scenario) -> bool:
     """Whether no sample was accepted or dead-lettered, and no offset committed."""
-    return not (scenario.messages_accepted() or scenario.dead_lettered() or committed(scenario))
+    return not (scenario.messages_accepted() or scenario.dead_lettered() or scenario.records_committed())
 
 
 def resident_megabytes(pid: int) -> float:

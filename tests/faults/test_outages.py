@@ -20,7 +20,6 @@ from tests.faults.campaign import (
     ENDLESS,
     SMALL,
     STEP_SECONDS,
-    committed,
     during,
     finish,
     requests,
@@ -43,12 +42,12 @@ def test_fault_01_connections_are_refused_for_long(scenario: Scenario, proxy: Pr
     memory = []
     for _ in during(4):
         assert pipeline.running, pipeline.log_tail()
-    held = committed(scenario)
+    held = scenario.records_committed()
     for _ in during(8):
         assert pipeline.running, pipeline.log_tail()
         memory.append(resident_megabytes(pipeline.pid))
     # Reading waits.
-    assert committed(scenario) == held
+    assert scenario.records_committed() == held
     assert max(memory) < 400
     assert memory[-1] - memory[0] < 10
     assert scenario.dead_lettered() == []
@@ -93,7 +92,7 @@ def sit_out(scenario: Scenario, seconds: float, faults: dict[str, Any]) -> dict[
     # Each of the six batches pauses longer and longer between its tries; without that they would be thousands.
     assert requests(scenario) < 20 * seconds
     assert scenario.messages_accepted() == 0
-    assert committed(scenario) == 0
+    assert scenario.records_committed() == 0
     scenario.emulator.clear_faults()
     summary = finish(scenario, pipeline)
     assert summary["dead_lettered"] == {}

@@ -12,7 +12,6 @@ from tests.faults.campaign import (
     ENDLESS,
     SMALL,
     STEP_SECONDS,
-    committed,
     deliver,
     during,
     finish,
@@ -48,10 +47,10 @@ def test_fault_14_killed_in_the_middle_of_posts_and_bundles(scenario: Scenario) 
             pipeline.kill()
             assert front.under_way, kill
             wait_for(lambda: not front.under_way, STEP_SECONDS, "AEP to end what was under way")
-            assert committed(scenario) < scenario.messages_accepted()
+            assert scenario.records_committed() < scenario.messages_accepted()
         scenario.emulator.clear_faults()
         deliver(scenario, duplicates=kills * REPEATED, **options)
-    assert committed(scenario) == produced(scenario)
+    assert scenario.records_committed() == produced(scenario)
 
 
 def test_fault_15_the_broker_stops_crashes_freezes_and_gets_partitions(scenario: Scenario) -> None:
@@ -158,7 +157,7 @@ def test_fault_20_half_full_batches_are_posted_when_the_run_is_ended(scenario: S
     pipeline.signal(signal.SIGTERM)
     summary = finish(scenario, pipeline)
     assert summary["outcome"] == "stopped"
-    assert summary["accepted"] == committed(scenario) == 250
+    assert summary["accepted"] == scenario.records_committed() == 250
     scenario.check_every_sample()
 
 
@@ -173,7 +172,7 @@ def test_fault_20_ended_at_once_the_half_full_batches_are_read_again(scenario: S
             wait_for(lambda: "once more ends at once" in pipeline.log(), STEP_SECONDS, "the signal to be heard")
     wait_for(lambda: not pipeline.running, STEP_SECONDS, "the pipeline to end at once")
     assert pipeline.exit_code == 128 + signal.SIGTERM
-    assert committed(scenario) == 0
+    assert scenario.records_committed() == 0
     scenario.emulator.clear_faults()
     # An upgrade: other limits, the same group.
     deliver(scenario, batch_max_messages=7)

@@ -12,7 +12,7 @@ import yaml
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import EVENTS_TOPIC, Sample, generate
 from tests.e2e.scenario import ORG_ID, SCHEMAS, Scenario
-from tests.faults.campaign import ENDLESS, SMALL, committed, deliver, nothing_happened, wait_until_all_committed
+from tests.faults.campaign import ENDLESS, SMALL, deliver, nothing_happened, wait_until_all_committed
 from tests.services.process import wait_for
 
 pytestmark = pytest.mark.kafka
@@ -105,7 +105,7 @@ def test_fault_12_a_schema_that_aep_does_not_know(scenario: Scenario) -> None:
     for words in ("messages were all refused", "unknown xdm format", "xdm_schema_id", "aep_dataset_id", "aep_org_id"):
         assert words in error, finished.output
     assert scenario.dead_lettered() == []
-    assert scenario.committed()[scenario.topics["events"]] == {}
+    assert scenario.records_committed("events") == 0
     # Whoever wants them as dead letters can have them. Profiles may have been accepted the first time.
     all_of_them = scenario.folder / "all.yaml"
     all_of_them.write_text("aep_max_first_refusals: null\n")
@@ -173,7 +173,7 @@ def test_fault_13_a_dead_letter_folder_that_is_lost_ends_the_run_and_no_record(s
     wait_for(lambda: not pipeline.running, 60, "the pipeline to end")
     assert pipeline.exit_code != 0
     assert str(scenario.dead_letters) in pipeline.log()
-    assert committed(scenario) == 1_000
+    assert scenario.records_committed() == 1_000
     scenario.dead_letters.unlink()
     Path(away).rename(scenario.dead_letters)
     # The bundle that failed is posted once more.
@@ -187,6 +187,6 @@ def test_fault_13_a_dead_letter_topic_that_takes_nothing_ends_the_run_and_no_rec
     finished = scenario.run(dead_letter_topic=topic, **SMALL)
     assert finished.code == 2, finished.output
     assert topic in finished.output
-    assert committed(scenario) == 0
+    assert scenario.records_committed() == 0
     # The folder had its dead letters before the topic refused them.
     deliver(scenario, duplicates=500)
