@@ -22,6 +22,7 @@ from rich.console import Console
 from aep.errors import AepError, StoppedError
 from aep.xdm.schema import SchemaError
 from pipelines.config import OptionsError, Settings, parse
+from pipelines.local_runner import keep_metrics_small
 from pipelines.logs import leave_out_beams_tracebacks, set_up_logging
 from pipelines.plan import Plan
 from pipelines.preflight import PreflightError, preflight
@@ -98,6 +99,7 @@ def run(argv: Sequence[str], job: Job[P]) -> int:
 def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], teller: Teller) -> int:
     process.start_run()
     process.tune_garbage_collector()
+    keep_metrics_small()
     account.reset()
     leave_out_beams_tracebacks()
     started = time.monotonic()

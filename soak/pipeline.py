@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
 import threading
@@ -155,15 +154,6 @@ class Pipeline:
     def _look(self) -> None:
         while not self._closed.wait(_LOOK_SECONDS):
             process, run = self._process, self.run
-            resident = resident_bytes(process.pid) if process is not None else 0
+            resident = process.resident_bytes if process is not None else 0
             if resident:
                 run.memory.append((round(time.monotonic() - self._began - run.started, 1), resident))
-
-
-def resident_bytes(pid: int) -> int:
-    """The memory that a process has resident; 0 when it has ended."""
-    try:
-        found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return int(found[1]) * 1024 if found else 0

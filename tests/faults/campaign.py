@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from tests.e2e.scenario import ORG_ID, RUN_SECONDS, Scenario
@@ -91,9 +90,3 @@ def refused(scenario: Scenario) -> int:
 def nothing_happened(scenario: Scenario) -> bool:
     """Whether no sample was accepted or dead-lettered, and no offset committed."""
     return not (scenario.messages_accepted() or scenario.dead_lettered() or scenario.records_committed())
-
-
-def resident_megabytes(pid: int) -> float:
-    """The memory that a process holds."""
-    (line,) = re.findall(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    return int(line) / 1000

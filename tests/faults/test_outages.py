@@ -23,7 +23,6 @@ from tests.faults.campaign import (
     during,
     finish,
     requests,
-    resident_megabytes,
     wait_until_all_committed,
 )
 from tests.services.emulator import Emulator
@@ -45,7 +44,7 @@ def test_fault_01_connections_are_refused_for_long(scenario: Scenario, proxy: Pr
     held = scenario.records_committed()
     for _ in during(8):
         assert pipeline.running, pipeline.log_tail()
-        memory.append(resident_megabytes(pipeline.pid))
+        memory.append(pipeline.resident_bytes / 1e6)
     # Reading waits.
     assert scenario.records_committed() == held
     assert max(memory) < 400

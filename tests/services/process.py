@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -101,6 +102,15 @@ class ServiceProcess:
     def exit_code(self) -> int:
         """Its exit code, once it has ended."""
         return self._process.wait(0)
+
+    @property
+    def resident_bytes(self) -> int:
+        """The memory that it has resident, as Linux tells; 0 when it has ended."""
+        try:
+            found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+        return int(found[1]) * 1024 if found else 0
 
     def log(self) -> str:
         """All it has printed so far."""
