@@ -31,6 +31,7 @@ CODE = "avro"
 """The code of a record that is not Avro of its schema, or whose schema is not known."""
 
 _HEAD_BYTES = 5
+_MAX_DECIMAL_BYTES = 1_000  # more than any number in JSON needs, and few enough for Python to write them in digits
 _CANNOT_BE_READ = (EOFError, LookupError, ValueError, ArithmeticError, TypeError)
 
 
@@ -138,6 +139,8 @@ def _timestamp(units: int, per_second: int) -> str:
 
 
 def _decimal(data: bytes, schema: Mapping[str, Any]) -> int | float:
+    if len(data) > _MAX_DECIMAL_BYTES:
+        raise Unfit("it has more digits than a number in JSON holds exactly")
     return number_of(Decimal(f"{int.from_bytes(data, 'big', signed=True)}E-{schema.get('scale', 0)}"))
 
 
@@ -199,8 +202,14 @@ def _parse(text: str, named: dict[str, Any]) -> Any:
         raise
     except SchemaParseException as error:
         raise AvroSchemaError(f"no Avro schema: {error}") from None
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise AvroSchemaError(f"no Avro schema: {error!r}") from None
+    except json.JSONDecodeError as error:
+        raise AvroSchemaError(f"no Avro schema: not JSON: {error}") from None
+    except KeyError as error:
+        raise AvroSchemaError(f"no Avro schema: a type or field in it has no {error}") from None
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise AvroSchemaError(f"no Avro schema: a type in it is not written as one ({error})") from None
+    except RecursionError:
+        raise AvroSchemaError("no Avro schema: its types are nested too deeply") from None
 
 
 def _prepared(schema: Any) -> Any:

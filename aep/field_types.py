@@ -15,6 +15,8 @@ from typing import Any
 
 import orjson
 
+from aep.xdm.formats import PATTERNS
+
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,19})")
@@ -23,6 +25,7 @@ _DATE = r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
 _TIME = r"(?P<time>[0-9]{2}:[0-9]{2})(?P<seconds>:[0-9]{2})?(?P<fraction>[.,][0-9]{1,9})?"
 _OFFSET = r"(?P<offset>[Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?"
 _DATE_TIME = re.compile(f"{_DATE}[Tt ]{_TIME}{_OFFSET}")
+_OF_XDM = re.compile(PATTERNS["date-time"])
 
 
 class Unfit(ValueError):  # noqa: N818 - what a value is, rather than an error of the program
@@ -81,13 +84,15 @@ def to_date_time(value: Any) -> str:
         raise Unfit("it has no offset from UTC, as Z or +01:00")
     if offset not in ("Z", "z"):
         offset = f"{offset[:3]}:{offset[3:].lstrip(':') or '00'}"
-    text = f"{found['date']}T{found['time']}{seconds}"
-    offset = offset.upper()
+    fraction = (found["fraction"] or "").replace(",", ".")
+    text = f"{found['date']}T{found['time']}{seconds}{fraction}{offset.upper()}"
     try:
-        datetime.fromisoformat(f"{text}{'+00:00' if offset == 'Z' else offset}")
+        date.fromisoformat(found["date"])
     except ValueError:
         raise Unfit("there is no such date and time") from None
-    return f"{text}{(found['fraction'] or '').replace(',', '.')}{offset}"
+    if not _OF_XDM.fullmatch(text):
+        raise Unfit("there is no such date and time, or no such offset from UTC")
+    return text
 
 
 def to_date(value: Any) -> str:

@@ -70,10 +70,6 @@ class RegistrySchemaSource:
         self._due_at = float("-inf")
         self._asked_at = 0.0
 
-    def load(self) -> ResolvedSchema:
-        """The schema alone; see ``current``."""
-        return self.current().schema
-
     @property
     def is_due(self) -> bool:
         """Whether ``current`` would ask the registry."""

@@ -10,10 +10,10 @@ from apache_beam.pvalue import TaggedOutput
 from aep.xdm.rules import XdmRules
 from transforms.chunks import Chunk
 from transforms.dead_letters import DeadLetter
-from transforms.mapping import _ApplyMapping
-from transforms.parse import Tombstones, _ParseRecords
+from transforms.mapping import ApplyMappingFn
+from transforms.parse import ParseRecordsFn, Tombstones
 from transforms.routes import Routes
-from transforms.validate import _ValidateXdm
+from transforms.validate import ValidateXdmFn
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Judgement:
 
 def judge(chunks: Iterable[Chunk], routes: Routes, rules: XdmRules, tombstones: Tombstones) -> Judgement:
     """Parses, maps and checks records as they were read."""
-    parse, apply, check = _ParseRecords(routes, tombstones), _ApplyMapping(routes), _ValidateXdm(routes, rules)
+    parse, apply, check = ParseRecordsFn(routes, tombstones), ApplyMappingFn(routes), ValidateXdmFn(routes, rules)
     found = Judgement()
 
     def passed(outputs: Iterable[Chunk | TaggedOutput]) -> Iterator[Chunk]:

@@ -32,14 +32,17 @@ class ApplyMapping(beam.PTransform):
 
     def expand(self, chunks: beam.PCollection[Chunk]) -> DoOutputsTuple:
         """Adds the step."""
-        return with_dead_letters(beam.ParDo(_ApplyMapping(self._routes)), chunks, Chunk)
+        return with_dead_letters(beam.ParDo(ApplyMappingFn(self._routes)), chunks, Chunk)
 
 
-class _ApplyMapping(beam.DoFn):
+class ApplyMappingFn(beam.DoFn):
+    """What ``ApplyMapping`` does to a chunk; needs no pipeline."""
+
     def __init__(self, routes: Routes):
         self._routes = routes
 
     def process(self, element: Chunk) -> Iterator[Chunk | TaggedOutput]:
+        """Maps the records of one chunk."""
         route = self._routes[element.route]
         chunk = element
         if route.mapping is not None:

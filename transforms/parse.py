@@ -35,15 +35,18 @@ class ParseRecords(beam.PTransform):
 
     def expand(self, chunks: beam.PCollection[Chunk]) -> DoOutputsTuple:
         """Adds the step."""
-        return with_dead_letters(beam.ParDo(_ParseRecords(self._routes, self._tombstones)), chunks, Chunk)
+        return with_dead_letters(beam.ParDo(ParseRecordsFn(self._routes, self._tombstones)), chunks, Chunk)
 
 
-class _ParseRecords(beam.DoFn):
+class ParseRecordsFn(beam.DoFn):
+    """What ``ParseRecords`` does to a chunk; needs no pipeline."""
+
     def __init__(self, routes: Routes, tombstones: Tombstones):
         self._routes = routes
         self._tombstones = tombstones
 
     def process(self, element: Chunk) -> Iterator[Chunk | TaggedOutput]:
+        """Parses the records of one chunk; gives a chunk for each route."""
         routes = self._routes.of_topic(element.topic)
         parse = routes[0].parse
         only = None if routes[0].when else routes[0]

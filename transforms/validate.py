@@ -36,10 +36,12 @@ class ValidateXdm(beam.PTransform):
 
     def expand(self, chunks: beam.PCollection[Chunk]) -> DoOutputsTuple:
         """Adds the step."""
-        return with_dead_letters(beam.ParDo(_ValidateXdm(self._routes, self._rules)), chunks, Chunk)
+        return with_dead_letters(beam.ParDo(ValidateXdmFn(self._routes, self._rules)), chunks, Chunk)
 
 
-class _ValidateXdm(beam.DoFn):
+class ValidateXdmFn(beam.DoFn):
+    """What ``ValidateXdm`` does to a chunk; needs no pipeline."""
+
     def __init__(self, routes: Routes, rules: XdmRules):
         self._routes = routes
         self._rules = rules
@@ -47,6 +49,7 @@ class _ValidateXdm(beam.DoFn):
         self._live: dict[str, LiveSchema] = {}  # by route
 
     def process(self, element: Chunk) -> Iterator[Chunk | TaggedOutput]:
+        """Checks the records of one chunk."""
         route = self._routes[element.route]
         live = self._live_schema(route)
         schema, rules = schema_and_rules(route, self._rules, live)

@@ -144,7 +144,8 @@ class _Composer:
 
     def parents(self, schema: dict[str, Any]) -> Iterator[str]:
         """The components that a schema is made of, each before those that it is made of itself."""
-        stated = [each for each in schema.get("meta:extends", ()) if isinstance(each, str)]
+        extends = schema.get("meta:extends")
+        stated = [each for each in extends if isinstance(each, str)] if isinstance(extends, list) else []
         for branch in schema.get("allOf", ()):
             target = branch.get("$ref", "") if isinstance(branch, dict) else ""
             if target and "#" not in target:
@@ -230,8 +231,9 @@ def xdm_type(field: dict[str, Any]) -> str:
     if kind == "string" and field.get("format") in ("date", "date-time"):
         return str(field["format"])
     if kind == "integer":
-        bounds = [field[bound] for bound in ("minimum", "maximum") if bound in field]
-        return "int" if all(_INT[0] <= bound <= _INT[1] for bound in bounds) else "long"
+        bounds = [field.get(bound) for bound in ("minimum", "maximum")]
+        fits = all(_INT[0] <= bound <= _INT[1] for bound in bounds if isinstance(bound, int | float))
+        return "int" if fits else "long"
     if kind == "object" and isinstance(field.get("additionalProperties"), dict) and "properties" not in field:
         return "map"
     return kind
@@ -277,5 +279,7 @@ def _merge(target: dict[str, Any], source: dict[str, Any], component: str, path:
                     fields[name] = field
         elif key == "required":
             target["required"] = list(dict.fromkeys([*target.get("required", ()), *value]))
+        elif key in ("items", "additionalProperties") and isinstance(value, dict) and isinstance(target.get(key), dict):
+            _merge(target[key], value, component, (*path, "*"))
         else:
             target[key] = value

@@ -63,5 +63,8 @@ PATTERNS: dict[str, str] = {
 FORMAT_OF: dict[str, str] = {pattern: name for name, pattern in PATTERNS.items()}
 """The other way round, to report such a pattern as the format it stands for."""
 
+LIBRARY_NAMES = {"email": "idn-email"}
+"""Formats for which the library has a better name: its `email` refuses addresses outside ASCII."""
+
 CALENDAR_FORMATS = frozenset({"date", "date-time"})
 """Formats that stay on beside their pattern: the library's own check knows that February has no 30th."""

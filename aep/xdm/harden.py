@@ -6,7 +6,7 @@ beyond 64 bits.
 
 from typing import Any, Literal
 
-from aep.xdm.formats import CALENDAR_FORMATS, PATTERNS
+from aep.xdm.formats import CALENDAR_FORMATS, LIBRARY_NAMES, PATTERNS
 
 UnknownFields = Literal["reject", "allow"]
 
@@ -105,7 +105,7 @@ class _Hardener:
         if name is None:
             return
         if name not in PATTERNS or name in CALENDAR_FORMATS:
-            target["format"] = name
+            target["format"] = LIBRARY_NAMES.get(name, name)
         if name in PATTERNS:
             if "pattern" in target:
                 target["allOf"] = [{"pattern": PATTERNS[name]}]

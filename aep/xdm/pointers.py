@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+_INDEX = re.compile("0|[1-9][0-9]{0,8}")
+
 
 def pointer(path: Sequence[str | int]) -> str:
     """Write a path as a JSON pointer; XDM keys may contain `/`."""
@@ -25,7 +27,7 @@ def resolve(document: Any, place: str) -> Any:
     for name in steps_of(place):
         if isinstance(document, dict):
             document = document.get(name)
-        elif isinstance(document, list) and name.isascii() and name.isdigit() and int(name) < len(document):
+        elif isinstance(document, list) and _INDEX.fullmatch(name) and int(name) < len(document):
             document = document[int(name)]
         else:
             return None

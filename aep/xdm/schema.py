@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import jsonschema_rs
 import orjson
@@ -50,18 +50,6 @@ class ResolvedSchema:
     def content_type(self) -> str:
         """The `schemaRef.contentType` of a message: the full form at the schema's major version."""
         return f"{FULL_MEDIA_TYPE};version={self.version.partition('.')[0]}"
-
-
-class SchemaSource(Protocol):
-    """Where a schema comes from."""
-
-    def load(self) -> ResolvedSchema:
-        """Return the schema.
-
-        Raises:
-            SchemaError: it cannot be had, or cannot be validated with.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -111,7 +99,8 @@ def parse_schema(document: bytes, where: str) -> ResolvedSchema:
         raise
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
-        raise SchemaError(f"{where}: not a valid JSON Schema: {reason}") from error
+        place = f" at #{pointer(error.instance_path)}" if isinstance(error, jsonschema_rs.ValidationError) else ""
+        raise SchemaError(f"{where}: not a valid JSON Schema{place}: {reason}") from error
     tenant = schema.get("meta:tenantNamespace")
     return ResolvedSchema(
         document=document,
@@ -212,8 +201,9 @@ def _check_node(path: list[str | int], node: dict[str, Any], where: str) -> None
             compile_schema({"pattern": pattern})
         except ValueError as error:
             raise SchemaError(
-                f"{where}: the pattern {pattern!r} at #{pointer(path)} cannot be run in linear time "
-                "(no look-around, no back-references); write it without them"
+                f"{where}: the pattern {pattern!r} at #{pointer(path)} cannot be used: it must be a regular expression "
+                "of ECMA 262 that runs in linear time, so without look-around and back-references, and without large "
+                "repetitions of large classes, such as \\p{L}{1,500}, for which there are minLength and maxLength"
             ) from error
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
-from aep.xdm.formats import FORMAT_OF
+from aep.xdm.formats import FORMAT_OF, LIBRARY_NAMES
 from aep.xdm.harden import harden
 from aep.xdm.pointers import pointer
 from aep.xdm.rejection import Rejection, XdmError, rejection, shorten
@@ -28,6 +28,8 @@ __all__ = ["Rejection", "XdmError", "XdmRules", "XdmValidator", "prune_nulls", "
 
 # Root names that begin like a tenant namespace and are Adobe's own.
 _ADOBE_NAMESPACES = frozenset({"_id", "_type", "_repo", "_experience"})
+
+_FORMATS = {theirs: name for name, theirs in LIBRARY_NAMES.items()}
 
 
 class XdmValidator:
@@ -96,6 +98,8 @@ class XdmValidator:
             code = "format"
             details = {"format": FORMAT_OF[details["pattern"]]}
             schema_path = [*schema_path[: -3 if schema_path[-3:-2] == ["allOf"] else -1], "format"]
+        elif code == "format":
+            details = {"format": _FORMATS.get(str(details.get("format")), details.get("format"))}
         return [XdmError(code, place, pointer(schema_path), message_of(code, details, error))]
 
     def _unknown_field(self, name: str, place: str, schema_pointer: str) -> XdmError:

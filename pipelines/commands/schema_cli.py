@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -82,7 +83,7 @@ def build(
         groups = [find_field_group(found, each, class_found) for each in dict.fromkeys(field_groups or ())]
         own = [read_own_fields(str(path), tenant_id) for path in tenant_fields or ()]
         recipe = Recipe(
-            schema_id or f"https://ns.adobe.com/{tenant_id or 'tenant'}/schemas/{name}",
+            schema_id or f"https://ns.adobe.com/{tenant_id or 'tenant'}/schemas/{quote(name, safe='')}",
             title or name,
             class_found,
             groups,

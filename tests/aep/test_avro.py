@@ -116,6 +116,27 @@ def test_a_type_within_a_type_is_that_type() -> None:
     assert read({"type": {"type": "bytes"}}, b"\x02a") == "YQ=="
 
 
+def test_a_decimal_of_thousands_of_digits_is_refused_for_its_digits() -> None:
+    reader = AvroReader(json.dumps(record_of(a=logical("bytes", "decimal", precision=9_000, scale=2))))
+    result = reader.read(written(record_of(a="bytes"), {"a": b"\x7f" * 3_000}))
+    assert result == ParseFailure("avro", "it has more digits than a number in JSON holds exactly", "/a")
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ("{", "no Avro schema: not JSON: "),
+        ('{"type":"record","name":"R"}', "no Avro schema: a type or field in it has no 'fields'"),
+        ("null", "no Avro schema: a type in it is not written as one"),
+        ("[" * 100_000, "no Avro schema: its types are nested too deeply"),
+    ],
+)
+def test_what_is_no_schema_is_told_in_words(schema: str, words: str) -> None:
+    with pytest.raises(AvroSchemaError) as caught:
+        AvroReader(schema)
+    assert str(caught.value).startswith(words)
+
+
 def test_a_decimal_beyond_its_precision_is_not_rounded() -> None:
     kind = logical("bytes", "decimal", precision=4, scale=2)
     assert read(kind, b"\x08" + (123456789).to_bytes(4, "big")) == 1234567.89

@@ -70,6 +70,8 @@ def test_what_fits_a_type(kind: str, value: Any, expected: Any) -> None:
         ("boolean", 2, "not true or false"),
         ("boolean", 1.0, "not true or false"),
         ("date-time", "2024-02-29T10:00:00", "no offset from UTC"),
+        ("date-time", "2024-02-29T10:00:00+18:30", "no such offset"),
+        ("date-time", "2024-02-29T10:00:00+01:60", "no such offset"),
         ("date-time", "2024-02-30T10:00:00Z", "no such date and time"),
         ("date-time", "2024-02-29T24:00:00Z", "no such date and time"),
         ("date-time", "2024-02-29", "no ISO 8601 date and time"),

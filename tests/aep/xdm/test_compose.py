@@ -157,6 +157,25 @@ def test_fields_of_two_components_become_one() -> None:
     assert result["required"] == ["_acme"]
 
 
+def test_fields_within_arrays_and_maps_of_two_components_become_one() -> None:
+    def branch(name: str) -> dict[str, Any]:
+        own = {"type": "object", "properties": {name: TEXT}, "required": [name]}
+        return {
+            "properties": {
+                "list": {"type": "array", "items": own},
+                "map": {"type": "object", "additionalProperties": {"type": "array", "items": own}},
+            }
+        }
+
+    result = composed({"$id": "s", "type": "object", "allOf": [branch("a"), branch("b")]})["properties"]
+    for items in (result["list"]["items"], result["map"]["additionalProperties"]["items"]):
+        assert set(items["properties"]) == {"a", "b"}
+        assert items["required"] == ["a", "b"]
+    number = {"properties": {"list": {"type": "array", "items": {"type": "integer"}}}}
+    with pytest.raises(CompositionError, match=r"/list/\*: the type 'integer' contradicts the type 'object'"):
+        composed({"$id": "s", "allOf": [branch("a"), number]})
+
+
 def test_required_in_an_object_that_a_name_asks_for() -> None:
     result = composed({"$id": "s", "properties": {"repo:etag": TEXT}, "required": ["repo:etag"]})
     assert result["required"] == ["_repo"]
@@ -182,6 +201,7 @@ def test_alternatives_are_dropped() -> None:
         ({"type": "string", "format": "uri"}, "string"),
         ({"type": "integer"}, "int"),
         ({"type": "integer", "minimum": 0, "maximum": 9007199254740991}, "long"),
+        ({"type": "integer", "minimum": "0"}, "int"),
         ({"type": "number"}, "number"),
         ({"type": "boolean"}, "boolean"),
         ({"type": "array"}, "array"),
@@ -192,6 +212,13 @@ def test_alternatives_are_dropped() -> None:
 )
 def test_xdm_types(field: dict[str, Any], kind: str) -> None:
     assert xdm_type(field) == kind
+
+
+@pytest.mark.parametrize("extends", [True, 5, None, {"a": 1}, [5]])
+def test_parents_that_are_none_are_no_parents(extends: Any) -> None:
+    assert composed({"$id": "s", "properties": {}, "allOf": [{"$ref": "g"}]}, g={"$id": "g", "meta:extends": extends})[
+        "meta:extends"
+    ] == ["g"]
 
 
 def test_stated_xdm_type_stays() -> None:

@@ -21,7 +21,7 @@ ACCEPTED = {
     ],
     "uri": ["http://example.com/a?b=c#d", "//cdn/x", "http://é.com/", "mailto:a@b.c", "urn:isbn:123", "file:///x"],
     "uri-reference": ["", "#f", "?q", "a/b:c", "/a//b", "a%20b", "loyalty-7-000000001", "日本", "http://[::1]:80/x"],
-    "email": ["jane@example.com"],
+    "email": ["jane@example.com", "o'neil+a@example.co.uk", "jörg@example.com", "jane@münchen.de", "用户@例子.广告"],
 }
 REFUSED = {
     "date": [
@@ -65,7 +65,7 @@ REFUSED = {
         "<a>",
         "//",
     ],
-    "email": ["jane", "a b@c.d", "a@b..c"],
+    "email": ["jane", "a b@c.d", "a@b..c", "ü@", "jane@example.com\n"],
 }
 
 

@@ -25,6 +25,8 @@ def test_pointers_are_written_with_their_escapes() -> None:
         ("/a~1b/2", None),
         ("/a~1b/-1", None),
         ("/a~1b/x", None),
+        ("/a~1b/00", None),
+        ("/a~1b/" + "9" * 5_000, None),
         ("/n/x", None),
         ("/b", None),
     ],

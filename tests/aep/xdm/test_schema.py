@@ -66,7 +66,12 @@ def test_schemas_and_sources_can_be_pickled() -> None:
         (document({"a": {"pattern": "(a)\\1"}}), ["linear time"]),
         (document({"a": {"pattern": "("}}), ["linear time"]),
         (document({"a": {}}, required=["b"]), ["requires the field 'b'"]),
-        (document({"a": {"type": "strin"}}), ["not a valid JSON Schema"]),
+        (document({"a": {"pattern": "[\\w-.]"}}), ["#/properties/a", "regular expression of ECMA 262"]),
+        (document({"a": {"pattern": "\\p{L}{1,5000}"}}), ["#/properties/a", "large repetitions", "maxLength"]),
+        (
+            document({"a": {"properties": {"b": {"type": "strin"}}}}),
+            ["not a valid JSON Schema at #/properties/a/properties/b/type: "],
+        ),
         (document({"a": {"minLength": "x"}}), ["not a valid JSON Schema"]),
         (
             b'{"$id":"x","properties":{"a":' + b'{"properties":{"a":' * 500 + b"{}" + b"}}" * 501,

@@ -150,6 +150,12 @@ def test_build_refuses_in_one_line(
     assert not (tmp_path / "v.schema.json").exists()
 
 
+def test_a_made_up_id_is_a_uri(build: Build, tmp_path: Path) -> None:
+    output = tmp_path / "my schéma.json"
+    assert build("--output", str(output)) == 0
+    assert orjson.loads(output.read_bytes())["$id"] == "https://ns.adobe.com/acme/schemas/my%20sch%C3%A9ma"
+
+
 def test_own_fields_need_a_tenant(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--components", str(COMPONENTS), "--class", "profile", "--output", "x", "--tenant-fields", "own.json"]
     assert main(["schema", "build", *arguments]) == 2
