@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -70,17 +70,28 @@ class OAuthTokens:
         self._token: str | None = None
         self._refresh_at = 0.0
         self._renewals = 0
+        self._failures = 0
+        self._failure: NetworkError | None = None
 
     def token(self) -> str:
-        """A valid token; the first caller fetches it while the others wait.
+        """A valid token; the first caller fetches it while the others wait, and share its failure.
 
         Raises:
           NetworkError: IMS, or the service that keeps the client's secret, cannot be reached or is failing.
           ConfigurationError: IMS refuses the client, or there is no secret.
         """
+        failures = self._failures
         with self._lock:
             if self._token is None or self._clock() >= self._refresh_at:
-                self._token, life = self._fetch()
+                if self._failure is not None and self._failures != failures:
+                    # An IMS that hangs must not hang for each thread in turn.
+                    raise type(self._failure)(str(self._failure))
+                try:
+                    self._token, life = self._fetch()
+                except NetworkError as error:
+                    self._failures += 1
+                    self._failure = type(error)(str(error))
+                    raise
                 # A token shorter-lived than twice the margin is refreshed at half its life.
                 self._refresh_at = self._clock() + max(life - _REFRESH_AHEAD_SECONDS, life / 2)
             return self._token
@@ -93,13 +104,15 @@ class OAuthTokens:
 
     def _fetch(self) -> tuple[str, float]:
         client = self._client
+        secret = secrets.resolve(client.client_secret)
         form = urlencode(
             {
                 "grant_type": "client_credentials",
                 "client_id": client.client_id,
-                "client_secret": secrets.resolve(client.client_secret),
+                "client_secret": secret,
                 "scope": client.scopes,
-            }
+            },
+            errors="surrogateescape",
         )
         request = Request(
             f"{client.ims_url.rstrip('/')}/ims/token/v3",
@@ -111,6 +124,8 @@ class OAuthTokens:
         except NetworkError as error:
             raise TokenError(f"IMS: {error}") from None
         self._renewals += 1
+        if reply.status != 200:
+            reply = replace(reply, body=secrets.hide(reply.body, secret))
         return read_token_reply(reply, client)
 
     def take_renewals(self) -> int:

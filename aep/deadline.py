@@ -125,6 +125,12 @@ class _Reply(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, silence: float | None, **kwargs: Any):
         super().__init__(_Source(sock, silence), *args, **kwargs)  # type: ignore[arg-type]
 
+    def _read_status(self) -> tuple[str, int, str]:
+        """Passes over every interim reply as over 100, the only one http.client knows (RFC 9110, 15.2)."""
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        interim = 100 <= status < 200 and status != http.client.SWITCHING_PROTOCOLS
+        return version, http.client.CONTINUE if interim else status, reason
+
 
 class _Connection(HTTPConnection):
     def __init__(self, *args: Any, silence: float | None, **kwargs: Any):

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from aep import outcomes
+from aep import outcomes, secrets
 from aep.auth import TokenSource
 from aep.errors import NetworkError, StoppedError
 from aep.http import Reply, Request, Transport
-from aep.limits import RequestLimit
+from aep.limits import RequestLimit, sleep
 from aep.outcome_rules import decide
 from aep.outcomes import InletRecord, RetryPolicy, Try
 from aep.streaming import Destination, Envelope, batch_url, single_url
@@ -51,7 +51,7 @@ class Delivery:
       sent_bytes: bytes of their bodies.
       retries: sendings again by cause: a status, ``element`` of a 207, ``mismatch``, ``token``, or a network cause.
       duplicates_possible: messages sent again although AEP may have received them the first time.
-      seconds: from the first sending to the last answer.
+      seconds: from the call to the last answer.
       in_flight: the most requests that were under way to the inlet when one of these was sent, itself included.
     """
 
@@ -129,7 +129,7 @@ class InletClient:
         self._tokens = tokens
         self._policy = policy or RetryPolicy()
         self._clock = clock
-        self._wait = wait or _sleep
+        self._wait = wait or sleep
         self._lock = threading.Lock()
         self._record = InletRecord()
         self._next_log = float("-inf")
@@ -158,8 +158,9 @@ class InletClient:
         """Sends the first piece once and carries out the decision."""
         pieces = batch.pieces
         piece = pieces.popleft()
-        sent = piece.sent
-        outcome, token = self._request(piece, batch.records, delivery)
+        outcome, token, since = self._request(piece, batch.records, delivery)
+        sent = replace(piece.sent, since=since)
+        piece = replace(piece, sent=sent)
         match self._decide(sent, outcome):
             case outcomes.Settle() as settled:
                 indices = self._settle(piece, settled, batch.keys, delivery)
@@ -206,14 +207,17 @@ class InletClient:
             for indices in (piece.indices[:middle], piece.indices[middle:])
         ]
 
-    def _request(self, piece: _Piece, records: Sequence[bytes], delivery: Delivery) -> tuple[Reply | NetworkError, str]:
-        token = ""
+    def _request(
+        self, piece: _Piece, records: Sequence[bytes], delivery: Delivery
+    ) -> tuple[Reply | NetworkError, str, float]:
+        """Sends a piece once. Returns the outcome, the token, and when the batch was first sent."""
+        token, since = "", piece.sent.since
         headers = self._headers
         if self._tokens is not None:
             try:
                 token = self._tokens.token()
             except NetworkError as error:
-                return error, token
+                return error, token, since
             headers = {**headers, "Authorization": f"Bearer {token}"}
         if piece.sent.single:
             url, body = self._single_url, self._envelope.message(records[piece.indices[0]])
@@ -224,13 +228,17 @@ class InletClient:
         outcome: Reply | NetworkError
         with self._limit.slot(piece.sent.messages) as under_way:
             delivery.in_flight = max(delivery.in_flight, under_way)
+            if delivery.requests == 1:
+                since = self._clock()  # the wait for its turn is not AEP's doing
             try:
                 outcome = self._transport.send(Request(url, body, headers))
             except NetworkError as error:
                 # Without its traceback, which would hold the body until the garbage collector happens to run.
                 outcome = error.with_traceback(None)
         self._limit.note(outcomes.is_overload(outcome))
-        return outcome, token
+        if token and isinstance(outcome, Reply) and not 200 <= outcome.status < 300:
+            outcome = replace(outcome, body=secrets.hide(outcome.body, token))
+        return outcome, token, since
 
     def _settle(
         self, piece: _Piece, settled: outcomes.Settle, keys: Sequence[bytes | None] | None, delivery: Delivery
@@ -295,8 +303,3 @@ def overtaken(settled: outcomes.Settle, keys: Sequence[bytes | None]) -> list[in
         elif element.accepted and key in waiting:
             found.append(position)
     return found
-
-
-def _sleep(seconds: float) -> bool:
-    time.sleep(seconds)
-    return False

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import ssl
 import threading
 import time
@@ -79,6 +80,11 @@ class Transport(Protocol):
         ...
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, response: requests.Response) -> None:
+        """None: even where redirects are not followed, requests reads their address, which may be none, and body."""
+
+
 class RequestsTransport:
     """``Transport`` over requests: one session per thread, connections kept open.
 
@@ -148,7 +154,9 @@ class RequestsTransport:
             urllib3.exceptions.LocationValueError,
         ):
             raise ConfigurationError(f"not an http(s) URL: {request.url}") from None
-        except (requests.exceptions.InvalidHeader, UnicodeEncodeError):
+        except (requests.exceptions.InvalidHeader, UnicodeEncodeError) as error:
+            if isinstance(error.args[0], urllib3.exceptions.InvalidHeader):
+                raise ReplyError(f"reply of {_host(request.url)}: {_words(error)}") from None
             # The library's words quote the value, which may be the token.
             raise ConfigurationError(
                 f"a header for {_host(request.url)} is not valid: a line break, a blank at its start or a character "
@@ -174,7 +182,7 @@ class RequestsTransport:
         if session is None:
             network = self._network
             adapter = DeadlineAdapter(network.tls(), network.proxy_headers(), self._timeouts.read)
-            session = requests.Session()
+            session = _Session()
             session.trust_env = False
             for scheme in ("http", "https"):
                 session.mount(f"{scheme}://", adapter)
@@ -222,6 +230,8 @@ def _host(url: str) -> str:
 def _words(error: BaseException) -> str:
     """The operating system's or TLS library's own words, without the layers wrapped around them."""
     inner = _innermost(error)
+    if type(inner) in (ValueError, http.client.BadStatusLine):
+        return "not well-formed HTTP"  # the library's words quote the line, which may be of a reply with a token
     return str(inner) or type(inner).__name__
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+
+from aep.errors import StoppedError
 
 _DECREASE = 0.5
 # Requests that were under way together fail together: they count as one sign of overload.
@@ -43,13 +46,13 @@ class Window:
 
 
 class RequestLimit:
-    """Lets requests through while there is room, shared by all threads that post to an inlet.
+    """Lets requests through while there is room, first come first served, shared by all threads that post to an inlet.
 
     Args:
       ceiling: requests under way at most.
       messages_per_second: messages sent at most, as an average over a second; None for no such limit.
       clock: monotonic seconds.
-      wait: sleeps so many seconds.
+      wait: sleeps so many seconds and returns True when the process is to end before they are over.
     """
 
     def __init__(
@@ -57,14 +60,15 @@ class RequestLimit:
         ceiling: int,
         messages_per_second: float | None = None,
         clock: Callable[[], float] = time.monotonic,
-        wait: Callable[[float], object] = time.sleep,
+        wait: Callable[[float], bool] | None = None,
     ):
         self._window = Window(float(ceiling), ceiling)
         self._under_way = 0
+        self._queue: deque[object] = deque()
         self._room = threading.Condition()
         self._rate = messages_per_second
         self._clock = clock
-        self._wait = wait
+        self._wait = wait or sleep
         self._next_send = clock()
 
     @contextmanager
@@ -73,15 +77,23 @@ class RequestLimit:
 
         Yields:
           how many requests are under way now, this one included.
+
+        Raises:
+          StoppedError: the process is to end before it is the request's turn.
         """
+        place = object()
         with self._room:
-            self._room.wait_for(lambda: self._under_way < int(self._window.size))
+            crowded = bool(self._queue) or self._under_way >= int(self._window.size)
+            self._queue.append(place)
+            self._room.wait_for(lambda: self._queue[0] is place and self._under_way < int(self._window.size))
+            self._queue.popleft()
+            self._room.notify_all()  # there may be room for the next in the queue too
             self._under_way += 1
             under_way = self._under_way
             pause = self._take_turn(messages)
         try:
-            if pause > 0:
-                self._wait(pause)
+            if (crowded or pause > 0) and self._wait(pause):
+                raise StoppedError("ended while records waited for their turn to be sent; they will be read again")
             yield under_way
         finally:
             with self._room:
@@ -112,3 +124,9 @@ class RequestLimit:
         turn = max(now, self._next_send)
         self._next_send = turn + messages / self._rate
         return turn - now
+
+
+def sleep(seconds: float) -> bool:
+    """Sleeps in a process that nobody asks to end."""
+    time.sleep(seconds)
+    return False

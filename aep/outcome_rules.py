@@ -31,7 +31,7 @@ from aep.outcomes import (
     describe,
 )
 from aep.retry_rules import SENT_AGAIN, does_not_fit
-from aep.streaming import Element, error_message, read_xaction_id
+from aep.streaming import Element, error_message, is_object, read_xaction_id
 
 
 def decide(
@@ -71,14 +71,31 @@ def _nothing_is_ever_accepted(case: Case) -> bool:
     return limit is not None and refused > 0 and case.inlet.accepted == 0 and case.inlet.refused + refused >= limit
 
 
+def _is_not_aeps(case: Case) -> bool:
+    if case.sent.single:
+        return case.success
+    page = case.success and case.status != 207 and case.body and not is_object(case.body)
+    return bool(page) and case.sent.mismatches > 0
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         "received",
-        "2xx to a message that was sent alone, after replies to its batch that did not fit",
+        "2xx with an `xactionId` to a message that was sent alone, after replies to its batch that did not fit",
         "accepted",
         f"{VALIDATION}, 200: the message was received; any 2xx: {CONNECTOR}",
-        lambda case: case.sent.single and case.success,
+        lambda case: case.sent.single and case.success and bool(read_xaction_id(case.body)),
         lambda case: Settle([Element(200, "", read_xaction_id(case.body))]),
+    ),
+    Rule(
+        "not_aep",
+        "any other 2xx to such a message; twice a 2xx other than 207 to a batch, with a body that is no JSON object: a "
+        "page of a proxy or of another host",
+        "stop: nothing says that AEP has received anything",
+        f"{VALIDATION}, 200: each reply has an `xactionId`; {MULTIPLE}: a batch is answered with 207. To stop is our "
+        "choice",
+        _is_not_aeps,
+        stop("nothing says that AEP received it: check aep_inlet_url, and whether a proxy answers in AEP's place"),
     ),
     Rule(
         "credential",
@@ -142,8 +159,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "misfit_again",
         "the same a second time",
-        "halved, down to the single-message endpoint, whose status alone says what became of the message; duplicates "
-        "are possible",
+        "halved, down to the single-message endpoint, whose reply is about that message alone; duplicates are possible",
         OUR_CHOICE,
         does_not_fit,
         lambda case: Halve("mismatch", arrived=True),

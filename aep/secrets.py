@@ -12,6 +12,7 @@ import base64
 import os
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote_plus
 
 from aep.errors import NetworkError, SecretError
 
@@ -41,6 +42,13 @@ def resolve(reference: str) -> str:
     if not secret:
         raise SecretError(f"the secret {reference} is empty")
     return secret
+
+
+def hide(body: bytes, secret: str) -> bytes:
+    """The body of an error reply, of which people will read, without the secret, should it echo the request."""
+    for form in (secret, quote_plus(secret, errors="surrogateescape")):
+        body = body.replace(form.encode(errors="surrogateescape"), b"***")
+    return body
 
 
 def _from_environment(name: str) -> str:
@@ -75,6 +83,9 @@ def _from_secret_manager(name: str) -> str:
         passing = error.retryable or isinstance(error, google.auth.exceptions.TransportError)
         kind = NetworkError if passing else SecretError
         raise kind(f"the secret gcp-secret:{name} cannot be read: {type(error).__name__}") from None
+    except OSError as error:
+        reason = f"the credentials {error.filename}: {error.strerror}"
+        raise SecretError(f"the secret gcp-secret:{name} cannot be read: {reason}") from None
     if reply.status_code != 200:
         kind = NetworkError if reply.status_code == 429 or reply.status_code >= 500 else SecretError
         raise kind(f"the secret gcp-secret:{name} cannot be read: Secret Manager answers {reply.status_code}")

@@ -24,6 +24,9 @@ MESSAGE_OVERHEAD = 1
 # "Payload too large - thrown when the total payload request is greater than 1MB" (Stream multiple messages).
 MAX_REQUEST_BYTES = 1_000_000
 
+# Of what AEP says of a request or a message; it goes into logs and dead letters.
+_MOST_WORDS = 500
+
 
 @dataclass(frozen=True)
 class Destination:
@@ -157,7 +160,8 @@ def _read_element(response: object) -> Element | None:
         return None
     if not (200 <= status < 300 or 400 <= status < 600):
         return None  # neither received nor refused
-    return Element(status, str(response.get("message", "")), xaction_id if isinstance(xaction_id, str) else "")
+    words = str(response.get("message") or "")[:_MOST_WORDS]
+    return Element(status, words, xaction_id if isinstance(xaction_id, str) else "")
 
 
 def _ids_agree(ids: list[str], batch_id: object) -> bool:
@@ -178,12 +182,20 @@ def _ids_agree(ids: list[str], batch_id: object) -> bool:
 
 
 def read_xaction_id(body: bytes) -> str:
-    """The ``xactionId`` of a single-message reply, empty when it has none: the status alone says it was received."""
+    """The ``xactionId`` of the reply to a single message; empty when it has none, so that it is no reply of AEP's."""
     try:
         reply = orjson.loads(body)
     except orjson.JSONDecodeError:
         return ""
     return str(reply.get("xactionId") or "") if isinstance(reply, dict) else ""
+
+
+def is_object(body: bytes) -> bool:
+    """Whether the body is a JSON object, as every reply of AEP's is."""
+    try:
+        return isinstance(orjson.loads(body), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def error_message(body: bytes) -> str:
@@ -194,9 +206,10 @@ def error_message(body: bytes) -> str:
     try:
         problem = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return body[:500].decode("utf-8", "replace").strip()
+        return body[:_MOST_WORDS].decode("utf-8", "replace").strip()
     if not isinstance(problem, dict):
-        return str(problem)[:500]
+        return str(problem)[:_MOST_WORDS]
     report = problem.get("report")
     words = report.get("message") if isinstance(report, dict) else None
-    return str(words or problem.get("detail") or problem.get("message") or problem.get("title") or problem)[:500]
+    words = words or problem.get("detail") or problem.get("message") or problem.get("title") or problem
+    return str(words)[:_MOST_WORDS]

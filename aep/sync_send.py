@@ -7,10 +7,12 @@ For trials: AEP takes 60 such requests a minute and connection, in some data cen
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import orjson
 
+from aep import secrets
 from aep.auth import TokenSource
 from aep.errors import AuthenticationError, ConfigurationError
 from aep.http import Reply, Request, Transport
@@ -36,7 +38,7 @@ class Verdict(NamedTuple):
       status: HTTP status.
       received: whether AEP has the event now.
       validated: whether it was validated before the answer.
-      xaction_id: of the event that was received; empty if AEP does not tell it.
+      xaction_id: of the event that was received, else empty.
       message: AEP's words, if it refuses the event.
       violations: of the schema; AEP stops after five.
     """
@@ -69,9 +71,13 @@ def send_validated(
     headers = {"Content-Type": "application/json", **destination.headers}
     if destination.flow_id:
         headers["x-adobe-flow-id"] = destination.flow_id
-    if tokens is not None:
-        headers["Authorization"] = f"Bearer {tokens.token()}"
-    return read_verdict(transport.send(Request(url, Envelope(destination).message(record), headers)))
+    token = tokens.token() if tokens is not None else ""
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    reply = transport.send(Request(url, Envelope(destination).message(record), headers))
+    if token and reply.status >= 300:
+        reply = replace(reply, body=secrets.hide(reply.body, token))
+    return read_verdict(reply)
 
 
 def read_verdict(reply: Reply) -> Verdict:
@@ -88,8 +94,14 @@ def read_verdict(reply: Reply) -> Verdict:
         raise ConfigurationError("this location of AEP does not validate synchronously (501): only VA7 does")
     fields = _object(reply.body)
     if 200 <= reply.status < 300:
+        xaction_id = read_xaction_id(reply.body)
+        if not xaction_id:
+            raise ConfigurationError(
+                f"the endpoint answers {reply.status} and not as AEP does: check aep_inlet_url, and whether a proxy "
+                "answers in AEP's place"
+            )
         block: dict[str, Any] = next((fields[name] for name in _BLOCKS if isinstance(fields.get(name), dict)), {})
-        return Verdict(reply.status, True, block.get("status") == "pass", read_xaction_id(reply.body), "", ())
+        return Verdict(reply.status, True, block.get("status") == "pass", xaction_id, "", ())
     report = fields.get("report")
     cause = report.get("cause") if isinstance(report, dict) else None
     found = cause.get("_streamingValidation") if isinstance(cause, dict) else None

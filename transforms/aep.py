@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -92,14 +92,24 @@ class _PostToAep(beam.DoFn):
     def process(self, element: Batch) -> Iterator[TaggedOutput]:
         poster = _poster(self._routes[element.route], self._connection)
         self._under_way.append((element, poster, poster.post(element)))
-        # Answers are taken in order: the batch is let go of, and an error ends the bundle early.
-        while self._under_way and self._under_way[0][2].done():
-            yield from self._settle(*self._under_way.popleft())
+        yield from self._settle_ended()
 
     def finish_bundle(self) -> Iterator[TaggedOutput]:
         while self._under_way:
-            for output in self._settle(*self._under_way.popleft()):
+            wait([future for _, _, future in self._under_way], return_when=FIRST_COMPLETED)
+            for output in self._settle_ended():
                 yield TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
+
+    def _settle_ended(self) -> Iterator[TaggedOutput]:
+        """Takes answers as they come: their batches are let go of, and an error ends the bundle early, whatever else
+        is being tried again meanwhile.
+        """
+        for _ in range(len(self._under_way)):
+            one = self._under_way.popleft()
+            if one[2].done():
+                yield from self._settle(*one)
+            else:
+                self._under_way.append(one)
 
     def _settle(self, batch: Batch, poster: _Poster, future: Future[Delivery]) -> Iterator[TaggedOutput]:
         with process.remember_failure():
@@ -178,7 +188,7 @@ def request_limit(route: Route, connection: AepConnection) -> RequestLimit:
     key = ("request limit", route.destination.inlet_url, ceiling, rate)
 
     def make() -> RequestLimit:
-        limit = RequestLimit(ceiling, rate, wait=process.pause)
+        limit = RequestLimit(ceiling, rate, wait=process.wait_for_turn)
         account.watch(account.IN_FLIGHT, key, lambda: limit.under_way)
         return limit
 

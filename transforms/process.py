@@ -53,6 +53,16 @@ def pause(seconds: float) -> bool:
     return False
 
 
+def wait_for_turn(seconds: float) -> bool:
+    """Sleeps, for as long as it takes; True at once when the process is to end before that."""
+    due = time.monotonic() + seconds
+    if stop_requested.wait(seconds):
+        if due >= _stop_deadline:
+            return True
+        time.sleep(max(0.0, due - time.monotonic()))
+    return False
+
+
 @contextmanager
 def remember_failure() -> Iterator[None]:
     """Keeps the first error raised inside: runners wrap errors in tracebacks, and people should see our words."""

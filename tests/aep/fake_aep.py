@@ -75,6 +75,7 @@ class FakeAep:
       sent_after_accepted: numbers that came again after that.
       stored: how often each number was stored.
       arrivals: the numbers in the order in which they were stored.
+      stored_by: the last request that each number was stored by, counted from 1.
     """
 
     def __init__(self, script: Iterable[Step] = (), rule: Rule = lambda numbers, request: None) -> None:
@@ -88,6 +89,7 @@ class FakeAep:
         self.sent_after_accepted: set[int] = set()
         self.stored: Counter[int] = Counter()
         self.arrivals: list[int] = []
+        self.stored_by: dict[int, int] = {}
 
     def send(self, request: Request) -> Reply:
         """One POST."""
@@ -104,14 +106,15 @@ class FakeAep:
             return self._answer(numbers, single, step)
 
     def _answer(self, numbers: list[int], single: bool, step: Step) -> Reply:
-        received_by_status = single and step.error is None and 200 <= step.status < 300
+        received_by_status = single and step.error is None and step.body is None and 200 <= step.status < 300
         if step.stored and not received_by_status:
             self._store(numbers)
         if step.error is not None:
             raise step.error
         if step.body is not None or step.status != 207:
             self._accept(numbers if received_by_status else [])
-            return Reply(step.status, step.body or b"", step.headers)
+            receipt = b'{"xactionId":"1:2:3"}' if received_by_status else b""
+            return Reply(step.status, step.body or receipt, step.headers)
         statuses = {number: step.statuses.get(number, 200) for number in numbers}
         good = [number for number, status in statuses.items() if status == 200]
         if single:
@@ -129,6 +132,7 @@ class FakeAep:
     def _store(self, numbers: Sequence[int]) -> None:
         self.stored.update(numbers)
         self.arrivals += numbers
+        self.stored_by.update(dict.fromkeys(numbers, len(self.sent)))
 
 
 def multi_status(statuses: Sequence[int]) -> bytes:

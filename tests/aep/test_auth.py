@@ -25,7 +25,7 @@ from aep.errors import (
 )
 from aep.http import Reply, Request, RequestsTransport
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
-from tests.services.process import free_port
+from tests.services.process import free_port, wait_for
 
 SECRET = "sesame-open-0451"
 CLIENT = OAuthClient("https://ims.test/", "client-1", "env:AEP_TEST_SECRET")
@@ -57,6 +57,21 @@ class Ims:
         time.sleep(self.latency)
         self.issued += 1
         return token_reply(f"token-{self.issued}", self.expires_in)
+
+
+class Queue:
+    """A lock that knows who came."""
+
+    def __init__(self) -> None:
+        self.came: list[int] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self.came.append(threading.get_ident())
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 class Clock:
@@ -179,6 +194,37 @@ class TestLife:
         assert seen == [("token-1", "token-2")] * threads
         assert (tokens.take_renewals(), len(ims.requests)) == (2, 2)
 
+    def test_one_failed_fetch_for_the_threads_that_wait_for_it(self) -> None:
+        threads = 8
+        hangs = threading.Event()
+
+        class Hanging(Ims):
+            def send(self, request: Request) -> Reply:
+                hangs.wait(30)
+                return super().send(request)
+
+        ims = Hanging(*[ReplyError("no reply in time")] * threads)
+        tokens = OAuthTokens(CLIENT, ims)
+        queue = tokens._lock = Queue()  # type: ignore[assignment]
+        errors: list[str] = []
+
+        def work() -> None:
+            with pytest.raises(TokenError) as caught:
+                tokens.token()
+            errors.append(str(caught.value))
+
+        workers = [threading.Thread(target=work, daemon=True) for _ in range(threads)]
+        for one in workers:
+            one.start()
+        wait_for(lambda: len(queue.came) == threads, 30, "all threads to ask for a token")
+        hangs.set()
+        for one in workers:
+            one.join(30)
+        assert errors == ["IMS: no reply in time"] * threads
+        assert len(ims.requests) == 1
+        ims.script.clear()
+        assert tokens.token() == "token-1"
+
     def test_a_failed_fetch_leaves_no_token_and_no_lock(self) -> None:
         tokens = OAuthTokens(CLIENT, Ims(ConnectError("refused")))
         with pytest.raises(TokenError):
@@ -251,6 +297,8 @@ class TestFailures:
             ConnectError("refused"),
             refusal(500),
             refusal(401, error="invalid_client", error_description="bad secret"),
+            refusal(400, error="invalid_client", error_description=f"client_secret={SECRET}&scope=openid"),
+            Reply(500, SECRET.encode()),
             Reply(200, b'{"access_token":"%s"}' % SECRET.encode()),
         ],
     )

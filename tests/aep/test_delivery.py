@@ -27,6 +27,7 @@ from aep.errors import (
     TokenError,
 )
 from aep.http import Reply, Request
+from aep.limits import RequestLimit
 from aep.outcomes import RetryPolicy
 from aep.streaming import Destination
 from tests.aep.fake_aep import BATCH_URL, INLET, Clock, FakeAep, Step, multi_status, record
@@ -107,7 +108,7 @@ class TestRequest:
         class Misfit:
             def send(self, request: Request) -> Reply:
                 bodies.append((request.url, orjson.loads(request.body)))
-                return Reply(200, b"<html>")
+                return Reply(200, b'{"xactionId":"1:2:3"}')
 
         clock = Clock()
         InletClient(Destination(INLET, "entity", "schema"), Misfit(), None, None, clock, clock.wait).deliver(
@@ -223,6 +224,12 @@ class TestHalving:
         # [0, 1] twice, and each alone twice, may have been received before the last sending.
         assert delivery.duplicates_possible == 8
 
+    def test_pages_in_aeps_place_are_no_receipts(self) -> None:
+        bench = Bench(FakeAep(rule=lambda numbers, request: MISFIT))
+        with pytest.raises(ConfigurationError, match="nothing says that AEP received it: check aep_inlet_url"):
+            bench.deliver(2)
+        assert [request.url for request in bench.aep.requests] == [BATCH_URL] * 5 + [INLET]
+
     def test_one_reply_that_does_not_fit_costs_one_request(self) -> None:
         bench = Bench(FakeAep([MISFIT]))
         delivery = bench.deliver(4)
@@ -313,6 +320,15 @@ class TestPauses:
             bench.deliver(1)
         assert sum(bench.clock.waits) <= 60
 
+    def test_the_budget_counts_from_the_first_sending(self) -> None:
+        clock, aep = Clock(), FakeAep([Step(503)])
+        limit = RequestLimit(8, messages_per_second=1, clock=clock, wait=clock.wait)
+        client = InletClient(RAW, aep, None, RetryPolicy(budget_seconds=60), clock, clock.wait, limit)
+        with limit.slot(200):
+            pass  # takes all turns of the next 200 seconds
+        assert codes(client.deliver([record(0)])) == [""]
+        assert clock.waits[0] > 190
+
     def test_the_budget_counts_for_elements_too(self) -> None:
         bench = Bench(FakeAep(rule=lambda numbers, request: Step(statuses={1: 429})), RetryPolicy(budget_seconds=60))
         with pytest.raises(RetryBudgetError):
@@ -355,6 +371,23 @@ class TestCredential:
         assert [request.headers["Authorization"] for request in bench.aep.requests] == ["Bearer t1", "Bearer t2"]
         assert codes(delivery) == ["", ""]
         assert (delivery.retries, delivery.duplicates_possible, bench.clock.waits) == ({"token": 1}, 0, [])
+
+    @pytest.mark.parametrize("status", [400, 403, 404, 503])
+    def test_a_reply_that_echoes_it_is_not_repeated(self, status: int, caplog: pytest.LogCaptureFixture) -> None:
+        token = "sesame-open-0451"
+
+        class Sesame(Tokens):
+            def token(self) -> str:
+                return token
+
+        echo = Step(status, body=b'{"report":{"message":"Bearer %s is no good"}}' % token.encode())
+        bench = Bench(FakeAep([echo] * 2), RetryPolicy(max_first_refusals=None), Sesame())
+        try:
+            told = repr(bench.deliver(1))
+        except ConfigurationError as error:
+            told = repr(error)
+        assert token not in told + caplog.text
+        assert "Bearer *** is no good" in told + caplog.text
 
     def test_a_fresh_token_that_is_refused_stops(self) -> None:
         bench = Bench(FakeAep(rule=lambda numbers, request: Step(401)), tokens=Tokens())
@@ -560,8 +593,11 @@ def test_of_each_key_the_last_arrivals_are_in_order(keys: list[bytes | None], sc
     except AepError:
         return
     last = {number: place for place, number in enumerate(aep.arrivals)}
+    # One that is refused when it is sent once more for its place among others cannot be brought there.
+    last_sent = {number: request for request, numbers in enumerate(aep.sent, 1) for number in numbers}
+    placed = {number for number, request in aep.stored_by.items() if request == last_sent[number]}
     for key in {key for key in keys if key is not None}:
-        arrived = [number for number, of in enumerate(keys) if of == key and delivery.answers[number].accepted]
+        arrived = [n for n, of in enumerate(keys) if of == key and delivery.answers[n].accepted and n in placed]
         assert sorted(arrived, key=last.__getitem__) == arrived
     assert all(answer.accepted is (n in aep.told_accepted) for n, answer in enumerate(delivery.answers))
     assert sum(times - 1 for times in aep.stored.values()) <= delivery.duplicates_possible

@@ -58,6 +58,17 @@ class TestReply:
         with HttpServer(lambda exchange: exchange.reply(status)) as server:
             assert send(server.url) == Reply(status, b"", {"content-length": "0"})
 
+    @pytest.mark.parametrize("interim", [100, 102, 103, 199])
+    def test_interim_replies_are_passed_over(self, interim: int) -> None:
+        def hinting(exchange: Exchange) -> None:
+            for _ in range(2):
+                exchange.head(interim, None, Link="</style.css>")
+            exchange.reply(207, b"body")
+
+        with HttpServer(hinting) as server:
+            reply = send(server.url)
+        assert (reply.status, reply.body, "link" in reply.headers) == (207, b"body", False)
+
     def test_gzip_is_decoded(self) -> None:
         body = b'{"responses":[]}' * 1000
 
@@ -172,6 +183,11 @@ class TestNothingBehindOurBack:
                 assert send(server.url, Authorization=f"Bearer {SECRET}").status == status
         assert other.connections == 0
 
+    def test_a_redirect_to_what_is_no_address(self) -> None:
+        with HttpServer(lambda exchange: exchange.reply(301, b"moved", Location="http://[::1")) as server:
+            reply = send(server.url)
+        assert (reply.status, reply.body) == (301, b"moved")
+
     def test_netrc_does_not_replace_the_token(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         netrc = tmp_path / "netrc"
         netrc.write_text("machine 127.0.0.1 login somebody password else\n")
@@ -268,6 +284,25 @@ class TestNoReply:
             exchange.close()
 
         assert isinstance(failure(nonsense), ReplyError)
+
+    @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 abc ", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"])
+    def test_what_is_no_http_is_not_quoted(self, head: bytes) -> None:
+        def token(exchange: Exchange) -> None:
+            exchange.send(head + b'{"access_token":"%s"}\r\n' % SECRET.encode())
+            exchange.close()
+
+        error = failure(token)
+        assert isinstance(error, ReplyError)
+        assert str(error).endswith(": not well-formed HTTP")
+
+    def test_two_lengths(self) -> None:
+        def two(exchange: Exchange) -> None:
+            exchange.send(b"HTTP/1.1 207 OK\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nbody")
+            exchange.close()
+
+        error = failure(two)
+        assert isinstance(error, ReplyError)
+        assert "Content-Length" in str(error)
 
     def test_a_body_that_cannot_be_decoded(self) -> None:
         error = failure(lambda exchange: exchange.reply(207, b"no gzip", Content_Encoding="gzip"))

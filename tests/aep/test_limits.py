@@ -3,10 +3,13 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aep.errors import StoppedError
 from aep.limits import RequestLimit, Window
+from tests.services.process import wait_for
 
 
 def test_a_round_of_good_replies_adds_one() -> None:
@@ -52,6 +55,25 @@ def test_no_more_are_under_way_than_there_is_room_for() -> None:
     assert most == 3
 
 
+def test_first_come_first_served() -> None:
+    limit = RequestLimit(1)
+    served: list[int] = []
+
+    def send(number: int) -> None:
+        with limit.slot(1):
+            served.append(number)
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(5)]
+    with limit.slot(1):
+        for count, thread in enumerate(threads, 1):
+            thread.start()
+            wait_for(lambda count=count: len(limit._queue) == count, 30, "the thread to wait")  # type: ignore[misc]
+    send(5)  # who has just been served does not come before those who wait
+    for thread in threads:
+        thread.join(30)
+    assert served == [0, 1, 2, 3, 4, 5]
+
+
 def test_a_narrowed_window_holds_back_and_a_widened_one_lets_go() -> None:
     limit = RequestLimit(2)
     limit.note(overload=True)
@@ -74,11 +96,39 @@ def test_a_narrowed_window_holds_back_and_a_widened_one_lets_go() -> None:
 def test_messages_per_second_are_spread_over_time() -> None:
     now, waits = 0.0, []
 
-    def wait(seconds: float) -> None:
+    def wait(seconds: float) -> bool:
         waits.append(seconds)
+        return False
 
     limit = RequestLimit(8, messages_per_second=100, clock=lambda: now, wait=wait)
     for _ in range(3):
         with limit.slot(50):
             pass
     assert waits == [0.5, 1.0]
+
+
+def test_a_turn_that_comes_after_the_end_is_given_up() -> None:
+    limit = RequestLimit(8, messages_per_second=100, clock=lambda: 0.0, wait=lambda seconds: seconds > 1)
+    for _ in range(2):
+        with limit.slot(100):
+            pass
+    with pytest.raises(StoppedError, match="they will be read again"), limit.slot(100):
+        pytest.fail("sent after the end")
+    assert limit.under_way == 0
+
+
+def test_what_waits_for_room_at_the_end_is_given_up() -> None:
+    ended: list[str] = []
+    limit = RequestLimit(1, wait=lambda seconds: True)
+
+    def second() -> None:
+        with pytest.raises(StoppedError), limit.slot(1):
+            pytest.fail("sent after the end")
+        ended.append("given up")
+
+    with limit.slot(1):
+        thread = threading.Thread(target=second)
+        thread.start()
+        wait_for(lambda: limit._queue, 30, "the second to wait")
+    thread.join(30)
+    assert ended == ["given up"]

@@ -68,13 +68,16 @@ class TestReceived:
         assert decision.elements == [Element(200, "", "u-0"), Element(200, "", "u-1"), Element(200, "", "u-2")]
         assert (decision.again, decision.duplicates_possible, decision.failed) == ([], 0, False)
 
-    @pytest.mark.parametrize("status", [200, 201, 202, 204, 207])
-    @pytest.mark.parametrize("body", [b"", b"<html>", b'{"inletId":"1"}'])
-    def test_a_single_message_is_received_by_its_status_alone(self, status: int, body: bytes) -> None:
-        assert after(reply(status, body), SINGLE) == Settle([Element(200)])
+    @pytest.mark.parametrize("status", [200, 201, 202, 207])
+    def test_a_single_message_has_its_transaction_id(self, status: int) -> None:
+        assert after(reply(status, {"xactionId": "1:2:3"}), SINGLE) == Settle([Element(200, "", "1:2:3")])
 
-    def test_a_single_message_has_its_transaction_id(self) -> None:
-        assert after(reply(200, {"xactionId": "1:2:3"}), SINGLE) == Settle([Element(200, "", "1:2:3")])
+    @pytest.mark.parametrize("status", [200, 202, 204, 207])
+    @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"ok":true}', b'{"responses":[{"statusCode":400}]}'])
+    def test_a_single_message_without_one_is_not_received(self, status: int, body: bytes) -> None:
+        decision = after(reply(status, body), SINGLE)
+        assert isinstance(decision, Stop)
+        assert "check aep_inlet_url, and whether a proxy answers in AEP's place" in str(decision.error)
 
 
 class TestElements:
@@ -151,6 +154,13 @@ class TestMismatch:
     def test_sent_again_once_and_then_halved(self, misfit: Reply) -> None:
         assert after(misfit) == Retry(0.25, "mismatch", arrived=True, mismatch=True)
         assert after(misfit, sent(mismatches=1, number=2)) == Halve("mismatch", arrived=True)
+
+    def test_a_page_twice_is_not_of_aep(self) -> None:
+        page = reply(200, b"<html>Log in</html>")
+        assert after(page) == Retry(0.25, "mismatch", arrived=True, mismatch=True)
+        decision = after(page, sent(mismatches=1, number=2))
+        assert isinstance(decision, Stop)
+        assert "nothing says that AEP received it: check aep_inlet_url" in str(decision.error)
 
     def test_down_to_the_single_message_endpoint(self) -> None:
         assert after(multi(200, 200), sent(ONE, mismatches=1)) == Halve("mismatch", arrived=True)

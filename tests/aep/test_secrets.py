@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aep import secrets
 from aep.errors import AepError, NetworkError, SecretError
 from tests.aep.http_server import Exchange, HttpServer
+from tests.aep.proxy_server import ProxyServer
 from tests.services.process import free_port
 
 SECRET = "sesame-open-0451"
@@ -199,6 +200,21 @@ class TestSecretManager:
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
         with pytest.raises(SecretError, match=f"gcp-secret:{NAME} cannot be read: DefaultCredentialsError"):
             secrets.resolve(f"gcp-secret:{NAME}")
+
+    def test_credentials_that_cannot_be_read(
+        self, server: HttpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path))
+        with pytest.raises(SecretError, match=f"{NAME} cannot be read: the credentials {tmp_path}: Is a dir"):
+            secrets.resolve(f"gcp-secret:{NAME}")
+
+    def test_a_proxy_of_the_environment(self, server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        with ProxyServer() as proxy:
+            monkeypatch.setenv("HTTP_PROXY", proxy.url)
+            assert secrets.resolve(f"gcp-secret:{NAME}") == SECRET
+        assert proxy.asked == [f"POST {server.url}/token", f"GET {server.url}/v1/{NAME}:access"]
 
     def test_nobody_listens(self, server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(secrets, "SECRET_MANAGER", f"http://127.0.0.1:{free_port()}/v1/")

@@ -217,6 +217,8 @@ class TestMultiStatus:
             ({"status": None, "statusCode": 400, "xactionId": "x"}, Element(400, "", "x")),
             ({"status": 503, "statusCode": 400}, Element(503)),
             ({"status": 400, "message": {"a": 1}}, Element(400, "{'a': 1}")),
+            ({"status": 400, "message": None}, Element(400)),
+            ({"status": 400, "message": "m" * 1_000_000}, Element(400, "m" * 500)),
             ({"status": 500, "xactionId": 7}, Element(500)),
         ],
     )

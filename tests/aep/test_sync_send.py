@@ -62,6 +62,9 @@ def test_what_says_nothing_of_the_event() -> None:
         verdict_of({"report": {"message": "token is empty"}}, 401)
     with pytest.raises(ConfigurationError, match="only VA7"):
         verdict_of({}, 501)
+    for content in ({}, {"ok": True}):
+        with pytest.raises(ConfigurationError, match="answers 200 and not as AEP does: check aep_inlet_url"):
+            verdict_of(content)
 
 
 def test_what_is_sent() -> None:

@@ -109,6 +109,16 @@ def test_an_error_for_people_fails_the_bundle_and_is_remembered_as_it_is(aep: Em
     assert account.process_counts()["accepted"] == 0
 
 
+def test_an_error_for_people_does_not_wait_for_what_is_tried_again(aep: Emulator) -> None:
+    inlet = create_inlet(aep)
+    aep.faults(inlet=inlet["inletId"], outage_s=600)
+    down = to(inlet)
+    wrong = route("wrong", inlet_url=f"{aep.url}/collection/{'0' * 64}")
+    batches = [batch("a"), Batch("wrong", batch("b").chunks)]
+    with pytest.raises(Exception, match="no such inlet: check aep_inlet_url"):
+        apply_refusing(PostToAep(routes(down, wrong), AepConnection(policy=QUICK)), batches)
+
+
 def test_the_retry_budget_ends_the_bundle(aep: Emulator) -> None:
     inlet = create_inlet(aep)
     aep.faults(outage_s=600)

@@ -60,3 +60,19 @@ def test_a_pause_is_cut_short_by_the_wish_to_end_and_gives_up_after_the_grace() 
 def test_without_grace_nothing_is_tried_again() -> None:
     process.request_stop(0)
     assert process.pause(0) is True
+
+
+def test_a_turn_is_waited_for_as_long_as_the_grace_lasts() -> None:
+    process.request_stop(60)
+    started = time.monotonic()
+    assert process.wait_for_turn(0.1) is False
+    assert time.monotonic() - started >= 0.1
+    assert process.wait_for_turn(70) is True
+    assert time.monotonic() - started < 10
+
+
+def test_a_turn_is_waited_for_when_the_wish_to_end_comes_meanwhile() -> None:
+    threading.Timer(0.05, process.request_stop, [60]).start()
+    started = time.monotonic()
+    assert process.wait_for_turn(0.3) is False
+    assert time.monotonic() - started >= 0.3

@@ -14,6 +14,7 @@ import pytest
 
 from aep.errors import ConfigurationError, SecretError, StoppedError
 from aep.strict_json import ParsedObject, ParseFailure
+from tests.aep.proxy_server import ProxyServer
 from tests.services.process import wait_for
 from tests.services.schema_registry import SchemaRegistryServer
 from transforms import account, process
@@ -188,3 +189,14 @@ def test_plain_avro_has_the_schema_that_was_given() -> None:
     parser = pickle.loads(pickle.dumps(ParseAvro(json.dumps(ORDER))))
     assert parser(b"\x02a") == ParsedObject({"id": "a"}, b'{"id":"a"}')
     assert isinstance(parser(b""), ParseFailure)
+
+
+def test_a_proxy_of_the_environment(server: SchemaRegistryServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    number = server.register(ORDER)
+    with ProxyServer() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        assert isinstance(parse(server, value(number, ORDER, {"id": "a"})), ParsedObject)
+    assert len(proxy.asked) == 1
+    assert proxy.asked[0].startswith(f"GET {server.url}/schemas/ids/{number}")
