@@ -56,6 +56,9 @@ lock: $(READY)
 	$(RUN) -m uv pip compile --quiet --universal --python-version 3.10 --fork-strategy fewest --generate-hashes --no-annotate \
 	    --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command "make lock" --output-file requirements.lock requirements-dev.txt
+	$(RUN) -m uv pip compile --quiet --universal --python-version 3.10 --no-deps --generate-hashes --no-annotate \
+	    --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command "make lock" --output-file tests/services/python/aepp.lock tests/services/python/aepp.txt
 
 clean:
 	rm -rf $(VENV) .demo .bench dead-letters

@@ -133,7 +133,7 @@ def serve(emulator: Emulator, host: str, port: int) -> None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))
-        except OSError as error:
+        except (OSError, OverflowError) as error:  # OverflowError: no such port number
             raise ValueError(f"cannot listen on {host}:{port}: {error}") from error
         shown_host = f"[{host}]" if ":" in host else host
         url = f"http://{shown_host}:{listening.getsockname()[1]}"

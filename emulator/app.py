@@ -32,7 +32,7 @@ from emulator.local import Local
 from emulator.mapping_sets import MappingSets
 from emulator.page.facts import Services
 from emulator.page.pages import Pages
-from emulator.problems import problem
+from emulator.problems import json_response, problem
 from emulator.profile_access import ProfileAccess
 from emulator.profile_store import ProfileStore
 from emulator.registry import Registry
@@ -126,10 +126,16 @@ class Emulator:
         )
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
+    """What nothing here answers; each side of AEP has its own form for that."""
     assert isinstance(error, HTTPException)
     headers: Mapping[str, str] | None = error.headers
-    return problem(error.status_code, error.detail, headers=headers)
+    if request.url.path.startswith("/collection/"):
+        return problem(error.status_code, error.detail, headers=headers)
+    detail = f"The emulator has no {request.method} {request.url.path}"
+    title = "NotFoundError" if error.status_code == 404 else error.detail
+    body = {"type": "/placeholder/type/uri", "status": error.status_code, "title": title, "detail": detail}
+    return json_response(body, error.status_code, headers)
 
 
 async def _server_error(_: Request, _error: Exception) -> Response:

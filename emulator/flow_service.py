@@ -2,23 +2,26 @@
 
 Sources: "Create an HTTP API streaming connection" (bodies of all objects), "Flow Service API" and "Experience
 Platform troubleshooting guide" (stale etag). Adobe publishes no other error bodies; ours have the same member. The
-five minutes that a new dataflow needs are not imitated.
+five minutes that a new dataflow needs are not imitated. The names of flow specifications are ours.
 """
 
 from __future__ import annotations
 
+import base64
 import secrets
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import orjson
 from starlette.responses import Response
 from starlette.routing import Route
 
 from emulator.datasets import Datasets
-from emulator.flows import DATA_LAKE, HTTP_STREAMING, TRANSFORMING_FLOW, Flows
+from emulator.filters import matching
+from emulator.flows import DATA_LAKE, HTTP_STREAMING, PLAIN_FLOW, TRANSFORMING_FLOW, Flows
 from emulator.gateway import ApiError, Call, Gateway
 from emulator.json_patch import apply_patch
 from emulator.mapping_sets import MappingSets
@@ -26,7 +29,9 @@ from emulator.problems import json_response
 from emulator.shelf import Shelf
 
 BASE = "/data/foundation/flowservice"
-CONNECTION_SPECS = {
+Body = dict[str, Any]
+
+CONNECTION_SPECS: dict[str, Body] = {
     HTTP_STREAMING: {
         "id": HTTP_STREAMING,
         "name": "Streaming Connection",
@@ -36,10 +41,14 @@ CONNECTION_SPECS = {
     },
     DATA_LAKE: {"id": DATA_LAKE, "name": "datalake", "version": "1.0"},
 }
+FLOW_SPECS: dict[str, Body] = {
+    PLAIN_FLOW: {"id": PLAIN_FLOW, "name": "Stream data without transformation", "version": "1.0"},
+    TRANSFORMING_FLOW: {"id": TRANSFORMING_FLOW, "name": "Stream data with transformation", "version": "1.0"},
+}
+DEFAULT_PAGE = 100
 # What the service decides itself and a PATCH may not change.
 _DECIDED = ("id", "createdAt", "createdBy", "createdClient", "imsOrgId", "sandboxId", "sandboxName")
 
-Body = dict[str, Any]
 Check = Callable[[Call, Body, "Body | None"], Body]  # gets what was there before, returns the body as it is to be kept
 
 
@@ -60,12 +69,13 @@ class FlowService:
             ("flows", self._flows.flows, self._check_flow),
         ]
         endpoints: list[tuple[str, str, Callable[[Call], Response]]] = [
-            ("GET", "/connectionSpecs", lambda _: json_response({"items": list(CONNECTION_SPECS.values())})),
-            ("GET", "/connectionSpecs/{id}", self._look_up_spec),
+            ("GET", f"/{name}{path}", partial(answer, specs))
+            for name, specs in (("connectionSpecs", CONNECTION_SPECS), ("flowSpecs", FLOW_SPECS))
+            for path, answer in (("", _list_specs), ("/{id}", _look_up_spec))
         ]
         for name, shelf, check in kinds:
             endpoints += [
-                ("GET", f"/{name}", partial(self._list, shelf)),
+                ("GET", f"/{name}", partial(self._list, name, shelf)),
                 ("POST", f"/{name}", partial(self._create, name, shelf, check)),
                 ("GET", f"/{name}/{{id}}", partial(self._look_up, shelf)),
                 ("PATCH", f"/{name}/{{id}}", partial(self._patch, shelf, check)),
@@ -73,18 +83,23 @@ class FlowService:
             ]
         return gateway.routes(BASE, endpoints)
 
-    def _look_up_spec(self, call: Call) -> Response:
-        found = CONNECTION_SPECS.get(call.path("id"))
-        if found is None:
-            raise _refused(404, f"connectionSpec {call.path('id')} not found")
-        return json_response({"items": [found]})
-
-    def _list(self, shelf: Shelf, call: Call) -> Response:
-        found = [self._shown(call, each) for _, each in shelf.of(call.org_id)]
-        if "==" in call.query.get("property", ""):
-            name, _, value = call.query["property"].partition("==")
-            found = [each for each in found if str(each.get(name)) == value]
-        return json_response({"items": found[: call.whole_number("limit", 100)], "_links": {}})
+    def _list(self, name: str, shelf: Shelf, call: Call) -> Response:
+        """A page; the link to the next one holds a token that knows the filters and the limit as well."""
+        token = call.query.get("continuationToken")
+        limit, skipped = call.whole_number("limit", DEFAULT_PAGE) or DEFAULT_PAGE, 0
+        properties = [each for each in call.request.query_params.getlist("property") if each]
+        if token:
+            limit, skipped, properties = _continued(token)
+        try:
+            found = matching([self._shown(call, each) for _, each in shelf.of(call.org_id)], properties)
+        except ValueError as error:
+            raise _refused(400, str(error)) from error
+        following = skipped + limit
+        links = {}
+        if following < len(found):
+            next_token = _continuation(limit, following, properties)
+            links = {"next": {"href": f"/{name}?continuationToken={next_token}"}}
+        return json_response({"items": found[skipped:following], "_links": links})
 
     def _create(self, name: str, shelf: Shelf, check: Check, call: Call) -> Response:
         body = check(call, call.json_object(), None)
@@ -155,6 +170,7 @@ class FlowService:
             return {**kept, "auth": {**kept["auth"], "params": {**parameters, **address}}}
         if "sourceConnectionIds" in kept:
             inlet_ids = self._flows.inlet_ids(call.org_id, kept)
+            kept = {**kept, "inheritedAttributes": {"properties": {"isSourceFlow": True}}}  # aepp filters by it
             if inlet_ids:
                 return {**kept, "options": {**kept.get("options", {}), "inletUrl": inlet_url(call, inlet_ids[0])}}
         return kept
@@ -227,6 +243,30 @@ class FlowService:
             raise _refused(400, 'a flow with a transformation needs one named "Mapping" with params')
         if self._mapping_sets.find(call.org_id, str(parameters.get("mappingId"))) is None:
             raise _refused(400, f"mappingId {parameters.get('mappingId')!r} does not exist")
+
+
+def _list_specs(specs: Mapping[str, Body], _: Call) -> Response:
+    return json_response({"items": list(specs.values())})
+
+
+def _look_up_spec(specs: Mapping[str, Body], call: Call) -> Response:
+    found = specs.get(call.path("id"))
+    if found is None:
+        raise _refused(404, f"specification {call.path('id')} not found")
+    return json_response({"items": [found]})
+
+
+def _continuation(limit: int, skipped: int, properties: list[str]) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([limit, skipped, properties])).decode().rstrip("=")
+
+
+def _continued(token: str) -> tuple[int, int, list[str]]:
+    """What a token says: how many objects a page has, how many come before this one, which filters there are."""
+    try:
+        limit, skipped, properties = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        return int(limit), int(skipped), [str(each) for each in properties]
+    except (ValueError, TypeError) as error:
+        raise _refused(400, f"continuationToken {token!r} is not valid") from error
 
 
 def inlet_url(call: Call, inlet_id: str) -> str:

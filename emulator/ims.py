@@ -6,7 +6,10 @@ the older OAuth guide shows. Adobe publishes no error table for the client_crede
 follow OAuth 2.0 and the table of the JWT guide.
 
 The exchange of a JSON Web Token is served for older clients, though Adobe ended those credentials in 2025. Its claims
-are checked as the JWT guide has it, its signature is not: there is no certificate to check it with.
+are checked as the JWT guide has it, its signature is not: there is no certificate to check it with. The older
+grant of an authorization code is served as well; any code is taken, since nobody can get one here.
+
+Tokens are JSON Web Tokens, as aio-lib-ims takes for granted: it reads from their claims how long they live.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ from emulator.store import Store
 DEFAULT_CLIENT_ID = "emulator-client"
 DEFAULT_CLIENT_SECRET = "emulator-secret"  # noqa: S105 - the published default of a test bench
 TOKEN_LIFE_S = 86_399
+CLIENT_CREDENTIALS = "client_credentials"
+AUTHORIZATION_CODE = "authorization_code"
 SCOPES = frozenset(
     [
         "openid",
@@ -112,26 +117,32 @@ class Ims:
         if faults.ims_status is not None:
             return _error(faults.ims_status, "internal_error", "Please try again later")
         form = form_fields(request.headers.get("content-type", ""), await request.body())
-        error = (refusal or self._refusal)({**request.query_params, **form})
+        parameters = {**request.query_params, **form}
+        error = (refusal or self._refusal)(parameters)
         if error is not None:
             return error
         life_s = faults.token_ttl_s or TOKEN_LIFE_S
         if faults.token_milliseconds:
             units_per_second = 1000
-        return json_response(
-            {
-                "access_token": self._issue(life_s),
-                "token_type": "bearer",
-                "expires_in": int(life_s * units_per_second),
-            }
-        )
+        answer = {
+            "access_token": self._issue(parameters["client_id"], life_s),
+            "token_type": "bearer",
+            "expires_in": int(life_s * units_per_second),
+        }
+        if parameters.get("grant_type") == AUTHORIZATION_CODE:
+            answer["refresh_token"] = new_token("refresh_token", parameters["client_id"], self._clock(), life_s)
+        return json_response(answer)
 
     def _refusal(self, parameters: dict[str, str]) -> Response | None:
-        if parameters.get("grant_type") != "client_credentials":
-            return _error(400, "unsupported_grant_type", "grant_type must be client_credentials")
+        grant = parameters.get("grant_type")
+        if grant not in (CLIENT_CREDENTIALS, AUTHORIZATION_CODE):
+            expected = f"grant_type must be {CLIENT_CREDENTIALS} or {AUTHORIZATION_CODE}"
+            return _error(400, "unsupported_grant_type", expected)
         wrong_client = self._refusal_of_client(parameters)
         if wrong_client is not None:
             return wrong_client
+        if grant == AUTHORIZATION_CODE:
+            return None if parameters.get("code") else _error(400, "invalid_request", "code is missing")
         scopes = {scope.strip() for scope in parameters.get("scope", "").split(",")}
         if not scopes <= SCOPES:
             return _error(400, "invalid_scope", "scope must be a comma separated list of known scopes")
@@ -166,15 +177,29 @@ class Ims:
             return _error(400, "invalid_scope", "The token claims no metascope")
         return None
 
-    def _issue(self, life_s: float) -> str:
+    def _issue(self, client_id: str, life_s: float) -> str:
         for expired in [token for token in self._expiry if not self.is_valid(token)]:
             del self._expiry[expired]
             self._store.undefine("token", expired)
-        token = secrets.token_urlsafe(48)
+        token = new_token("access_token", client_id, self._clock(), life_s)
         self._expiry[token] = self._clock() + life_s
         self._store.define("token", token, self._expiry[token])
         self.tokens_issued += 1
         return token
+
+
+def new_token(kind: str, client_id: str, now: float, life_s: float) -> str:
+    """A JSON Web Token that says when it was made and how long it lives, in milliseconds; its signature is made up."""
+    claims = {
+        "id": secrets.token_hex(16),
+        "type": kind,
+        "as": "ims-na1",
+        "client_id": client_id,
+        "created_at": str(int(now * 1000)),
+        "expires_in": str(int(life_s * 1000)),
+    }
+    parts = [orjson.dumps({"alg": "RS256"}), orjson.dumps(claims), secrets.token_bytes(32)]
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 
 
 def form_fields(content_type: str, body: bytes) -> dict[str, str]:

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+from emulator.filters import matching
 from emulator.gateway import ApiError, bad_request
 
 MAX_PAGE = 300
@@ -189,11 +190,14 @@ def page(items: Sequence[dict[str, Any]], query: Any, path: str, key: str) -> tu
 
     Returns:
         The items of the page, its `_page` and its `_links`.
+
+    Raises:
+        ApiError: A `property` cannot be read.
     """
-    found = list(items)
-    if "==" in query.get("property", ""):
-        name, _, value = query["property"].partition("==")
-        found = [each for each in found if str(each.get(name)) == value.strip()]
+    try:
+        found = matching(items, query.getlist("property"))
+    except ValueError as error:
+        raise bad_request(str(error)) from error
     order = query.get("orderby", "updated")
     name = order.lstrip("+- ")
     if name != "updated":

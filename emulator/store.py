@@ -106,7 +106,11 @@ class Store:
             self._db.execute("PRAGMA synchronous = OFF")
             self._db.executescript(_TABLES)
         except sqlite3.Error as error:
-            raise ValueError(f"state file {path}: {error}; name a file that can be written, or remove it") from error
+            if "locked" in str(error):
+                advice = "another emulator has it open: stop that one, or give this one a file of its own"
+            else:
+                advice = "name a file that can be written, or remove it"
+            raise ValueError(f"state file {path}: {error}; {advice}") from error
         self._last_seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0]
         self._forgotten = ["messages", "pending", "failures", "ids"]
         self._counts: dict[str, Counts] = {}

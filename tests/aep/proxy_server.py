@@ -23,12 +23,18 @@ class ProxyServer(HttpServer):
       credentials: ``user:password``, without which it answers 407.
       refusal: a status that it answers to everything instead.
       tls: for a proxy whose own address is https.
+      upstream: ``host:port`` where all tunnels end, whatever host they are asked for.
     """
 
     def __init__(
-        self, credentials: str | None = None, refusal: int | None = None, tls: ssl.SSLContext | None = None
+        self,
+        credentials: str | None = None,
+        refusal: int | None = None,
+        tls: ssl.SSLContext | None = None,
+        upstream: str | None = None,
     ) -> None:
         super().__init__(self._serve_one, tls)
+        self._upstream = upstream
         self._credentials = credentials
         self._refusal = refusal
 
@@ -56,12 +62,13 @@ class ProxyServer(HttpServer):
             self._forward(exchange)
 
     def _tunnel(self, exchange: Exchange) -> None:
-        host, _, port = exchange.request.path.rpartition(":")
+        host, _, port = (self._upstream or exchange.request.path).rpartition(":")
         try:
             upstream = socket.create_connection((host, int(port)), timeout=10)
         except OSError:
             exchange.reply(502)
             return
+        upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with upstream:
             exchange.head(200, None)
             _pump(exchange.connection, upstream)

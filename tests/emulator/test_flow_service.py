@@ -18,6 +18,7 @@ from tests.emulator.management import (
     DATA_LAKE,
     FLOW_SERVICE,
     HTTP_STREAMING,
+    PLAIN_FLOW,
     PROFILE,
     TRANSFORMING_FLOW,
     Platform,
@@ -156,6 +157,26 @@ class TestConnections:
         second = platform.connection(inletId=first.rpartition("/")[2])
         assert platform.inlet_url(second) != first
 
+    def test_pages(self, platform: Platform) -> None:
+        """[SWF] limit; the link to the next page keeps it, and the filters, and aepp adds its own parameters again."""
+        ids = [platform.connection(sourceId="web" if number else "app") for number in range(6)]
+        path = f"{FLOW_SERVICE}/connections?limit=2&property=auth.params.sourceId==web"
+        found, following = [], path
+        while following:
+            page = platform.get(following)
+            assert len(page["items"]) <= 2
+            found += [each["id"] for each in page["items"]]
+            link = page["_links"].get("next", {}).get("href")
+            assert link is None or link.startswith("/connections?continuationToken=")
+            following = link and f"{FLOW_SERVICE}{link}&limit=2"
+        assert found == ids[1:]
+        assert len(platform.get(f"{FLOW_SERVICE}/connections")["items"]) == 6
+
+    @pytest.mark.parametrize("query", ["continuationToken=x", "continuationToken=W10", "property=name~("])
+    def test_wrong_query(self, platform: Platform, query: str) -> None:
+        answer = platform.call("GET", f"{FLOW_SERVICE}/connections?{query}")
+        assert (answer.status_code, query.partition("=")[0] in answer.json()["errorMessage"]) == (400, True)
+
     def test_connection_specs(self, platform: Platform) -> None:
         """[HTTP] [HTTP-OLD] the two specs of a streaming dataflow."""
         specs = {each["id"]: each for each in platform.get(f"{FLOW_SERVICE}/connectionSpecs")["items"]}
@@ -194,6 +215,14 @@ class TestDataflows:
     def test_refused(self, platform: Platform, kind: str, body: dict[str, Any]) -> None:
         """Our choice: what names something that does not exist is a 400."""
         assert platform.call("POST", f"{FLOW_SERVICE}/{kind}", body).status_code == 400
+
+    def test_flow_specs(self, platform: Platform) -> None:
+        """[HTTP] the specifications with and without a transformation."""
+        specs = {each["id"] for each in platform.get(f"{FLOW_SERVICE}/flowSpecs")["items"]}
+        assert specs == {PLAIN_FLOW, TRANSFORMING_FLOW}
+        (one,) = platform.get(f"{FLOW_SERVICE}/flowSpecs/{PLAIN_FLOW}")["items"]
+        assert one["id"] == PLAIN_FLOW
+        assert platform.call("GET", f"{FLOW_SERVICE}/flowSpecs/none").status_code == 404
 
     def test_transforming_flow_needs_a_mapping(self, platform: Platform) -> None:
         """[HTTP] the transformation is named Mapping and names a mapping set."""

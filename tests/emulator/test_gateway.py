@@ -77,6 +77,22 @@ def test_body_that_is_no_object(platform: Platform, body: bytes) -> None:
     assert platform.call("POST", f"{REGISTRY}/tenant/schemas", body).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "title"),
+    [
+        ("GET", "/data/foundation/import/batches", 404, "NotFoundError"),
+        ("PUT", "/data/foundation/schemaregistry/stats", 405, "Method Not Allowed"),
+        ("GET", "/nowhere", 404, "NotFoundError"),
+    ],
+)
+def test_what_the_emulator_lacks(platform: Platform, method: str, path: str, status: int, title: str) -> None:
+    """It says so itself, not in the name of the collection service."""
+    answer = platform.call(method, path)
+    assert answer.status_code == status
+    detail = f"The emulator has no {method} {path}"
+    assert answer.json() == {"type": "/placeholder/type/uri", "status": status, "title": title, "detail": detail}
+
+
 def test_organisations_are_apart(platform: Platform) -> None:
     """What one organisation has, another does not see."""
     other = Platform(platform.emulator)

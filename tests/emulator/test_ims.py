@@ -8,7 +8,7 @@ import orjson
 import pytest
 import requests
 
-from tests.emulator.conftest import Client
+from tests.emulator.conftest import Client, make_message
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
 
 SCOPE = "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session"
@@ -40,6 +40,33 @@ def test_token(emulator: Emulator, client: Client, path: str, expires_in: int) -
     assert (body["token_type"], body["expires_in"]) == ("bearer", expires_in)
     assert len(body["access_token"]) > 40
     assert list(body) == ["access_token", "token_type", "expires_in"]
+
+
+def test_what_a_token_says(emulator: Emulator, client: Client) -> None:
+    """[AIO-IMS] A JSON Web Token; with `created_at` and `expires_in` in milliseconds, each as text."""
+    emulator.faults(token_ttl_s=7)
+    before = int(time.time() * 1000)
+    token = ask(emulator, client, data=GOOD).json()["access_token"]
+    _, payload, _ = token.split(".")
+    claims = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    assert before <= int(claims["created_at"]) <= int(time.time() * 1000)
+    assert (claims["type"], claims["client_id"], claims["expires_in"]) == ("access_token", CLIENT_ID, "7000")
+
+
+@pytest.mark.parametrize(("path", "expires_in"), [("/ims/token/v1", 86_399_000), ("/ims/token/v3", 86_399)])
+def test_authorization_code(emulator: Emulator, client: Client, path: str, expires_in: int) -> None:
+    """[IO-AUTH] [SC] The grant of older clients, who are given a code once: with a refresh token."""
+    form = {"grant_type": "authorization_code", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "code": "c"}
+    answer = ask(emulator, client, path, data=form)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert (body["token_type"], body["expires_in"]) == ("bearer", expires_in)
+    assert body["refresh_token"] not in ("", body["access_token"])
+    inlet = emulator.create_inlet(authentication_required=True, validation="off")
+    bearer = f"Bearer {body['access_token']}"
+    assert client.single(inlet, make_message(inlet, "a"), Authorization=bearer).status_code == 200
+    for changes, error in (({"code": None}, "invalid_request"), ({"client_secret": "wrong"}, "invalid_client")):
+        assert ask(emulator, client, path, data={**form, **changes}).json()["error"] == error
 
 
 def test_milliseconds_where_it_should_be_seconds(emulator: Emulator, client: Client) -> None:

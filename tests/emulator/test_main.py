@@ -66,6 +66,13 @@ def test_port_in_use(emulator: Emulator) -> None:
     assert (failed.returncode, "cannot listen on 127.0.0.1:" in failed.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("port", ["99999", "-1"])
+def test_no_such_port(port: str) -> None:
+    failed = run("--port", port)
+    assert (failed.returncode, f"cannot listen on 127.0.0.1:{port}: " in failed.stderr) == (2, True)
+    assert "Traceback" not in failed.stderr
+
+
 def test_inlets_file_gives_the_same_inlets_at_each_start() -> None:
     with Emulator(inlets=[{"name": "one"}, {"id": "f" * 64, "name": "two"}]) as emulator:
         first = emulator.local("GET", "inlets")
@@ -123,4 +130,7 @@ def test_validation_goes_on_after_a_kill(tmp_path: Path, client: Client) -> None
 def test_one_state_file_for_one_emulator(tmp_path: Path) -> None:
     with Emulator(state=tmp_path / "state.db"):
         failed = run("--state", str(tmp_path / "state.db"))
-    assert (failed.returncode, "locked" in failed.stderr) == (2, True)
+    assert failed.returncode == 2
+    assert f"state file {tmp_path}/state.db: " in failed.stderr
+    assert "another emulator has it open: stop that one" in failed.stderr
+    assert "remove" not in failed.stderr

@@ -114,6 +114,16 @@ def test_events_appear_without_reload_and_unfolded_ones_stay_unfolded(
     assert reader.driver.execute_script("return window.sameDocument")
 
 
+def test_a_text_that_turns_its_direction_turns_nothing_else(
+    reader: Reader, client: Client, inlet: dict[str, Any]
+) -> None:
+    client.single(inlet, make_message(inlet, "\u202eturned"))
+    reader.go("/events")
+    reader.sees("turned")
+    style = "return getComputedStyle(document.querySelector('summary code')).unicodeBidi"
+    assert reader.driver.execute_script(style) == "isolate"
+
+
 def test_counts_go_up_without_reload_until_paused(reader: Reader, client: Client, inlet: dict[str, Any]) -> None:
     reader.go("/")
     client.batch(inlet, [make_message(inlet, f"m{number}") for number in range(1234)])

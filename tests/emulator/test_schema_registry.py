@@ -321,8 +321,38 @@ class TestLists:
             assert second["_page"]["next"] is None
         last = platform.get(f"{REGISTRY}/tenant/schemas?orderby=-title&limit=1", Accept=XED_ID)
         assert [each["title"] for each in last["results"]] == ["C"]
-        found = platform.get(f"{REGISTRY}/tenant/schemas?property=title==B", Accept=XED_ID)
-        assert [each["title"] for each in found["results"]] == ["B"]
+
+    @pytest.mark.parametrize(
+        ("query", "titles"),
+        [
+            ("property=title==B", ["B"]),
+            ("property=title!=B", ["A", "C"]),
+            ("property=title~^[BC]", ["B", "C"]),
+            ("property=title>A", ["B", "C"]),
+            ("property=meta:immutableTags", ["A", "B"]),
+            (f"property=meta:extends=={EVENT}", ["C"]),
+            (f"property=meta:immutableTags==union&property=meta:class=={PROFILE}&property=title!=A", ["B"]),
+        ],
+    )
+    def test_filters(self, platform: Platform, query: str, titles: list[str]) -> None:
+        """[XDM-APPENDIX] the operators of `property`; a list has what one of its members is."""
+        platform.schema(PROFILE, title="A")
+        platform.schema(PROFILE, title="B")
+        platform.schema(EVENT, title="C", union=False)
+        found = platform.get(f"{REGISTRY}/tenant/schemas?orderby=title&{query}", Accept=XED_ID)
+        assert [each["title"] for each in found["results"]] == titles
+
+    def test_field_groups_for_a_class(self, platform: Platform) -> None:
+        """[XDM-APPENDIX] `property=meta:intendedToExtend==` tells which field groups fit a class."""
+        where = f"property=meta:intendedToExtend=={PROFILE}"
+        found = platform.get(f"{REGISTRY}/global/fieldgroups?{where}", Accept=XED_ID)["results"]
+        ids = {each["$id"] for each in found}
+        assert f"{PROFILE}-person-details" in ids
+        assert f"{EVENT}-commerce" not in ids
+
+    def test_wrong_filter(self, platform: Platform) -> None:
+        answer = platform.call("GET", f"{REGISTRY}/tenant/schemas?property=title~(", Accept=XED_ID)
+        assert (answer.status_code, "no regular expression" in answer.json()["detail"]) == (400, True)
 
 
 class TestChanges:

@@ -1,12 +1,13 @@
 """Fetches what the services run from, once, into a cache folder that all checkouts share.
 
 The folder is ``beam-aep/<part>-<version>`` in ``$BEAM_AEP_CACHE``, else in ``$XDG_CACHE_HOME``, else in ``~/.cache``.
-Jars come from Maven Central through ``mvn``, Flink itself from PyPI through ``pip``, Toxiproxy through ``go``.
+Jars come from Maven Central through ``mvn``, Flink itself and aepp from PyPI through ``pip``, Toxiproxy through ``go``.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ from xml.etree import ElementTree
 from tests.services.process import ServiceUnavailable
 
 POMS = Path(__file__).parent / "maven"
+AEPP_LOCK = Path(__file__).parent / "python" / "aepp.lock"
 FLINK_VERSION = "1.19.3"
 TOXIPROXY_VERSION = "2.5.0"
 MIN_JAVA = 17
@@ -87,6 +89,17 @@ def toxiproxy() -> Path:
         _run([go, "install", package], env={"GOBIN": str(folder)})
 
     return _fetch_once(f"toxiproxy-{TOXIPROXY_VERSION}", "Toxiproxy, 15 MB", fetch) / "server"
+
+
+def aepp() -> Path:
+    """Folder to import ``aepp`` from, the public Python client of AEP, with what it needs beside requirements.lock."""
+
+    def fetch(folder: Path) -> None:
+        as_locked = ["--no-deps", "--require-hashes", "--only-binary", ":all:"]
+        _run([sys.executable, "-m", "pip", "install", *as_locked, "--target", str(folder), "-r", str(AEPP_LOCK)])
+
+    pins = hashlib.sha256(AEPP_LOCK.read_bytes()).hexdigest()[:8]
+    return _fetch_once(f"aepp-{pins}-{sys.implementation.cache_tag}", "aepp with pandas, 85 MB", fetch)
 
 
 def _maven_jars(part: str, what: str) -> Path:
