@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from aep.errors import AepError
+from aep.http import MAX_REPLY_BYTES
 from aep.platform import PlatformClient, segment
 
 BASE = "/data/foundation/export"
@@ -57,6 +59,16 @@ class FailedRecord(NamedTuple):
     errors: list[RecordError]
 
 
+class FileTooLargeError(AepError):
+    """A file of a failed batch has more bytes than a reply may have."""
+
+    def __init__(self, batch_id: str, file: BatchFile):
+        super().__init__(
+            f"file {file.name} of batch {batch_id} has {file.length:,} bytes, and a reply may have "
+            f"{MAX_REPLY_BYTES:,}: get it yourself (Data Access, GET {BASE}/batches/{batch_id}/failed?path={file.name})"
+        )
+
+
 class DataAccess:
     """Data Access of one organisation and sandbox."""
 
@@ -81,8 +93,14 @@ class DataAccess:
         return self._client.send("GET", self._path(batch_id), query={"path": name}, headers=headers).body
 
     def failed_records(self, batch_id: str) -> Iterator[FailedRecord]:
-        """All records of a failed batch, file by file."""
+        """All records of a failed batch, file by file.
+
+        Raises:
+          FileTooLargeError: one of its files cannot be got.
+        """
         for file in self.failed_files(batch_id):
+            if file.length > MAX_REPLY_BYTES:
+                raise FileTooLargeError(batch_id, file)
             if file.name != _SUCCESS:
                 for line in self.failed_file(batch_id, file.name).splitlines():
                     if line.strip():

@@ -58,7 +58,7 @@ class Entities:
           where: the parameter ``property``, such as ``name==Loyalty``.
         """
         for page in self._client.pages(self._path, {"limit": 100, "property": where}):
-            yield from page.get("items") or ()
+            yield from self._client.listed(self._path, page, "items", ("id",))
 
     def look_up(self, entity_id: str) -> dict[str, Any]:
         """One object: ``GET /{kind}/{id}``, which answers with a list of one.

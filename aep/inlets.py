@@ -64,7 +64,7 @@ class InletApi:
 
     def list(self) -> Iterator[Inlet]:
         """All inlets: ``GET /data/core/edge/inlet``."""
-        for each in self._client.json("GET", PATH, needs=("items",))["items"] or ():
+        for each in self._client.listed(PATH, self._client.json("GET", PATH, needs=("items",)), "items"):
             inlet = read_inlet(each)
             if inlet is not None:
                 yield inlet

@@ -204,6 +204,21 @@ class PlatformClient:
             yield page
             more = following(page)
 
+    def listed(
+        self, path: str, page: Mapping[str, Any], name: str, needs: tuple[str, ...] = ()
+    ) -> list[dict[str, Any]]:
+        """The objects in a member of a page, each with the members that it ``needs``.
+
+        Raises:
+          PlatformError: the member is no list of such objects; what is left out could be taken for missing.
+        """
+        found = page.get(name) or []
+        good = isinstance(found, list) and all(isinstance(each, dict) and each.keys() >= {*needs} for each in found)
+        if not good:
+            what = f"the reply's {name!r} is not a list of objects" + (f" with {', '.join(needs)}" if needs else "")
+            raise PlatformError(200, "", "", what, "", "GET", self._base_url + path)
+        return list(found)
+
     def _once(self, request: Request) -> tuple[Reply | NetworkError, str]:
         """Sends a request with a token; returns what came of it, and the token."""
         try:

@@ -98,8 +98,9 @@ class Resources:
         """
         query: Query = {"limit": MAX_PAGE, "property": where}
         headers = {"Accept": accept.in_list()}
-        for page in self._client.pages(f"{BASE}/{container.value}/{self._kind}", query, headers, _next_page):
-            yield from page.get("results") or ()
+        path = f"{BASE}/{container.value}/{self._kind}"
+        for page in self._client.pages(path, query, headers, _next_page):
+            yield from self._client.listed(path, page, "results", ("$id",))
 
     def look_up(
         self,
@@ -163,7 +164,7 @@ class Descriptors:
         """All descriptors: ``GET /tenant/descriptors``, in pages."""
         headers = {"Accept": DescriptorAccept.PAGED.media_type}
         for page in self._client.pages(self._PATH, {"limit": MAX_PAGE}, headers, _next_page):
-            yield from page.get("results") or ()
+            yield from self._client.listed(self._PATH, page, "results")
 
     def by_type(self, accept: DescriptorAccept = DescriptorAccept.FULL) -> dict[str, Any]:
         """All descriptors in lists by their ``@type``, as ids, links or whole."""

@@ -119,7 +119,7 @@ def check_headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
-def check_url(value: str) -> str:
+def check_url(value: str, *, login: str = "aep_auth") -> str:
     """Accepts an http or https address without credentials, query or fragment."""
     try:
         url = urlsplit(value)
@@ -129,16 +129,16 @@ def check_url(value: str) -> str:
     if not known:
         raise ValueError("must be an address like https://HOST/PATH")
     if url.username or url.password:
-        raise ValueError("must not hold a user name or password: use aep_auth")
+        raise ValueError(f"must not hold a user name or password: use {login}")
     if url.query or url.fragment or re.search(r"\s", value):
         raise ValueError("must not have a query, a fragment or blanks")
     return value
 
 
 def check_urls(value: str) -> str:
-    """Accepts one or more addresses with commas between them."""
+    """Accepts one or more addresses of a schema registry, with commas between them."""
     for url in value.split(","):
-        check_url(url.strip())
+        check_url(url.strip(), login="kafka_schema_registry_config: basic.auth.user.info")
     return value
 
 

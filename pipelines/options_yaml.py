@@ -59,6 +59,8 @@ class OptionsLoader(yaml.SafeLoader):
         implicit = self.resolve(type(node), value, (True, False))  # type: ignore[no-untyped-call]
         if node.tag not in ("tag:yaml.org,2002:str", implicit):
             raise yaml.constructor.ConstructorError(None, None, "a tag (!) is not accepted here", node.start_mark)
+        if node in self.recursive_objects:
+            raise yaml.constructor.ConstructorError(None, None, "holds itself, by an alias (*)", node.start_mark)
         return super().construct_object(node, deep=deep)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

@@ -157,7 +157,7 @@ def _single_route(settings: Settings) -> RouteSpec:
     )
 
 
-_GIVE_TOPICS = "give the topics of this route"
+GIVE_TOPICS = "give the topics of this route"
 
 # A route, and the line on which each of its keys stands; "" stands for the route itself.
 _Placed = tuple[RouteSpec, dict[str, int]]
@@ -206,7 +206,7 @@ def _read_route(
     needed = needed_by(route.payload, route.schema_id)
     for field in ("topics", *needed):
         if not getattr(route, field):
-            because = f"payload={route.payload} needs it{needed[field]}" if field != "topics" else _GIVE_TOPICS
+            because = f"payload={route.payload} needs it{needed[field]}" if field != "topics" else GIVE_TOPICS
             problems.append(f"{path}:{first}: route {route.name}: {field}: missing: {because}")
     for field, text in pin_faults(route.schema_file, route.schema_sha256):
         problems.append(f"{path}:{lines.get(field, first)}: route {route.name}: {field}: {text}")
@@ -240,7 +240,7 @@ def _check_together(routes: Sequence[_Placed], path: str, settings: Settings) ->
             problems.append(
                 f"{path}:{other_lines['name']}: name: {describe(other.name)} is taken by the route on line {lines['']}"
             )
-        for topic in _shared_topics(route, other):
+        for topic in shared_topics(route, other):
             place = f"{path}:{other_lines['topics']}: topics: {topic} belongs to route {route.name}"
             if not route.when:
                 hint = ", and that one takes them all: put it after this" if other.when else ""
@@ -265,7 +265,7 @@ def _check_together(routes: Sequence[_Placed], path: str, settings: Settings) ->
     return problems
 
 
-def _shared_topics(route: RouteSpec, other: RouteSpec) -> list[str]:
+def shared_topics(route: RouteSpec, other: RouteSpec) -> list[str]:
     """Topics that both routes take in, as far as names tell; two patterns can still meet in a topic."""
     shared = [topic for topic in other.topics if not topic.startswith("^") and _takes(route, topic)]
     shared += [topic for topic in route.topics if not topic.startswith("^") and _takes(other, topic)]

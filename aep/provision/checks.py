@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from aep.provision.field_checks import OWN, check_field_groups, is_own, own_fields
 from aep.provision.model import (
     CLASSES,
     STANDARD,
-    TENANT_ID,
-    FieldGroup,
     FieldSpec,
     Flow,
     IdentityField,
@@ -23,30 +22,17 @@ from aep.provision.model import (
     RouteEntry,
     Schema,
 )
+from aep.provision.problem import Path, Problem
 from aep.xdm.pointers import is_pointer, steps_of
 
-Path = tuple[str | int, ...]
-"""Keys and indices that lead to a place in the file."""
-
 IDENTITY_MAP = "https://ns.adobe.com/xdm/context/identitymap"
-OWN = f"_{TENANT_ID}"
-# "alphanumeric, dash, or underscore characters" and no underscore at its start (Schema Registry API: getting started).
-_FIELD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_NAMESPACE = re.compile(r"_([A-Za-z0-9]+|\{TENANT_ID\})")
-_NUMBERS = ("number", "long", "int", "short", "byte")
-
-
-class Problem(NamedTuple):
-    """What must be mended before anything is done: where in the file, and why."""
-
-    path: Path
-    text: str
+_INDEX = re.compile(r"\[[^\]]*\]")
 
 
 def check(wanted: Provision) -> Iterator[Problem]:
     """What in the file breaks a rule, or refers to something that it does not declare."""
     yield from _names(wanted)
-    yield from _field_groups(wanted)
+    yield from check_field_groups(wanted)
     for index, schema in enumerate(wanted.schemas):
         if not schema.delete:
             yield from _schema(wanted, schema, ("schemas", index))
@@ -61,7 +47,7 @@ def check(wanted: Provision) -> Iterator[Problem]:
 
 def check_tenant(wanted: Provision, tenant: str) -> Iterator[Problem]:
     """What in the file is of another organisation than the one that the registry tells."""
-    for path, name in _namespaces(wanted):
+    for path, name in own_fields(wanted):
         if name not in (OWN, f"_{tenant}"):
             yield Problem(path, f"{name} is not this organisation's field, which is _{tenant}: write {OWN} for it")
 
@@ -97,86 +83,6 @@ def _twice(named: Iterable[tuple[str, int, str]], key: str, why: str) -> Iterato
         elif name in seen:
             yield Problem((kind, index, key), f"{key}: {name} stands twice: {why}")
         seen.add(name)
-
-
-def _field_groups(wanted: Provision) -> Iterator[Problem]:
-    for index, group in enumerate(wanted.field_groups):
-        path: Path = ("field_groups", index)
-        if group.delete:
-            continue
-        yield from _classes(group, path)
-        if not group.fields:
-            yield Problem(path, f"field group {group.title}: fields: missing: give them under {OWN}")
-        for name, spec in group.fields.items():
-            place = (*path, "fields", name)
-            if not _NAMESPACE.fullmatch(name):
-                yield Problem(
-                    place,
-                    f"{name}: custom fields must be under the organisation's own field: put it in the fields of {OWN}",
-                )
-            elif spec.type != "object":
-                yield Problem(place, f"{name}: must be an object, which holds the organisation's fields")
-            else:
-                yield from _field(spec, place)
-    spaces = _namespaces(wanted)
-    for place, name in spaces[1:]:
-        if name != spaces[0][1]:
-            yield Problem(place, f"{name}: an organisation has one field of its own, and {spaces[0][1]} is used before")
-
-
-def _namespaces(wanted: Provision) -> list[tuple[Path, str]]:
-    return [
-        (("field_groups", index, "fields", name), name)
-        for index, group in enumerate(wanted.field_groups)
-        if not group.delete
-        for name in group.fields
-        if _NAMESPACE.fullmatch(name)
-    ]
-
-
-def _classes(group: FieldGroup, path: Path) -> Iterator[Problem]:
-    if not group.classes:
-        yield Problem(path, f"field group {group.title}: classes: missing: name the classes that it is to extend")
-    for number, name in enumerate(group.classes):
-        if name not in CLASSES and not name.startswith(STANDARD):
-            yield Problem((*path, "classes", number), f"{name}: unknown class: {', '.join(CLASSES)}, or a $id")
-
-
-def _field(spec: FieldSpec, path: Path) -> Iterator[Problem]:
-    """What does not go together in a field, and in those inside it."""
-    for key, given, holder in (
-        ("fields", bool(spec.fields), "object"),
-        ("items", spec.items is not None, "array"),
-        ("values", spec.values is not None, "map"),
-    ):
-        if spec.type == holder and not given:
-            yield Problem(path, f"{key}: missing: a field of type {spec.type} needs them")
-        elif given and spec.type != holder:
-            yield Problem((*path, key), f"{key}: only a field of type {holder} has them, and this one is {spec.type}")
-    for key, value, types in (
-        ("enum", spec.enum, ("string",)),
-        ("pattern", spec.pattern, ("string",)),
-        ("format", spec.format, ("string",)),
-        ("minLength", spec.min_length, ("string",)),
-        ("maxLength", spec.max_length, ("string",)),
-        ("minimum", spec.minimum, _NUMBERS),
-        ("maximum", spec.maximum, _NUMBERS),
-    ):
-        if value is not None and spec.type not in types:
-            yield Problem((*path, key), f"{key}: does not go with the type {spec.type}")
-    if spec.pattern is not None and spec.type == "string":
-        try:
-            re.compile(spec.pattern)
-        except re.error as error:
-            yield Problem((*path, "pattern"), f"pattern: is no regular expression: {error}")
-    for name, inner in spec.fields.items():
-        if not _FIELD_NAME.fullmatch(name):
-            yield Problem(
-                (*path, "fields", name), f"{name}: a name has letters, digits, - and _, and no _ at its start"
-            )
-        yield from _field(inner, (*path, "fields", name))
-    if spec.items is not None:
-        yield from _field(spec.items, (*path, "items"))
 
 
 def _schema(wanted: Provision, schema: Schema, path: Path) -> Iterator[Problem]:
@@ -228,7 +134,7 @@ def _identity_field(wanted: Provision, schema: Schema, identity: IdentityField, 
     steps = steps_of(identity.field)
     if not is_pointer(identity.field) or not all(steps) or not steps or "properties" in steps:
         yield Problem(place, f"field: {identity.field}: must begin with /, not end with it, and leave out `properties`")
-    elif _NAMESPACE.fullmatch(steps[0]):
+    elif is_own(steps[0]):
         field = own_field(wanted, schema, steps)
         others = [name for name in schema.field_groups if name.startswith(STANDARD)]
         if field is None and not others:
@@ -289,6 +195,39 @@ def _flow(wanted: Provision, flow: Flow, path: Path) -> Iterator[Problem]:
         yield Problem(path, f"dataflow {flow.name}: mappings: missing: {connection.name} takes raw data")
     elif connection.data_type == "xdm" and flow.mappings:
         yield Problem((*path, "mappings"), f"mappings: {connection.name} takes XDM, which is not mapped")
+    yield from _mappings(wanted, flow, (*path, "mappings"))
+
+
+def _mappings(wanted: Provision, flow: Flow, path: Path) -> Iterator[Problem]:
+    """Destinations that stand twice, or whose field is not declared though the organisation's own are."""
+    dataset = next((each for each in wanted.datasets if each.name == flow.dataset), None)
+    schema = next((each for each in wanted.schemas if dataset and each.title == dataset.schema_), None)
+    groups = [each for each in wanted.field_groups if schema and each.title in schema.field_groups]
+    elsewhere = [name for name in (schema.field_groups if schema else ()) if name.startswith(STANDARD)]
+    whole = all(name.startswith(f"{STANDARD}xdm/") for name in elsewhere)  # Adobe's have no field of an organisation
+    seen: set[str] = set()
+    for number, each in enumerate(flow.mappings):
+        place = (*path, number, "destination")
+        if each.destination in seen:
+            yield Problem(place, f"destination: {each.destination} stands twice in dataflow {flow.name}")
+        seen.add(each.destination)
+        steps = _INDEX.sub("", each.destination).split(".")
+        holding = [group.fields for group in groups if steps[0] in group.fields]
+        if schema and whole and holding and not any(_leads(fields, steps) for fields in holding):
+            text = f"destination: {each.destination} is in none of the field groups of schema {schema.title}"
+            yield Problem(place, text)
+
+
+def _leads(fields: Mapping[str, FieldSpec], steps: Iterable[str]) -> bool:
+    """Whether a path of names leads to a field, through arrays, or into a map, which has any name."""
+    for step in steps:
+        spec = fields.get(step)
+        while spec is not None and spec.items is not None:
+            spec = spec.items
+        if spec is None or spec.type == "map":
+            return spec is not None
+        fields = spec.fields
+    return True
 
 
 def _route(wanted: Provision, route: RouteEntry, path: Path) -> Iterator[Problem]:

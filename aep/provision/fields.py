@@ -113,7 +113,7 @@ def _compare(spec: FieldSpec, found: dict[str, Any], place: str, path: tuple[str
         return
     for keyword, value in _stated(spec).items():
         if found.get(keyword) != value:
-            yield Unlike(path, f"has {keyword} {found.get(keyword)!r}")
+            yield Unlike(path, f"has {keyword} {found[keyword]!r}" if keyword in found else f"has no {keyword}")
     if spec.type == "object":
         yield from differences(spec.fields, found, place, path)
     if spec.items is not None:

@@ -52,6 +52,7 @@ class Found:
       descriptors: the identity descriptors of all schemas.
       datasets, connections, inlets, sources, targets, flows: those whose name the file has, by name; several may have
         the same.
+      in_use: ids of the source and target connections that a dataflow has; looked at only if one is to be deleted.
     """
 
     titles: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -65,6 +66,7 @@ class Found:
     sources: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     targets: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     flows: Mapping[str, Sequence[FoundFlow]] = field(default_factory=dict)
+    in_use: frozenset[str] = frozenset()
 
 
 def look(wanted: Provision, services: Services) -> Found:
@@ -104,7 +106,10 @@ def look(wanted: Provision, services: Services) -> Found:
         inlets=_inlets(services.inlets, older),
         sources=_named(flows.source_connections, names),
         targets=_named(flows.target_connections, names),
-        flows={name: [_flow(flows, each) for each in of_name] for name, of_name in _named(flows.flows, names).items()},
+        flows={
+            name: [read_flow(flows, each) for each in of_name] for name, of_name in _named(flows.flows, names).items()
+        },
+        in_use=_in_use(flows) if any(each.delete for each in wanted.flows) else frozenset(),
     )
 
 
@@ -138,6 +143,11 @@ def _named(shelf: Entities, names: Iterable[str]) -> dict[str, list[dict[str, An
     return {name: [each for each in shelf.list(f"name=={name}") if each.get("name") == name] for name in names}
 
 
+def _in_use(flows: FlowService) -> frozenset[str]:
+    kinds = ("sourceConnectionIds", "targetConnectionIds")
+    return frozenset(str(one) for flow in flows.flows.list() for kind in kinds for one in flow.get(kind) or ())
+
+
 def _inlets(api: InletApi, names: Sequence[str]) -> dict[str, list[Inlet]]:
     found = list(api.list()) if names else []
     return {name: [each for each in found if each.name == name] for name in names}
@@ -148,7 +158,12 @@ def _spec(connection: Mapping[str, Any]) -> str:
     return str(spec.get("id", "")) if isinstance(spec, Mapping) else ""
 
 
-def _flow(flows: FlowService, flow: Mapping[str, Any]) -> FoundFlow:
+def read_flow(flows: FlowService, flow: Mapping[str, Any]) -> FoundFlow:
+    """A dataflow as Flow Service tells it, with what its source and target connection tell.
+
+    Raises:
+      AepError: a call fails.
+    """
     source_id, target_id = _first(flow.get("sourceConnectionIds")), _first(flow.get("targetConnectionIds"))
     source = _looked_up(flows.source_connections, source_id)
     target = _looked_up(flows.target_connections, target_id)

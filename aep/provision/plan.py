@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aep.flow_service import inlet_of
-from aep.provision.checks import Path, Problem
 from aep.provision.found import Found, dataset_of
 from aep.provision.model import Connection, DataSetEntry, Flow, Provision
 from aep.provision.plan_registry import plan_field_group, plan_schema
+from aep.provision.problem import Path, Problem
 from aep.provision.steps import (
     Action,
     CreateConnection,
@@ -170,6 +170,10 @@ def _deletions(wanted: Provision, found: Found, prune: bool) -> Iterator[Step]:
                 ("target connection", each.target_id),
             )
             doomed.append(("dataflow", flow.name, tuple((kind, part) for kind, part in parts if part), ""))
+        for kind, of_name in (("source connection", found.sources), ("target connection", found.targets)):
+            for left in of_name.get(flow.name, ()):  # of a deletion that was interrupted
+                if left["id"] not in found.in_use:
+                    doomed.append((kind, flow.name, ((kind, str(left["id"])),), "which no dataflow has"))
     for connection in [each for each in wanted.connections if each.delete]:
         for item in found.connections.get(connection.name, ()):
             doomed.append(("connection", connection.name, (("connection", str(item["id"])),), ""))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from aep.provision.checks import Path, Problem
 from aep.provision.fields import Missing, Retyped, differences, json_schema
 from aep.provision.found import Found
 from aep.provision.model import CLASSES, FieldGroup, IdentityField, Provision, Schema
+from aep.provision.problem import Path, Problem
 from aep.provision.standing import identity_faults, own_node, part_faults
 from aep.provision.steps import (
     Action,
@@ -22,6 +22,12 @@ from aep.provision.steps import (
     Step,
     settle,
     text_notes,
+)
+
+# Those that every organisation has, in small letters (Privacy Service API guide, appendix; the hashed e-mail address:
+# "Amazon Kinesis connection", sample).
+_STANDARD_NAMESPACES = frozenset(
+    ("adcloud", "core", "ecid", "email", "email_lc_sha256", "gaid", "idfa", "phone", "tntid", "waid")
 )
 
 
@@ -110,9 +116,11 @@ def plan_schema(plan: Plan, wanted: Provision, schema: Schema, found: Found, pat
 
 
 def _new_identity(schema: Schema, identity: IdentityField) -> Step:
-    words = f"{identity.namespace}{', primary' if identity.primary else ''}"
+    words = [f"{identity.namespace}{', primary' if identity.primary else ''}"]
+    if identity.namespace.lower() not in _STANDARD_NAMESPACES:
+        words.append(f"{identity.namespace} is a namespace of your own: create it in AEP first, if it is not there")
     name = f"{schema.title}: {identity.field}"
-    return Step("identity", name, Action.CREATE, (words,), CreateIdentity(schema.title, identity))
+    return Step("identity", name, Action.CREATE, tuple(words), CreateIdentity(schema.title, identity))
 
 
 def _described(plan: Plan, schema: Schema, schema_id: str, found: Found, path: Path) -> None:

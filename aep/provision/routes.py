@@ -87,7 +87,8 @@ def route_values(
             values["flow_id"] = ids["dataflow", route.flow]
         title = datasets[dataset].schema_ or ""
         if connection.data_type == "raw":
-            values["payload"] = "raw"
+            # The dataflow says where its records go; the data set, where its failed batches are.
+            values |= {"payload": "raw", "dataset_id": ids["data set", dataset]}
             routes.append(RouteValues(values, None))
             continue
         values |= {

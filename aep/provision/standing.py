@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aep.provision.checks import Path, Problem, own_field
+from aep.provision.checks import own_field
 from aep.provision.found import Found
 from aep.provision.model import Provision, Schema
+from aep.provision.problem import Path, Problem
 from aep.xdm.pointers import pointer, steps_of
 
 _HERE = "#/definitions/"

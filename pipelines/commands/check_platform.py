@@ -12,6 +12,7 @@ from aep.errors import AepError, ForbiddenError, InvalidRequestError, NetworkErr
 from aep.flow_service import FlowService, inlet_of
 from aep.inlets import Inlet, InletApi
 from aep.platform import PlatformClient
+from aep.provision.found import FoundFlow, read_flow
 from aep.schema_registry import Accept, SchemaRegistry
 from aep.xdm.schema import ResolvedSchema
 from pipelines.commands.check_report import Check, State
@@ -26,10 +27,11 @@ class Found(NamedTuple):
 
 
 class Known(NamedTuple):
-    """An inlet, and the organisation of its connection, empty where the API does not tell it."""
+    """An inlet, and the organisation and the id of its connection, empty where the API does not tell them."""
 
     inlet: Inlet
     org_id: str
+    connection_id: str
 
 
 class PlatformChecks:
@@ -47,17 +49,33 @@ class PlatformChecks:
         self._older = InletApi(client)
         self._where = where
         self._inlets: dict[str, Known] | None = None
+        self._lost: str | None = None
 
     def of(self, route: Route) -> Iterator[Check]:
-        """The checks of a route, each by itself: where one fails the others go on."""
+        """The checks of a route, each by itself: where one fails the others go on, unless nothing answers there."""
         destination, schema = route.destination, route.schema
-        yield _checked(f"{route.name}: inlet", partial(self._inlet, route))
+        yield self._checked(f"{route.name}: inlet", partial(self._inlet, route))
         if destination.dataset_id:
-            yield _checked(f"{route.name}: data set", partial(self._dataset, route, destination.dataset_id))
+            yield self._checked(f"{route.name}: data set", partial(self._dataset, route, destination.dataset_id))
         if schema is not None:
-            yield _checked(f"{route.name}: schema", partial(self._schema, route, schema))
+            yield self._checked(f"{route.name}: schema", partial(self._schema, route, schema))
         if destination.flow_id:
-            yield _checked(f"{route.name}: dataflow", partial(self._flow, destination.flow_id))
+            yield self._checked(f"{route.name}: dataflow", partial(self._flow, route, destination.flow_id))
+
+    def _checked(self, subject: str, look: Callable[[], Found]) -> Check:
+        if self._lost is not None:
+            return Check(subject, "not checked", self._lost, failed=True)
+        try:
+            return Check(subject, *look())
+        except NetworkError as error:
+            self._lost = str(error)  # each of the others would be tried as often, and wait as long
+            return Check(subject, "not checked", self._lost, failed=True)
+        except UnavailableError as error:
+            return Check(subject, "not checked", str(error), failed=True)
+        except ForbiddenError as error:
+            return Check(subject, "not checked", str(error))
+        except AepError as error:
+            return Check(subject, "wrong", str(error))
 
     def _inlet(self, route: Route) -> Found:
         if self._inlets is None:
@@ -71,13 +89,15 @@ class PlatformChecks:
         found = {}
         try:
             for inlet in self._older.list():
-                found[inlet.id] = Known(inlet, "")
+                found[inlet.id] = Known(inlet, "", "")
         except (NotFoundError, ForbiddenError, InvalidRequestError):
             pass  # Flow Service has taken this API's place
         for connection in self._flows.connections.list():
             connected = inlet_of(connection)
             if connected is not None:
-                found[connected.id] = Known(connected, str(connection.get("imsOrgId") or ""))
+                found[connected.id] = Known(
+                    connected, str(connection.get("imsOrgId") or ""), str(connection.get("id") or "")
+                )
         return found
 
     def _dataset(self, route: Route, dataset_id: str) -> Found:
@@ -97,24 +117,18 @@ class PlatformChecks:
             return Found("wrong", f"{self._where} has no schema {schema.id} of version {major}, as {schema.where} is")
         return schema_found(schema, str(document.get("version", "")))
 
-    def _flow(self, flow_id: str) -> Found:
+    def _flow(self, route: Route, flow_id: str) -> Found:
         try:
             flow = self._flows.flows.look_up(flow_id)
         except NotFoundError:
             return Found("wrong", f"{self._where} has no dataflow {flow_id}; check flow_id")
         state = str(flow.get("state", ""))
-        return Found("ok" if state in ("", "enabled") else "wrong", state or "there")
-
-
-def _checked(subject: str, look: Callable[[], Found]) -> Check:
-    try:
-        return Check(subject, *look())
-    except (UnavailableError, NetworkError) as error:
-        return Check(subject, "not checked", str(error), failed=True)
-    except ForbiddenError as error:
-        return Check(subject, "not checked", str(error))
-    except AepError as error:
-        return Check(subject, "wrong", str(error))
+        if state not in ("", "enabled"):
+            return Found("wrong", state)
+        if self._inlets is None:
+            self._inlets = self._all_inlets()
+        known = self._inlets.get(inlet_id_of(route))
+        return flow_found(read_flow(self._flows, flow), known, route, state)
 
 
 def inlet_id_of(route: Route) -> str:
@@ -149,6 +163,17 @@ def dataset_found(dataset: DataSet, route: Route) -> Found:
     if wanted and given and given != major:
         return Found("wrong", f"its schema is of version {given}, and the route's of version {major}")
     return Found("ok", f"{dataset.name}, {'enabled' if dataset.for_profile else 'not enabled'} for Profile")
+
+
+def flow_found(flow: FoundFlow, known: Known | None, route: Route, state: str) -> Found:
+    """Compares a dataflow with its route: it must lead from the route's connection into its data set."""
+    faults = []
+    if known and known.connection_id and flow.connection_id and flow.connection_id != known.connection_id:
+        faults.append(f"it leads from another connection, {flow.connection_id}: check flow_id and inlet_url")
+    wanted = route.destination.dataset_id
+    if wanted and flow.dataset_id and flow.dataset_id != wanted:
+        faults.append(f"it leads into another data set, {flow.dataset_id}: check flow_id and dataset_id")
+    return Found("wrong", "; ".join(faults)) if faults else Found("ok", state or "there")
 
 
 def schema_found(schema: ResolvedSchema, version: str) -> Found:

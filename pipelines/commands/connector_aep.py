@@ -16,6 +16,8 @@ from pipelines.option_table import OPTIONS
 
 _PROXY, _AUTH, _DEAD_LETTERS = "aep.connection.proxy.", "aep.connection.auth.", "errors.deadletterqueue."
 _HEADERS = "aep.connection.endpoint.headers"
+# Of a header's name: also X-Api-Key, Ocp-Apim-Subscription-Key, X-Amz-Credential.
+_MAYBE_SECRET = re.compile(r"auth|cookie|secret|token|passw|credential|signature|key$", re.IGNORECASE)
 _PRODUCTION_IMS = "https://ims-na1.adobelogin.com"
 AEP_PROPERTIES = (
     "aep.endpoint",
@@ -70,8 +72,9 @@ def import_headers(draft: Draft) -> None:
     for name, value in headers.items():
         if name.lower() == "x-adobe-flow-id":
             draft.set("aep_flow_id", value, _HEADERS)
-        elif re.search(r"authorization|cookie|secret|token|password", name, re.IGNORECASE):
-            draft.note("to do", _HEADERS, f"{name} may be a secret and is not copied: see aep_auth")
+        elif _MAYBE_SECRET.search(name):
+            text = f"{name} may be a secret and is not copied: see aep_auth; what is none goes into aep_headers"
+            draft.note("to do", _HEADERS, text)
         elif name.lower() in ("content-type", "content-length", "content-encoding", "host"):
             draft.note("dropped", _HEADERS, f"{name}: the client sets it itself")
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from pathlib import Path
@@ -33,7 +34,7 @@ def read_connector(path: str) -> dict[str, str]:
     if text.startswith(("{", "[")):
         return _from_json(data, path)
     # Java reads .properties as ISO 8859-1; what is beyond it is written as \uXXXX (java.util.Properties).
-    return _from_properties(data.decode("latin-1"), path)
+    return _from_properties(data.removeprefix(codecs.BOM_UTF8).decode("latin-1"), path)
 
 
 def _from_json(data: bytes, path: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pipelines.commands.connector_draft import Draft
 
 _CONVERTER = "value.converter"
 _REGISTRY = f"{_CONVERTER}.schema.registry."
+_LOGIN = re.compile(r"((?:^|,)\s*https?://)[^/@,]*@", re.IGNORECASE)  # of each of the registry's addresses
 # Transforms that change the topic's name, the key, the headers, the time or the schema, none of which AEP gets.
 _WITHOUT_EFFECT = re.compile(
     r"(RegexRouter|TimestampRouter|ExtractTopic(\$\w+)?|SetSchemaMetadata(\$\w+)?|InsertHeader|DropHeaders|"
@@ -60,13 +61,17 @@ def _avro(draft: Draft) -> None:
     )
     if draft.is_provided(f"{_REGISTRY}url") or f"{_REGISTRY}url" not in draft.left:
         draft.missing["kafka_schema_registry_url"] = "http://HOST:8081"
-    if url := draft.take(f"{_REGISTRY}url"):
-        draft.set("kafka_schema_registry_url", url, f"{_REGISTRY}url")
     config = {}
+    if url := draft.take(f"{_REGISTRY}url"):
+        address = _LOGIN.sub(r"\1", url)
+        draft.set("kafka_schema_registry_url", address, f"{_REGISTRY}url")
+        if address != url:
+            name = f"{_REGISTRY}url (USER:PASSWORD in it)"
+            config["basic.auth.user.info"] = draft.secret(name, "", "SCHEMA_REGISTRY_USER_INFO")
     # The client's own properties may stand behind the converter's prefix, with `schema.registry.` or without.
     for prefix in (_REGISTRY, f"{_CONVERTER}."):
         source = (draft.take(f"{prefix}basic.auth.credentials.source") or "USER_INFO").upper()
-        if source != "USER_INFO":
+        if source not in ("USER_INFO", "URL"):
             text = f"{source}: give the credentials in kafka_schema_registry_config: basic.auth.user.info"
             draft.note("to do", f"{prefix}basic.auth.credentials.source", text)
         if user := draft.take_secret(f"{prefix}basic.auth.user.info", "SCHEMA_REGISTRY_USER_INFO"):

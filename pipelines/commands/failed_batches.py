@@ -16,7 +16,7 @@ from apache_beam.io.filesystems import FileSystems
 from rich.table import Table
 
 from aep.catalog import Batch, Catalog
-from aep.data_access import DataAccess
+from aep.data_access import DataAccess, FileTooLargeError
 from aep.errors import ConfigurationError, NotFoundError
 from aep.platform import segment
 from aep.xdm.rejection import Rejection
@@ -54,6 +54,7 @@ class Account:
       batches, records: how many are new.
       known: batches that had been pulled before.
       gone: batches that the Catalog lists and whose records are no longer there.
+      too_large: of batches with a file that cannot be got, which and why.
       reasons: by AEP's code and the field.
     """
 
@@ -61,6 +62,7 @@ class Account:
     records: int = 0
     known: int = 0
     gone: list[str] = field(default_factory=list)
+    too_large: list[str] = field(default_factory=list)
     reasons: dict[tuple[str, str], Reason] = field(default_factory=dict)
 
     def add(self, batch_id: str, letter: DeadLetter, ours: Rejection | None) -> None:
@@ -129,7 +131,7 @@ class FailedBatches:
         self._folder = folder
         self._wanted = {one: _route_to(one, routes) for one in datasets or dict.fromkeys(_datasets(routes))}
         if not self._wanted:
-            raise ConfigurationError("the routes name no data set; give --dataset")
+            raise ConfigurationError("the routes name no data set: give the dataset_id of each, or aep_dataset_id")
 
     @property
     def datasets(self) -> list[str]:
@@ -166,6 +168,8 @@ class FailedBatches:
                 self._pull(dataset_id, batch, mark, account)
             except NotFoundError:
                 account.gone.append(batch.id)
+            except FileTooLargeError as error:
+                account.too_large.append(str(error))
 
     def _pull(self, dataset_id: str, batch: Batch, mark: str, account: Account) -> None:
         records = list(self._data.failed_records(batch.id))

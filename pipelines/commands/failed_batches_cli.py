@@ -47,20 +47,23 @@ def failed_batches(
     from pipelines.options_yaml import OptionsError
     from pipelines.plan import make_routes, make_rules
     from pipelines.platform_access import platform_client
+    from pipelines.preflight import PreflightError, check_sinks
+    from transforms.dead_letters import DeadLetterSinks
 
-    try:
-        for time in filter(None, (since, until)):
-            check_time(time)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    for name, time in (("--since", since), ("--until", until)):
+        try:
+            if time is not None:
+                check_time(time)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint=name) from None
     try:
         settings = parse([*context.args, f"--dead_letter_path={to}"], _missing)
         client = platform_client(settings)
-        pull = FailedBatches(
-            Catalog(client), DataAccess(client), make_routes(settings), make_rules(settings), dataset or (), to
-        )
+        routes = make_routes(settings)
+        pull = FailedBatches(Catalog(client), DataAccess(client), routes, make_rules(settings), dataset or (), to)
+        check_sinks(DeadLetterSinks(to, None, None), "dead_letter", local=True)
         account = pull.pull(seconds_of(since), seconds_of(until))
-    except (OptionsError, SchemaError, AepError, OSError) as error:
+    except (OptionsError, PreflightError, SchemaError, AepError, OSError) as error:
         say(f"error: {error}")
         return WRONG
     if account.records:
@@ -72,7 +75,13 @@ def failed_batches(
         say(f"no new failed batch of {', '.join(pull.datasets)}{before}")
     for batch_id in account.gone:
         say(f"warning: the records of batch {batch_id} are no longer there")
-    return 0
+    for words in account.too_large:
+        say(f"warning: not pulled: {words}")
+    if not dataset:
+        for route in routes:
+            if not route.destination.dataset_id:
+                say(f"warning: route {route.name} names no data set (dataset_id), so its failed batches are not known")
+    return WRONG if account.too_large else 0
 
 
 def _missing(settings: Settings) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.commands.cli_common import WRONG, say
+from pipelines.commands.cli_common import WRONG, plain, say
 
 if TYPE_CHECKING:
     from aep.profile import Profile, ProfileEvent
@@ -70,19 +70,20 @@ def _print(profile: Profile | None, events: list[ProfileEvent], wanted_events: b
         say(f"no profile of {who}; new data take up to 15 minutes to get there")
     else:
         about = Table(box=None, pad_edge=False, show_header=False)
-        about.add_row("profile", Text(profile.id))
+        about.add_row("profile", Text(plain(profile.id)))
         about.add_row("identities", Text(str(len(profile.identity_graph))))
-        about.add_row("data sets", Text(", ".join(profile.sources)))
-        about.add_row("changed", Text(profile.last_modified))
+        about.add_row("data sets", Text(plain(", ".join(profile.sources))))
+        about.add_row("changed", Text(plain(profile.last_modified)))
         console.print(about)
         console.print(_pretty(profile.entity), markup=False)
     if wanted_events:
         console.print(f"\n{len(events)} events")
         for event in events:
             at = datetime.fromtimestamp(event.timestamp_ms / 1000, timezone.utc).isoformat(timespec="milliseconds")
-            console.print(f"{at}  {event.id}", markup=False)
+            console.print(f"{at}  {plain(event.id)}", markup=False)
             console.print(_pretty(event.entity), markup=False)
 
 
 def _pretty(entity: dict[str, object]) -> str:
-    return orjson.dumps(entity, option=orjson.OPT_INDENT_2).decode()
+    lines = orjson.dumps(entity, option=orjson.OPT_INDENT_2).decode().split("\n")
+    return "\n".join(map(plain, lines))  # JSON escapes only some of the control characters

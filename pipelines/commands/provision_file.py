@@ -11,8 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from aep.provision.checks import Path as Place
-from aep.provision.checks import Problem, check
+from aep.provision.checks import check
 from aep.provision.model import (
     Connection,
     DataSetEntry,
@@ -26,9 +25,14 @@ from aep.provision.model import (
     Schema,
     with_tenant,
 )
+from aep.provision.problem import Path as Place
+from aep.provision.problem import Problem
 from aep.provision.routes import RouteValues
+from pipelines.option_checks import payload_faults
+from pipelines.option_table import describe_type, explain
+from pipelines.options import Payload
 from pipelines.options_yaml import OptionsError, describe, dump, read_document, read_text, unknown
-from pipelines.routes_file import RouteSpec
+from pipelines.routes_file import GIVE_TOPICS, RouteSpec, shared_topics
 
 _MODELS: Mapping[str, type[BaseModel]] = {
     "field_groups": FieldGroup,
@@ -193,19 +197,35 @@ def _keys_at(place: Place) -> list[str]:
 
 
 def _route_problems(wanted: Provision) -> list[Problem]:
-    """What in the routes a routes file would not take."""
-    problems = []
+    """What in the routes a routes file would not take, as far as it does not depend on the options of a run."""
+    problems: list[Problem] = []
+    made: list[RouteSpec] = []
+    raw = {each.name for each in wanted.connections if each.data_type == "raw"}
     for index, route in enumerate(wanted.routes):
+        path: Place = ("routes", index)
         passed_on = dict(route.model_extra or {})
         for key in [key for key in passed_on if key not in _ROUTE_KEYS]:
             del passed_on[key]
             text = f"{key}: is found out by provisioning" if key in _FOUND_OUT else unknown("key", key, _ROUTE_KEYS)
-            problems.append(Problem(("routes", index, key), text))
+            problems.append(Problem((*path, key), text))
+        payload: Payload = "raw" if wanted.ends_of(route)[0] in raw else "entity"
         try:
-            RouteSpec(name=route.name, inlet_url=_ANY_INLET, **passed_on)
+            spec = RouteSpec(name=route.name, inlet_url=_ANY_INLET, payload=payload, **passed_on)
         except ValidationError as errors:
             for error in errors.errors(include_url=False):
-                cause = error.get("ctx", {}).get("error")
-                text = str(cause) if cause is not None else f"{error['msg']}, got {describe(error['input'])}"
-                problems.append(Problem(("routes", index, *error["loc"]), f"{error['loc'][0]}: {text}"))
+                key = str(error["loc"][0])
+                _, type_name, _ = describe_type(RouteSpec.model_fields[key].annotation)
+                for _, text in explain(error, type_name, secret=key == "headers"):
+                    problems.append(Problem((*path, *error["loc"]), f"{key}: {text}"))
+            continue
+        if not spec.topics:
+            problems.append(Problem(path, f"route {spec.name}: topics: missing: {GIVE_TOPICS}"))
+        for key, text in payload_faults(payload, spec.id_from, spec.operations, "skip"):
+            problems.append(Problem((*path, key), f"{key}: {text}"))
+        for earlier in made:
+            if not earlier.when:
+                for topic in shared_topics(earlier, spec):
+                    text = f"topics: {topic} belongs to route {earlier.name} too, which takes all of its records"
+                    problems.append(Problem((*path, "topics"), text))
+        made.append(spec)
     return problems

@@ -12,7 +12,7 @@ import orjson
 import typer
 from rich.console import Console
 
-from pipelines.commands.cli_common import WRONG, say
+from pipelines.commands.cli_common import WRONG, plain, say
 
 if TYPE_CHECKING:
     from aep.sync_send import Verdict
@@ -136,7 +136,8 @@ def _show(verdict: Verdict) -> int:
         words = "passed validation" if verdict.validated else "AEP does not say that it was validated"
         console.print(f"received: {words} (xactionId {verdict.xaction_id or 'not told'})", style="green")
         return 0
-    console.print(f"refused ({verdict.status}): {verdict.message}", style="red", markup=False)
+    console.print(f"refused ({verdict.status}): {plain(verdict.message)}", style="red", markup=False)
     for violation in verdict.violations:
-        console.print(f"  {violation.pointer or '/'}: {violation.message} ({violation.keyword})", markup=False)
+        words = f"{violation.pointer or '/'}: {violation.message} ({violation.keyword})"
+        console.print(f"  {plain(words)}", markup=False)
     return REFUSED

@@ -152,6 +152,33 @@ def test_pruned(organisation: Organisation) -> None:
     assert planned(document, organisation, prune=True).work == []
 
 
+@pytest.mark.parametrize("at", range(1, 7))
+def test_pruning_that_is_interrupted_is_continued(organisation: Organisation, at: int) -> None:
+    document = sample()
+    document["routes"] = []
+    carried_out(document, organisation)
+    document["flows"][0]["delete"] = document["flows"][1]["delete"] = True
+    wanted = parsed(document, organisation.name)
+    plan = make_plan(wanted, look(wanted, services_of(organisation)), organisation.name, prune=True)
+    with pytest.raises(ReplyError):
+        apply(plan, services_of(organisation, Severed(organisation.transport, at, arrives=True)), lambda *_: None)
+    carried_out(document, organisation, prune=True)
+    assert counts(organisation) == {**ALL, "sources": 0, "targets": 0, "flows": 0}
+    assert planned(document, organisation, prune=True).work == []
+
+
+def test_pruning_leaves_the_connections_of_other_dataflows(organisation: Organisation) -> None:
+    document = sample()
+    document["routes"] = []
+    ids = carried_out(document, organisation)
+    # Somebody has given the dataflow another name.
+    flows = organisation.flow_service.flows
+    flow = flows.look_up(ids["dataflow", "Members"])
+    flows.patch(str(flow["id"]), str(flow["etag"]), [{"op": "replace", "path": "/name", "value": "Renamed"}])
+    document["flows"][0]["delete"] = True
+    assert planned(document, organisation, prune=True).work == []
+
+
 def test_routes(organisation: Organisation) -> None:
     ids = carried_out(sample(), organisation)
     wanted, services = parsed(sample(), organisation.name), services_of(organisation)
@@ -166,6 +193,7 @@ def test_routes(organisation: Organisation) -> None:
     assert entity.values["dataset_id"] == older.values["dataset_id"] == ids["data set", "Members"]
     assert (raw.values["payload"], raw.values["auth"]) == ("raw", "none")
     assert raw.values["flow_id"] == ids["dataflow", "Raw members"]
+    assert raw.values["dataset_id"] == ids["data set", "Members"]  # where its failed batches are
     assert "flow_id" not in older.values
     assert older.values["source_name"] == "older"
     assert len({each.values["inlet_url"] for each in (entity, raw, older)}) == 3

@@ -126,6 +126,16 @@ BROKEN: list[tuple[Break, tuple[str | int, ...], str]] = [
         ("flows", 0, "mappings"),
         "not mapped",
     ),
+    (
+        lambda d: entry(d, "flows", 1)["mappings"].append({"source": "b", "destination": f"{OWN}.loyalty.memberID"}),
+        ("flows", 1, "mappings", 1, "destination"),
+        "memberID is in none of the field groups of schema Member",
+    ),
+    (
+        lambda d: entry(d, "flows", 1)["mappings"].append({"source": "b", "destination": f"{OWN}.loyalty.memberId"}),
+        ("flows", 1, "mappings", 1, "destination"),
+        "stands twice in dataflow Raw members",
+    ),
     (lambda d: entry(d, "routes").update(flow="Member"), ("routes", 0, "flow"), "no such dataflow"),
     (lambda d: entry(d, "routes").update(dataset="Members"), ("routes", 0, "dataset"), "take this out"),
     (lambda d: entry(d, "routes").pop("flow"), ("routes", 0), "give a flow, or a connection and a dataset"),
@@ -137,6 +147,45 @@ BROKEN: list[tuple[Break, tuple[str | int, ...], str]] = [
     (lambda d: entry(d, "routes").update(payload="raw"), ("routes", 0, "payload"), "Stream takes xdm"),
     (lambda d: entry(d, "field_groups").update(delete=True), ("schemas", 0, "field_groups", 0), "is to be deleted"),
 ]
+
+
+BOUNDS: list[tuple[dict[str, Any], str, str]] = [
+    ({"type": "string", "enum": []}, "enum", "must have values"),
+    ({"type": "string", "enum": ["a", "a"]}, "enum", "none of them twice"),
+    ({"type": "string", "minLength": -1}, "minLength", "-1 is less than the 0"),
+    ({"type": "string", "minLength": 3, "maxLength": 2}, "minLength", "3 is more than the maxLength, 2"),
+    ({"type": "number", "minimum": 2, "maximum": 1.5}, "minimum", "2 is more than the maximum, 1.5"),
+    ({"type": "byte", "minimum": -129}, "minimum", "-129 is less than the -128 that a byte can have"),
+    ({"type": "short", "maximum": 40_000}, "maximum", "40000 is more than the 32767 that a short can have"),
+]
+
+
+@pytest.mark.parametrize(("field", "key", "words"), BOUNDS)
+def test_bounds_that_cannot_be(field: dict[str, Any], key: str, words: str) -> None:
+    document = sample()
+    own(document).update(a=field)
+    (problem,) = check(Provision.model_validate(document))
+    assert problem.path == ("field_groups", 0, "fields", OWN, "fields", "a", key)
+    assert words in problem.text
+
+
+@pytest.mark.parametrize(
+    "destination",
+    [
+        f"{OWN}.loyalty.tags[0]",
+        f"{OWN}.lines[*].sku",
+        f"{OWN}.options.any",
+        "_other.loyalty.x",
+        "person.name.firstName",
+        "_id",
+    ],
+)
+def test_destinations_that_may_be(destination: str) -> None:
+    document = sample()
+    line = {"type": "object", "fields": {"sku": "string"}}
+    own(document).update(lines={"type": "array", "items": line}, options={"type": "map", "values": "string"})
+    entry(document, "flows", 1)["mappings"].append({"source": "b", "destination": destination})
+    parsed(document)
 
 
 @pytest.mark.parametrize(("break_", "path", "words"), BROKEN)

@@ -173,7 +173,7 @@ class TestFieldGroups:
         (step,) = [step for step in plan.steps if step.action is Action.DIFFERS]
         assert step.reasons[:2] == (
             "_acme.loyalty.memberId is required",
-            "_acme.loyalty.memberId has maxLength None",
+            "_acme.loyalty.memberId has no maxLength",
         )
 
     def test_fields_in_a_form_of_its_own(self) -> None:
@@ -201,7 +201,13 @@ class TestSchemas:
         steps = plan_of(without_older(), found).work
         assert [(step.kind, step.reasons) for step in steps] == [
             ("schema", (f"adds the field group {PERSONAL}",)),
-            ("identity", ("Loyalty, primary",)),
+            (
+                "identity",
+                (
+                    "Loyalty, primary",
+                    "Loyalty is a namespace of your own: create it in AEP first, if it is not there",
+                ),
+            ),
             ("identity", ("Email",)),
             ("schema", ("enables it for Profile",)),
             ("data set", ("enables it for Profile",)),

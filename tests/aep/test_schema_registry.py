@@ -62,6 +62,16 @@ class TestPages:
             assert list(SchemaRegistry(scripted(server)).schemas.list()) == []
 
 
+@pytest.mark.parametrize("results", [5, "x", {"a": 1}, [5], [None], [{"title": "x"}]])
+def test_a_list_of_something_else(results: object) -> None:
+    """Not skipped: what is not seen in a list would be taken for missing, and created."""
+    with (
+        HttpServer(Script(answer({"results": results}))) as server,
+        pytest.raises(PlatformError, match=r"/tenant/schemas answers 200: the reply's 'results' is not a list of obj"),
+    ):
+        list(SchemaRegistry(scripted(server)).schemas.list())
+
+
 def test_a_lookup_that_is_no_resource() -> None:
     with HttpServer(Script(answer({"title": "x"}))) as server, pytest.raises(PlatformError, match=r"'\$id'"):
         SchemaRegistry(scripted(server)).schemas.look_up("s")

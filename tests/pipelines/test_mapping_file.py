@@ -105,7 +105,7 @@ def test_a_schema_that_is_none() -> None:
             "kafka_schema_registry_url: missing: kafka_schema_registry_config",
         ),
         (["--kafka_schema_registry_url=r:8081"], "kafka_schema_registry_url: must be an address like"),
-        (["--kafka_schema_registry_url=http://a,http://u:p@b"], "must not hold a user name or password"),
+        (["--kafka_schema_registry_url=http://a,http://u:p@b"], "password: use kafka_schema_registry_config"),
         (
             ["--kafka_schema_registry_config=basic.auth.user.info=me:hunter2"],
             "basic.auth.user.info is a secret: give a reference",

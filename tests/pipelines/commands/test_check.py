@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, TopicPartition
 from aep.catalog import DataSet
 from aep.flow_service import inlet_of, streaming_connection
 from aep.inlets import Inlet, InletApi
+from aep.platform import TRIES
 from aep.schema_registry import Accept
 from pipelines.cli import main
 from pipelines.commands.check import Findings, check_run
@@ -94,6 +95,10 @@ def other_dataset(bench: PlatformBench) -> dict[str, object]:
     return {"aep_dataset_id": bench.organisation.create_streaming("profile").dataset_id}
 
 
+def other_flow(bench: PlatformBench) -> dict[str, object]:
+    return {"aep_flow_id": bench.organisation.create_streaming("profile").flow_id}
+
+
 def schema_file(bench: PlatformBench) -> Path:
     schemas = bench.organisation.registry.schemas
     path = bench.folder / "event.schema.json"
@@ -149,7 +154,7 @@ def some_events(bench: PlatformBench) -> dict[str, object]:
         (options_of(aep_inlet_url=f"http://127.0.0.1:{free_port()}/collection/x"), "connection", "wrong", "refused"),
         (options_of(aep_inlet_url="http://127.0.0.1:1/collection/x"), "default: inlet", "wrong", "has the inlet x"),
         (connection(authentication_required=True), "default: inlet", "wrong", "requires authentication"),
-        (connection(aep_auth="oauth"), "default: inlet", "warning", "a token is sent in vain"),
+        (connection(aep_auth="oauth", aep_flow_id=None), "default: inlet", "warning", "a token is sent in vain"),
         (older_inlet, "default: inlet", "wrong", "requires authentication"),
         (connection("raw"), "default: inlet", "wrong", "takes data of type raw"),
         (connection(xdm_payload="raw"), "default: inlet", "wrong", "takes data of type xdm"),
@@ -157,6 +162,8 @@ def some_events(bench: PlatformBench) -> dict[str, object]:
         (other_dataset, "default: data set", "wrong", "and the route's is"),
         (options_of(aep_dataset_id="f" * 24), "default: data set", "wrong", "has no data set ffff"),
         (options_of(aep_flow_id="no-such-flow"), "default: dataflow", "wrong", "has no dataflow no-such-flow"),
+        (connection(), "default: dataflow", "wrong", "it leads from another connection, "),
+        (other_flow, "default: dataflow", "wrong", "; it leads into another data set, "),
         (options_of(kafka_file_pattern="nothing-*.jsonl"), "files", "wrong", "there are none"),
         (no_events, "file ", "wrong", "of 2 records 0 would be posted, 2 dead-lettered"),
         (some_events, "file ", "warning", "of 2 records 1 would be posted, 1 dead-lettered"),
@@ -177,6 +184,19 @@ def test_what_is_corrupted_is_found(
     assert [check.subject for check in findings.checks if check.failed] == []
     # What is wrong with one thing does not hide the others.
     assert {"dead letters", "Platform's APIs"} <= {check.subject for check in findings.checks}
+
+
+def test_a_platform_that_is_away_is_not_waited_for_again(
+    bench: PlatformBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.write(bench.event(1))
+    file = schema_file(bench)
+    away = {"aep_platform_url": f"http://127.0.0.1:{free_port()}", "xdm_schema_id": None, "xdm_schema_file": file}
+    findings = check(bench, away)
+    failed = [one.subject for one in findings.checks if one.failed]
+    assert failed == ["default: inlet", "default: data set", "default: schema", "default: dataflow"]
+    assert {found(findings, subject).detail for subject in failed} == {found(findings, failed[0]).detail}
+    assert len([record for record in caplog.records if record.name == "aep.platform"]) == TRIES - 1
 
 
 FILE = {"xdm_schema_id": None, "xdm_schema_file": LOYALTY}
@@ -404,7 +424,7 @@ def test_the_exit_code(checks: list[Check], code: int) -> None:
 )
 def test_authentication_is_what_the_inlet_requires(required: bool, auth: Auth, state: str) -> None:
     made = route()
-    known = Known(Inlet("abc", "https://h/collection/abc", "n", "s", "xdm", required), "ACME@AdobeOrg")
+    known = Known(Inlet("abc", "https://h/collection/abc", "n", "s", "xdm", required), "ACME@AdobeOrg", "")
     one = type(made)(made.name, made.topics, made.destination, auth=auth)
     assert inlet_found(known, one).state == state
 

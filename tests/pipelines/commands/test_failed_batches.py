@@ -15,7 +15,9 @@ from aep.data_access import FailedRecord, RecordError, read_failed_record
 from aep.json_patch import compile_patch
 from aep.xdm.rules import XdmRules
 from pipelines.cli import main
+from tests.aep.http_server import Exchange
 from tests.pipelines.platform_bench import PlatformBench
+from tests.pipelines.platform_front import PlatformFront
 from tests.transforms.records import route, routes, small_schema
 from transforms.failed_records import code_of, dead_letters_of, pointer_of, posted, takes_back, with_returned
 from transforms.parse_avro import ParseAvro
@@ -78,6 +80,62 @@ def test_refused_pulled_mended_and_replayed_every_record_is_ingested_once(
     assert pull(bench) == 0
     assert "no new failed batch" in capsys.readouterr().err
     assert bench.letters() == []
+
+
+def test_a_file_that_is_too_large_does_not_keep_the_other_batches(
+    bench: PlatformBench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for at in (1, 2):
+        bench.write(bench.event(at, extra="x"))
+        bench.run("run", **ALLOW)
+        assert len(list(bench.organisation.catalog.batches("failed"))) == at  # a batch that was listed is closed
+    capsys.readouterr()
+    large: list[str] = []
+
+    def claim(exchange: Exchange) -> bool:
+        path = exchange.request.path
+        if not path.endswith("/failed?limit=100") or (large and large[0] not in path):
+            return False
+        large.append(path.split("/")[-2])
+        exchange.reply(200, b'{"data":[{"name":"a.json","length":"98765432"}]}', Content_Type="application/json")
+        return True
+
+    with PlatformFront(bench.emulator.url, claim) as front:
+        assert pull(bench, aep_platform_url=front.url) == 2
+    said = capsys.readouterr().err
+    assert f"file a.json of batch {large[0]} has 98,765,432 bytes" in said
+    assert "1 records of 1 failed batches are in" in said
+    assert [orjson.loads(one.record.value or b"")["_id"] for one in bench.letters()] == ["e2"]
+    assert pull(bench) == 0
+    assert len(bench.letters()) == 2
+
+
+def test_a_route_without_a_data_set_is_told(bench: PlatformBench, capsys: pytest.CaptureFixture[str]) -> None:
+    file = bench.folder / "routes.yaml"
+    shared = {"inlet_url": bench.streaming.inlet.url, "flow_id": "f", "payload": "raw"}
+    known = {**shared, "name": "known", "topics": ["t"], "dataset_id": bench.streaming.dataset_id}
+    file.write_bytes(orjson.dumps({"routes": [{**shared, "name": "raw", "topics": ["u"]}, known]}))
+    single = ("aep_inlet_url", "aep_dataset_id", "aep_flow_id", "xdm_schema_id")
+    options = bench.arguments(**dict.fromkeys(single), dead_letter_path=None, routes_file=file)
+    assert main(["failed-batches", "--to", str(bench.dead_letters), *options]) == 0
+    said = capsys.readouterr().err
+    assert "warning: route raw names no data set" in said
+    assert "route known" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--since="], "Invalid value for --since: must be an ISO 8601 time"),
+        (["--until=2026-01-02"], "Invalid value for --until: must be an ISO 8601 time"),
+        (["--to", "nowhere://x/y"], "dead letters cannot be written to nowhere://x/y"),
+    ],
+)
+def test_what_cannot_be_meant(
+    bench: PlatformBench, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    assert pull(bench, *arguments) == 2
+    assert words in capsys.readouterr().err
 
 
 def test_what_a_mapping_made_is_not_mapped_once_more(bench: PlatformBench) -> None:

@@ -247,6 +247,19 @@ def test_every_property_of_the_connector_is_dealt_with() -> None:
         (
             {
                 "value.converter": AVRO_CONVERTER,
+                "value.converter.schema.registry.url": f"http://user:{SECRET}@r:8081, https://user:{SECRET}@s",
+                "value.converter.basic.auth.credentials.source": "URL",
+            },
+            {
+                "kafka_schema_registry_url": "http://r:8081, https://s",
+                "kafka_schema_registry_config": {"basic.auth.user.info": "env:SCHEMA_REGISTRY_USER_INFO"},
+            },
+            "value.converter",
+            "better",
+        ),
+        (
+            {
+                "value.converter": AVRO_CONVERTER,
                 "value.converter.schema.registry.url": "http://r:8081",
                 "value.converter.basic.auth.credentials.source": "USER_INFO",
                 "value.converter.basic.auth.user.info": f"user:{SECRET}",
@@ -543,6 +556,22 @@ def test_properties_files_are_read_as_java_reads_them(tmp_path: Path) -> None:
     }
     with pytest.raises(ConnectorFileError):
         read_connector(str(tmp_path))
+
+
+def test_the_mark_that_some_editors_begin_a_file_with_is_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "connector.properties"
+    path.write_bytes(b"\xef\xbb\xbfname=aep-sink\ntopics=a\n")
+    assert read_connector(str(path)) == {"name": "aep-sink", "topics": "a"}
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Api-Key", "apikey", "Ocp-Apim-Subscription-Key", "X-Amz-Credential", "My-Auth", "X-Signature", "passwd"]
+)
+def test_headers_that_may_hold_a_secret_are_not_copied(name: str) -> None:
+    imported = bring({"aep.connection.endpoint.headers": json.dumps({name: SECRET, "x-sandbox-name": "dev"})})
+    assert imported.options["aep_headers"] == {"x-sandbox-name": "dev"}
+    assert any(note.level == "to do" and f"{name} may be a secret" in note.text for note in imported.notes)
+    assert SECRET not in str(imported)
 
 
 def test_json_is_read_as_connect_reads_it(tmp_path: Path) -> None:

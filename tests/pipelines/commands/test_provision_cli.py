@@ -372,6 +372,21 @@ class TestSendAndLookup:
         assert send(sandbox, "members", self.member(sandbox, "m1"), "--aep_client_id=unknown") == 2
         assert "refuses the client unknown" in capsys.readouterr().err
 
+    def test_a_record_does_not_move_a_person_s_cursor(
+        self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        bad, seen = "a\x1b[2Jb\x9b1mc\u202ed", "\\x9b1mc\\u202ed"
+        assert send(sandbox, "members", {**self.member(sandbox, "m9"), f"k{bad}": 1}) == 1
+        out = capsys.readouterr().out
+        assert seen in out
+        assert not {"\x1b", "\x9b", "\u202e"} & {*out}
+        assert send(sandbox, "members", self.member(sandbox, "m9", tags=[bad])) == 0
+        looked_up(sandbox, capsys, "--namespace", "Loyalty", "--id", "m9")
+        assert main(["lookup", "--namespace=Loyalty", "--id=m9", *sandbox.options()]) == 0
+        out = capsys.readouterr().out
+        assert seen in out
+        assert not {"\x1b", "\x9b", "\u202e"} & {*out}
+
     def test_nobody(self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["lookup", "--namespace=Email", "--id=x@y.z", *sandbox.options()]) == 1
         assert "no profile of Email x@y.z" in capsys.readouterr().err

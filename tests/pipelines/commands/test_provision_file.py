@@ -77,6 +77,16 @@ def test_places_follow_the_tenant_id(tmp_path: Path) -> None:
         ("    topics:", "    topcis:", "aep.yaml:30: topcis: unknown key, did you mean topics?"),
         ("    topics:", "    inlet_url: x\n    topics:", "aep.yaml:30: inlet_url: is found out by provisioning"),
         ("[members]", "[a b]", "aep.yaml:30: topics: 'a b' is no name of a topic"),
+        ("    topics: [members]", "", "aep.yaml:28: route members: topics: missing: give the topics of this route"),
+        ("[members]", "[]", "aep.yaml:28: route members: topics: missing: give the topics of this route"),
+        ("[members]", "[members]\n    id_from: /_id", "aep.yaml:31: id_from: expected list of str, got str /_id"),
+        ("[members]", "[members]\n    format: avr", "aep.yaml:31: format: expected one of json, avro, got str avr"),
+        ("[members]", "[members]\n    operations: {data: merge}", "aep.yaml:31: operations: upserts are raw records"),
+        (
+            "[members]",
+            "[members]\n  - name: again\n    flow: Members\n    topics: [x, members]",
+            "aep.yaml:33: topics: members belongs to route members too, which takes all of its records",
+        ),
         ("    profile: true", "    profile: yes please", "aep.yaml:13: profile: expected true or false, got str"),
         ("member: string", "member: text", "aep.yaml:8: member: expected one of string, number, long"),
         ("    classes: [profile]", "    classes: profile", "aep.yaml:3: classes: expected a list, got str"),
@@ -96,6 +106,11 @@ def test_places_follow_the_tenant_id(tmp_path: Path) -> None:
             "the key name stands twice",
         ),
         ("flows:", "flows: [", "aep.yaml:"),
+        (
+            "datasets:",
+            "      - &me {field: /a, namespace: *me}\ndatasets:",
+            "aep.yaml:18: holds itself, by an alias (*)",
+        ),
     ],
 )
 def test_a_wrong_file(tmp_path: Path, old: str, new: str, refusal: str) -> None:
