@@ -47,13 +47,18 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
             "severity": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _utf8(record.getMessage()),
         }
         if hasattr(record, "account"):
             line["account"] = record.account
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = _utf8(self.formatException(record.exc_info))
         return orjson.dumps(line).decode()
+
+
+def _utf8(text: str) -> str:
+    """The text with what UTF-8 cannot say written out, as the bytes of a file's name that is no text."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 class _OurWordsOnly(logging.Filter):

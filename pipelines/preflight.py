@@ -8,8 +8,9 @@ from apache_beam.io.filesystems import FileSystems
 
 from aep.errors import NetworkError
 from pipelines.plan import Plan
+from pipelines.report import check_summary
 from transforms.aep import token_source
-from transforms.dead_letters import DeadLetterSinks
+from transforms.dead_letters import DeadLetterSinks, reason_of
 from transforms.kafka_client import KafkaSetupError, admin_client, list_partitions, unknown_topics
 from transforms.parse_avro import ParseConfluentAvro
 from transforms.receipts import ReceiptSinks
@@ -20,13 +21,14 @@ class PreflightError(Exception):
 
 
 def preflight(plan: Plan) -> None:
-    """Checks that dead letters can be written, what TLS, proxies and a registry need, and that AEP gives a token.
+    """Checks that files can be written, what TLS, proxies and a registry need, and that AEP gives a token.
 
     Kafka and its topics are looked at when the start offsets are resolved, schemas and routes when the plan is made.
 
     Raises:
       PreflightError, KafkaSetupError, ConfigurationError: with one clear message.
     """
+    _check_summary(plan.settings.general.summary_file)
     check_sinks(plan.dead_letters, "dead_letter", plan.local)
     check_sinks(plan.receipts, "receipt", plan.local)
     registries = [route.parse.registry for route in plan.routes if isinstance(route.parse, ParseConfluentAvro)]
@@ -67,15 +69,24 @@ def check_sinks(sinks: DeadLetterSinks | ReceiptSinks, name: str, local: bool) -
             raise KafkaSetupError(f"no topic {sinks.topic} on {sinks.cluster.bootstrap_servers}; check {name}_topic")
 
 
+def _check_summary(path: str | None) -> None:
+    if path:
+        try:
+            check_summary(path)
+        except OSError as error:
+            raise PreflightError(
+                f"the summary cannot be written to {path}: {reason_of(error)}; check summary_file"
+            ) from None
+
+
 def _check_folder(folder: str, name: str) -> None:
-    probe = FileSystems.join(folder, f".probe-{uuid.uuid4().hex}")
     try:
+        probe = FileSystems.join(folder, f".probe-{uuid.uuid4().hex}")
         if not FileSystems.exists(folder) and "://" not in folder:
             FileSystems.mkdirs(folder)
         with FileSystems.create(probe) as file:
             file.write(b"")
         FileSystems.delete([probe])
     except Exception as error:  # noqa: BLE001 (each file system of Beam's has errors of its own)
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
         what = f"{name.replace('_', ' ')}s"
-        raise PreflightError(f"{what} cannot be written to {folder}: {reason}; check {name}_path") from None
+        raise PreflightError(f"{what} cannot be written to {folder}: {reason_of(error)}; check {name}_path") from None

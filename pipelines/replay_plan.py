@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
@@ -12,7 +13,7 @@ from pipelines.option_types import TOPIC, seconds_of
 from pipelines.plan import Plan, make_plan
 from pipelines.settings import Settings
 from transforms.dead_letter_topic import ReadDeadLetterTopic
-from transforms.dead_letters import list_files
+from transforms.dead_letters import list_files, reason_of
 from transforms.failed_records import with_returned
 from transforms.kafka_client import KafkaCluster, KafkaSetupError, admin_client, list_partitions, unknown_topics
 from transforms.kafka_source import KafkaSource
@@ -87,8 +88,12 @@ def find_files(place: str, option: str) -> list[str]:
     """The files of dead letters that are there; a folder may have none.
 
     Raises:
-      ConfigurationError: there is no such folder, or no file fits the pattern.
+      ConfigurationError: there is no such folder, no file fits the pattern, or it is a file of another kind.
     """
+    if "://" not in place and not place.endswith(".jsonl") and Path(place).is_file():
+        raise ConfigurationError(
+            f"{place} is a file that does not end in .jsonl, as those of dead letters do; check {option}"
+        )
     found = list_files(place)
     if not found and place.endswith(".jsonl"):
         raise ConfigurationError(f"no file matches {place}; check {option}")
@@ -125,9 +130,8 @@ def move_replayed(plan: ReplayPlan, finished: bool) -> str:
         try:
             moved += set_aside(path, plan.selection, plan.routes)
         except Exception as error:  # noqa: BLE001 (each file system of Beam's has errors of its own)
-            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
             raise ConfigurationError(
-                f"{path}: its dead letters were replayed, but cannot be moved: {reason}; move the file away before the "
-                "next replay, which would send them again"
+                f"{path}: its dead letters were replayed, but cannot be moved: {reason_of(error)}; move the file away "
+                "before the next replay, which would send them again"
             ) from None
     return f"{moved:,} dead letters were replayed and moved into the folder {REPLAYED} beside their files"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from errno import EISDIR
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +46,25 @@ def summary(counts: Counter[str], seconds: float, outcome: str) -> dict[str, Any
 
 def write_summary(path: str, account_of_run: dict[str, Any]) -> None:
     """Writes the summary file, whole or not at all."""
-    unfinished = Path(f"{path}.unfinished")
+    unfinished = _unfinished(path)
     unfinished.write_bytes(orjson.dumps(account_of_run, option=orjson.OPT_INDENT_2) + b"\n")
     unfinished.rename(path)
+
+
+def check_summary(path: str) -> None:
+    """Looks whether the summary can be written there.
+
+    Raises:
+      OSError: it cannot.
+    """
+    if Path(path).is_dir():
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), path)
+    _unfinished(path).write_bytes(b"")
+    _unfinished(path).unlink()
+
+
+def _unfinished(path: str) -> Path:
+    return Path(f"{path}.unfinished")
 
 
 def table(account_of_run: dict[str, Any], sinks: DeadLetterSinks, title: str) -> Table:

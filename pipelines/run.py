@@ -17,7 +17,6 @@ from typing import Generic, TypeVar
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
-from rich.console import Console
 
 from aep.errors import AepError, StoppedError
 from aep.xdm.schema import SchemaError
@@ -28,12 +27,14 @@ from pipelines.plan import Plan
 from pipelines.preflight import PreflightError, preflight
 from pipelines.progress import Progress
 from pipelines.report import summary, write_summary
-from pipelines.teller import ConsoleTeller, LogTeller, Teller
+from pipelines.teller import ConsoleTeller, LogTeller, Teller, console
 from transforms import account, process
+from transforms.dead_letters import SinkError, reason_of
 from transforms.kafka import close_readers
 from transforms.kafka_client import KafkaReadError, KafkaSetupError
 
 DONE, FAILED, WRONG = 0, 1, 2
+INTERRUPTED = 128 + signal.SIGINT
 
 # How long deliveries may go on after SIGTERM; orchestrators kill after 30 s.
 _GRACE_SECONDS = 20.0
@@ -45,7 +46,7 @@ _FLINK_IDLE_MS = 10_000
 _COMMIT_SECONDS = 15.0
 
 # Errors whose message is for the person who runs the pipeline; anything else is a bug and shows its traceback.
-_EXPLAINED = (OptionsError, SchemaError, PreflightError, KafkaSetupError, KafkaReadError, AepError)
+_EXPLAINED = (OptionsError, SchemaError, PreflightError, KafkaSetupError, KafkaReadError, SinkError, AepError)
 
 _LOG = logging.getLogger(__name__)
 
@@ -74,10 +75,11 @@ def run(argv: Sequence[str], job: Job[P]) -> int:
     """Runs a pipeline with the options in ``argv``.
 
     Returns:
-      0 when it ended well, 2 when something that a person has to mend stopped it, 1 for anything else. A cluster's
-      job is waited for unless Beam's own ``--no_wait_until_finish`` says otherwise.
+      0 when it ended well, 2 when something that a person has to mend stopped it, 130 when a person interrupted its
+      start, 1 for anything else. A cluster's job is waited for unless Beam's own ``--no_wait_until_finish`` says
+      otherwise.
     """
-    teller: Teller = ConsoleTeller(Console(stderr=True, highlight=False, soft_wrap=True))
+    teller: Teller = ConsoleTeller(console())
     try:
         settings = parse(argv)
         if settings.general.print_options:
@@ -93,6 +95,9 @@ def run(argv: Sequence[str], job: Job[P]) -> int:
     except _EXPLAINED as error:
         teller.error(str(error))
         return WRONG
+    except KeyboardInterrupt:
+        teller.say("ended before anything was read")
+        return INTERRUPTED
     return _run_here(pipeline, plan, job, teller) if plan.local else _run_on_cluster(pipeline, plan, job, teller)
 
 
@@ -106,15 +111,16 @@ def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], teller: Teller) -> 
     error: Exception | None = None
     show = plan.settings.general.progress
     live = show == "on" or (show == "auto" and teller.is_terminal)
-    with _ends_on_signals(teller), Progress(teller) if live else nullcontext():
-        try:
-            pipeline.run().wait_until_finish()
-        except Exception as raised:  # noqa: BLE001 (runners raise what they like; it is shown below)
-            error = process.failure or raised
-            # Deliveries that still wait for AEP would keep the process alive.
-            process.request_stop(grace_seconds=0)
-    if plan.source is not None:
-        close_readers(plan.source.id)
+    with _ends_on_signals(teller):
+        with Progress(teller) if live else nullcontext():
+            try:
+                pipeline.run().wait_until_finish()
+            except Exception as raised:  # noqa: BLE001 (runners raise what they like; it is shown below)
+                error = process.failure or raised
+                # Deliveries that still wait for AEP would keep the process alive.
+                process.request_stop(grace_seconds=0)
+        if plan.source is not None:
+            close_readers(plan.source.id)
     outcome = "failed" if error else "stopped" if process.stop_requested.is_set() else "finished"
     _account(account.process_counts(), time.monotonic() - started, outcome, plan, job.title, teller)
     if error is None:
@@ -152,8 +158,12 @@ def _end(plan: P, job: Job[P], outcome: str, teller: Teller) -> int:
 def _account(counts: Counter[str], seconds: float, outcome: str, plan: Plan, title: str, teller: Teller) -> None:
     account_of_run = summary(counts, seconds, outcome)
     teller.account(account_of_run, plan.dead_letters, title)
-    if plan.settings.general.summary_file:
-        write_summary(plan.settings.general.summary_file, account_of_run)
+    path = plan.settings.general.summary_file
+    if path:
+        try:
+            write_summary(path, account_of_run)
+        except OSError as error:  # the preflight could write it
+            teller.error(f"the summary cannot be written to {path}: {reason_of(error)}; what it tells is above")
 
 
 def _explain(error: Exception, teller: Teller) -> int:

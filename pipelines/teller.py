@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Protocol
+import sys
+from contextlib import suppress
+from typing import IO, Any, Protocol, TextIO, cast
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,6 +14,34 @@ from pipelines.report import table
 from transforms.dead_letters import DeadLetterSinks
 
 _LOG = logging.getLogger("beam_aep")
+
+
+class _Standard:
+    """The standard error, whether anybody reads it or not: a run does not end because its terminal has."""
+
+    def __init__(self, file: TextIO):
+        self._file = file
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
+
+    def isatty(self) -> bool:
+        return self._file.isatty()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+
+def console() -> Console:
+    """A console on the standard error, as it is now; there is none where it was closed at the start."""
+    file = cast("IO[str]", _Standard(sys.stderr)) if sys.stderr else None
+    return Console(file=file, stderr=True, highlight=False, soft_wrap=True)
 
 
 class Teller(Protocol):

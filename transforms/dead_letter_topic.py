@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 
 import apache_beam as beam
@@ -10,7 +11,7 @@ import orjson
 
 from transforms import account
 from transforms.chunks import Chunk, Record
-from transforms.dead_letters import REPLAYS_HEADER, DeadLetter, time_of
+from transforms.dead_letters import REPLAYS_HEADER, DeadLetter, damage, time_of
 from transforms.kafka import ReadFromKafka, new_source_id
 from transforms.kafka_client import KafkaCluster, Partition
 from transforms.kafka_offsets import resolve_start
@@ -46,13 +47,19 @@ def _letters(chunk: Chunk) -> Run:
 
 def dead_letters_of(chunk: Chunk) -> Run:
     """The dead letters that the records of a dead-letter topic are; warns of the others."""
-    letters = []
+    letters: Run = []
+    first = ""
     for record in chunk.records:
         try:
             letters.append(from_message(record))
         except (LookupError, ValueError, TypeError) as error:
+            # Not what a header has: it may be of a record.
+            why = damage(error) if isinstance(error, LookupError) else "its headers are damaged"
             place = f"topic {chunk.topic} partition {chunk.partition} offset {record.offset}"
-            _LOG.warning("%s is no dead letter and is passed over: %r", place, error)
+            first = first or f"{place} is no dead letter and is passed over: {why}"
+    others = len(chunk.records) - len(letters) - 1
+    if first:  # one line for many: the topic may be of another kind altogether
+        _LOG.warning("%s%s", first, f"; so are {others} of those behind it" if others else "")
     return letters
 
 
@@ -75,7 +82,7 @@ def from_message(message: Record) -> DeadLetter:
         return said.get(_OURS + ours, said.get(_CONNECT + connect, ""))
 
     errors = orjson.loads(said.get("beam_aep.errors", "[]"))
-    return DeadLetter(
+    one = DeadLetter(
         stage=reason("stage", "stage"),
         code=reason("code", "exception.class.name"),
         message=reason("message", "exception.message"),
@@ -95,8 +102,11 @@ def from_message(message: Record) -> DeadLetter:
         schema=orjson.loads(said.get("beam_aep.schema", "{}")),
         attempts=int(said.get("beam_aep.attempts", 0)),
         replays=int(said.get(REPLAYS_HEADER, 0)),
-        at=time_of(said["beam_aep.at"]) if "beam_aep.at" in said else message.timestamp / 1000,
+        # A producer may write any timestamp, one that is no date too.
+        at=time_of(said["beam_aep.at"]) if "beam_aep.at" in said else min(message.timestamp / 1000, time.time()),
     )
+    one.check()
+    return one
 
 
 def read_topic(cluster: KafkaCluster, topic: str) -> Iterator[DeadLetter]:

@@ -10,7 +10,9 @@ import base64
 import re
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -27,6 +29,11 @@ from transforms.kafka_client import KafkaCluster, send_all
 
 # A file is written once this many bytes are waiting, and at the end of the bundle.
 _FILE_BYTES = 8_000_000
+
+
+class SinkError(Exception):
+    """Dead letters or receipts cannot be written: where, why, and what to do."""
+
 
 REPLAYS_HEADER = "beam_aep.replays"
 """How often a record that is under way has been replayed; on its way only, a dead letter has a field for it."""
@@ -95,11 +102,17 @@ class DeadLetter:
 
     @classmethod
     def from_json(cls, line: bytes) -> DeadLetter:
-        """The dead letter that ``to_json`` wrote."""
+        """The dead letter that ``to_json`` wrote.
+
+        Raises:
+          LookupError, ValueError, TypeError: it wrote none such.
+        """
         fields = orjson.loads(line)
+        if not isinstance(fields, dict):
+            raise ValueError("no JSON object")
         headers = tuple((header["name"], _bytes("value", header)) for header in fields["headers"])
         record = Record(fields["offset"], fields["timestamp"], _bytes("key", fields), headers, _bytes("value", fields))
-        return cls(
+        one = cls(
             record=record,
             at=time_of(fields["at"]),
             replays=fields.get("replays", 0),  # dead letters of before there were replays have none
@@ -111,6 +124,24 @@ class DeadLetter:
                 )
             },
         )
+        one.check()
+        return one
+
+    def check(self) -> None:
+        """Looks at what was read from outside, before anybody relies on it.
+
+        Raises:
+          TypeError: a field has a value of another kind than dead letters have; names the field.
+        """
+        for name, kind in _KINDS.items():
+            value = getattr(self.record if name in Record._fields else self, name)
+            if not isinstance(value, kind):
+                raise TypeError(f"{name} is no {kind.__name__}")
+        if not all(isinstance(text, str) for text in self.schema.values()):
+            raise TypeError("schema has something else than texts")
+        for error in self.errors:
+            if not (isinstance(error, dict) and all(isinstance(error.get(name), str) for name in _ERROR_FIELDS)):
+                raise TypeError(f"one of errors has not {', '.join(_ERROR_FIELDS)}")
 
     def kafka_headers(self) -> Headers:
         """The record's own headers, Kafka Connect's dead-letter headers, and ours.
@@ -141,6 +172,15 @@ class DeadLetter:
         # A record that is dead-lettered a second time carries the reasons of the second.
         own = [(name, value) for name, value in self.record.headers if name not in reason]
         return (*own, *((name, value.encode()) for name, value in reason.items()))
+
+
+_KINDS: dict[str, type] = {
+    **dict.fromkeys(("stage", "code", "message", "topic", "route", "pointer"), str),
+    **dict.fromkeys(("partition", "error_count", "attempts", "replays", "offset", "timestamp"), int),
+    "errors": list,
+    "schema": dict,
+}
+_ERROR_FIELDS = ("code", "pointer", "message")
 
 
 def dead_letter(stage: str, code: str, message: str, chunk: Chunk, record: Record, **reason: Any) -> DeadLetter:
@@ -194,10 +234,7 @@ class _WriteDeadLetters(beam.DoFn):
 
     def process(self, element: DeadLetter) -> None:
         self._waiting.append(element)
-        self._bytes += len(element.record.value or b"") + 1000
-        account.count(account.DEAD_LETTERED + element.code)
-        if element.route:  # what was not parsed has none where fields decide
-            account.count_outcome(element.route, dead_lettered=1)
+        self._bytes += _size(element)
         if self._bytes >= _FILE_BYTES:
             self._write()
 
@@ -206,12 +243,47 @@ class _WriteDeadLetters(beam.DoFn):
             self._write()
 
     def _write(self) -> None:
+        waiting = self._waiting
         with process.remember_failure():
             if self._sinks.path:
-                write_file(self._sinks.path, self._waiting)
+                write_to_sink(self._sinks.path, [one.to_json() for one in waiting], "dead_letter_path")
             if self._sinks.topic and self._sinks.cluster:
-                send_all(self._sinks.cluster, self._sinks.topic, map(_as_message, self._waiting))
+                send_all(self._sinks.cluster, self._sinks.topic, map(_as_message, waiting))
+        # Only now: the account of a run that fails must not name what is nowhere to be found.
+        for code, number in Counter(one.code for one in waiting).items():
+            account.count(account.DEAD_LETTERED + code, number)
+        for route, number in Counter(one.route for one in waiting).items():
+            if route:  # what was not parsed has none where fields decide
+                account.count_outcome(route, dead_lettered=number)
         self.start_bundle()
+
+
+def _size(one: DeadLetter) -> int:
+    record = one.record
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.value or b"") + len(record.key or b"") + headers + 1000
+
+
+def write_to_sink(folder: str, lines: Sequence[bytes], option: str) -> None:
+    """Writes a file of JSON lines, as ``write_lines`` does.
+
+    Args:
+      folder: for the file.
+      lines: without their ends.
+      option: that names the folder.
+
+    Raises:
+      SinkError: the folder cannot be written to.
+    """
+    try:
+        write_lines(folder, lines)
+    except Exception as error:  # each file system of Beam's has errors of its own
+        raise SinkError(f"{folder} cannot be written to: {reason_of(error)}; check {option}") from error
+
+
+def reason_of(error: Exception) -> str:
+    """What a person reads of an error of a file system, of whichever kind that is."""
+    return getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
 
 
 def write_file(folder: str, dead_letters: Iterable[DeadLetter]) -> str:
@@ -230,10 +302,15 @@ def write_lines(folder: str, lines: Iterable[bytes], name: str | None = None) ->
     name = name or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}.jsonl"
     path = FileSystems.join(folder, name)
     unfinished = FileSystems.join(folder, f".{name}.unfinished")
-    with FileSystems.create(unfinished, mime_type="application/jsonl") as file:
-        for line in lines:
-            file.write(line + b"\n")
-    FileSystems.rename([unfinished], [path])
+    try:
+        with FileSystems.create(unfinished, mime_type="application/jsonl") as file:
+            for line in lines:
+                file.write(line + b"\n")
+        FileSystems.rename([unfinished], [path])
+    except Exception:
+        with suppress(Exception):  # it takes the room that a full disk lacks
+            FileSystems.delete([unfinished])
+        raise
     return path
 
 
@@ -254,7 +331,12 @@ def read_file(path: str) -> Iterator[DeadLetter]:
             try:
                 yield DeadLetter.from_json(line)
             except (ValueError, LookupError, TypeError) as error:
-                raise ConfigurationError(f"{path}, line {number}, is no dead letter: {error!r}") from None
+                raise ConfigurationError(f"{path}, line {number}, is no dead letter: {damage(error)}") from None
+
+
+def damage(error: Exception) -> str:
+    """What is wrong with what should be a dead letter."""
+    return f"it has no {error}" if isinstance(error, LookupError) else str(error)
 
 
 def read_files(place: str) -> Iterator[DeadLetter]:
@@ -291,6 +373,8 @@ def _bytes(name: str, fields: dict[str, Any]) -> bytes | None:
     if encoded is not None:
         return base64.b64decode(encoded)
     text = fields[name]
+    if not isinstance(text, str | None):
+        raise TypeError(f"{name} is no text")
     return None if text is None else text.encode()
 
 

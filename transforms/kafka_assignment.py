@@ -65,6 +65,10 @@ class Assignment:
         """Whether this reader has the partition, and has come to the offset since it was dealt it."""
         return offset >= self._began.get(partition, offset + 1)
 
+    def look_again(self) -> None:
+        """Makes the next bundle look which topics there are, whenever that was done last."""
+        self._look_at = float("-inf")
+
     def close(self) -> None:
         """Leaves the group and closes the consumer."""
         self._closing = True
@@ -220,7 +224,7 @@ class GroupAssignment(Assignment):
 
     def _on_lost(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
         self._on_revoke(consumer, taken)
-        _LOG.warning("this process was taken for dead, and %d partitions given to others", len(taken))
+        _LOG.warning("%d partitions are lost: this process was taken for dead, or their topic deleted", len(taken))
 
 
 def as_list(offsets: dict[Partition, int]) -> list[TopicPartition]:

@@ -63,10 +63,28 @@ class KafkaCluster:
         }
 
 
+class _Admin(AdminClient):
+    """An admin client that remembers why it does not reach the brokers: its calls only say that they have failed."""
+
+    def __init__(self, properties: Mapping[str, object]):
+        self._heard = ""
+        # Its log would repeat what is heard, with each try to connect.
+        super().__init__({"log_level": 2, **properties, "error_cb": self._hear})
+
+    def why(self) -> str:
+        """What a broker, or the way to it, was last found to be wrong with; "" for nothing."""
+        self.poll(0)
+        return self._heard
+
+    def _hear(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._heard = error.str().partition(" (after ")[0]
+
+
 def admin_client(cluster: KafkaCluster) -> AdminClient:
     """A client for metadata and offsets."""
     try:
-        return AdminClient({**_without(cluster.properties(), "isolation.level"), "error_cb": ignore_error})
+        return _Admin(_without(cluster.properties(), "isolation.level"))
     except KafkaException as error:
         raise KafkaSetupError(f"kafka_config is not accepted by librdkafka: {error.args[0].str()}") from None
 
@@ -82,8 +100,9 @@ def list_partitions(
     try:
         metadata = client.list_topics(timeout=REQUEST_SECONDS)
     except KafkaException as error:
+        why = (client.why() if isinstance(client, _Admin) else "") or error.args[0].str()
         raise KafkaSetupError(
-            f"no Kafka broker answers at {cluster.bootstrap_servers}: {error.args[0].str()}; check "
+            f"no Kafka broker answers at {cluster.bootstrap_servers}: {why}; check "
             "kafka_bootstrap_servers and the security properties in kafka_config"
         ) from None
     matching = [name for name in metadata.topics if any(_matches(wanted, name) for wanted in topics)]
@@ -122,8 +141,10 @@ def send_all(cluster: KafkaCluster, topic: str, messages: Iterable[tuple[bytes |
     producer.flush()
     if errors:
         process.take(key_of_producer)  # after a fatal error it would take nothing more
+        too_large = errors[0].code() == KafkaError.MSG_SIZE_TOO_LARGE
         raise KafkaSetupError(
             f"topic {topic} on {cluster.bootstrap_servers} does not take a message: {errors[0].str()}"
+            + ("; raise the topic's max.message.bytes" if too_large else "")
         )
 
 

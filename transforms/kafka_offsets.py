@@ -78,14 +78,17 @@ def committed_offsets(consumer: Consumer, partitions: Sequence[Partition]) -> di
             time.sleep(0.1)
 
 
-def log_range(consumer: Consumer, partition: Partition) -> tuple[int, int]:
+def log_range(consumer: Consumer, partition: Partition, seconds: float = REQUEST_SECONDS) -> tuple[int, int]:
     """The earliest offset that a partition's log still holds, and the one that its next record will get.
+
+    Args:
+      seconds: how long to wait for the partition's leader.
 
     Raises:
       KafkaReadError: the partition's leader cannot be asked.
     """
     try:
-        earliest, latest = consumer.get_watermark_offsets(TopicPartition(*partition), REQUEST_SECONDS)
+        earliest, latest = consumer.get_watermark_offsets(TopicPartition(*partition), seconds)
     except KafkaException as error:
         topic, number = partition
         raise KafkaReadError(

@@ -24,6 +24,9 @@ _LOG = logging.getLogger(__name__)
 _POLL_RECORDS = 500
 _WARN_EVERY_SECONDS = 60.0
 
+# Meanwhile no partition is read and no wish to end is seen; a leader that is late is asked again.
+_RANGE_SECONDS = 2.0
+
 
 class Step(NamedTuple):
     """What ``read_bundle`` yields: the partition is read up to ``offset``; ``chunk`` has the records, if any."""
@@ -50,12 +53,15 @@ class Reader:
         self._source = source
         self._clock = clock
         self._cut_short = False
+        self._ends: dict[Partition, int] | None = None
         self._delivered: dict[Partition, int] = {}
         self._committed: dict[Partition, int] = {}
         self._expected: dict[Partition, int] = {}
         self._commits_under_way = 0
         self._commit_lock = threading.Lock()
         self._warn_at = float("-inf")
+        self._gone: dict[Partition, int] = {}  # positions that are no more in the log
+        self._ask_range_at = float("-inf")
         try:
             self._consumer = Consumer(consumer_properties(source, shard, self._on_error, self._on_commit), logger=_LOG)
         except KafkaException as error:
@@ -71,6 +77,7 @@ class Reader:
         """Yields steps until the bundle is full, the log is read to its end, or there is a reason to stop."""
         # Until it ends well: its caller may drop what was fetched and not yet claimed.
         self._cut_short = True
+        self._ends = ends
         limits = self._source.limits
         asked_at = self._clock()
         first_at: float | None = None
@@ -226,35 +233,64 @@ class Reader:
             if offset > positions.get(partition, offset):
                 yield Step(partition, offset, None)
         for message in errors:
-            yield from self._after_error(message)
+            self._after_error(message)
+        yield from self._resets()
 
-    def _after_error(self, message: Message) -> Iterator[Step]:
+    def _after_error(self, message: Message) -> None:
         error, partition = message.error(), (message.topic(), message.partition())
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            # Librdkafka has stopped to fetch from there.
             position = self._assigned.positions.get(partition)
             if position is not None:
-                earliest, latest = log_range(self._consumer, partition)
-                offset = reset_position(partition, position, earliest, latest, self._source.reset, self._name)
-                self._assigned.move({partition: offset})
-                yield Step(partition, offset, None)
+                self._gone[partition] = position
+        elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART and self._may_go(partition[0]):
+            self._warn(f"topic {partition[0]} is no more")
+            self._assigned.look_again()
         elif error.retriable() or error.code() in _PASSING:
             self._on_error(error)
         else:
             place = self._name if partition[0] is None else f"topic {partition[0]} partition {partition[1]}"
             raise KafkaReadError(f"{place}: {error.str()}{_ADVICE.get(error.code(), '')}")
 
+    def _may_go(self, topic: str) -> bool:
+        # Of those that a regular expression has found, the others are still there. What should be read to an end is
+        # missed, and so is a topic that is named.
+        return self._ends is None and topic not in self._source.topics
+
+    def _resets(self) -> Iterator[Step]:
+        """Goes on in the partitions whose position is gone, as soon as their leaders tell what is left."""
+        while self._gone and self._clock() >= self._ask_range_at:
+            partition = next(iter(self._gone))
+            position = self._gone.pop(partition)
+            if position != self._assigned.positions.get(partition):
+                continue  # revoked, or moved, and then it is being fetched from again
+            try:
+                earliest, latest = log_range(self._consumer, partition, _RANGE_SECONDS)
+            except KafkaReadError as error:
+                self._gone[partition] = position  # behind the others
+                self._ask_range_at = self._clock() + 1.0
+                self._warn(f"{error}; it waits until they can be")
+                return
+            offset = reset_position(partition, position, earliest, latest, self._source.reset, self._name)
+            self._assigned.move({partition: offset})
+            yield Step(partition, offset, None)
+
     def _on_error(self, error: KafkaError) -> None:
         """Called by librdkafka for what concerns no partition; it goes on by itself unless the error is fatal."""
         if error.fatal():
             raise KafkaReadError(f"{self._name}: {error.str()}")
+        self._warn(f"Kafka: {error.str()}; librdkafka keeps trying")
+
+    def _warn(self, text: str) -> None:
         if self._clock() >= self._warn_at:
             self._warn_at = self._clock() + _WARN_EVERY_SECONDS
-            _LOG.warning("Kafka: %s; librdkafka keeps trying", error.str())
+            _LOG.warning("%s", text)
 
 
 _ADVICE = {
     KafkaError.INCONSISTENT_GROUP_PROTOCOL: "; a consumer of another kind, such as Kafka Connect's, is in this group: "
     "stop it, or choose another kafka_group_id",
+    KafkaError.UNKNOWN_TOPIC_OR_PART: "; was it deleted?",
 }
 
 # Librdkafka gets over these by itself.

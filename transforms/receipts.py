@@ -11,7 +11,7 @@ import orjson
 from aep.delivery import Answer
 from transforms import account, process
 from transforms.chunks import Batch
-from transforms.dead_letters import iso_time, write_lines
+from transforms.dead_letters import iso_time, write_to_sink
 from transforms.kafka_client import KafkaCluster, send_all
 
 # The element: receipts of a batch, each a line of JSON.
@@ -88,7 +88,7 @@ class _WriteReceipts(beam.DoFn):
             return
         with process.remember_failure():
             if self._sinks.path:
-                write_lines(self._sinks.path, self._waiting)
+                write_to_sink(self._sinks.path, self._waiting, "receipt_path")
             if self._sinks.topic and self._sinks.cluster:
                 send_all(self._sinks.cluster, self._sinks.topic, ((None, line, ()) for line in self._waiting))
         account.count(account.RECEIPTS, len(self._waiting))

@@ -134,7 +134,7 @@ def with_field(scenario: Scenario, field: dict[str, Any]) -> str:
     ("field", "words"),
     [
         ({"type": "object", "properties": {"again": {"$ref": "#/properties/_acme"}}}, "is recursive"),
-        ({"type": "string", "pattern": "(?=a)a"}, "cannot be run in linear time"),
+        ({"type": "string", "pattern": "(?=a)a"}, "runs in linear time"),
     ],
 )
 def test_fault_12_a_schema_without_end_is_refused(scenario: Scenario, field: dict[str, Any], words: str) -> None:

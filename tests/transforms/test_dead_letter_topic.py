@@ -68,6 +68,9 @@ def test_kafka_connects_dead_letters_are_understood() -> None:
         (("__connect.errors.topic", None),),
         (*letter().kafka_headers(), ("beam_aep.errors", b"{")),
         (*letter().kafka_headers(), ("beam_aep.at", b"noon")),
+        (*letter().kafka_headers(), ("beam_aep.schema", b"[]")),
+        (*letter().kafka_headers(), ("beam_aep.errors", b"{}")),
+        (*letter().kafka_headers(), ("beam_aep.errors", b'[{"code": "c"}]')),
     ],
 )
 def test_what_is_no_dead_letter_is_passed_over_with_its_place(
@@ -78,6 +81,33 @@ def test_what_is_no_dead_letter_is_passed_over_with_its_place(
         assert dead_letters_of(Chunk("dead", 2, records)) == [letter()]
     (warning,) = caplog.messages
     assert warning.startswith("topic dead partition 2 offset 4 is no dead letter and is passed over: ")
+
+
+def test_of_many_that_are_no_dead_letters_one_line_tells_and_shows_no_contents(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    place = (("__connect.errors.topic", b"t"), ("__connect.errors.partition", b"0"), ("__connect.errors.offset", b"1"))
+    records = [
+        Record(at, 0, None, (*place, ("__connect.errors.exception.message", b"\xffjane@example.com")), b"{}")
+        for at in range(50)
+    ]
+    with caplog.at_level(logging.WARNING):
+        assert dead_letters_of(Chunk("dead", 2, [*records, message(letter())])) == [letter()]
+    assert caplog.messages == [
+        "topic dead partition 2 offset 0 is no dead letter and is passed over: its headers are damaged; "
+        "so are 49 of those behind it"
+    ]
+
+
+def test_a_dead_letter_without_a_time_of_ours_has_that_of_its_record_and_none_to_come() -> None:
+    headers = (
+        ("__connect.errors.topic", b"t"),
+        ("__connect.errors.partition", b"0"),
+        ("__connect.errors.offset", b"1"),
+    )
+    assert from_message(Record(0, 1_700_000_000_125, None, headers, b"{}")).at == 1_700_000_000.125
+    # One that is no date could not be shown, nor written again.
+    assert from_message(Record(0, 2**61, None, headers, b"{}")).to_json()
 
 
 @pytest.mark.kafka

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,6 +14,7 @@ from apache_beam import coders
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aep.errors import ConfigurationError
 from tests.services.kafka import KafkaBroker
 from tests.transforms.conftest import NewTopic
 from tests.transforms.eager import apply
@@ -20,6 +23,7 @@ from transforms import account, process
 from transforms.dead_letters import (
     DeadLetter,
     DeadLetterSinks,
+    SinkError,
     WriteDeadLetters,
     dead_letter,
     read_files,
@@ -62,6 +66,46 @@ def test_a_dead_letter_comes_back_from_json_as_it_was(one: DeadLetter) -> None:
     assert b"\n" not in line
     assert DeadLetter.from_json(line) == one
     assert DeadLetter.from_json(line).to_json() == line
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "why"),
+    [
+        ("pointer", 5, "pointer is no str"),
+        ("code", None, "code is no str"),
+        ("partition", "x", "partition is no int"),
+        ("offset", 1.5, "offset is no int"),
+        ("schema", [], "schema is no dict"),
+        ("schema", {"id": 5}, "schema has something else than texts"),
+        ("errors", {"code": "c"}, "errors is no list"),
+        ("errors", [{"code": "c"}], "one of errors has not code, pointer, message"),
+        ("headers", [{"name": "h", "value": 5}], "value is no text"),
+        ("value", 5, "value is no text"),
+        ("at", 5, ""),
+        ("at", "noon", ""),
+        ("topic", ..., "it has no 'topic'"),
+        ("value", ..., "it has no 'value'"),
+    ],
+)
+def test_a_line_that_is_no_dead_letter_is_refused_with_the_field(
+    name: str, wrong: object, why: str, tmp_path: Path
+) -> None:
+    fields = orjson.loads(letter().to_json())
+    del fields[name]
+    if wrong is not ...:
+        fields[name] = wrong
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(letter().to_json() + b"\n" + orjson.dumps(fields) + b"\n")
+    with pytest.raises(ConfigurationError) as raised:
+        list(read_files(str(tmp_path)))
+    assert str(raised.value).startswith(f"{path}, line 2, is no dead letter: {why}")
+
+
+@pytest.mark.parametrize("line", [b"[]", b"5", b'"x"', b"null", b"{", b"", b"\x1f\x8b\x08\x00"])
+def test_a_line_that_is_no_object_is_refused(line: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(line + b"\n")
+    with pytest.raises(ConfigurationError, match=r"a\.jsonl, line 1, is no dead letter: "):
+        list(read_files(str(tmp_path)))
 
 
 def test_text_is_text_bytes_are_base64_and_nothing_is_null() -> None:
@@ -140,8 +184,7 @@ def test_a_file_that_was_not_finished_is_not_read(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError, match="cut"):
         write_file(str(tmp_path), broken())
-    assert list(tmp_path.iterdir())
-    assert list(read_files(str(tmp_path))) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_are_read_in_the_order_they_were_written(tmp_path: Path) -> None:
@@ -168,6 +211,12 @@ def test_large_bundles_are_rolled_into_several_files(tmp_path: Path) -> None:
     assert sorted(one.record.offset for one in read_files(str(tmp_path))) == list(range(20))
 
 
+def test_large_keys_and_headers_count_too(tmp_path: Path) -> None:
+    large = record(0, b"{}", key=b"k" * 500_000, headers=(("h", b"h" * 500_000),))
+    apply(WriteDeadLetters(DeadLetterSinks(path=str(tmp_path))), [letter(record=large) for _ in range(20)])
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_no_dead_letters_make_no_file(tmp_path: Path) -> None:
     apply(beam.Filter(lambda _: False) | WriteDeadLetters(DeadLetterSinks(path=str(tmp_path))), [letter()])
     assert list(tmp_path.iterdir()) == []
@@ -177,8 +226,28 @@ def test_a_folder_that_cannot_be_written_fails_the_bundle(tmp_path: Path) -> Non
     file = tmp_path / "file"
     file.write_bytes(b"")
     with pytest.raises(Exception, match="file"):
-        apply(WriteDeadLetters(DeadLetterSinks(path=str(file / "below"))), [letter()])
-    assert isinstance(process.failure, OSError)
+        apply(WriteDeadLetters(DeadLetterSinks(path=str(file / "below"))), [letter(route="r")])
+    assert isinstance(process.failure, SinkError)
+    assert str(process.failure) == f"{file / 'below'} cannot be written to: Not a directory; check dead_letter_path"
+    assert account.process_counts() == {}  # what is not written is not accounted for
+
+
+def test_a_full_disk_is_named_and_gets_its_room_back(tmp_path: Path) -> None:
+    # 4 kB a file, for a process of its own; the signal would end it.
+    code = f"""
+import resource, signal
+from tests.transforms.test_dead_letters import letter
+from transforms.dead_letters import SinkError, write_to_sink
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    write_to_sink({str(tmp_path)!r}, [letter(value=b"x" * 5000).to_json()] * 9, "dead_letter_path")
+except SinkError as error:
+    print(error)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout == f"{tmp_path} cannot be written to: File too large; check dead_letter_path\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.kafka

@@ -6,6 +6,7 @@ import pytest
 
 from tests.services.kafka import KafkaBroker
 from tests.transforms.conftest import NewTopic
+from transforms import kafka_client
 from transforms.kafka_client import (
     KafkaCluster,
     KafkaSetupError,
@@ -36,6 +37,37 @@ def test_unknown_topics_are_the_names_that_were_not_found() -> None:
 def test_a_wrong_property_is_named() -> None:
     with pytest.raises(KafkaSetupError, match=r"kafka_config .*security\.protokol"):
         admin_client(KafkaCluster("127.0.0.1:1", {"security.protokol": "SSL"}))
+
+
+@pytest.mark.parametrize(
+    ("properties", "why"),
+    [
+        ({"security.protocol": "ssl"}, "SSL handshake failed"),
+        (
+            {
+                "security.protocol": "sasl_plaintext",
+                "sasl.mechanism": "PLAIN",
+                "sasl.username": "me",
+                "sasl.password": "env:TEST_PASSWORD",
+            },
+            "SASL PLAIN mechanism handshake failed",
+        ),
+    ],
+)
+def test_why_a_broker_does_not_answer_is_told_and_no_secret(
+    broker: KafkaBroker,
+    properties: dict[str, str],
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("TEST_PASSWORD", "open sesame")
+    monkeypatch.setattr(kafka_client, "REQUEST_SECONDS", 2.0)
+    cluster = KafkaCluster(broker.bootstrap_servers, properties)
+    with pytest.raises(KafkaSetupError, match=f"no Kafka broker answers at .*{why}.*; check kafka_b") as raised:
+        list_partitions(cluster, admin_client(cluster), ["t"])
+    assert "open sesame" not in str(raised.value)
+    assert caplog.text == ""  # librdkafka would log each of its many tries
 
 
 def test_secrets_are_resolved_for_the_client_and_are_not_in_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:

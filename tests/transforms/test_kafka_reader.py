@@ -17,7 +17,7 @@ from tests.services.kafka import KafkaBroker
 from tests.services.process import wait_for
 from tests.transforms.conftest import NewTopic
 from tests.transforms.kafka_drive import QUICK, Member, delete_before, source, transaction
-from transforms import kafka_assignment, kafka_offsets, process
+from transforms import kafka_assignment, kafka_offsets, kafka_reader, process
 from transforms.chunks import Record
 from transforms.kafka_client import KafkaCluster, KafkaReadError, KafkaSetupError, Partition, Reset
 from transforms.kafka_offsets import Start, resolve_start
@@ -313,6 +313,46 @@ def test_topics_that_fit_an_expression_are_found_while_reading(
     assert_once(member, values)
 
 
+@pytest.mark.parametrize("share_group", [True, False])
+def test_of_topics_that_fit_an_expression_one_may_be_deleted(
+    broker: KafkaBroker,
+    cluster: KafkaCluster,
+    new_topic: NewTopic,
+    join: Join,
+    caplog: pytest.LogCaptureFixture,
+    share_group: bool,
+) -> None:
+    prefix = new_topic()
+    stays, goes = f"{prefix}-stays", f"{prefix}-goes"
+    for name in (stays, goes):
+        broker.create_topic(name, 2)
+    quick = {"topic.metadata.refresh.interval.ms": "200", "topic.metadata.propagation.max.ms": "500"}
+    of = source(replace(cluster, config=quick), f"^{prefix}-.*", share_group=share_group, discovery_seconds=60.0)
+    member = join(of, start_of(of, stop_at_end=False))
+    values = numbers(broker, stays, 30, 2)
+    wait_for(lambda: member.bundle() < 0 or len(member.values()) == 30, SECONDS, "the first records")
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    admin.delete_topics([goes])[goes].result(30)
+    wait_for(lambda: member.bundle() < 0 or goes in caplog.text, SECONDS, "word of it")
+    values |= numbers(broker, stays, 30, 2, first=30)
+    wait_for(lambda: member.bundle() < 0 or len(member.values()) == 60, SECONDS, "the late records")
+    assert_once(member, values)
+
+
+def test_a_named_topic_that_is_deleted_ends_the_reading(
+    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join
+) -> None:
+    quick = replace(cluster, config={"topic.metadata.refresh.interval.ms": "200"})
+    of = source(quick, new_topic(), share_group=True)
+    member = join(of, start_of(of, stop_at_end=False))
+    numbers(broker, of.topics[0], 30, 1)
+    wait_for(lambda: member.bundle() < 0 or len(member.values()) == 30, SECONDS, "the first records")
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    admin.delete_topics([of.topics[0]])[of.topics[0]].result(30)
+    with pytest.raises(KafkaReadError, match=f"topic {of.topics[0]} .*was it deleted?"):
+        wait_for(lambda: member.bundle() < 0, SECONDS, "the error")
+
+
 @pytest.mark.parametrize("end", ["commit", "abort"])
 def test_transaction_markers_at_the_end_do_not_keep_it_from_ending(
     broker: KafkaBroker, of: KafkaSource, join: Join, end: str
@@ -397,6 +437,33 @@ def test_records_that_were_deleted_meanwhile_are_passed_and_told(
     late = numbers(broker, topic, 30, 3, first=100)
     wait_for(lambda: member.bundle() < 0 or late <= set(member.values()), SECONDS, "the late records")
     wait_for(lambda: broker.committed(of.group_id, topic)[0] == 110, SECONDS, "the commit")
+
+
+def test_while_no_leader_tells_what_is_left_after_a_deletion_the_partition_waits(
+    broker: KafkaBroker, of: KafkaSource, join: Join, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = of.topics[0]
+    values = numbers(broker, topic, 300, 3)
+    member = join(of, start_of(of))
+    delete_before(broker, {(topic, 0): 60, (topic, 1): 60, (topic, 2): 60})
+    right, failures = kafka_offsets.log_range, 2
+
+    def fails(consumer: Consumer, partition: Partition, seconds: float) -> tuple[int, int]:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            name, number = partition
+            raise KafkaReadError(f"the offsets of topic {name} partition {number} cannot be read: timed out")
+        return right(consumer, partition, seconds)
+
+    monkeypatch.setattr(kafka_reader, "log_range", fails)
+    with caplog.at_level(logging.WARNING):
+        wait_for(lambda: member.bundle(fail=True) < 0 or failures == 1, SECONDS, "the first failure")
+        read_to_end(member)
+    assert failures == 0
+    assert_once(member, values - {b"%d" % number for number in range(180)})
+    assert f"the offsets of topic {topic}" in caplog.text
+    assert caplog.text.count("60 records before it were deleted") == 3
 
 
 def test_records_that_were_deleted_can_be_an_error_which_is_the_same_each_time(

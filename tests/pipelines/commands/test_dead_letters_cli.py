@@ -185,6 +185,15 @@ def test_a_damaged_file_is_named(folder: str, capsys: pytest.CaptureFixture[str]
     assert f"error: {path}, line 1, is no dead letter" in capsys.readouterr().err
 
 
+def test_a_file_of_another_kind_is_not_taken_for_an_empty_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(b"")
+    assert main(["dead-letters", "show", "--from", str(path)]) == 2
+    assert f"error: {path} is a file that does not end in .jsonl" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("pointer", "field"),
     [("", "(the whole record)"), ("/a/0/b/12", "/a/*/b/*"), ("/a1/b2c", "/a1/b2c"), ("/0", "/*")],

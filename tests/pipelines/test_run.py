@@ -1,0 +1,147 @@
+"""A run as a process: what it does when it cannot tell what it has to tell, and when it is interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from pipelines.config import parse
+from pipelines.plan import make_plan
+from pipelines.preflight import PreflightError, preflight
+from tests.services.process import free_port
+
+ROOT = Path(__file__).parents[2]
+
+
+def arguments(folder: Path, **more: object) -> list[str]:
+    """Options of a run that reads lines that are no JSON, so that nothing is posted."""
+    events = folder / "events.jsonl"
+    events.write_bytes(b"no json\n" * 3)
+    options = {
+        "kafka_source": "file",
+        "kafka_file_pattern": events,
+        "xdm_payload": "raw",
+        "aep_inlet_url": f"http://127.0.0.1:{free_port()}/collection/{'0' * 64}",
+        "dead_letter_path": folder / "dead-letters",
+        **more,
+    }
+    return [f"--{name}={value}" for name, value in options.items()]
+
+
+def python(*command: str, stderr: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("options", [["--log_format=text"], ["--log_format=json"], ["--progress=on"]])
+def test_it_ends_well_and_writes_its_summary_though_nobody_reads_what_it_says(
+    tmp_path: Path, options: list[str]
+) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    summary = tmp_path / "summary.json"
+    done = python("-m", "pipelines.kafka_to_aep", *arguments(tmp_path, summary_file=summary), *options, stderr=writes)
+    os.close(writes)
+    assert done.returncode == 0
+    account = orjson.loads(summary.read_bytes())
+    assert (account["read"], account["dead_lettered"], account["unaccounted"]) == (3, {"json": 3}, 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("none/summary.json", "No such file or directory"),
+        ("events.jsonl/summary.json", "Not a directory"),
+        (".", "Is a directory"),
+    ],
+)
+def test_a_summary_that_cannot_be_written_is_refused_before_anything_is_read(
+    tmp_path: Path, path: str, reason: str
+) -> None:
+    plan = make_plan(parse(arguments(tmp_path, summary_file=tmp_path / path)))
+    with pytest.raises(PreflightError, match=f"{tmp_path / path}: {reason}; check summary_file"):
+        preflight(plan)
+
+
+def test_a_summary_of_before_stays_until_there_is_a_new_one(tmp_path: Path) -> None:
+    summary = tmp_path / "summary.json"
+    summary.write_text("the last one")
+    preflight(make_plan(parse(arguments(tmp_path, summary_file=summary))))
+    assert summary.read_text() == "the last one"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["dead-letters", "events.jsonl", "summary.json"]
+
+
+def test_a_summary_that_cannot_be_written_any_more_is_told_and_shows_no_traceback(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    code = """
+import sys
+from pathlib import Path
+from pipelines.kafka_to_aep import kafka_to_aep
+from pipelines.plan import make_plan
+from pipelines.run import Job, run
+
+def build(pipeline, plan):
+    Path(plan.settings.general.summary_file).parent.rmdir()
+    kafka_to_aep(pipeline, plan)
+
+sys.exit(run(sys.argv[1:], Job("Kafka to AEP", make_plan, build)))
+"""
+    done = python("-c", code, *arguments(tmp_path, summary_file=folder / "s.json"), stderr=subprocess.PIPE)
+    assert done.returncode == 0
+    assert f"error: the summary cannot be written to {folder / 's.json'}: No such file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_interrupted_while_it_starts_it_ends_without_a_traceback(tmp_path: Path) -> None:
+    code = """
+import signal, sys
+from pipelines.kafka_to_aep import kafka_to_aep
+from pipelines.run import Job, run
+
+sys.exit(run(sys.argv[1:], Job("Kafka to AEP", lambda _: signal.raise_signal(signal.SIGINT), kafka_to_aep)))
+"""
+    done = python("-c", code, *arguments(tmp_path), stderr=subprocess.PIPE)
+    assert done.returncode == 128 + signal.SIGINT
+    assert done.stderr.splitlines()[-1] == "ended before anything was read"
+    assert "Traceback" not in done.stderr
+
+
+def test_dead_letters_that_cannot_be_written_are_no_traceback_and_stay_unaccounted_for(tmp_path: Path) -> None:
+    folder = tmp_path / "dead-letters"
+    code = """
+import sys
+from pathlib import Path
+from pipelines.kafka_to_aep import kafka_to_aep
+from pipelines.plan import make_plan
+from pipelines.run import Job, run
+
+def build(pipeline, plan):
+    Path(plan.dead_letters.path).rmdir()
+    Path(plan.dead_letters.path).write_text("a file where the folder was")
+    kafka_to_aep(pipeline, plan)
+
+sys.exit(run(sys.argv[1:], Job("Kafka to AEP", make_plan, build)))
+"""
+    summary = tmp_path / "summary.json"
+    done = python("-c", code, *arguments(tmp_path, summary_file=summary), stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    assert f"error: {folder} cannot be written to: " in done.stderr
+    assert "Traceback" not in done.stderr
+    account = orjson.loads(summary.read_bytes())
+    assert (account["outcome"], account["read"], account["dead_lettered"], account["unaccounted"]) == (
+        *("failed", 3, {}, 3),
+    )
