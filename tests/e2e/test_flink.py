@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 
 from samples.loyalty import generate
-from tests.e2e.scenario import Scenario
+from tests.e2e.scenario import ROOT, Scenario
 from tests.services.flink import FlinkCluster
+from tests.services.process import ServiceProcess, free_port, wait_for
 from tests.services.pytest_support import require
 
 pytestmark = [pytest.mark.kafka, pytest.mark.flink]
@@ -36,3 +41,31 @@ def test_every_event_arrives_over_flink(scenario: Scenario, flink: FlinkCluster,
     # Offsets are committed only where a finalised bundle's records are posted.
     none: dict[str, dict[int, int]] = {topic: {} for topic in scenario.topics.values()}
     assert scenario.committed() == (scenario.end_offsets() if batch_mode == "bundle" else none)
+
+
+def test_the_options_of_flink_yaml_with_a_worker_pool_beside_the_task_manager(
+    scenario: Scenario, flink: FlinkCluster, tmp_path: Path
+) -> None:
+    port = free_port()
+    options = {
+        **yaml.safe_load((ROOT / "configs" / "flink.yaml").read_text()),
+        **flink.options(),
+        "flink_master": None,
+        "environment_type": "EXTERNAL",
+        "environment_config": f"localhost:{port}",
+        "dead_letter_path": str(scenario.dead_letters),
+        "dead_letter_topic": None,
+    }
+    command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    with ServiceProcess("worker pool", command, tmp_path / "pool.log", env={"PATH": path}) as pool:
+        wait_for(lambda: "Started worker pool" in pool.log(), 30, "the worker pool")
+        scenario.produce(generate(5_000, broken_share=0.01))
+        finished = scenario.run(**options, shutdown_sources_after_idle_ms=3000)
+        assert finished.code == 0, f"{finished.output}\n{pool.log_tail()}"
+        # Python processes for the one task manager.
+        assert pool.log().count("Starting worker") == options["sdk_worker_parallelism"] == 2
+    assert scenario.check_every_sample() == 0
+    assert finished.summary["unaccounted"] == 0
+    assert finished.summary["accepted"] == scenario.messages_accepted()
+    assert scenario.committed() == scenario.end_offsets()
