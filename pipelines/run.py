@@ -76,8 +76,8 @@ def run(argv: Sequence[str], job: Job[P]) -> int:
 
     Returns:
       0 when it ended well, 2 when something that a person has to mend stopped it, 130 when a person interrupted its
-      start, 1 for anything else. A cluster's job is waited for unless Beam's own ``--no_wait_until_finish`` says
-      otherwise.
+      start or the wait for a cluster's job, 1 for anything else. A cluster's job is waited for unless Beam's own
+      ``--no_wait_until_finish`` says otherwise.
     """
     teller: Teller = ConsoleTeller(console())
     try:
@@ -134,7 +134,11 @@ def _run_on_cluster(pipeline: beam.Pipeline, plan: P, job: Job[P], teller: Telle
     teller.say(f"the job is running on {plan.settings.runner}; ending this process does not end it")
     if plan.settings.beam.get("no_wait_until_finish"):
         return DONE
-    state = result.wait_until_finish()
+    try:
+        state = result.wait_until_finish()
+    except KeyboardInterrupt:
+        teller.say("no longer waiting for the job; it is the cluster's to end it")
+        return INTERRUPTED
     done = state == PipelineState.DONE
     if plan.source is not None:
         close_readers(plan.source.id, commit_seconds=_COMMIT_SECONDS if done else 0)
@@ -196,7 +200,10 @@ def _flags(plan: Plan, teller: Teller) -> list[str]:
 
 @contextmanager
 def _ends_on_signals(teller: Teller) -> Iterator[None]:
-    """The first SIGTERM or SIGINT ends the run in good order, the second at once."""
+    """The first signal to end ends the run in good order, the second at once.
+
+    SIGHUP is one, sent as a terminal closes, unless the run was started with nohup.
+    """
 
     def end(number: int, _: FrameType | None) -> None:
         if process.stop_requested.is_set():
@@ -204,7 +211,10 @@ def _ends_on_signals(teller: Teller) -> Iterator[None]:
         process.request_stop(_GRACE_SECONDS)
         teller.say("ending: the bundle is finished and its offsets are committed; once more ends at once")
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, end) for number in numbers}
     try:
         yield
     finally:

@@ -73,7 +73,7 @@ def test_the_broker_restarts_mid_run(scenario: Scenario) -> None:
     scenario.check_every_sample(duplicates=0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_a_run_with_its_bundle_finished_and_committed(scenario: Scenario, number: signal.Signals) -> None:
     scenario.produce(generate(20_000))
     scenario.emulator.faults(latency_ms=40)

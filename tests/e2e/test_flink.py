@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,3 +70,17 @@ def test_the_options_of_flink_yaml_with_a_worker_pool_beside_the_task_manager(
     assert finished.summary["unaccounted"] == 0
     assert finished.summary["accepted"] == scenario.messages_accepted()
     assert scenario.committed() == scenario.end_offsets()
+
+
+def test_ctrl_c_ends_the_wait_for_a_job(scenario: Scenario, flink: FlinkCluster) -> None:
+    scenario.produce(generate(100))
+    pipeline = scenario.start(**flink.options(), kafka_stop_at="never")
+    scenario.wait_until_accepted(100)
+    pipeline.signal(signal.SIGINT)
+    wait_for(lambda: not pipeline.running, 30, "the end of the wait")
+    assert pipeline.exit_code == 128 + signal.SIGINT, pipeline.log_tail()
+    assert "no longer waiting for the job" in pipeline.log()
+    assert "Traceback" not in pipeline.log()
+    job = flink.jobs()[-1]
+    assert job["state"] not in ("FINISHED", "CANCELED")
+    flink.cancel(job["jid"])

@@ -120,6 +120,27 @@ sys.exit(run(sys.argv[1:], Job("Kafka to AEP", lambda _: signal.raise_signal(sig
     assert "Traceback" not in done.stderr
 
 
+def test_a_run_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    code = """
+import signal, sys
+from pipelines.kafka_to_aep import kafka_to_aep
+from pipelines.plan import make_plan
+from pipelines.run import Job, run
+
+def build(pipeline, plan):
+    kafka_to_aep(pipeline, plan)
+    run_it = pipeline.run
+    pipeline.run = lambda: signal.raise_signal(signal.SIGHUP) or run_it()
+
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+sys.exit(run(sys.argv[1:], Job("Kafka to AEP", make_plan, build)))
+"""
+    summary = tmp_path / "summary.json"
+    done = python("-c", code, *arguments(tmp_path, summary_file=summary), stderr=subprocess.PIPE)
+    assert done.returncode == 0, done.stderr
+    assert orjson.loads(summary.read_bytes())["outcome"] == "finished"
+
+
 def test_dead_letters_that_cannot_be_written_are_no_traceback_and_stay_unaccounted_for(tmp_path: Path) -> None:
     folder = tmp_path / "dead-letters"
     code = """
