@@ -10,7 +10,8 @@ from aep.errors import NetworkError
 from pipelines.plan import Plan
 from pipelines.report import check_summary
 from transforms.aep import token_source
-from transforms.dead_letters import DeadLetterSinks, reason_of
+from transforms.dead_letter_files import reason_of
+from transforms.dead_letters import DeadLetterSinks
 from transforms.kafka_client import KafkaSetupError, admin_client, list_partitions, unknown_topics
 from transforms.parse_avro import ParseConfluentAvro
 from transforms.receipts import ReceiptSinks

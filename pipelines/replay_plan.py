@@ -12,8 +12,8 @@ from aep.errors import ConfigurationError
 from pipelines.option_types import TOPIC, seconds_of
 from pipelines.plan import Plan, make_plan
 from pipelines.settings import Settings
+from transforms.dead_letter_files import list_files, reason_of
 from transforms.dead_letter_topic import ReadDeadLetterTopic
-from transforms.dead_letters import list_files, reason_of
 from transforms.failed_records import with_returned
 from transforms.kafka_client import KafkaCluster, KafkaSetupError, admin_client, list_partitions, unknown_topics
 from transforms.kafka_source import KafkaSource

@@ -29,7 +29,7 @@ from pipelines.progress import Progress
 from pipelines.report import summary, write_summary
 from pipelines.teller import ConsoleTeller, LogTeller, Teller, console
 from transforms import account, process
-from transforms.dead_letters import SinkError, reason_of
+from transforms.dead_letter_files import SinkError, reason_of
 from transforms.kafka import close_readers
 from transforms.kafka_client import KafkaReadError, KafkaSetupError
 

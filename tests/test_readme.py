@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from transforms.chunks import Record
-from transforms.dead_letters import DeadLetter, write_file
+from transforms.dead_letter import DeadLetter
+from transforms.dead_letter_files import write_file
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

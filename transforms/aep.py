@@ -22,7 +22,7 @@ from aep.network import Network
 from aep.outcomes import RetryPolicy
 from transforms import account, process
 from transforms.chunks import Batch
-from transforms.dead_letters import dead_letter
+from transforms.dead_letter import dead_letter
 from transforms.outputs import refused, with_dead_letters
 from transforms.receipts import Receipts, receipts_of
 from transforms.routes import Route, Routes

@@ -11,7 +11,7 @@ import orjson
 
 from transforms import account
 from transforms.chunks import Chunk, Record
-from transforms.dead_letters import REPLAYS_HEADER, DeadLetter, damage, time_of
+from transforms.dead_letter import REPLAYS_HEADER, DeadLetter, damage, time_of
 from transforms.kafka import ReadFromKafka, new_source_id
 from transforms.kafka_client import KafkaCluster, Partition
 from transforms.kafka_offsets import resolve_start

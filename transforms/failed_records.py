@@ -22,7 +22,7 @@ from aep.xdm.rejection import Rejection, XdmError, rejection
 from aep.xdm.rules import XdmRules
 from aep.xdm.validate import validator_for
 from transforms.chunks import Record
-from transforms.dead_letters import DeadLetter
+from transforms.dead_letter import DeadLetter
 from transforms.routes import Route, Routes
 from transforms.validate import check_record, schema_and_rules, schema_fields
 

@@ -9,7 +9,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from aep.xdm.rules import XdmRules
 from transforms.chunks import Chunk
-from transforms.dead_letters import DeadLetter
+from transforms.dead_letter import DeadLetter
 from transforms.mapping import ApplyMappingFn
 from transforms.parse import ParseRecordsFn, Tombstones
 from transforms.routes import Routes

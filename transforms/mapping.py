@@ -14,7 +14,7 @@ from aep.ids import MissingField, Place, fill_id
 from aep.json_patch import Patch, PatchFault
 from aep.upserts import DELETE, UpsertEnvelope, operations_of
 from transforms.chunks import Chunk, Record
-from transforms.dead_letters import dead_letter
+from transforms.dead_letter import dead_letter
 from transforms.outputs import refused, with_dead_letters
 from transforms.routes import Route, Routes
 

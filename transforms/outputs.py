@@ -5,7 +5,7 @@ from __future__ import annotations
 import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
-from transforms.dead_letters import DeadLetter
+from transforms.dead_letter import DeadLetter
 
 _MAIN, _DEAD_LETTERS = "main", "dead_letters"
 

@@ -12,7 +12,7 @@ from aep.strict_json import ParsedObject, ParseFailure
 from aep.upserts import attributes_to_delete
 from transforms import account
 from transforms.chunks import Chunk, Record
-from transforms.dead_letters import dead_letter
+from transforms.dead_letter import dead_letter
 from transforms.outputs import refused, with_dead_letters
 from transforms.routes import Route, Routes
 

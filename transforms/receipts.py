@@ -11,7 +11,8 @@ import orjson
 from aep.delivery import Answer
 from transforms import account, process
 from transforms.chunks import Batch
-from transforms.dead_letters import iso_time, write_to_sink
+from transforms.dead_letter import iso_time
+from transforms.dead_letter_files import write_to_sink
 from transforms.kafka_client import KafkaCluster, send_all
 
 # The element: receipts of a batch, each a line of JSON.

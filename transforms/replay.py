@@ -16,8 +16,9 @@ from apache_beam.io.filesystems import FileSystems
 
 from transforms import account, process
 from transforms.chunks import CHUNK_RECORDS, Chunk
+from transforms.dead_letter import REPLAYS_HEADER, DeadLetter
+from transforms.dead_letter_files import read_file, write_file
 from transforms.dead_letter_topic import Run
-from transforms.dead_letters import REPLAYS_HEADER, DeadLetter, read_file, write_file
 from transforms.routes import Routes
 
 _LOG = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from aep.upserts import check_operations, operations_of
 from aep.xdm.schema import ResolvedSchema
 from aep.xdm.validate import Rejection, XdmRules, XdmValidator, prune_nulls, validator_for
 from transforms.chunks import Chunk, Record
-from transforms.dead_letters import DeadLetter, dead_letter
+from transforms.dead_letter import DeadLetter, dead_letter
 from transforms.outputs import refused, with_dead_letters
 from transforms.registered_schema import LiveSchema
 from transforms.routes import Route, Routes

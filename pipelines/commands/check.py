@@ -26,7 +26,7 @@ from pipelines.settings import Settings
 from transforms import process
 from transforms.aep import token_source
 from transforms.chunks import Chunk, Record
-from transforms.dead_letters import DeadLetter
+from transforms.dead_letter import DeadLetter
 from transforms.judge import judge
 from transforms.kafka_client import (
     KafkaCluster,

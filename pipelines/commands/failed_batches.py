@@ -22,7 +22,8 @@ from aep.platform import segment
 from aep.xdm.rejection import Rejection
 from aep.xdm.rules import XdmRules
 from pipelines.commands.dead_letter_tables import field_of, printable
-from transforms.dead_letters import DeadLetter, write_lines
+from transforms.dead_letter import DeadLetter
+from transforms.dead_letter_files import write_lines
 from transforms.failed_records import dead_letters_of, route_of_dataset
 from transforms.routes import Route, Routes
 

@@ -10,7 +10,7 @@ import pytest
 from demo.account import Delivered, Expected, differences
 from samples.loyalty import EVENTS_TOPIC, PROFILES_TOPIC, Sample, generate
 from transforms.chunks import Record
-from transforms.dead_letters import DeadLetter
+from transforms.dead_letter import DeadLetter
 
 Arrived = dict[str, Delivered]
 

@@ -22,7 +22,8 @@ from samples.loyalty import EVENTS_TOPIC, Sample, sequence_of
 from tests.services.emulator import Emulator
 from tests.services.kafka import KafkaBroker
 from tests.services.process import ServiceError, ServiceProcess, wait_for
-from transforms.dead_letters import DeadLetter, read_files
+from transforms.dead_letter import DeadLetter
+from transforms.dead_letter_files import read_files
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "configs" / "schemas"

@@ -17,7 +17,8 @@ import yaml
 from samples.loyalty import generate
 from tests.e2e.scenario import ORG_ID, ROOT, RUN_SECONDS, SCHEMAS, Finished, Scenario
 from tests.services.process import ServiceProcess, wait_for
-from transforms.dead_letters import DeadLetter, read_files
+from transforms.dead_letter import DeadLetter
+from transforms.dead_letter_files import read_files
 
 pytestmark = pytest.mark.kafka
 

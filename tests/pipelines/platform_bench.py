@@ -12,7 +12,8 @@ from tests.aep.management import Organisation
 from tests.emulator.management import Platform
 from tests.services.emulator import CLIENT_ID, Emulator
 from tests.services.process import wait_for
-from transforms.dead_letters import DeadLetter, read_files
+from transforms.dead_letter import DeadLetter
+from transforms.dead_letter_files import read_files
 
 
 class PlatformBench:

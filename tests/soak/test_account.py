@@ -12,7 +12,7 @@ from samples.loyalty import EVENTS_TOPIC, PROFILES_TOPIC, Sample, generate
 from soak.account import POLL_RECORDS, Duplicates, by_code, count_duplicates, misbehaviour, reread, wrong
 from soak.pipeline import Ending, Run
 from transforms.chunks import Record
-from transforms.dead_letters import DeadLetter
+from transforms.dead_letter import DeadLetter
 
 BUNDLE = 1_000
 

@@ -14,8 +14,8 @@ from tests.transforms.kafka_drive import Member, source
 from tests.transforms.test_dead_letters import dead_letters, letter
 from transforms import account
 from transforms.chunks import Chunk, Record
+from transforms.dead_letter import DeadLetter
 from transforms.dead_letter_topic import ReadDeadLetterTopic, dead_letters_of, from_message, read_topic
-from transforms.dead_letters import DeadLetter
 from transforms.kafka import ReadFromKafka, close_readers
 from transforms.kafka_client import KafkaCluster
 from transforms.kafka_offsets import resolve_start

@@ -20,15 +20,9 @@ from tests.transforms.conftest import NewTopic
 from tests.transforms.eager import apply
 from tests.transforms.records import chunk, record, records
 from transforms import account, process
-from transforms.dead_letters import (
-    DeadLetter,
-    DeadLetterSinks,
-    SinkError,
-    WriteDeadLetters,
-    dead_letter,
-    read_files,
-    write_file,
-)
+from transforms.dead_letter import DeadLetter, dead_letter
+from transforms.dead_letter_files import SinkError, read_files, write_file
+from transforms.dead_letters import DeadLetterSinks, WriteDeadLetters
 from transforms.kafka_client import KafkaCluster, KafkaSetupError
 
 AT = 1_700_000_000.125
@@ -237,7 +231,7 @@ def test_a_full_disk_is_named_and_gets_its_room_back(tmp_path: Path) -> None:
     code = f"""
 import resource, signal
 from tests.transforms.test_dead_letters import letter
-from transforms.dead_letters import SinkError, write_to_sink
+from transforms.dead_letter_files import SinkError, write_to_sink
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:

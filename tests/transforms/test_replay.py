@@ -16,7 +16,8 @@ from tests.transforms.records import record, route, routes
 from tests.transforms.test_dead_letters import AT, dead_letters, letter
 from transforms import account, process
 from transforms.chunks import CHUNK_RECORDS, Chunk
-from transforms.dead_letters import REPLAYS_HEADER, DeadLetter, dead_letter, read_files, write_file
+from transforms.dead_letter import REPLAYS_HEADER, DeadLetter, dead_letter
+from transforms.dead_letter_files import read_files, write_file
 from transforms.replay import (
     ChooseDeadLetters,
     OriginalRecords,

@@ -13,7 +13,7 @@ from tests.services.kafka import KafkaBroker
 from tests.services.pytest_support import require
 from tests.transforms.records import record
 from tests.transforms.test_dead_letters import AT, letter
-from transforms.dead_letters import write_file
+from transforms.dead_letter_files import write_file
 from transforms.kafka_client import KafkaCluster, send_all
 
 SCHEMA = {"id": "https://ns.adobe.com/acme/schemas/x", "version": "1.2", "sha256": "abc"}
