@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -125,7 +125,7 @@ class OAuthTokens:
             raise TokenError(f"IMS: {error}") from None
         self._renewals += 1
         if reply.status != 200:
-            reply = replace(reply, body=secrets.hide(reply.body, secret))
+            reply = reply.without(secret)
         return read_token_reply(reply, client)
 
     def take_renewals(self) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from aep import outcomes, secrets
+from aep import outcomes
 from aep.auth import TokenSource
 from aep.errors import NetworkError, StoppedError
 from aep.http import Reply, Request, Transport
@@ -237,7 +237,7 @@ class InletClient:
                 outcome = error.with_traceback(None)
         self._limit.note(outcomes.is_overload(outcome))
         if token and isinstance(outcome, Reply) and not 200 <= outcome.status < 300:
-            outcome = replace(outcome, body=secrets.hide(outcome.body, token))
+            outcome = outcome.without(token)
         return outcome, token, since
 
     def _settle(

@@ -13,12 +13,13 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import requests
 import urllib3
 
+from aep import secrets
 from aep.deadline import DeadlineAdapter, ProxyConnectionError, TunnelError
 from aep.errors import AepError, ConfigurationError, ConnectError, ReplyError
 from aep.network import Network, proxy_address, proxy_refusal
@@ -64,6 +65,10 @@ class Reply:
     status: int
     body: bytes = field(default=b"", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def without(self, secret: str) -> Reply:
+        """An error reply, of which people will read, without a secret of the request that it may echo."""
+        return replace(self, body=secrets.hide(self.body, secret))
 
 
 class Transport(Protocol):

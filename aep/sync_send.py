@@ -7,12 +7,10 @@ For trials: AEP takes 60 such requests a minute and connection, in some data cen
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import orjson
 
-from aep import secrets
 from aep.auth import TokenSource
 from aep.errors import AuthenticationError, ConfigurationError
 from aep.http import Reply, Request, Transport
@@ -76,7 +74,7 @@ def send_validated(
         headers["Authorization"] = f"Bearer {token}"
     reply = transport.send(Request(url, Envelope(destination).message(record), headers))
     if token and reply.status >= 300:
-        reply = replace(reply, body=secrets.hide(reply.body, token))
+        reply = reply.without(token)
     return read_verdict(reply)
 
 

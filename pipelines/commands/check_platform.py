@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from aep.catalog import Catalog, DataSet
@@ -48,7 +48,6 @@ class PlatformChecks:
         self._flows = FlowService(client)
         self._older = InletApi(client)
         self._where = where
-        self._inlets: dict[str, Known] | None = None
         self._lost: str | None = None
 
     def of(self, route: Route) -> Iterator[Check]:
@@ -78,14 +77,14 @@ class PlatformChecks:
             return Check(subject, "wrong", str(error))
 
     def _inlet(self, route: Route) -> Found:
-        if self._inlets is None:
-            self._inlets = self._all_inlets()
         known = self._inlets.get(inlet_id_of(route))
         if known is None:
             return Found("wrong", f"no connection of {self._where} has the inlet {inlet_id_of(route)}; check inlet_url")
         return inlet_found(known, route)
 
-    def _all_inlets(self) -> dict[str, Known]:
+    @cached_property
+    def _inlets(self) -> dict[str, Known]:
+        """All of the organisation's, by id, from both APIs; asked for when first needed, and again after a failure."""
         found = {}
         try:
             for inlet in self._older.list():
@@ -125,8 +124,6 @@ class PlatformChecks:
         state = str(flow.get("state", ""))
         if state not in ("", "enabled"):
             return Found("wrong", state)
-        if self._inlets is None:
-            self._inlets = self._all_inlets()
         known = self._inlets.get(inlet_id_of(route))
         return flow_found(read_flow(self._flows, flow), known, route, state)
 
