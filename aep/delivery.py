@@ -236,7 +236,7 @@ class InletClient:
                 # Without its traceback, which would hold the body until the garbage collector happens to run.
                 outcome = error.with_traceback(None)
         self._limit.note(outcomes.is_overload(outcome))
-        if token and isinstance(outcome, Reply) and not 200 <= outcome.status < 300:
+        if isinstance(outcome, Reply) and not 200 <= outcome.status < 300:
             outcome = outcome.without(token)
         return outcome, token, since
 

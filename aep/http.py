@@ -67,8 +67,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def without(self, secret: str) -> Reply:
-        """An error reply, of which people will read, without a secret of the request that it may echo."""
-        return replace(self, body=secrets.hide(self.body, secret))
+        """An error reply, of which people will read, without a secret of the request that it may echo; "" for none."""
+        return replace(self, body=secrets.hide(self.body, secret)) if secret else self
 
 
 class Transport(Protocol):

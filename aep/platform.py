@@ -117,7 +117,7 @@ class PlatformClient:
             if isinstance(reply, Reply):
                 if 200 <= reply.status < 300 or (reply.status == 404 and method == "DELETE" and arrived):
                     return reply
-                outcome = read_problem(_without(token, reply), self._wall_clock)
+                outcome = read_problem(reply.without(token), self._wall_clock)
                 if outcome.token_refused and not refreshed:
                     self._tokens.reject(token)
                     refreshed = True
@@ -294,12 +294,6 @@ def checked_base_url(url: str) -> str:
             "such as https://platform.adobe.io"
         )
     return url.strip().rstrip("/")
-
-
-def _without(token: str, reply: Reply) -> Reply:
-    """A reply that does not repeat the token that it was sent."""
-    body = reply.body.replace(token.encode(), b"{ACCESS_TOKEN}") if token else reply.body
-    return Reply(reply.status, body, reply.headers)
 
 
 def _sleep(seconds: float) -> bool:

@@ -73,7 +73,7 @@ def send_validated(
     if token:
         headers["Authorization"] = f"Bearer {token}"
     reply = transport.send(Request(url, Envelope(destination).message(record), headers))
-    if token and reply.status >= 300:
+    if reply.status >= 300:
         reply = reply.without(token)
     return read_verdict(reply)
 
