@@ -33,3 +33,9 @@ def full_jitter(number: int, base: float, ceiling: float, random_unit: Callable[
     It spreads the tries of many workers, where a fixed back-off would bring them back together.
     """
     return random_unit() * min(ceiling, base * 2 ** min(number - 1, 30))
+
+
+def sleep(seconds: float) -> bool:
+    """Sleeps in a process that nobody asks to end."""
+    time.sleep(seconds)
+    return False

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 from aep import outcomes
 from aep.auth import TokenSource
+from aep.backoff import sleep
 from aep.errors import NetworkError, StoppedError
 from aep.http import Reply, Request, Transport
-from aep.limits import RequestLimit, sleep
+from aep.limits import RequestLimit
 from aep.outcome_rules import decide
 from aep.outcomes import InletRecord, RetryPolicy, Try
 from aep.streaming import Destination, Envelope, batch_url, single_url

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from aep.backoff import sleep
 from aep.errors import StoppedError
 
 _DECREASE = 0.5
@@ -124,9 +125,3 @@ class RequestLimit:
         turn = max(now, self._next_send)
         self._next_send = turn + messages / self._rate
         return turn - now
-
-
-def sleep(seconds: float) -> bool:
-    """Sleeps in a process that nobody asks to end."""
-    time.sleep(seconds)
-    return False

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import orjson
 
 from aep.auth import TokenSource
-from aep.backoff import full_jitter
+from aep.backoff import full_jitter, sleep
 from aep.errors import ConfigurationError, ConnectError, NetworkError, PlatformError, StoppedError, TokenError
 from aep.http import Reply, Request, Transport
 from aep.outcomes import TRANSIENT_STATUSES
@@ -79,7 +79,7 @@ class PlatformClient:
         }
         self._transport = transport
         self._wall_clock = wall_clock
-        self._wait = wait or _sleep
+        self._wait = wait or sleep
         self._random_unit = random_unit
 
     def send(
@@ -294,8 +294,3 @@ def checked_base_url(url: str) -> str:
             "such as https://platform.adobe.io"
         )
     return url.strip().rstrip("/")
-
-
-def _sleep(seconds: float) -> bool:
-    time.sleep(seconds)
-    return False
