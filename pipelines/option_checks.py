@@ -41,6 +41,7 @@ def contradictions(settings: Settings) -> Iterator[Finding]:
     if settings.general.routes_file is None:
         yield from missing_credentials(settings, settings.aep.auth, f"aep_auth={settings.aep.auth}")
     yield from network_gaps(settings)
+    yield from _local_runner(settings)
     yield from _batching(settings)
     yield from _written(settings)
     yield from _replay(settings)
@@ -191,8 +192,33 @@ def network_gaps(settings: Settings) -> Iterator[Finding]:
             )
 
 
+# Options that make FnApiRunner run a bundle in several workers, or several times, each with the one safe value. With
+# several workers it splits up the reader's first bundle and ends without an error; a repeated bundle is posted twice.
+_ONE_WORKER = {"direct_num_workers": 1, "direct_running_mode": "in_memory", "direct_runner_bundle_repeat": 0}
+
+
+def _local_runner(settings: Settings) -> Iterator[Finding]:
+    if not _keeps_state_in_memory(settings.runner):
+        return
+    instead = f"with the same kafka_group_id ({settings.kafka.group_id}): the two share the partitions"
+    if settings.kafka.source == "file":
+        instead = "with files of its own (kafka_file_pattern)"
+    for name, only in _ONE_WORKER.items():
+        value = settings.beam.get(name)
+        if value is not None and str(value) != str(only):
+            yield Finding(
+                (name, "runner"),
+                f"{_given(settings, name)}: must be {only} on {settings.runner}, which would lose records or post them "
+                f"twice: to use more cores, start a second process {instead}",
+            )
+
+
+def _keeps_state_in_memory(runner: str) -> bool:
+    return runner.rsplit(".", 1)[-1] in RUNNERS_WITHOUT_DURABLE_STATE
+
+
 def _batching(settings: Settings) -> Iterator[Finding]:
-    unsafe = settings.runner.rsplit(".", 1)[-1] in RUNNERS_WITHOUT_DURABLE_STATE
+    unsafe = _keeps_state_in_memory(settings.runner)
     if settings.batch.mode == "state" and unsafe and not settings.batch.allow_unsafe:
         yield Finding(
             ("batch_mode", "batch_allow_unsafe", "runner"),

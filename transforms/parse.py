@@ -10,7 +10,7 @@ from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
 from aep.strict_json import ParsedObject, ParseFailure
 from aep.upserts import attributes_to_delete
-from transforms import account
+from transforms import account, process
 from transforms.chunks import Chunk, Record
 from transforms.dead_letter import dead_letter
 from transforms.outputs import refused, with_dead_letters
@@ -44,6 +44,10 @@ class ParseRecordsFn(beam.DoFn):
     def __init__(self, routes: Routes, tombstones: Tombstones):
         self._routes = routes
         self._tombstones = tombstones
+
+    def setup(self) -> None:
+        """Prepares the worker's process for the parsed records that chunks carry from here on."""
+        process.set_up_worker()
 
     def process(self, element: Chunk) -> Iterator[Chunk | TaggedOutput]:
         """Parses the records of one chunk; gives a chunk for each route."""

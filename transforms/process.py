@@ -7,6 +7,7 @@ made again for every bundle.
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
@@ -95,3 +96,33 @@ def tune_garbage_collector() -> None:
     Much less often, and what Beam leaves in cycles with each bundle would fill the memory before it is collected.
     """
     gc.set_threshold(50_000, 50, 50)
+
+
+def set_up_worker() -> None:
+    """Tunes the garbage collector once where Beam started this process as a worker (container or worker pool).
+
+    Called as a DoFn is set up. A user's own program, in which Beam's worker is a thread (LOOPBACK, EMBEDDED,
+    FnApiRunner), keeps its setting.
+    """
+    shared("worker is set up", _tune_if_worker)
+
+
+def _tune_if_worker() -> None:
+    if _is_worker_process():
+        tune_garbage_collector()
+
+
+def _is_worker_process() -> bool:
+    """Whether the process has nothing else to do than be a worker: its main thread runs Beam's harness.
+
+    So it is in all ways in which Beam starts one: ``sdk_worker_main`` (containers, ``environment_type=PROCESS``) and
+    the ``python -c`` of a worker pool without a container's executable.
+    """
+    from apache_beam.runners.worker.sdk_worker import SdkHarness  # costly, and loaded already where a DoFn is set up
+
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    while frame is not None:
+        if frame.f_code is SdkHarness.run.__code__:
+            return True
+        frame = frame.f_back
+    return False

@@ -446,6 +446,55 @@ def test_complete(argv: list[str]) -> None:
     assert parse(argv).origins
 
 
+@pytest.mark.parametrize(
+    "runner",
+    [
+        [],
+        ["--runner=direct"],
+        ["--runner=DirectRunner"],
+        ["--runner=FnApiRunner"],
+        ["--runner=fnapi"],
+        ["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"],
+        ["--runner=apache_beam.runners.direct.direct_runner.DirectRunner"],
+        ["--runner=PrismRunner"],
+    ],
+)
+@pytest.mark.parametrize(
+    ("option", "only"),
+    [
+        ("direct_num_workers=2", 1),
+        ("direct_num_workers=0", 1),  # as many as there are cores
+        ("direct_running_mode=multi_processing", "in_memory"),
+        ("direct_running_mode=multi_threading", "in_memory"),
+        ("direct_runner_bundle_repeat=1", 0),
+    ],
+)
+def test_several_workers_on_a_local_runner_are_refused_and_a_second_process_is_named(
+    runner: list[str], option: str, only: object
+) -> None:
+    (said,) = problems([*MINIMAL, *runner, f"--{option}", "--kafka_group_id=loyalty"])
+    assert said.startswith(f"{option.partition('=')[0]} (command line): must be {only} on ")
+    assert "start a second process with the same kafka_group_id (loyalty)" in said
+
+
+def test_several_workers_that_read_files_are_refused_and_no_group_is_named(here: Path) -> None:
+    (here / "o.yaml").write_text("direct_num_workers: 2\n")
+    (said,) = problems([*FILE_RUN, "--kafka_file_pattern=*.json", "--options_file=o.yaml"])
+    assert said.startswith("direct_num_workers (o.yaml:1): must be 1 on DirectRunner")
+    assert said.endswith("start a second process with files of its own (kafka_file_pattern)")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--direct_num_workers=1", "--direct_running_mode=in_memory", "--direct_runner_bundle_repeat=0"],
+        ["--direct_num_workers=2", "--runner=FlinkRunner"],
+    ],
+)
+def test_one_worker_is_taken_and_a_cluster_does_not_ask(argv: list[str]) -> None:
+    assert parse([*MINIMAL, *argv]).beam["direct_num_workers"]
+
+
 @given(st.text(alphabet=string.ascii_letters + string.digits + "*&!@%-:{}[]'\"# ", min_size=8))
 @example("*aliasaliasalias")
 @example("env: NOT-A-NAME-AT-ALL")
