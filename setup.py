@@ -23,6 +23,7 @@ setup(
         "requests>=2.32,<3",
         "rich>=13,<16",
         "typer>=0.29,<1",
+        "zstandard>=0.23,<1",
     ],
     extras_require={
         "emulator": ["httptools>=0.6,<1", "starlette>=1,<2", "uvicorn>=0.40,<1"],

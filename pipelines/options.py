@@ -85,7 +85,8 @@ class KafkaOptions(OptionGroup):
         {}, "Any property of librdkafka. A secret one, as sasl.password, takes a reference to a secret."
     )
     file_pattern: str | None = _option(
-        None, "Files of JSON lines for kafka_source=file, on any file system of Beam's; .gz is unpacked."
+        None,
+        "JSON lines files for kafka_source=file, on any filesystem of Beam's; .gz, .bz2, .xz, .zst are decompressed.",
     )
     bundle_max_records: Count = _option(
         50_000, "A bundle ends after so many records. A crash repeats at most the open bundles.", "records"

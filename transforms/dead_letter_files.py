@@ -11,6 +11,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from aep.errors import ConfigurationError
 from transforms.dead_letter import DeadLetter, damage
+from transforms.files import open_file
 
 
 class SinkError(Exception):
@@ -77,9 +78,9 @@ def read_file(path: str) -> Iterator[DeadLetter]:
     """The dead letters of a file.
 
     Raises:
-      ConfigurationError: a line is none; names file and line.
+      ConfigurationError: a line is none, or a compressed file is damaged; names the file.
     """
-    with FileSystems.open(path) as file:
+    with open_file(path) as file:
         for number, line in enumerate(file.read().splitlines(), start=1):
             try:
                 yield DeadLetter.from_json(line)

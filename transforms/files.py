@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from itertools import islice
+from typing import BinaryIO
 
 import apache_beam as beam
+from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from aep.errors import ConfigurationError
 from transforms import account, process
 from transforms.chunks import CHUNK_RECORDS, Chunk, Record
+from transforms.unpack import unpacked
+
+
+@contextmanager
+def open_file(path: str) -> Iterator[BinaryIO]:
+    """Open a file of any Beam filesystem for reading; it is decompressed if its ending says so.
+
+    Beam's own decompression takes a file that was cut off for one that ends there.
+
+    Raises:
+      DamagedFileError: a read has come to where a compressed file is cut off or damaged.
+    """
+    file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    with closing(file):
+        yield unpacked(file, path)
 
 
 class ReadJsonLines(beam.PTransform):
     """Reads files, plain or compressed (by their ending), from any Beam filesystem.
 
     A record's ``offset`` is the number of its line, from 1; its header ``file`` is the path; its topic is given.
-    The bundle fails with a ``ConfigurationError`` when no file matches.
+    The bundle fails with a ``ConfigurationError`` when no file matches, or a compressed one is cut off or damaged.
     """
 
     def __init__(self, file_pattern: str, topic: str):
@@ -54,7 +72,7 @@ class _ReadFile(beam.DoFn):
 
     def process(self, element: str) -> Iterator[Chunk]:
         headers = (("file", element.encode()),)
-        with FileSystems.open(element) as file:
+        with process.remember_failure(), open_file(element) as file:
             lines = enumerate(iter(file.readline, b""), start=1)
             while run := list(islice(lines, CHUNK_RECORDS)):
                 now = int(time.time() * 1000)

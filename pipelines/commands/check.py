@@ -27,6 +27,7 @@ from transforms import process
 from transforms.aep import token_source
 from transforms.chunks import Chunk, Record
 from transforms.dead_letter import DeadLetter
+from transforms.files import open_file
 from transforms.judge import judge
 from transforms.kafka_client import (
     KafkaCluster,
@@ -217,7 +218,7 @@ def _file_samples(plan: Plan, number: int, found: Findings) -> None:
 
 
 def _first_lines(path: str, topic: str, number: int) -> list[Chunk]:
-    with FileSystems.open(path) as file:
+    with open_file(path) as file:
         lines = enumerate(islice(iter(file.readline, b""), number), start=1)
         return [Chunk(topic, 0, [Record(offset, -1, None, (), line.rstrip(b"\r\n")) for offset, line in lines])]
 

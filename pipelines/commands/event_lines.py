@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import sys
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple
 
 import orjson
 
@@ -16,12 +14,10 @@ from aep.strict_json import ParseFailure, parse_object
 from aep.xdm.rejection import Rejection, XdmError, rejection
 from aep.xdm.rules import prune_nulls
 from aep.xdm.validate import XdmValidator
+from transforms.unpack import unpacked
 
 MAX_LINE_BYTES = 16 * 2**20
 """A longer line is not read: it cannot be a record, of which a request to Platform holds 1 MB."""
-
-READ_ERRORS = (OSError, EOFError, zlib.error)
-"""What reading can raise: the file, or its compression, is damaged."""
 
 
 class Line(NamedTuple):
@@ -47,17 +43,16 @@ class Source(NamedTuple):
 
 @contextmanager
 def open_lines(path: Path | None) -> Iterator[Source]:
-    """Open a file of lines, packed if its name ends in `.gz`, or the standard input for None."""
+    """Open a file of lines, decompressed if its ending says so, or the standard input for None.
+
+    Raises:
+      DamagedFileError: a read has come to where a compressed file is cut off or damaged.
+    """
     if path is None:
         yield Source(sys.stdin.buffer, None, None)
         return
     with path.open("rb") as file:
-        size = path.stat().st_size or None
-        if path.suffix == ".gz":
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield Source(cast("BinaryIO", unpacked), file, size)
-        else:
-            yield Source(file, file, size)
+        yield Source(unpacked(file, str(path)), file, path.stat().st_size or None)
 
 
 def check_lines(file: BinaryIO, validator: XdmValidator) -> Iterator[Line]:

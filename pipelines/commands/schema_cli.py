@@ -126,7 +126,7 @@ def check(
     schema_file: SchemaFile,
     events: Annotated[
         Path | None,
-        typer.Option(help="Lines of JSON; unpacked if the name ends in .gz. Default: the standard input."),
+        typer.Option(help="Lines of JSON; decompressed if it ends in .gz, .bz2, .xz, .zst. Default: standard input."),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Report each invalid line as well.")] = False,
     adobe: Annotated[
@@ -162,7 +162,7 @@ def check(
     from aep.xdm.rules import XdmRules
     from aep.xdm.schema import SchemaError
     from aep.xdm.validate import XdmValidator
-    from pipelines.commands.event_lines import READ_ERRORS
+    from transforms.unpack import DamagedFileError
 
     if limit is not None and not (every or adobe):
         raise typer.BadParameter("--limit does nothing without --all or --adobe")
@@ -176,14 +176,13 @@ def check(
     try:
         schema = _load(schema_file, sha256)
         tally = _check(events, XdmValidator(schema, rules), form, limit)
-    except SchemaError as error:
+    except (SchemaError, DamagedFileError) as error:
         say(f"error: {error}")
         return WRONG
-    except READ_ERRORS as error:
+    except OSError as error:
         if isinstance(error, BrokenPipeError):  # whoever reads has enough, as `head` does
             raise
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        say(f"error: {events or 'standard input'}: {reason}")
+        say(f"error: {events or 'standard input'}: {error.strerror}")
         return WRONG
     if as_json:
         _put(tally.as_json(schema))

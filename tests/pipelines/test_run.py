@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 import pytest
+import zstandard
 
 from pipelines.config import parse
 from pipelines.plan import make_plan
@@ -74,6 +78,24 @@ def test_a_summary_that_cannot_be_written_is_refused_before_anything_is_read(
     plan = make_plan(parse(arguments(tmp_path, summary_file=tmp_path / path)))
     with pytest.raises(PreflightError, match=f"{tmp_path / path}: {reason}; check summary_file"):
         preflight(plan)
+
+
+@pytest.mark.parametrize(
+    ("name", "compress"),
+    [("a.jsonl.gz", gzip.compress), ("a.jsonl.bz2", bz2.compress), ("a.jsonl.zst", zstandard.compress)],
+)
+def test_a_compressed_file_that_was_cut_off_stops_the_run_and_is_not_called_finished(
+    tmp_path: Path, name: str, compress: Callable[[bytes], bytes]
+) -> None:
+    options = [*arguments(tmp_path, kafka_file_pattern=tmp_path / name, summary_file=tmp_path / "summary.json")]
+    packed = compress(b"no json\n" * 300)
+    command = [sys.executable, "-m", "pipelines.kafka_to_aep", *options]
+    for content, code, outcome in ((packed, 0, "finished"), (packed[:-2], 2, "failed")):
+        (tmp_path / name).write_bytes(content)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (done.returncode, orjson.loads((tmp_path / "summary.json").read_bytes())["outcome"]) == (code, outcome)
+    assert f"{tmp_path / name} is cut off" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_summary_of_before_stays_until_there_is_a_new_one(tmp_path: Path) -> None:

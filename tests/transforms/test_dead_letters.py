@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from tests.transforms.eager import apply
 from tests.transforms.records import chunk, record, records
 from transforms import account, process
 from transforms.dead_letter import DeadLetter, dead_letter
-from transforms.dead_letter_files import SinkError, read_files, write_file
+from transforms.dead_letter_files import SinkError, read_file, read_files, write_file
 from transforms.dead_letters import DeadLetterSinks, WriteDeadLetters
 from transforms.kafka_client import KafkaCluster, KafkaSetupError
 
@@ -265,3 +266,13 @@ def test_a_topic_that_does_not_take_them_fails_the_bundle_with_its_name(
     with pytest.raises(Exception, match=topic):
         apply(WriteDeadLetters(DeadLetterSinks(topic=topic, cluster=cluster)), [letter(0, Random(7).randbytes(5000))])
     assert isinstance(process.failure, KafkaSetupError)
+
+
+def test_a_compressed_file_of_dead_letters_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    packed = gzip.compress(letter().to_json() + b"\n")
+    path.write_bytes(packed)
+    assert list(read_file(str(path))) == [letter()]
+    path.write_bytes(packed[:-1])
+    with pytest.raises(ConfigurationError, match=f"{path} is cut off"):
+        list(read_file(str(path)))

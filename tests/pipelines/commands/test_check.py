@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -141,6 +142,12 @@ def some_events(bench: PlatformBench) -> dict[str, object]:
     return {}
 
 
+def cut_off(bench: PlatformBench) -> dict[str, object]:
+    path = bench.folder / "events.jsonl.gz"
+    path.write_bytes(gzip.compress(bench.events.read_bytes())[:-1])
+    return {"kafka_file_pattern": path}
+
+
 @pytest.mark.parametrize(
     ("corrupt", "subject", "state", "words"),
     [
@@ -166,6 +173,7 @@ def some_events(bench: PlatformBench) -> dict[str, object]:
         (other_flow, "default: dataflow", "wrong", "; it leads into another data set, "),
         (options_of(kafka_file_pattern="nothing-*.jsonl"), "files", "wrong", "there are none"),
         (no_events, "file ", "wrong", "of 2 records 0 would be posted, 2 dead-lettered"),
+        (cut_off, "file ", "wrong", "is cut off"),
         (some_events, "file ", "warning", "of 2 records 1 would be posted, 1 dead-lettered"),
     ],
 )
