@@ -43,33 +43,67 @@ class Answer(NamedTuple):
 
 
 @dataclass
-class Delivery:
+class Counts:
+    """Numbers of a delivery.
+
+    Attributes:
+      requests: requests sent, token requests not counted.
+      sent_bytes: bytes of their bodies.
+      accepted: messages that AEP has received.
+      retries: sendings again by cause: a status, ``element`` of a 207, ``mismatch``, ``token``, or a network cause.
+      duplicates_possible: messages sent again although AEP may have received them the first time.
+    """
+
+    requests: int = 0
+    sent_bytes: int = 0
+    accepted: int = 0
+    retries: Counter[str] = field(default_factory=Counter)
+    duplicates_possible: int = 0
+
+    def add(self, more: Counts) -> None:
+        """Adds numbers to these."""
+        self.requests += more.requests
+        self.sent_bytes += more.sent_bytes
+        self.accepted += more.accepted
+        self.retries += more.retries
+        self.duplicates_possible += more.duplicates_possible
+
+
+Observer = Callable[[Counts], None]
+"""Called by the delivering thread with the numbers of each step at once, so that they are known whatever follows."""
+
+
+@dataclass
+class Delivery(Counts):
     """What became of a batch: an answer for each message, in order, and what it took.
 
     Attributes:
       answers: one for each message.
-      requests: requests sent, token requests not counted.
-      sent_bytes: bytes of their bodies.
-      retries: sendings again by cause: a status, ``element`` of a 207, ``mismatch``, ``token``, or a network cause.
-      duplicates_possible: messages sent again although AEP may have received them the first time.
       seconds: from the call to the last answer.
       in_flight: the most requests that were under way to the inlet when one of these was sent, itself included.
+      observer: see ``Observer``; None for none.
     """
 
-    answers: list[Answer]
-    requests: int = 0
-    sent_bytes: int = 0
-    retries: Counter[str] = field(default_factory=Counter)
-    duplicates_possible: int = 0
+    answers: list[Answer] = field(default_factory=list)
     seconds: float = 0.0
     in_flight: int = 0
+    observer: Observer | None = None
 
-    def answer(self, index: int, answer: Answer) -> None:
-        """Notes the answer to a message. What AEP has received once is received, also if it was sent again for its
-        place among others and refused then.
+    def count(self, more: Counts) -> None:
+        """Adds the numbers of a step, and passes them on."""
+        self.add(more)
+        if self.observer is not None:
+            self.observer(more)
+
+    def answer(self, index: int, answer: Answer) -> bool:
+        """Notes the answer to a message; returns whether it says for the first time that AEP has received it.
+
+        What AEP has received once is received, also if it was sent again for its place among others and refused then.
         """
-        if not self.answers[index].accepted or answer.accepted:
+        received = self.answers[index].accepted
+        if not received or answer.accepted:
             self.answers[index] = answer
+        return answer.accepted and not received
 
 
 @dataclass(frozen=True)
@@ -135,19 +169,25 @@ class InletClient:
         self._record = InletRecord()
         self._next_log = float("-inf")
 
-    def deliver(self, records: Sequence[bytes], keys: Sequence[bytes | None] | None = None) -> Delivery:
+    def deliver(
+        self,
+        records: Sequence[bytes],
+        keys: Sequence[bytes | None] | None = None,
+        observer: Observer | None = None,
+    ) -> Delivery:
         """Sends the records of a batch and returns when each has its answer; it may take as long as AEP is down.
 
         Args:
           records: the bytes to post of each.
           keys: the key of each, where records of one key must arrive in their order: what is to be sent again is then
             sent before anything else, and takes the later records of its key along. None where order does not matter.
+          observer: is given the numbers of each step as it is taken, also of a delivery that ends in an error.
 
         Raises:
           AepError: the bundle must fail, see ``aep.outcomes.Stop``.
         """
         started = self._clock()
-        delivery = Delivery([Answer("unsent", "", 0)] * len(records))
+        delivery = Delivery(answers=[Answer("unsent", "", 0)] * len(records), observer=observer)
         first = Try(len(records), started, refreshed=self._tokens is None)
         batch = _Batch(records, keys, deque([_Piece(range(len(records)), first)] if records else []))
         while batch.pieces:
@@ -171,24 +211,24 @@ class InletClient:
                     again = self._next(sent, messages=len(indices), mismatches=0, failures=failures)
                     batch.put_back(_Piece(indices, again))
             case outcomes.Retry(after, cause, arrived, mismatch):
-                delivery.retries[cause] += 1
-                delivery.duplicates_possible += sent.messages if arrived else 0
+                delivery.count(_again(cause, sent.messages if arrived else 0))
                 self._pause(after, outcomes.describe(outcome))
                 failures = sent.failures + 1 if cause == "500" else 0
                 again = self._next(sent, mismatches=sent.mismatches + mismatch, failures=failures)
                 batch.put_back(_Piece(piece.indices, again))
             case outcomes.Halve(cause, arrived):
-                delivery.retries[cause] += 1
-                delivery.duplicates_possible += sent.messages if arrived else 0
+                delivery.count(_again(cause, sent.messages if arrived else 0))
                 pieces.extendleft(reversed(self._halves(piece)))
             case outcomes.RefreshToken():
-                delivery.retries["token"] += 1
+                delivery.count(_again("token", 0))
                 if self._tokens is not None:
                     self._tokens.reject(token)
                 pieces.appendleft(_Piece(piece.indices, self._next(sent, refreshed=True)))
             case outcomes.Reject(code, message):
                 delivery.answer(piece.indices[0], Answer(code, message, sent.before + sent.number))
-            case outcomes.Stop(error):
+            case outcomes.Stop(error, elements):
+                if elements:
+                    self._settle(piece, outcomes.Settle(elements), None, delivery)
                 raise error
 
     def _next(self, sent: Try, **changes: Any) -> Try:
@@ -224,13 +264,12 @@ class InletClient:
             url, body = self._single_url, self._envelope.message(records[piece.indices[0]])
         else:
             url, body = self._batch_url, self._envelope.batch([records[index] for index in piece.indices])
-        delivery.requests += 1
-        delivery.sent_bytes += len(body)
         outcome: Reply | NetworkError
         with self._limit.slot(piece.sent.messages) as under_way:
             delivery.in_flight = max(delivery.in_flight, under_way)
-            if delivery.requests == 1:
+            if delivery.requests == 0:
                 since = self._clock()  # the wait for its turn is not AEP's doing
+            delivery.count(Counts(requests=1, sent_bytes=len(body)))
             try:
                 outcome = self._transport.send(Request(url, body, headers))
             except NetworkError as error:
@@ -247,19 +286,21 @@ class InletClient:
         """Notes the answers and returns the indices of the messages that go again."""
         again = set(settled.again)
         attempts = piece.sent.before + piece.sent.number
+        counts = Counts()
         for position, (index, element) in enumerate(zip(piece.indices, settled.elements, strict=True)):
             if element.accepted:
-                delivery.answer(index, Answer("", "", attempts, element.xaction_id))
+                counts.accepted += delivery.answer(index, Answer("", "", attempts, element.xaction_id))
             elif position not in again:
                 words = element.message or f"AEP answers {element.status}"
                 delivery.answer(index, Answer("rejected", words, attempts, element.xaction_id))
         if again:
-            delivery.retries["element"] += len(again)
-            delivery.duplicates_possible += settled.duplicates_possible
-        if keys is None or not again:
-            return [piece.indices[position] for position in settled.again]
-        followers = overtaken(settled, [keys[index] for index in piece.indices])
-        delivery.duplicates_possible += len(followers)
+            counts.retries["element"] = len(again)
+            counts.duplicates_possible = settled.duplicates_possible
+        followers: Sequence[int] = ()
+        if keys is not None and again:
+            followers = overtaken(settled, [keys[index] for index in piece.indices])
+            counts.duplicates_possible += len(followers)
+        delivery.count(counts)
         return [piece.indices[position] for position in sorted(again.union(followers))]
 
     def _decide(self, sent: Try, outcome: Reply | NetworkError) -> outcomes.Decision:
@@ -280,6 +321,10 @@ class InletClient:
             _LOG.warning("%s: %s; reading waits, trying again in %.1f s", self._batch_url, why, seconds)
         if self._wait(seconds):
             raise StoppedError(f"ended while AEP could not be reached (last: {why}); the records will be read again")
+
+
+def _again(cause: str, duplicates_possible: int) -> Counts:
+    return Counts(retries=Counter({cause: 1}), duplicates_possible=duplicates_possible)
 
 
 def overtaken(settled: outcomes.Settle, keys: Sequence[bytes | None]) -> list[int]:

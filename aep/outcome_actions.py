@@ -61,7 +61,8 @@ def stop_budget(case: Case) -> Decision:
         RetryBudgetError(
             f"AEP could not take all messages for {case.policy.budget_seconds:g} s (aep_retry_budget_seconds), "
             f"last: {_last_words(case)}"
-        )
+        ),
+        case.elements or [],
     )
 
 

@@ -123,9 +123,10 @@ class Reject:
 
 @dataclass(frozen=True)
 class Stop:
-    """Fail the bundle."""
+    """Fail the bundle. ``elements``: the reply's answers, if it has one for each message; some may be accepted."""
 
     error: AepError
+    elements: list[Element] = field(default_factory=list)
 
 
 Decision = Settle | Retry | Halve | RefreshToken | Reject | Stop

@@ -1,7 +1,7 @@
 """Counts of what happened to records: Beam counters, and the same for this process as they grow.
 
-Beam's counters are the account on a cluster; a local run shows the process's own while it goes on. Count in the
-bundle's thread only: Beam drops what other threads count.
+Beam's counters are the account on a cluster; a local run shows the process's own while it goes on. Beam drops what
+other threads than the bundle's count, and what a bundle has counted that fails.
 """
 
 from __future__ import annotations
@@ -40,17 +40,32 @@ _watched: dict[tuple[str, Hashable], Callable[[], int]] = {}
 
 
 def count(name: str, amount: int = 1) -> None:
-    """Adds to a counter, here and in Beam."""
+    """Adds to a counter, here and in Beam; in the bundle's thread only."""
+    count_in_beam(name, amount)
+    count_here(name, amount)
+
+
+def count_in_beam(name: str, amount: int) -> None:
+    """Adds to Beam's counter alone, in the bundle's thread only."""
     if amount:
         _beam_counter(name).inc(amount)
+
+
+def count_here(name: str, amount: int) -> None:
+    """Adds to the process's own counter alone, in any thread."""
+    if amount:
         with _lock:
             _counts[name] += amount
 
 
-def count_outcome(route: str, accepted: int = 0, dead_lettered: int = 0) -> None:
-    """Counts what became of records of a route."""
-    count(f"{BY_ROUTE}{route}/{ACCEPTED}", accepted)
-    count(f"{BY_ROUTE}{route}/{DEAD_LETTERED.rstrip('/')}", dead_lettered)
+def accepted_by(route: str) -> str:
+    """The counter of the records of a route that AEP has received."""
+    return f"{BY_ROUTE}{route}/{ACCEPTED}"
+
+
+def dead_lettered_by(route: str) -> str:
+    """The counter of the records of a route that were dead-lettered."""
+    return f"{BY_ROUTE}{route}/{DEAD_LETTERED.rstrip('/')}"
 
 
 def observe(name: str, value: int) -> None:

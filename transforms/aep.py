@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 import apache_beam as beam
@@ -14,7 +15,7 @@ from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 
 from aep.auth import OAuthClient, OAuthTokens, StaticToken, TokenSource
-from aep.delivery import Delivery, InletClient
+from aep.delivery import Counts, Delivery, InletClient
 from aep.errors import ConfigurationError
 from aep.http import RequestsTransport, Timeouts
 from aep.limits import RequestLimit
@@ -112,27 +113,37 @@ class _PostToAep(beam.DoFn):
                 self._under_way.append(one)
 
     def _settle(self, batch: Batch, poster: _Poster, future: Future[Delivery]) -> Iterator[TaggedOutput]:
+        account.count(account.TOKEN_RENEWALS, poster.take_token_renewals())
         with process.remember_failure():
             delivery = future.result()
-        accepted = sum(answer.accepted for answer in delivery.answers)
-        account.count(account.ACCEPTED, accepted)
-        account.count_outcome(batch.route, accepted=accepted)
-        account.count(account.REQUESTS, delivery.requests)
-        account.count(account.REQUEST_BYTES, delivery.sent_bytes)
-        account.count(account.DUPLICATES_POSSIBLE, delivery.duplicates_possible)
-        account.count(account.TOKEN_RENEWALS, poster.take_token_renewals())
-        for cause, times in delivery.retries.items():
-            account.count(account.RETRIES + cause, times)
+        for name, amount in _counters(batch.route, delivery):
+            account.count_in_beam(name, amount)
         account.observe("delivery_messages", len(delivery.answers))
         account.observe("delivery_bytes", delivery.sent_bytes)
         account.observe("delivery_milliseconds", int(delivery.seconds * 1000))
         account.observe(account.IN_FLIGHT, delivery.in_flight)
-        if self._receipts and accepted:
+        if self._receipts and delivery.accepted:
             yield TaggedOutput("receipts", receipts_of(batch, delivery.answers))
         for (chunk, record), answer in zip(batch.origins(), delivery.answers, strict=True):
             if not answer.accepted:
                 reason = dead_letter("post", answer.code, answer.message, chunk, record, attempts=answer.attempts)
                 yield refused(reason)
+
+
+def _counters(route: str, counts: Counts) -> Iterator[tuple[str, int]]:
+    yield account.REQUESTS, counts.requests
+    yield account.REQUEST_BYTES, counts.sent_bytes
+    yield account.ACCEPTED, counts.accepted
+    yield account.accepted_by(route), counts.accepted
+    yield account.DUPLICATES_POSSIBLE, counts.duplicates_possible
+    for cause, times in counts.retries.items():
+        yield account.RETRIES + cause, times
+
+
+def _count_here(route: str, counts: Counts) -> None:
+    """Counts a step of a delivery as it is taken: one that ends in an error, or not yet, has reached AEP too."""
+    for name, amount in _counters(route, counts):
+        account.count_here(name, amount)
 
 
 class _Poster:
@@ -154,7 +165,8 @@ class _Poster:
         """Starts a delivery; blocks while too many are under way, which is how a slow AEP slows the read."""
         self._slots.acquire()
         pool = self._pools[batch.shard]
-        future = pool.submit(self._client.deliver, batch.bodies, batch.keys if self._ordered else None)
+        keys = batch.keys if self._ordered else None
+        future = pool.submit(self._client.deliver, batch.bodies, keys, partial(_count_here, batch.route))
         future.add_done_callback(lambda _: self._slots.release())
         return future
 

@@ -83,7 +83,7 @@ class _WriteDeadLetters(beam.DoFn):
             account.count(account.DEAD_LETTERED + code, number)
         for route, number in Counter(one.route for one in waiting).items():
             if route:  # what was not parsed has none where fields decide
-                account.count_outcome(route, dead_lettered=number)
+                account.count(account.dead_lettered_by(route), number)
         self.start_bundle()
 
 

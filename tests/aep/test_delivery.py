@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aep.auth import OAuthClient, OAuthTokens, StaticToken, TokenSource
-from aep.delivery import Answer, Delivery, InletClient
+from aep.delivery import Answer, Counts, Delivery, InletClient
 from aep.errors import (
     AepError,
     AuthenticationError,
@@ -122,6 +122,30 @@ class TestRequest:
     def test_a_url_that_is_no_inlet_is_refused_at_once(self) -> None:
         with pytest.raises(ConfigurationError, match="aep_inlet_url"):
             InletClient(Destination("https://dcs.adobedc.net/"), FakeAep())
+
+
+class TestCounts:
+    def test_each_step_is_told_as_it_is_taken(self) -> None:
+        told: list[Counts] = []
+        known: list[int] = []
+
+        def answer(numbers: list[int], request: Request) -> Step | None:
+            known.append(sum(one.requests for one in told))  # also while the request is under way
+            return [Step(504), Step(statuses={1: 503}), Step(404)][len(known) - 1]
+
+        bench = Bench(FakeAep(rule=answer))
+        with pytest.raises(ConfigurationError, match="no such inlet"):
+            bench.client.deliver([record(number) for number in range(3)], observer=told.append)
+        assert known == [1, 2, 3]
+        total = Counts()
+        for one in told:
+            total.add(one)
+        size = sum(len(request.body) for request in bench.aep.requests)
+        assert total == Counts(3, size, 2, Counter({"504": 1, "element": 1}), duplicates_possible=3)
+
+    def test_a_message_received_twice_is_accepted_once(self) -> None:
+        bench = Bench(FakeAep([Step(statuses={0: 429})]))
+        assert bench.deliver(2, [b"a", b"a"]).accepted == 2
 
 
 class TestElements:

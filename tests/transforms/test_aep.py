@@ -11,6 +11,7 @@ from aep.auth import OAuthClient
 from aep.errors import AuthenticationError, ConfigurationError, RetryBudgetError
 from aep.outcomes import RetryPolicy
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+from tests.services.process import wait_for
 from tests.transforms.eager import apply_refusing
 from tests.transforms.records import packed, route, routes, small_schema
 from transforms import account, process
@@ -117,6 +118,9 @@ def test_an_error_for_people_does_not_wait_for_what_is_tried_again(aep: Emulator
     batches = [batch("a"), Batch("wrong", batch("b").chunks)]
     with pytest.raises(Exception, match="no such inlet: check aep_inlet_url"):
         apply_refusing(PostToAep(routes(down, wrong), AepConnection(policy=QUICK)), batches)
+    aep.clear_faults()
+    # What is still tried again would count in the next test.
+    wait_for(lambda: account.process_counts()["accepted"] == 1, 30, "the other delivery to end")
 
 
 def test_the_retry_budget_ends_the_bundle(aep: Emulator) -> None:
@@ -126,6 +130,49 @@ def test_the_retry_budget_ends_the_bundle(aep: Emulator) -> None:
     with pytest.raises(Exception, match="aep_retry_budget_seconds"):
         apply_refusing(PostToAep(routes(to(inlet)), AepConnection(policy=policy)), [batch("a"), batch("b")])
     assert type(process.failure) is RetryBudgetError
+
+
+def test_a_delivery_that_ends_in_an_error_is_counted_as_far_as_it_went(aep: Emulator) -> None:
+    inlet = create_inlet(aep)
+    aep.faults(reset_rate=1, reset_when="after")
+    policy = RetryPolicy(base_seconds=0.01, max_seconds=0.02, budget_seconds=0.3)
+    with pytest.raises(Exception, match="aep_retry_budget_seconds"):
+        apply_refusing(PostToAep(routes(to(inlet)), AepConnection(policy=policy)), [batch("a", "b")])
+    copies = aep.ids(inlet["inletId"])["a"]
+    assert copies > 1
+    counts = account.process_counts()
+    assert counts["requests"] == copies
+    assert counts["retries/reply"] == copies - 1
+    assert counts["duplicates_possible"] == 2 * (copies - 1)
+    assert counts["request_bytes"] == aep.inlet_stats(inlet["inletId"])["bytes"]
+
+
+def test_what_aep_received_of_a_delivery_that_ends_in_an_error_counts_as_accepted(aep: Emulator) -> None:
+    inlet = create_inlet(aep)
+    aep.faults(element_rate={"500": 0.5}, seed=3)
+    policy = RetryPolicy(base_seconds=0.01, max_seconds=0.02, budget_seconds=0)
+    with pytest.raises(Exception, match="aep_retry_budget_seconds"):
+        apply_refusing(
+            PostToAep(routes(to(inlet)), AepConnection(policy=policy)), [batch(*(str(n) for n in range(40)))]
+        )
+    received = len(aep.ids(inlet["inletId"]))
+    assert 0 < received < 40
+    counts = account.process_counts()
+    assert (counts["requests"], counts["accepted"], counts["route/events/accepted"]) == (1, received, received)
+
+
+def test_the_token_of_a_delivery_that_ends_in_an_error_is_counted(
+    aep: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_SECRET", CLIENT_SECRET)
+    inlet = create_inlet(aep, authentication_required=True)
+    aep.faults(rate={"403": 1})
+    oauth = OAuthClient(aep.url, CLIENT_ID, "env:TEST_SECRET", scopes="openid")
+    with_token = Route("events", ("events",), to(inlet).destination, auth="oauth")
+    with pytest.raises(Exception, match="refuses the credential"):
+        apply_refusing(PostToAep(routes(with_token), AepConnection(oauth=oauth)), [batch("a")])
+    counts = account.process_counts()
+    assert (counts["token_renewals"], counts["requests"], counts["retries/token"]) == (2, 2, 1)
 
 
 def test_requests_carry_a_token_where_the_route_says_so(aep: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
