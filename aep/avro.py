@@ -3,7 +3,8 @@
 Records, maps and arrays become objects and arrays, enums strings, a union what its branch is; null stays null. Bytes
 and fixed become text in base64. Logical types: ``date`` becomes ``YYYY-MM-DD``; ``timestamp-millis``, ``-micros`` and
 ``-nanos`` a date-time in UTC with ``Z``, ``local-timestamp-*`` the same without it; ``time-*`` a time; ``decimal`` a
-number, ``uuid`` text. A value that JSON cannot carry unchanged (NaN, a decimal of too many digits) is a failure.
+number, ``uuid`` text. Types that only ``connect.name`` marks become the same (connect_types.py). A value that JSON
+cannot carry unchanged (NaN, a decimal of too many digits) is a failure.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import math
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
 import fastavro
@@ -23,7 +23,8 @@ import orjson
 from fastavro import _read_py
 from fastavro.schema import SchemaParseException
 
-from aep.field_types import EPOCH, Unfit, date_time_of, number_of
+from aep.connect_types import logical_type, scale_of, time_text
+from aep.field_types import EPOCH, Unfit, date_time_of, decimal_of, to_number
 from aep.strict_json import ParsedObject, ParseFailure
 from aep.xdm.pointers import pointer
 
@@ -31,7 +32,6 @@ CODE = "avro"
 """The code of a record that is not Avro of its schema, or whose schema is not known."""
 
 _HEAD_BYTES = 5
-_MAX_DECIMAL_BYTES = 1_000  # more than any number in JSON needs, and few enough for Python to write them in digits
 _CANNOT_BE_READ = (EOFError, LookupError, ValueError, ArithmeticError, TypeError)
 
 
@@ -139,9 +139,7 @@ def _timestamp(units: int, per_second: int) -> str:
 
 
 def _decimal(data: bytes, schema: Mapping[str, Any]) -> int | float:
-    if len(data) > _MAX_DECIMAL_BYTES:
-        raise Unfit("it has more digits than a number in JSON holds exactly")
-    return number_of(Decimal(f"{int.from_bytes(data, 'big', signed=True)}E-{schema.get('scale', 0)}"))
+    return decimal_of(data, schema.get("scale", 0))
 
 
 def _finite(number: float, _: Mapping[str, Any]) -> float:
@@ -168,6 +166,10 @@ _CONVERTERS: dict[tuple[str, str], _Convert] = {
     ("long", "local-timestamp-millis"): lambda units, _: _timestamp(units, 1_000)[:-1],
     ("long", "local-timestamp-micros"): lambda units, _: _timestamp(units, 1_000_000)[:-1],
     ("long", "local-timestamp-nanos"): lambda units, _: _timestamp(units, 1_000_000_000)[:-1],
+    ("int", "debezium-time-millis"): lambda units, _: time_text(units, 1_000),
+    ("long", "debezium-time-micros"): lambda units, _: time_text(units, 1_000_000),
+    ("long", "debezium-time-nanos"): lambda units, _: time_text(units, 1_000_000_000),
+    ("record", "debezium-decimal"): lambda read, _: to_number(read),
     ("bytes", "decimal"): _decimal,
     ("fixed", "decimal"): _decimal,
     ("fixed", "uuid"): _uuid,
@@ -223,7 +225,9 @@ def _prepared(schema: Any) -> Any:
         return _prepared(kind)
     if kind in ("record", "error"):
         fields = [{"name": field["name"], "type": _prepared(field["type"])} for field in schema["fields"]]
-        return {**_named(schema), "fields": fields}
+        prepared = {**_named(schema), "fields": fields}
+        logical = logical_type(kind, schema)
+        return {**prepared, "logicalType": _OURS + logical} if (kind, logical) in _CONVERTERS else prepared
     if kind == "array":
         return {"type": kind, "items": _prepared(schema["items"])}
     if kind == "map":
@@ -238,12 +242,12 @@ def _named(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _converted(kind: str, schema: Mapping[str, Any]) -> Any:
-    logical = schema.get("logicalType", "")
+    logical = logical_type(kind, schema)
     prepared = {**_named(schema), "type": kind}
     if kind == "fixed":
         prepared["size"] = schema["size"]
     if logical == "decimal" and kind in ("bytes", "fixed"):
-        prepared["scale"] = scale = schema.get("scale", 0)
+        prepared["scale"] = scale = scale_of(schema)
         if not isinstance(scale, int) or scale < 0:
             raise AvroSchemaError("the scale of a decimal must be a whole number from 0 on")
     # A logical type that is not known, or not on this type, is ignored (Avro specification, Logical types).

@@ -1,7 +1,7 @@
 """A declarative map: an XDM record made of fields of a record, constants, and what Kafka knows of it.
 
     /_id: {from: /orderId}
-    /timestamp: {from: /createdMs, type: date-time}
+    /timestamp: {from: /createdSeconds, type: date-time, unit: s}
     /eventType: {value: commerce.purchases}
     /_acme/channel: {kafka: "header:channel", default: web}
     /identityMap/Email/0/id: {from: /customer/email, optional: true}
@@ -13,21 +13,22 @@ becomes of records that lack it: a fault, unless it is ``optional`` (the field i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
 import orjson
 
+from aep.conversions import CONVERSION_KEYS, conversion_problem, converter_of
 from aep.entries import EntriesError
-from aep.field_types import CONVERTERS, Unfit
+from aep.field_types import Unfit
 from aep.xdm.pointers import is_pointer, pointer, resolve, steps_of
 
 HEADER = "header:"
 KAFKA_SOURCES = ("topic", "partition", "offset", "key", "timestamp", f"{HEADER}NAME")
 _SOURCES = ("from", "value", "kafka")
-_KEYS = (*_SOURCES, "type", "optional", "default")
+_KEYS = (*_SOURCES, *CONVERSION_KEYS, "optional", "default")
 
 
 class Origin(NamedTuple):
@@ -56,7 +57,7 @@ class _Field:
     place: str | None = None
     kafka: str | None = None
     constant: bytes | None = None
-    type: str | None = None
+    convert: Callable[[Any], Any] | None = None
     optional: bool = False
     default: bytes | None = None
 
@@ -136,8 +137,8 @@ def _source_problem(source: Any) -> str | None:
     kafka = source.get("kafka", "topic")
     if not (isinstance(kafka, str) and (kafka in KAFKA_SOURCES[:-1] or (kafka.startswith(HEADER) and kafka != HEADER))):
         return f"kafka must be one of {', '.join(KAFKA_SOURCES)}"
-    if "type" in source and source["type"] not in tuple(CONVERTERS):
-        return f"type must be one of {', '.join(CONVERTERS)}"
+    if problem := conversion_problem(source):
+        return problem
     if not isinstance(source.get("optional", False), bool):
         return "optional must be true or false"
     if source.get("optional") and "default" in source:
@@ -164,7 +165,7 @@ def _field(target: str, source: Mapping[str, Any]) -> _Field:
         place=source.get("from"),
         kafka=source.get("kafka"),
         constant=orjson.dumps(source["value"]) if "value" in source else None,
-        type=source.get("type"),
+        convert=converter_of(source),
         optional=source.get("optional", False),
         default=orjson.dumps(source["default"]) if "default" in source else None,
     )
@@ -223,7 +224,7 @@ def _value(field: _Field, record: dict[str, Any], origin: Origin) -> Any:
     try:
         value = resolve(record, field.place) if field.place is not None else _of_kafka(str(field.kafka), origin)
         if value is not None:
-            return CONVERTERS[field.type](value) if field.type else value
+            return field.convert(value) if field.convert else value
     except Unfit as unfit:
         raise _fault(field, str(unfit)) from None
     if field.default is not None:

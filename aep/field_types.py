@@ -6,11 +6,13 @@ refuses with words that do not show the value.
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import orjson
@@ -19,13 +21,27 @@ from aep.xdm.formats import PATTERNS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
+_SECOND = 1_000_000_000
+NANOSECONDS = {"days": 86_400 * _SECOND, "s": _SECOND, "ms": 1_000_000, "us": 1_000, "ns": 1}
+"""The units that a number since 1970 can have, each in nanoseconds."""
+# A number of days or seconds that is taken for milliseconds gives a moment in January 1970 (seconds until 2054).
+_DOUBTFUL = 31 * NANOSECONDS["days"]
+SCALES = range(-400, 1_001)  # of decimals: any with which a number in JSON can have digits left
+
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,19})")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,400})(\.[0-9]{1,400})?([eE][-+]?[0-9]{1,3})?")
 _DATE = r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
 _TIME = r"(?P<time>[0-9]{2}:[0-9]{2})(?P<seconds>:[0-9]{2})?(?P<fraction>[.,][0-9]{1,9})?"
 _OFFSET = r"(?P<offset>[Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?"
-_DATE_TIME = re.compile(f"{_DATE}[Tt ]{_TIME}{_OFFSET}")
+_ZONE = r"(\[[A-Za-z0-9_+/:-]{1,64}\])?"  # java.time's ZonedDateTime writes the zone's name after the offset
+_DATE_TIME = re.compile(f"{_DATE}[Tt ]{_TIME}{_OFFSET}{_ZONE}")
+_BASIC_DATE = re.compile(r"[0-9]{8}")
 _OF_XDM = re.compile(PATTERNS["date-time"])
+
+
+_NAMES = {"days": "days", "s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_MAX_DECIMAL_BYTES = 1_000  # more than any number in JSON needs, and few enough for Python to write them in digits
+_TOO_EXACT = "it has more digits than a number in JSON holds exactly"
 
 
 class Unfit(ValueError):  # noqa: N818 - what a value is, rather than an error of the program
@@ -53,12 +69,41 @@ def to_integer(value: Any) -> int:
 
 
 def to_number(value: Any) -> int | float:
-    """A finite number; text if it is one as JSON writes it, and no more exact than JSON's can be here."""
+    """A finite number; text if it is one as JSON writes it, and no more exact than JSON's can be here.
+
+    Also a decimal that brings its scale, as Debezium's VariableScaleDecimal does: ``{"scale": 2, "value": BASE64}``.
+    """
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return number_of(Decimal(value))
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return value
+    if (
+        isinstance(value, dict)
+        and value.keys() == {"scale", "value"}
+        and isinstance(value["value"], str)
+        and is_scale(value["scale"])
+    ):
+        return to_decimal(value["value"], value["scale"])
     raise Unfit("it is no number")
+
+
+def is_scale(value: Any) -> bool:
+    """Whether a value can be the scale of a decimal: how many digits stand after its decimal point."""
+    return isinstance(value, int) and not isinstance(value, bool) and value in SCALES
+
+
+def to_decimal(value: Any, scale: int) -> int | float:
+    """The number that text in base64 holds: the bytes of a signed big-endian integer, without its decimal point.
+
+    (Kafka Connect, org.apache.kafka.connect.data.Decimal, as JsonConverter writes it.) A number stays as it is.
+    """
+    if not isinstance(value, str):
+        return to_number(value)
+    try:
+        data = base64.b64decode(value, validate=True)
+    except ValueError:
+        raise Unfit("it is not a decimal in base64") from None
+    return decimal_of(data, scale)
 
 
 def to_boolean(value: Any) -> bool:
@@ -72,13 +117,18 @@ def to_boolean(value: Any) -> bool:
     raise Unfit("it is not true or false")
 
 
-def to_date_time(value: Any) -> str:
-    """A date-time of RFC 3339, of milliseconds since 1970 or of ISO 8601 text with an offset."""
-    if not isinstance(value, str) or _INTEGER.fullmatch(value):
-        return date_time_of(_milliseconds(value) * 1000)
+def to_date_time(value: Any, unit: str | None = None) -> str:
+    """A date-time of RFC 3339, of a number since 1970 or of ISO 8601 text with an offset.
+
+    Args:
+      value: what was read.
+      unit: of numbers, one of NANOSECONDS. Without one they are milliseconds, unless that is doubtful.
+    """
+    if not isinstance(value, str) or _NUMBER.fullmatch(value):
+        return _since_1970(value, unit)
     found = _DATE_TIME.fullmatch(value)
     if not found:
-        raise Unfit("it is no ISO 8601 date and time, nor milliseconds since 1970")
+        raise Unfit("it is not an ISO 8601 date and time, nor a number since 1970")
     seconds, offset = found["seconds"] or ":00", found["offset"]
     if not offset:
         raise Unfit("it has no offset from UTC, as Z or +01:00")
@@ -95,18 +145,65 @@ def to_date_time(value: Any) -> str:
     return text
 
 
-def to_date(value: Any) -> str:
-    """A date, of milliseconds since 1970 (in UTC) or of ISO 8601 text, of which a time is left out."""
-    if not isinstance(value, str) or _INTEGER.fullmatch(value):
-        return date_time_of(_milliseconds(value) * 1000)[:10]
+def to_date(value: Any, unit: str | None = None) -> str:
+    """A date, of a number since 1970 (in UTC), of ISO 8601 text, of which a time is left out, or of 20260131.
+
+    Args:
+      value: what was read.
+      unit: as for ``to_date_time``; a number with a unit is never read as 20260131.
+    """
+    if unit is None and not isinstance(value, bool) and _BASIC_DATE.fullmatch(text := str(value)):
+        value = f"{text[:4]}-{text[4:6]}-{text[6:]}"  # as milliseconds it would be the first or second of January 1970
+    if not isinstance(value, str) or _NUMBER.fullmatch(value):
+        return _since_1970(value, unit)[:10]
     found = re.match(_DATE, value)
     if not found or not (found.end() == len(value) or _DATE_TIME.fullmatch(value)):
-        raise Unfit("it is no ISO 8601 date, nor milliseconds since 1970")
+        raise Unfit("it is not an ISO 8601 date, nor a number since 1970")
     try:
         date.fromisoformat(found["date"])
     except ValueError:
         raise Unfit("there is no such date") from None
     return found["date"]
+
+
+def to_date_time_by(value: Any, pattern: str) -> str:
+    """A date-time of text in a pattern of strptime, which has the offset from UTC (``%z``)."""
+    return to_date_time(_by_pattern(value, pattern).isoformat())
+
+
+def to_date_by(value: Any, pattern: str) -> str:
+    """A date of text in a pattern of strptime; a time is left out."""
+    return _by_pattern(value, pattern).date().isoformat()
+
+
+def pattern_problem(pattern: str, *, offset: bool) -> str | None:
+    """Why text in this pattern of strptime cannot be a date or, with an ``offset``, a date-time; None if it can."""
+    probe = datetime(2026, 1, 31, 21, 32, 43, tzinfo=timezone(timedelta(hours=5)))
+    try:
+        read = datetime.strptime(probe.strftime(pattern), pattern)
+    except (ValueError, re.error):  # re.error: a directive that is given twice
+        return "is not a pattern of Python's strptime, as %d.%m.%Y"
+    if read.date() != probe.date():
+        return "has no day, month or year: write it as %d.%m.%Y"
+    if offset and read.tzinfo is None:
+        return "has no offset from UTC (%z), which a date-time needs"
+    if offset and read.replace(second=0) != probe.replace(second=0):
+        return "has no hours or minutes, which a date-time needs"
+    return None
+
+
+def decimal_of(unscaled: bytes, scale: int) -> int | float:
+    """The number whose digits are a signed big-endian integer, ``scale`` of them after the decimal point.
+
+    Raises:
+      Unfit: it has more digits than a number in JSON holds exactly, or none.
+    """
+    if not unscaled:
+        raise Unfit("it is a decimal without digits")
+    if len(unscaled) > _MAX_DECIMAL_BYTES:
+        raise Unfit(_TOO_EXACT)
+    digits = int.from_bytes(unscaled, "big", signed=True)
+    return number_of(Decimal(digits * 10**-scale) if scale < 0 else Decimal(f"{digits}E-{scale}"))
 
 
 def number_of(value: Decimal) -> int | float:
@@ -120,7 +217,7 @@ def number_of(value: Decimal) -> int | float:
             return int(value)
     elif Decimal(repr(number := float(value))) == value:
         return number
-    raise Unfit("it has more digits than a number in JSON holds exactly")
+    raise Unfit(_TOO_EXACT)
 
 
 def date_time_of(microseconds: int) -> str:
@@ -137,11 +234,34 @@ def date_time_of(microseconds: int) -> str:
     return moment.isoformat(timespec=exact).replace("+00:00", "Z")
 
 
-def _milliseconds(value: Any) -> int:
+def _since_1970(value: Any, unit: str | None) -> str:
+    """The date-time in UTC so many units after 1970, as exact as the number is."""
+    nanoseconds = _nanoseconds(value, unit or "ms")
+    if unit is None and abs(nanoseconds) < _DOUBTFUL:
+        units = ", ".join(NANOSECONDS)
+        raise Unfit(f"as milliseconds it would be within a month of 1970: say which unit it has (unit: {units})")
+    microseconds, rest = divmod(nanoseconds, 1_000)
+    text = date_time_of(microseconds)
+    return f"{text[:19]}.{nanoseconds % _SECOND:09}Z" if rest else text
+
+
+def _nanoseconds(value: Any, unit: str) -> int:
     try:
-        return to_integer(value)
+        return to_integer(value) * NANOSECONDS[unit]
     except Unfit:
-        raise Unfit("it is no text, nor whole milliseconds since 1970") from None
+        pass
+    if isinstance(value, str) or (isinstance(value, float) and math.isfinite(value) and abs(value) <= 2**53):
+        exact = Fraction(str(value)) * NANOSECONDS[unit]
+        if unit in ("s", "ms") and exact.denominator == 1:
+            return exact.numerator
+    raise Unfit(f"it is neither text nor a number of {_NAMES[unit]} since 1970")
+
+
+def _by_pattern(value: Any, pattern: str) -> datetime:
+    try:
+        return datetime.strptime(to_string(value), pattern)
+    except ValueError:  # Unfit is one
+        raise Unfit("it is not a date in the given pattern") from None
 
 
 CONVERTERS: dict[str, Callable[[Any], Any]] = {

@@ -93,9 +93,80 @@ def test_values_as_xdm_wants_them(kind: Any, value: Any, expected: Any) -> None:
     assert read(kind, written(writer, {"a": value})) == expected
 
 
+def connect(kind: str, name: str, **more: Any) -> dict[str, Any]:
+    """A type as Connect's AvroConverter writes one that has a name."""
+    return {"type": kind, "connect.version": 1, "connect.name": name, **more}
+
+
+CONNECT = "org.apache.kafka.connect.data"
+VARIABLE = {
+    "type": "record",
+    "name": "VariableScaleDecimal",
+    "namespace": "io.debezium.data",
+    "fields": [{"name": "scale", "type": "int"}, {"name": "value", "type": "bytes"}],
+    "connect.version": 1,
+    "connect.name": "io.debezium.data.VariableScaleDecimal",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (connect("int", "io.debezium.time.Date"), 19_000, "2022-01-08"),
+        (connect("long", "io.debezium.time.Timestamp"), 1_700_000_000_123, "2023-11-14T22:13:20.123Z"),
+        (connect("long", "io.debezium.time.MicroTimestamp"), 1_700_000_000_123_456, "2023-11-14T22:13:20.123456Z"),
+        (
+            connect("long", "io.debezium.time.NanoTimestamp"),
+            1_700_000_000_123_456_789,
+            "2023-11-14T22:13:20.123456789Z",
+        ),
+        (
+            connect("string", "io.debezium.time.ZonedTimestamp"),
+            "2026-01-31T10:00:00+01:00",
+            "2026-01-31T10:00:00+01:00",
+        ),
+        (connect("int", "io.debezium.time.Time"), 11_045_006, "03:04:05.006"),
+        (connect("long", "io.debezium.time.MicroTime"), 11_045_000_006, "03:04:05.000006"),
+        (connect("long", "io.debezium.time.NanoTime"), 11_045_000_000_006, "03:04:05.000000006"),
+        # MySQL's TIME is a span too.
+        (connect("long", "io.debezium.time.MicroTime"), -3_020_399_000_000, "-838:59:59.000000"),
+        (connect("int", f"{CONNECT}.Date"), 19_000, "2022-01-08"),
+        (connect("int", f"{CONNECT}.Date", logicalType="date"), 19_000, "2022-01-08"),
+        (connect("int", f"{CONNECT}.Time"), 11_045_006, "03:04:05.006"),
+        (connect("long", f"{CONNECT}.Timestamp"), 1_700_000_000_123, "2023-11-14T22:13:20.123Z"),
+        (connect("bytes", f"{CONNECT}.Decimal", scale=2), b"\x04\xd2", 12.34),
+        (connect("bytes", f"{CONNECT}.Decimal", **{"connect.parameters": {"scale": "2"}}), b"\x04\xd2", 12.34),
+        (connect("bytes", f"{CONNECT}.Decimal"), b"\x0c", 12),
+        (VARIABLE, {"scale": 3, "value": b"\x04\xd2"}, 1.234),
+        (VARIABLE, {"scale": -1, "value": b"\x0c"}, 120),
+        # A name on another type, or one that says nothing of the value, does not count.
+        (connect("string", "io.debezium.time.Date"), "x", "x"),
+        (connect("int", "io.debezium.time.Year"), 2026, 2026),
+        (connect("bytes", "io.debezium.data.Bits"), b"\x01", "AQ=="),
+    ],
+)
+def test_types_that_only_connect_name_marks_are_read_as_what_they_are(kind: Any, value: Any, expected: Any) -> None:
+    plain = kind if kind is VARIABLE or "logicalType" in kind else kind["type"]
+    value = date(2022, 1, 8) if "logicalType" in kind else value
+    data = written(record_of(a=["null", plain]), {"a": value})
+    assert read(["null", kind], data) == expected
+
+
+def test_a_type_of_connects_that_is_used_twice_by_its_name_is_read_twice() -> None:
+    schema = record_of(a=VARIABLE, b={"type": "array", "items": "io.debezium.data.VariableScaleDecimal"})
+    price = {"scale": 1, "value": b"\x0c"}
+    result = AvroReader(json.dumps(schema)).read(written(schema, {"a": price, "b": [price]}))
+    assert isinstance(result, ParsedObject)
+    assert result.entity == {"a": 1.2, "b": [1.2]}
+
+
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
+        (connect("int", "io.debezium.time.Date"), 2**31 - 1),
+        (connect("int", f"{CONNECT}.Time"), 86_400_000),
+        (VARIABLE, {"scale": 9_999, "value": b"\x0c"}),
+        (VARIABLE, {"scale": 0, "value": b"\x01" * 9}),
         ("double", float("nan")),
         ("float", float("-inf")),
         (logical("int", "date"), 2**31 - 1),
@@ -107,7 +178,8 @@ def test_values_as_xdm_wants_them(kind: Any, value: Any, expected: Any) -> None:
     ],
 )
 def test_what_json_cannot_carry_unchanged_is_told_with_its_place(kind: Any, value: Any) -> None:
-    plain = kind["type"] if isinstance(kind, dict) and "decimal" not in kind["logicalType"] else kind
+    as_it_is = kind is VARIABLE or (isinstance(kind, dict) and kind.get("logicalType") == "decimal")
+    plain = kind["type"] if isinstance(kind, dict) and not as_it_is else kind
     data = written(record_of(a={"type": "array", "items": plain}), {"a": [value]})
     assert read({"type": "array", "items": kind}, data) == ("avro", "/a/0")
 

@@ -60,6 +60,57 @@ def test_a_timestamp_of_kafka_as_a_date_time() -> None:
     assert made({"/a": {"kafka": "timestamp", "type": "date-time"}}) == {"a": "2023-11-14T22:13:20.123Z"}
 
 
+def test_kafkas_timestamp_is_believed_as_the_milliseconds_that_it_is() -> None:
+    early = ORIGIN._replace(timestamp=1)
+    assert made({"/a": {"kafka": "timestamp", "type": "date-time"}}, origin=early) == {"a": "1970-01-01T00:00:00.001Z"}
+    assert made({"/a": {"kafka": "timestamp", "type": "date", "unit": "ms"}}, origin=early) == {"a": "1970-01-01"}
+
+
+def test_numbers_are_dates_by_their_unit_text_by_its_pattern_and_base64_numbers_by_their_scale() -> None:
+    fields = {
+        "/day": {"from": "/days", "type": "date", "unit": "days"},
+        "/at": {"from": "/ns", "type": "date-time", "unit": "ns"},
+        "/header": {"kafka": "header:at", "type": "date-time", "unit": "s"},
+        "/born": {"from": "/born", "type": "date", "pattern": "%d.%m.%Y"},
+        "/bought": {"from": "/bought", "type": "date-time", "pattern": "%d/%b/%Y:%H:%M:%S %z"},
+        "/basic": {"from": "/basic", "type": "date", "pattern": "%y%m%d"},
+        "/price": {"from": "/price", "type": "number", "scale": 2},
+    }
+    record = {
+        "days": 19_000,
+        "ns": 1_700_000_000_123_456_789,
+        "born": "31.1.1990",
+        "bought": "31/Jan/2026:10:00:00 -0530",
+        "basic": 260131,
+        "price": "BNI=",
+    }
+    origin = ORIGIN._replace(headers=(("at", b"1700000000"),))
+    assert made(fields, record, origin) == {
+        "day": "2022-01-08",
+        "at": "2023-11-14T22:13:20.123456789Z",
+        "header": "2023-11-14T22:13:20.000Z",
+        "born": "1990-01-31",
+        "bought": "2026-01-31T10:00:00-05:30",
+        "basic": "2026-01-31",
+        "price": 12.34,
+    }
+
+
+@pytest.mark.parametrize("value", ["31.2.2026", "2026-01-31", "", [], None, "31.01.2026 "])
+def test_text_in_another_pattern_is_a_fault(value: Any) -> None:
+    fault = made({"/a": {"from": "/x", "type": "date", "pattern": "%d.%m.%Y"}}, {"x": value})
+    assert isinstance(fault, MapFault)
+    assert fault.pointer == "/x"
+
+
+def test_a_number_whose_unit_is_in_doubt_is_a_fault_that_says_what_to_do() -> None:
+    assert made({"/a": {"from": "/x", "type": "date-time"}}, {"x": 19_000}) == MapFault(
+        "/x",
+        "/a cannot be made of /x: as milliseconds it would be within a month of 1970: say which unit it has "
+        "(unit: days, s, ms, us, ns)",
+    )
+
+
 def test_identities_are_in_arrays() -> None:
     fields = {
         "/identityMap/Email/0/id": {"from": "/email", "optional": True},
@@ -124,7 +175,7 @@ def test_the_whole_record_can_be_a_field() -> None:
         ({"/a": {"from": "/x", "value": 1}}, {"/a": "needs one of from, value, kafka"}),
         (
             {"/a": {"from": "/x", "typ": "string"}},
-            {"/a": "has from, value, kafka, type, optional, default, and not typ"},
+            {"/a": "has from, value, kafka, type, unit, pattern, scale, optional, default, and not typ"},
         ),
         ({"/a": {"from": "x"}}, {"/a": "from must be a JSON pointer"}),
         (
@@ -136,6 +187,30 @@ def test_the_whole_record_can_be_a_field() -> None:
         ({"/a": {"from": "/x", "type": ["string"]}}, {"/a": "type must be one of"}),
         ({"/a": {"from": "/x", "optional": "yes"}}, {"/a": "optional must be true or false"}),
         ({"/a": {"from": "/x", "optional": True, "default": 1}}, {"/a": "a field with a default is never missing"}),
+        ({"/a": {"from": "/x", "unit": "s"}}, {"/a": "unit needs type: date-time or date"}),
+        ({"/a": {"from": "/x", "type": "integer", "unit": "s"}}, {"/a": "unit needs type: date-time or date"}),
+        ({"/a": {"from": "/x", "type": "date", "unit": "weeks"}}, {"/a": "unit must be one of days, s, ms, us, ns"}),
+        ({"/a": {"from": "/x", "type": "date", "unit": ["s"]}}, {"/a": "unit must be one of"}),
+        ({"/a": {"kafka": "timestamp", "type": "date", "unit": "s"}}, {"/a": "unit: Kafka's timestamp is in milli"}),
+        ({"/a": {"from": "/x", "pattern": "%Y"}}, {"/a": "pattern needs type: date-time or date"}),
+        ({"/a": {"from": "/x", "type": "date", "pattern": 5}}, {"/a": "pattern must be text"}),
+        ({"/a": {"from": "/x", "type": "date", "pattern": "%d.%m"}}, {"/a": "pattern has no day, month or year"}),
+        ({"/a": {"from": "/x", "type": "date", "pattern": "dd.MM.yyyy"}}, {"/a": "pattern has no day, month or year"}),
+        ({"/a": {"from": "/x", "type": "date", "pattern": "%Q"}}, {"/a": "pattern is not a pattern of Python's strp"}),
+        ({"/a": {"from": "/x", "type": "date", "pattern": "%Y%Y%m%d"}}, {"/a": "pattern is not a pattern of Python's"}),
+        (
+            {"/a": {"from": "/x", "type": "date-time", "pattern": "%Y-%m-%d %H:%M"}},
+            {"/a": "pattern has no offset from UTC (%z)"},
+        ),
+        ({"/a": {"from": "/x", "type": "date-time", "pattern": "%Y-%m-%d%z"}}, {"/a": "pattern has no hours or min"}),
+        (
+            {"/a": {"from": "/x", "type": "date", "unit": "s", "pattern": "%Y-%m-%d"}},
+            {"/a": "has a unit, which is for numbers, and a pattern, which is for text"},
+        ),
+        ({"/a": {"from": "/x", "scale": 2}}, {"/a": "scale needs type: number"}),
+        ({"/a": {"from": "/x", "type": "number", "scale": "2"}}, {"/a": "scale must be a whole number from -400"}),
+        ({"/a": {"from": "/x", "type": "number", "scale": True}}, {"/a": "scale must be a whole number"}),
+        ({"/a": {"value": 1, "unit": "s"}}, {"/a": "a value is a constant"}),
         ({"/a": {"value": 1, "type": "string"}}, {"/a": "a value is a constant"}),
         ({"/a": {"value": None}}, {"/a": "value must not be null"}),
         ({"/a": {"from": "/x", "default": 2**64}}, {"/a": "default can't be written as JSON"}),
@@ -170,11 +245,20 @@ json_values = st.recursive(
 
 @given(
     json_values,
-    st.sampled_from(["string", "integer", "number", "boolean", "date-time", "date", None]),
+    st.sampled_from(
+        [
+            {},
+            *({"type": kind} for kind in ("string", "integer", "number", "boolean", "date-time", "date")),
+            *({"type": kind, "unit": unit} for kind in ("date-time", "date") for unit in ("days", "s", "ns")),
+            {"type": "date", "pattern": "%Y%m%d"},
+            {"type": "date-time", "pattern": "%Y-%m-%dT%H:%M:%S%z"},
+            {"type": "number", "scale": 2},
+        ]
+    ),
     st.sampled_from([{}, {"optional": True}, {"default": "d"}]),
 )
-def test_any_value_is_made_the_type_or_told_of(value: Any, kind: str | None, more: dict[str, Any]) -> None:
-    source = {"from": "/x", **more, **({"type": kind} if kind else {})}
+def test_any_value_is_made_the_type_or_told_of(value: Any, kind: dict[str, Any], more: dict[str, Any]) -> None:
+    source = {"from": "/x", **more, **kind}
     field_map = compile_map({"/a": source})
     assert pickle.loads(pickle.dumps(field_map)) == field_map
     found = field_map.apply({"x": value}, ORIGIN)

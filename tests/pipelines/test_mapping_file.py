@@ -48,6 +48,10 @@ def test_a_list_is_a_patch_and_a_mapping_a_map() -> None:
         ("/a: {from: /x}\n/a: {from: /y}\n", ["map.yaml:2: not YAML that can be used: the key /a stands twice"]),
         ("/a: !x 1\n", ["map.yaml:1: not YAML that can be used: a tag (!) is not accepted here"]),
         ("/a/1: {value: 1}\n", ["map.yaml:1: /a: an array needs the places"]),
+        (
+            "/a: {value: 1}\n/b: {from: /x, type: date, unit: weeks}\n/c:\n  from: /x\n  scale: 2\n",
+            ["map.yaml:2: /b: unit must be one of days, s, ms, us, ns", "map.yaml:3: /c: scale needs type: number"],
+        ),
         ("/a: [\n", ["map.yaml:2: not YAML that can be used: while parsing a flow node"]),
     ],
 )
