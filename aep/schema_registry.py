@@ -11,9 +11,9 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from aep.platform import PlatformClient, Query, next_link, segment
+from aep.xdm.identities import IDENTITY
 
 BASE = "/data/foundation/schemaregistry"
-IDENTITY = "xdm:descriptorIdentity"
 MAX_PAGE = 300
 
 
@@ -64,14 +64,6 @@ class Stats(NamedTuple):
     org_id: str
     tenant_id: str
     counts: Mapping[str, int]
-
-
-class Identity(NamedTuple):
-    """An identity descriptor: JSON pointer of the field, code or id of its namespace, and whether it is primary."""
-
-    pointer: str
-    namespace: str
-    primary: bool
 
 
 class Resources:
@@ -236,16 +228,6 @@ def identity_descriptor(schema_id: str, pointer: str, namespace: str, primary: b
         "xdm:property": "xdm:code",
         "xdm:isPrimary": primary,
     }
-
-
-def identities(schema: Mapping[str, Any]) -> list[Identity]:
-    """The identities of a schema that was looked up with ``Accept.FULL_WITH_DESCRIPTORS``, the primary one first."""
-    found = [
-        Identity(str(each["xdm:sourceProperty"]), str(each.get("xdm:namespace", "")), bool(each.get("xdm:isPrimary")))
-        for each in schema.get("meta:descriptors") or ()
-        if isinstance(each, dict) and each.get("@type") == IDENTITY and each.get("xdm:sourceProperty")
-    ]
-    return sorted(found, key=lambda each: not each.primary)
 
 
 def _next_page(page: dict[str, Any]) -> Query | None:

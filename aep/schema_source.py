@@ -9,8 +9,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import orjson
+
 from aep.errors import AepError, NotFoundError
-from aep.schema_registry import Accept, SchemaRegistry, identities
+from aep.schema_registry import Accept, SchemaRegistry
+from aep.xdm.identities import with_descriptors
 from aep.xdm.schema import FileSchemaSource, ResolvedSchema, SchemaError, parse_schema
 
 _LOG = logging.getLogger(__name__)
@@ -23,17 +26,19 @@ _RETRY_SECONDS = 60.0
 _EARLIEST_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class RegisteredSchema:
-    """A schema as the registry has it.
+def described_document(registry: SchemaRegistry, schema_id: str, version: int = 1) -> bytes:
+    """A schema as a file holds it: resolved, without titles and descriptions, its descriptors in ``meta:descriptors``.
 
-    Attributes:
-      schema: resolved, without titles and descriptions.
-      primary_identity: JSON pointers of the fields whose descriptors make them the primary identity; none or one.
+    The same bytes for as long as the registry shows the same.
+
+    Raises:
+      NotFoundError: there is no such schema.
+      AepError: the registry refuses or cannot be reached.
     """
-
-    schema: ResolvedSchema
-    primary_identity: tuple[str, ...]
+    schemas = registry.schemas
+    document = schemas.look_up(schema_id, accept=Accept.FULL_WITHOUT_TEXTS, version=version)
+    described = schemas.look_up(schema_id, accept=Accept.FULL_WITH_DESCRIPTORS, version=version)
+    return with_descriptors(document, described.get("meta:descriptors") or ())
 
 
 class RegistrySchemaSource:
@@ -56,7 +61,7 @@ class RegistrySchemaSource:
         registry: SchemaRegistry,
         schema_id: str,
         version: int = 1,
-        held: RegisteredSchema | None = None,
+        held: ResolvedSchema | None = None,
         clock: Callable[[], float] = time.monotonic,
         random_unit: Callable[[], float] = random.random,
     ):
@@ -75,7 +80,7 @@ class RegistrySchemaSource:
         """Whether ``current`` would ask the registry."""
         return self._clock() >= self._due_at
 
-    def current(self) -> RegisteredSchema:
+    def current(self) -> ResolvedSchema:
         """The schema; the same object for as long as the registry shows the same.
 
         Raises:
@@ -100,53 +105,49 @@ class RegistrySchemaSource:
         """
         self._due_at = min(self._due_at, self._asked_at + _EARLIEST_SECONDS)
 
-    def _first(self) -> RegisteredSchema:
+    def _first(self) -> ResolvedSchema:
         self._asked_at = self._clock()
         found = self._look_up()
         self._keep(found)
         return found
 
-    def _refreshed(self, held: RegisteredSchema) -> RegisteredSchema:
+    def _refreshed(self, held: ResolvedSchema) -> ResolvedSchema:
         """What the registry shows now, or the old schema when it cannot be had."""
         self._asked_at = self._clock()
         try:
             found = self._look_up()
         except (AepError, SchemaError) as error:
-            _LOG.warning(
-                "the XDM schema %s stays as it was, at version %s: %s", held.schema.id, held.schema.version, error
-            )
+            _LOG.warning("the XDM schema %s stays as it was, at version %s: %s", held.id, held.version, error)
             self._due_at = self._clock() + _RETRY_SECONDS
             return held
-        if found.schema.sha256 == held.schema.sha256 and found.primary_identity == held.primary_identity:
+        if found.sha256 == held.sha256:
             found = held
         else:
             _LOG.info(
                 "the XDM schema %s is at version %s now (it was %s)",
-                found.schema.id,
-                found.schema.version,
-                held.schema.version,
+                found.id,
+                found.version,
+                held.version,
             )
         self._keep(found)
         return found
 
-    def _keep(self, found: RegisteredSchema) -> None:
+    def _keep(self, found: ResolvedSchema) -> None:
         self._due_at = self._clock() + _LIFE_SECONDS * (1 - _JITTER * self._random_unit())
         self._held = found
 
-    def _look_up(self) -> RegisteredSchema:
-        schemas, schema_id, version = self._registry.schemas, self._schema_id, self._version
+    def _look_up(self) -> ResolvedSchema:
+        schema_id, version = self._schema_id, self._version
         where = f"the Schema Registry's {schema_id} (version {version})"
         try:
-            document = schemas.document(schema_id, accept=Accept.FULL_WITHOUT_TEXTS, version=version)
-            schema = parse_schema(document, where)
-            described = schemas.look_up(schema_id, accept=Accept.FULL_WITH_DESCRIPTORS, version=version)
+            schema = parse_schema(described_document(self._registry, schema_id, version), where)
         except NotFoundError as error:
             raise SchemaError(f"{where} does not exist in this organisation and sandbox: {error}") from None
-        if schema_id not in (schema.id, described.get("meta:altId")):
+        if schema_id not in (schema.id, orjson.loads(schema.document).get("meta:altId")):
             raise SchemaError(f"{where}: the reply is another schema, {schema.id}")
         if schema.version.partition(".")[0] != str(version):
             raise SchemaError(f"{where}: the reply is version {schema.version}")
-        return RegisteredSchema(schema, tuple(each.pointer for each in identities(described) if each.primary))
+        return schema
 
 
 @dataclass(frozen=True)

@@ -230,7 +230,7 @@ class XdmOptions(OptionGroup):
     identity: Literal["off", "required"] = _option("off", "required: refuse a record without an identity.")
     primary_identity: Pointers = _option(
         (),
-        "JSON pointers to the primary identity, as /_acme/memberId. Empty: the descriptor's, with a registry's schema.",
+        "JSON pointers to the primary identity, as /_acme/memberId. Empty: that of the schema's descriptors.",
     )
     namespaces: Strings = _option((), "Identity namespaces allowed in identityMap. Empty: all.")
     max_future_seconds: Seconds = _option(300.0, "How far ahead of now an event's timestamp may be.", "seconds")

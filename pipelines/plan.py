@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import apache_beam as beam
 
@@ -176,7 +176,7 @@ def make_route(spec: RouteSpec, settings: Settings) -> Route:
     schema, registered = _schema_file(spec), None
     if schema is None and spec.schema_id:
         registered = registry_schema(spec.name, spec.schema_id, settings)
-        schema = registered.first.schema
+        schema = registered.first
     batch_url(spec.inlet_url)  # refuses what is no inlet before anything is read
     destination = Destination(
         inlet_url=spec.inlet_url,
@@ -202,7 +202,15 @@ def make_route(spec: RouteSpec, settings: Settings) -> Route:
         parse=_parse(spec, settings.kafka),
         mapping=read_mapping(spec.map) if isinstance(spec.map, str) else spec.map,
         registered=registered,
+        rules=_own_rules(spec, settings),
     )
+
+
+def _own_rules(spec: RouteSpec, settings: Settings) -> XdmRules | None:
+    """What is asked of a route's records where it says so itself; what it leaves out comes from the options."""
+    stated = {key: getattr(spec, key) for key in ("identity", "primary_identity", "namespaces")}
+    stated = {key: value for key, value in stated.items() if value is not None}
+    return replace(make_rules(settings), **stated) if stated else None
 
 
 def _schema_file(spec: RouteSpec) -> ResolvedSchema | None:

@@ -15,7 +15,7 @@ What a route leaves out of `org_id`, `source_name`, `payload`, `format`, `auth` 
 import re
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, Field, ValidationError
@@ -30,7 +30,18 @@ from pipelines.option_checks import (
     reads_back,
 )
 from pipelines.option_table import describe_type, explain
-from pipelines.option_types import Headers, IdRule, InletUrl, Operations, RecordMapping, Sha256, Topics, When
+from pipelines.option_types import (
+    Headers,
+    IdRule,
+    InletUrl,
+    Operations,
+    Pointers,
+    RecordMapping,
+    Sha256,
+    Strings,
+    Topics,
+    When,
+)
 from pipelines.options import Auth, Format, OptionGroup, Payload
 from pipelines.options_yaml import (
     Entry,
@@ -67,6 +78,9 @@ class RouteSpec(OptionGroup):
         format: how values are written.
         avro_schema_file: the schema of plain Avro; None stands for Confluent's wire format.
         map: the patch or the map that makes XDM records, or a file with one of them.
+        identity: whether a record must have an identity; None, as below, leaves it to the options.
+        primary_identity: JSON pointers of the fields with the primary identity; empty: those of the descriptors.
+        namespaces: the identity namespaces allowed in `identityMap`; empty: all.
     """
 
     name: Annotated[str, AfterValidator(_check_name)]
@@ -86,6 +100,9 @@ class RouteSpec(OptionGroup):
     format: Format = "json"
     avro_schema_file: str | None = None
     map: RecordMapping = None
+    identity: Literal["off", "required"] | None = None
+    primary_identity: Pointers | None = None
+    namespaces: Strings | None = None
     payload: Payload = "entity"
     auth: Auth = "none"
     headers: Headers = Field(default_factory=dict)

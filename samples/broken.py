@@ -103,7 +103,9 @@ _KINDS = (
         profiles=False,
     ),
     BrokenKind("empty_identity", "validate", "empty_identity", _set_identity("LoyaltyId", "id", "")),
+    BrokenKind("blocked_identity", "validate", "blocked_identity", _set_identity("LoyaltyId", "id", "anonymous")),
     BrokenKind("short_ecid", "validate", "ecid", _set_identity("ECID", "id", "12345")),
+    BrokenKind("huge_ecid", "validate", "ecid", _set_identity("ECID", "id", "9" * 38)),
     BrokenKind("two_primaries", "validate", "many_primary", _set_identity("ECID", "primary", True)),
 )
 

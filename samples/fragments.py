@@ -49,7 +49,7 @@ def members_of(seed: int) -> tuple[Member, ...]:
 def _member(number: int, digest: bytes) -> Member:
     member_id = f"ACME-{number:08d}"
     email = f"member{number:08d}@example.com"
-    ecid = f"{int.from_bytes(digest[:16], 'big') % 10**38:038d}"
+    ecid = _ecid_half(digest[:8]) + _ecid_half(digest[8:16])
     place = PLACES[digest[16] % len(PLACES)]
     tier = TIERS[digest[17] % len(TIERS)]
     join_date = f"{2015 + digest[18] % 9}-{digest[19] % 12 + 1:02d}-{digest[20] % 28 + 1:02d}"
@@ -79,6 +79,11 @@ def _member(number: int, digest: bytes) -> Member:
         ),
         place=b"," + _inner({"placeContext": {"ianaTimezone": place.time_zone, "geo": _geo(place)}}),
     )
+
+
+def _ecid_half(digest: bytes) -> str:
+    """Half of an ECID: a positive 64-bit integer, in 19 digits."""
+    return f"{int.from_bytes(digest, 'big') % (2**63 - 1) + 1:019d}"
 
 
 def _person(digest: bytes, email: str) -> dict[str, Any]:

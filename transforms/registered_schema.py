@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aep.schema_registry import SchemaRegistry
-from aep.schema_source import RegisteredSchema, RegistrySchemaSource
+from aep.schema_source import RegistrySchemaSource
 from aep.unknown_fields import Refusals, after_refusals
+from aep.xdm.schema import ResolvedSchema
 from transforms import process
 
 _LOG = logging.getLogger(__name__)
@@ -28,11 +29,11 @@ class RegistrySchema:
 
     schema_id: str
     registry: Callable[[], SchemaRegistry]
-    first: RegisteredSchema
+    first: ResolvedSchema
 
     def live(self) -> LiveSchema:
         """The process's schema."""
-        key = ("registered schema", repr((self.schema_id, self.registry)), self.first.schema.sha256)
+        key = ("registered schema", repr((self.schema_id, self.registry)), self.first.sha256)
         return process.shared(
             key, lambda: LiveSchema(RegistrySchemaSource(self.registry(), self.schema_id, held=self.first))
         )
@@ -52,12 +53,12 @@ class LiveSchema:
     def __init__(self, source: RegistrySchemaSource, clock: Callable[[], float] = time.monotonic):
         self._source = source
         self._clock = clock
-        self._held: RegisteredSchema | None = None
+        self._held: ResolvedSchema | None = None
         self._asking = threading.Lock()
         self._counting = threading.Lock()
         self._refusals = Refusals()
 
-    def current(self) -> RegisteredSchema:
+    def current(self) -> ResolvedSchema:
         """The schema as far as it is known now; a newer one is on its way where that is due."""
         if self._held is None:
             with self._asking:

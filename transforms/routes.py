@@ -14,6 +14,7 @@ from aep.ids import IdRule
 from aep.json_patch import Patch
 from aep.streaming import Destination
 from aep.strict_json import ParsedObject, ParseFailure, parse_object
+from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema
 from transforms.registered_schema import RegistrySchema
 
@@ -38,6 +39,7 @@ class Route:
       parse: makes an object of a record's value. Compared by value, and sent to workers.
       mapping: what makes an XDM record of the parsed one; None leaves it as it is.
       registered: where ``schema`` is looked up again while records are validated; None for one from a file.
+      rules: what its records are asked beyond the schema; None: what those of all routes are asked.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Route:
     parse: Parse = parse_object
     mapping: Patch | FieldMap | None = None
     registered: RegistrySchema | None = None
+    rules: XdmRules | None = None
 
     def fits(self, entity: dict[str, Any]) -> bool:
         """Whether a record of one of the topics takes this route."""

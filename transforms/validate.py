@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -93,13 +92,11 @@ class ValidateXdmFn(beam.DoFn):
 def schema_and_rules(
     route: Route, rules: XdmRules, live: LiveSchema | None = None
 ) -> tuple[ResolvedSchema | None, XdmRules]:
-    """What a route's records must fit now. The registry's primary identity holds where the rules name none."""
+    """What a route's records must fit now: its schema, and its own rules where it has some."""
+    rules = route.rules or rules
     if route.registered is None:
         return route.schema, rules
-    found = live.current() if live else route.registered.first
-    if not rules.primary_identity:
-        rules = replace(rules, primary_identity=found.primary_identity)
-    return found.schema, rules
+    return live.current() if live else route.registered.first, rules
 
 
 def check_record(

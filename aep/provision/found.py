@@ -12,7 +12,8 @@ from aep.flow_service import HTTP_STREAMING, Entities, FlowService
 from aep.inlets import Inlet, InletApi
 from aep.platform import PlatformClient
 from aep.provision.model import STANDARD, Provision
-from aep.schema_registry import IDENTITY, Accept, Container, SchemaRegistry
+from aep.schema_registry import Accept, Container, SchemaRegistry
+from aep.xdm.identities import IDENTITY
 
 
 class Services(NamedTuple):

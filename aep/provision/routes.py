@@ -11,7 +11,7 @@ from aep.flow_service import inlet_of
 from aep.inlets import Inlet
 from aep.provision.found import Services
 from aep.provision.model import Connection, Provision
-from aep.schema_registry import Accept
+from aep.schema_source import described_document
 
 
 class Document(NamedTuple):
@@ -43,14 +43,13 @@ def schema_files(wanted: Provision) -> dict[str, str]:
 
 
 def read_documents(wanted: Provision, services: Services, ids: Mapping[tuple[str, str], str]) -> Iterator[Document]:
-    """The schemas of the routes as the registry resolves them.
+    """The schemas of the routes as the registry resolves them, with their descriptors.
 
     Raises:
       AepError: a call fails.
     """
     for title, file in schema_files(wanted).items():
-        schema_id = ids["schema", title]
-        yield Document(file, services.registry.schemas.document(schema_id, accept=Accept.FULL_WITHOUT_TEXTS))
+        yield Document(file, described_document(services.registry, ids["schema", title]))
 
 
 def route_values(

@@ -1,17 +1,11 @@
-"""What Experience Platform asks of a record beyond its JSON Schema. Pure functions of the record."""
+"""What Experience Platform asks of a record beyond its JSON Schema and its identities. Pure functions of the record."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from aep.xdm.harden import UnknownFields
-from aep.xdm.pointers import pointer, resolve
 from aep.xdm.rejection import XdmError
-
-# Identity Service guardrails: 20 identities per record, an ECID of 38 digits, other values up to 1,024 characters.
-MAX_IDENTITIES = 20
-MAX_IDENTITY_LENGTH = 1024
-ECID_LENGTH = 38
 
 _DAY = 86_400
 
@@ -26,8 +20,9 @@ class XdmRules:
             check, which calls `prune_nulls`.
         integer_ranges: enforce the range of `meta:xdmType` where the schema gives none.
         identity: "required" wants an identity in each record, as schemas enabled for Profile do.
-        primary_identity: JSON pointers of the fields that hold the primary identity (its descriptor's
-            `xdm:sourceProperty`); each must be filled in. Empty: `identityMap` must say which one is primary.
+        primary_identity: JSON pointers of the fields that hold the primary identity; each must be filled in. Empty:
+            those of the schema's descriptors (`xdm:sourceProperty`), and where it has none and an identity is
+            required, `identityMap` must say which one is primary.
         namespaces: the only identity namespaces allowed, in any case of letters; empty allows all.
         max_future_seconds: how far ahead of the clock an event may be, in seconds.
         max_age_days: how old an event may be, in days; None for any age.
@@ -94,90 +89,6 @@ def epoch_seconds(text: str) -> float | None:
         return datetime.fromisoformat(text[:19] + offset).timestamp()
     except (ValueError, IndexError, OverflowError):
         return None
-
-
-def check_identity_map(entity: dict[str, Any], namespaces: frozenset[str]) -> list[XdmError]:
-    """Find identities that Identity Service would skip (its guardrails) or Profile refuse.
-
-    Args:
-        entity: the record; one without `identityMap` is in order.
-        namespaces: the allowed ones in lower case; empty allows all.
-    """
-    errors: list[XdmError] = []
-    count = 0
-    primaries = 0
-    for namespace, items in _identities(entity):
-        if namespaces and namespace.lower() not in namespaces:
-            message = "this identity namespace is not among those allowed"
-            errors.append(XdmError("unknown_namespace", pointer(["identityMap", namespace]), "", message))
-        for index, item in enumerate(items):
-            count += 1
-            if item.get("primary") is True:
-                primaries += 1
-            fault = _identity_fault(namespace, item.get("id"))
-            if fault:
-                code, message = fault
-                errors.append(XdmError(code, pointer(["identityMap", namespace, index, "id"]), "", message))
-    if count > MAX_IDENTITIES:
-        message = f"{count} identities, at most {MAX_IDENTITIES} are allowed"
-        errors.append(XdmError("too_many_identities", "/identityMap", "", message))
-    if primaries > 1:
-        message = f"{primaries} identities are marked as primary, exactly one may be"
-        errors.append(XdmError("many_primary", "/identityMap", "", message))
-    return errors
-
-
-def _identities(entity: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Return the identities by namespace; a schema without `identityMap` lets anything stand in its place."""
-    identity_map = entity.get("identityMap")
-    if not isinstance(identity_map, dict):
-        return []
-    return [
-        (namespace, [item for item in items if isinstance(item, dict)])
-        for namespace, items in identity_map.items()
-        if isinstance(namespace, str) and isinstance(items, list)
-    ]
-
-
-def _identity_fault(namespace: str, value: Any) -> tuple[str, str] | None:
-    if not isinstance(value, str) or not value.strip():
-        return "empty_identity", "the identity has no id"
-    if namespace.lower() == "ecid":
-        if len(value) != ECID_LENGTH or not (value.isascii() and value.isdigit()):
-            return "ecid", f"an ECID is {ECID_LENGTH} digits, this one is not"
-    elif len(value) > MAX_IDENTITY_LENGTH:
-        return "identity_too_long", f"{len(value):,} characters, at most {MAX_IDENTITY_LENGTH:,} are allowed"
-    return None
-
-
-def check_primary_identity(entity: dict[str, Any], required: bool, primary_identity: tuple[str, ...]) -> list[XdmError]:
-    """Want the primary identity: in its field when there is a descriptor, else in `identityMap`.
-
-    A field marked as primary identity becomes mandatory (Streaming record data tutorial). Without one,
-    exactly one identity of `identityMap` has `primary: true` (Schema composition).
-    """
-    if primary_identity:
-        message = "the primary identity is missing or empty"
-        return [
-            XdmError("primary_identity_missing", place, "", message)
-            for place in primary_identity
-            if not _is_filled(resolve(entity, place))
-        ]
-    if not required:
-        return []
-    identities = [item for _, items in _identities(entity) for item in items if _is_filled(item.get("id"))]
-    if not identities:
-        return [XdmError("no_identity", "", "", "the record has no identity; identityMap must hold one")]
-    if any(item.get("primary") is True for item in identities):
-        return []
-    message = "no identity of identityMap is marked as primary"
-    return [XdmError("primary_identity_missing", "/identityMap", "", message)]
-
-
-def _is_filled(value: Any) -> bool:
-    if isinstance(value, str):
-        return bool(value.strip())
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def prune_nulls(entity: dict[str, Any]) -> tuple[dict[str, Any], bool]:

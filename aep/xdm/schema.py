@@ -10,6 +10,7 @@ import jsonschema_rs
 import orjson
 
 from aep.xdm.harden import field_path, harden
+from aep.xdm.identities import Identity, identities
 from aep.xdm.pointers import pointer
 
 FULL_MEDIA_TYPE = "application/vnd.adobe.xed-full+json"
@@ -35,6 +36,8 @@ class ResolvedSchema:
         where: the file or address it came from, for messages.
         is_event: whether it belongs to a time-series class, such as XDM ExperienceEvent.
         tenant: its tenant namespace (`meta:tenantNamespace`), such as `_acme`.
+        identities: its identity descriptors (`meta:descriptors`), the primary one first; empty where the document
+            came without descriptors.
     """
 
     document: bytes
@@ -45,6 +48,7 @@ class ResolvedSchema:
     where: str
     is_event: bool
     tenant: str | None
+    identities: tuple[Identity, ...] = ()
 
     @property
     def content_type(self) -> str:
@@ -111,6 +115,7 @@ def parse_schema(document: bytes, where: str) -> ResolvedSchema:
         where=where,
         is_event=_is_event(schema, hardened),
         tenant="_" + tenant.lstrip("_") if isinstance(tenant, str) and tenant else None,
+        identities=tuple(identities(schema)),
     )
 
 

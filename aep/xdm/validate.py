@@ -10,13 +10,12 @@ import orjson
 
 from aep.xdm.formats import FORMAT_OF, LIBRARY_NAMES
 from aep.xdm.harden import harden
+from aep.xdm.identities import check_identity_fields, check_identity_map, identity_fields
 from aep.xdm.pointers import pointer
 from aep.xdm.rejection import Rejection, XdmError, rejection, shorten
 from aep.xdm.rules import (
     XdmRules,
     check_id,
-    check_identity_map,
-    check_primary_identity,
     check_size,
     check_timestamp,
     prune_nulls,
@@ -52,7 +51,9 @@ class XdmValidator:
         self._clock = clock
         self._max_bytes = rules.max_event_bytes if schema.is_event else rules.max_record_bytes
         self._namespaces = frozenset(name.lower() for name in rules.namespaces)
-        self._wants_identity = bool(rules.primary_identity) or rules.identity == "required"
+        self._identity_fields = identity_fields(schema.identities, rules.primary_identity)
+        has_primary = any(field.required for field in self._identity_fields)
+        self._wants_map = rules.identity == "required" and not has_primary
         self._tenant = "_" + rules.tenant.lstrip("_") if rules.tenant else schema.tenant
         hardened = harden(
             orjson.loads(schema.document),
@@ -119,11 +120,10 @@ class XdmValidator:
             error := check_timestamp(entity, self._clock(), rules.max_future_seconds, rules.max_age_days)
         ):
             errors.append(error)
-        if "identityMap" in entity:
-            errors.extend(check_identity_map(entity, self._namespaces))
-        if self._wants_identity:
-            required = rules.identity == "required"
-            errors.extend(check_primary_identity(entity, required, rules.primary_identity))
+        if self._wants_map or "identityMap" in entity:
+            errors.extend(check_identity_map(entity, self._namespaces, self._wants_map))
+        if self._identity_fields:
+            errors.extend(check_identity_fields(entity, self._identity_fields))
         return errors
 
 

@@ -10,7 +10,6 @@ import orjson
 from rich.table import Table
 from rich.text import Text
 
-from aep.schema_registry import identities
 from aep.xdm.fields import Field, fields_of
 from aep.xdm.rejection import Rejection
 from aep.xdm.schema import ResolvedSchema
@@ -146,7 +145,7 @@ def schema_rows(schema: ResolvedSchema) -> list[tuple[str, str]]:
         ("fields", f"{len(fields):,}"),
         ("required", required),
     ]
-    primary = [each.pointer for each in identities(document) if each.primary]
+    primary = [each.pointer for each in schema.identities if each.primary]
     return rows + ([("primary identity", ", ".join(primary))] if primary else [])
 
 

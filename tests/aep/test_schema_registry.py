@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 import pytest
 
@@ -10,11 +8,10 @@ from aep.schema_registry import (
     Accept,
     Container,
     DescriptorAccept,
-    Identity,
     SchemaRegistry,
-    identities,
     identity_descriptor,
 )
+from aep.xdm.identities import Identity, identities
 from tests.aep.http_server import HttpServer
 from tests.aep.management import Organisation, Script, answer, scripted
 
@@ -75,19 +72,6 @@ def test_a_list_of_something_else(results: object) -> None:
 def test_a_lookup_that_is_no_resource() -> None:
     with HttpServer(Script(answer({"title": "x"}))) as server, pytest.raises(PlatformError, match=r"'\$id'"):
         SchemaRegistry(scripted(server)).schemas.look_up("s")
-
-
-def test_identities_of_a_schema() -> None:
-    descriptors: list[Any] = [
-        {"@type": "xdm:descriptorIdentity", "xdm:sourceProperty": "/b", "xdm:namespace": "Email"},
-        {"@type": "xdm:descriptorOneToOne", "xdm:sourceProperty": "/c"},
-        {"@type": "xdm:descriptorIdentity", "xdm:sourceProperty": "/a/x", "xdm:namespace": 6, "xdm:isPrimary": True},
-        {"@type": "xdm:descriptorIdentity"},
-        "a link",
-    ]
-    found = identities({"meta:descriptors": descriptors})
-    assert found == [Identity("/a/x", "6", primary=True), Identity("/b", "Email", primary=False)]
-    assert identities({}) == []
 
 
 class TestEmulator:

@@ -10,11 +10,12 @@ from typing import Any
 import orjson
 import pytest
 
-from aep.errors import ForbiddenError, NetworkError
+from aep.errors import ForbiddenError, NetworkError, PlatformError
 from aep.http import Reply, Request
 from aep.platform import PlatformClient
 from aep.schema_registry import SchemaRegistry
 from aep.schema_source import PinnedSchemaSource, RegistrySchemaSource
+from aep.xdm.identities import Identity
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import SchemaError
 from aep.xdm.validate import validator_for
@@ -77,8 +78,8 @@ class TestRegistry:
         with HttpServer(fake) as server:
             bench = Bench(server, fake)
             found = bench.source.current()
-        assert (found.schema.id, found.schema.version) == (SCHEMA_ID, "1.0")
-        assert found.primary_identity == ("/a",)
+        assert (found.id, found.version) == (SCHEMA_ID, "1.0")
+        assert found.identities == (Identity("/a", "Email", True), Identity("/b", "Email", False))
         assert fake.accepted == [
             "application/vnd.adobe.xed-full-notext+json; version=1",
             "application/vnd.adobe.xed-full-desc+json; version=1",
@@ -96,10 +97,10 @@ class TestRegistry:
             assert fake.look_ups() == 2
             fake.version, fake.properties = "1.1", {"b": {"type": "string"}}
             bench.clock.now += 900
-            assert bench.source.current().schema.version == "1.1"
+            assert bench.source.current().version == "1.1"
             fake.descriptors = [{"@type": "xdm:descriptorIdentity", "xdm:sourceProperty": "/b", "xdm:isPrimary": True}]
             bench.clock.now += 900
-            assert bench.source.current().primary_identity == ("/b",)
+            assert bench.source.current().identities == (Identity("/b", "", True),)
 
     def test_lives_differ(self, fake: FakeRegistry) -> None:
         with HttpServer(fake) as server:
@@ -134,7 +135,7 @@ class TestRegistry:
             assert fake.look_ups() == asked
             fake.failure, fake.version = None, "1.1"
             bench.clock.now += 1
-            assert bench.source.current().schema.version == "1.1"
+            assert bench.source.current().version == "1.1"
 
     def test_the_registry_goes_away(self, fake: FakeRegistry) -> None:
         with HttpServer(fake) as server:
@@ -148,7 +149,7 @@ class TestRegistry:
         [
             (answer(None, 404), SchemaError, "does not exist in this organisation"),
             (answer(None, 403), ForbiddenError, "403"),
-            (answer(b"{"), SchemaError, "not JSON"),
+            (answer(b"{"), PlatformError, "not JSON"),
             (answer({"$id": SCHEMA_ID, "type": "object"}), SchemaError, "properties"),
         ],
     )
@@ -159,7 +160,7 @@ class TestRegistry:
             with pytest.raises(error, match=words):
                 bench.source.current()
             fake.failure = None
-            assert bench.source.current().schema.version == "1.0"
+            assert bench.source.current().version == "1.0"
 
     def test_another_schema_or_version_is_refused(self, fake: FakeRegistry) -> None:
         with HttpServer(fake) as server:
@@ -173,7 +174,7 @@ class TestRegistry:
     def test_the_alternate_id(self, fake: FakeRegistry) -> None:
         with HttpServer(fake) as server:
             source = RegistrySchemaSource(SchemaRegistry(scripted(server)), "_acme.schemas.1")
-            assert source.current().schema.id == SCHEMA_ID
+            assert source.current().id == SCHEMA_ID
 
 
 class TestEarlyRefresh:
@@ -186,9 +187,9 @@ class TestEarlyRefresh:
             bench.clock.now += 10
             for _ in range(3):
                 bench.source.early_refresh()
-                assert bench.source.current().schema.version == "1.0"
+                assert bench.source.current().version == "1.0"
             bench.clock.now += 50  # the wish of then is not forgotten
-            assert bench.source.current().schema.version == "1.1"
+            assert bench.source.current().version == "1.1"
             assert fake.look_ups() == 2
             bench.clock.now += 60
             bench.source.current()
@@ -200,9 +201,9 @@ class TestEarlyRefresh:
             bench.source.current()
             fake.version = "1.1"
             bench.clock.now += 100
-            assert bench.source.current().schema.version == "1.0"
+            assert bench.source.current().version == "1.0"
             bench.source.early_refresh()
-            assert bench.source.current().schema.version == "1.1"
+            assert bench.source.current().version == "1.1"
 
     def test_not_while_the_registry_is_down(self, fake: FakeRegistry) -> None:
         with HttpServer(fake) as server:
@@ -251,10 +252,10 @@ class TestThreads:
             refresher = threading.Thread(target=bench.source.current, daemon=True)
             refresher.start()
             assert arrived.wait(30)
-            assert bench.source.current().schema.version == "1.0"
+            assert bench.source.current().version == "1.0"
             slow.set()
             refresher.join(30)
-            assert bench.source.current().schema.version == "1.1"
+            assert bench.source.current().version == "1.1"
             assert fake.look_ups() == 2
 
 
@@ -264,10 +265,10 @@ class TestEmulator:
         clock = FakeClock()
         source = RegistrySchemaSource(organisation.registry, schema_id, clock=clock)
         found = source.current()
-        assert (found.schema.id, found.schema.is_event) == (schema_id, True)
-        assert found.primary_identity == (f"/_{organisation.name}/member",)
-        rules = XdmRules(identity="required", primary_identity=found.primary_identity)
-        validator = validator_for(found.schema, rules)
+        assert (found.id, found.is_event) == (schema_id, True)
+        assert found.identities == (Identity(f"/_{organisation.name}/member", "Loyalty", True),)
+        rules = XdmRules(identity="required")
+        validator = validator_for(found, rules)
         assert validator.check(organisation.event("e1", "m1", 0)) is None
         refused = validator.check(organisation.event("e1", "", 0))
         assert refused is not None
@@ -282,7 +283,7 @@ class TestEmulator:
         clock.now += 60
         assert source.current() is found
         source.early_refresh()
-        assert validator_for(source.current().schema, rules).check(extended) is None
+        assert validator_for(source.current(), rules).check(extended) is None
 
     def test_a_revoked_token_does_not_matter(self, organisation: Organisation) -> None:
         clock = FakeClock()

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from aep.schema_registry import Accept
+from aep.schema_source import described_document
 from aep.xdm.schema import SchemaError
 from pipelines.cli import main
 from pipelines.config import parse
@@ -27,10 +27,11 @@ def test_a_route_with_an_id_and_no_file_takes_its_schema_from_the_registry(bench
     assert (route.schema.id, route.schema.is_event) == (bench.streaming.schema_id, True)
     assert route.destination.content_type == "application/vnd.adobe.xed-full+json;version=1"
     assert route.registered is not None
-    assert route.registered.first.primary_identity == (f"/{bench.tenant}/member",)
+    assert route.registered.first == route.schema
+    assert [each.pointer for each in route.schema.identities if each.primary] == [f"/{bench.tenant}/member"]
     # A worker makes the source of what travels, and of the secrets there.
     on_worker = pickle.loads(pickle.dumps(route))
-    assert on_worker.registered.live().current().schema == route.schema
+    assert on_worker.registered.live().current() == route.schema
     assert b"emulator-secret" not in pickle.dumps(route)
 
 
@@ -53,8 +54,7 @@ def test_a_run_says_which_schema_refused(bench: PlatformBench) -> None:
     summary = bench.run("run")
     assert (summary["accepted"], summary["dead_lettered"]) == (1, {"additionalProperties": 1})
     (letter,) = bench.letters()
-    schemas = bench.organisation.registry.schemas
-    document = schemas.document(bench.streaming.schema_id, accept=Accept.FULL_WITHOUT_TEXTS)
+    document = described_document(bench.organisation.registry, bench.streaming.schema_id)
     assert letter.schema == {
         "id": bench.streaming.schema_id,
         "version": orjson.loads(document)["version"],

@@ -7,10 +7,13 @@ import pytest
 from aep.conditions import Condition
 from aep.field_map import compile_map
 from aep.json_patch import compile_patch
+from aep.xdm.rules import XdmRules
 from pipelines.config import OptionsError, Settings, parse
+from pipelines.plan import make_routes
 from pipelines.routes_file import RouteSpec, load_routes
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+SCHEMAS = CONFIGS / "schemas"
 RUN = ["--kafka_bootstrap_servers=k:9092", "--dead_letter_topic=dead-letters", "--routes_file=routes.yaml"]
 ROUTES = """\
 routes:
@@ -114,6 +117,9 @@ REFUSED = [
     (ROUTES + "  datasetid: x\n", ["routes.yaml:12: datasetid: unknown key of a route, did you mean dataset_id?"]),
     (ROUTES + "  topics: [x]\n", ["routes.yaml:12: topics: stands twice, first on line 8"]),
     (ROUTES + "  payload: avro\n", ["routes.yaml:12: payload: expected one of entity, message, raw, got str avro"]),
+    (ROUTES + "  primary_identity: [id]\n", ["routes.yaml:12: primary_identity: 'id' is no JSON pointer"]),
+    (ROUTES + "  identity: needed\n", ["routes.yaml:12: identity: expected"]),
+    (ROUTES + "  namespaces: Email\n", ["routes.yaml:12: namespaces: expected"]),
     (ROUTES + "  org_id: 5\n", ["routes.yaml:12: org_id: expected str or null, got int 5"]),
     (
         ROUTES + "  headers:\n    x-a: 1\n    Cookie: hunter2\n",
@@ -270,3 +276,18 @@ def test_the_samples_routes() -> None:
         ("profiles", ("loyalty-profiles",)),
         ("events", ("loyalty-events",)),
     ]
+
+
+def test_a_route_says_what_is_asked_of_identities() -> None:
+    files = ROUTES.replace("p.json", str(SCHEMAS / "loyalty-profile.schema.json"))
+    files = files.replace("e.json", str(SCHEMAS / "loyalty-event.schema.json"))
+    options = ("--xdm_identity=required", "--xdm_namespaces=Phone", "--xdm_max_age_days=9")
+
+    def rules(said: str) -> list[XdmRules | None]:
+        return [route.rules for route in make_routes(settings_of(files + said, *options))]
+
+    own = XdmRules(identity="required", primary_identity=("/_acme/id",), namespaces=("Email", "CRMID"), max_age_days=9)
+    none: XdmRules | None = None  # what the records of all routes are asked
+    assert rules("  primary_identity: [/_acme/id]\n  namespaces: [Email, CRMID]\n") == [none, own]
+    # What a route says to be off or empty is said: the options no longer hold.
+    assert rules("  identity: off\n  namespaces: []\n") == [none, XdmRules(max_age_days=9)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import threading
 from collections.abc import Iterator
@@ -13,10 +12,11 @@ import pytest
 
 from aep.http import Reply
 from aep.schema_registry import SchemaRegistry
-from aep.schema_source import RegisteredSchema, RegistrySchemaSource
+from aep.schema_source import RegistrySchemaSource
 from aep.streaming import Destination
+from aep.xdm.identities import with_descriptors
 from aep.xdm.rules import XdmRules
-from aep.xdm.schema import parse_schema
+from aep.xdm.schema import ResolvedSchema, parse_schema
 from tests.aep.http_server import Exchange, HttpServer
 from tests.aep.management import FakeClock, answer, scripted
 from tests.services.process import wait_for
@@ -28,6 +28,7 @@ from transforms.routes import Route, Routes
 from transforms.validate import ValidateXdm
 
 SCHEMA_ID = "https://ns.adobe.com/acme/schemas/1"
+IDENTITY = {"@type": "xdm:descriptorIdentity", "xdm:sourceProperty": "/a", "xdm:isPrimary": True}
 
 
 class FakeRegistry:
@@ -38,7 +39,6 @@ class FakeRegistry:
         self.fields = ["a"]
         self.failure: Reply | None = None
         self.look_ups = 0
-        self.sha256 = ""
         self.open = threading.Event()
         self.open.set()
 
@@ -48,19 +48,16 @@ class FakeRegistry:
         self.open.wait(30)
         document = self.document()
         if described:
-            identity = {"@type": "xdm:descriptorIdentity", "xdm:sourceProperty": "/a", "xdm:isPrimary": True}
-            document["meta:descriptors"] = [identity]
+            document["meta:descriptors"] = [IDENTITY]
         reply = self.failure or answer(document)
-        if not described:
-            self.sha256 = hashlib.sha256(reply.body).hexdigest()
         exchange.reply(reply.status, reply.body)
 
     def document(self) -> dict[str, Any]:
         properties = {name: {"type": "string"} for name in self.fields}
         return {"$id": SCHEMA_ID, "version": self.version, "type": "object", "properties": properties}
 
-    def registered(self) -> RegisteredSchema:
-        return RegisteredSchema(parse_schema(orjson.dumps(self.document()), "test"), ("/a",))
+    def registered(self) -> ResolvedSchema:
+        return parse_schema(with_descriptors(self.document(), [IDENTITY]), "test")
 
 
 class Bench:
@@ -72,7 +69,7 @@ class Bench:
         self.live = LiveSchema(source, self.clock)
 
     def version(self) -> str:
-        return self.live.current().schema.version
+        return self.live.current().version
 
 
 @pytest.fixture
@@ -149,7 +146,7 @@ def route_of(fake: FakeRegistry, server: HttpServer) -> Route:
     first = fake.registered()
     registered = RegistrySchema(SCHEMA_ID, Access(server.url), first)
     destination = Destination("https://dcs.adobedc.net/collection/abc", schema_id=SCHEMA_ID, dataset_id="d" * 24)
-    return Route("events", ("events",), destination, first.schema, registered=registered)
+    return Route("events", ("events",), destination, first, registered=registered)
 
 
 def chunk_of(*entities: dict[str, Any]) -> Chunk:
@@ -170,7 +167,7 @@ def test_records_are_checked_by_the_schema_of_now_which_dead_letters_name(
     ]
     assert dead[0].schema["version"] == "1.1"
     assert {one.schema["id"] for one in dead} == {SCHEMA_ID}
-    assert dead[0].schema["sha256"] == fake.sha256 != routes["events"].schema.sha256
+    assert dead[0].schema["sha256"] == fake.registered().sha256 != routes["events"].schema.sha256
 
 
 def test_a_primary_identity_of_the_options_goes_before_the_registrys(fake: FakeRegistry, server: HttpServer) -> None:

@@ -8,7 +8,6 @@ from aep.xdm.validate import XdmValidator
 from tests.aep.xdm.schemas import schema
 
 NOW = 1_750_000_000.0  # 2025-06-15T15:06:40Z
-ECID = "12345678901234567890123456789012345678"
 IDENTITIES = {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "object"}}}
 TEXT = {"type": "string"}
 FIELDS = {
@@ -31,10 +30,6 @@ def only_error(entity: dict[str, Any], size: int | None = None, **rules: Any) ->
     assert found.error_count == 1
     assert found[:3] == (found.errors[0].code, found.errors[0].message, found.errors[0].pointer)
     return found.code, found.pointer
-
-
-def identities(**namespaces: list[Any]) -> dict[str, Any]:
-    return {"identityMap": namespaces}
 
 
 def test_size_of_events_and_of_other_records() -> None:
@@ -91,86 +86,11 @@ def test_epoch_seconds_of_what_is_no_date_time() -> None:
         assert epoch_seconds(text) is None
 
 
-@pytest.mark.parametrize(
-    ("namespaces", "code", "place"),
-    [
-        ({"Email": [{"id": ""}]}, "empty_identity", "/identityMap/Email/0/id"),
-        ({"Email": [{"id": "a"}, {"id": "  "}]}, "empty_identity", "/identityMap/Email/1/id"),
-        ({"Email": [{}]}, "empty_identity", "/identityMap/Email/0/id"),
-        ({"a/b": [{"id": None}]}, "empty_identity", "/identityMap/a~1b/0/id"),
-        ({"ECID": [{"id": ECID[:-1]}]}, "ecid", "/identityMap/ECID/0/id"),
-        ({"ecid": [{"id": ECID + "1"}]}, "ecid", "/identityMap/ecid/0/id"),
-        ({"ECID": [{"id": "１" * 38}]}, "ecid", "/identityMap/ECID/0/id"),
-        ({"ECID": [{"id": "x" * 38}]}, "ecid", "/identityMap/ECID/0/id"),
-        ({"Email": [{"id": "x" * 1025}]}, "identity_too_long", "/identityMap/Email/0/id"),
-        (
-            {"Email": [{"id": str(n)} for n in range(11)], "Phone": [{"id": "1"}] * 10},
-            "too_many_identities",
-            "/identityMap",
-        ),
-        (
-            {"Email": [{"id": "a", "primary": True}], "Phone": [{"id": "b", "primary": True}]},
-            "many_primary",
-            "/identityMap",
-        ),
-    ],
-)
-def test_identities_that_would_be_skipped(namespaces: dict[str, Any], code: str, place: str) -> None:
-    assert only_error(identities(**namespaces)) == (code, place)
-
-
-def test_good_identities() -> None:
-    full: dict[str, Any] = {
-        "ECID": [{"id": ECID}],
-        "Email": [{"id": "x" * 1024, "primary": True}],
-        "Phone": [{"id": str(n)} for n in range(18)],
-    }
-    assert check(identities(**full)) is None
-    assert check(identities()) is None
-    assert check(identities(Email=[])) is None
-
-
-def test_only_listed_namespaces_in_any_case() -> None:
-    entity = identities(EMAIL=[{"id": "a"}], crmId=[{"id": "1"}, {"id": "2"}])
-    assert check(entity, namespaces=("Email", "CRMID")) is None
-    assert only_error(entity, namespaces=("Email",)) == ("unknown_namespace", "/identityMap/crmId")
-
-
-def test_an_identity_is_wanted_only_on_request() -> None:
-    assert check({}) is None
-    assert only_error({}, identity="required") == ("no_identity", "")
-    assert only_error(identities(Email=[]), identity="required") == ("no_identity", "")
-    assert only_error(identities(Email=[{"id": "a"}]), identity="required") == (
-        "primary_identity_missing",
-        "/identityMap",
-    )
-    assert check(identities(Email=[{"id": "a", "primary": True}]), identity="required") is None
-
-
-@pytest.mark.parametrize("value", [None, "", "  ", True, {}, 1.5])
-def test_the_field_of_the_primary_identity_is_filled_in(value: Any) -> None:
-    place = "/_acme/loyalty~1id"
-    wanted: dict[str, Any] = {"primary_identity": (place,), "identity": "required"}
-    assert only_error({"_acme": {"loyalty/id": value}}, **wanted) == ("primary_identity_missing", place)
-    assert only_error({"_acme": {}}, **wanted) == ("primary_identity_missing", place)
-    assert check({"_acme": {"loyalty/id": "M1"}}, **wanted) is None
-    assert check({"_acme": {"loyalty/id": 17}}, primary_identity=(place,)) is None
-
-
 def test_all_broken_rules_are_told() -> None:
-    entity = {"_id": "", "timestamp": "2999-01-01T00:00:00Z", **identities(Email=[{"id": ""}])}
+    entity = {"_id": "", "timestamp": "2999-01-01T00:00:00Z", "identityMap": {"Email": [{"id": ""}]}}
     found = check(entity, identity="required")
     assert found is not None
     assert [error.code for error in found.errors] == ["empty_id", "timestamp_future", "empty_identity", "no_identity"]
-
-
-def test_an_open_schema_lets_anything_stand_for_an_identity_map() -> None:
-    validator = XdmValidator(schema({"a": {}}, additionalProperties=True), XdmRules(identity="required"))
-    odds: tuple[Any, ...] = (None, 1, [], {"Email": 1}, {"Email": [1]}, {1: [{"id": "a"}]})
-    for odd in odds:
-        found = validator.check({"identityMap": odd, "_id": 5, "timestamp": []})
-        assert found is not None
-        assert found.code == "no_identity"
 
 
 @pytest.mark.parametrize(

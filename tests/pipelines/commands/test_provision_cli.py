@@ -16,6 +16,9 @@ import pytest
 import yaml
 
 from aep.provision.steps import Action, Step
+from aep.schema_source import RegistrySchemaSource
+from aep.xdm.identities import Identity
+from aep.xdm.schema import parse_schema
 from pipelines.cli import main
 from pipelines.commands.provision_cli import SOMETHING_TO_DO, warm_up_notice
 from pipelines.config import parse
@@ -28,6 +31,7 @@ from tests.aep.test_provision_apply import ALL, counts
 from tests.pipelines.platform_front import Interception, PlatformFront
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
 from tests.services.process import wait_for
+from transforms.dead_letter_files import read_files
 
 ROOT = Path(__file__).parents[3]
 
@@ -96,6 +100,52 @@ def test_from_nothing_to_a_routes_file_and_again(sandbox: Sandbox, capsys: pytes
     assert "create" not in out
     assert sandbox.routes_file.read_bytes() == written
     assert counts(sandbox.organisation) == ALL
+
+
+def test_a_record_without_its_primary_identity_is_refused_on_a_route_that_was_written(sandbox: Sandbox) -> None:
+    document = sample()
+    document["routes"] = document["routes"][:1]
+    document["connections"][0]["authentication_required"] = False
+    sandbox.write(document)
+    assert sandbox.provision("--yes") == 0
+    (route,) = yaml.safe_load(sandbox.routes_file.read_text())["routes"]
+    schema = parse_schema(Path(route["schema_file"]).read_bytes(), "")
+    own = f"_{sandbox.organisation.name}"
+    assert schema.identities == (
+        Identity(f"/{own}/loyalty/memberId", "Loyalty", True),
+        Identity("/personalEmail/address", "Email", False),
+    )
+    registered = RegistrySchemaSource(sandbox.organisation.registry, schema.id).current()
+    assert registered.document == schema.document  # the same rules, wherever the schema comes from
+
+    member = {"loyalty": {"memberId": "m1"}}
+    records = sandbox.folder / "records.jsonl"
+    records.write_bytes(
+        b"\n".join(
+            orjson.dumps(each)
+            for each in (
+                {"_id": "1", own: member},
+                {"_id": "2"},
+                {"_id": "3", own: {"loyalty": {"memberId": "anonymous"}}},
+            )
+        )
+    )
+    summary, letters = sandbox.folder / "summary.json", sandbox.folder / "dead-letters"
+    options = [
+        *sandbox.options(),
+        "--kafka_source=file",
+        f"--kafka_file_pattern={records}",
+        f"--dead_letter_path={letters}",
+        f"--summary_file={summary}",
+    ]
+    assert main(["run", *options]) == 0
+    found = orjson.loads(summary.read_bytes())
+    assert found["accepted"] == 1
+    assert found["dead_lettered"] == {"primary_identity_missing": 1, "blocked_identity": 1}
+    assert {(each.code, each.pointer) for each in read_files(str(letters))} == {
+        ("primary_identity_missing", f"/{own}/loyalty/memberId"),
+        ("blocked_identity", f"/{own}/loyalty/memberId"),
+    }
 
 
 def test_a_dry_run_shows_the_plan_and_changes_nothing(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
