@@ -10,29 +10,29 @@ cannot carry unchanged (NaN, a decimal of too many digits) is a failure.
 from __future__ import annotations
 
 import base64
-import io
 import json
-import math
 import uuid
-from collections.abc import Callable, Iterable, Mapping
-from datetime import date, timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 import fastavro
 import orjson
-from fastavro import _read_py
-from fastavro.schema import SchemaParseException
+from fastavro.schema import SchemaParseException, UnknownType
 
+from aep.avro_decoder import CONVERT, DAMAGE, Convert, DecodeError, decode_error, decoder
 from aep.connect_types import logical_type, scale_of, time_text
-from aep.field_types import EPOCH, Unfit, date_time_of, decimal_of, to_number
+from aep.field_types import EPOCH, Unfit, decimal_of, to_number
 from aep.strict_json import ParsedObject, ParseFailure
 from aep.xdm.pointers import pointer
 
 CODE = "avro"
 """The code of a record that is not Avro of its schema, or whose schema is not known."""
 
+_EPOCH_DAY = EPOCH.toordinal()
+_DAY_SECONDS = 86_400
 _HEAD_BYTES = 5
-_CANNOT_BE_READ = (EOFError, LookupError, ValueError, ArithmeticError, TypeError)
 
 
 class AvroSchemaError(ValueError):
@@ -64,88 +64,66 @@ class AvroReader:
           AvroSchemaError: one of them is no Avro schema, or names a type that none has.
         """
         named: dict[str, Any] = {}
-        for text in (*references, schema):
-            parsed = _parse(text, named)
-        self._schema = parsed
-        # The compiled reader has no limit of depth, and a damaged record of a type within itself would end the process.
-        recursive = _is_recursive(parsed, named, frozenset())
-        self._read = _read_py.schemaless_reader if recursive else fastavro.schemaless_reader
+        with _errors_in_words():
+            for text in (*references, schema):
+                parsed = fastavro.parse_schema(_prepared(json.loads(text)), named_schemas=named)
+            self._decode = decoder(parsed, named)
 
-    def read(self, data: bytes) -> ParsedObject | ParseFailure:
-        """The record as an object and its JSON. Never raises."""
-        source = io.BytesIO(data)
+    def read(self, data: bytes, start: int = 0) -> ParsedObject | ParseFailure:
+        """The record as an object and its JSON. Never raises.
+
+        Args:
+          data: bytes that hold the record and nothing after it.
+          start: the byte at which it begins.
+        """
         try:
-            entity = self._read(source, self._schema, None)
-        except _CANNOT_BE_READ:
-            return ParseFailure(CODE, f"not Avro of its schema, from about byte {source.tell()} of {len(data)} on")
+            entity, end = self._decode(data, start)
+        except DAMAGE as error:
+            return _failure(decode_error(error, data), len(data))
         except RecursionError:
             return _TOO_DEEP
-        if source.tell() != len(data):
-            return ParseFailure(CODE, f"not Avro of its schema: {len(data) - source.tell()} bytes are left over")
+        if end != len(data):
+            return ParseFailure(CODE, f"not Avro of its schema: {len(data) - end} bytes are left over")
         if not isinstance(entity, dict):
             return ParseFailure("type", "the schema is not that of a record")
         try:
             return ParsedObject(entity, orjson.dumps(entity))
         except TypeError:
-            return _why_not_json(entity)
+            return _TOO_DEEP
 
 
 _TOO_DEEP = ParseFailure("too_deep", "records and arrays are nested too deeply, more than 254 levels")
 
 
-class _NotJson:
-    """Stands in a record that was read for a value that JSON cannot carry, until the record is written."""
-
-    __slots__ = ("reason",)
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
+def _failure(error: DecodeError, size: int) -> ParseFailure:
+    where = "" if error.at is None else f"not Avro of its schema, at byte {error.at} of {size}: "
+    return ParseFailure(CODE, where + error.reason, pointer(error.path[::-1]))
 
 
-def _why_not_json(entity: dict[str, Any]) -> ParseFailure:
-    waiting: list[tuple[tuple[str | int, ...], Any]] = [((), entity)]
-    while waiting:
-        path, value = waiting.pop()
-        if isinstance(value, _NotJson):
-            return ParseFailure(CODE, value.reason, pointer(path))
-        if isinstance(value, dict):
-            waiting += [((*path, name), below) for name, below in value.items()]
-        elif isinstance(value, list):
-            waiting += [((*path, index), below) for index, below in enumerate(value)]
-    return _TOO_DEEP
+def _date(days: int, _: Mapping[str, Any] | None = None) -> str:
+    return date.fromordinal(_EPOCH_DAY + days).isoformat()
 
 
-# How a value is converted, by its type in Avro and the name under which fastavro finds the converter.
-_Convert = Callable[[Any, Mapping[str, Any]], Any]
-_OURS = "beam-aep-"
+def _clock(seconds: int, part: int, digits: int) -> str:
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{part:0{digits}}"
 
 
-def _date(days: int, _: Mapping[str, Any]) -> str:
-    return date.fromordinal(EPOCH.toordinal() + days).isoformat()
-
-
-def _time(units: int, per_second: int) -> str:
-    if not 0 <= units < 86_400 * per_second:
+def _time(units: int, digits: int) -> str:
+    seconds, part = divmod(units, 10**digits)
+    if not 0 <= seconds < _DAY_SECONDS:
         raise Unfit("a time outside of a day")
-    seconds, part = divmod(units, per_second)
-    digits = len(str(per_second)) - 1
-    return f"{timedelta(seconds=seconds)!s:0>8}.{part:0{digits}}"
+    return _clock(seconds, part, digits)
 
 
-def _timestamp(units: int, per_second: int) -> str:
-    seconds, part = divmod(units, per_second)
-    digits = len(str(per_second)) - 1
-    return f"{date_time_of(seconds * 1_000_000)[:19]}.{part:0{digits}}Z"
+def _timestamp(units: int, digits: int) -> str:
+    """Without a zone. As text at once: a ``datetime`` takes longer, and has no nanoseconds."""
+    seconds, part = divmod(units, 10**digits)
+    days, seconds = divmod(seconds, _DAY_SECONDS)
+    return f"{_date(days)}T{_clock(seconds, part, digits)}"
 
 
 def _decimal(data: bytes, schema: Mapping[str, Any]) -> int | float:
     return decimal_of(data, schema.get("scale", 0))
-
-
-def _finite(number: float, _: Mapping[str, Any]) -> float:
-    if not math.isfinite(number):
-        raise Unfit("JSON has no NaN and no infinity")
-    return number
 
 
 def _base64(data: bytes, _: Mapping[str, Any]) -> str:
@@ -156,16 +134,16 @@ def _uuid(data: bytes, _: Mapping[str, Any]) -> str:
     return str(uuid.UUID(bytes=data))
 
 
-_CONVERTERS: dict[tuple[str, str], _Convert] = {
+_CONVERTERS: dict[tuple[str, str], Convert] = {
     ("int", "date"): _date,
-    ("int", "time-millis"): lambda units, _: _time(units, 1_000),
-    ("long", "time-micros"): lambda units, _: _time(units, 1_000_000),
-    ("long", "timestamp-millis"): lambda units, _: _timestamp(units, 1_000),
-    ("long", "timestamp-micros"): lambda units, _: _timestamp(units, 1_000_000),
-    ("long", "timestamp-nanos"): lambda units, _: _timestamp(units, 1_000_000_000),
-    ("long", "local-timestamp-millis"): lambda units, _: _timestamp(units, 1_000)[:-1],
-    ("long", "local-timestamp-micros"): lambda units, _: _timestamp(units, 1_000_000)[:-1],
-    ("long", "local-timestamp-nanos"): lambda units, _: _timestamp(units, 1_000_000_000)[:-1],
+    ("int", "time-millis"): lambda units, _: _time(units, 3),
+    ("long", "time-micros"): lambda units, _: _time(units, 6),
+    ("long", "timestamp-millis"): lambda units, _: _timestamp(units, 3) + "Z",
+    ("long", "timestamp-micros"): lambda units, _: _timestamp(units, 6) + "Z",
+    ("long", "timestamp-nanos"): lambda units, _: _timestamp(units, 9) + "Z",
+    ("long", "local-timestamp-millis"): lambda units, _: _timestamp(units, 3),
+    ("long", "local-timestamp-micros"): lambda units, _: _timestamp(units, 6),
+    ("long", "local-timestamp-nanos"): lambda units, _: _timestamp(units, 9),
     ("int", "debezium-time-millis"): lambda units, _: time_text(units, 1_000),
     ("long", "debezium-time-micros"): lambda units, _: time_text(units, 1_000_000),
     ("long", "debezium-time-nanos"): lambda units, _: time_text(units, 1_000_000_000),
@@ -175,39 +153,24 @@ _CONVERTERS: dict[tuple[str, str], _Convert] = {
     ("fixed", "uuid"): _uuid,
     ("bytes", ""): _base64,
     ("fixed", ""): _base64,
-    ("float", ""): _finite,
-    ("double", ""): _finite,
 }
+"""By type and logical type, "" for those that have none."""
 
 
-def _reader(convert: _Convert) -> Callable[..., Any]:
-    def read(data: Any, writer_schema: Any = None, reader_schema: Any = None) -> Any:
-        try:
-            return convert(data, writer_schema)
-        except Unfit as unfit:
-            return _NotJson(str(unfit))
-        except (ValueError, OverflowError):  # of datetime: it has the years 1 to 9999 only
-            return _NotJson("there is no such date")
-
-    return read
-
-
-# fastavro's own converters make objects of Python's, and round decimals. Ours have names that no schema has.
-for (_type, _logical), _convert in _CONVERTERS.items():
-    fastavro.read.LOGICAL_READERS[f"{_type}-{_OURS}{_logical}"] = _reader(_convert)
-
-
-def _parse(text: str, named: dict[str, Any]) -> Any:
+@contextmanager
+def _errors_in_words() -> Iterator[None]:
     try:
-        return fastavro.parse_schema(_prepared(json.loads(text)), named_schemas=named)
-    except AvroSchemaError:
-        raise
+        yield
+    except UnknownType as error:
+        raise AvroSchemaError(f"no Avro schema: the type {error.name} is not defined in it or before it") from None
     except SchemaParseException as error:
         raise AvroSchemaError(f"no Avro schema: {error}") from None
     except json.JSONDecodeError as error:
         raise AvroSchemaError(f"no Avro schema: not JSON: {error}") from None
     except KeyError as error:
         raise AvroSchemaError(f"no Avro schema: a type or field in it has no {error}") from None
+    except AvroSchemaError:
+        raise
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise AvroSchemaError(f"no Avro schema: a type in it is not written as one ({error})") from None
     except RecursionError:
@@ -227,7 +190,7 @@ def _prepared(schema: Any) -> Any:
         fields = [{"name": field["name"], "type": _prepared(field["type"])} for field in schema["fields"]]
         prepared = {**_named(schema), "fields": fields}
         logical = logical_type(kind, schema)
-        return {**prepared, "logicalType": _OURS + logical} if (kind, logical) in _CONVERTERS else prepared
+        return {**prepared, CONVERT: _CONVERTERS[kind, logical]} if (kind, logical) in _CONVERTERS else prepared
     if kind == "array":
         return {"type": kind, "items": _prepared(schema["items"])}
     if kind == "map":
@@ -245,7 +208,9 @@ def _converted(kind: str, schema: Mapping[str, Any]) -> Any:
     logical = logical_type(kind, schema)
     prepared = {**_named(schema), "type": kind}
     if kind == "fixed":
-        prepared["size"] = schema["size"]
+        prepared["size"] = size = schema["size"]
+        if not isinstance(size, int) or size < 0:
+            raise AvroSchemaError("the size of a fixed must be a whole number from 0 on")
     if logical == "decimal" and kind in ("bytes", "fixed"):
         prepared["scale"] = scale = scale_of(schema)
         if not isinstance(scale, int) or scale < 0:
@@ -253,18 +218,5 @@ def _converted(kind: str, schema: Mapping[str, Any]) -> Any:
     # A logical type that is not known, or not on this type, is ignored (Avro specification, Logical types).
     for name in (logical, ""):
         if (kind, name) in _CONVERTERS and not (name == "uuid" and schema["size"] != 16):
-            return {**prepared, "logicalType": _OURS + name}
+            return {**prepared, CONVERT: _CONVERTERS[kind, name]}
     return prepared if kind == "fixed" else kind
-
-
-def _is_recursive(schema: Any, named: Mapping[str, Any], within: frozenset[str]) -> bool:
-    """Whether a type of the parsed schema can be within itself, so that records can be nested without a bound."""
-    if isinstance(schema, list):
-        return any(_is_recursive(branch, named, within) for branch in schema)
-    if isinstance(schema, str):
-        return schema in within or (schema in named and _is_recursive(named[schema], named, within))
-    kind = schema["type"]
-    if kind in ("record", "error"):
-        inside = within | {schema["name"]}
-        return any(_is_recursive(field["type"], named, inside) for field in schema["fields"])
-    return kind in ("array", "map") and _is_recursive(schema.get("items", schema.get("values")), named, within)

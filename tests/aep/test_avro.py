@@ -232,7 +232,7 @@ def test_a_decimal_beyond_its_precision_is_not_rounded() -> None:
     ],
 )
 def test_what_is_not_avro_of_the_schema(kind: Any, data: bytes) -> None:
-    assert read(kind, data) == ("avro", "")
+    assert read(kind, data)[0] == "avro"
 
 
 @pytest.mark.parametrize("levels", [300, 100_000])
