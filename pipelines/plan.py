@@ -30,8 +30,8 @@ from transforms.kafka import ReadFromKafka, new_source_id
 from transforms.kafka_client import KafkaCluster
 from transforms.kafka_offsets import resolve_start
 from transforms.kafka_source import BundleLimits, KafkaSource
-from transforms.parse import Tombstones
 from transforms.parse_avro import ParseAvro, ParseConfluentAvro
+from transforms.prepare import Tombstones
 from transforms.receipts import ReceiptSinks
 from transforms.routes import Parse, Route, Routes
 from transforms.schema_registry import SchemaRegistry

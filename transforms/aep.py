@@ -23,8 +23,8 @@ from aep.network import Network
 from aep.outcomes import RetryPolicy
 from transforms import account, process
 from transforms.chunks import Batch
-from transforms.dead_letter import dead_letter
 from transforms.outputs import refused, with_dead_letters
+from transforms.prepare import Refusal
 from transforms.receipts import Receipts, receipts_of
 from transforms.routes import Route, Routes
 
@@ -126,8 +126,8 @@ class _PostToAep(beam.DoFn):
             yield TaggedOutput("receipts", receipts_of(batch, delivery.answers))
         for (chunk, record), answer in zip(batch.origins(), delivery.answers, strict=True):
             if not answer.accepted:
-                reason = dead_letter("post", answer.code, answer.message, chunk, record, attempts=answer.attempts)
-                yield refused(reason)
+                reason = Refusal("post", chunk.route, answer.code, answer.message)
+                yield refused(reason, chunk, record, answer.attempts)
 
 
 def _counters(route: str, counts: Counts) -> Iterator[tuple[str, int]]:

@@ -10,26 +10,18 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from apache_beam import coders
 
+from transforms.record import Headers, Record
+
+__all__ = ["CHUNK_RECORDS", "Batch", "BatchCoder", "Chunk", "ChunkCoder", "Headers", "Record"]
+
 # Records in a chunk as the sources make them. Few enough that their parsed objects stay in the processor's cache from
 # step to step: at 100 the steps take a quarter longer.
 CHUNK_RECORDS = 50
-
-Headers = tuple[tuple[str, bytes | None], ...]
-
-
-class Record(NamedTuple):
-    """One Kafka record as it was read. ``timestamp`` in milliseconds since 1970; a tombstone has no ``value``."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    headers: Headers
-    value: bytes | None
 
 
 @dataclass(slots=True)

@@ -12,7 +12,9 @@ from typing import Any
 import orjson
 from apache_beam import coders
 
-from transforms.chunks import Chunk, Headers, Record
+from aep.xdm.schema import ResolvedSchema
+from transforms.prepare import Refusal
+from transforms.record import Headers, Record
 
 REPLAYS_HEADER = "beam_aep.replays"
 """How often a record that is under way has been replayed; on its way only, a dead letter has a field for it."""
@@ -162,13 +164,40 @@ _KINDS: dict[str, type] = {
 _ERROR_FIELDS = ("code", "pointer", "message")
 
 
-def dead_letter(stage: str, code: str, message: str, chunk: Chunk, record: Record, **reason: Any) -> DeadLetter:
-    """A dead letter for a record of a chunk; ``reason`` has further fields of ``DeadLetter``."""
-    replays = dict(record.headers).get(REPLAYS_HEADER)
-    if replays and re.fullmatch(rb"\d{1,9}", replays):
+def dead_letter(reason: Refusal, topic: str, partition: int, record: Record, attempts: int = 0) -> DeadLetter:
+    """The dead letter of a record that was refused.
+
+    Args:
+      reason: why.
+      topic, partition: where the record was read.
+      record: as it was read.
+      attempts: how often it was posted.
+    """
+    count = dict(record.headers).get(REPLAYS_HEADER)
+    replays = 0
+    if count and re.fullmatch(rb"\d{1,9}", count):
         headers = tuple((name, value) for name, value in record.headers if name != REPLAYS_HEADER)
-        record, reason["replays"] = record._replace(headers=headers), int(replays)
-    return DeadLetter(stage, code, message, chunk.topic, chunk.partition, record, chunk.route, **reason)
+        record, replays = record._replace(headers=headers), int(count)
+    return DeadLetter(
+        reason.stage,
+        reason.code,
+        reason.message,
+        topic,
+        partition,
+        record,
+        reason.route,
+        reason.pointer,
+        [error._asdict() for error in reason.errors],
+        reason.error_count,
+        schema_fields(reason.schema),
+        attempts,
+        replays,
+    )
+
+
+def schema_fields(schema: ResolvedSchema | None) -> dict[str, str]:
+    """The schema as dead letters name it."""
+    return {"id": schema.id, "version": schema.version, "sha256": schema.sha256} if schema else {}
 
 
 def damage(error: Exception) -> str:

@@ -18,13 +18,11 @@ import orjson
 from aep.catalog import Batch
 from aep.data_access import FailedRecord, RecordError
 from aep.strict_json import parse_object
-from aep.xdm.rejection import Rejection, XdmError, rejection
 from aep.xdm.rules import XdmRules
-from aep.xdm.validate import validator_for
-from transforms.chunks import Record
-from transforms.dead_letter import DeadLetter
+from transforms.dead_letter import DeadLetter, schema_fields
+from transforms.prepare import Preparation, Refusal
+from transforms.record import Record
 from transforms.routes import Route, Routes
-from transforms.validate import check_record, schema_and_rules, schema_fields
 
 STAGE = "ingest"
 PARTITION = -1
@@ -55,18 +53,16 @@ def with_returned(routes: Routes) -> Routes:
     A route for its ``returned_topic`` that is there already is left to do as its mapping says.
     """
     returned = [
-        replace(
-            route,
-            name=f"{route.name}.returned",
-            topics=(returned_topic(route),),
-            when=(),
-            parse=parse_object,
-            mapping=None,
-        )
+        replace(_as_posted(route), name=f"{route.name}.returned", topics=(returned_topic(route),))
         for route in routes
         if takes_back(route, routes) is None and returned_topic(route) not in routes.topics
     ]
     return Routes([*returned, *routes])  # the first goes before patterns of topics
+
+
+def _as_posted(route: Route) -> Route:
+    """The route for records that are what it has made of others before."""
+    return replace(route, when=(), parse=parse_object, mapping=None)
 
 
 def route_of_dataset(dataset_id: str, routes: Routes) -> Route | None:
@@ -76,7 +72,7 @@ def route_of_dataset(dataset_id: str, routes: Routes) -> Route | None:
 
 def dead_letters_of(
     batch: Batch, records: Iterator[FailedRecord], route: Route, routes: Routes, rules: XdmRules
-) -> Iterator[tuple[DeadLetter, Rejection | None]]:
+) -> Iterator[tuple[DeadLetter, Refusal | None]]:
     """The records of a failed batch as dead letters, each with what our own check says of it.
 
     Args:
@@ -87,37 +83,36 @@ def dead_letters_of(
       rules: of our check.
     """
     topic = takes_back(route, routes) or returned_topic(route)
-    schema, rules = schema_and_rules(route, rules)
+    prepare = Preparation((_as_posted(route),), rules)
     for number, failed in enumerate(records):
-        entity = None if failed.document is None else posted(failed.document, route.destination.payload)
-        value = failed.line if entity is None else orjson.dumps(entity)
-        if entity is None:
-            ours: Rejection | None = rejection([XdmError("json", "", "", "the record is no JSON object")])
-        else:
-            validator = validator_for(schema, rules) if schema else None
-            ours = check_record(route.destination, validator, entity, value)
+        value = failed.line
+        if failed.document is not None:
+            value = orjson.dumps(posted(failed.document, route.destination.payload))
         header = (failed.document or {}).get("header")
         header = header if isinstance(header, dict) else {}
         received = header.get("createdAt")
         first = failed.errors[0] if failed.errors else RecordError("", "", "", "AEP gives no reason")
+        record = Record(
+            batch.created_ms * _RECORDS_IN_A_MILLISECOND + number,
+            received if isinstance(received, int) else batch.created_ms,
+            None,
+            ((BATCH_HEADER, batch.id.encode()), (XACTION_HEADER, str(header.get("xactionId", "")).encode())),
+            value,
+        )
+        outcome = prepare(topic, PARTITION, record)
+        ours = outcome if isinstance(outcome, Refusal) else None
         letter = DeadLetter(
             STAGE,
             code_of(first),
             first.message,
             topic,
             PARTITION,
-            Record(
-                batch.created_ms * _RECORDS_IN_A_MILLISECOND + number,
-                received if isinstance(received, int) else batch.created_ms,
-                None,
-                ((BATCH_HEADER, batch.id.encode()), (XACTION_HEADER, str(header.get("xactionId", "")).encode())),
-                value,
-            ),
+            record,
             route=route.name,
             pointer=pointer_of(first),
             errors=[*map(_theirs, failed.errors), *_ours(ours)],
             error_count=max(1, len(failed.errors) + (ours.error_count if ours else 0)),
-            schema=schema_fields(schema),
+            schema=schema_fields(route.schema),
             attempts=1,
             at=batch.created_ms / 1000,
         )
@@ -150,5 +145,5 @@ def _theirs(error: RecordError) -> dict[str, str]:
     return {**fields, "by": "AEP"}
 
 
-def _ours(found: Rejection | None) -> Sequence[dict[str, str]]:
-    return [{**error._asdict(), "by": "beam-aep"} for error in found.errors] if found else ()
+def _ours(found: Refusal | None) -> Sequence[dict[str, str]]:
+    return [{**error._asdict(), "by": "beam-aep"} for error in found.violations] if found else ()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
-from transforms.dead_letter import DeadLetter
+from transforms.chunks import Chunk
+from transforms.dead_letter import DeadLetter, dead_letter
+from transforms.prepare import Refusal
+from transforms.record import Record
 
 _MAIN, _DEAD_LETTERS = "main", "dead_letters"
 
@@ -22,6 +25,6 @@ def with_dead_letters(step: beam.ParDo, pcoll: beam.PCollection, main_type: type
     return outputs
 
 
-def refused(dead_letter: DeadLetter) -> TaggedOutput:
-    """The dead letter, on its output."""
-    return TaggedOutput(_DEAD_LETTERS, dead_letter)
+def refused(reason: Refusal, chunk: Chunk, record: Record, attempts: int = 0) -> TaggedOutput:
+    """The dead letter of a record of a chunk, on its output."""
+    return TaggedOutput(_DEAD_LETTERS, dead_letter(reason, chunk.topic, chunk.partition, record, attempts))

@@ -26,9 +26,8 @@ from pipelines.settings import Settings
 from transforms import process
 from transforms.aep import token_source
 from transforms.chunks import Chunk, Record
-from transforms.dead_letter import DeadLetter
+from transforms.dead_letter import DeadLetter, dead_letter
 from transforms.files import open_file
-from transforms.judge import judge
 from transforms.kafka_client import (
     KafkaCluster,
     KafkaReadError,
@@ -38,6 +37,7 @@ from transforms.kafka_client import (
     unknown_topics,
 )
 from transforms.kafka_sample import read_newest
+from transforms.prepare import Dropped, Preparation, Refusal
 from transforms.routes import Route, Routes
 
 # Steps that wait for a service, as a run does without end, wait so long here.
@@ -226,7 +226,7 @@ def _first_lines(path: str, topic: str, number: int) -> list[Chunk]:
 def _sample(
     subject: str, topic: str, read: Callable[[], list[Chunk]], plan: Plan, number: int, found: Findings
 ) -> None:
-    """Reads some records, and judges them as the steps of the pipeline would."""
+    """Reads some records, and prepares them as the pipeline would."""
     if not number:
         found.checks.append(Check(subject, "not checked", "there; no sample is wanted"))
         return
@@ -235,7 +235,7 @@ def _sample(
         return
     process.request_stop(_PATIENCE_SECONDS)
     try:
-        judged = judge(read(), plan.routes, plan.rules, plan.tombstones)
+        sample = prepare_sample(read(), Preparation(plan.routes.of_topic(topic), plan.rules, plan.tombstones))
     except KafkaReadError as error:
         found.checks.append(Check(subject, "wrong", str(error)))
         return
@@ -247,14 +247,43 @@ def _sample(
         return
     finally:
         process.start_run()
-    found.records += judged.records
-    found.letters += judged.dead_letters
-    dead = len(judged.dead_letters)
-    if not judged.records:
+    found.records += sample.records
+    found.letters += sample.dead_letters
+    dead = len(sample.dead_letters)
+    if not sample.records:
         found.checks.append(Check(subject, "not checked", "it has no records"))
         return
-    words = f"of {judged.records:,} records {judged.posted:,} would be posted, {dead:,} dead-lettered"
-    if judged.skipped:
-        words += f", {judged.skipped:,} skipped as tombstones"
-    state: State = "ok" if not dead else "warning" if judged.posted else "wrong"
+    words = f"of {sample.records:,} records {sample.posted:,} would be posted, {dead:,} dead-lettered"
+    if sample.dropped:
+        words += f", {sample.dropped:,} skipped as tombstones"
+    state: State = "ok" if not dead else "warning" if sample.posted else "wrong"
     found.checks.append(Check(subject, state, words))
+
+
+@dataclass
+class Sample:
+    """What would become of some records: how many would be posted or left out, and the dead letters of the others."""
+
+    posted: int = 0
+    dropped: int = 0
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+
+    @property
+    def records(self) -> int:
+        """How many there are."""
+        return self.posted + self.dropped + len(self.dead_letters)
+
+
+def prepare_sample(chunks: Sequence[Chunk], prepare: Preparation) -> Sample:
+    """Prepares records of one topic, as they were read."""
+    sample = Sample()
+    for chunk in chunks:
+        for record in chunk.records:
+            outcome = prepare(chunk.topic, chunk.partition, record)
+            if isinstance(outcome, Refusal):
+                sample.dead_letters.append(dead_letter(outcome, chunk.topic, chunk.partition, record))
+            elif isinstance(outcome, Dropped):
+                sample.dropped += 1
+            else:
+                sample.posted += 1
+    return sample

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import orjson
-
-from aep.strict_json import ParseFailure, parse_object
-from aep.xdm.rejection import Rejection, XdmError, rejection
-from aep.xdm.rules import prune_nulls
-from aep.xdm.validate import XdmValidator
+from aep.streaming import Destination
+from aep.xdm.rules import XdmRules
+from aep.xdm.schema import ResolvedSchema
+from transforms.prepare import Preparation, Refusal
+from transforms.record import Record
+from transforms.routes import Route
 from transforms.unpack import unpacked
 
 MAX_LINE_BYTES = 16 * 2**20
@@ -24,7 +24,7 @@ class Line(NamedTuple):
     """A line that was checked: its number, from 1, and what is wrong with it, None when it is valid."""
 
     number: int
-    rejection: Rejection | None
+    refusal: Refusal | None
 
 
 class Source(NamedTuple):
@@ -55,27 +55,26 @@ def open_lines(path: Path | None) -> Iterator[Source]:
         yield Source(unpacked(file, str(path)), file, path.stat().st_size or None)
 
 
-def check_lines(file: BinaryIO, validator: XdmValidator) -> Iterator[Line]:
-    """Check every line; an empty one is no record either."""
+def check_lines(file: BinaryIO, prepare: Preparation) -> Iterator[Line]:
+    """Check every line as a pipeline does with a record's value; an empty one is no record either."""
     number = 0
     while value := file.readline(MAX_LINE_BYTES):
         number += 1
         if len(value) == MAX_LINE_BYTES and not value.endswith(b"\n"):
             while (more := file.readline(MAX_LINE_BYTES)) and not more.endswith(b"\n"):
                 pass
-            error = XdmError("too_large", "", "", f"the line is longer than {MAX_LINE_BYTES:,} bytes")
-            yield Line(number, rejection([error]))
+            message = f"the line is longer than {MAX_LINE_BYTES:,} bytes"
+            yield Line(number, Refusal("parse", "", "too_large", message))
         else:
-            yield Line(number, check_value(value.rstrip(b"\r\n"), validator))
+            yield Line(number, check_value(value.rstrip(b"\r\n"), number, prepare))
 
 
-def check_value(value: bytes, validator: XdmValidator) -> Rejection | None:
-    """What a pipeline would refuse a record for, or None: its JSON first, then the schema and the rules beyond it."""
-    parsed = parse_object(value)
-    if isinstance(parsed, ParseFailure):
-        return rejection([XdmError(parsed.code, parsed.pointer, "", parsed.message)])
-    entity, data = parsed
-    if validator.rules.nulls == "prune" and b"null" in data:
-        entity, changed = prune_nulls(entity)
-        data = orjson.dumps(entity) if changed else data
-    return validator.check(entity, len(data))
+def check_value(value: bytes, number: int, prepare: Preparation) -> Refusal | None:
+    """What a pipeline would refuse the record of a line for, or None."""
+    outcome = prepare("", 0, Record(number, -1, None, (), value))
+    return outcome if isinstance(outcome, Refusal) else None
+
+
+def preparation_of(schema: ResolvedSchema, rules: XdmRules) -> Preparation:
+    """What a pipeline does with records of a schema on a route that only checks them."""
+    return Preparation((Route("", ("",), Destination("", schema_id=schema.id), schema),), rules)

@@ -19,12 +19,12 @@ from aep.catalog import Batch, Catalog
 from aep.data_access import DataAccess, FileTooLargeError
 from aep.errors import ConfigurationError, NotFoundError
 from aep.platform import segment
-from aep.xdm.rejection import Rejection
 from aep.xdm.rules import XdmRules
 from pipelines.commands.dead_letter_tables import field_of, printable
 from transforms.dead_letter import DeadLetter
 from transforms.dead_letter_files import write_lines
 from transforms.failed_records import dead_letters_of, route_of_dataset
+from transforms.prepare import Refusal
 from transforms.routes import Route, Routes
 
 PULLED = "pulled"
@@ -66,7 +66,7 @@ class Account:
     too_large: list[str] = field(default_factory=list)
     reasons: dict[tuple[str, str], Reason] = field(default_factory=dict)
 
-    def add(self, batch_id: str, letter: DeadLetter, ours: Rejection | None) -> None:
+    def add(self, batch_id: str, letter: DeadLetter, ours: Refusal | None) -> None:
         """Counts a record."""
         self.records += 1
         reason = self.reasons.setdefault((letter.code, field_of(letter.pointer)), Reason(batch_id))

@@ -16,8 +16,8 @@ from pipelines.commands.cli_common import WRONG, say
 
 if TYPE_CHECKING:
     from aep.xdm.schema import ResolvedSchema
-    from aep.xdm.validate import XdmValidator
     from pipelines.commands.schema_report import Tally
+    from transforms.prepare import Preparation
 
 app = typer.Typer(
     name="schema",
@@ -161,7 +161,7 @@ def check(
     from aep.xdm.pointers import is_pointer
     from aep.xdm.rules import XdmRules
     from aep.xdm.schema import SchemaError
-    from aep.xdm.validate import XdmValidator
+    from pipelines.commands.event_lines import preparation_of
     from transforms.unpack import DamagedFileError
 
     if limit is not None and not (every or adobe):
@@ -175,7 +175,7 @@ def check(
     form: Form | None = "adobe" if adobe else "json" if every and as_json else "text" if every else None
     try:
         schema = _load(schema_file, sha256)
-        tally = _check(events, XdmValidator(schema, rules), form, limit)
+        tally = _check(events, preparation_of(schema, rules), form, limit)
     except (SchemaError, DamagedFileError) as error:
         say(f"error: {error}")
         return WRONG
@@ -195,7 +195,7 @@ def check(
     return _SOME_INVALID if tally.invalid else 0
 
 
-def _check(path: Path | None, validator: XdmValidator, form: Form | None, limit: int | None) -> Tally:
+def _check(path: Path | None, prepare: Preparation, form: Form | None, limit: int | None) -> Tally:
     """Check all lines, reporting the first invalid ones in a form; shows on a terminal how far it is."""
     from pipelines.commands.event_lines import check_lines, open_lines
     from pipelines.commands.schema_report import Tally, as_adobe, as_json, as_text
@@ -210,17 +210,17 @@ def _check(path: Path | None, validator: XdmValidator, form: Form | None, limit:
         Progress(*columns, console=console, transient=True, disable=not shown, redirect_stdout=False) as progress,
     ):
         task = progress.add_task("", total=source.size, lines=0)
-        for line in check_lines(source.lines, validator):
+        for line in check_lines(source.lines, prepare):
             tally.add(line)
             if tally.lines % _SHOW_EVERY == 0:
                 done = source.file.tell() if source.file else 0
                 progress.update(task, completed=done, lines=tally.lines)
-            if line.rejection is None or form is None or (limit is not None and tally.invalid > limit):
+            if line.refusal is None or form is None or (limit is not None and tally.invalid > limit):
                 continue
             if form == "text":
-                typer.echo(as_text(line.number, line.rejection))
+                typer.echo(as_text(line.number, line.refusal))
             else:
-                _put((as_adobe if form == "adobe" else as_json)(line.number, line.rejection))
+                _put((as_adobe if form == "adobe" else as_json)(line.number, line.refusal))
     return tally
 
 

@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from aep.xdm.fields import Field, fields_of
-from aep.xdm.rejection import Rejection
+from aep.xdm.rejection import rejection
 from aep.xdm.schema import ResolvedSchema
 from pipelines.commands.cli_common import WHOLE_RECORD, plain, without_indices
 from pipelines.commands.event_lines import Line
+from transforms.prepare import Refusal
 
 _MAX_KINDS = 1_000  # that are counted apart, since keys of a map, which a record makes up, are in the names of fields
 _MAX_ROWS = 30
@@ -52,7 +53,7 @@ class Tally:
     def add(self, line: Line) -> None:
         """Count a line."""
         self.lines += 1
-        found = line.rejection
+        found = line.refusal
         if found is None:
             return
         self.invalid += 1
@@ -103,30 +104,30 @@ class Tally:
         return grid
 
 
-def as_json(line: int, found: Rejection) -> dict[str, Any]:
+def as_json(line: int, found: Refusal) -> dict[str, Any]:
     """The report of a line in our form, that of dead letters."""
     return {
         "line": line,
         "code": found.code,
         "message": found.message,
         "pointer": found.pointer,
-        "errors": [error._asdict() for error in found.errors],
+        "errors": [error._asdict() for error in found.violations],
         "error_count": found.error_count,
     }
 
 
-def as_adobe(line: int, found: Rejection) -> dict[str, Any]:
+def as_adobe(line: int, found: Refusal) -> dict[str, Any]:
     """The report of a line in the form of Adobe's (Streaming validation guide)."""
-    return {"line": line, **found.as_adobe()}
+    return {"line": line, **rejection(list(found.violations)).as_adobe()}
 
 
-def as_text(line: int, found: Rejection) -> str:
+def as_text(line: int, found: Refusal) -> str:
     """The report of a line for a person: a line for each violation."""
     rows = [
         f"line {line}: {error.code} at {plain(error.pointer) or WHOLE_RECORD}: {plain(error.message)}"
-        for error in found.errors
+        for error in found.violations
     ]
-    more = found.error_count - len(found.errors)
+    more = found.error_count - len(found.violations)
     return "\n".join(rows + ([f"line {line}: and {more} more"] if more else []))
 
 

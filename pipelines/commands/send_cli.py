@@ -5,18 +5,20 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 from rich.console import Console
 
-from pipelines.commands.cli_common import WRONG, plain, say
+from pipelines.commands.cli_common import WHOLE_RECORD, WRONG, plain, say
 
 if TYPE_CHECKING:
     from aep.sync_send import Verdict
-    from transforms.routes import Route
+    from aep.xdm.rules import XdmRules
+    from transforms.prepare import Refusal
+    from transforms.routes import Route, Routes
 
 REFUSED = 1
 """Exit code: AEP does not take the event."""
@@ -30,30 +32,35 @@ def send(
 
     beam-aep send --route NAME --routes_file=routes.yaml [FILE]
 
-    AEP validates the event before it answers, which it does 60 times a minute and connection. The event is sent as it
-    would be read from Kafka: the route's mapping is applied. Takes the pipeline's options besides, written
-    --name=value: --options_file, --routes_file, --aep_client_id, ...
+    AEP validates the event before it answers, which it does 60 times a minute and connection. The event goes through
+    the steps of a pipeline first, as if it had just been read from the route's topic: format, conditions, mapping,
+    _id, nulls, schema. What a pipeline would dead-letter is not sent. For a route that reads Avro the event may be
+    JSON too. Takes the pipeline's options besides, written --name=value: --options_file, --routes_file, ... Exit
+    code: 0 when AEP takes the event, 1 when it is refused, 2 when it cannot be sent.
     """
     from aep.errors import AepError
     from aep.xdm.schema import SchemaError
     from pipelines.options_yaml import OptionsError
+    from transforms.prepare import Refusal
 
     path, options = _split(context.args)
     try:
-        verdict = _send(options, route, _read(path))
+        answer = _send(options, route, _read(path))
     except OptionsError as error:
         for problem in error.problems:
             say(f"error: {problem}")
-    except (AepError, SchemaError, _EventError) as error:
+    except EventError as error:
+        say(f"error: {path or 'standard input'}: {error}")
+    except (AepError, SchemaError) as error:
         say(f"error: {error}")
     except OSError as error:
         say(f"error: {path}: {error.strerror}")
     else:
-        return _show(verdict)
+        return _show_refusal(answer) if isinstance(answer, Refusal) else _show(answer)
     return WRONG
 
 
-class _EventError(Exception):
+class EventError(Exception):
     """The event cannot be sent at all."""
 
 
@@ -70,64 +77,75 @@ def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     return (None if path == "-" else path), options
 
 
-def _read(path: str | None) -> dict[str, Any]:
-    from aep.strict_json import ParseFailure, parse_object
-
-    found = parse_object(sys.stdin.buffer.read() if path is None else Path(path).read_bytes())
-    if isinstance(found, ParseFailure):
-        raise _EventError(f"{path or 'standard input'}: this is no event: {found.message}")
-    return found.entity
+def _read(path: str | None) -> bytes:
+    return sys.stdin.buffer.read() if path is None else Path(path).read_bytes()
 
 
-def _send(options: Sequence[str], name: str, event: dict[str, Any]) -> Verdict:
+def _send(options: Sequence[str], name: str, event: bytes) -> Verdict | Refusal:
     from aep.sync_send import send_validated
     from pipelines.config import parse
     from pipelines.option_checks import network_gaps
     from pipelines.options_yaml import OptionsError
-    from pipelines.plan import make_routes
+    from pipelines.plan import make_routes, make_rules
     from pipelines.platform_access import tokens_of, transport_of
+    from transforms.prepare import Refusal
 
     settings = parse(options, network_gaps)
     file = settings.general.routes_file
     if file is None:
         raise OptionsError(["routes_file: missing: give the file that has the route"])
-    routes = {route.name: route for route in make_routes(settings)}
-    if name not in routes:
-        raise OptionsError([f"{file}: no route is called {name}: it has {', '.join(sorted(routes))}"])
+    routes = make_routes(settings)
+    names = sorted(route.name for route in routes)
+    if name not in names:
+        raise OptionsError([f"{file}: no route is called {name}: it has {', '.join(names)}"])
     route = routes[name]
-    body = _prepared(event, route)
+    prepared = prepare_event(event, route, routes, make_rules(settings), int(time.time() * 1000))
+    if isinstance(prepared, Refusal):
+        return prepared
     transport = transport_of(settings)
     tokens = None if route.auth == "none" else tokens_of(settings, transport)
-    return send_validated(route.destination, body, transport, tokens)
+    return send_validated(route.destination, prepared, transport, tokens)
 
 
-def _prepared(event: dict[str, Any], route: Route) -> bytes:
-    """The event as the route makes it. As an offset serves the time, so that each sending is an event of its own."""
-    from aep.field_map import FieldMap, MapFault, Origin
-    from aep.ids import MissingField, Place, fill_id
-    from aep.json_patch import PatchFault
-    from aep.upserts import UpsertEnvelope, operations_of
+def prepare_event(event: bytes, route: Route, routes: Routes, rules: XdmRules, now_ms: int) -> bytes | Refusal:
+    """What a pipeline would post of an event that it had just read from the route's topic, or why it would not.
 
-    now_ms = int(time.time() * 1000)
-    place = Place(route.topics[0], 0, now_ms)
-    if route.mapping is not None:
-        made: dict[str, Any] | PatchFault | MapFault = (
-            route.mapping.apply(event, Origin(*place, None, now_ms, ()))
-            if isinstance(route.mapping, FieldMap)
-            else route.mapping.apply(event)
+    The time serves as its offset, so that each sending has an _id of its own where that is made of the offset.
+
+    Raises:
+      EventError: it is no event of this route.
+    """
+    from aep.strict_json import parse_object
+    from transforms.prepare import Dropped, Preparation, Refusal
+    from transforms.record import Record
+
+    topic = route.topics[0]
+    candidates = (route,) if topic.startswith("^") else routes.of_topic(topic)
+    if route not in candidates:
+        raise EventError(f"a pipeline sends no record by the route {route.name}: {candidates[-1].name} takes them all")
+    if event.lstrip()[:1] in (b"{", b"["):  # JSON, which is easier to write than what a route may read
+        candidates = tuple(replace(each, parse=parse_object) for each in candidates)
+    outcome = Preparation(candidates, rules)(topic, 0, Record(now_ms, now_ms, None, (), event))
+    if isinstance(outcome, Refusal):
+        if outcome.stage == "parse":
+            raise EventError(f"this is no event: {outcome.message}")
+        return outcome
+    assert not isinstance(outcome, Dropped)  # only a record without a value is dropped
+    if outcome.route.name != route.name:
+        raise EventError(
+            f"a pipeline sends this event by the route {outcome.route.name}, whose conditions (when) it fits: "
+            f"give --route {outcome.route.name}"
         )
-        if not isinstance(made, dict):
-            raise _EventError(f"the mapping of route {route.name} does not apply: {made.pointer} {made.message}")
-        event = made
-    body = orjson.dumps(event)
-    if route.id_from and route.destination.payload == "entity":
-        filled = fill_id(event, body, route.id_from, place)
-        if isinstance(filled, MissingField):
-            raise _EventError(f"the event has no _id, and no {filled.pointer} to make one of")
-        return filled
-    if route.operations and operations_of(event) is None:
-        _, body = UpsertEnvelope(route.destination, route.operations).wrap(event, body)
-    return body
+    return outcome.body
+
+
+def _show_refusal(refusal: Refusal) -> int:
+    console = Console(highlight=False, soft_wrap=True)
+    words = f"not sent: a pipeline would dead-letter this event (stage {refusal.stage})"
+    console.print(words, style="red", markup=False)
+    for error in refusal.violations:
+        console.print(f"  {plain(f'{error.pointer or WHOLE_RECORD}: {error.message} ({error.code})')}", markup=False)
+    return REFUSED
 
 
 def _show(verdict: Verdict) -> int:

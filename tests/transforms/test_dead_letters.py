@@ -25,6 +25,7 @@ from transforms.dead_letter import DeadLetter, dead_letter
 from transforms.dead_letter_files import SinkError, read_file, read_files, write_file
 from transforms.dead_letters import DeadLetterSinks, WriteDeadLetters
 from transforms.kafka_client import KafkaCluster, KafkaSetupError
+from transforms.prepare import Refusal
 
 AT = 1_700_000_000.125
 words = st.text(max_size=12)
@@ -120,11 +121,10 @@ def test_beam_finds_the_coder_and_takes_it_for_deterministic() -> None:
     assert coder.decode(coder.encode(letter())) == letter()
 
 
-def test_a_dead_letter_is_made_from_its_chunk() -> None:
+def test_a_dead_letter_is_made_of_a_refusal_and_its_record() -> None:
     source = chunk(b"1", b"2", topic="t", partition=9)
-    source.route = "r"
     before = datetime.now(timezone.utc).timestamp()
-    one = dead_letter("post", "rejected", "no", source, source.records[1], attempts=3)
+    one = dead_letter(Refusal("post", "r", "rejected", "no"), source.topic, source.partition, source.records[1], 3)
     assert (one.stage, one.code, one.message, one.topic, one.partition) == ("post", "rejected", "no", "t", 9)
     assert (one.route, one.attempts, one.record, one.errors) == ("r", 3, source.records[1], [])
     assert before <= one.at <= datetime.now(timezone.utc).timestamp()

@@ -15,9 +15,10 @@ from tests.transforms.eager import Collect, apply
 from tests.transforms.records import record, route, routes
 from tests.transforms.test_dead_letters import AT, dead_letters, letter
 from transforms import account, process
-from transforms.chunks import CHUNK_RECORDS, Chunk
+from transforms.chunks import CHUNK_RECORDS
 from transforms.dead_letter import REPLAYS_HEADER, DeadLetter, dead_letter
 from transforms.dead_letter_files import read_files, write_file
+from transforms.prepare import Refusal
 from transforms.replay import (
     ChooseDeadLetters,
     OriginalRecords,
@@ -67,7 +68,7 @@ def test_a_run_of_dead_letters_becomes_chunks_of_what_was_read() -> None:
 @given(dead_letters)
 def test_refused_again_it_is_the_same_record_with_one_more_replay(one: DeadLetter) -> None:
     (chunk,) = originals([one])
-    again = dead_letter("post", "rejected", "no", chunk, chunk.records[0])
+    again = dead_letter(Refusal("post", "", "rejected", "no"), chunk.topic, chunk.partition, chunk.records[0])
     assert (again.topic, again.partition, again.record) == (one.topic, one.partition, one.record)
     assert again.replays == one.replays + 1
 
@@ -75,7 +76,7 @@ def test_refused_again_it_is_the_same_record_with_one_more_replay(one: DeadLette
 @pytest.mark.parametrize("content", [b"", b"-1", b"x", "²".encode(), b"1" * 5000, None])
 def test_a_header_of_a_producer_that_is_no_count_does_no_harm(content: bytes | None) -> None:
     read = record(1, headers=((REPLAYS_HEADER, content),))
-    one = dead_letter("post", "rejected", "no", Chunk("t", 0, [read]), read)
+    one = dead_letter(Refusal("post", "", "rejected", "no"), "t", 0, read)
     assert (one.replays, one.record) == (0, read)
 
 

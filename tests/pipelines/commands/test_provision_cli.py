@@ -388,12 +388,33 @@ class TestSendAndLookup:
         assert main(["lookup", "--namespace=Loyalty", "--id=m1", *sandbox.options()]) == 0
         assert '"memberId": "m1"' in capsys.readouterr().out
 
-    def test_violations_are_told(self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_what_a_pipeline_would_dead_letter_is_not_sent(
+        self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert send(sandbox, "members", {**self.member(sandbox, "m1", points="7"), "colour": 1}) == 1
         out = capsys.readouterr().out
-        assert out.startswith("refused (400): ")
+        assert out.startswith("not sent: a pipeline would dead-letter this event (stage validate)\n")
         assert f"/_{sandbox.organisation.name}/loyalty/points: expected type: Integer, found: String (type)" in out
         assert "extraneous key [colour] is not permitted" in out
+
+    def test_what_aep_refuses_and_a_pipeline_would_post_is_told(
+        self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        event = {**self.member(sandbox, "m1"), "colour": 1}
+        assert send(sandbox, "members", event, "--xdm_unknown_fields=allow") == 1
+        out = capsys.readouterr().out
+        assert out.startswith("refused (400): ")
+        assert "extraneous key [colour] is not permitted" in out
+
+    def test_what_a_pipeline_would_make_of_a_record_is_what_aep_gets(
+        self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        event = {**self.member(sandbox, "m1"), "extSourceSystemAudit": None}
+        assert send(sandbox, "members", event) == 1
+        assert send(sandbox, "members", event, "--xdm_nulls=prune") == 0
+        assert "received: passed validation" in capsys.readouterr().out
+        assert send(sandbox, "raw", {"header": {"operations": {"data": "drop"}}, "body": {"id": "m1"}}) == 1
+        assert "/header/operations: operations.data must be one of create, merge, delete" in capsys.readouterr().out
 
     def test_the_standard_input(
         self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -17,19 +17,21 @@ import pytest
 
 from aep.strict_json import ParsedObject, parse_object
 from aep.xdm.rejection import XdmError, rejection
-from aep.xdm.validate import XdmValidator
+from aep.xdm.rules import XdmRules
 from pipelines.cli import main
 from pipelines.commands import event_lines
-from pipelines.commands.event_lines import Line, check_lines
+from pipelines.commands.event_lines import Line, check_lines, preparation_of
 from pipelines.commands.schema_report import Tally, as_text
 from samples.loyalty import generate
 from tests.aep.xdm.schemas import EVENT
+from transforms.prepare import Refusal
 
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "pipelines.cli"]
 COMPONENTS = ROOT / "tests" / "aep" / "xdm" / "components"
 LOYALTY = str(ROOT / "configs" / "schemas" / "loyalty-event.schema.json")
 OWN = {"loyalty": {"type": "object", "properties": {"memberId": {"type": "string"}}}}
+PREPARE = preparation_of(EVENT, XdmRules())
 GOOD = {"_id": "a", "timestamp": "2026-01-02T03:04:05Z", "eventType": "web.visit"}
 
 
@@ -302,14 +304,14 @@ def test_a_line_without_end_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> 
     good = orjson.dumps(GOOD)
     longest = good + b" " * (499 - len(good)) + b"\n"
     file = io.BytesIO(longest + b"x" * 1_800 + b"\n" + good + b"\r\n" + b"y" * 500)
-    found = [(line.number, line.rejection and line.rejection.code) for line in check_lines(file, XdmValidator(EVENT))]
+    found = [(line.number, line.refusal and line.refusal.code) for line in check_lines(file, PREPARE)]
     assert found == [(1, None), (2, "too_large"), (3, None), (4, "too_large")]
 
 
 def test_kinds_of_violations_are_counted_apart_up_to_a_number() -> None:
     tally = Tally()
     for number in range(3_000):
-        tally.add(Line(number, rejection([XdmError("type", f"/map/key{number}/3", "", "m")])))
+        tally.add(Line(number, Refusal("validate", "", "type", "m", f"/map/key{number}/3")))
     kinds = tally.kinds
     assert len(kinds) == 1_001
     assert (kinds[0].field, kinds[0].count) == ("(other fields)", 2_000)
@@ -318,7 +320,7 @@ def test_kinds_of_violations_are_counted_apart_up_to_a_number() -> None:
 
 
 def test_that_there_are_more_violations_is_said() -> None:
-    found = rejection([XdmError("type", f"/{number}", "", "m") for number in range(25)])
+    found = Refusal("validate", "", *rejection([XdmError("type", f"/{number}", "", "m") for number in range(25)]))
     assert len(as_text(7, found).splitlines()) == 21
     assert as_text(7, found).endswith("line 7: and 5 more")
 
@@ -327,4 +329,4 @@ def test_good_samples_parse_to_what_is_checked() -> None:
     # The size that the rules limit is that of the record as it is sent, whatever the white space in the file.
     spaced = orjson.dumps(GOOD, option=orjson.OPT_INDENT_2).replace(b"\n", b" " * 3_000)
     assert isinstance(parse_object(spaced), ParsedObject)
-    assert event_lines.check_value(spaced, XdmValidator(EVENT)) is None
+    assert event_lines.check_value(spaced, 1, PREPARE) is None

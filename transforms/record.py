@@ -1,0 +1,17 @@
+"""A record as it was read from Kafka. Without Beam, so that commands which need no pipeline start fast."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+class Record(NamedTuple):
+    """One Kafka record as it was read. ``timestamp`` in milliseconds since 1970; a tombstone has no ``value``."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    headers: Headers
+    value: bytes | None
