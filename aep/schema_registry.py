@@ -11,7 +11,6 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from aep.platform import PlatformClient, Query, next_link, segment
-from aep.xdm.identities import IDENTITY
 
 BASE = "/data/foundation/schemaregistry"
 MAX_PAGE = 300
@@ -208,26 +207,6 @@ class SchemaRegistry:
     def tenant_id(self) -> str:
         """The name, without ``_``, of the field under which the organisation's own fields are."""
         return self.stats().tenant_id
-
-
-def identity_descriptor(schema_id: str, pointer: str, namespace: str, primary: bool) -> dict[str, Any]:
-    """The descriptor that makes a field of a schema an identity (Descriptors endpoint).
-
-    Args:
-      schema_id: ``$id``.
-      pointer: of the field, such as ``/workEmail/address``.
-      namespace: its code, such as ``Email``.
-      primary: whether it says whom a record is about; a schema has one such identity at most.
-    """
-    return {
-        "@type": IDENTITY,
-        "xdm:sourceSchema": schema_id,
-        "xdm:sourceVersion": 1,
-        "xdm:sourceProperty": pointer,
-        "xdm:namespace": namespace,
-        "xdm:property": "xdm:code",
-        "xdm:isPrimary": primary,
-    }
 
 
 def _next_page(page: dict[str, Any]) -> Query | None:

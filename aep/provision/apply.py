@@ -16,7 +16,7 @@ from aep.provision.fields import object_schema
 from aep.provision.found import Services
 from aep.provision.model import CLASSES, Connection, FieldGroup, Schema
 from aep.provision.steps import Plan, Step
-from aep.schema_registry import identity_descriptor
+from aep.xdm.identities import identity_descriptor
 from aep.xdm.schema import FULL_MEDIA_TYPE
 
 Ids = dict[tuple[str, str], str]

@@ -2,7 +2,7 @@
 
 A schema is one class, any field groups meant for it, and the organisation's own fields, which stand under the field of
 its tenant ("Basics of schema composition"; "Schema Registry API: getting started"). What only a registry knows stays
-unknown: descriptors, labels, and the version of its library.
+unknown: labels, descriptors other than the identities given, and the version of its library.
 """
 
 import re
@@ -15,7 +15,8 @@ import orjson
 
 from aep.xdm.components import Component, Components, check_component, read_object
 from aep.xdm.compose import CompositionError, LeftOut, Lookup, compose
-from aep.xdm.pointers import pointer
+from aep.xdm.identities import FILE_FORM, Identity, identity_descriptor, with_descriptors
+from aep.xdm.pointers import pointer, steps_of
 from aep.xdm.schema import ResolvedSchema, SchemaError, parse_schema
 
 ALIASES = {
@@ -44,6 +45,7 @@ class Recipe(NamedTuple):
         field_groups: the field groups.
         namespace: the field that holds the organisation's own fields, such as `_acme`; None for none.
         own_groups: those own fields, as `read_own_fields` returns them.
+        identities: the fields that are identities; of a schema without, no one knows whether it has some.
     """
 
     schema_id: str
@@ -52,6 +54,7 @@ class Recipe(NamedTuple):
     field_groups: Sequence[Component]
     namespace: str | None = None
     own_groups: Sequence[Component] = ()
+    identities: Sequence[Identity] = ()
 
 
 class Built(NamedTuple):
@@ -128,7 +131,8 @@ def build_schema(recipe: Recipe, components: Components, where: str) -> Built:
 
     Raises:
         SchemaError: a component is missing, recursive or contradicts another; a field of one's own is outside the
-            namespace or declared twice; or records cannot be validated with the result.
+            namespace or declared twice; an identity is no text field of the schema; or records cannot be validated
+            with the result.
     """
     components = components.including(recipe.own_groups)
     lost: dict[LeftOut, None] = {}
@@ -147,7 +151,13 @@ def build_schema(recipe: Recipe, components: Components, where: str) -> Built:
     except CompositionError as error:
         raise SchemaError(f"{path_of(error.component)}: {error}") from None
     resolved["properties"] = {name: _without_texts(field) for name, field in resolved["properties"].items()}
-    document = orjson.dumps(resolved, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    _check_identities(recipe.identities, resolved)
+    if recipe.identities:
+        document = with_descriptors(
+            resolved, [identity_descriptor(recipe.schema_id, *each) for each in recipe.identities]
+        )
+    else:
+        document = orjson.dumps(resolved, option=FILE_FORM)
     warnings = [
         f"{each.path}: {each.id} is deprecated (meta:status)"
         for each in (recipe.class_, *recipe.field_groups)
@@ -180,6 +190,19 @@ def _schema(recipe: Recipe, own_groups: Sequence[Component]) -> dict[str, Any]:
     if recipe.namespace:
         schema["meta:tenantNamespace"] = recipe.namespace
     return schema
+
+
+def _check_identities(identities: Sequence[Identity], resolved: dict[str, Any]) -> None:
+    """Each identity is a text field of the schema ("Define identity fields")."""
+    for each in identities:
+        field: Any = resolved
+        for step in steps_of(each.pointer):
+            field = field.get("properties", {}).get(step) if isinstance(field, dict) else None
+        if field is None:
+            raise SchemaError(f"the identity {each.pointer} is no field of the schema, nor of an object in it")
+        if field.get("type") != "string":
+            kind = field.get("type")
+            raise SchemaError(f"the identity {each.pointer} is of type {kind}, and an identity is a string")
 
 
 def _lineage(components: Components, component: Component) -> Iterator[str]:

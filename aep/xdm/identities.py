@@ -9,6 +9,8 @@ from aep.xdm.pointers import pointer, steps_of
 from aep.xdm.rejection import XdmError
 
 IDENTITY = "xdm:descriptorIdentity"
+FILE_FORM = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+"""How a schema is written to a file, for people and version control."""
 
 # Identity Service guardrails: 20 identities per record, an ECID of 38 digits, other values up to 1,024 characters.
 MAX_IDENTITIES = 20
@@ -28,7 +30,7 @@ _TELLING = ("@type", "xdm:sourceProperty", "@id")  # what tells one descriptor f
 
 
 class Identity(NamedTuple):
-    """An identity descriptor.
+    """An identity of a schema, as its descriptor tells.
 
     Attributes:
         pointer: JSON pointer of the field.
@@ -57,11 +59,30 @@ def _namespace(descriptor: Mapping[str, Any]) -> str:
     return "ECID" if descriptor.get("xdm:property") == "xdm:id" and namespace == _ECID_ID else namespace
 
 
+def identity_descriptor(schema_id: str, place: str, namespace: str, primary: bool) -> dict[str, Any]:
+    """The descriptor that makes a field of a schema an identity (Descriptors endpoint).
+
+    Args:
+        schema_id: `$id`.
+        place: JSON pointer of the field, such as `/workEmail/address`.
+        namespace: its code, such as `Email`.
+        primary: whether it says whom a record is about; a schema has one such identity at most.
+    """
+    return {
+        "@type": IDENTITY,
+        "xdm:sourceSchema": schema_id,
+        "xdm:sourceVersion": 1,
+        "xdm:sourceProperty": place,
+        "xdm:namespace": namespace,
+        "xdm:property": "xdm:code",
+        "xdm:isPrimary": primary,
+    }
+
+
 def with_descriptors(schema: Mapping[str, Any], descriptors: Iterable[Mapping[str, Any]]) -> bytes:
     """A resolved schema as a file, with descriptors as `xed-full-desc` returns them, in an order that stays."""
     ordered = sorted(descriptors, key=lambda each: [str(each.get(name, "")) for name in _TELLING])
-    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps({**schema, "meta:descriptors": ordered}, option=options)
+    return orjson.dumps({**schema, "meta:descriptors": ordered}, option=FILE_FORM)
 
 
 class IdentityField(NamedTuple):

@@ -14,6 +14,7 @@ from aep.xdm.identities import Identity, identities
 from aep.xdm.pointers import pointer
 
 FULL_MEDIA_TYPE = "application/vnd.adobe.xed-full+json"
+_DESCRIBED_MEDIA_TYPE = "application/vnd.adobe.xed-full-desc+json"  # the same with identity descriptors
 
 _TIME_SERIES = ("https://ns.adobe.com/xdm/context/experienceevent", "https://ns.adobe.com/xdm/data/time-series")
 _STANDARD_PREFIXES = ("xdm:", "@", "http://", "https://")
@@ -73,7 +74,7 @@ class FileSchemaSource:
         except OSError as error:
             raise SchemaError(
                 f"{self.path}: cannot read the XDM schema ({error.strerror or error}); "
-                f"save there what the Schema Registry returns for Accept: {FULL_MEDIA_TYPE}; version=1"
+                f"save there what the Schema Registry returns for Accept: {_DESCRIBED_MEDIA_TYPE}; version=1"
             ) from error
         return parse_schema(document, self.path)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from aep.inlets import Inlet, InletApi
 from aep.platform import PlatformClient
 from aep.provision.found import FoundFlow, read_flow
 from aep.schema_registry import Accept, SchemaRegistry
+from aep.xdm.identities import Identity, identities
 from aep.xdm.schema import ResolvedSchema
 from pipelines.commands.check_report import Check, State
 from transforms.routes import Route
@@ -111,10 +112,10 @@ class PlatformChecks:
             return Found("ok", f"version {schema.version}, from the registry")
         major = int(schema.version.partition(".")[0] or 1)
         try:
-            document = self._registry.schemas.look_up(schema.id, accept=Accept.RAW_WITHOUT_TEXTS, version=major)
+            document = self._registry.schemas.look_up(schema.id, accept=Accept.FULL_WITH_DESCRIPTORS, version=major)
         except NotFoundError:
             return Found("wrong", f"{self._where} has no schema {schema.id} of version {major}, as {schema.where} is")
-        return schema_found(schema, str(document.get("version", "")))
+        return schema_found(schema, str(document.get("version", "")), identities(document))
 
     def _flow(self, route: Route, flow_id: str) -> Found:
         try:
@@ -173,15 +174,16 @@ def flow_found(flow: FoundFlow, known: Known | None, route: Route, state: str) -
     return Found("wrong", "; ".join(faults)) if faults else Found("ok", state or "there")
 
 
-def schema_found(schema: ResolvedSchema, version: str) -> Found:
-    """Compares a schema file with the version that the registry shows."""
-    if version == schema.version:
-        return Found("ok", f"version {version}, in {schema.where} as in the registry")
-    return Found(
-        "warning",
-        f"{schema.where} is version {schema.version}, and the registry's is {version or 'not told'}: get the file "
-        "again, or give schema_id without schema_file",
-    )
+def schema_found(schema: ResolvedSchema, version: str, known: Sequence[Identity]) -> Found:
+    """Compares a schema file with the version and the identity descriptors that the registry shows."""
+    again = "get the file again, or give schema_id without schema_file"
+    if version != schema.version:
+        shown = version or "not told"
+        return Found("warning", f"{schema.where} is version {schema.version}, and the registry's is {shown}: {again}")
+    if set(known) != set(schema.identities):
+        shown = ", ".join(each.pointer for each in known) or "none"
+        return Found("warning", f"{schema.where} has not the identities of the registry ({shown}): {again}")
+    return Found("ok", f"version {version}, in {schema.where} as in the registry")
 
 
 def major_of(content_type: str) -> str:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from pipelines.commands.cli_common import WRONG, say
 
 if TYPE_CHECKING:
+    from aep.xdm.identities import Identity
     from aep.xdm.schema import ResolvedSchema
     from pipelines.commands.schema_report import Tally
     from transforms.prepare import Preparation
@@ -62,6 +63,21 @@ def build(
         str | None, typer.Option("--id", help="The $id that the schema has in the registry; messages must name it.")
     ] = None,
     title: Annotated[str | None, typer.Option(help="Its title. Default: the name of the file.")] = None,
+    primary_identity: Annotated[
+        str | None,
+        typer.Option(
+            help="The field that says whom a record is about, and the code of its namespace: /_acme/memberId=CRMID. "
+            "Records must have it.",
+            metavar="POINTER=NAMESPACE",
+        ),
+    ] = None,
+    identity: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another field that is an identity: /personalEmail/address=Email; may be repeated.",
+            metavar="POINTER=NAMESPACE",
+        ),
+    ] = None,
 ) -> int:
     """Compose a schema out of Adobe's components and your own fields, as the registry would.
 
@@ -76,6 +92,8 @@ def build(
         raise typer.BadParameter("--tenant-fields needs --tenant")
     if schema_id is not None and not re.fullmatch(r"https?://\S+", schema_id):
         raise typer.BadParameter("--id is a URI, such as https://ns.adobe.com/acme/schemas/1234")
+    described = [_identity(text, primary=True) for text in (primary_identity,) if text is not None]
+    described += [_identity(text, primary=False) for text in identity or ()]
     name = output.name.removesuffix(".json").removesuffix(".schema")
     try:
         found = read_components([str(folder) for folder in components])
@@ -89,6 +107,7 @@ def build(
             groups,
             f"_{tenant_id}" if tenant_id else None,
             own,
+            described,
         )
         built = build_schema(recipe, found, str(output))
         output.write_bytes(built.schema.document)
@@ -236,6 +255,22 @@ def _load(path: Path, sha256: str | None) -> ResolvedSchema:
     if sha256 is not None and schema.sha256 != sha256.lower():
         raise SchemaError(f"{path}: its SHA-256 is {schema.sha256}, not {sha256}: it is another file, or was changed")
     return schema
+
+
+def _identity(text: str, *, primary: bool) -> Identity:
+    """The identity that an option tells.
+
+    Raises:
+      typer.BadParameter: it tells none.
+    """
+    from aep.xdm.identities import Identity
+    from aep.xdm.pointers import is_pointer
+
+    place, _, namespace = text.rpartition("=")
+    if place == "" or not is_pointer(place) or not namespace.strip():
+        name = "--primary-identity" if primary else "--identity"
+        raise typer.BadParameter(f"{name} {text!r}: expected a JSON pointer and a namespace, as /_acme/memberId=CRMID")
+    return Identity(place, namespace, primary)
 
 
 def _tenant_id(tenant: str | None) -> str:

@@ -21,7 +21,8 @@ from aep.flow_service import (
 from aep.http import Reply, Request, RequestsTransport, Timeouts
 from aep.inlets import Inlet
 from aep.platform import PlatformClient
-from aep.schema_registry import SchemaRegistry, identity_descriptor
+from aep.schema_registry import SchemaRegistry
+from aep.xdm.identities import identity_descriptor
 from tests.aep.http_server import Exchange, HttpServer
 from tests.services.emulator import CLIENT_ID, Emulator
 

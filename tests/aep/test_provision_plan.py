@@ -14,7 +14,7 @@ from aep.provision.found import Found, FoundFlow
 from aep.provision.model import FieldSpec
 from aep.provision.plan import make_plan
 from aep.provision.steps import Action, EnableDataSet, EnableSchema, PatchFieldGroup, Plan
-from aep.schema_registry import identity_descriptor
+from aep.xdm.identities import identity_descriptor
 from tests.aep.provisioning import PERSONAL, parsed, sample
 
 CLASS = "https://ns.adobe.com/xdm/context/profile"

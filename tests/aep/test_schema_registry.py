@@ -9,9 +9,8 @@ from aep.schema_registry import (
     Container,
     DescriptorAccept,
     SchemaRegistry,
-    identity_descriptor,
 )
-from aep.xdm.identities import Identity, identities
+from aep.xdm.identities import Identity, identities, identity_descriptor
 from tests.aep.http_server import HttpServer
 from tests.aep.management import Organisation, Script, answer, scripted
 

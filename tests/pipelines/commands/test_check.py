@@ -18,7 +18,7 @@ from aep.catalog import DataSet
 from aep.flow_service import inlet_of, streaming_connection
 from aep.inlets import Inlet, InletApi
 from aep.platform import TRIES
-from aep.schema_registry import Accept
+from aep.schema_source import described_document
 from pipelines.cli import main
 from pipelines.commands.check import Findings, check_run
 from pipelines.commands.check_platform import Known, dataset_found, inlet_found, major_of
@@ -101,9 +101,8 @@ def other_flow(bench: PlatformBench) -> dict[str, object]:
 
 
 def schema_file(bench: PlatformBench) -> Path:
-    schemas = bench.organisation.registry.schemas
     path = bench.folder / "event.schema.json"
-    path.write_bytes(schemas.document(bench.streaming.schema_id, accept=Accept.FULL))
+    path.write_bytes(described_document(bench.organisation.registry, bench.streaming.schema_id))
     return path
 
 
@@ -111,6 +110,14 @@ def old_schema_file(bench: PlatformBench) -> dict[str, object]:
     path = schema_file(bench)
     document = orjson.loads(path.read_bytes())
     path.write_bytes(orjson.dumps({**document, "version": "1.0"}))
+    return {"xdm_schema_id": None, "xdm_schema_file": path}
+
+
+def schema_file_without_descriptors(bench: PlatformBench) -> dict[str, object]:
+    path = schema_file(bench)
+    document = orjson.loads(path.read_bytes())
+    del document["meta:descriptors"]
+    path.write_bytes(orjson.dumps(document))
     return {"xdm_schema_id": None, "xdm_schema_file": path}
 
 
@@ -156,6 +163,12 @@ def cut_off(bench: PlatformBench) -> dict[str, object]:
         (options_of(map_file="no-such-file"), "default: options", "wrong", "no-such-file"),
         (other_schema_file, "default: options", "wrong", "schema_id is https://ns.adobe.com/org"),
         (options_of(xdm_schema_id=None, xdm_schema_file=LOYALTY), "default: schema", "wrong", "has no schema"),
+        (
+            schema_file_without_descriptors,
+            "default: schema",
+            "warning",
+            "has not the identities of the registry",
+        ),
         (old_schema_file, "default: schema", "warning", "is version 1.0, and the registry's is 1.1"),
         (unwritable, "dead letters", "wrong", "cannot be written"),
         (options_of(aep_inlet_url=f"http://127.0.0.1:{free_port()}/collection/x"), "connection", "wrong", "refused"),

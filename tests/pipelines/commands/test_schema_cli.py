@@ -113,20 +113,44 @@ def test_what_was_left_out_and_made_up_is_said(build: Build, capsys: pytest.Capt
     assert "the $id https://ns.adobe.com/acme/schemas/v is made up: give --id" in said[2]
 
 
-def test_primary_identity_of_a_document_with_descriptors(
+IDENTITIES = ["--primary-identity", "/_acme/loyalty/memberId=LoyaltyId", "--identity", "/eventMergeId=CRMID"]
+
+
+def test_identities_are_built_into_the_schema_and_asked_for(
     build: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert build() == 0
+    assert build(*IDENTITIES, "--id", "https://ns.adobe.com/acme/schemas/1") == 0
     path = tmp_path / "v.schema.json"
-    descriptor = {
-        "@type": "xdm:descriptorIdentity",
-        "xdm:sourceProperty": "/_acme/loyalty/memberId",
-        "xdm:isPrimary": True,
-    }
-    path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), "meta:descriptors": [descriptor]}))
-    capsys.readouterr()
+    first = path.read_bytes()
+    described = orjson.loads(first)["meta:descriptors"]
+    assert [(each["xdm:sourceProperty"], each["xdm:namespace"], each["xdm:isPrimary"]) for each in described] == [
+        ("/_acme/loyalty/memberId", "LoyaltyId", True),
+        ("/eventMergeId", "CRMID", False),
+    ]
+    assert {each["xdm:sourceSchema"] for each in described} == {"https://ns.adobe.com/acme/schemas/1"}
     assert main(["schema", "show", str(path)]) == 0
-    assert "primary identity  /_acme/loyalty/memberId" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "primary identity  /_acme/loyalty/memberId" in shown
+    good = {**GOOD, "_acme": {"loyalty": {"memberId": "m"}}}
+    for event, code in (
+        (good, None),
+        (GOOD, "primary_identity_missing"),
+        ({**good, "_acme": {"loyalty": {"memberId": ""}}}, "primary_identity_missing"),
+        ({**good, "_acme": {"loyalty": {"memberId": "null"}}}, "blocked_identity"),
+        ({**good, "eventMergeId": "anonymous"}, "blocked_identity"),
+    ):
+        assert main(["schema", "check", str(path), "--json", "--all", "--events", lines_file(tmp_path, event)]) == bool(
+            code
+        )
+        found = orjson.loads(capsys.readouterr().out.splitlines()[0])
+        assert found.get("code") == code
+    assert build(*IDENTITIES, "--id", "https://ns.adobe.com/acme/schemas/1") == 0
+    assert path.read_bytes() == first
+
+
+def test_a_schema_that_was_built_without_identities_has_no_descriptors(build: Build, tmp_path: Path) -> None:
+    assert build() == 0
+    assert "meta:descriptors" not in orjson.loads((tmp_path / "v.schema.json").read_bytes())
 
 
 @pytest.mark.parametrize(
@@ -137,6 +161,10 @@ def test_primary_identity_of_a_document_with_descriptors(
         (["--components", "/nowhere"], "/nowhere: no such folder"),
         (["--tenant-fields", "/nowhere/own.json"], "/nowhere/own.json: No such file or directory"),
         (["--id", "visit"], "--id is a URI"),
+        (["--identity", "/eventMergeId"], "--identity '/eventMergeId': expected a JSON pointer and a namespace"),
+        (["--identity", "eventMergeId=CRMID"], "expected a JSON pointer and a namespace"),
+        (["--primary-identity", "/_acme/loyalty/none=X"], "/_acme/loyalty/none is no field of the schema"),
+        (["--primary-identity", "/_acme/loyalty=X"], "/_acme/loyalty is of type object, and an identity is a string"),
         (["--tenant", "a-b"], "'a-b' is no tenant id"),
         (["--output", "/nowhere/v.json"], "/nowhere/v.json: No such file or directory"),
     ],
