@@ -30,28 +30,51 @@ from aep.xdm.pointers import pointer
 CODE = "avro"
 """The code of a record that is not Avro of its schema, or whose schema is not known."""
 
+VALUE_SCHEMA_ID = "__value_schema_id"
+"""The header in which Confluent's serializers name the schema of a value, if they do not name it in front of it."""
+
 _EPOCH_DAY = EPOCH.toordinal()
 _DAY_SECONDS = 86_400
-_HEAD_BYTES = 5
+_ID_END, _GUID_END = 5, 17
 
 
 class AvroSchemaError(ValueError):
     """What should be an Avro schema is none, or cannot be used; says why."""
 
 
-def split_wire_format(value: bytes) -> tuple[int, bytes] | ParseFailure:
-    """The schema's id and the Avro of a value in Confluent's wire format: a zero byte, the id in four bytes, the Avro.
+SchemaKey = int | bytes
+"""What names a schema in Confluent's registry: its id, or the 16 bytes of its GUID."""
 
-    (Confluent Platform, Schema Registry, Formats, serializers and deserializers: Wire format.)
+
+def schema_key(value: bytes, header: bytes | None) -> tuple[SchemaKey, int] | ParseFailure:
+    """What names the schema of a value that Confluent's serializer wrote, and the byte at which its Avro begins.
+
+    A zero byte and the schema's id in four bytes, or the byte 1 and its GUID in 16, are in a header or in front of the
+    Avro; where both are, the header counts, and the value is Avro from its first byte on. (Confluent Platform 8.1,
+    Schema Registry, Formats, serializers and deserializers: Wire format; ``dual_schema_id_deserializer`` of
+    confluent-kafka 2.16.)
+
+    Args:
+      value: the record's value.
+      header: the first header ``VALUE_SCHEMA_ID`` of the record; None for none.
     """
-    if len(value) < _HEAD_BYTES:
-        return ParseFailure(CODE, f"the value has {len(value)} bytes, fewer than Confluent's wire format begins with")
-    if value[0] != 0:
-        hint = ", and looks like JSON" if value[:1] == b"{" else ""
+    if header is not None:
+        found = _schema_key(header, f"the header {VALUE_SCHEMA_ID}")
+        return found if isinstance(found, ParseFailure) else (found[0], 0)
+    return _schema_key(value, "the value")
+
+
+def _schema_key(data: bytes, what: str) -> tuple[SchemaKey, int] | ParseFailure:
+    first = data[0] if data else 0
+    if first > 1:
+        hint = ", and looks like JSON" if data[:1] == b"{" else ""
         return ParseFailure(
-            CODE, f"not Confluent's wire format: it begins with the byte {value[0]:#04x} and not with 0x00{hint}"
+            CODE, f"not Confluent's wire format: {what} begins with the byte {first:#04x}, not 0x00 or 0x01{hint}"
         )
-    return int.from_bytes(value[1:_HEAD_BYTES], "big"), value[_HEAD_BYTES:]
+    end = _GUID_END if first else _ID_END
+    if len(data) < end:
+        return ParseFailure(CODE, f"{what} has {len(data)} bytes, fewer than the {end} that name the schema")
+    return (data[1:end] if first else int.from_bytes(data[1:end], "big")), end
 
 
 class AvroReader:

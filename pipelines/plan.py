@@ -12,7 +12,6 @@ from aep.avro import AvroReader, AvroSchemaError
 from aep.outcomes import RetryPolicy
 from aep.schema_source import PinnedSchemaSource
 from aep.streaming import Destination, batch_url
-from aep.strict_json import parse_object
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import FileSchemaSource, ResolvedSchema
 from pipelines.mapping_file import read_mapping
@@ -33,7 +32,7 @@ from transforms.kafka_source import BundleLimits, KafkaSource
 from transforms.parse_avro import ParseAvro, ParseConfluentAvro
 from transforms.prepare import Tombstones
 from transforms.receipts import ReceiptSinks
-from transforms.routes import Parse, Route, Routes
+from transforms.routes import Parse, Route, Routes, parse_json
 from transforms.schema_registry import SchemaRegistry
 
 # Runners that read, process and post in this process, or beside it; they keep no state over a restart.
@@ -223,7 +222,7 @@ def _schema_file(spec: RouteSpec) -> ResolvedSchema | None:
 
 def _parse(spec: RouteSpec, kafka: KafkaOptions) -> Parse:
     if spec.format == "json":
-        return parse_object
+        return parse_json
     if spec.avro_schema_file is None:
         return ParseConfluentAvro(SchemaRegistry(str(kafka.schema_registry_url), kafka.schema_registry_config))
     schema = read_text(spec.avro_schema_file, "Avro schema")

@@ -17,12 +17,11 @@ import orjson
 
 from aep.catalog import Batch
 from aep.data_access import FailedRecord, RecordError
-from aep.strict_json import parse_object
 from aep.xdm.rules import XdmRules
 from transforms.dead_letter import DeadLetter, schema_fields
 from transforms.prepare import Preparation, Refusal
 from transforms.record import Record
-from transforms.routes import Route, Routes
+from transforms.routes import Route, Routes, parse_json
 
 STAGE = "ingest"
 PARTITION = -1
@@ -43,7 +42,7 @@ def returned_topic(route: Route) -> str:
 def takes_back(route: Route, routes: Routes) -> str | None:
     """The topic by which the route takes what it has posted and leaves it as it is; None if there is none."""
     named = next((topic for topic in route.topics if not topic.startswith("^")), None)
-    as_it_is = route.parse is parse_object and route.mapping is None and not route.when
+    as_it_is = route.parse is parse_json and route.mapping is None and not route.when
     return named if as_it_is and named and [one.name for one in routes.of_topic(named)] == [route.name] else None
 
 
@@ -62,7 +61,7 @@ def with_returned(routes: Routes) -> Routes:
 
 def _as_posted(route: Route) -> Route:
     """The route for records that are what it has made of others before."""
-    return replace(route, when=(), parse=parse_object, mapping=None)
+    return replace(route, when=(), parse=parse_json, mapping=None)
 
 
 def route_of_dataset(dataset_id: str, routes: Routes) -> Route | None:

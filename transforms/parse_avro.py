@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aep.avro import AvroReader, split_wire_format
+from aep.avro import VALUE_SCHEMA_ID, AvroReader, schema_key
 from aep.strict_json import ParsedObject, ParseFailure
 from transforms import process
+from transforms.record import Headers
 from transforms.schema_registry import SchemaRegistry
 
 _EMPTY = ParseFailure("empty", "the value is empty")
@@ -22,28 +23,37 @@ class ParseAvro:
 
     schema: str
 
-    def __call__(self, value: bytes) -> ParsedObject | ParseFailure:
-        """The record that the value is."""
+    def __call__(self, value: bytes, headers: Headers = ()) -> ParsedObject | ParseFailure:
+        """The record that the value is; the headers say nothing about it."""
         return process.shared(("avro", self.schema), lambda: AvroReader(self.schema)).read(value)
 
 
 @dataclass(frozen=True)
 class ParseConfluentAvro:
-    """Parses values in Confluent's wire format, whose schemas are in a registry."""
+    """Parses values whose schemas are in Confluent's registry, and are named in front of them or in a header."""
 
     registry: SchemaRegistry
 
-    def __call__(self, value: bytes) -> ParsedObject | ParseFailure:
+    def __call__(self, value: bytes, headers: Headers = ()) -> ParsedObject | ParseFailure:
         """The record that the value is; waits while the registry cannot be reached.
+
+        Args:
+          value: of a Kafka record.
+          headers: of the same record: one of them may name the schema.
 
         Raises:
           ConfigurationError, StoppedError: see ``SchemaRegistry.reader``.
         """
         if not value:
             return _EMPTY
-        found = split_wire_format(value)
+        header = None
+        for name, content in headers:
+            if name == VALUE_SCHEMA_ID:
+                header = content
+                break
+        found = schema_key(value, header)
         if isinstance(found, ParseFailure):
             return found
-        schema_id, data = found
-        reader = self.registry.reader(schema_id)
-        return reader if isinstance(reader, ParseFailure) else reader.read(data)
+        key, start = found
+        reader = self.registry.reader(key)
+        return reader if isinstance(reader, ParseFailure) else reader.read(value, start)

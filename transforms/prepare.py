@@ -89,7 +89,7 @@ class ParseStep:
     def __call__(self, record: Record) -> ParsedObject | Refusal | Dropped:
         """The record as a JSON object; for a tombstone that deletes, the attributes that say what."""
         value = record.value
-        parsed = self._parse(value) if value is not None else self._tombstone(record)
+        parsed = self._parse(value, record.headers) if value is not None else self._tombstone(record)
         return Refusal("parse", self._route, *parsed) if isinstance(parsed, ParseFailure) else parsed
 
     def _tombstone(self, record: Record) -> ParsedObject | ParseFailure | Dropped:

@@ -16,10 +16,17 @@ from aep.streaming import Destination
 from aep.strict_json import ParsedObject, ParseFailure, parse_object
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema
+from transforms.record import Headers
 from transforms.registered_schema import RegistrySchema
 
 Auth = Literal["none", "oauth", "token"]
-Parse = Callable[[bytes], ParsedObject | ParseFailure]
+Parse = Callable[[bytes, Headers], ParsedObject | ParseFailure]
+"""Makes an object of a record's value, with the help of the record's headers."""
+
+
+def parse_json(value: bytes, headers: Headers = ()) -> ParsedObject | ParseFailure:
+    """Parse a value that is JSON; the headers say nothing about it."""
+    return parse_object(value)
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class Route:
     operations: Mapping[str, str] = field(default_factory=dict)
     key_field: str | None = None
     when: tuple[Condition, ...] = ()
-    parse: Parse = parse_object
+    parse: Parse = parse_json
     mapping: Patch | FieldMap | None = None
     registered: RegistrySchema | None = None
     rules: XdmRules | None = None

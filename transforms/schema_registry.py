@@ -1,4 +1,4 @@
-"""Confluent's Schema Registry: the Avro schemas that records name by their ids.
+"""Confluent's Schema Registry: the Avro schemas that records name by their ids or GUIDs.
 
 A registry that cannot be reached is waited for, as AEP is: no record is dead-lettered because of it.
 """
@@ -9,12 +9,14 @@ import logging
 import random
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 from aep import secrets
-from aep.avro import CODE, AvroReader, AvroSchemaError
+from aep.avro import CODE, AvroReader, AvroSchemaError, SchemaKey
 from aep.backoff import full_jitter
 from aep.errors import AepError, ConfigurationError, NetworkError, StoppedError
 from aep.strict_json import ParseFailure
@@ -23,8 +25,9 @@ from transforms import account, process
 _LOG = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 30.0
-# An id that is not known now may be soon: registries that follow another are a little behind.
-_UNKNOWN_SECONDS = 30.0
+# A schema that is not known now may be soon: registries that follow another are a little behind.
+UNKNOWN_SECONDS = 60.0
+_MAX_UNKNOWN = 10_000  # enough, unless values that only look like Avro come by the million
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
 _LOG_EVERY_SECONDS = 60.0
 
@@ -46,15 +49,23 @@ class SchemaRegistry:
     url: str
     config: Mapping[str, str] = field(default_factory=dict)
 
-    def reader(self, schema_id: int) -> AvroReader | ParseFailure:
-        """The reader of the schema with this id, one in a process; waits while the registry cannot be reached.
+    def reader(self, key: SchemaKey) -> AvroReader | ParseFailure:
+        """The reader of the schema with this id or GUID, one in a process; waits while the registry is unreachable.
 
         Raises:
           ConfigurationError: the registry refuses the request or the credentials.
           StoppedError: the process was asked to end while it waited.
         """
+        readers = process.shared(self._key, lambda: SchemaReaders(self))
+        known = readers.known.get(key)
+        if known is not None:
+            return known
         with process.remember_failure():
-            return process.shared(("schema_registry", repr(self)), lambda: _Readers(self)).get(schema_id)
+            return readers.find(key)
+
+    @cached_property
+    def _key(self) -> Hashable:
+        return ("schema_registry", repr(self))
 
     def check(self) -> None:
         """Resolves the secrets and reads the files that a client needs; contacts no registry.
@@ -66,45 +77,47 @@ class SchemaRegistry:
         _client(self)
 
 
-class _Readers:
-    """Readers by schema id, each made once in a process: a schema never changes (Schema Registry, Schema ID)."""
+class SchemaReaders:
+    """Readers by schema, each made once in a process: a schema never changes (Schema Registry, Schema ID).
 
-    def __init__(self, registry: SchemaRegistry) -> None:
+    Attributes:
+      known: readers, and what is wrong with schemas that cannot be read with, by id or GUID.
+    """
+
+    def __init__(self, registry: SchemaRegistry, clock: Callable[[], float] = time.monotonic) -> None:
+        self.known: dict[SchemaKey, AvroReader | ParseFailure] = {}
         self._registry = registry
+        self._clock = clock
         self._client: Any = None
-        self._known: dict[int, AvroReader | ParseFailure] = {}
-        self._unknown: dict[int, float] = {}  # until when
+        self._unknown: dict[SchemaKey, float] = {}  # until when
         self._next_log = 0.0
 
-    def get(self, schema_id: int) -> AvroReader | ParseFailure:
-        known = self._known.get(schema_id)
-        if known is not None:
-            return known
-        missing = ParseFailure(
-            CODE, f"the schema registry has no schema with the id {schema_id}, or not all that it refers to"
-        )
-        if time.monotonic() < self._unknown.get(schema_id, 0.0):
-            return missing
-        found = self._fetch_patiently(schema_id)
+    def find(self, key: SchemaKey) -> AvroReader | ParseFailure:
+        """The reader of a schema that is not ``known``. Asks once a minute for what the registry does not have."""
+        if self._clock() < self._unknown.get(key, 0.0):
+            return _missing(key)
+        found = self._fetch_patiently(key)
         if found is None:
-            self._unknown[schema_id] = time.monotonic() + _UNKNOWN_SECONDS
-            return missing
-        self._known[schema_id] = found
+            if len(self._unknown) >= _MAX_UNKNOWN:
+                self._unknown.clear()
+            self._unknown[key] = self._clock() + UNKNOWN_SECONDS
+            return _missing(key)
+        self.known[key] = found
         return found
 
-    def _fetch_patiently(self, schema_id: int) -> AvroReader | ParseFailure | None:
+    def _fetch_patiently(self, key: SchemaKey) -> AvroReader | ParseFailure | None:
         number = 0
         while True:
             try:
-                return self._fetch(schema_id)
+                return self._fetch(key)
             except NetworkError as error:
                 number += 1
                 account.count(f"{account.RETRIES}schema_registry")
                 pause = full_jitter(number, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, random.random)
                 self._pause(pause, str(error))
 
-    def _fetch(self, schema_id: int) -> AvroReader | ParseFailure | None:
-        """The reader, what is wrong with the schema, or None if there is none with this id."""
+    def _fetch(self, key: SchemaKey) -> AvroReader | ParseFailure | None:
+        """The reader, what is wrong with the schema, or None if there is none with this id or GUID."""
         # Slow to import, and few runs need them.
         from confluent_kafka.schema_registry.common._httpx_compat import httpx  # httpx2 or httpx, as the client has it
         from confluent_kafka.schema_registry.error import OAuthTokenError, SchemaRegistryError
@@ -112,7 +125,10 @@ class _Readers:
         if self._client is None:
             self._client = _client(self._registry)
         try:
-            schema = self._client.get_schema(schema_id)
+            if isinstance(key, int):
+                schema = self._client.get_schema(key)
+            else:
+                schema = self._client.get_schema_by_guid(str(UUID(bytes=key)))
             references = list(self._references(schema, set()))
         except SchemaRegistryError as error:
             if error.error_code in _NOT_FOUND:
@@ -124,11 +140,11 @@ class _Readers:
         except (ValueError, LookupError, TypeError, AttributeError):
             raise self._error(False, "does not answer as a schema registry does") from None
         if schema.schema_type not in (None, "AVRO"):
-            return ParseFailure(CODE, f"the schema with the id {schema_id} is {schema.schema_type}, not Avro")
+            return ParseFailure(CODE, f"the schema with the {_words(key)} is {schema.schema_type}, not Avro")
         try:
             return AvroReader(schema.schema_str, references)
         except AvroSchemaError as error:
-            return ParseFailure(CODE, f"the schema with the id {schema_id} cannot be used: {error}")
+            return ParseFailure(CODE, f"the schema with the {_words(key)} cannot be used: {error}")
 
     def _references(self, schema: Any, seen: set[tuple[str, int]]) -> Iterator[str]:
         """The schemas that a schema refers to, each after those that it refers to itself."""
@@ -153,6 +169,15 @@ class _Readers:
             _LOG.warning("%s; reading waits, trying again in %.1f s", why, seconds)
         if process.pause(seconds):
             raise StoppedError(f"ended while records waited for their schema (last: {why}); they will be read again")
+
+
+def _missing(key: SchemaKey) -> ParseFailure:
+    message = f"the schema registry has no schema with the {_words(key)}, or not all that it refers to"
+    return ParseFailure(CODE, message)
+
+
+def _words(key: SchemaKey) -> str:
+    return f"id {key}" if isinstance(key, int) else f"GUID {UUID(bytes=key)}"
 
 
 def _client(registry: SchemaRegistry) -> Any:

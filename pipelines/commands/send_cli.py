@@ -115,16 +115,16 @@ def prepare_event(event: bytes, route: Route, routes: Routes, rules: XdmRules, n
     Raises:
       EventError: it is no event of this route.
     """
-    from aep.strict_json import parse_object
     from transforms.prepare import Dropped, Preparation, Refusal
     from transforms.record import Record
+    from transforms.routes import parse_json
 
     topic = route.topics[0]
     candidates = (route,) if topic.startswith("^") else routes.of_topic(topic)
     if route not in candidates:
         raise EventError(f"a pipeline sends no record by the route {route.name}: {candidates[-1].name} takes them all")
     if event.lstrip()[:1] in (b"{", b"["):  # JSON, which is easier to write than what a route may read
-        candidates = tuple(replace(each, parse=parse_object) for each in candidates)
+        candidates = tuple(replace(each, parse=parse_json) for each in candidates)
     outcome = Preparation(candidates, rules)(topic, 0, Record(now_ms, now_ms, None, (), event))
     if isinstance(outcome, Refusal):
         if outcome.stage == "parse":

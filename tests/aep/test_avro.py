@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import struct
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -11,10 +12,13 @@ from uuid import UUID
 import fastavro
 import orjson
 import pytest
+from confluent_kafka.schema_registry import dual_schema_id_deserializer
+from confluent_kafka.schema_registry.serde import SchemaId
+from confluent_kafka.serialization import MessageField, SerializationContext, SerializationError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aep.avro import AvroReader, AvroSchemaError, split_wire_format
+from aep.avro import VALUE_SCHEMA_ID, AvroReader, AvroSchemaError, schema_key
 from aep.strict_json import ParsedObject, ParseFailure
 
 FIXED = {"type": "fixed", "name": "F", "size": 16}
@@ -285,25 +289,59 @@ def test_a_schema_of_something_else_than_a_record() -> None:
     assert (result.code, result.message) == ("type", "the schema is not that of a record")
 
 
+GUID = bytes(range(16))
+
+
 @pytest.mark.parametrize(
-    ("value", "words"),
+    ("value", "header", "words"),
     [
-        (b"", "has 0 bytes"),
-        (b"\x00\x00\x00\x01", "has 4 bytes"),
-        (b'{"a":1}', "begins with the byte 0x7b and not with 0x00, and looks like JSON"),
-        (b"\x01\x00\x00\x00\x01", "begins with the byte 0x01"),
+        (b"", None, "the value has 0 bytes, fewer than the 5"),
+        (b"\x00\x00\x00\x01", None, "the value has 4 bytes, fewer than the 5 that name the schema"),
+        (b"\x01\x00\x00\x00\x01", None, "the value has 5 bytes, fewer than the 17 that name the schema"),
+        (b'{"a":1}', None, "the value begins with the byte 0x7b, not 0x00 or 0x01, and looks like JSON"),
+        (b"\x02a", None, "the value begins with the byte 0x02, not 0x00 or 0x01"),
+        # A header counts also where it names nothing.
+        (b"\x00\x00\x00\x00\x01a", b"", "the header __value_schema_id has 0 bytes, fewer than the 5"),
+        (b"\x00\x00\x00\x00\x01a", b"\x01" + GUID[:15], "the header __value_schema_id has 16 bytes, fewer than the 17"),
+        (b"\x00\x00\x00\x00\x01a", b"\x07", "the header __value_schema_id begins with the byte 0x07"),
     ],
 )
-def test_what_is_not_confluents_wire_format(value: bytes, words: str) -> None:
-    result = split_wire_format(value)
+def test_what_is_not_confluents_wire_format(value: bytes, header: bytes | None, words: str) -> None:
+    result = schema_key(value, header)
     assert isinstance(result, ParseFailure)
     assert result.code == "avro"
     assert words in result.message
 
 
-def test_confluents_wire_format() -> None:
-    assert split_wire_format(b"\x00\x00\x00\x01\x02") == (258, b"")
-    assert split_wire_format(b"\x00\xff\xff\xff\xffab") == (2**32 - 1, b"ab")
+@pytest.mark.parametrize(
+    ("value", "header", "found"),
+    [
+        (b"\x00\x00\x00\x01\x02", None, (258, 5)),
+        (b"\x00\xff\xff\xff\xffab", None, (2**32 - 1, 5)),
+        (b"\x01" + GUID + b"ab", None, (GUID, 17)),
+        (b"ab", b"\x01" + GUID, (GUID, 0)),
+        (b"\x00\x00\x00\x01\x02ab", b"\x01" + GUID, (GUID, 0)),
+        (b"ab", b"\x00\x00\x00\x01\x02", (258, 0)),
+    ],
+)
+def test_confluents_wire_format(value: bytes, header: bytes | None, found: tuple[int | bytes, int]) -> None:
+    assert schema_key(value, header) == found
+
+
+perhaps_named = st.tuples(st.sampled_from([b"", b"\x00", b"\x01"]), st.binary(max_size=20)).map(b"".join)
+
+
+@given(perhaps_named, st.none() | perhaps_named)
+def test_the_schema_that_confluents_deserializer_takes_is_taken(value: bytes, header: bytes | None) -> None:
+    headers = None if header is None else [(VALUE_SCHEMA_ID, header)]
+    theirs = SchemaId("AVRO")
+    try:
+        rest = dual_schema_id_deserializer(value, SerializationContext("t", MessageField.VALUE, headers), theirs).read()
+    except (SerializationError, struct.error, ValueError):
+        assert isinstance(schema_key(value, header), ParseFailure)
+        return
+    key = theirs.id if theirs.guid is None else theirs.guid.bytes
+    assert schema_key(value, header) == (key, len(value) - len(rest))
 
 
 EVERYTHING = record_of(

@@ -14,7 +14,7 @@ import pytest
 from samples.loyalty import generate, sequence_of
 from tests.e2e.scenario import ORG_ID, SCHEMAS, Scenario
 from tests.services.process import wait_for
-from tests.services.schema_registry import SchemaRegistryServer
+from tests.services.schema_registry import SchemaRegistryServer, guid_of
 
 pytestmark = pytest.mark.kafka
 
@@ -59,8 +59,11 @@ def test_avro_and_json_to_their_data_sets_in_one_run(scenario: Scenario) -> None
     scenario.produce(generate(200, kind="profiles", broken_share=0.1))
     headers = [("purchase", b"P-1")]
     with SchemaRegistryServer(user="me:hunter2") as registry:
-        prefix = b"\x00" + registry.register(PURCHASE, "purchases-value").to_bytes(4, "big")
-        values = [(prefix + purchase(event), headers) for event in events]
+        number = registry.register(PURCHASE, "purchases-value")
+        prefix = b"\x00" + number.to_bytes(4, "big")
+        by_guid = [*headers, ("__value_schema_id", b"\x01" + guid_of(number).bytes)]
+        values = [(prefix + purchase(event), headers) for event in events[::2]]
+        values += [(purchase(event), by_guid) for event in events[1::2]]
         broken = {
             (b'{"orderId":"json"}', "parse", "avro"),
             (b"\x00\x00\x00\x00\x63" + purchase(events[0]), "parse", "avro"),

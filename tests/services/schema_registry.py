@@ -1,7 +1,8 @@
 """A stand-in for Confluent's Schema Registry: real HTTP, the paths that its client reads, schemas in memory.
 
-(Schema Registry API Reference: ``GET /schemas/ids/(int: id)``, ``GET /subjects/(string: subject)/versions/(version)``;
-an error has ``error_code`` and ``message``, 40403 for a schema and 40402 for a version that is not there.)
+(Schema Registry API Reference: ``GET /schemas/ids/(int: id)``, ``GET /schemas/guids/(string: guid)``, ``GET
+/subjects/(string: subject)/versions/(version)``; an error has ``error_code`` and ``message``, 40403 for a schema and
+40402 for a version that is not there.)
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from uuid import UUID
 
 
 class SchemaRegistryServer:
@@ -74,10 +76,18 @@ class SchemaRegistryServer:
         if found := re.fullmatch(r"/schemas/ids/(\d+)", path):
             schema = self._schemas.get(int(found[1]))
             return (200, schema) if schema else (404, {"error_code": 40403, "message": f"Schema {found[1]} not found"})
+        if found := re.fullmatch(r"/schemas/guids/([0-9a-f-]{36})", path):
+            schema = next((each for number, each in self._schemas.items() if str(guid_of(number)) == found[1]), None)
+            return (200, schema) if schema else (404, {"error_code": 40403, "message": f"Schema {found[1]} not found"})
         if found := re.fullmatch(r"/subjects/([^/]+)/versions/(\d+)", path):
             version = self._versions.get((unquote(found[1]), found[2]))
             return (200, version) if version else (404, {"error_code": 40402, "message": "Version not found."})
         return 404, {"error_code": 404, "message": "HTTP 404 Not Found"}
+
+
+def guid_of(number: int) -> UUID:
+    """The GUID of the schema with this id."""
+    return UUID(int=0xA0000000_0000_4000_8000_000000000000 + number)
 
 
 class _Handler(BaseHTTPRequestHandler):

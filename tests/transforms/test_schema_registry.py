@@ -11,16 +11,25 @@ from typing import Any
 
 import fastavro
 import pytest
+from confluent_kafka.schema_registry import header_schema_id_serializer
+from confluent_kafka.schema_registry.serde import SchemaId
+from confluent_kafka.serialization import MessageField, SerializationContext
 
+from aep.avro import AvroReader
 from aep.errors import ConfigurationError, SecretError, StoppedError
+from aep.streaming import Destination
 from aep.strict_json import ParsedObject, ParseFailure
 from tests.aep.proxy_server import ProxyServer
 from tests.services.process import wait_for
-from tests.services.schema_registry import SchemaRegistryServer
+from tests.services.schema_registry import SchemaRegistryServer, guid_of
 from transforms import account, process
+from transforms.chunks import Chunk, Record
+from transforms.parse import ParseRecordsFn
 from transforms.parse_avro import ParseAvro, ParseConfluentAvro
-from transforms.schema_registry import SchemaRegistry
+from transforms.routes import Route, Routes
+from transforms.schema_registry import SchemaReaders, SchemaRegistry
 
+BYTES = {"type": "fixed", "name": "F"}
 ORDER = {"type": "record", "name": "Order", "fields": [{"name": "id", "type": "string"}]}
 
 
@@ -89,18 +98,71 @@ def test_what_is_wrong_with_a_record_is_told(server: SchemaRegistryServer, data:
     assert words in result.message
 
 
-def test_an_id_that_is_not_known_is_not_asked_for_again_at_once(server: SchemaRegistryServer) -> None:
-    for _ in range(3):
-        assert isinstance(parse(server, b"\x00\x00\x00\x00\x09a"), ParseFailure)
-    assert server.requests == ["/schemas/ids/9"]
+def header(number: int) -> tuple[str, bytes]:
+    """The header that Confluent's serializer writes for a schema."""
+    headers: list[tuple[str, bytes]] = []
+    context = SerializationContext("t", MessageField.VALUE, headers)
+    header_schema_id_serializer(b"", context, SchemaId("AVRO", guid=str(guid_of(number))))
+    return headers[0]
 
 
-def test_an_id_that_is_known_later_is_found_then(server: SchemaRegistryServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("transforms.schema_registry._UNKNOWN_SECONDS", 0.0)
-    data = value(1, ORDER, {"id": "a"})
-    assert isinstance(parse(server, data), ParseFailure)
+def test_the_schemas_guid_in_a_header_is_read(server: SchemaRegistryServer) -> None:
+    number = server.register(ORDER)
+    parser = ParseConfluentAvro(SchemaRegistry(server.url))
+    for _ in range(2):
+        assert parser(b"\x02a", (("other", None), header(number))) == ParsedObject({"id": "a"}, b'{"id":"a"}')
+    assert server.requests == [f"/schemas/guids/{guid_of(number)}"]
+
+
+def test_the_header_counts_where_the_value_has_a_prefix_too(server: SchemaRegistryServer) -> None:
+    prefixed = {"type": "record", "name": "R", "fields": [{"name": "id", "type": {**BYTES, "size": 7}}]}
     server.register(ORDER)
-    assert isinstance(parse(server, data), ParsedObject)
+    number = server.register(prefixed)
+    parser = ParseConfluentAvro(SchemaRegistry(server.url))
+    result = parser(b"\x00\x00\x00\x00\x01\x02a", (header(number), header(1)))
+    assert isinstance(result, ParsedObject)
+    assert result.entity == {"id": "AAAAAAECYQ=="}
+
+
+def test_a_guid_that_the_registry_does_not_know(server: SchemaRegistryServer) -> None:
+    result = ParseConfluentAvro(SchemaRegistry(server.url))(b"\x02a", (header(9),))
+    assert isinstance(result, ParseFailure)
+    assert f"the schema registry has no schema with the GUID {guid_of(9)}" in result.message
+
+
+def test_records_in_a_chunk_bring_their_headers_to_the_parser(server: SchemaRegistryServer) -> None:
+    number = server.register(ORDER)
+    route = Route("r", ("t",), Destination("http://127.0.0.1:9"), parse=ParseConfluentAvro(SchemaRegistry(server.url)))
+    chunk = Chunk("t", 0, [Record(0, 0, None, (header(number),), b"\x02a")])
+    (parsed,) = ParseRecordsFn(Routes([route]), "skip").process(chunk)
+    assert isinstance(parsed, Chunk)
+    assert parsed.entities == [{"id": "a"}]
+
+
+@pytest.mark.parametrize("key", [9, guid_of(9).bytes])
+def test_what_the_registry_does_not_know_is_asked_for_once_a_minute(
+    server: SchemaRegistryServer, key: int | bytes
+) -> None:
+    now = 100.0
+    readers = SchemaReaders(SchemaRegistry(server.url), clock=lambda: now)
+    for _ in range(3):
+        assert isinstance(readers.find(key), ParseFailure)
+    now += 59
+    assert isinstance(readers.find(key), ParseFailure)
+    assert len(server.requests) == 1
+    for _ in range(9):
+        server.register(ORDER)
+    now += 2
+    assert isinstance(readers.find(key), AvroReader)
+    assert len(server.requests) == 2
+
+
+def test_a_schema_that_refers_to_one_that_is_missing_is_asked_for_once_a_minute(server: SchemaRegistryServer) -> None:
+    number = server.register(ORDER, references=[{"name": "Missing", "subject": "missing", "version": 1}])
+    readers = SchemaReaders(SchemaRegistry(server.url))
+    for _ in range(3):
+        assert isinstance(readers.find(number), ParseFailure)
+    assert len(server.requests) == 2
 
 
 def test_a_registry_that_is_down_is_waited_for(
