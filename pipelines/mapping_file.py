@@ -6,13 +6,13 @@ import yaml
 
 from aep.entries import EntriesError
 from aep.field_map import FieldMap
-from aep.json_patch import Patch
+from aep.json_patch import Patch, PatchDialect
 from pipelines.option_types import compile_mapping
 from pipelines.options_yaml import OptionsError, describe, lines_within, read_node, read_text
 
 
-def read_mapping(path: str) -> Patch | FieldMap:
-    """Reads the file: a list of operations is a patch, a mapping of fields to sources a map.
+def read_mapping(path: str, dialect: PatchDialect = "rfc6902") -> Patch | FieldMap:
+    """Reads the file: a list of operations is a patch of the dialect, a mapping of fields to sources a map.
 
     Raises:
         OptionsError: with all problems found, one a line, each with file and line.
@@ -26,7 +26,7 @@ def read_mapping(path: str) -> Patch | FieldMap:
             try:
                 value = loader.construct_object(node, deep=True)
                 if isinstance(value, list | dict):
-                    return compile_mapping(value)
+                    return compile_mapping(value, dialect)
                 problems.append(f"{path}:1: must be a list of operations or a mapping of fields, not {describe(value)}")
             except EntriesError as error:
                 lines = lines_within(node)

@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, ValidationInfo
 
 from aep.conditions import Condition, compile_conditions
 from aep.entries import EntriesError
 from aep.field_map import FieldMap, compile_map
 from aep.ids import OFFSET
-from aep.json_patch import Patch, compile_patch
+from aep.json_patch import Patch, PatchDialect, compile_patch
 from aep.upserts import operations_fault
 
 REFERENCE_FORMS = "env:NAME, file:PATH or gcp-secret:projects/P/secrets/S/versions/V"
@@ -271,18 +271,23 @@ def check_operations(operations: dict[str, str]) -> dict[str, str]:
     return operations
 
 
-def compile_mapping(value: Any) -> Any:
+def compile_mapping(value: Any, dialect: PatchDialect = "rfc6902") -> Any:
     """Makes a patch of a list of operations, and a map of a mapping of fields; a file's path stands for itself.
 
     They are told apart by their form, so that a route cannot have both.
     """
     if isinstance(value, list):
-        return compile_patch(value)
+        return compile_patch(value, dialect)
     if isinstance(value, dict):
         return compile_map(value)
     if value is None or isinstance(value, str | Patch | FieldMap):
         return value
     raise ValueError("must be a list of JSON Patch operations, a mapping of fields to sources, or a file with either")
+
+
+def _compile_mapping(value: Any, info: ValidationInfo) -> Any:
+    # The dialect is declared before the mapping; one that is wrong is not among the data.
+    return compile_mapping(value, info.data.get("map_patch_dialect", "rfc6902"))
 
 
 def compile_when(value: Any) -> Any:
@@ -352,7 +357,7 @@ Topic = Annotated[str, AfterValidator(check_topic)]
 Pointers = Annotated[Strings, AfterValidator(check_pointers)]
 IdRule = Annotated[Strings, AfterValidator(check_id_rule)]
 Operations = Annotated[StringMap, AfterValidator(check_operations)]
-RecordMapping = Annotated[InstanceOf[Patch] | InstanceOf[FieldMap] | str | None, BeforeValidator(compile_mapping)]
+RecordMapping = Annotated[InstanceOf[Patch] | InstanceOf[FieldMap] | str | None, BeforeValidator(_compile_mapping)]
 When = Annotated[tuple[InstanceOf[Condition], ...], BeforeValidator(compile_when)]
 Time = Annotated[str, AfterValidator(check_time)]
 Place = Annotated[str, AfterValidator(check_place)]

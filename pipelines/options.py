@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from aep.json_patch import PatchDialect
 from pipelines.option_types import (
     BatchBytes,
     BootstrapServers,
@@ -246,6 +247,11 @@ class MapOptions(OptionGroup):
         None,
         "YAML or JSON file. A list is a JSON Patch (RFC 6902); a mapping says of each XDM field which field, constant "
         "or Kafka metadata it is made of.",
+    )
+    patch_dialect: PatchDialect = _option(
+        "rfc6902",
+        "Whose rules a JSON Patch follows. adobe: those of Adobe's JsonPatchTransform for Kafka Connect, where to "
+        "remove what is absent does nothing, and to move or copy it sets null.",
     )
 
 

@@ -199,7 +199,7 @@ def make_route(spec: RouteSpec, settings: Settings) -> Route:
         key_field=spec.key_field,
         when=spec.when,
         parse=_parse(spec, settings.kafka),
-        mapping=read_mapping(spec.map) if isinstance(spec.map, str) else spec.map,
+        mapping=read_mapping(spec.map, spec.map_patch_dialect) if isinstance(spec.map, str) else spec.map,
         registered=registered,
         rules=_own_rules(spec, settings),
     )

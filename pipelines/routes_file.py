@@ -9,7 +9,8 @@ A routes file is YAML:
         dataset_id: DATASET_ID
         schema_file: configs/schemas/loyalty-profile.schema.json
 
-What a route leaves out of `org_id`, `source_name`, `payload`, `format`, `auth` and `headers` comes from the options.
+What a route leaves out of `org_id`, `source_name`, `payload`, `format`, `map_patch_dialect`, `auth` and `headers` comes
+from the options.
 """
 
 import re
@@ -20,6 +21,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, Field, ValidationError
 
+from aep.json_patch import PatchDialect
 from pipelines.option_checks import (
     covers,
     format_faults,
@@ -77,6 +79,7 @@ class RouteSpec(OptionGroup):
         when: fields, by their JSON pointers, and the values of which they must have one.
         format: how values are written.
         avro_schema_file: the schema of plain Avro; None stands for Confluent's wire format.
+        map_patch_dialect: whose rules the patch follows; before `map`, which is compiled by it.
         map: the patch or the map that makes XDM records, or a file with one of them.
         identity: whether a record must have an identity; None, as below, leaves it to the options.
         primary_identity: JSON pointers of the fields with the primary identity; empty: those of the descriptors.
@@ -99,6 +102,7 @@ class RouteSpec(OptionGroup):
     when: When = ()
     format: Format = "json"
     avro_schema_file: str | None = None
+    map_patch_dialect: PatchDialect = "rfc6902"
     map: RecordMapping = None
     identity: Literal["off", "required"] | None = None
     primary_identity: Pointers | None = None
@@ -150,6 +154,7 @@ def _defaults(settings: Settings) -> dict[str, Any]:
         "format": settings.kafka.format,
         "auth": aep.auth,
         "headers": aep.headers,
+        "map_patch_dialect": settings.map.patch_dialect,
     }
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from aep.adobe_patch import differences
 from aep.entries import EntriesError
 from aep.json_patch import compile_patch
 from pipelines.commands.connector_draft import Draft
@@ -129,7 +130,7 @@ def _operations(draft: Draft, key: str) -> list[Any]:
         operations = json.loads(text)
         if not isinstance(operations, list):
             raise EntriesError({"": "must be a list of operations (RFC 6902)"})
-        compile_patch(operations)
+        compile_patch(operations, "adobe")
     except json.JSONDecodeError as error:
         draft.problems.append(f"{key}: is not JSON: {error.msg} (line {error.lineno}, column {error.colno})")
         return []
@@ -142,6 +143,12 @@ def _operations(draft: Draft, key: str) -> list[Any]:
         "a record to which the patch does not apply is dead-lettered (stage map); the connector logged an error and "
         "posted it as it was",
     )
+    draft.set("map_patch_dialect", "adobe", key)
+    if found := differences(operations):
+        text = f"applied as the connector does (map_patch_dialect: adobe), not as RFC 6902 says: {'; '.join(found)}"
+        if "sets null" in text:
+            text += "; a schema refuses null, unless xdm_nulls: prune takes it out"
+        draft.note("better", key, text)
     return operations
 
 

@@ -64,6 +64,15 @@ def test_what_is_wrong_is_told_with_file_and_line(text: str, problems: list[str]
         assert problem.startswith(expected)
 
 
+def test_a_patch_has_the_dialect_of_its_route_or_the_options() -> None:
+    Path("map.yaml").write_text("- {op: Remove, path: a}\n")
+    (route,) = make_plan(parse([*RUN, "--map_file=map.yaml", "--map_patch_dialect=adobe"])).routes
+    operations = [{"op": "Remove", "path": "a"}]
+    assert route.mapping == compile_patch(operations, "adobe")
+    with pytest.raises(OptionsError, match=r"^map\.yaml:1: operation 0: op must be one of add, remove"):
+        make_plan(parse([*RUN, "--map_file=map.yaml"]))
+
+
 def test_a_file_that_is_not_there() -> None:
     with pytest.raises(OptionsError, match=r"^no\.yaml: can't read this mapping: No such file or directory$"):
         read_mapping("no.yaml")

@@ -250,6 +250,19 @@ def test_a_map_is_a_patch_fields_or_a_file() -> None:
         assert load_routes(settings_of(f"{ROUTES}  map: {given}\n"))[1].map == expected
 
 
+def test_the_dialect_of_a_patch_is_the_routes_or_the_options() -> None:
+    operations = [{"op": "Remove", "path": "a"}]
+    own = "  map: [{op: Remove, path: a}]\n  map_patch_dialect: adobe\n"  # in either order
+    assert load_routes(settings_of(ROUTES + own))[1].map == compile_patch(operations, "adobe")
+    shared = ROUTES + "  map: [{op: Remove, path: a}]\n"
+    assert load_routes(settings_of(shared, "--map_patch_dialect=adobe"))[1].map == compile_patch(operations, "adobe")
+    assert problems(shared) == [
+        "routes.yaml:12: map: operation 0: op must be one of add, remove, replace, move, copy, test"
+    ]
+    (problem,) = problems(ROUTES + "  map_patch_dialect: connect\n")
+    assert problem.startswith("routes.yaml:12: map_patch_dialect: ")
+
+
 def test_the_format_comes_from_the_options_unless_a_route_says_otherwise() -> None:
     registry = "--kafka_schema_registry_url=http://r:8081"
     settings = settings_of(ROUTES + "  format: json\n", "--kafka_format=avro", registry)

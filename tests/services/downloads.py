@@ -102,6 +102,11 @@ def aepp() -> Path:
     return _fetch_once(f"aepp-{pins}-{sys.implementation.cache_tag}", "aepp with pandas, 85 MB", fetch)
 
 
+def zjsonpatch_jars() -> Path:
+    """Folder with the jars of zjsonpatch, as Adobe's JsonPatchTransform has it."""
+    return _maven_jars("zjsonpatch", "zjsonpatch with Jackson, 2 MB")
+
+
 def _maven_jars(part: str, what: str) -> Path:
     pom = POMS / f"{part}.xml"
     version = ElementTree.parse(pom).getroot().findtext("{*}version")

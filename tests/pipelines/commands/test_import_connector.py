@@ -114,7 +114,7 @@ DOCUMENTED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "proxy": (PROXY, PROXY_OPTIONS),
     "dead letters": (DEAD_LETTERS, {"dead_letter_topic": "error-topic"}),
     "batching": (BATCHING, {}),
-    "upserts": (UPSERTS, {}),
+    "upserts": (UPSERTS, {"map_patch_dialect": "adobe"}),
 }
 
 
@@ -414,6 +414,24 @@ def test_payloads_in_the_envelope_of_json_converter_are_unwrapped(tmp_path: Path
         assert made == {"body": {"a": 1}, "header": {"operations": {"data": "merge"}}}
 
 
+def test_patches_apply_as_the_connector_applies_them_and_the_differences_are_said(tmp_path: Path) -> None:
+    operations = [{"op": "remove", "path": "/debug"}, {"op": "Move", "from": "/id", "path": "body"}]
+    more = {"transforms": "patch", "transforms.patch.type": JSON_PATCH}
+    imported = bring({**more, "transforms.patch.operations": json.dumps(operations)})
+    assert imported.options["map_patch_dialect"] == "adobe"
+    (said,) = (note.text for note in imported.notes if "map_patch_dialect" in note.text)
+    assert "operation 0 (remove /debug): does nothing where an object has no such field" in said
+    assert "operation 1 (Move body): is taken as move, path is read as /body, sets null where" in said
+    assert said.endswith("a schema refuses null, unless xdm_nulls: prune takes it out")
+    path = tmp_path / "map.json"
+    path.write_text(json.dumps(imported.patch))
+    assert read_mapping(str(path), "adobe").apply({"a": 1}) == {"a": 1, "body": None}  # type: ignore[call-arg]
+    upsert = bring(UPSERTS)
+    assert upsert.options["map_patch_dialect"] == "adobe"
+    assert not [note for note in upsert.notes if "map_patch_dialect" in note.text]
+    assert "map_patch_dialect" not in bring().options
+
+
 def test_patches_of_some_topics_become_routes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     predicate = {
         "topics": "profiles,events,profiles-eu",
@@ -439,7 +457,7 @@ def test_patches_of_some_topics_become_routes(tmp_path: Path, capsys: pytest.Cap
 
     read = load_routes(parse(command[2:]))
     assert [route.topics for route in read] == [("profiles", "profiles-eu"), ("events",)]
-    assert read[0].map is not None
+    assert getattr(read[0].map, "dialect", None) == "adobe"
     assert read[1].map is None
 
 
