@@ -1,7 +1,7 @@
 """What options mean together: values that are missing or contradict each other."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pipelines.beam_options import RUNNERS_WITHOUT_DURABLE_STATE
@@ -89,14 +89,14 @@ def payload_faults(
         yield "payload", f"kafka_tombstones=delete makes upserts, which are raw records, and payload={payload}"
 
 
-def format_faults(format_: Format, avro_schema_file: str | None, kafka: KafkaOptions) -> Iterator[tuple[str, str]]:
+def format_faults(format_: Format, avro_schema_file: Sequence[str], kafka: KafkaOptions) -> Iterator[tuple[str, str]]:
     """Finds what does not go with the format of a route's values: the field, and why."""
     if format_ != "avro":
-        if avro_schema_file is not None:
+        if avro_schema_file:
             yield "avro_schema_file", f"is of values in Avro, and format={format_}"
     elif kafka.source == "file":
         yield "format", "avro can't be read with kafka_source=file, which reads lines of JSON"
-    elif avro_schema_file is None and kafka.schema_registry_url is None:
+    elif not avro_schema_file and kafka.schema_registry_url is None:
         yield "format", "avro needs its schemas: give a kafka_schema_registry_url, or an avro_schema_file"
 
 

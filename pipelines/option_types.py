@@ -330,6 +330,13 @@ def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _as_files(value: Any) -> Any:
+    """One file as a list of it, none as an empty list: the option took one file before it took several."""
+    if value is None or isinstance(value, str):
+        return () if value is None else (value,)
+    return _as_tuple(value)
+
+
 def _as_strings(value: Any) -> Any:
     """Lets numbers and booleans stand unquoted in a mapping whose values are strings (fetch.min.bytes: 1)."""
     if not isinstance(value, Mapping):
@@ -344,6 +351,7 @@ def _scalar_text(value: Any) -> Any:
 
 
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+Files = Annotated[tuple[str, ...], BeforeValidator(_as_files)]
 StringMap = Annotated[dict[str, str], BeforeValidator(_as_strings)]
 SecretReference = Annotated[str, AfterValidator(check_secret_reference)]
 Sha256 = Annotated[str, AfterValidator(check_sha256)]

@@ -15,6 +15,7 @@ from pipelines.option_types import (
     BatchBytes,
     BootstrapServers,
     Count,
+    Files,
     Headers,
     IdRule,
     InletUrl,
@@ -100,7 +101,11 @@ class KafkaOptions(OptionGroup):
         "How values are written. avro: plain Avro with kafka_avro_schema_file, else Confluent's wire format with the "
         "schemas of kafka_schema_registry_url.",
     )
-    avro_schema_file: str | None = _option(None, "The Avro schema (.avsc) of values that are plain Avro.")
+    avro_schema_file: Files = _option(
+        (),
+        "The Avro schema (.avsc) of values that are plain Avro. Several files: each after those whose types it uses, "
+        "the record's last.",
+    )
     schema_registry_url: RegistryUrls | None = _option(
         None, "Address of Confluent's Schema Registry, or several with commas between them."
     )

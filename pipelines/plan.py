@@ -223,11 +223,13 @@ def _schema_file(spec: RouteSpec) -> ResolvedSchema | None:
 def _parse(spec: RouteSpec, kafka: KafkaOptions) -> Parse:
     if spec.format == "json":
         return parse_json
-    if spec.avro_schema_file is None:
+    if not spec.avro_schema_file:
         return ParseConfluentAvro(SchemaRegistry(str(kafka.schema_registry_url), kafka.schema_registry_config))
-    schema = read_text(spec.avro_schema_file, "Avro schema")
-    try:
-        AvroReader(schema)
-    except AvroSchemaError as error:
-        raise OptionsError([f"{spec.avro_schema_file}: {error}"]) from None
-    return ParseAvro(schema)
+    schemas: list[str] = []
+    for path in spec.avro_schema_file:
+        schemas.append(read_text(path, "Avro schema"))
+        try:
+            AvroReader(schemas[-1], schemas[:-1])
+        except AvroSchemaError as error:
+            raise OptionsError([f"{path}: {error}"]) from None
+    return ParseAvro(schemas[-1], tuple(schemas[:-1]))

@@ -33,6 +33,7 @@ from pipelines.option_checks import (
 )
 from pipelines.option_table import describe_type, explain
 from pipelines.option_types import (
+    Files,
     Headers,
     IdRule,
     InletUrl,
@@ -78,7 +79,7 @@ class RouteSpec(OptionGroup):
         key_field: the attribute that a tombstone's key becomes in a delete.
         when: fields, by their JSON pointers, and the values of which they must have one.
         format: how values are written.
-        avro_schema_file: the schema of plain Avro; None stands for Confluent's wire format.
+        avro_schema_file: the files of plain Avro's schema, its own last; empty stands for Confluent's wire format.
         map_patch_dialect: whose rules the patch follows; before `map`, which is compiled by it.
         map: the patch or the map that makes XDM records, or a file with one of them.
         identity: whether a record must have an identity; None, as below, leaves it to the options.
@@ -101,7 +102,7 @@ class RouteSpec(OptionGroup):
     key_field: str | None = None
     when: When = ()
     format: Format = "json"
-    avro_schema_file: str | None = None
+    avro_schema_file: Files = ()
     map_patch_dialect: PatchDialect = "rfc6902"
     map: RecordMapping = None
     identity: Literal["off", "required"] | None = None

@@ -19,13 +19,16 @@ class ParseAvro:
 
     Attributes:
       schema: as JSON; ``AvroReader`` must accept it.
+      references: the schemas whose types it uses, each after those that it uses itself.
     """
 
     schema: str
+    references: tuple[str, ...] = ()
 
     def __call__(self, value: bytes, headers: Headers = ()) -> ParsedObject | ParseFailure:
         """The record that the value is; the headers say nothing about it."""
-        return process.shared(("avro", self.schema), lambda: AvroReader(self.schema)).read(value)
+        key = ("avro", self.references, self.schema)
+        return process.shared(key, lambda: AvroReader(self.schema, self.references)).read(value)
 
 
 @dataclass(frozen=True)

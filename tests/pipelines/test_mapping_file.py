@@ -7,6 +7,7 @@ import pytest
 
 from aep.field_map import compile_map
 from aep.json_patch import compile_patch
+from aep.strict_json import ParsedObject
 from pipelines.config import OptionsError, parse
 from pipelines.mapping_file import read_mapping
 from pipelines.plan import make_plan
@@ -93,6 +94,61 @@ def test_a_plan_has_the_mapping_and_the_format_of_its_routes() -> None:
     (route,) = make_plan(parse([*RUN, "--kafka_format=avro", registry, info])).routes
     expected = SchemaRegistry("http://a:8081,https://b:8081", {"basic.auth.user.info": "env:REGISTRY"})
     assert route.parse == ParseConfluentAvro(expected)
+
+
+MONEY = '{"type":"record","name":"shop.Money","fields":[{"name":"cents","type":"int"}]}'
+LINE = '{"type":"record","name":"shop.Line","fields":[{"name":"price","type":"Money"}]}'
+ORDER = '{"type":"record","name":"shop.Order","fields":[{"name":"line","type":"Line"}]}'
+AVRO_ROUTES = """routes:
+- name: orders
+  topics: [orders]
+  inlet_url: https://dcs.adobedc.net/collection/i
+  payload: raw
+  format: avro
+  avro_schema_file: [money.avsc, line.avsc, order.avsc]
+"""
+
+
+def avro_files() -> None:
+    for name, text in (("money", MONEY), ("line", LINE), ("order", ORDER)):
+        Path(f"{name}.avsc").write_text(text)
+
+
+@pytest.mark.parametrize("way", ["option", "options file", "route"])
+def test_an_avro_schema_of_several_files(way: str) -> None:
+    avro_files()
+    if way == "option":
+        arguments = [*RUN, "--kafka_format=avro", "--kafka_avro_schema_file=money.avsc,line.avsc,order.avsc"]
+    elif way == "options file":
+        Path("o.yaml").write_text("kafka_format: avro\nkafka_avro_schema_file: [money.avsc, line.avsc, order.avsc]\n")
+        arguments = [*RUN, "--options_file=o.yaml"]
+    else:
+        Path("routes.yaml").write_text(AVRO_ROUTES)
+        arguments = ["--kafka_bootstrap_servers=k:9092", "--dead_letter_path=dl", "--routes_file=routes.yaml"]
+    (route,) = make_plan(parse(arguments)).routes
+    assert route.parse == ParseAvro(ORDER, (MONEY, LINE))
+    parsed = route.parse(b"\x06", ())
+    assert isinstance(parsed, ParsedObject)
+    assert parsed.entity == {"line": {"price": {"cents": 3}}}
+
+
+@pytest.mark.parametrize("files", ["order.avsc", "[order.avsc]"])
+def test_one_avro_schema_file_needs_no_list(files: str) -> None:
+    Path("order.avsc").write_text(MONEY)
+    Path("o.yaml").write_text(f"kafka_format: avro\nkafka_avro_schema_file: {files}\n")
+    Path("routes.yaml").write_text(AVRO_ROUTES.replace("[money.avsc, line.avsc, order.avsc]", files))
+    assert next(iter(make_plan(parse([*RUN, "--options_file=o.yaml"])).routes)).parse == ParseAvro(MONEY)
+    by_route = ["--kafka_bootstrap_servers=k:9092", "--dead_letter_path=dl", "--routes_file=routes.yaml"]
+    assert next(iter(make_plan(parse(by_route)).routes)).parse == ParseAvro(MONEY)
+
+
+def test_avro_schema_files_in_the_wrong_order_name_the_file_and_the_type() -> None:
+    avro_files()
+    settings = parse([*RUN, "--kafka_format=avro", "--kafka_avro_schema_file=money.avsc,order.avsc,line.avsc"])
+    with pytest.raises(
+        OptionsError, match=r"^order\.avsc: no Avro schema: the type shop\.Line is not defined in it or "
+    ):
+        make_plan(settings)
 
 
 def test_a_schema_that_is_none() -> None:
