@@ -6,14 +6,12 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.services.kafka import KafkaBroker
 from tests.services.process import ServiceProcess, free_port
-from tests.services.pytest_support import require
 
 pytestmark = pytest.mark.kafka
 
@@ -39,15 +37,9 @@ SHOWS = {
 MOST_SECONDS = 120  # from provision to lookup, by the promise of the docs
 
 
-@pytest.fixture
-def broker() -> Iterator[KafkaBroker]:
-    with require(KafkaBroker()) as running:
-        for topic in ("loyalty-profiles", "loyalty-events"):
-            running.create_topic(topic, 2)
-        yield running
-
-
 def test_from_a_topic_to_a_profile_with_its_events(broker: KafkaBroker, tmp_path: Path) -> None:
+    for topic in ("loyalty-profiles", "loyalty-events"):  # the tutorial's names, which no other test has
+        broker.create_topic(topic, 2)
     port = str(free_port())
 
     def here(text: str) -> str:

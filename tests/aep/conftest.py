@@ -1,10 +1,9 @@
-"""A certificate for servers on this machine, and an emulator with an organisation for each test."""
+"""A certificate for servers on this machine, and an organisation for each test."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,15 +25,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def management_emulator() -> Iterator[Emulator]:
-    """An emulator whose state no test clears."""
-    with Emulator() as emulator:
-        yield emulator
-
-
 @pytest.fixture
-def organisation(management_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Organisation:
+def organisation(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Organisation:
     """An organisation that no other test uses."""
     monkeypatch.setenv("EMULATOR_SECRET", CLIENT_SECRET)
-    return Organisation(management_emulator)
+    return Organisation(emulator)

@@ -74,11 +74,11 @@ def writes_of_a_run(organisation: Organisation) -> list[int]:
 
 
 @pytest.mark.parametrize("arrives", [True, False])
-def test_interrupted_at_each_step(management_emulator: Emulator, organisation: Organisation, arrives: bool) -> None:
+def test_interrupted_at_each_step(emulator: Emulator, organisation: Organisation, arrives: bool) -> None:
     writes = writes_of_a_run(organisation)
     assert len(writes) == sum(ALL.values()) + 1  # the mapping set
     for at in writes:
-        interrupted = Organisation(management_emulator)
+        interrupted = Organisation(emulator)
         wanted = parsed(sample(), interrupted.name)
         services = services_of(interrupted, Severed(interrupted.transport, at, arrives=arrives))
         plan = make_plan(wanted, look(wanted, services), interrupted.name)
@@ -249,7 +249,7 @@ def _file(fields: dict[str, Any], *, profile: bool, raw: bool, authenticated: bo
 @settings(max_examples=15, deadline=None)
 @given(_fields(2), _fields(2), st.booleans(), st.booleans(), st.booleans())
 def test_nothing_is_left_to_do(
-    management_emulator: Emulator,
+    emulator: Emulator,
     first: dict[str, Any],
     more: dict[str, Any],
     profile: bool,
@@ -258,7 +258,7 @@ def test_nothing_is_left_to_do(
 ) -> None:
     """The plan after what a plan says is empty, for a file and for an additive change of it."""
     with patch.dict(os.environ, EMULATOR_SECRET=CLIENT_SECRET):
-        organisation = Organisation(management_emulator)
+        organisation = Organisation(emulator)
         before = _file(first, profile=False, raw=raw, authenticated=authenticated)
         carried_out(before, organisation)
         assert planned(before, organisation).work == []

@@ -61,7 +61,8 @@ def test_killed_and_started_again_nothing_is_missing(scenario: Scenario) -> None
     assert scenario.committed() == scenario.end_offsets()
 
 
-def test_the_broker_restarts_mid_run(scenario: Scenario) -> None:
+def test_the_broker_restarts_mid_run(own_scenario: Scenario) -> None:
+    scenario = own_scenario
     scenario.produce(generate(20_000))
     scenario.emulator.faults(latency_ms=100)
     pipeline = scenario.start(aep_max_in_flight=2)

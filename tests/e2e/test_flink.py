@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,8 @@ from samples.loyalty import generate
 from tests.e2e.scenario import ROOT, Scenario
 from tests.services.flink import FlinkCluster
 from tests.services.process import ServiceProcess, free_port, wait_for
-from tests.services.pytest_support import require
 
 pytestmark = [pytest.mark.kafka, pytest.mark.flink]
-
-
-@pytest.fixture(scope="module")
-def flink() -> Iterator[FlinkCluster]:
-    with require(FlinkCluster(slots=2)) as running:
-        yield running
 
 
 @pytest.mark.parametrize("batch_mode", ["bundle", "state"])
@@ -38,7 +30,7 @@ def test_every_event_arrives_over_flink(scenario: Scenario, flink: FlinkCluster,
     assert scenario.check_every_sample() == 0
     assert finished.summary["unaccounted"] == 0
     assert finished.summary["accepted"] == scenario.messages_accepted()
-    assert {job["state"] for job in flink.jobs()} == {"FINISHED"}
+    assert flink.jobs()[-1]["state"] == "FINISHED"
     # Offsets are committed only where a finalised bundle's records are posted.
     none: dict[str, dict[int, int]] = {topic: {} for topic in scenario.topics.values()}
     assert scenario.committed() == (scenario.end_offsets() if batch_mode == "bundle" else none)

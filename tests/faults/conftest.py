@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import broker, emulator, scenario
+from tests.e2e.conftest import own_scenario, scenario
 from tests.e2e.scenario import Scenario
 from tests.faults.campaign import through
 from tests.services.certificates import Authority
 from tests.services.pytest_support import require
 from tests.services.toxiproxy import Proxy, Toxiproxy
 
-__all__ = ["broker", "emulator", "scenario"]
+__all__ = ["own_scenario", "scenario"]
 
 
 @pytest.fixture(scope="session")

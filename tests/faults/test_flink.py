@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from samples.loyalty import generate
@@ -11,18 +9,11 @@ from tests.e2e.scenario import Scenario
 from tests.faults.campaign import STEP_SECONDS, finish
 from tests.services.flink import FlinkCluster
 from tests.services.process import wait_for
-from tests.services.pytest_support import require
 
 pytestmark = [pytest.mark.kafka, pytest.mark.flink]
 
 PARTITIONS = 8  # of both topics, each with a reader of its own
 BUNDLE = 200  # records of a reader; a poll's worth may come on top
-
-
-@pytest.fixture
-def flink() -> Iterator[FlinkCluster]:
-    with require(FlinkCluster(slots=2)) as running:
-        yield running
 
 
 def test_fault_14_a_flink_task_manager_is_killed(scenario: Scenario, flink: FlinkCluster) -> None:
@@ -34,9 +25,9 @@ def test_fault_14_a_flink_task_manager_is_killed(scenario: Scenario, flink: Flin
         aep_max_messages_per_second=1_000,  # slow enough to be caught at work
     )
     scenario.wait_until_accepted(1_500)
-    (job,) = flink.jobs()
+    job = flink.jobs()[-1]
     wait_for(lambda: flink.checkpoints(job["jid"])["counts"]["completed"], STEP_SECONDS, "a checkpoint")
-    flink.kill_task_manager(0)
+    flink.kill_task_manager()
     assert scenario.messages_accepted() < 10_000
     flink.start_task_manager()
     wait_for(lambda: scenario.committed() == scenario.end_offsets(), STEP_SECONDS, "the offsets to be committed")

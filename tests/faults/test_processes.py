@@ -53,7 +53,8 @@ def test_fault_14_killed_in_the_middle_of_posts_and_bundles(scenario: Scenario) 
     assert scenario.records_committed() == produced(scenario)
 
 
-def test_fault_15_the_broker_stops_crashes_freezes_and_gets_partitions(scenario: Scenario) -> None:
+def test_fault_15_the_broker_stops_crashes_freezes_and_gets_partitions(own_scenario: Scenario) -> None:
+    scenario = own_scenario
     samples = list(generate(8_000))
     pipeline = scenario.start(**ENDLESS, kafka_discovery_seconds=1, kafka_bundle_max_records=BUNDLE)
     scenario.produce(samples[:2_000])
@@ -83,7 +84,8 @@ def test_fault_15_the_broker_stops_crashes_freezes_and_gets_partitions(scenario:
     scenario.check_every_sample(duplicates=REPEATED)
 
 
-def test_fault_15_the_leader_of_partitions_changes(scenario: Scenario) -> None:
+def test_fault_15_the_leader_of_partitions_changes(own_scenario: Scenario) -> None:
+    scenario = own_scenario
     broker = scenario.broker
     scenario.committed()  # makes the topic of the groups' offsets, on the broker that stays
     with KafkaBroker(joins=broker) as second:

@@ -21,16 +21,9 @@ from samples.loyalty import Kind, Sample, generate
 from tests.services.emulator import Emulator
 from tests.services.kafka import KafkaBroker
 from tests.services.process import free_port
-from tests.services.pytest_support import require
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "pipelines.cli"]
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[KafkaBroker]:
-    with require(KafkaBroker()) as running:
-        yield running
 
 
 def lines_of(samples: Iterator[Sample]) -> bytes:

@@ -18,6 +18,7 @@ START_TIMEOUT_SECONDS = 90
 REQUEST_TIMEOUT_SECONDS = 30
 HEAP_MB = 320
 TASK_MANAGER_ID = "task-manager-{}"
+ENDED = {"FINISHED", "CANCELED", "FAILED"}
 QUICK_START = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]  # halves the time of the first job
 
 CONFIG = """\
@@ -137,13 +138,21 @@ class FlinkCluster:
         self._await_task_manager(process)
         return process
 
-    def kill_task_manager(self, index: int) -> None:
-        """Crashes the task manager that was started as number ``index``, from 0."""
+    def kill_task_manager(self, index: int = -1) -> None:
+        """Crashes the task manager that was started as number ``index``, from 0; by default the newest."""
         self.task_managers[index].kill()
 
     def jobs(self) -> list[dict[str, Any]]:
         """All jobs that the cluster knows, newest last: ``jid``, ``name``, ``state``, ``start-time`` and more."""
         return sorted(self._get("/jobs/overview")["jobs"], key=lambda job: job["start-time"])
+
+    def clear(self) -> None:
+        """Cancels the jobs that a test has left, and sees to it that there is a task manager."""
+        for job in self.jobs():
+            if job["state"] not in ENDED:
+                self.cancel(job["jid"])
+        if not any(process.running for process in self.task_managers):
+            self.start_task_manager()
 
     def cancel(self, job_id: str) -> None:
         """Cancels a job and returns when it is cancelled."""

@@ -306,6 +306,31 @@ class KafkaBroker:
         wait_for(led, REQUEST_TIMEOUT_SECONDS, f"{partitions} partitions of {topic} to have a leader")
 
 
+class RunningBroker(KafkaBroker):
+    """A broker that is shared: it can be used, and not be stopped, frozen or joined."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.bootstrap_servers = bootstrap_servers
+        self._process = None
+
+    def start(self) -> None:
+        """Refuses: the broker is not this test's.
+
+        Raises:
+            ServiceError: always.
+        """
+        raise ServiceError("this broker is shared by all tests: take own_broker")
+
+    @property
+    def process(self) -> ServiceProcess:
+        """There is none to be had.
+
+        Raises:
+            ServiceError: always.
+        """
+        raise ServiceError("this broker is shared by all tests: take own_broker")
+
+
 def _once_coordinated(ask: Callable[[], T]) -> T:
     """The answer of a group coordinator, which right after a start is still loading."""
 

@@ -15,6 +15,12 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE_SECONDS = 180
+"""How long to wait for what must happen: so long that only a fault makes it go by, also on a busy machine.
+
+The time-out of a test, in pyproject.toml, lies above it.
+"""
+
 POLL_SECONDS = 0.05
 LOG_TAIL_LINES = 30
 

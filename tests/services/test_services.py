@@ -6,22 +6,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import uuid
 from pathlib import Path
 
-import apache_beam as beam
 import pytest
 import requests
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.runner import PipelineState
-from apache_beam.testing.util import assert_that, equal_to
-from apache_beam.transforms.periodicsequence import PeriodicImpulse
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.services import downloads
 from tests.services.flink import FlinkCluster
 from tests.services.kafka import KafkaBroker
 from tests.services.process import (
+    PATIENCE_SECONDS,
     ServiceError,
     ServiceProcess,
     ServiceUnavailable,
@@ -31,27 +27,6 @@ from tests.services.process import (
 )
 from tests.services.pytest_support import require
 from tests.services.toxiproxy import Toxiproxy
-
-DEADLINE = 60
-# Threads of Beam's in-process worker end with an exception when the runner hangs up.
-WORKER_HANGS_UP = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[KafkaBroker]:
-    with require(KafkaBroker()) as broker:
-        yield broker
-
-
-@pytest.fixture(scope="module")
-def flink() -> Iterator[FlinkCluster]:
-    with require(FlinkCluster()) as cluster:
-        yield cluster
-
-
-def flink_options(cluster: FlinkCluster, *more: str) -> PipelineOptions:
-    portable = ["--runner=PortableRunner", f"--job_endpoint={cluster.job_endpoint}", "--environment_type=LOOPBACK"]
-    return PipelineOptions([*portable, "--parallelism=2", *more])
 
 
 def state_of(pid: int) -> str:
@@ -63,7 +38,7 @@ def state_of(pid: int) -> str:
 def test_a_process_that_fails_shows_its_log(tmp_path: Path) -> None:
     process = ServiceProcess("clumsy", ["sh", "-c", "echo no disk; exit 3"], tmp_path / "log")
     with pytest.raises(ServiceError, match=r"clumsy ended at its start with exit code 3(?s:.*)no disk"):
-        process.wait_until_ready(lambda: False, DEADLINE)
+        process.wait_until_ready(lambda: False, PATIENCE_SECONDS)
 
 
 def test_a_process_that_is_never_ready_is_killed(tmp_path: Path) -> None:
@@ -76,9 +51,9 @@ def test_a_process_that_is_never_ready_is_killed(tmp_path: Path) -> None:
 def test_a_paused_process_answers_only_after_resume(tmp_path: Path) -> None:
     with ServiceProcess("sleeper", ["sleep", "1000"], tmp_path / "log") as process:
         process.pause()
-        wait_for(lambda: state_of(process.pid) == "T", DEADLINE, "the process to stop")
+        wait_for(lambda: state_of(process.pid) == "T", PATIENCE_SECONDS, "the process to stop")
         process.resume()
-        wait_for(lambda: state_of(process.pid) == "S", DEADLINE, "the process to go on")
+        wait_for(lambda: state_of(process.pid) == "S", PATIENCE_SECONDS, "the process to go on")
     assert not process.running
 
 
@@ -93,11 +68,11 @@ time.sleep(1000)
 """
     starter = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[2])
     try:
-        wait_for(lambda: is_listening(port), DEADLINE, "the server to start")
+        wait_for(lambda: is_listening(port), PATIENCE_SECONDS, "the server to start")
     finally:
         os.kill(starter.pid, signal.SIGKILL)
         starter.wait()
-    wait_for(lambda: not is_listening(port), DEADLINE, "the server to be gone")
+    wait_for(lambda: not is_listening(port), PATIENCE_SECONDS, "the server to be gone")
 
 
 def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -122,7 +97,8 @@ def test_an_unavailable_service_skips_and_fails_under_ci(monkeypatch: pytest.Mon
 
 
 @pytest.mark.kafka
-def test_kafka_keeps_records_and_offsets_over_restart_and_crash(kafka: KafkaBroker) -> None:
+def test_kafka_keeps_records_and_offsets_over_restart_and_crash(own_broker: KafkaBroker) -> None:
+    kafka = own_broker
     kafka.create_topic("kept", 2, max_message_bytes=3_000_000)
     headers = [("trace", b"1")]
     kafka.produce("kept", [(b"a", b"1", headers, 0), (b"b", None, None, 1), (None, b"x" * 2_500_000, None, 1)])
@@ -148,47 +124,19 @@ def test_kafka_keeps_records_and_offsets_over_restart_and_crash(kafka: KafkaBrok
 
 
 @pytest.mark.kafka
-def test_kafka_refuses_what_the_topic_does_not_take(kafka: KafkaBroker) -> None:
-    kafka.create_topic("small", max_message_bytes=1000)
+def test_kafka_refuses_what_the_topic_does_not_take(broker: KafkaBroker) -> None:
+    topic = f"small-{uuid.uuid4().hex[:8]}"
+    broker.create_topic(topic, max_message_bytes=1000)
     with pytest.raises(KafkaException, match="MSG_SIZE_TOO_LARGE"):
-        kafka.produce("small", [(None, os.urandom(2000), None, None)])
-    assert kafka.consume_all("small") == []
+        broker.produce(topic, [(None, os.urandom(2000), None, None)])
+    assert broker.consume_all(topic) == []
 
 
-@pytest.mark.flink
-@WORKER_HANGS_UP
-def test_flink_runs_a_pipeline_to_done(flink: FlinkCluster) -> None:
-    pipeline = beam.Pipeline(options=flink_options(flink))
-    squares = pipeline | beam.Create(range(10)) | beam.Reshuffle() | beam.Map(lambda number: number**2)
-    assert_that(squares, equal_to([number**2 for number in range(10)]))
-    result = pipeline.run()
-    assert result.wait_until_finish() == PipelineState.DONE
-    assert flink.jobs()[-1]["state"] == "FINISHED"
-
-
-@pytest.mark.flink
-@WORKER_HANGS_UP
-def test_flink_restores_a_job_after_the_loss_of_its_task_manager(flink: FlinkCluster) -> None:
-    checkpointing = ["--checkpointing_interval=500", "--finish_bundle_before_checkpointing"]
-    pipeline = beam.Pipeline(options=flink_options(flink, "--streaming", *checkpointing))
-    _ = pipeline | PeriodicImpulse(fire_interval=0.5) | beam.Map(str)
-    pipeline.run()
-    job = wait_for(lambda: [j for j in flink.jobs() if j["state"] == "RUNNING"], DEADLINE, "a running job")[0]["jid"]
-
-    def count(kind: str) -> int:
-        return int(flink.checkpoints(job)["counts"][kind])
-
-    wait_for(lambda: count("completed"), DEADLINE, "a checkpoint")
-    flink.kill_task_manager(0)
-    flink.start_task_manager()
-    wait_for(lambda: count("restored"), DEADLINE, "the job to be restored")
-    before = count("completed")
-    wait_for(lambda: count("completed") > before, DEADLINE, "a checkpoint after the restore")
-
-    savepoint = flink.savepoint(job)
-    assert Path(savepoint.removeprefix("file:")).is_dir()
-    flink.cancel(job)
-    assert flink.jobs()[-1]["state"] == "CANCELED"
+@pytest.mark.kafka
+def test_the_broker_of_all_tests_cannot_be_stopped(broker: KafkaBroker) -> None:
+    for change in (broker.stop, broker.kill, broker.pause, broker.resume, broker.start):
+        with pytest.raises(ServiceError, match="take own_broker"):
+            change()
 
 
 def test_toxiproxy_cuts_and_delays_what_passes_through(tmp_path: Path) -> None:
@@ -199,7 +147,7 @@ def test_toxiproxy_cuts_and_delays_what_passes_through(tmp_path: Path) -> None:
         ServiceProcess("server", command, tmp_path / "log") as server,
         requests.Session() as session,
     ):
-        server.wait_until_ready(lambda: is_listening(port), DEADLINE)
+        server.wait_until_ready(lambda: is_listening(port), PATIENCE_SECONDS)
         session.trust_env = False
         proxy = toxiproxy.proxy(f"127.0.0.1:{port}")
         url = f"http://{proxy.address}/"

@@ -6,19 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.services.emulator import Emulator
 from tests.services.kafka import KafkaBroker
-from tests.services.pytest_support import require
 from transforms import account, process
 from transforms.kafka_client import KafkaCluster
 
 NewTopic = Callable[..., str]
-
-
-@pytest.fixture(scope="session")
-def broker() -> Iterator[KafkaBroker]:
-    with require(KafkaBroker()) as running:
-        yield running
 
 
 @pytest.fixture
@@ -36,12 +28,6 @@ def new_topic(broker: KafkaBroker) -> NewTopic:
         return name
 
     return create
-
-
-@pytest.fixture(scope="session")
-def emulator() -> Iterator[Emulator]:
-    with Emulator() as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -496,28 +496,23 @@ def test_a_commit_is_never_ahead_of_what_was_handed_out(broker: KafkaBroker, of:
 _CLAIMS = (claims % 9 for claims in count(1))
 
 
-def test_a_broker_that_is_silent_for_a_while_ends_nothing(join: Join) -> None:
-    # A broker of its own: it takes a while until this one may lead new partitions again.
-    with KafkaBroker() as broker:
-        broker.create_topic("t", 3)
-        values = numbers(broker, "t", 900, 3)
-        cluster = KafkaCluster(broker.bootstrap_servers)
-        members = [
-            join(of, start_of(of)) for of in (source(cluster, "t", share_group=shared) for shared in (True, False))
-        ]
+def test_a_broker_that_is_silent_for_a_while_ends_nothing(own_broker: KafkaBroker, join: Join) -> None:
+    own_broker.create_topic("t", 3)
+    values = numbers(own_broker, "t", 900, 3)
+    cluster = KafkaCluster(own_broker.bootstrap_servers)
+    members = [join(of, start_of(of)) for of in (source(cluster, "t", share_group=shared) for shared in (True, False))]
+    for member in members:
+        wait_for(member.bundle, SECONDS, "the first records")
+    own_broker.pause()
+    try:
         for member in members:
-            wait_for(member.bundle, SECONDS, "the first records")
-        broker.pause()
-        try:
-            for member in members:
-                # Looking for new partitions is in vain now, and so may be a commit.
-                member.bundle()
-        finally:
-            broker.resume()
-        read_to_end(*members)
-        for member in members:
-            assert_once(member, values)
-            member.reader.close()
+            # Looking for new partitions is in vain now, and so may be a commit.
+            member.bundle()
+    finally:
+        own_broker.resume()
+    read_to_end(*members)
+    for member in members:
+        assert_once(member, values)
 
 
 def test_partitions_dealt_while_the_offsets_cannot_be_read_wait_and_are_read(
@@ -707,9 +702,10 @@ def test_each_member_ends_when_all_have_committed_everything(
 
 
 def test_a_commit_while_no_broker_answers_is_not_waited_for_and_made_up_for(
-    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join
+    own_broker: KafkaBroker, join: Join
 ) -> None:
-    topic = new_topic(3)
+    broker, topic, cluster = own_broker, "t", KafkaCluster(own_broker.bootstrap_servers)
+    broker.create_topic(topic, 3)
     numbers(broker, topic, 30, 3)
     sources = [source(cluster, topic, share_group=shared) for shared in (True, False)]
     members = [join(of, start_of(of, stop_at_end=False)) for of in sources]

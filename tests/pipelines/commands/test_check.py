@@ -27,7 +27,6 @@ from pipelines.config import parse
 from tests.pipelines.platform_bench import PlatformBench
 from tests.services.kafka import KafkaBroker
 from tests.services.process import free_port, wait_for
-from tests.services.pytest_support import require
 from tests.transforms.records import route
 from transforms import process
 from transforms.kafka_sample import spread
@@ -280,12 +279,6 @@ def test_the_command_shows_tables_and_its_exit_code_tells(
 
 
 # --- Topics ---
-
-
-@pytest.fixture(scope="session")
-def broker() -> Iterator[KafkaBroker]:
-    with require(KafkaBroker()) as running:
-        yield running
 
 
 def kafka(broker: KafkaBroker, topic: str, group: str) -> dict[str, object]:

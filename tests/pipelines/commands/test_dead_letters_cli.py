@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from pipelines.cli import main
 from pipelines.commands.dead_letter_tables import field_of
 from tests.services.kafka import KafkaBroker
-from tests.services.pytest_support import require
 from tests.transforms.records import record
 from tests.transforms.test_dead_letters import AT, letter
 from transforms.dead_letter_files import write_file
@@ -200,12 +198,6 @@ def test_a_file_of_another_kind_is_not_taken_for_an_empty_folder(
 )
 def test_fields(pointer: str, field: str) -> None:
     assert field_of(pointer) == field
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[KafkaBroker]:
-    with require(KafkaBroker()) as running:
-        yield running
 
 
 @pytest.mark.kafka

@@ -71,9 +71,9 @@ class Sandbox:
 
 
 @pytest.fixture
-def sandbox(platform_emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+def sandbox(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     monkeypatch.setenv("EMULATOR_SECRET", CLIENT_SECRET)
-    return Sandbox(platform_emulator, tmp_path)
+    return Sandbox(emulator, tmp_path)
 
 
 def test_from_nothing_to_a_routes_file_and_again(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
