@@ -29,9 +29,9 @@ def kafka_to_aep(pipeline: beam.Pipeline, plan: Plan) -> None:
 
 def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
     """The steps from records to AEP, for all that is read."""
-    parsed = records | ParseRecords(plan.routes, plan.tombstones)
-    mapped = parsed.main | ApplyMapping(plan.routes)
-    valid = mapped.main | ValidateXdm(plan.routes, plan.rules)
+    parsed = records | ParseRecords(plan.routes, plan.tombstones, plan.guard)
+    mapped = parsed.main | ApplyMapping(plan.routes, plan.guard)
+    valid = mapped.main | ValidateXdm(plan.routes, plan.rules, plan.guard)
     batches = valid.main | GroupIntoBatches(plan.routes, plan.batch_limits, plan.batch_mode, plan.connection.shards)
     posted = batches | PostToAep(plan.routes, plan.connection, receipts=bool(plan.receipts))
     posted.receipts | WriteReceipts(plan.receipts)

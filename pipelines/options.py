@@ -30,6 +30,7 @@ from pipelines.option_types import (
     Seconds,
     SecretReference,
     Sha256,
+    Share,
     Start,
     Statuses,
     Strings,
@@ -279,6 +280,19 @@ class DeadLetterOptions(OptionGroup):
 
     path: str | None = _option(None, "Folder for files of JSON lines, on any file system of Beam's.")
     topic: Topic | None = _option(None, "Kafka topic, on the brokers that are read from.")
+    max_first: Count | None = _option(
+        500,
+        "When a worker process has seen so many records of a route refused before the post (parse, map, validate) and "
+        "none passed, the run stops: its topic and its schema do not belong together. A replay does not stop. Null: "
+        "never.",
+        "records",
+    )
+    max_share: Share | None = _option(
+        None,
+        "When more than this share of the last 1,000 records of a route were refused before the post in a worker "
+        "process, the run stops. A replay does not stop. Null: never.",
+        "between 0 and 1",
+    )
 
 
 class ReceiptOptions(OptionGroup):

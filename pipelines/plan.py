@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from dataclasses import dataclass, replace
 
 import apache_beam as beam
@@ -32,6 +33,7 @@ from transforms.kafka_source import BundleLimits, KafkaSource
 from transforms.parse_avro import ParseAvro, ParseConfluentAvro
 from transforms.prepare import Tombstones
 from transforms.receipts import ReceiptSinks
+from transforms.refusal_guard import RefusalGuard, RefusalLimits
 from transforms.routes import Parse, Route, Routes, parse_json
 from transforms.schema_registry import SchemaRegistry
 
@@ -52,6 +54,7 @@ class Plan:
     dead_letters: DeadLetterSinks
     receipts: ReceiptSinks
     tombstones: Tombstones
+    guard: RefusalGuard
     source: KafkaSource | None
     local: bool
 
@@ -135,6 +138,9 @@ def make_plan(settings: Settings, routes: Routes | None = None) -> Plan:
         dead_letters=DeadLetterSinks(settings.dead_letter.path, settings.dead_letter.topic, cluster),
         receipts=ReceiptSinks(settings.receipt.path, settings.receipt.topic, cluster),
         tombstones=kafka.tombstones,
+        guard=RefusalGuard(
+            RefusalLimits(settings.dead_letter.max_first, settings.dead_letter.max_share), uuid.uuid4().hex
+        ),
         source=source,
         local=local,
     )

@@ -17,6 +17,7 @@ from transforms.dead_letter_topic import ReadDeadLetterTopic
 from transforms.failed_records import with_returned
 from transforms.kafka_client import KafkaCluster, KafkaSetupError, admin_client, list_partitions, unknown_topics
 from transforms.kafka_source import KafkaSource
+from transforms.refusal_guard import NO_GUARD
 from transforms.replay import REPLAYED, ReadDeadLetterFiles, Selection, set_aside
 
 
@@ -59,7 +60,8 @@ def make_replay_plan(settings: Settings) -> ReplayPlan:
         batch=settings.batch.model_copy(update={"mode": "bundle"}),  # the only mode that commits offsets
     )
     plan = make_plan(settings)
-    plan = replace(plan, routes=with_returned(plan.routes))
+    # Somebody chose these records: that they are refused again, all of them, is no reason to stop.
+    plan = replace(plan, routes=with_returned(plan.routes), guard=NO_GUARD)
     source: KafkaSource | None = None
     files: tuple[str, ...] = ()
     if place.startswith(TOPIC):

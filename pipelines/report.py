@@ -44,6 +44,27 @@ def summary(counts: Counter[str], seconds: float, outcome: str) -> dict[str, Any
     }
 
 
+def without_success(account_of_run: dict[str, Any]) -> str:
+    """What to say when records of a route were dead-lettered and not one was accepted; "" when there is no such route.
+
+    Where fields decide on the route, what was not parsed has none: then it counts that no record at all was accepted.
+    """
+    failed = {
+        f"route {name}": counts["dead_lettered"]
+        for name, counts in account_of_run["routes"].items()
+        if counts["dead_lettered"] and not counts["accepted"]
+    }
+    if not failed and not account_of_run["accepted"]:
+        failed = {"this run": sum(account_of_run["dead_lettered"].values())}
+    told = "; ".join(f"{where}: all {number:,}" for where, number in failed.items() if number)
+    if not told:
+        return ""
+    return (
+        f"no record got through, all were dead-lettered ({told}): do the topic, its format and mapping, and the schema "
+        "belong together? beam-aep dead-letters and beam-aep check show why"
+    )
+
+
 def write_summary(path: str, account_of_run: dict[str, Any]) -> None:
     """Writes the summary file, whole or not at all."""
     unfinished = _unfinished(path)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -26,7 +26,7 @@ from pipelines.logs import leave_out_beams_tracebacks, set_up_logging
 from pipelines.plan import Plan
 from pipelines.preflight import PreflightError, preflight
 from pipelines.progress import Progress
-from pipelines.report import summary, write_summary
+from pipelines.report import summary, without_success, write_summary
 from pipelines.teller import ConsoleTeller, LogTeller, Teller, console
 from transforms import account, process
 from transforms.dead_letter_files import SinkError, reason_of
@@ -122,9 +122,9 @@ def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], teller: Teller) -> 
         if plan.source is not None:
             close_readers(plan.source.id)
     outcome = "failed" if error else "stopped" if process.stop_requested.is_set() else "finished"
-    _account(account.process_counts(), time.monotonic() - started, outcome, plan, job.title, teller)
+    told = _account(account.process_counts(), time.monotonic() - started, outcome, plan, job.title, teller)
     if error is None:
-        return _end(plan, job, outcome, teller)
+        return _end(plan, job, told, teller)
     return _explain(error, teller)
 
 
@@ -144,22 +144,26 @@ def _run_on_cluster(pipeline: beam.Pipeline, plan: P, job: Job[P], teller: Telle
         close_readers(plan.source.id, commit_seconds=_COMMIT_SECONDS if done else 0)
     counts: Counter[str] = account.beam_counts(result.metrics())
     outcome = "finished" if done else str(state)
-    _account(counts, time.monotonic() - started, outcome, plan, job.title, teller)
-    return _end(plan, job, outcome, teller) if done else FAILED
+    told = _account(counts, time.monotonic() - started, outcome, plan, job.title, teller)
+    return _end(plan, job, told, teller) if done else FAILED
 
 
-def _end(plan: P, job: Job[P], outcome: str, teller: Teller) -> int:
+def _end(plan: P, job: Job[P], account_of_run: dict[str, Any], teller: Teller) -> int:
+    finished = account_of_run["outcome"] == "finished"
     try:
-        said = job.after(plan, outcome == "finished")
+        said = job.after(plan, finished)
     except _EXPLAINED as error:
         teller.error(str(error))
         return WRONG
-    if said:
-        teller.say(said)
+    for words in (said, without_success(account_of_run) if finished else ""):
+        if words:
+            teller.say(words)
     return DONE
 
 
-def _account(counts: Counter[str], seconds: float, outcome: str, plan: Plan, title: str, teller: Teller) -> None:
+def _account(
+    counts: Counter[str], seconds: float, outcome: str, plan: Plan, title: str, teller: Teller
+) -> dict[str, Any]:
     account_of_run = summary(counts, seconds, outcome)
     teller.account(account_of_run, plan.dead_letters, title)
     path = plan.settings.general.summary_file
@@ -168,6 +172,7 @@ def _account(counts: Counter[str], seconds: float, outcome: str, plan: Plan, tit
             write_summary(path, account_of_run)
         except OSError as error:  # the preflight could write it
             teller.error(f"the summary cannot be written to {path}: {reason_of(error)}; what it tells is above")
+    return account_of_run
 
 
 def _explain(error: Exception, teller: Teller) -> int:

@@ -10,6 +10,7 @@ from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 from transforms.chunks import Chunk
 from transforms.outputs import refused, with_dead_letters
 from transforms.prepare import MapStep, Refusal
+from transforms.refusal_guard import NO_GUARD, RefusalGuard
 from transforms.routes import Routes
 
 
@@ -20,20 +21,22 @@ class ApplyMapping(beam.PTransform):
     what the ``_id`` is made of, stage ``map``.
     """
 
-    def __init__(self, routes: Routes):
+    def __init__(self, routes: Routes, guard: RefusalGuard = NO_GUARD):
         super().__init__()
         self._routes = routes
+        self._guard = guard
 
     def expand(self, chunks: beam.PCollection[Chunk]) -> DoOutputsTuple:
         """Adds the step."""
-        return with_dead_letters(beam.ParDo(ApplyMappingFn(self._routes)), chunks, Chunk)
+        return with_dead_letters(beam.ParDo(ApplyMappingFn(self._routes, self._guard)), chunks, Chunk)
 
 
 class ApplyMappingFn(beam.DoFn):
     """What ``ApplyMapping`` does to a chunk; needs no pipeline."""
 
-    def __init__(self, routes: Routes):
+    def __init__(self, routes: Routes, guard: RefusalGuard = NO_GUARD):
         self._routes = routes
+        self._guard = guard
         self._steps: dict[str, MapStep] = {}  # by route
 
     def process(self, element: Chunk) -> Iterator[Chunk | TaggedOutput]:
@@ -49,6 +52,7 @@ class ApplyMappingFn(beam.DoFn):
         for record, entity, body in zip(element.records, element.entities, element.bodies, strict=True):
             result = step(topic, partition, record, entity, body)
             if isinstance(result, Refusal):
+                self._guard.refused(result, element.topic)
                 yield refused(result, element, record)
                 continue
             mapped.records.append(record)

@@ -12,6 +12,7 @@ from transforms import account, process
 from transforms.chunks import Chunk
 from transforms.outputs import refused, with_dead_letters
 from transforms.prepare import ParseStep, Refusal, Tombstones, route_of
+from transforms.refusal_guard import NO_GUARD, RefusalGuard
 from transforms.routes import Route, Routes
 
 
@@ -24,22 +25,24 @@ class ParseRecords(beam.PTransform):
     from their key into the attributes that tell AEP what to delete.
     """
 
-    def __init__(self, routes: Routes, tombstones: Tombstones = "skip"):
+    def __init__(self, routes: Routes, tombstones: Tombstones = "skip", guard: RefusalGuard = NO_GUARD):
         super().__init__()
         self._routes = routes
         self._tombstones = tombstones
+        self._guard = guard
 
     def expand(self, chunks: beam.PCollection[Chunk]) -> DoOutputsTuple:
         """Adds the step."""
-        return with_dead_letters(beam.ParDo(ParseRecordsFn(self._routes, self._tombstones)), chunks, Chunk)
+        return with_dead_letters(beam.ParDo(ParseRecordsFn(self._routes, self._tombstones, self._guard)), chunks, Chunk)
 
 
 class ParseRecordsFn(beam.DoFn):
     """What ``ParseRecords`` does to a chunk; needs no pipeline."""
 
-    def __init__(self, routes: Routes, tombstones: Tombstones):
+    def __init__(self, routes: Routes, tombstones: Tombstones, guard: RefusalGuard = NO_GUARD):
         self._routes = routes
         self._tombstones = tombstones
+        self._guard = guard
         self._steps: dict[str, tuple[tuple[Route, ...], ParseStep]] = {}  # by topic
 
     def setup(self) -> None:
@@ -48,6 +51,8 @@ class ParseRecordsFn(beam.DoFn):
 
     def process(self, element: Chunk) -> Iterator[Chunk | TaggedOutput]:
         """Parses the records of one chunk; gives a chunk for each route."""
+        # Fused steps are done with a chunk before the next one comes, so all of the last one has been counted.
+        self._guard.check()
         routes, parse = self._step(element.topic)
         only = None if routes[0].when else routes[0]
         parsed = Chunk(element.topic, element.partition, [], only.name if only else "")
@@ -57,6 +62,8 @@ class ParseRecordsFn(beam.DoFn):
             result = parse(record)
             if not isinstance(result, ParsedObject):
                 if isinstance(result, Refusal):
+                    if record.value is not None:  # a tombstone is dead-lettered because the options say so
+                        self._guard.refused(result, element.topic)
                     yield refused(result, element, record)
                 else:
                     dropped += 1
@@ -65,6 +72,7 @@ class ParseRecordsFn(beam.DoFn):
             if only is None:
                 route = route_of(record, result.entity, routes)
                 if isinstance(route, Refusal):
+                    self._guard.refused(route, element.topic)
                     yield refused(route, element, record)
                     continue
                 part = by_route.setdefault(route.name, Chunk(element.topic, element.partition, [], route.name))
@@ -72,9 +80,15 @@ class ParseRecordsFn(beam.DoFn):
             part.entities.append(result.entity)
             part.bodies.append(result.data)
         account.count(account.TOMBSTONES, dropped)
+        if only is None:
+            self._guard.passed_parse(element.topic, sum(len(part.records) for part in by_route.values()))
         for part in by_route.values():
             if part.records:
                 yield part
+
+    def finish_bundle(self) -> None:
+        """Fails the bundle in which too many records were refused."""
+        self._guard.check()
 
     def _step(self, topic: str) -> tuple[tuple[Route, ...], ParseStep]:
         found = self._steps.get(topic)

@@ -11,6 +11,7 @@ from aep.xdm.rules import XdmRules
 from transforms.chunks import Chunk
 from transforms.outputs import refused, with_dead_letters
 from transforms.prepare import Refusal, ValidateStep
+from transforms.refusal_guard import NO_GUARD, RefusalGuard
 from transforms.registered_schema import LiveSchema
 from transforms.routes import Routes
 
@@ -22,21 +23,23 @@ class ValidateXdm(beam.PTransform):
     or drop, stage ``validate``, with all the violations.
     """
 
-    def __init__(self, routes: Routes, rules: XdmRules | None = None):
+    def __init__(self, routes: Routes, rules: XdmRules | None = None, guard: RefusalGuard = NO_GUARD):
         super().__init__()
         self._routes = routes
+        self._guard = guard
         self._rules = rules or XdmRules()
 
     def expand(self, chunks: beam.PCollection[Chunk]) -> DoOutputsTuple:
         """Adds the step."""
-        return with_dead_letters(beam.ParDo(ValidateXdmFn(self._routes, self._rules)), chunks, Chunk)
+        return with_dead_letters(beam.ParDo(ValidateXdmFn(self._routes, self._rules, self._guard)), chunks, Chunk)
 
 
 class ValidateXdmFn(beam.DoFn):
     """What ``ValidateXdm`` does to a chunk; needs no pipeline."""
 
-    def __init__(self, routes: Routes, rules: XdmRules):
+    def __init__(self, routes: Routes, rules: XdmRules, guard: RefusalGuard = NO_GUARD):
         self._routes = routes
+        self._guard = guard
         self._rules = rules
         self._steps: dict[str, tuple[ValidateStep, LiveSchema | None]] = {}  # by route
 
@@ -51,10 +54,12 @@ class ValidateXdmFn(beam.DoFn):
             result = step(entity, body)
             if isinstance(result, Refusal):
                 unknown_fields += any(error.code == "additionalProperties" for error in result.errors)
+                self._guard.refused(result, element.topic)
                 yield refused(result, element, record)
             else:
                 valid.records.append(record)
                 valid.bodies.append(result)
+        self._guard.passed(element.route, len(valid.records))
         if live is not None:
             live.refused(unknown_fields)
         if valid.records:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +13,9 @@ import pytest
 import yaml
 
 from samples.loyalty import generate
-from tests.e2e.scenario import ORG_ID, SCHEMAS, Scenario
-from tests.services.emulator import CLIENT_ID
+from tests.e2e.scenario import ORG_ID, ROOT, RUN_SECONDS, SCHEMAS, Finished, Scenario
+from tests.services.emulator import CLIENT_ID, Emulator
+from tests.services.kafka import KafkaBroker
 from tests.services.process import free_port
 
 pytestmark = pytest.mark.kafka
@@ -104,3 +109,70 @@ def test_a_dead_letter_topic_that_does_not_exist(scenario: Scenario) -> None:
 
 def test_state_mode_on_a_runner_that_loses_state(scenario: Scenario) -> None:
     refuse(scenario, "batch_mode", "bundle", batch_mode="state")
+
+
+class TestATopicWithTheSchemaOfAnother:
+    """The events topic with the profiles' schema."""
+
+    @pytest.fixture
+    def wrong(self, broker: KafkaBroker, emulator: Emulator, tmp_path: Path) -> Iterator[Scenario]:
+        scenario = Scenario(broker, emulator, tmp_path, partitions=1)
+        scenario.produce(generate(600, kind="events"))
+        yield scenario
+        emulator.clear_faults()
+
+    def run(self, wrong: Scenario, *arguments: str, **options: Any) -> Finished:
+        events, profiles = (wrong.routes()[kind] for kind in ("events", "profiles"))
+        path = wrong.write_routes({"events": {**events, "schema_file": profiles["schema_file"]}}, "wrong-routes.yaml")
+        return wrong.run(*arguments, routes_file=str(path), **options)
+
+    def test_stops_the_run_and_nothing_of_the_bundle_is_committed(self, wrong: Scenario) -> None:
+        finished = self.run(wrong)
+        assert finished.code == 2, finished.output
+        assert re.search(r"error: route events: the first 5\d\d records were all refused and none p", finished.output)
+        for words in ("(stage validate, ", "beam-aep check", "dead_letter_max_first=null", "Nothing of the bundle"):
+            assert words in finished.output
+        assert "Traceback" not in finished.output
+        assert (wrong.records_committed(), wrong.dead_lettered()) == (0, [])
+
+    def test_earlier_bundles_are_committed_with_their_dead_letters(self, wrong: Scenario) -> None:
+        wrong.produce(list(generate(1_500, kind="events"))[600:])
+        finished = self.run(wrong, kafka_bundle_max_records=200, dead_letter_max_first=1_100)
+        assert finished.code == 2, finished.output
+        # A bundle ends with the poll, of 500 records at most, by which it has 200 or more.
+        committed = wrong.records_committed()
+        assert 200 <= committed < 1_100
+        assert len(wrong.dead_lettered()) == committed
+
+    def test_without_the_limit_all_are_dead_lettered_and_again_by_a_replay(self, wrong: Scenario) -> None:
+        finished = self.run(wrong, "--dead_letter_max_first=null")
+        assert (finished.code, finished.summary["accepted"]) == (0, 0), finished.output
+        assert len(wrong.dead_lettered()) == wrong.records_committed() == 600
+        last = finished.output.strip().splitlines()[-1]
+        assert last.startswith("no record got through, all were dead-lettered (route events: all 600): do the topic, ")
+        options = str(wrong.folder / "options.yaml")
+        again = subprocess.run(
+            [sys.executable, "-m", "pipelines.replay_dead_letters", "--options_file", options],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=RUN_SECONDS,
+            check=False,
+        )
+        assert again.returncode == 0, again.stderr
+        assert again.stderr.strip().splitlines()[-1] == last
+        assert len(wrong.dead_lettered()) == 600
+
+    def test_fewer_than_the_limit_are_dead_lettered_and_the_last_line_says_so(self, wrong: Scenario) -> None:
+        finished = self.run(wrong, dead_letter_max_first=601)
+        assert finished.code == 0, finished.output
+        assert "(route events: all 600)" in finished.output.strip().splitlines()[-1]
+
+    def test_a_topic_that_changes_stops_the_run_where_a_share_is_given(self, scenario: Scenario) -> None:
+        good = list(generate(1_500, kind="events"))
+        scenario.produce(good)
+        scenario.broker.produce(scenario.topics["events"], [(b"k", b"{}", None, 0)] * 1_200)
+        finished = scenario.run(dead_letter_max_share=0.5)
+        assert finished.code == 2, finished.output
+        assert " records were refused, most often for required" in finished.output
+        assert "dead_letter_max_share" in finished.output
