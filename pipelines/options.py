@@ -78,7 +78,9 @@ class KafkaOptions(OptionGroup):
         "offset, as 2026-01-31T08:00:00+00:00.",
     )
     reset: Literal["earliest", "latest", "error"] = _option(
-        "earliest", "Where to start when no offset is committed, or the one asked for is gone."
+        "earliest",
+        "Where to start when no offset is committed, or the one asked for is gone. error: stop, also at a topic that "
+        "was deleted and created again, which is otherwise read from its beginning.",
     )
     stop_at: Literal["never", "end"] = _option(
         "never", "end: stop at the offsets that were each partition's end when the run began."

@@ -13,10 +13,10 @@ from transforms import account
 from transforms.chunks import Chunk, Record
 from transforms.dead_letter import REPLAYS_HEADER, DeadLetter, damage, time_of
 from transforms.kafka import ReadFromKafka, new_source_id
-from transforms.kafka_client import KafkaCluster, Partition
+from transforms.kafka_client import KafkaCluster
 from transforms.kafka_offsets import resolve_start
 from transforms.kafka_reader import Reader
-from transforms.kafka_restriction import Positions, deal
+from transforms.kafka_restriction import PositionsTracker, deal, decode
 from transforms.kafka_source import KafkaSource
 
 _LOG = logging.getLogger(__name__)
@@ -119,13 +119,15 @@ def read_topic(cluster: KafkaCluster, topic: str) -> Iterator[DeadLetter]:
     start = resolve_start(cluster, source.topics, source.group_id, "earliest", "earliest", stop_at_end=True)
     (shard,) = deal(start, 1)
     reader = Reader(source, shard)
-    positions: dict[Partition, int] = dict(start.positions)
+    restriction = decode(shard.start)
     try:
-        while not reader.is_at(start.ends):
-            reader.go_to(Positions(positions, start.ends))
-            for step in reader.read_bundle(start.ends):
-                positions[step.partition] = step.offset
+        while not reader.is_at_ends():
+            reader.go_to(restriction)
+            tracker = PositionsTracker(restriction)
+            for step in reader.read_bundle():
+                tracker.try_claim(step.claim)
                 if step.chunk is not None:
                     yield from dead_letters_of(step.chunk)
+            restriction = tracker.current_restriction()
     finally:
         reader.close()

@@ -22,7 +22,7 @@ from transforms.kafka_client import KafkaSetupError, Partition
 from transforms.kafka_offsets import Start
 from transforms.kafka_properties import OWNED_PROPERTIES
 from transforms.kafka_reader import Reader
-from transforms.kafka_restriction import Claim, PositionsProvider, Shard, deal
+from transforms.kafka_restriction import PositionsProvider, Shard, deal
 from transforms.kafka_source import KafkaSource
 
 # Where readers share a thread with others, a poll must not block them, and an idle shard is asked again after a while.
@@ -94,28 +94,27 @@ class _ReadShard(beam.DoFn):
         shard = Shard(*element)
         reader = shard_reader(self._source, shard)
         with reader.lock, process.remember_failure():
-            restriction = tracker.current_restriction()
-            reader.go_to(restriction)
-            advanced: dict[Partition, int] = {}
-            for step in reader.read_bundle(restriction.ends):
-                if not tracker.try_claim(Claim(step.partition, step.offset, reader.log_end(step.partition))):
+            reader.go_to(tracker.current_restriction())
+            claimed: set[Partition] = set()
+            for step in reader.read_bundle():
+                if not tracker.try_claim(step.claim):
                     break  # the runner has given the rest to another bundle
-                advanced[step.partition] = step.offset
+                claimed.update(step.claim.partitions())
                 if step.chunk is not None:
                     newest = _count(step.chunk)
                     yield TimestampedValue(step.chunk, newest)
                     _advance(watermark, newest)
             else:
-                if reader.must_stop() or reader.is_at(restriction.ends):
+                if reader.must_stop() or reader.is_at_ends():
                     tracker.try_claim(None)
                 else:
-                    idle = not advanced and not self._source.share_group
+                    idle = not claimed and not self._source.share_group
                     tracker.defer_remainder(Duration(seconds=_CLUSTER_DEFER_SECONDS if idle else 0))
             account.observe(account.LAG, reader.measure_lag())
-            if not advanced:
+            if not claimed:
                 _advance(watermark, Timestamp.now())
-            if self._commit and (advanced or reader.owes_commit()):
-                bundle_finalizer.register(reader.commit_later(advanced))
+            if self._commit and (claimed or reader.owes_commit()):
+                bundle_finalizer.register(reader.commit_later(tracker.current_restriction().to_commit(claimed)))
 
 
 def shard_reader(source: KafkaSource, shard: Shard) -> Reader:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import NamedTuple
 
 from confluent_kafka import OFFSET_INVALID, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
@@ -23,6 +24,7 @@ from transforms.kafka_client import (
     list_partitions,
     unknown_topics,
 )
+from transforms.kafka_topic_ids import TopicIds, from_metadata
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,22 +34,43 @@ _COORDINATOR_MOVING = frozenset(
 )
 
 
+# Brokers answer so for a moment after a topic was created.
+_LEADER_MOVING = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+
+# How long a start waits for topic ids. Brokers that have them answer at once, others never.
+_IDS_SECONDS = 1.0
+
+
+class Committed(NamedTuple):
+    """A committed offset, with the id of the topic that it is of; "" when that was not committed with it."""
+
+    offset: int
+    topic_id: str = ""
+
+
 def log_bounds(
-    admin: AdminClient, partitions: Sequence[Partition], spec: OffsetSpec, read_committed: bool = True
+    admin: AdminClient,
+    partitions: Sequence[Partition],
+    spec: OffsetSpec,
+    read_committed: bool = True,
+    seconds: float = REQUEST_SECONDS,
 ) -> dict[Partition, int]:
     """An offset of each partition: its earliest, its latest (the last stable one) or the one at a timestamp.
+
+    Args:
+      seconds: how long to wait for leaders that are just changing, and how long a request may take.
 
     Raises:
       KafkaSetupError: a partition's offsets cannot be read, and not because its leader is just changing.
     """
     isolation = IsolationLevel.READ_COMMITTED if read_committed else IsolationLevel.READ_UNCOMMITTED
-    deadline = time.monotonic() + REQUEST_SECONDS
+    deadline = time.monotonic() + seconds
     offsets: dict[Partition, int] = {}
     while missing := [one for one in partitions if one not in offsets]:
         futures = admin.list_offsets(
             {TopicPartition(topic, number): spec for topic, number in missing},
             isolation_level=isolation,
-            request_timeout=REQUEST_SECONDS,
+            request_timeout=seconds,
         )
         for at, future in futures.items():
             try:
@@ -61,7 +84,7 @@ def log_bounds(
     return offsets
 
 
-def committed_offsets(consumer: Consumer, partitions: Sequence[Partition]) -> dict[Partition, int]:
+def committed_offsets(consumer: Consumer, partitions: Sequence[Partition]) -> dict[Partition, Committed]:
     """The committed offsets of the consumer's group, of the partitions that have one.
 
     Raises:
@@ -71,7 +94,11 @@ def committed_offsets(consumer: Consumer, partitions: Sequence[Partition]) -> di
     while True:
         try:
             answer = consumer.committed([TopicPartition(*one) for one in partitions], timeout=REQUEST_SECONDS)
-            return {(one.topic, one.partition): one.offset for one in answer if one.offset > OFFSET_INVALID}
+            return {
+                (one.topic, one.partition): Committed(one.offset, from_metadata(one.metadata))
+                for one in answer
+                if one.offset > OFFSET_INVALID
+            }
         except KafkaException as error:
             if error.args[0].code() not in _COORDINATOR_MOVING or time.monotonic() > deadline:
                 raise
@@ -97,7 +124,9 @@ def log_range(consumer: Consumer, partition: Partition, seconds: float = REQUEST
     return int(earliest), int(latest)
 
 
-def _offsets_of_group(cluster: KafkaCluster, group_id: str, partitions: Sequence[Partition]) -> dict[Partition, int]:
+def _offsets_of_group(
+    cluster: KafkaCluster, group_id: str, partitions: Sequence[Partition]
+) -> dict[Partition, Committed]:
     consumer = Consumer({**cluster.properties(), "group.id": group_id, "error_cb": ignore_error})
     try:
         return committed_offsets(consumer, partitions)
@@ -111,10 +140,17 @@ def _offsets_of_group(cluster: KafkaCluster, group_id: str, partitions: Sequence
 
 @dataclass(frozen=True)
 class Start:
-    """Where reading starts, resolved once: ``positions`` of each partition, and ``ends`` where it stops, if it does."""
+    """Where reading starts, resolved once.
+
+    Attributes:
+      positions: of each partition.
+      ends: where reading stops, if it does.
+      ids: of the topics, where they are known.
+    """
 
     positions: dict[Partition, int]
     ends: dict[Partition, int] | None
+    ids: dict[str, str] = field(default_factory=dict)
 
 
 def resolve_start(
@@ -131,7 +167,8 @@ def resolve_start(
       stop_at_end: look up the present ends too.
 
     Raises:
-      KafkaSetupError: no broker, an unknown topic, or an offset that is gone while ``reset`` is ``error``.
+      KafkaSetupError: no broker, or an unknown topic.
+      KafkaReadError: an offset that is gone, or of a topic that was created again, while ``reset`` is ``error``.
     """
     admin = admin_client(cluster)
     found = list_partitions(cluster, admin, topics)
@@ -143,6 +180,11 @@ def resolve_start(
         raise KafkaSetupError(
             f"no topic on {cluster.bootstrap_servers} matches {', '.join(topics)}; check kafka_topics"
         )
+    # Before the offsets: of a topic that is created again in between, an older id is noticed, a newer one is not.
+    topics_now = TopicIds(admin)
+    topics_now.ask(found)
+    topics_now.hear(_IDS_SECONDS)
+    ids = {topic: each.id for topic, each in topics_now.known.items()}
     read_committed = cluster.config.get("isolation.level", "read_committed") == "read_committed"
     earliest = log_bounds(admin, partitions, OffsetSpec.earliest())
     latest = log_bounds(admin, partitions, OffsetSpec.latest(), read_committed)
@@ -154,23 +196,55 @@ def resolve_start(
         committed = _offsets_of_group(cluster, group_id, partitions)
         # Beyond the last stable offset there may be records of open transactions.
         ends = log_bounds(admin, partitions, OffsetSpec.latest(), read_committed=False)
+        new_topics = _created_again(committed, ids, group_id, reset)
         positions = {
-            one: _committed_or_reset(one, committed.get(one), earliest[one], ends[one], group_id, reset)
+            one: earliest[one]
+            if one[0] in new_topics
+            else _committed_or_reset(one, committed.get(one), earliest[one], ends[one], group_id, reset)
             for one in partitions
         }
     else:
         at_time = log_bounds(admin, partitions, OffsetSpec.for_timestamp(_milliseconds(start)))
         # A partition with no record from that time on is read from its end.
         positions = {one: offset if offset >= 0 else latest[one] for one, offset in at_time.items()}
-    return Start(positions, latest if stop_at_end else None)
+    return Start(positions, latest if stop_at_end else None, ids)
+
+
+def _created_again(committed: dict[Partition, Committed], ids: dict[str, str], group_id: str, reset: Reset) -> set[str]:
+    """The topics that were deleted and created again since offsets of them were committed; says which they are."""
+    before = {topic: one.topic_id for (topic, _), one in committed.items() if is_another(one.topic_id, ids.get(topic))}
+    for topic, topic_id in sorted(before.items()):
+        tell_created_again(topic, topic_id, ids[topic], reset, f"group {group_id}")
+    return set(before)
+
+
+def is_another(before: str | None, now: str | None) -> bool:
+    """Whether two topic ids are known, and of different topics."""
+    return bool(before and now) and before != now
+
+
+def tell_created_again(topic: str, before: str, now: str, reset: Reset, whose: str) -> None:
+    """Warns that a topic is read from its beginning, since it is not the one that the offsets are of.
+
+    Raises:
+      KafkaReadError: ``reset`` is ``error``.
+    """
+    problem = (
+        f"topic {topic} was deleted and created again (its id was {before} and is {now}), "
+        f"so the offsets of {whose} are not of this topic"
+    )
+    if reset == "error":
+        raise KafkaReadError(f"{problem}; kafka_reset=error, so choose kafka_start or kafka_reset=earliest")
+    _LOG.warning("%s; reading it from its beginning", problem)
 
 
 def _committed_or_reset(
-    partition: Partition, committed: int | None, earliest: int, latest: int, group_id: str, reset: Reset
+    partition: Partition, committed: Committed | None, earliest: int, latest: int, group_id: str, reset: Reset
 ) -> int:
-    if committed is not None and earliest <= committed <= latest:
-        return committed
-    return reset_position(partition, committed, earliest, latest, reset, f"group {group_id}")
+    offset = committed.offset if committed else None
+    if offset is not None and earliest <= offset <= latest:
+        return offset
+    return reset_position(partition, offset, earliest, latest, reset, f"group {group_id}")
 
 
 def reset_position(

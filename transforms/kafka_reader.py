@@ -13,12 +13,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from transforms import process
 from transforms.chunks import CHUNK_RECORDS, Chunk, Record
-from transforms.kafka_assignment import GroupAssignment, ShardAssignment, as_list
+from transforms.kafka_assignment import GroupAssignment, ShardAssignment
 from transforms.kafka_client import KafkaReadError, KafkaSetupError, Partition
-from transforms.kafka_offsets import log_range, reset_position
+from transforms.kafka_offsets import Committed, log_range, reset_position
 from transforms.kafka_properties import consumer_properties
-from transforms.kafka_restriction import Positions, Shard
+from transforms.kafka_restriction import Claim, Positions, Shard, TopicClaim
 from transforms.kafka_source import KafkaSource
+from transforms.kafka_topic_ids import as_metadata, from_metadata
 
 _LOG = logging.getLogger(__name__)
 _POLL_RECORDS = 500
@@ -29,11 +30,10 @@ _RANGE_SECONDS = 2.0
 
 
 class Step(NamedTuple):
-    """What ``read_bundle`` yields: the partition is read up to ``offset``; ``chunk`` has the records, if any."""
+    """What ``read_bundle`` yields: what to claim, and the records that this is for, if any."""
 
-    partition: Partition
-    offset: int
-    chunk: Chunk | None
+    claim: Claim | TopicClaim
+    chunk: Chunk | None = None
 
 
 class Reader:
@@ -53,10 +53,9 @@ class Reader:
         self._source = source
         self._clock = clock
         self._cut_short = False
-        self._ends: dict[Partition, int] | None = None
-        self._delivered: dict[Partition, int] = {}
-        self._committed: dict[Partition, int] = {}
-        self._expected: dict[Partition, int] = {}
+        self._delivered: dict[Partition, Committed] = {}
+        self._committed: dict[Partition, Committed] = {}
+        self._expected: dict[Partition, Committed] = {}
         self._commits_under_way = 0
         self._commit_lock = threading.Lock()
         self._warn_at = float("-inf")
@@ -71,29 +70,28 @@ class Reader:
 
     def go_to(self, restriction: Positions) -> None:
         """Makes the next bundle start where the restriction says."""
-        self._assigned.go_to(restriction.next, certain=not self._cut_short)
+        self._assigned.go_to(restriction, certain=not self._cut_short)
 
-    def read_bundle(self, ends: dict[Partition, int] | None) -> Iterator[Step]:
+    def read_bundle(self) -> Iterator[Step]:
         """Yields steps until the bundle is full, the log is read to its end, or there is a reason to stop."""
         # Until it ends well: its caller may drop what was fetched and not yet claimed.
         self._cut_short = True
-        self._ends = ends
         limits = self._source.limits
         asked_at = self._clock()
         first_at: float | None = None
         records = size = 0
-        while not self.must_stop() and not self.is_at(ends):
+        yield from self._topic_steps()
+        while not self.must_stop() and not self.is_at_ends():
             # A poll for many returns when it has them all or the time is up, so wait for the first alone.
             many = first_at is not None
             messages = self._consumer.consume(_POLL_RECORDS if many else 1, 0.02 if many else limits.idle_seconds)
-            for fetched in self._steps(messages):
-                step = self._up_to(ends, fetched)
+            for step in self._steps(messages):
                 if step.chunk is not None:
                     first_at = first_at or self._clock()
                     records += len(step.chunk.records)
                     size += sum(len(record.value or b"") for record in step.chunk.records)
-                self._assigned.positions[step.partition] = step.offset
                 yield step
+            yield from self._topic_steps()
             now = self._clock()
             if first_at is None:
                 if now - asked_at >= limits.idle_seconds:
@@ -107,27 +105,42 @@ class Reader:
                 break
         self._cut_short = False
 
-    def _up_to(self, ends: dict[Partition, int] | None, step: Step) -> Step:
-        """The step without what lies beyond the partition's end, which is left to the next run."""
-        partition, offset, chunk = step
-        end = (ends or {}).get(partition, offset)
-        if offset <= end:
-            return step
-        records = [record for record in chunk.records if record.offset < end] if chunk else []
-        return Step(
-            partition, max(end, self._assigned.positions[partition]), Chunk(*partition, records) if records else None
-        )
+    def _step(self, partition: Partition, offset: int, records: Sequence[Record] = ()) -> Step:
+        """The step to the offset, without what lies beyond the partition's end, which is left to the next run."""
+        end = (self._assigned.restriction.ends or {}).get(partition, offset)
+        if offset > end:
+            records = [record for record in records if record.offset < end]
+            offset = max(end, self._assigned.positions[partition])
+        self._assigned.positions[partition] = offset
+        claim = Claim(partition, offset, self.log_end(partition))
+        return Step(claim, Chunk(*partition, list(records)) if records else None)
+
+    def _topic_steps(self) -> Iterator[Step]:
+        """What was found out about the ids of topics.
+
+        Raises:
+          KafkaReadError: a topic that is missed was deleted.
+        """
+        for topic in self._assigned.deleted():
+            if not self._may_go(topic):
+                raise KafkaReadError(f"topic {topic} was deleted; create it, or take it out of kafka_topics")
+        for claim in self._assigned.topic_claims():
+            if claim.next is not None:
+                for known in (self._delivered, self._committed, self._expected, self._gone):
+                    for one in [one for one in known if one[0] == claim.topic]:
+                        known.pop(one, None)
+            yield Step(claim)
 
     def must_stop(self) -> bool:
         """Whether nothing more should be read: the process is to end, or the time is up."""
         deadline = self._source.deadline
         return process.stop_requested.is_set() or (deadline is not None and time.time() >= deadline)
 
-    def is_at(self, ends: dict[Partition, int] | None) -> bool:
+    def is_at_ends(self) -> bool:
         """Whether everything before the ends is read: by this reader, or by other members of the group."""
-        if ends is None or not self._assigned.known:
+        if self._assigned.restriction.ends is None or not self._assigned.known or self._assigned.suspended:
             return False
-        left = self._assigned.left_before(ends)
+        left = self._assigned.left()
         return self._assigned.positions.keys().isdisjoint(left) and self._assigned.others_are_at(left)
 
     def log_end(self, partition: Partition) -> int:
@@ -143,7 +156,7 @@ class Reader:
         self.lag = sum(max(0, self.log_end(one) - at) for one, at in self._assigned.positions.items())
         return self.lag
 
-    def commit(self, positions: dict[Partition, int]) -> None:
+    def commit(self, positions: dict[Partition, Committed]) -> None:
         """Commits to the group, without waiting: a broker that is silent would hold up everything, signals too.
 
         What cannot be committed is tried again with the next commit, of nothing new too. Not committing loses nothing:
@@ -156,7 +169,12 @@ class Reader:
             new = self._uncommitted()
             try:
                 if new:
-                    self._consumer.commit(offsets=as_list(new))
+                    self._consumer.commit(
+                        offsets=[
+                            TopicPartition(topic, number, at.offset, metadata=as_metadata(at.topic_id))
+                            for (topic, number), at in new.items()
+                        ]
+                    )
                     self._commits_under_way += 1
             except (KafkaException, RuntimeError) as error:
                 _LOG.warning("offsets of %s could not be committed, they will be with the next: %s", self._name, error)
@@ -166,28 +184,29 @@ class Reader:
         self._commits_under_way -= 1
         for one in offsets:
             if one.error is None:
-                self._committed[one.topic, one.partition] = one.offset
+                self._committed[one.topic, one.partition] = Committed(one.offset, from_metadata(one.metadata))
             else:
                 _LOG.warning(
                     "offset %d of topic %s partition %d could not be committed, it will be with the next: %s",
                     *(one.offset, one.topic, one.partition, one.error.str()),
                 )
 
-    def commit_later(self, positions: dict[Partition, int]) -> Callable[[], None]:
+    def commit_later(self, positions: dict[Partition, Committed]) -> Callable[[], None]:
         """What to call once the records before these positions are delivered."""
-        self._expected |= positions
+        self._expected |= {one: at for one, at in positions.items() if self._assigned.has_read(one, at)}
         return partial(self.commit, positions)
 
     def owes_commit(self) -> bool:
         """Whether a commit has failed and is to be tried again; it must not wait for new records."""
         return self._commits_under_way == 0 and bool(self._uncommitted())
 
-    def _uncommitted(self) -> dict[Partition, int]:
-        return {one: offset for one, offset in self._delivered.items() if self._committed.get(one) != offset}
+    def _uncommitted(self) -> dict[Partition, Committed]:
+        return {one: at for one, at in self._delivered.items() if self._committed.get(one) != at}
 
     def awaits_commit(self) -> bool:
         """Whether something that ``commit_later`` gave out was not called yet."""
-        return any(self._delivered.get(one, -1) < offset for one, offset in self._expected.items())
+        nothing = Committed(-1)
+        return any(self._delivered.get(one, nothing).offset < at.offset for one, at in self._expected.items())
 
     def close(self) -> None:
         """Commits what is left to commit, waits for it, and leaves the group."""
@@ -203,7 +222,7 @@ class Reader:
         # A rebalance may have happened in the poll. What it added is claimed first, so that it is not forgotten.
         while self._assigned.fresh:
             partition = self._assigned.fresh.pop()
-            yield Step(partition, positions[partition], None)
+            yield self._step(partition, positions[partition])
         runs: dict[Partition, list[Record]] = {}
         ends: dict[Partition, int] = {}
         errors: list[Message] = []
@@ -223,15 +242,19 @@ class Reader:
             else:
                 errors.append(message)
         for partition, run in runs.items():
-            if partition not in positions:
+            if partition not in positions or partition[0] in self._assigned.suspended:
                 continue  # revoked between being fetched and being handed out: another member reads it
             for at in range(0, len(run), CHUNK_RECORDS):
                 records = run[at : at + CHUNK_RECORDS]
-                yield Step(partition, records[-1].offset + 1, Chunk(*partition, records))
+                yield self._step(partition, records[-1].offset + 1, records)
         for partition, offset in ends.items():
             # The end of the log lies beyond the last record where transaction markers or compacted records follow it.
-            if offset > positions.get(partition, offset):
-                yield Step(partition, offset, None)
+            if offset > positions.get(partition, offset) and partition[0] not in self._assigned.suspended:
+                yield self._step(partition, offset)
+        if errors:
+            # A topic that was created again answers for offsets and partitions that only the one before it had.
+            self._assigned.ask_ids()
+            yield from self._topic_steps()
         for message in errors:
             self._after_error(message)
         yield from self._resets()
@@ -243,6 +266,9 @@ class Reader:
             position = self._assigned.positions.get(partition)
             if position is not None:
                 self._gone[partition] = position
+        elif error.code() in _TOPIC_ERRORS and self._is_there(*partition):
+            self._warn(f"topic {partition[0]} partition {partition[1]}: {error.str()}; it is there by now")
+            self._assigned.look_again()
         elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART and self._may_go(partition[0]):
             self._warn(f"topic {partition[0]} is no more")
             self._assigned.look_again()
@@ -252,17 +278,23 @@ class Reader:
             place = self._name if partition[0] is None else f"topic {partition[0]} partition {partition[1]}"
             raise KafkaReadError(f"{place}: {error.str()}{_ADVICE.get(error.code(), '')}")
 
+    def _is_there(self, topic: str, number: int) -> bool:
+        """Whether the topic was created again by now, with or without the partition; -1 asks for the topic alone."""
+        found = self._assigned.described(topic)
+        held = (topic, number) in self._assigned.positions
+        return found is not None and (number < 0 or not held or number in found.partitions)
+
     def _may_go(self, topic: str) -> bool:
         # Of those that a regular expression has found, the others are still there. What should be read to an end is
         # missed, and so is a topic that is named.
-        return self._ends is None and topic not in self._source.topics
+        return self._assigned.restriction.ends is None and topic not in self._source.topics
 
     def _resets(self) -> Iterator[Step]:
         """Goes on in the partitions whose position is gone, as soon as their leaders tell what is left."""
         while self._gone and self._clock() >= self._ask_range_at:
             partition = next(iter(self._gone))
             position = self._gone.pop(partition)
-            if position != self._assigned.positions.get(partition):
+            if position != self._assigned.positions.get(partition) or partition[0] in self._assigned.suspended:
                 continue  # revoked, or moved, and then it is being fetched from again
             try:
                 earliest, latest = log_range(self._consumer, partition, _RANGE_SECONDS)
@@ -273,7 +305,7 @@ class Reader:
                 return
             offset = reset_position(partition, position, earliest, latest, self._source.reset, self._name)
             self._assigned.move({partition: offset})
-            yield Step(partition, offset, None)
+            yield self._step(partition, offset)
 
     def _on_error(self, error: KafkaError) -> None:
         """Called by librdkafka for what concerns no partition; it goes on by itself unless the error is fatal."""
@@ -292,6 +324,9 @@ _ADVICE = {
     "stop it, or choose another kafka_group_id",
     KafkaError.UNKNOWN_TOPIC_OR_PART: "; was it deleted?",
 }
+
+# What librdkafka says of a topic that is deleted, whether it is created again or not.
+_TOPIC_ERRORS = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC})
 
 # Librdkafka gets over these by itself.
 _PASSING = frozenset(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import orjson
@@ -12,7 +13,7 @@ from apache_beam.io.iobase import RestrictionProgress, RestrictionTracker
 from apache_beam.transforms.core import RestrictionProvider
 
 from transforms.kafka_client import Partition
-from transforms.kafka_offsets import Start
+from transforms.kafka_offsets import Committed, Start
 
 
 class Shard(NamedTuple):
@@ -36,7 +37,8 @@ def deal(start: Start, count: int) -> list[Shard]:
         empty = Shard(number, count, b"")
         mine = {one: offset for one, offset in start.positions.items() if empty.holds(one)}
         ends = None if start.ends is None else {one: offset for one, offset in start.ends.items() if empty.holds(one)}
-        shards.append(Shard(number, count, encode(Positions(mine, ends))))
+        ids = {topic: start.ids[topic] for topic, _ in mine if topic in start.ids}
+        shards.append(Shard(number, count, encode(Positions(mine, ends, ids=ids))))
     return shards
 
 
@@ -49,12 +51,14 @@ class Positions:
       ends: where to stop, by partition; None reads for ever.
       log_ends: the last known end of the log, by partition; the distance is the backlog.
       finished: nothing will be read any more.
+      ids: the ids of the topics that these are offsets of, by topic, where they are known.
     """
 
     next: dict[Partition, int]
     ends: dict[Partition, int] | None = None
     log_ends: dict[Partition, int] = field(default_factory=dict)
     finished: bool = False
+    ids: dict[str, str] = field(default_factory=dict)
 
     @property
     def backlog(self) -> int:
@@ -62,6 +66,10 @@ class Positions:
         if self.finished:
             return 0
         return sum(max(0, end - self.next.get(partition, end)) for partition, end in self.log_ends.items())
+
+    def to_commit(self, partitions: Iterable[Partition]) -> dict[Partition, Committed]:
+        """The positions of partitions, as they are committed."""
+        return {one: Committed(self.next[one], self.ids.get(one[0], "")) for one in partitions if one in self.next}
 
 
 class Claim(NamedTuple):
@@ -71,6 +79,48 @@ class Claim(NamedTuple):
     offset: int
     log_end: int
 
+    def partitions(self) -> set[Partition]:
+        """The partitions whose positions it sets."""
+        return {self.partition}
+
+
+class TopicClaim(NamedTuple):
+    """A topic whose id was not in the restriction, or was another one: then its partitions are those of a new topic.
+
+    Attributes:
+      topic, id: its name, and its id now.
+      next: where all its partitions are read on; None leaves everything where it is.
+      log_ends: where their logs end.
+    """
+
+    topic: str
+    id: str
+    next: dict[Partition, int] | None = None
+    log_ends: dict[Partition, int] = {}  # noqa: RUF012 (nobody writes to it)
+
+    def partitions(self) -> set[Partition]:
+        """The partitions whose positions it sets."""
+        return set(self.next or ())
+
+    def apply(self, restriction: Positions) -> Positions:
+        """The restriction with this topic as it is now."""
+        ids = restriction.ids | {self.topic: self.id}
+        if self.next is None:
+            return replace(restriction, ids=ids)
+        ends = restriction.ends
+        if ends is not None and restriction.ids.get(self.topic) != self.id:
+            ends = self._others(ends) | self.log_ends
+        return replace(
+            restriction,
+            next=self._others(restriction.next) | self.next,
+            ends=ends,
+            log_ends=self._others(restriction.log_ends) | self.log_ends,
+            ids=ids,
+        )
+
+    def _others(self, offsets: dict[Partition, int]) -> dict[Partition, int]:
+        return {one: offset for one, offset in offsets.items() if one[0] != self.topic}
+
 
 class PositionsTracker(RestrictionTracker):
     """Claims steps until the runner takes a checkpoint or everything is read.
@@ -79,24 +129,31 @@ class PositionsTracker(RestrictionTracker):
     """
 
     def __init__(self, restriction: Positions):
-        self._restriction = restriction
-        self._next = dict(restriction.next)
-        self._log_ends = dict(restriction.log_ends)
+        self._start(restriction)
         self._claimed = 0
         self._finished = restriction.finished
         self._checkpointed = False
 
+    def _start(self, restriction: Positions) -> None:
+        self._restriction = restriction
+        self._next = dict(restriction.next)
+        self._log_ends = dict(restriction.log_ends)
+
     def current_restriction(self) -> Positions:
         """What is still to be read; after a checkpoint, what was read here."""
-        return Positions(dict(self._next), self._restriction.ends, dict(self._log_ends), self._finished)
+        given = self._restriction
+        return Positions(dict(self._next), given.ends, dict(self._log_ends), self._finished, given.ids)
 
-    def try_claim(self, position: Claim | None) -> bool:
+    def try_claim(self, position: Claim | TopicClaim | None) -> bool:
         """Takes the step, unless the rest has been given to somebody else."""
         if self._finished or self._checkpointed:
             return False
         if position is None:
             self._finished = True
             return False
+        if isinstance(position, TopicClaim):
+            self._start(position.apply(self.current_restriction()))
+            return True
         self._claimed += max(0, position.offset - self._next.get(position.partition, position.offset))
         self._next[position.partition] = position.offset
         self._log_ends[position.partition] = max(position.log_end, position.offset)
@@ -108,7 +165,7 @@ class PositionsTracker(RestrictionTracker):
             return None
         residual = self.current_restriction()
         self._checkpointed = True
-        return Positions(residual.next, residual.ends, residual.log_ends, finished=True), residual
+        return replace(residual, finished=True), residual
 
     def check_done(self) -> bool:
         """True when the rest was finished or given away.
@@ -137,14 +194,16 @@ def encode(restriction: Positions) -> bytes:
             None if restriction.ends is None else _rows(restriction.ends),
             _rows(restriction.log_ends),
             restriction.finished,
-        ]
+            restriction.ids,
+        ],
+        option=orjson.OPT_SORT_KEYS,
     )
 
 
 def decode(encoded: bytes) -> Positions:
-    """The restriction again."""
-    positions, ends, log_ends, finished = orjson.loads(encoded)
-    return Positions(_offsets(positions), None if ends is None else _offsets(ends), _offsets(log_ends), finished)
+    """The restriction again, also one that an older version has written, which kept no ids."""
+    positions, ends, log_ends, finished, *ids = orjson.loads(encoded)
+    return Positions(_offsets(positions), None if ends is None else _offsets(ends), _offsets(log_ends), finished, *ids)
 
 
 class PositionsProvider(RestrictionProvider):

@@ -14,9 +14,9 @@ from confluent_kafka.admin import AdminClient
 from tests.services.kafka import KafkaBroker
 from transforms.chunks import Record
 from transforms.kafka_client import KafkaCluster, Partition
-from transforms.kafka_offsets import Start
+from transforms.kafka_offsets import Committed, Start
 from transforms.kafka_reader import Reader
-from transforms.kafka_restriction import Claim, PositionsTracker, Shard, deal, decode
+from transforms.kafka_restriction import PositionsTracker, Shard, deal, decode
 from transforms.kafka_source import BundleLimits, KafkaSource
 
 QUICK = BundleLimits(max_records=300, max_seconds=2.0, linger_seconds=0.1, idle_seconds=0.2)
@@ -30,7 +30,7 @@ class Member:
         self.restriction = decode(dealt.start)
         self.reader = Reader(source, Shard(*dealt))
         self.read: dict[Partition, list[Record]] = {}
-        self.advanced: dict[Partition, int] = {}
+        self.advanced: dict[Partition, Committed] = {}
 
     def bundle(self, commit: bool = True, claims: int | None = None, fail: bool = False) -> int:
         """Reads a bundle and returns the number of its records.
@@ -43,15 +43,17 @@ class Member:
         self.reader.go_to(self.restriction)
         tracker = PositionsTracker(self.restriction)
         records: list[tuple[Partition, Record]] = []
-        self.advanced = {}
-        for step in self.reader.read_bundle(self.restriction.ends):
+        claimed: set[Partition] = set()
+        for step in self.reader.read_bundle():
             if claims == 0:
                 tracker.try_split(0)
-            if not tracker.try_claim(Claim(step.partition, step.offset, self.reader.log_end(step.partition))):
+            if not tracker.try_claim(step.claim):
                 break
             claims = None if claims is None else claims - 1
-            self.advanced[step.partition] = step.offset
-            records += [(step.partition, record) for record in (step.chunk.records if step.chunk else ())]
+            claimed |= step.claim.partitions()
+            if step.chunk is not None:
+                records += [((step.chunk.topic, step.chunk.partition), record) for record in step.chunk.records]
+        self.advanced = tracker.current_restriction().to_commit(claimed)
         if not fail:
             self.restriction = tracker.current_restriction()
             for partition, record in records:
@@ -64,7 +66,7 @@ class Member:
     def done(self) -> bool:
         """Everything up to the ends is read and claimed."""
         self.reader.go_to(self.restriction)
-        return self.reader.is_at(self.restriction.ends)
+        return self.reader.is_at_ends()
 
     def offsets(self) -> dict[Partition, list[int]]:
         """The offsets read, by partition."""
@@ -82,10 +84,10 @@ def source(cluster: KafkaCluster, *topics: str, group: str | None = None, **more
     return KafkaSource(uuid.uuid4().hex, cluster, topics, group or f"group-{uuid.uuid4().hex[:8]}", **fields)  # type: ignore[arg-type]
 
 
-def commit(cluster: KafkaCluster, group: str, offsets: dict[Partition, int]) -> None:
+def commit(cluster: KafkaCluster, group: str, offsets: dict[Partition, int], metadata: str = "") -> None:
     """Commits for a group that has no members."""
     consumer = Consumer({"bootstrap.servers": cluster.bootstrap_servers, "group.id": group})
-    at = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
+    at = [TopicPartition(topic, number, offset, metadata=metadata) for (topic, number), offset in offsets.items()]
     consumer.commit(offsets=at, asynchronous=False)
     consumer.close()
 

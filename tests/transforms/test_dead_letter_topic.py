@@ -20,6 +20,7 @@ from transforms.kafka import ReadFromKafka, close_readers
 from transforms.kafka_client import KafkaCluster
 from transforms.kafka_offsets import resolve_start
 from transforms.kafka_reader import Reader, Step
+from transforms.kafka_restriction import Claim
 
 
 def message(one: DeadLetter, offset: int = 5) -> Record:
@@ -157,8 +158,8 @@ def test_a_reader_stops_at_the_end_even_in_the_middle_of_what_it_fetched(
         # A position that is beyond the end already, as of a group that read on, is not moved back.
         reader: Reader = member.reader
         reader._assigned.positions[topic, 0] = 70
-        beyond = Step((topic, 0), 72, Chunk(topic, 0, [Record(71, 0, None, (), b"new")]))
-        assert reader._up_to(start.ends, beyond) == Step((topic, 0), 70, None)
+        beyond = reader._step((topic, 0), 72, [Record(71, 0, None, (), b"new")])
+        assert beyond == Step(Claim((topic, 0), 70, reader.log_end((topic, 0))), None)
     finally:
         member.reader.close()
 

@@ -20,7 +20,7 @@ from tests.transforms.kafka_drive import QUICK, Member, delete_before, source, t
 from transforms import kafka_assignment, kafka_offsets, kafka_reader, process
 from transforms.chunks import Record
 from transforms.kafka_client import KafkaCluster, KafkaReadError, KafkaSetupError, Partition, Reset
-from transforms.kafka_offsets import Start, resolve_start
+from transforms.kafka_offsets import Committed, Start, resolve_start
 from transforms.kafka_reader import Reader
 from transforms.kafka_restriction import Shard, deal
 from transforms.kafka_source import KafkaSource
@@ -156,7 +156,7 @@ def test_a_reader_knows_of_commits_that_are_still_to_come(broker: KafkaBroker, o
     member = join(of, start_of(of))
     assert not member.reader.awaits_commit()
     wait_for(lambda: member.bundle(commit=False) < 0 or len(member.values()) == 30, SECONDS, "all records")
-    finalise = member.reader.commit_later(member.restriction.next)
+    finalise = member.reader.commit_later(member.restriction.to_commit(member.restriction.next))
     assert member.reader.awaits_commit()
     finalise()
     assert not member.reader.awaits_commit()
@@ -208,7 +208,7 @@ def test_a_bundle_whose_reading_raised_is_read_again_whole(broker: KafkaBroker, 
 
     def raise_after(steps: int) -> None:
         member.reader.go_to(member.restriction)
-        for at, _ in enumerate(member.reader.read_bundle(member.restriction.ends)):
+        for at, _ in enumerate(member.reader.read_bundle()):
             if at == steps:
                 break
         raise RuntimeError("downstream")
@@ -523,7 +523,7 @@ def test_partitions_dealt_while_the_offsets_cannot_be_read_wait_and_are_read(
     start = start_of(of)
     right, failures = kafka_offsets.committed_offsets, 3
 
-    def fails(consumer: Consumer, partitions: Sequence[Partition]) -> dict[Partition, int]:
+    def fails(consumer: Consumer, partitions: Sequence[Partition]) -> dict[Partition, Committed]:
         nonlocal failures
         if failures:
             failures -= 1
@@ -720,7 +720,7 @@ def test_a_commit_while_no_broker_answers_is_not_waited_for_and_made_up_for(
     try:
         started = time.monotonic()
         for member in members:
-            member.reader.commit({(topic, number): 10 for number in range(3)})
+            member.reader.commit({(topic, number): Committed(10) for number in range(3)})
         assert time.monotonic() - started < 5
     finally:
         broker.start()

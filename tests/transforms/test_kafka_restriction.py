@@ -5,13 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.kafka_client import Partition
-from transforms.kafka_offsets import Start
+from transforms.kafka_offsets import Committed, Start
 from transforms.kafka_restriction import (
     Claim,
     Positions,
     PositionsProvider,
     PositionsTracker,
     Shard,
+    TopicClaim,
     deal,
     decode,
     encode,
@@ -22,7 +23,8 @@ A, B = ("a", 0), ("b", 1)
 partitions = st.tuples(st.text(min_size=1, max_size=10), st.integers(0, 500))
 offsets = st.integers(0, 2**62)
 maps = st.dictionaries(partitions, offsets, max_size=8)
-restrictions = st.builds(Positions, next=maps, ends=st.none() | maps, log_ends=maps, finished=st.booleans())
+ids = st.dictionaries(st.text(min_size=1, max_size=10), st.text(max_size=22), max_size=4)
+restrictions = st.builds(Positions, next=maps, ends=st.none() | maps, log_ends=maps, finished=st.booleans(), ids=ids)
 
 
 @given(restrictions)
@@ -34,6 +36,7 @@ def test_a_restriction_comes_back_equal_and_equal_ones_have_equal_bytes(restrict
         None if restriction.ends is None else dict(reversed(restriction.ends.items())),
         dict(reversed(restriction.log_ends.items())),
         restriction.finished,
+        dict(reversed(restriction.ids.items())),
     )
     assert encode(other_order) == encoded
     coder = PositionsProvider().restriction_coder()
@@ -160,3 +163,44 @@ def test_backlog_is_the_distance_to_the_log_ends_last_heard_of() -> None:
 def test_a_restriction_is_bounded_when_it_has_ends() -> None:
     assert PositionsTracker(Positions({A: 1}, {A: 2})).is_bounded()
     assert not PositionsTracker(Positions({A: 1})).is_bounded()
+
+
+def test_ids_are_dealt_with_the_partitions_of_their_topics() -> None:
+    shards = deal(Start({("a", 0): 1, ("b", 0): 2}, None, {"a": "A1", "b": "B1"}), 2)
+    for shard in shards:
+        positions = PositionsProvider().initial_restriction(shard)
+        assert positions.ids.keys() == {topic for topic, _ in positions.next}
+
+
+def test_an_id_that_was_not_known_is_claimed_and_moves_nothing() -> None:
+    tracker = PositionsTracker(Positions({A: 10, B: 3}, {A: 100, B: 5}, {A: 90}))
+    assert tracker.try_claim(TopicClaim("a", "A1"))
+    assert tracker.current_restriction() == Positions({A: 10, B: 3}, {A: 100, B: 5}, {A: 90}, ids={"a": "A1"})
+
+
+def test_the_positions_and_ends_of_a_topic_created_again_are_those_of_the_new_one_alone() -> None:
+    gone = ("a", 7)
+    given = Positions(
+        {A: 10, gone: 4, B: 3}, {A: 100, gone: 9, B: 5}, {A: 90, gone: 9, B: 4}, ids={"a": "A1", "b": "B1"}
+    )
+    tracker = PositionsTracker(given)
+    assert tracker.try_claim(TopicClaim("a", "A2", {A: 2, ("a", 1): 0}, {A: 30, ("a", 1): 8}))
+    now = Positions(
+        {A: 2, ("a", 1): 0, B: 3},
+        {A: 30, ("a", 1): 8, B: 5},
+        {A: 30, ("a", 1): 8, B: 4},
+        ids={"a": "A2", "b": "B1"},
+    )
+    assert tracker.current_restriction() == now
+    assert now.to_commit([A, B, gone]) == {A: Committed(2, "A2"), B: Committed(3, "B1")}
+    split = tracker.try_split(0)
+    assert split is not None
+    assert split[1] == now
+    assert not tracker.try_claim(TopicClaim("b", "B2", {B: 0}, {B: 0}))
+    assert tracker.current_restriction().ids == now.ids
+
+
+def test_partitions_that_catch_up_with_their_topics_id_keep_its_ends() -> None:
+    claim = TopicClaim("a", "A2", {A: 0}, {A: 30})
+    assert claim.apply(Positions({A: 10}, {A: 20}, ids={"a": "A2"})).ends == {A: 20}
+    assert claim.apply(Positions({A: 10}, None, ids={"a": "A1"})).ends is None
