@@ -2,7 +2,8 @@
 
 The Schema Registry does this for the `xed-full` media types ("Schema Registry API: getting started", "Basics of
 schema composition"); the notation is that of "Compatibility mode" (appendix of the Schema Registry guide): `@id`
-becomes `_id`, `xdm:timestamp` becomes `timestamp`, `repo:createDate` becomes `_repo.createDate`.
+becomes `_id`, `xdm:timestamp` becomes `timestamp`, `repo:createDate` becomes `_repo.createDate`. What takes only some
+fields of a component says so in `meta:refProperty` ("Add specific fields to a schema").
 """
 
 import re
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from aep.xdm.pointers import pointer, steps_of
+from aep.xdm.ref_property import only_fields
 from aep.xdm.schema import SchemaError
 
 Lookup = Callable[[str], dict[str, Any] | None]
@@ -39,6 +41,7 @@ _OWN_MATTERS = frozenset(
         "meta:immutableTags",
         "meta:intendedToExtend",
         "meta:license",
+        "meta:refProperty",
         "meta:registryMetadata",
         "meta:resourceType",
         "meta:status",
@@ -106,7 +109,8 @@ def compose(
 def compatible_name(name: str) -> tuple[str, ...]:
     """The path that a field has in compatibility notation: one name, or several when it is put into objects.
 
-    A name that is not in standard notation stays as it is.
+    A name that is not in standard notation stays as it is. Of one that is, the live registry writes the last step in
+    camel case (`_channels.directMail`) and leaves those before it (`_experience.decisioning.content-references`).
     """
     if name.startswith("@"):
         return ("_" + name[1:],)
@@ -115,8 +119,12 @@ def compatible_name(name: str) -> tuple[str, ...]:
         plain = plain.removeprefix(prefix)
     if plain == name and ":" not in name:
         return (name,)
-    steps = [_DASH.sub(lambda match: match[1].upper(), step) for step in re.split("[/:]", plain) if step]
-    return (steps[0],) if len(steps) == 1 else ("_" + steps[0], *steps[1:])
+    steps = [step for step in re.split("[/:]", plain) if step]
+    if not steps:
+        return (name,)
+    *outer, last = steps
+    last = _DASH.sub(lambda match: match[1].upper(), last)
+    return ("_" + outer[0], *outer[1:], last) if outer else (last,)
 
 
 class _Place(NamedTuple):
@@ -163,7 +171,14 @@ class _Composer:
                 raise CompositionError(
                     f"the XDM schema is recursive: {' -> '.join((*trail, mark))}", target_place.component
                 )
-            _merge(result, self.resolve(target, target_place, (*trail, mark)), target_place.component)
+            brought = self.resolve(target, target_place, (*trail, mark))
+            if "meta:refProperty" in node:
+                try:
+                    brought = only_fields(brought, node["meta:refProperty"], node["$ref"])
+                except ValueError as error:
+                    stands = f"{place.component}, #{place.pointer}/meta:refProperty"
+                    raise CompositionError(f"{stands}: {error}", place.component) from None
+            _merge(result, brought, target_place.component)
         for index, branch in enumerate(node.get("allOf", ())):
             brought = self.resolve(branch, place.step("allOf", index), trail)
             _merge(result, brought, branch.get("$ref", "").partition("#")[0] or place.component)
@@ -243,8 +258,7 @@ def _put(target: dict[str, Any], name: str, field: dict[str, Any], component: st
     """Add a field under its compatible name, in the objects that this name asks for."""
     path = compatible_name(name)
     for step in path[:-1]:
-        inner = {"type": "object", "meta:xdmType": "object", "meta:xedConverted": True, "properties": {}}
-        target = target.setdefault("properties", {}).setdefault(step, inner)
+        target = _namespace_object(target, step)
     if path != (name,):
         field = {"meta:xdmField": name, **field}
     properties = target.setdefault("properties", {})
@@ -255,11 +269,25 @@ def _put(target: dict[str, Any], name: str, field: dict[str, Any], component: st
 
 
 def _require(target: dict[str, Any], name: str) -> None:
-    for step in compatible_name(name):
-        required = target.setdefault("required", [])
-        if step not in required:
-            required.append(step)
-        target = target.get("properties", {}).get(step, {})
+    """Demand a field by its compatible name; what declares it may be elsewhere, and is merged with this later."""
+    *outer, last = compatible_name(name)
+    for step in outer:
+        _demand(target, step)
+        target = _namespace_object(target, step)
+    _demand(target, last)
+
+
+def _demand(target: dict[str, Any], name: str) -> None:
+    required = target.setdefault("required", [])
+    if name not in required:
+        required.append(name)
+
+
+def _namespace_object(target: dict[str, Any], name: str) -> dict[str, Any]:
+    """The object of this name in `target`, made if it is not there, that holds the fields of a namespace."""
+    made = {"type": "object", "meta:xdmType": "object", "meta:xedConverted": True, "properties": {}}
+    found: dict[str, Any] = target.setdefault("properties", {}).setdefault(name, made)
+    return found
 
 
 def _merge(target: dict[str, Any], source: dict[str, Any], component: str, path: tuple[str | int, ...] = ()) -> None:

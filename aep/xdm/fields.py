@@ -24,16 +24,16 @@ def fields_of(schema: dict[str, Any]) -> Iterator[Field]:
     return _walk(schema, (), ())
 
 
-def _walk(node: Any, path: tuple[str, ...], also_required: Sequence[str]) -> Iterator[Field]:
+def _walk(node: Any, path: tuple[str, ...], demanded: Sequence[tuple[str, ...]]) -> Iterator[Field]:
+    """The fields of a node; `demanded` leads to those in it that an object around it requires."""
     if not isinstance(node, dict):  # draft 6 writes "anything" as true
         return
     properties = node.get("properties", {})
-    # A path is two names long when the field is in a namespace object, `_repo` for one; then both are required.
-    wanted = [field_path(name, properties) or (name,) for name in node.get("required", ())]
-    required = {*also_required, *(names[0] for names in wanted)}
+    # A path is longer than one name where the field is in namespace objects, such as `_repo`; all are required then.
+    wanted = [*demanded, *(field_path(name, properties) or (name,) for name in node.get("required", ()))]
     for name, field in properties.items():
-        inside = [names[1] for names in wanted if names[0] == name and len(names) > 1]
-        yield Field(pointer((*path, name)), name in required)
-        yield from _walk(field, (*path, name), inside)
+        of_name = [names[1:] for names in wanted if names[0] == name]
+        yield Field(pointer((*path, name)), bool(of_name))
+        yield from _walk(field, (*path, name), [names for names in of_name if names])
     for keyword in ("items", "additionalProperties"):
         yield from _walk(node.get(keyword), (*path, "*"), ())

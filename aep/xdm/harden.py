@@ -137,18 +137,14 @@ class _Hardener:
             }
 
     def _required(self, source: dict[str, Any], target: dict[str, Any]) -> None:
-        """Copy `required` in the record's names; one inside a namespace object makes that required too."""
-        names: list[str] = []
+        """Copy `required` in the record's names; one inside namespace objects makes these required too."""
         for wanted in source.get("required", ()):
-            path = field_path(wanted, source.get("properties", {}))
-            name = path[0] if path else wanted
-            if name not in names:
-                names.append(name)
-            if path and len(path) == 2:
-                nested = target["properties"][name]
-                nested["required"] = sorted({path[1], *nested.get("required", ())})
-        if names:  # draft 4 forbids an empty list
-            target["required"] = names
+            node = target
+            for step in field_path(wanted, source.get("properties", {})) or (wanted,):
+                required = node.setdefault("required", [])  # only where there is a name: draft 4 forbids an empty list
+                if step not in required:
+                    required.append(step)
+                node = node.get("properties", {}).get(step, {})
 
     def _open_or_schema(self, source: Any, may_close: bool) -> Any:
         return source if isinstance(source, bool) else self.schema(source, may_close)
@@ -170,21 +166,23 @@ def field_path(name: str, properties: dict[str, Any]) -> tuple[str, ...] | None:
     `meta:xdmField`.
 
     Returns:
-        One name, or two when the field sits in a namespace object such as `_repo`; None when unknown.
+        One name, or several when the field sits in namespace objects such as `_repo`; None when unknown.
     """
     if name in properties:
         return (name,)
-    for candidate, field in properties.items():
-        if _is_named(field, name):
-            return (candidate,)
-    for candidate, field in properties.items():
-        if isinstance(field, dict) and field.get("meta:xedConverted"):
-            for inner, inner_field in field.get("properties", {}).items():
-                if _is_named(inner_field, name):
-                    return (candidate, inner)
+    if path := _named(name, properties):
+        return path
     plain = "_" + name[1:] if name.startswith("@") else name.removeprefix("xdm:")
     return (plain,) if plain in properties else None
 
 
-def _is_named(field: Any, standard_name: str) -> bool:
-    return isinstance(field, dict) and field.get("meta:xdmField") == standard_name
+def _named(standard_name: str, properties: dict[str, Any]) -> tuple[str, ...] | None:
+    """The path to the field that tells this standard name, here before inside the namespace objects here."""
+    fields = [(name, field) for name, field in properties.items() if isinstance(field, dict)]
+    for name, field in fields:
+        if field.get("meta:xdmField") == standard_name:
+            return (name,)
+    for name, field in fields:
+        if field.get("meta:xedConverted") and (path := _named(standard_name, field.get("properties", {}))):
+            return (name, *path)
+    return None

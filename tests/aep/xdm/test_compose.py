@@ -7,6 +7,7 @@ Registry guide; the names in these examples are Adobe's.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -68,6 +69,16 @@ def properties(*fields: tuple[str, dict[str, Any]]) -> dict[str, Any]:
         ("https://ns.adobe.com/xdm/channels/direct-mail", ("_channels", "directMail")),
         ("https://ns.adobe.com/experience/campaign/message", ("_experience", "campaign", "message")),
         ("https://ns.adobe.com/xdm/location", ("location",)),
+        ("xdm:direct-mail", ("directMail",)),
+        (
+            "https://ns.adobe.com/experience/decisioning/content-references/contentReferencesMap",
+            ("_experience", "decisioning", "content-references", "contentReferencesMap"),
+        ),
+        (
+            "https://ns.adobe.com/experience/offer-management/offer-type",
+            ("_experience", "offer-management", "offerType"),
+        ),
+        ("xdm:", ("xdm:",)),
     ],
 )
 def test_names(name: str, path: tuple[str, ...]) -> None:
@@ -180,6 +191,160 @@ def test_required_in_an_object_that_a_name_asks_for() -> None:
     result = composed({"$id": "s", "properties": {"repo:etag": TEXT}, "required": ["repo:etag"]})
     assert result["required"] == ["_repo"]
     assert result["properties"]["_repo"]["required"] == ["etag"]
+
+
+DECISIONING = "https://ns.adobe.com/experience/decisioning"
+TIME_SERIES = {
+    "$id": "time-series",
+    "properties": {"@id": TEXT, "xdm:timestamp": {"type": "string", "format": "date-time"}},
+}
+PROPOSITION = {"$id": "proposition", "properties": {f"{DECISIONING}/propositionID": TEXT}}
+# The rules of adobe/xdm that stand in a branch of their own and name a field of a namespace.
+NAMESPACED_RULES: list[tuple[list[dict[str, Any]], dict[str, Any]]] = [
+    (
+        [
+            {"$ref": "time-series"},
+            {"$ref": "proposition"},
+            {"properties": {}},
+            {"required": ["@id", "xdm:timestamp", f"{DECISIONING}/propositionID"]},
+        ],
+        {"_id": "e", "timestamp": "2026-01-02T03:04:05Z", "_experience": {"decisioning": {"propositionID": "p"}}},
+    ),
+    (
+        [
+            {"properties": {f"{DECISIONING}/{name}": TEXT for name in ("name", "activity", "placement", "itemCount")}},
+            {"required": [f"{DECISIONING}/{name}" for name in ("name", "activity", "placement")]},
+        ],
+        {"_experience": {"decisioning": {"name": "n", "activity": "a", "placement": "p"}}},
+    ),
+    # content-component-details, and offer-representation, where the field's declaration comes after the rule
+    (
+        [{"properties": {"@type": TEXT, "dc:format": TEXT}}, {"required": ["@type", "dc:format"]}],
+        {"_type": "t", "_dc": {"format": "f"}},
+    ),
+    ([{"required": ["dc:format"]}, {"properties": {"dc:format": TEXT, "dc:language": TEXT}}], {"_dc": {"format": "f"}}),
+]
+
+
+def without_each_leaf(entity: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for name, value in entity.items():
+        rest = {other: copy.deepcopy(each) for other, each in entity.items() if other != name}
+        if isinstance(value, dict):
+            yield from ({**rest, name: less} for less in without_each_leaf(value))
+        else:
+            yield rest
+
+
+@pytest.mark.parametrize(("branches", "good"), NAMESPACED_RULES)
+def test_a_required_namespaced_name_in_a_branch_of_its_own(
+    branches: list[dict[str, Any]], good: dict[str, Any]
+) -> None:
+    parts = {"proposition": PROPOSITION, "time-series": TIME_SERIES}
+    document = composed({"$id": "s", "type": "object", "allOf": branches}, **parts)
+    validator = XdmValidator(parse_schema(orjson.dumps(document), "s"))
+    assert validator.check(good) is None
+    lacking = list(without_each_leaf(good))
+    assert lacking
+    for entity in lacking:
+        refused = validator.check(entity)
+        assert refused is not None, entity
+        assert {each.code for each in refused.errors} == {"required"}
+
+
+def test_the_smallest_required_namespaced_name_refuses_an_empty_namespace() -> None:
+    name = "https://ns.adobe.com/experience/x/id"
+    branches = [{"$ref": "#/definitions/a"}, {"required": [name]}]
+    document = composed({"$id": "s", "definitions": {"a": {"properties": {name: TEXT}}}, "allOf": branches})
+    validator = XdmValidator(parse_schema(orjson.dumps(document), "s"))
+    lacking: list[dict[str, Any]] = [{}, {"_experience": {}}, {"_experience": {"x": {}}}]
+    for entity in lacking:
+        assert validator.check(entity) is not None
+    assert validator.check({"_experience": {"x": {"id": "1"}}}) is None
+
+
+GROUP: dict[str, Any] = {
+    "$id": "group",
+    "properties": {
+        "xdm:web": {
+            "type": "object",
+            "properties": {
+                "xdm:page": {"type": "object", "properties": {"xdm:URL": TEXT, "xdm:name": TEXT}},
+                "xdm:referrer": {"$ref": PLACE},
+            },
+            "required": ["xdm:page", "xdm:referrer"],
+        },
+        "xdm:list": {"type": "array", "items": {"type": "object", "properties": {"xdm:SKU": TEXT, "xdm:name": TEXT}}},
+        "https://ns.adobe.com/experience/campaign/message": {
+            "type": "object",
+            "properties": {"id": TEXT, "size": TEXT},
+        },
+    },
+    "required": ["xdm:web", "xdm:list"],
+}
+
+
+def names_in(properties: dict[str, Any]) -> dict[str, Any]:
+    """Names of fields, with those in each."""
+    inner = {name: field.get("items", field).get("properties", {}) for name, field in properties.items()}
+    return {name: names_in(fields) for name, fields in inner.items()}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("/web/page/URL", {"web": {"page": {"URL": {}}}}),
+        (["/web/page/URL"], {"web": {"page": {"URL": {}}}}),
+        (["/web/page/URL", "/web/page/name"], {"web": {"page": {"URL": {}, "name": {}}}}),
+        (["/web/page", "/web/page/URL"], {"web": {"page": {"URL": {}, "name": {}}}}),
+        ("/web/referrer/_schema", {"web": {"referrer": {"_schema": {"latitude": {}}}}}),
+        ("/list/SKU", {"list": {"SKU": {}}}),
+        ("/list[*]/SKU", {"list": {"SKU": {}}}),
+        (
+            ["/_experience/campaign/message/id", "/list"],
+            {"_experience": {"campaign": {"message": {"id": {}}}}, "list": {"SKU": {}, "name": {}}},
+        ),
+    ],
+)
+def test_only_the_fields_of_a_ref_property_are_taken(wanted: Any, expected: dict[str, Any]) -> None:
+    result = composed({"$id": "s", "allOf": [{"$ref": "group", "meta:refProperty": wanted}]}, group=GROUP)
+    assert names_in(result["properties"]) == expected
+    assert result["required"] == [name for name in ("web", "list") if name in expected]
+    if "web" in expected:
+        assert result["properties"]["web"]["required"] == list(expected["web"])
+    assert "meta:refProperty" not in result
+
+
+def test_two_references_with_ref_properties_take_both() -> None:
+    references = [{"$ref": "group", "meta:refProperty": each} for each in ("/web/page/URL", "/list/SKU")]
+    result = composed({"$id": "s", "allOf": references}, group=GROUP)
+    assert names_in(result["properties"]) == {"web": {"page": {"URL": {}}}, "list": {"SKU": {}}}
+    assert result["meta:extends"] == ["group"]
+    assert composed(result) == result
+
+
+@pytest.mark.parametrize(
+    ("wanted", "hint"),
+    [
+        ("/web/none", "s, #/allOf/0/meta:refProperty: group has no field 'none' there"),
+        ("/web/page/URL/x", "no field 'x' there"),
+        ("web", "expected a pointer to a field, as /person/name, or a list of them, got 'web'"),
+        ("", "expected a pointer"),
+        (5, "expected a pointer"),
+        (["/web", None], "got None"),
+    ],
+)
+def test_ref_properties_that_point_to_nothing(wanted: Any, hint: str) -> None:
+    with pytest.raises(CompositionError) as refused:
+        composed({"$id": "s", "allOf": [{"$ref": "group", "meta:refProperty": wanted}]}, group=GROUP)
+    assert hint in str(refused.value)
+    assert refused.value.component == "s"
+
+
+def test_own_fields_in_standard_objects_are_merged_with_them() -> None:
+    own = {"type": "object", "properties": {"_acme": {"type": "object", "properties": {"core": TEXT}}}}
+    extended = {"properties": {"list": {"type": "array", "items": own}}}
+    result = composed({"$id": "s", "allOf": [{"$ref": "group"}, extended]}, group=GROUP)
+    assert names_in(result["properties"])["list"] == {"SKU": {}, "name": {}, "_acme": {"core": {}}}
 
 
 def test_alternatives_are_dropped() -> None:

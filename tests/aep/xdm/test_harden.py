@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from aep.xdm.fields import fields_of
 from aep.xdm.harden import field_path, harden
 
 
@@ -120,6 +121,22 @@ def test_required_is_put_into_the_records_names() -> None:
     )
     assert hardened["required"] == ["_id", "timestamp", "_repo"]
     assert hardened["properties"]["_repo"]["required"] == ["createDate"]
+
+
+def test_required_in_standard_names_holds_at_any_depth_of_namespaces() -> None:
+    name = "https://ns.adobe.com/experience/decisioning/propositionID"
+    space: dict[str, Any] = {"type": "object", "meta:xedConverted": True}
+    decisioning = {**space, "properties": {"propositionID": {"meta:xdmField": name}, "other": {}}}
+    properties = {"_experience": {**space, "properties": {"decisioning": decisioning}}}
+    assert field_path(name, properties) == ("_experience", "decisioning", "propositionID")
+    document = {"properties": properties, "required": [name]}
+    hardened = harden(document)
+    experience = hardened["properties"]["_experience"]
+    assert hardened["required"] == ["_experience"]
+    assert experience["required"] == ["decisioning"]
+    assert experience["properties"]["decisioning"]["required"] == ["propositionID"]
+    required = [each.pointer for each in fields_of(document) if each.required]
+    assert required == ["/_experience", "/_experience/decisioning", "/_experience/decisioning/propositionID"]
 
 
 def test_standard_names_are_found_without_their_marks_too() -> None:
