@@ -251,13 +251,22 @@ class Registry:
         return found is not None and found["meta:resourceType"] == "classes"
 
     def _check_custom_fields(self, org_id: str, resource: dict[str, Any]) -> None:
-        """What a resource declares itself must be under the field of its tenant."""
+        """What a resource declares itself must be under the field of its tenant, at the root or in standard objects."""
         branches = [each for each in resource.get("allOf", ()) if isinstance(each, dict)]
         own = [each for each in branches if each.get("$ref", "#").startswith("#")]
         namespace = f"_{tenant_of(org_id)}"
-        for name in self.resolved(org_id, {**resource, "allOf": own}).get("properties", {}):
-            if name != namespace:
+        for name, field in self.resolved(org_id, {**resource, "allOf": own}).get("properties", {}).items():
+            if name != namespace and not _holds(field, namespace):
                 raise bad_request(f"For custom fields, you must use a top level field named {namespace} (found {name})")
+
+
+def _holds(field: Any, namespace: str) -> bool:
+    """Whether a field of this name stands somewhere in an object or array."""
+    if not isinstance(field, dict):
+        return False
+    fields = field.get("properties", {})
+    inner = [*fields.values(), field.get("items")]
+    return namespace in fields or any(_holds(each, namespace) for each in inner)
 
 
 def _now_ms() -> int:

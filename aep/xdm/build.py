@@ -5,18 +5,16 @@ its tenant ("Basics of schema composition"; "Schema Registry API: getting starte
 unknown: labels, descriptors other than the identities given, and the version of its library.
 """
 
-import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import orjson
 
-from aep.xdm.components import Component, Components, check_component, read_object
+from aep.xdm.components import Component, Components
 from aep.xdm.compose import CompositionError, LeftOut, Lookup, compose
 from aep.xdm.identities import FILE_FORM, Identity, identity_descriptor, with_descriptors
-from aep.xdm.pointers import pointer, steps_of
+from aep.xdm.own_fields import collision, fields_outside
+from aep.xdm.pointers import steps_of
 from aep.xdm.schema import ResolvedSchema, SchemaError, parse_schema
 
 ALIASES = {
@@ -29,8 +27,6 @@ BEHAVIOURS = frozenset(f"https://ns.adobe.com/xdm/data/{name}" for name in ("rec
 _ADOBE = "https://ns.adobe.com/"
 # Its alternatives rule names in standard notation, so nothing is lost with them.
 _NAMES_RULE = "https://ns.adobe.com/xdm/common/extensible"
-# "alphanumeric, dash, or underscore characters" and no underscore at its start (Schema Registry API: getting started).
-_FIELD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 # What the `-notext` media types leave out, and suggested values, which are texts for people too.
 _TEXTS = frozenset(["title", "description", "meta:enum"])
 
@@ -91,34 +87,6 @@ def find_field_group(components: Components, name: str, class_: Component) -> Co
         raise SchemaError(f"{found.path}: {found.id} is no field group: it has no meta:intendedToExtend")
     _check_meant_for(found, class_, components)
     return found
-
-
-def read_own_fields(path: str, tenant: str) -> Component:
-    """An organisation's own fields, as a field group.
-
-    Args:
-        path: a file with a field group as the registry takes it, or with fields by their names; then they are put
-            under the field of the tenant.
-        tenant: the tenant id, such as `acme`.
-
-    Raises:
-        SchemaError: the file cannot be read, or a name in it is not allowed.
-    """
-    namespace = f"_{tenant}"
-    document = read_object(path)
-    if not {"properties", "definitions", "allOf"} & document.keys():
-        if not any(name.startswith("_") for name in document):
-            document = {namespace: {"type": "object", "properties": document}}
-        document = {"type": "object", "properties": document}
-    check_component(document, path)
-    for name, place in _declared_names(document, ()):
-        if place != (name,) and not _FIELD_NAME.fullmatch(name):
-            raise SchemaError(
-                f"{path}: the name of the field {pointer(place)} is not allowed: "
-                "letters, digits, - and _ are, and no _ at the start"
-            )
-    own_id = f"{_ADOBE}{tenant}/mixins/{quote(Path(path).name.partition('.')[0], safe='')}"
-    return Component(path, {"$id": own_id, **document})
 
 
 def build_schema(recipe: Recipe, components: Components, where: str) -> Built:
@@ -227,9 +195,10 @@ def _check_meant_for(group: Component, class_: Component, components: Components
 
 
 def _check_own_fields(recipe: Recipe, components: Components, lookup: Lookup) -> None:
-    """Each own field is under the namespace, and declared once.
+    """Each own field is under the namespace, at the root or in a standard object or array, and declared once.
 
-    "For custom fields, you must use a top level field named" after the tenant (Schema Registry troubleshooting guide).
+    "For custom fields, you must use a top level field named" after the tenant (Schema Registry troubleshooting guide);
+    the registry takes it inside standard objects too, as `/person/name/_acme/nickName`.
     """
     namespace = recipe.namespace
     if namespace is None:
@@ -237,44 +206,22 @@ def _check_own_fields(recipe: Recipe, components: Components, lookup: Lookup) ->
     standard = compose(_schema(recipe, ()), lookup).get("properties", {})
     if "meta:xedConverted" in standard.get(namespace, ()):
         raise SchemaError(f"{namespace} is a field of Adobe's own, no tenant's: check the tenant")
-    declared = [(recipe.class_.path, standard.get(namespace, {}))]
+    declared = [(recipe.class_.path, standard)]
     for group in recipe.own_groups:
         _check_meant_for(group, recipe.class_, components)
         branches = [each for each in group.document.get("allOf", ()) if each.get("$ref", "#").startswith("#")]
         fields = compose({**group.document, "allOf": branches}, lookup).get("properties", {})
-        outside = [name for name in fields if name != namespace]
+        outside = next(fields_outside(fields, standard, namespace), None)
         if outside or not fields:
-            what = f"the field {outside[0]!r} stands outside {namespace}" if outside else "it declares no fields"
-            raise SchemaError(f"{group.path}: {what}; all fields of your own go under the field {namespace}")
+            what = f"the field {outside!r} stands outside {namespace}" if outside else "it declares no fields"
+            raise SchemaError(
+                f"{group.path}: {what}; all fields of your own go under the field {namespace}, at the root or in an "
+                "object of the class or the field groups"
+            )
         for path, others in declared:
-            if place := _collision(others, fields[namespace], (namespace,)):
+            if place := collision(others, fields):
                 raise SchemaError(f"{group.path}: the field {place} is declared in {path} too, and not the same way")
-        declared.append((group.path, fields[namespace]))
-
-
-def _collision(one: dict[str, Any], other: dict[str, Any], path: tuple[str, ...]) -> str | None:
-    """The first field that both declare in different ways; objects of the same name become one."""
-    fields, others = one.get("properties", {}), other.get("properties", {})
-    for name in (each for each in fields if each in others):
-        place = (*path, name)
-        if "properties" in fields[name] and "properties" in others[name]:
-            if found := _collision(fields[name], others[name], place):
-                return found
-        elif fields[name] != others[name]:
-            return pointer(place)
-    return None
-
-
-def _declared_names(node: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The names that a component gives to fields, not those of what it refers to, each with its path in a record."""
-    for name, field in node.get("properties", {}).items():
-        yield name, (*path, name)
-        yield from _declared_names(field, (*path, name))
-    for keyword in ("items", "additionalProperties"):
-        if isinstance(node.get(keyword), dict):
-            yield from _declared_names(node[keyword], (*path, "*"))
-    for each in (*node.get("allOf", ()), *node.get("definitions", {}).values()):
-        yield from _declared_names(each, path)
+        declared.append((group.path, fields))
 
 
 def _without_texts(field: dict[str, Any]) -> dict[str, Any]:

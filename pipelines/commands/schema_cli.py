@@ -55,7 +55,8 @@ def build(
     tenant_fields: Annotated[
         list[Path] | None,
         typer.Option(
-            help="JSON with fields of your own, by name or as a field group of the registry; may be repeated.",
+            help="JSON with fields of your own: by name, by name in standard objects around the field of your tenant "
+            "(person.name._acme), or as a field group of the registry; may be repeated.",
             metavar="FILE",
         ),
     ] = None,
@@ -83,8 +84,9 @@ def build(
 
     The file is what --xdm_schema_file and `schema check` take. The same components make the same file.
     """
-    from aep.xdm.build import Recipe, build_schema, find_class, find_field_group, read_own_fields
+    from aep.xdm.build import Recipe, build_schema, find_class, find_field_group
     from aep.xdm.components import read_components
+    from aep.xdm.own_fields import read_own_fields
     from aep.xdm.schema import SchemaError
 
     tenant_id = _tenant_id(tenant)

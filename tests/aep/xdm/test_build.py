@@ -10,9 +10,10 @@ from typing import Any
 import orjson
 import pytest
 
-from aep.xdm.build import Built, Recipe, build_schema, find_class, find_field_group, read_own_fields
+from aep.xdm.build import Built, Recipe, build_schema, find_class, find_field_group
 from aep.xdm.components import Component, Components, read_components
 from aep.xdm.fields import fields_of
+from aep.xdm.own_fields import read_own_fields
 from aep.xdm.pointers import steps_of
 from aep.xdm.schema import ResolvedSchema, SchemaError
 from aep.xdm.validate import XdmValidator
@@ -282,6 +283,90 @@ def test_own_fields_that_are_declared_twice(tmp_path: Path) -> None:
     assert str(refused.value) == (
         f"{tmp_path}/two.json: the field /_acme/a/b is declared in {tmp_path}/one.json too, and not the same way"
     )
+
+
+IN_STANDARD_OBJECTS: dict[str, Any] = {
+    "basket": {"type": "array", "items": {"type": "object", "properties": {"_acme": {"properties": {"core": TEXT}}}}},
+    "_acme": {"type": "object", "properties": {"visits": {"type": "integer"}}},
+}
+
+
+def test_own_fields_in_standard_objects_are_built_and_checked(tmp_path: Path) -> None:
+    more = {"basket": {"type": "array", "items": {"properties": {"_acme": {"properties": {"edge": TEXT}}}}}}
+    own = [own_fields(tmp_path, IN_STANDARD_OBJECTS), own_fields(tmp_path, more, "more.json")]
+    built = build("shopping", own=own)
+    validator = XdmValidator(built.schema)
+    event = {"_id": "e", "timestamp": "2026-01-02T03:04:05Z", "_acme": {"visits": 1}}
+    item = {"SKU": "s", "_acme": {"core": "c", "edge": "e"}}
+    assert validator.check({**event, "basket": [item, {"SKU": "t"}]}) is None
+    for wrong, pointer in (
+        ({**item, "_acme": {"core": 5}}, "/basket/0/_acme/core"),
+        ({**item, "_acme": {"rind": "r"}}, "/basket/0/_acme"),
+        ({**item, "_globex": {}}, "/basket/0"),
+    ):
+        refused = validator.check({**event, "basket": [wrong]})
+        assert refused is not None
+        assert refused.pointer == pointer
+
+
+def test_own_fields_in_standard_objects_of_a_record(tmp_path: Path) -> None:
+    components = with_component(
+        tmp_path,
+        **{
+            "$id": "https://ns.adobe.com/xdm/context/person-details",
+            "meta:intendedToExtend": [f"{XDM}context/profile"],
+        },
+        properties={
+            "xdm:person": {
+                "type": "object",
+                "properties": {"xdm:name": {"type": "object", "properties": {"xdm:firstName": TEXT}}},
+            }
+        },
+    )
+    nick = {"person": {"properties": {"name": {"properties": {"_acme": {"properties": {"nickName": TEXT}}}}}}}
+    built = build("extra", class_="profile", own=[own_fields(tmp_path, nick)], components=components)
+    validator = XdmValidator(built.schema)
+    assert validator.check({"person": {"name": {"firstName": "A", "_acme": {"nickName": "B"}}}}) is None
+    assert validator.check({"person": {"_acme": {"nickName": "B"}}}) is not None
+    assert validator.check({"_acme": {"nickName": "B"}}) is not None
+
+
+@pytest.mark.parametrize(
+    ("document", "hint"),
+    [
+        (
+            {
+                "basket": {
+                    "type": "array",
+                    "items": {"properties": {"rind": TEXT, "_acme": {"properties": {"a": TEXT}}}},
+                }
+            },
+            "the field '/basket/rind' stands outside _acme",
+        ),
+        ({"hamper": {"properties": {"_acme": {"properties": {"a": TEXT}}}}}, "the field 'hamper' stands outside _acme"),
+        (
+            {"basket": {"type": "array", "items": {"properties": {"_acme": {"properties": {"_acme": TEXT}}}}}},
+            "the name of the field /basket/*/_acme/_acme is not allowed",
+        ),
+        (
+            {"basket": {"type": "object", "properties": {"_acme": {"properties": {"a": TEXT}}}}},
+            "the type 'object' contradicts the type 'array'",
+        ),
+    ],
+)
+def test_own_fields_in_what_is_no_standard_object(document: dict[str, Any], hint: str, tmp_path: Path) -> None:
+    with pytest.raises(SchemaError) as refused:
+        build("shopping", own=[own_fields(tmp_path, document)])
+    assert str(tmp_path / "own.json") in str(refused.value)
+    assert hint in str(refused.value)
+
+
+def test_own_fields_in_standard_objects_that_are_declared_twice(tmp_path: Path) -> None:
+    other = {
+        "basket": {"type": "array", "items": {"properties": {"_acme": {"properties": {"core": {"type": "integer"}}}}}}
+    }
+    with pytest.raises(SchemaError, match=r"the field /basket/_acme/core is declared in .*own.json too"):
+        build("shopping", own=[own_fields(tmp_path, IN_STANDARD_OBJECTS), own_fields(tmp_path, other, "more.json")])
 
 
 def test_a_namespace_of_adobe_is_no_tenant(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""An organisation's own fields: read from a file, and held against the schema that they are to extend.
+
+They stand under the field of the tenant, such as `_acme`: at the root of a record, or inside a standard object or array
+of objects, as `person.name._acme` and `productListItems[]._acme` do.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from aep.xdm.components import Component, check_component, read_object
+from aep.xdm.pointers import pointer
+from aep.xdm.schema import SchemaError
+
+_ADOBE = "https://ns.adobe.com/"
+# "alphanumeric, dash, or underscore characters" and no underscore at its start (Schema Registry API: getting started).
+_FIELD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+def read_own_fields(path: str, tenant: str) -> Component:
+    """An organisation's own fields, as a field group.
+
+    Args:
+        path: a file with a field group as the registry takes it, or with fields by their names. These are put under
+            the field of the tenant, unless they have it themselves: at the root, or in a standard object, as
+            `person.name._acme`.
+        tenant: the tenant id, such as `acme`.
+
+    Raises:
+        SchemaError: the file cannot be read, or a name in it is not allowed.
+    """
+    namespace = f"_{tenant}"
+    document = read_object(path)
+    if not {"properties", "definitions", "allOf"} & document.keys():
+        if not _has_key(document, namespace) and not any(name.startswith("_") for name in document):
+            document = {namespace: {"type": "object", "properties": document}}
+        document = {"type": "object", "properties": document}
+    check_component(document, path)
+    for name, place in _declared_names(document, ()):
+        if namespace in place[:-1] and not _FIELD_NAME.fullmatch(name):
+            raise SchemaError(
+                f"{path}: the name of the field {pointer(place)} is not allowed: "
+                "letters, digits, - and _ are, and no _ at the start"
+            )
+    own_id = f"{_ADOBE}{tenant}/mixins/{quote(Path(path).name.partition('.')[0], safe='')}"
+    return Component(path, {"$id": own_id, **document})
+
+
+def fields_outside(
+    fields: dict[str, Any], standard: dict[str, Any], namespace: str, path: tuple[str, ...] = ()
+) -> Iterator[str]:
+    """The fields that are neither under the namespace nor standard objects and arrays in which it stands.
+
+    Args:
+        fields: own ones by name, resolved.
+        standard: those of the schema without them.
+        namespace: the field of the tenant.
+        path: names that lead to where they are.
+    """
+    for name, field in fields.items():
+        place = (*path, name)
+        if name == namespace:
+            continue
+        inside = _fields_inside(field)
+        if inside and name in standard:
+            yield from fields_outside(inside, _fields_inside(standard[name]), namespace, place)
+        else:
+            yield pointer(place) if path else name
+
+
+def _fields_inside(field: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an object, or of the objects in an array."""
+    while isinstance(field.get("items"), dict):
+        field = field["items"]
+    found: dict[str, Any] = field.get("properties", {})
+    return found
+
+
+def collision(fields: dict[str, Any], others: dict[str, Any], path: tuple[str, ...] = ()) -> str | None:
+    """The first field that is declared in two different ways; objects, and arrays of them, become one."""
+    for name in (each for each in fields if each in others):
+        place = (*path, name)
+        inside, inside_other = _fields_inside(fields[name]), _fields_inside(others[name])
+        if inside and inside_other:
+            if found := collision(inside, inside_other, place):
+                return found
+        elif fields[name] != others[name]:
+            return pointer(place)
+    return None
+
+
+def _has_key(node: Any, key: str) -> bool:
+    """Whether an object with this key is somewhere in parsed JSON."""
+    if isinstance(node, dict):
+        return key in node or any(_has_key(each, key) for each in node.values())
+    return isinstance(node, list) and any(_has_key(each, key) for each in node)
+
+
+def _declared_names(node: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The names that a component gives to fields, not those of what it refers to, each with its path in a record."""
+    for name, field in node.get("properties", {}).items():
+        yield name, (*path, name)
+        yield from _declared_names(field, (*path, name))
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(node.get(keyword), dict):
+            yield from _declared_names(node[keyword], (*path, "*"))
+    for each in (*node.get("allOf", ()), *node.get("definitions", {}).values()):
+        yield from _declared_names(each, path)
