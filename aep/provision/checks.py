@@ -134,7 +134,7 @@ def _identity_field(wanted: Provision, schema: Schema, identity: IdentityField, 
     steps = steps_of(identity.field)
     if not is_pointer(identity.field) or not all(steps) or not steps or "properties" in steps:
         yield Problem(place, f"field: {identity.field}: must begin with /, not end with it, and leave out `properties`")
-    elif is_own(steps[0]):
+    elif any(map(is_own, steps)):
         field = own_field(wanted, schema, steps)
         others = [name for name in schema.field_groups if name.startswith(STANDARD)]
         if field is None and not others:
@@ -212,7 +212,7 @@ def _mappings(wanted: Provision, flow: Flow, path: Path) -> Iterator[Problem]:
             yield Problem(place, f"destination: {each.destination} stands twice in dataflow {flow.name}")
         seen.add(each.destination)
         steps = _INDEX.sub("", each.destination).split(".")
-        holding = [group.fields for group in groups if steps[0] in group.fields]
+        holding = [group.fields for group in groups if steps[0] in group.fields and any(map(is_own, steps))]
         if schema and whole and holding and not any(_leads(fields, steps) for fields in holding):
             text = f"destination: {each.destination} is in none of the field groups of schema {schema.title}"
             yield Problem(place, text)

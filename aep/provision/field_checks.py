@@ -6,7 +6,7 @@ Sources: "Schema Registry API: getting started" (names), "XDM field type constra
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from aep.provision.fields import json_schema
 from aep.provision.model import CLASSES, STANDARD, TENANT_ID, FieldGroup, FieldSpec, Provision
@@ -20,7 +20,7 @@ _NUMBERS = ("number", "long", "int", "short", "byte")
 
 
 def is_own(name: str) -> bool:
-    """Whether a name at the root of a schema is an organisation's own field."""
+    """Whether a name, at the root of a schema or in a standard object, is an organisation's own field."""
     return bool(_NAMESPACE.fullmatch(name))
 
 
@@ -33,32 +33,56 @@ def check_field_groups(wanted: Provision) -> Iterator[Problem]:
         yield from _classes(group, path)
         if not group.fields:
             yield Problem(path, f"field group {group.title}: fields: missing: give them under {OWN}")
-        for name, spec in group.fields.items():
-            place = (*path, "fields", name)
-            if not is_own(name):
-                yield Problem(
-                    place,
-                    f"{name}: custom fields must be under the organisation's own field: put it in the fields of {OWN}",
-                )
-            elif spec.type != "object":
-                yield Problem(place, f"{name}: must be an object, which holds the organisation's fields")
-            else:
-                yield from _field(spec, place)
+        yield from _group_fields(group.fields, path)
     spaces = own_fields(wanted)
     for place, name in spaces[1:]:
         if name != spaces[0][1]:
             yield Problem(place, f"{name}: an organisation has one field of its own, and {spaces[0][1]} is used before")
 
 
+def _group_fields(fields: Mapping[str, FieldSpec], path: Path) -> Iterator[Problem]:
+    """Each field is the organisation's own, which holds the others, or a standard object or array that leads to it."""
+    for name, spec in fields.items():
+        place = (*path, "fields", name)
+        inner = inside(spec, place)
+        if is_own(name) and spec.type != "object":
+            yield Problem(place, f"{name}: must be an object, which holds the organisation's fields")
+        elif is_own(name):
+            yield from _field(spec, place)
+        elif inner is None or not any(_own_in(*inner)):
+            yield Problem(
+                place,
+                f"{name}: custom fields must be under the organisation's own field: put it in the fields of {OWN}",
+            )
+        else:
+            yield from _itself(spec, place)
+            yield from _group_fields(*inner)
+
+
+def inside(spec: FieldSpec, path: Path) -> tuple[Mapping[str, FieldSpec], Path] | None:
+    """The fields of an object, or of the objects in an array, and what leads to them; None for other fields."""
+    while spec.items is not None:
+        spec, path = spec.items, (*path, "items")
+    return (spec.fields, path) if spec.fields else None
+
+
 def own_fields(wanted: Provision) -> list[tuple[Path, str]]:
-    """The organisation's own fields at the root of the field groups, and where they stand."""
+    """The organisation's own fields in the field groups, at the root or in standard objects, and where they stand."""
     return [
-        (("field_groups", index, "fields", name), name)
+        each
         for index, group in enumerate(wanted.field_groups)
         if not group.delete
-        for name in group.fields
-        if is_own(name)
+        for each in _own_in(group.fields, ("field_groups", index))
     ]
+
+
+def _own_in(fields: Mapping[str, FieldSpec], path: Path) -> Iterator[tuple[Path, str]]:
+    for name, spec in fields.items():
+        place = (*path, "fields", name)
+        if is_own(name):
+            yield place, name
+        elif inner := inside(spec, place):
+            yield from _own_in(*inner)
 
 
 def _classes(group: FieldGroup, path: Path) -> Iterator[Problem]:
@@ -71,6 +95,19 @@ def _classes(group: FieldGroup, path: Path) -> Iterator[Problem]:
 
 def _field(spec: FieldSpec, path: Path) -> Iterator[Problem]:
     """What does not go together in a field, and in those inside it."""
+    yield from _itself(spec, path)
+    for name, inner in spec.fields.items():
+        if not _FIELD_NAME.fullmatch(name):
+            yield Problem(
+                (*path, "fields", name), f"{name}: a name has letters, digits, - and _, and no _ at its start"
+            )
+        yield from _field(inner, (*path, "fields", name))
+    if spec.items is not None:
+        yield from _field(spec.items, (*path, "items"))
+
+
+def _itself(spec: FieldSpec, path: Path) -> Iterator[Problem]:
+    """What does not go together in a field, leaving out those inside it."""
     for key, given, holder in (
         ("fields", bool(spec.fields), "object"),
         ("items", spec.items is not None, "array"),
@@ -99,14 +136,6 @@ def _field(spec: FieldSpec, path: Path) -> Iterator[Problem]:
             re.compile(spec.pattern)
         except re.error as error:
             yield Problem((*path, "pattern"), f"pattern: is no regular expression: {error}")
-    for name, inner in spec.fields.items():
-        if not _FIELD_NAME.fullmatch(name):
-            yield Problem(
-                (*path, "fields", name), f"{name}: a name has letters, digits, - and _, and no _ at its start"
-            )
-        yield from _field(inner, (*path, "fields", name))
-    if spec.items is not None:
-        yield from _field(spec.items, (*path, "items"))
 
 
 def _bounds(spec: FieldSpec, path: Path) -> Iterator[Problem]:

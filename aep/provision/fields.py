@@ -131,7 +131,9 @@ def type_of(node: Mapping[str, Any]) -> str:
     for kind in ("byte", "short"):
         if node.get("type") == "integer" and bounds == (_JSON[kind]["minimum"], _JSON[kind]["maximum"]):
             return kind
-    return xdm_type(dict(node)) if "type" in node else "nothing"
+    if "type" not in node:
+        return "object" if "properties" in node else "nothing"
+    return xdm_type(dict(node))
 
 
 def _stated(spec: FieldSpec) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from aep.provision.fields import Missing, Retyped, differences, json_schema
 from aep.provision.found import Found
 from aep.provision.model import CLASSES, FieldGroup, IdentityField, Provision, Schema
 from aep.provision.problem import Path, Problem
-from aep.provision.standing import identity_faults, own_node, part_faults
+from aep.provision.standing import holder_faults, identity_faults, own_node, part_faults
 from aep.provision.steps import (
     Action,
     AddFieldGroups,
@@ -41,7 +41,7 @@ def plan_field_group(plan: Plan, group: FieldGroup, found: Found, own: str, path
     meant = there.get("meta:intendedToExtend") or ()
     notes += [f"is not meant to extend {name}" for name in group.classes if CLASSES.get(name, name) not in meant]
     operations: list[dict[str, Any]] = []
-    holder = own_node(there, own)
+    holder = own_node(there, {own, *group.fields})
     if holder is None:
         notes.append(f"does not have its fields under {own} in one definition of its own, so that none can be added")
     else:
@@ -86,7 +86,7 @@ def _addition(missing: Missing, places: set[str]) -> Iterator[dict[str, Any]]:
 def plan_schema(plan: Plan, wanted: Provision, schema: Schema, found: Found, path: Path) -> None:
     """A schema with its identities: creates it, or adds what it lacks."""
     faults = list(part_faults(schema, found, path))
-    plan.problems += faults or identity_faults(wanted, schema, found, path)
+    plan.problems += faults or [*holder_faults(wanted, schema, found), *identity_faults(wanted, schema, found, path)]
     if not _titled(plan, "schema", schema.title, found, path):
         words = ("for Profile",) if schema.profile else ()
         plan.steps.append(Step("schema", schema.title, Action.CREATE, words, CreateSchema(schema)))

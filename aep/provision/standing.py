@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from aep.provision.checks import own_field
+from aep.provision.field_checks import inside, is_own
+from aep.provision.fields import type_of
 from aep.provision.found import Found
-from aep.provision.model import Provision, Schema
+from aep.provision.model import FieldSpec, Provision, Schema
 from aep.provision.problem import Path, Problem
 from aep.xdm.pointers import pointer, steps_of
 
 _HERE = "#/definitions/"
 
 
-def own_node(group: Mapping[str, Any], own: str) -> tuple[str, Mapping[str, Any]] | None:
-    """The one node of an unresolved field group whose properties have the organisation's own field.
+def own_node(group: Mapping[str, Any], names: Collection[str]) -> tuple[str, Mapping[str, Any]] | None:
+    """The one node of an unresolved field group whose properties have fields of the organisation.
+
+    Args:
+      group: the field group.
+      names: the organisation's own field, and the standard ones in which it is to be.
 
     Returns:
       its JSON pointer in the field group, and the node; None if there is none, or several.
@@ -29,7 +35,9 @@ def own_node(group: Mapping[str, Any], own: str) -> tuple[str, Mapping[str, Any]
         else:
             nodes.append((pointer(("allOf", index)), branch))
     holding = [
-        (place, node) for place, node in nodes if isinstance(node, Mapping) and own in (node.get("properties") or {})
+        (place, node)
+        for place, node in nodes
+        if isinstance(node, Mapping) and any(name in names for name in node.get("properties") or ())
     ]
     return holding[0] if len(holding) == 1 else None
 
@@ -41,6 +49,40 @@ def part_faults(schema: Schema, found: Found, path: Path) -> Iterator[Problem]:
     for number, name in enumerate(schema.field_groups):
         if name in schema.parts_elsewhere and name not in found.components:
             yield Problem((*path, "field_groups", number), f"{name}: the registry has no such field group")
+
+
+def holder_faults(wanted: Provision, schema: Schema, found: Found) -> Iterator[Problem]:
+    """The objects and arrays in which a schema's field groups have own fields, and which nothing in it is made of."""
+    parts = [found.components[each] for each in schema.parts_elsewhere if each in found.components]
+    for index, group in enumerate(wanted.field_groups):
+        if group.title in schema.field_groups:
+            yield from _holder_faults(group.fields, parts, schema, ("field_groups", index))
+
+
+def _holder_faults(
+    fields: Mapping[str, FieldSpec], nodes: Sequence[Mapping[str, Any]], schema: Schema, path: Path
+) -> Iterator[Problem]:
+    for name, spec in fields.items():
+        place = (*path, "fields", name)
+        inner = inside(spec, place)
+        if is_own(name) or inner is None:
+            continue
+        there = [fields_there[name] for node in nodes if name in (fields_there := node.get("properties") or {})]
+        if not there or any(type_of(node) != spec.type for node in there):
+            what = f"of type {type_of(there[0])}" if there else "nothing"
+            text = (
+                f"{name}: is {what} in the class and the other field groups of schema {schema.title}, not {spec.type}"
+            )
+            yield Problem(place, text)
+        else:
+            yield from _holder_faults(inner[0], [_innermost(node) for node in there], schema, inner[1])
+
+
+def _innermost(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An object, or the objects in an array."""
+    while isinstance(node.get("items"), Mapping):
+        node = node["items"]
+    return node
 
 
 def identity_faults(wanted: Provision, schema: Schema, found: Found, path: Path) -> Iterator[Problem]:

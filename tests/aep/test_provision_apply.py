@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import deepcopy
 from typing import Any
 from unittest.mock import patch
 
@@ -19,6 +20,8 @@ from aep.provision.plan import make_plan
 from aep.provision.routes import read_documents, route_values, schema_files
 from aep.provision.steps import Action
 from aep.schema_registry import Accept
+from aep.schema_source import RegistrySchemaSource
+from aep.xdm.validate import XdmValidator
 from tests.aep.management import Organisation
 from tests.aep.provisioning import IDENTITY_MAP, Severed, carried_out, parsed, planned, sample, services_of
 from tests.services.emulator import CLIENT_SECRET, Emulator
@@ -62,6 +65,70 @@ def test_from_nothing_and_again(organisation: Organisation) -> None:
     plan = planned(sample(), organisation)
     assert (plan.problems, plan.work) == ([], [])
     assert {step.action for step in plan.steps} == {Action.RIGHT}
+
+
+COMMERCE = "https://ns.adobe.com/xdm/context/experienceevent-commerce"
+WITH_EACH_ITEM: dict[str, Any] = {
+    "field_groups": [
+        {
+            "title": "Basket details",
+            "classes": ["experienceevent"],
+            "fields": {
+                "productListItems": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "fields": {"_{TENANT_ID}": {"type": "object", "fields": {"core": "string"}}},
+                    },
+                },
+            },
+        }
+    ],
+    "schemas": [{"title": "Basket", "class": "experienceevent", "field_groups": ["Basket details", COMMERCE]}],
+}
+
+
+def test_own_fields_in_standard_objects_are_provisioned_added_to_and_validated(organisation: Organisation) -> None:
+    ids = carried_out(WITH_EACH_ITEM, organisation)
+    assert planned(WITH_EACH_ITEM, organisation).work == []
+
+    more = deepcopy(WITH_EACH_ITEM)
+    holder = more["field_groups"][0]["fields"]
+    holder["productListItems"]["items"]["fields"]["_{TENANT_ID}"]["fields"]["edge"] = "int"
+    holder["commerce"] = {"type": "object", "fields": {"_{TENANT_ID}": {"type": "object", "fields": {"till": "int"}}}}
+    plan = planned(more, organisation)
+    (step,) = plan.work
+    assert sorted(step.reasons) == [
+        "adds commerce (object)",
+        f"adds productListItems.*._{organisation.name}.edge (int)",
+    ]
+    carried_out(more, organisation)
+    assert planned(more, organisation).work == []
+
+    validator = XdmValidator(RegistrySchemaSource(organisation.registry, ids["schema", "Basket"]).current())
+    own = f"_{organisation.name}"
+    event = {"_id": "e", "timestamp": "2026-01-02T03:04:05Z", "commerce": {own: {"till": 3}}}
+    assert validator.check({**event, "productListItems": [{"SKU": "s", own: {"core": "c", "edge": 1}}]}) is None
+    for item, place in (
+        ({"SKU": "s", own: {"edge": "far"}}, f"/productListItems/0/{own}/edge"),
+        ({"SKU": "s", own: {"rind": 1}}, f"/productListItems/0/{own}"),
+    ):
+        refused = validator.check({**event, "productListItems": [item]})
+        assert refused is not None
+        assert refused.pointer == place
+
+
+def test_own_fields_need_a_standard_object_that_the_schema_has(organisation: Organisation) -> None:
+    without = deepcopy(WITH_EACH_ITEM)
+    without["schemas"][0]["field_groups"].remove(COMMERCE)
+    (problem,) = planned(without, organisation).problems
+    assert problem.path == ("field_groups", 0, "fields", "productListItems")
+    assert "productListItems: is nothing in the class and the other field groups of schema Basket" in problem.text
+    otherwise = deepcopy(WITH_EACH_ITEM)
+    fields = otherwise["field_groups"][0]["fields"]
+    fields["productListItems"] = fields["productListItems"]["items"]
+    (problem,) = planned(otherwise, organisation).problems
+    assert "productListItems: is of type array in the class" in problem.text
 
 
 def writes_of_a_run(organisation: Organisation) -> list[int]:

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from aep.provision.checks import check, check_tenant
+from aep.provision.field_checks import own_fields
 from aep.provision.model import Provision
 from tests.aep.provisioning import IDENTITY_MAP, parsed, sample
 
@@ -26,6 +27,41 @@ def add(document: dict[str, Any], kind: str, **entry: Any) -> None:
 
 def entry(document: dict[str, Any], kind: str, index: int = 0) -> Any:
     return document[kind][index]
+
+
+OWN_SPEC = {"type": "object", "fields": {"core": "string"}}
+
+
+def in_array(**fields: Any) -> dict[str, Any]:
+    return {"type": "array", "items": {"type": "object", "fields": fields}}
+
+
+def nick_named(document: dict[str, Any]) -> Any:
+    """The schema, after its field group got a number in the standard object of a name."""
+    nick = {"type": "object", "fields": {"nick": "int"}}
+    name = {"type": "object", "fields": {OWN: nick}}
+    document["field_groups"][0]["fields"]["person"] = {"type": "object", "fields": {"name": name}}
+    return document["schemas"][0]
+
+
+def test_own_fields_in_standard_objects_are_right() -> None:
+    document = sample()
+    nick_named(document)
+    document["field_groups"][0]["fields"]["basket"] = in_array(**{OWN: OWN_SPEC})
+    wanted = parsed(document)
+    assert [name for _, name in own_fields(wanted)] == ["_acme"] * 3
+
+
+def test_a_mapping_into_a_standard_object_that_has_own_fields() -> None:
+    document = sample()
+    nick_named(document)
+    mappings = document["flows"][1]["mappings"]
+    mappings += [{"source": "f", "destination": "person.name.firstName"}]
+    mappings += [{"source": "n", "destination": f"person.name.{OWN}.nick"}]
+    parsed(document)
+    mappings[-1]["destination"] += "name"
+    (problem,) = check(Provision.model_validate(document))
+    assert "nickname is in none of the field groups" in problem.text
 
 
 def test_the_sample_is_right() -> None:
@@ -47,6 +83,41 @@ BROKEN: list[tuple[Break, tuple[str | int, ...], str]] = [
         lambda d: entry(d, "field_groups")["fields"].update({OWN: "string"}),
         ("field_groups", 0, "fields", OWN),
         "must be an object",
+    ),
+    (
+        lambda d: entry(d, "field_groups")["fields"].update(basket=in_array(rind="string", **{OWN: OWN_SPEC})),
+        ("field_groups", 0, "fields", "basket", "items", "fields", "rind"),
+        "rind: custom fields must be under",
+    ),
+    (
+        lambda d: entry(d, "field_groups")["fields"].update(basket=in_array(sku="string")),
+        ("field_groups", 0, "fields", "basket"),
+        "basket: custom fields must be under",
+    ),
+    (
+        lambda d: entry(d, "field_groups")["fields"].update(basket=in_array(**{OWN: "string"})),
+        ("field_groups", 0, "fields", "basket", "items", "fields", OWN),
+        "must be an object",
+    ),
+    (
+        lambda d: entry(d, "field_groups")["fields"].update(basket=in_array(_other=OWN_SPEC)),
+        ("field_groups", 0, "fields", "basket", "items", "fields", "_other"),
+        "_{TENANT_ID} is used before",
+    ),
+    (
+        lambda d: entry(d, "field_groups")["fields"].update(basket={**in_array(**{OWN: OWN_SPEC}), "pattern": "x"}),
+        ("field_groups", 0, "fields", "basket", "pattern"),
+        "does not go with the type array",
+    ),
+    (
+        lambda d: own(d).update(a={"type": "object", "fields": {OWN: OWN_SPEC}}),
+        ("field_groups", 0, "fields", OWN, "fields", "a", "fields", OWN),
+        "no _ at its start",
+    ),
+    (
+        lambda d: nick_named(d)["identities"].append({"field": f"/person/name/{OWN}/nick", "namespace": "N"}),
+        ("schemas", 0, "identities", 2, "field"),
+        "is of type int",
     ),
     (lambda d: own(d).update(_a="int"), ("field_groups", 0, "fields", OWN, "fields", "_a"), "no _ at its start"),
     (lambda d: own(d).update(a="object"), ("field_groups", 0, "fields", OWN, "fields", "a"), "fields: missing"),

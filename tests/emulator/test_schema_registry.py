@@ -3,7 +3,7 @@
 Sources: [XDM-GS] "Schema Registry API: getting started", [XDM-SCH] "Schemas endpoint", [XDM-DESC] "Descriptors
 endpoint", [XDM-UNION] "Unions endpoint", [XDM-TRB] "Schema Registry troubleshooting guide", [SWX] OpenAPI document of
 the Schema Registry, [REC] "Ingest streaming record data", [TS] "Ingest streaming time-series data", [PM] Postman
-collection for ISVs.
+collection for ISVs, [SFA] "Add specific fields to a schema using the Schema Registry API" and its published samples.
 """
 
 from __future__ import annotations
@@ -95,6 +95,36 @@ class TestCreation:
         for name in ("fieldgroups", "mixins"):
             found = look_up(platform, created["$id"], FULL, f"tenant/{name}")
             assert found["properties"][platform.tenant]["properties"]["a"]["meta:xdmType"] == "string"
+
+    def test_own_fields_in_a_standard_object(self, platform: Platform) -> None:
+        """[SFA] the tutorial takes /person/name/_TENANT/nickName."""
+        nick = {"type": "object", "properties": {platform.tenant: {"type": "object", "properties": {"nickName": TEXT}}}}
+        person = {"type": "object", "properties": {"name": nick}}
+        body = {"title": "Nick names", "type": "object", "meta:intendedToExtend": [PROFILE]}
+        group = platform.make(f"{REGISTRY}/tenant/fieldgroups", {**body, "properties": {"person": person}})["$id"]
+        schema_id = platform.schema(PROFILE, PERSON_DETAILS, group, union=False)
+        name = look_up(platform, schema_id)["properties"]["person"]["properties"]["name"]
+        assert {"firstName", platform.tenant} <= set(name["properties"])
+        person["properties"] = {"nickName": TEXT}
+        answer = platform.call(
+            "POST", f"{REGISTRY}/tenant/fieldgroups", {**body, "title": "x", "properties": {"person": person}}
+        )
+        assert answer.status_code == 400
+
+    def test_only_the_fields_of_a_ref_property(self, platform: Platform) -> None:
+        """[SFA] meta:refProperty, a pointer or a list of them, beside the $ref of a field group."""
+        names = [f"/person/name/{name}" for name in ("firstName", "lastName")]
+        for wanted, expected in (("/person/name/firstName", {"firstName"}), (names, {"firstName", "lastName"})):
+            reference = {"$ref": PERSON_DETAILS, "meta:refProperty": wanted}
+            body = {"type": "object", "title": f"Of {len(expected)}", "allOf": [{"$ref": PROFILE}, reference]}
+            made = platform.make(f"{REGISTRY}/tenant/schemas", body)
+            found = look_up(platform, made["$id"])["properties"]
+            assert set(found["person"]["properties"]) == {"name"}
+            assert set(found["person"]["properties"]["name"]["properties"]) == expected
+        reference["meta:refProperty"] = "/person/none"
+        answer = platform.call("POST", f"{REGISTRY}/tenant/schemas", {**body, "title": "None"})
+        assert answer.status_code == 400
+        assert "has no field 'none' there" in answer.text
 
     def test_class_and_data_type(self, platform: Platform) -> None:
         """[XDM-SCH] a custom class and a data type, together in a schema."""
