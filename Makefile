@@ -7,12 +7,13 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-fast check bench soak docs lock clean
+.PHONY: help setup demo test test-fast test-slow check bench soak docs lock clean
 
 help:
 	@echo "make demo        try it: Kafka, a local AEP, 2 % broken events, every one accounted for"
 	@echo "                 (KAFKA=apache: a real Apache Kafka and 100,000 events)"
-	@echo "make test        all checks and tests; what this machine lacks is skipped, with CI=true it fails"
+	@echo "make test        all checks, and tests; what this machine lacks is skipped, with CI=true it fails"
+	@echo "make test-slow   the tests of more than a minute each, which make test leaves out"
 	@echo "make test-fast   checks, and the tests that need Python packages only"
 	@echo "make bench       the benchmark table"
 	@echo "make soak        10 minutes of random faults, every record accounted for; SOAK=\"--minutes 60\" for more"
@@ -37,10 +38,13 @@ check: $(READY)
 	$(RUN) -m mypy
 
 test: check
-	$(RUN) -m pytest -n 2 --dist loadfile --durations=10
+	$(RUN) -m pytest -n 2 --dist loadfile --durations=10 -m "not slow"
+
+test-slow: $(READY)
+	$(RUN) -m pytest --durations=10 -m slow
 
 test-fast: check
-	$(RUN) -m pytest -m "not kafka and not flink and not browser"
+	$(RUN) -m pytest -m "not kafka and not flink and not browser and not slow"
 
 bench: $(READY)
 	$(RUN) -m benchmarks

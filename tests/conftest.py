@@ -54,7 +54,7 @@ def shared_services(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pyte
 
 @contextmanager
 def _started_broker() -> Iterator[str]:
-    with require(KafkaBroker()) as running:
+    with require(KafkaBroker(session_ms=60_000)) as running:
         yield running.bootstrap_servers
 
 

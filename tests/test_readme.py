@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.services.process import PATIENCE_SECONDS
 from transforms.chunks import Record
 from transforms.dead_letter import DeadLetter
 from transforms.dead_letter_files import write_file
@@ -42,7 +43,7 @@ def test_commands_run(command: str, tmp_path: Path) -> None:
     (tmp_path / "my-events.yaml").write_text(my_events)
     record = Record(offset=42, timestamp=0, key=None, headers=(), value=b"{}")
     write_file(str(tmp_path / "dead-letters"), [DeadLetter("validate", "type", "expected type", "events", 3, record)])
-    done = subprocess.run(command, cwd=tmp_path, shell=True, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, shell=True, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert done.returncode == 0, done.stderr
 
 

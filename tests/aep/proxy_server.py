@@ -10,6 +10,7 @@ import ssl
 from urllib.parse import urlsplit
 
 from tests.aep.http_server import Exchange, HttpServer
+from tests.services.process import PATIENCE_SECONDS
 
 # What is between the client and the proxy, and not for the server behind it (RFC 9110, 7.6.1 and 11.7.2).
 _NOT_PASSED_ON = frozenset({"connection", "proxy-authorization", "proxy-connection", "host"})
@@ -64,7 +65,7 @@ class ProxyServer(HttpServer):
     def _tunnel(self, exchange: Exchange) -> None:
         host, _, port = (self._upstream or exchange.request.path).rpartition(":")
         try:
-            upstream = socket.create_connection((host, int(port)), timeout=10)
+            upstream = socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS)
         except OSError:
             exchange.reply(502)
             return
@@ -76,7 +77,7 @@ class ProxyServer(HttpServer):
 
     def _forward(self, exchange: Exchange) -> None:
         request, target = exchange.request, urlsplit(exchange.request.path)
-        upstream = http.client.HTTPConnection(target.netloc, timeout=60)
+        upstream = http.client.HTTPConnection(target.netloc, timeout=PATIENCE_SECONDS)
         try:
             headers = {name: text for name, text in request.headers.items() if name not in _NOT_PASSED_ON}
             upstream.request(request.line.split(" ")[0], target.path, request.body, headers)

@@ -25,7 +25,7 @@ from aep.errors import (
 )
 from aep.http import Reply, Request, RequestsTransport
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
-from tests.services.process import free_port, wait_for
+from tests.services.process import PATIENCE_SECONDS, free_port, wait_for
 
 SECRET = "sesame-open-0451"
 CLIENT = OAuthClient("https://ims.test/", "client-1", "env:AEP_TEST_SECRET")
@@ -180,9 +180,9 @@ class TestLife:
         seen: list[tuple[str, str]] = []
 
         def work() -> None:
-            together.wait(30)
+            together.wait(PATIENCE_SECONDS)
             first = tokens.token()
-            together.wait(30)
+            together.wait(PATIENCE_SECONDS)
             tokens.reject(first)
             seen.append((first, tokens.token()))
 
@@ -190,7 +190,7 @@ class TestLife:
         for one in workers:
             one.start()
         for one in workers:
-            one.join(30)
+            one.join(PATIENCE_SECONDS)
         assert seen == [("token-1", "token-2")] * threads
         assert (tokens.take_renewals(), len(ims.requests)) == (2, 2)
 
@@ -200,7 +200,7 @@ class TestLife:
 
         class Hanging(Ims):
             def send(self, request: Request) -> Reply:
-                hangs.wait(30)
+                hangs.wait(PATIENCE_SECONDS)
                 return super().send(request)
 
         ims = Hanging(*[ReplyError("no reply in time")] * threads)
@@ -216,10 +216,10 @@ class TestLife:
         workers = [threading.Thread(target=work, daemon=True) for _ in range(threads)]
         for one in workers:
             one.start()
-        wait_for(lambda: len(queue.came) == threads, 30, "all threads to ask for a token")
+        wait_for(lambda: len(queue.came) == threads, PATIENCE_SECONDS, "all threads to ask for a token")
         hangs.set()
         for one in workers:
-            one.join(30)
+            one.join(PATIENCE_SECONDS)
         assert errors == ["IMS: no reply in time"] * threads
         assert len(ims.requests) == 1
         ims.script.clear()

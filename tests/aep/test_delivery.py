@@ -31,6 +31,7 @@ from aep.limits import RequestLimit
 from aep.outcomes import RetryPolicy
 from aep.streaming import Destination
 from tests.aep.fake_aep import BATCH_URL, INLET, Clock, FakeAep, Step, multi_status, record
+from tests.services.process import PATIENCE_SECONDS
 
 RAW = Destination(INLET, "raw", flow_id="flow-1", headers={"x-sandbox-name": "dev"})
 MISFIT = Step(body=b"<html>OK</html>")
@@ -474,7 +475,7 @@ class TestCredential:
         class Aep:
             def send(self, request: Request) -> Reply:
                 if request.headers["Authorization"] == "Bearer t1":
-                    all_refused.wait(timeout=30)
+                    all_refused.wait(timeout=PATIENCE_SECONDS)
                     return Reply(401)
                 return Reply(207, multi_status([200]))
 
@@ -488,7 +489,7 @@ class TestCredential:
         for worker in workers:
             worker.start()
         for worker in workers:
-            worker.join(timeout=30)
+            worker.join(timeout=PATIENCE_SECONDS)
         assert [codes(delivery) for delivery in deliveries] == [[""]] * threads
         assert len(fetches) == 2
 
@@ -538,7 +539,7 @@ class TestStop:
 
         class Aep:
             def send(self, request: Request) -> Reply:
-                all_sent.wait(timeout=30)
+                all_sent.wait(timeout=PATIENCE_SECONDS)
                 return Reply(207, multi_status([400] * 5))
 
         client = InletClient(RAW, Aep())
@@ -554,7 +555,7 @@ class TestStop:
         for worker in workers:
             worker.start()
         for worker in workers:
-            worker.join(timeout=30)
+            worker.join(timeout=PATIENCE_SECONDS)
         # Three are below the limit of 20, the fourth and all after it are not.
         assert Counter(ends) == {"rejected": 15, "stopped": 5}
 
@@ -583,7 +584,7 @@ def test_many_threads_share_a_client() -> None:
     for one in workers:
         one.start()
     for one in workers:
-        one.join(timeout=60)
+        one.join(timeout=PATIENCE_SECONDS)
     answers = [answer for batch in sorted(deliveries) for answer in deliveries[batch].answers]
     assert [answer.code for answer in answers] == ["rejected" if number % 7 == 0 else "" for number in range(800)]
     assert client._record.accepted == sum(answer.accepted for answer in answers)

@@ -19,11 +19,11 @@ import aep.http
 from aep.errors import AepError, ConfigurationError, ConnectError, NetworkError, ReplyError
 from aep.http import Reply, Request, RequestsTransport, Timeouts
 from tests.aep.http_server import Exchange, HttpServer
-from tests.services.process import free_port
+from tests.services.process import BUSY_SECONDS, PATIENCE_SECONDS, free_port
 
 SECRET = "sesame-open-0451"
 QUICK = Timeouts(connect=5, total=0.5)
-SLACK = 5  # seconds that a busy machine may add
+SLACK = BUSY_SECONDS
 
 
 def send(url: str, timeouts: Timeouts | None = None, **headers: str) -> Reply:
@@ -108,7 +108,7 @@ class TestReply:
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(timeout=30)
+                thread.join(timeout=PATIENCE_SECONDS)
         assert (server.connections, len(server.requests)) == (3, 15)
 
     def test_a_connection_that_the_peer_closed_meanwhile_is_made_anew(self) -> None:
@@ -124,7 +124,7 @@ class TestReply:
             for _ in range(3):
                 closed.clear()
                 assert transport.send(Request(server.url, b"{}")).status == 200
-                assert closed.wait(30)
+                assert closed.wait(PATIENCE_SECONDS)
         assert server.connections == 3
 
     def test_a_failed_exchange_spoils_none_after_it(self) -> None:
@@ -331,7 +331,7 @@ class TestNoReply:
 class TestTimeLimits:
     def test_no_reply_at_all(self) -> None:
         def silent(exchange: Exchange) -> None:
-            exchange.ended.wait(30)
+            exchange.ended.wait(PATIENCE_SECONDS)
 
         started = time.monotonic()
         error = failure(silent, QUICK)
@@ -368,7 +368,7 @@ class TestTimeLimits:
         def silent(exchange: Exchange) -> None:
             exchange.head(207, 100)
             exchange.send(b"x")
-            exchange.ended.wait(30)
+            exchange.ended.wait(PATIENCE_SECONDS)
 
         started = time.monotonic()
         assert isinstance(failure(silent, QUICK), ReplyError)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aep.errors import StoppedError
 from aep.limits import RequestLimit, Window
-from tests.services.process import wait_for
+from tests.services.process import PATIENCE_SECONDS, wait_for
 
 
 def test_a_round_of_good_replies_adds_one() -> None:
@@ -38,7 +38,7 @@ def test_the_window_stays_between_one_and_its_ceiling(steps: list[tuple[bool, fl
 def test_no_more_are_under_way_than_there_is_room_for() -> None:
     limit = RequestLimit(3)
     under_way, most, lock = 0, 0, threading.Lock()
-    together = threading.Barrier(3, timeout=10)
+    together = threading.Barrier(3, timeout=PATIENCE_SECONDS)
 
     def send() -> None:
         nonlocal under_way, most
@@ -67,10 +67,10 @@ def test_first_come_first_served() -> None:
     with limit.slot(1):
         for count, thread in enumerate(threads, 1):
             thread.start()
-            wait_for(lambda count=count: len(limit._queue) == count, 30, "the thread to wait")  # type: ignore[misc]
+            wait_for(lambda count=count: len(limit._queue) == count, PATIENCE_SECONDS, "the thread to wait")  # type: ignore[misc]
     send(5)  # who has just been served does not come before those who wait
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE_SECONDS)
     assert served == [0, 1, 2, 3, 4, 5]
 
 
@@ -89,7 +89,7 @@ def test_a_narrowed_window_holds_back_and_a_widened_one_lets_go() -> None:
         thread.start()
         assert not entered.wait(0.2)
         limit.note(overload=False)
-        assert entered.wait(10)
+        assert entered.wait(PATIENCE_SECONDS)
     thread.join()
 
 
@@ -129,6 +129,6 @@ def test_what_waits_for_room_at_the_end_is_given_up() -> None:
     with limit.slot(1):
         thread = threading.Thread(target=second)
         thread.start()
-        wait_for(lambda: limit._queue, 30, "the second to wait")
-    thread.join(30)
+        wait_for(lambda: limit._queue, PATIENCE_SECONDS, "the second to wait")
+    thread.join(PATIENCE_SECONDS)
     assert ended == ["given up"]

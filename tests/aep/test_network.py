@@ -24,12 +24,12 @@ from aep.network import Network, proxy_refusal
 from tests.aep.http_server import Exchange, HttpServer
 from tests.aep.proxy_server import ProxyServer
 from tests.services.certificates import Authority
-from tests.services.process import free_port
+from tests.services.process import BUSY_SECONDS, PATIENCE_SECONDS, free_port
 
 PASSWORD = "sesame-öpen-0451"
 BODY = b'{"messages":[]}' * 100
 QUICK = Timeouts(connect=0.5, total=0.5)
-SLACK = 5  # seconds that a busy machine may add
+SLACK = BUSY_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +233,7 @@ class TestProxyRefuses:
     def test_no_answer_to_a_connect(self, fault: str) -> None:
         def answer(exchange: Exchange) -> None:
             if fault == "silent":
-                exchange.ended.wait(30)
+                exchange.ended.wait(PATIENCE_SECONDS)
             elif fault == "dripping":
                 while exchange.pause(0.02):
                     exchange.send(b"x")

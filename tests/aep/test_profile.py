@@ -9,7 +9,7 @@ from aep.errors import InvalidRequestError, UnavailableError
 from aep.profile import ProfileAccess, ProfileEvent
 from tests.aep.http_server import HttpServer
 from tests.aep.management import TOKEN, Organisation, Script, answer, scripted
-from tests.services.process import wait_for
+from tests.services.process import PATIENCE_SECONDS, wait_for
 
 EMPTY = {
     "XID": {
@@ -122,7 +122,7 @@ class TestEmulator:
         access = ProfileAccess(organisation.client)
         assert access.profile("m1", "Loyalty") is None
         organisation.post(streaming, organisation.member("m1", points=7))
-        found = wait_for(lambda: access.profile("m1", "Loyalty"), 30, "the profile")
+        found = wait_for(lambda: access.profile("m1", "Loyalty"), PATIENCE_SECONDS, "the profile")
         assert found is not None
         assert found.entity[f"_{organisation.name}"] == {"member": "m1", "points": 7}
         assert list(found.sources) == [streaming.dataset_id]
@@ -136,7 +136,7 @@ class TestEmulator:
         names = [f"e{second}" for second in range(5)]
         events = [organisation.event(name, "m1", second) for second, name in enumerate(names)]
         organisation.post(streaming, *events, events[0], organisation.event("other", "m2", 0))
-        wait_for(lambda: len(list(access.events("m1", "Loyalty"))) >= 5, 30, "the events")
+        wait_for(lambda: len(list(access.events("m1", "Loyalty"))) >= 5, PATIENCE_SECONDS, "the events")
         found = list(access.events("m1", "Loyalty", per_page=2))
         assert [event.id for event in found] == names
         assert found[1].timestamp_ms - found[0].timestamp_ms == 1000

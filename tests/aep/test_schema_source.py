@@ -21,6 +21,7 @@ from aep.xdm.schema import SchemaError
 from aep.xdm.validate import validator_for
 from tests.aep.http_server import Exchange, HttpServer
 from tests.aep.management import FakeClock, Organisation, answer, scripted
+from tests.services.process import PATIENCE_SECONDS
 
 SCHEMA_ID = "https://ns.adobe.com/acme/schemas/1"
 
@@ -225,7 +226,7 @@ class TestThreads:
 
         def slowly(exchange: Exchange) -> None:
             arrived.set()
-            assert slow.wait(30)
+            assert slow.wait(PATIENCE_SECONDS)
             fake(exchange)
 
         with HttpServer(slowly) as server:
@@ -236,11 +237,11 @@ class TestThreads:
             ]
             for thread in threads:
                 thread.start()
-            assert arrived.wait(30)
+            assert arrived.wait(PATIENCE_SECONDS)
             assert not found
             slow.set()
             for thread in threads:
-                thread.join(30)
+                thread.join(PATIENCE_SECONDS)
             assert len(found) == 4
             assert len(set(map(id, found))) == 1
             assert fake.look_ups() == 1
@@ -251,10 +252,10 @@ class TestThreads:
             bench.clock.now += 900
             refresher = threading.Thread(target=bench.source.current, daemon=True)
             refresher.start()
-            assert arrived.wait(30)
+            assert arrived.wait(PATIENCE_SECONDS)
             assert bench.source.current().version == "1.0"
             slow.set()
-            refresher.join(30)
+            refresher.join(PATIENCE_SECONDS)
             assert bench.source.current().version == "1.1"
             assert fake.look_ups() == 2
 

@@ -21,7 +21,7 @@ from demo.account import Delivered, Expected
 from pipelines.commands.generate import send
 from samples.loyalty import generate
 from tests.services.emulator import CLIENT_SECRET
-from tests.services.process import ServiceError, is_listening, wait_for
+from tests.services.process import PATIENCE_SECONDS, ServiceError, is_listening, wait_for
 
 ROOT = Path(__file__).parents[2]
 SAME = {topic: topic for topic in TOPICS}
@@ -56,7 +56,7 @@ def emulator_port(output: str) -> int:
 
 def test_every_event_is_accounted_for(tmp_path: Path) -> None:
     process = start(tmp_path, "--events", "700", "--broken-share", "0.2")
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, output
     assert output.splitlines()[-1] == "every one of 700 events is accounted for"
     assert not is_listening(emulator_port(output))
@@ -78,7 +78,7 @@ def test_keep_leaves_kafka_and_the_emulator_running_until_ctrl_c(tmp_path: Path)
     assert match
     assert is_listening(int(match[1]))
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0
     assert not is_listening(emulator_port(output))
 
@@ -89,11 +89,11 @@ def test_a_signal_ends_all_of_it(tmp_path: Path, number: signal.Signals) -> None
     output = read_until(process, "pipelines.kafka_to_aep")
     process.send_signal(number)
     # The pipeline writes to the same pipe, which ends when both have ended.
-    rest, _ = process.communicate(timeout=60)
+    rest, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, rest
     assert "nothing is left running" in rest
     assert "accounted for" not in rest.replace("unaccounted for", "")
-    wait_for(lambda: not is_listening(emulator_port(output)), 10, "the emulator's end")
+    wait_for(lambda: not is_listening(emulator_port(output)), PATIENCE_SECONDS, "the emulator's end")
 
 
 def test_the_embedded_broker_keeps_what_the_demo_sends_by_default() -> None:

@@ -21,14 +21,14 @@ import yaml
 from samples.loyalty import EVENTS_TOPIC, Sample, sequence_of
 from tests.services.emulator import Emulator
 from tests.services.kafka import KafkaBroker
-from tests.services.process import ServiceError, ServiceProcess, wait_for
+from tests.services.process import PATIENCE_SECONDS, ServiceError, ServiceProcess, wait_for
 from transforms.dead_letter import DeadLetter
 from transforms.dead_letter_files import read_files
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "configs" / "schemas"
 ORG_ID = "ACME@AdobeOrg"
-RUN_SECONDS = 240
+RUN_SECONDS = PATIENCE_SECONDS
 
 
 @dataclass
@@ -164,7 +164,7 @@ class Scenario:
         """Messages that AEP has accepted so far, duplicates included."""
         return sum(self.emulator.inlet_stats(inlet["inletId"])["accepted"] for inlet in self.inlets.values())
 
-    def wait_until_accepted(self, messages: int, seconds: float = 60) -> None:
+    def wait_until_accepted(self, messages: int, seconds: float = PATIENCE_SECONDS) -> None:
         """Returns when AEP has accepted so many messages."""
         try:
             wait_for(lambda: self.messages_accepted() >= messages, seconds, f"{messages} messages accepted")

@@ -10,7 +10,7 @@ import yaml
 from samples.loyalty import generate
 from tests.e2e.scenario import ORG_ID, SCHEMAS, Scenario
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET
-from tests.services.process import wait_for
+from tests.services.process import PATIENCE_SECONDS, wait_for
 
 pytestmark = pytest.mark.kafka
 
@@ -105,7 +105,7 @@ def test_tokens_are_fetched_renewed_when_revoked_and_never_shown(
     )
     scenario.wait_until_accepted(500)
     scenario.emulator.revoke_tokens()
-    wait_for(lambda: not pipeline.running, 120, "the pipeline to end")
+    wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the pipeline to end")
     assert pipeline.exit_code == 0, pipeline.log_tail()
     scenario.check_every_sample()
     assert scenario.emulator.stats()["tokens_issued"] > 2

@@ -9,7 +9,7 @@ import pytest
 from samples.loyalty import generate
 from tests.e2e.scenario import RUN_SECONDS, Scenario
 from tests.services.emulator import Emulator
-from tests.services.process import ServiceProcess, wait_for
+from tests.services.process import PATIENCE_SECONDS, ServiceProcess, wait_for
 
 pytestmark = pytest.mark.kafka
 
@@ -95,7 +95,7 @@ def test_a_signal_while_aep_is_down_ends_the_run_with_nothing_committed(scenario
     scenario.produce(generate(1_000))
     scenario.emulator.faults(outage_s=600)
     pipeline = scenario.start()
-    wait_for(lambda: "trying again" in pipeline.log(), 60, "a first try")
+    wait_for(lambda: "trying again" in pipeline.log(), PATIENCE_SECONDS, "a first try")
     pipeline.signal(signal.SIGTERM)
     assert wait_for_end(pipeline) == 1
     assert "will be read again" in pipeline.log()

@@ -13,7 +13,7 @@ import yaml
 from samples.loyalty import generate
 from tests.e2e.scenario import ROOT, Scenario
 from tests.services.flink import FlinkCluster
-from tests.services.process import ServiceProcess, free_port, wait_for
+from tests.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, wait_for
 
 pytestmark = [pytest.mark.kafka, pytest.mark.flink]
 
@@ -52,7 +52,7 @@ def test_the_options_of_flink_yaml_with_a_worker_pool_beside_the_task_manager(
     command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with ServiceProcess("worker pool", command, tmp_path / "pool.log", env={"PATH": path}) as pool:
-        wait_for(lambda: "Started worker pool" in pool.log(), 30, "the worker pool")
+        wait_for(lambda: "Started worker pool" in pool.log(), PATIENCE_SECONDS, "the worker pool")
         scenario.produce(generate(5_000, broken_share=0.01))
         finished = scenario.run(**options, shutdown_sources_after_idle_ms=3000)
         assert finished.code == 0, f"{finished.output}\n{pool.log_tail()}"
@@ -69,7 +69,7 @@ def test_ctrl_c_ends_the_wait_for_a_job(scenario: Scenario, flink: FlinkCluster)
     pipeline = scenario.start(**flink.options(), kafka_stop_at="never")
     scenario.wait_until_accepted(100)
     pipeline.signal(signal.SIGINT)
-    wait_for(lambda: not pipeline.running, 30, "the end of the wait")
+    wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the end of the wait")
     assert pipeline.exit_code == 128 + signal.SIGINT, pipeline.log_tail()
     assert "no longer waiting for the job" in pipeline.log()
     assert "Traceback" not in pipeline.log()

@@ -13,7 +13,7 @@ import pytest
 
 from samples.loyalty import generate, sequence_of
 from tests.e2e.scenario import ORG_ID, SCHEMAS, Scenario
-from tests.services.process import wait_for
+from tests.services.process import PATIENCE_SECONDS, wait_for
 from tests.services.schema_registry import SchemaRegistryServer, guid_of
 
 pytestmark = pytest.mark.kafka
@@ -85,10 +85,10 @@ def test_avro_and_json_to_their_data_sets_in_one_run(scenario: Scenario) -> None
             kafka_schema_registry_url=registry.url,
             kafka_schema_registry_config={"basic.auth.user.info": f"file:{secret}"},
         )
-        wait_for(lambda: len(registry.requests) >= 2, 60, "a second try at the registry")
+        wait_for(lambda: len(registry.requests) >= 2, PATIENCE_SECONDS, "a second try at the registry")
         assert scenario.accepted("events") == {}
         registry.answer = None
-        wait_for(lambda: not pipeline.running, 120, "the end of the run")
+        wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the end of the run")
         assert pipeline.exit_code == 0, pipeline.log()
         assert "hunter2" not in pipeline.log()
     assert set(scenario.accepted("events")) == {sequence_of(event["_id"]) for event in events}

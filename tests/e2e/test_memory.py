@@ -16,7 +16,7 @@ def test_bundles_leave_nothing_behind(scenario: Scenario) -> None:
     pipeline = scenario.start(kafka_stop_at="never", kafka_bundle_max_records=1)
     scenario.wait_until_accepted(500)
     before = pipeline.resident_bytes
-    scenario.wait_until_accepted(2_500, seconds=120)
+    scenario.wait_until_accepted(2_500)
     after = pipeline.resident_bytes
     pipeline.terminate()
     assert pipeline.exit_code == 0, pipeline.log_tail()

@@ -11,7 +11,7 @@ import pytest
 
 from samples.loyalty import Sample, generate
 from tests.e2e.scenario import ORG_ID, Scenario
-from tests.services.process import wait_for
+from tests.services.process import PATIENCE_SECONDS, wait_for
 
 pytestmark = pytest.mark.kafka
 
@@ -147,7 +147,7 @@ def test_each_accepted_record_has_its_receipt(scenario: Scenario) -> None:
 def test_the_log_in_json(scenario: Scenario) -> None:
     scenario.produce(generate(300, broken_share=0.1))
     pipeline = scenario.start("--progress=on", kafka_stop_at="never", log_format="json")
-    wait_for(lambda: "in flight" in pipeline.log(), 60, "a line of progress")
+    wait_for(lambda: "in flight" in pipeline.log(), PATIENCE_SECONDS, "a line of progress")
     pipeline.terminate()
     assert pipeline.exit_code == 0
     lines: list[dict[str, Any]] = [orjson.loads(line) for line in pipeline.log().splitlines()]

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from tests.aep.http_server import Exchange, HttpServer
 from tests.aep.proxy_server import ProxyServer
 from tests.services.certificates import Authority
+from tests.services.process import PATIENCE_SECONDS
 
 HOSTS = ("platform.adobe.io", "ims-na1.adobelogin.com", "dcs.adobedc.net")
 # What is between two neighbours on the way, and not for those behind them (RFC 9110, 7.6.1).
@@ -53,7 +54,7 @@ class AdobeHosts:
     def _pass_on(self, exchange: Exchange) -> None:
         request = exchange.request
         headers = {name: text for name, text in request.headers.items() if name not in _NOT_PASSED_ON}
-        emulator = http.client.HTTPConnection(self._emulator, timeout=60)
+        emulator = http.client.HTTPConnection(self._emulator, timeout=PATIENCE_SECONDS)
         try:
             method, path, _ = request.line.split(" ")
             emulator.request(method, path, request.body, {**headers, "X-Forwarded-Proto": "https"})

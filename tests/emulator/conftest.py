@@ -11,6 +11,7 @@ import requests
 
 from tests.emulator.management import Platform
 from tests.services.emulator import Emulator
+from tests.services.process import PATIENCE_SECONDS
 
 SCHEMA_ID = "https://ns.adobe.com/acme/schemas/emulator-test"
 SCHEMA: dict[str, Any] = {
@@ -50,7 +51,9 @@ class Client:
         """Send JSON (bytes as they are); header names with ``_`` for ``-``, an empty value leaves one out."""
         data = content if isinstance(content, bytes) else orjson.dumps(content)
         named = {"Content-Type": "application/json", **{key.replace("_", "-"): text for key, text in headers.items()}}
-        return self.session.post(url, data=data, headers={k: v for k, v in named.items() if v}, timeout=30)
+        return self.session.post(
+            url, data=data, headers={k: v for k, v in named.items() if v}, timeout=PATIENCE_SECONDS
+        )
 
     def single(self, inlet: dict[str, Any], message: object, query: str = "", **headers: str) -> requests.Response:
         """Send one message."""

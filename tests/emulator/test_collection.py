@@ -12,6 +12,7 @@ import requests
 
 from tests.emulator.conftest import SCHEMA, Client, batch_url, make_message
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+from tests.services.process import PATIENCE_SECONDS
 
 INLET_TYPE = "http://ns.adobe.com/adobecloud/problem/data-collection-service/inlet"
 AUTH_TYPE = "https://ns.adobe.com/adobecloud/problem/data-collection-service-authorization"
@@ -26,7 +27,9 @@ def start_of(inlet: dict[str, Any]) -> str:
 
 def get_token(emulator: Emulator, client: Client) -> str:
     form = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-    answer = client.session.post(f"{emulator.url}/ims/token/v3", data={**form, "scope": "openid,AdobeID"}, timeout=10)
+    answer = client.session.post(
+        f"{emulator.url}/ims/token/v3", data={**form, "scope": "openid,AdobeID"}, timeout=PATIENCE_SECONDS
+    )
     return str(answer.json()["access_token"])
 
 
@@ -235,7 +238,7 @@ class TestAuthentication:
     def test_expired(self, emulator: Emulator, closed_inlet: dict[str, Any], client: Client) -> None:
         emulator.faults(token_ttl_s=0.2)
         bearer = f"Bearer {get_token(emulator, client)}"
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_SECONDS
         message = make_message(closed_inlet, "a")
         while client.single(closed_inlet, message, Authorization=bearer).status_code != 403:
             assert time.monotonic() < deadline, "the token did not expire"
@@ -275,7 +278,7 @@ class TestWholeRequest:
         assert (answer.status_code, answer.json()["status"]) == (404, 404)
 
     def test_wrong_method(self, inlet: dict[str, Any], client: Client) -> None:
-        assert client.session.get(inlet["inletUrl"], timeout=10).status_code == 405
+        assert client.session.get(inlet["inletUrl"], timeout=PATIENCE_SECONDS).status_code == 405
 
     @pytest.mark.parametrize("size", [1_000_000, 1_000_001, 5_000_000])
     def test_limit_of_the_body(self, emulator: Emulator, inlet: dict[str, Any], client: Client, size: int) -> None:
@@ -299,7 +302,8 @@ class TestWholeRequest:
             start = time.monotonic()
             client.batch(inlet, messages)
             times.append(time.monotonic() - start)
-        assert sorted(times)[10] < 0.04  # Linux delays acknowledgements by 40 ms
+        # Linux delays acknowledgements by 40 ms, all but the first few of a connection.
+        assert min(times[10:]) < 0.04
 
 
 class TestFaults:
@@ -323,7 +327,7 @@ class TestFaults:
         emulator.faults(outage_s=0.5, retry_after="soon")
         answer = client.batch(inlet, [])
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "soon")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while client.batch(inlet, []).status_code == 503:
             assert time.monotonic() < deadline, "the outage did not end"
 
@@ -399,7 +403,7 @@ class TestOtherOrigins:
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "content-type,x-adobe-flow-id",
         }
-        answer = client.session.options(url, headers=headers, timeout=10)
+        answer = client.session.options(url, headers=headers, timeout=PATIENCE_SECONDS)
         assert answer.status_code == 204
         assert answer.headers["access-control-allow-origin"] == self.ORIGIN
         assert "POST" in answer.headers["access-control-allow-methods"]

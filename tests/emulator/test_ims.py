@@ -10,6 +10,7 @@ import requests
 
 from tests.emulator.conftest import Client, make_message
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+from tests.services.process import PATIENCE_SECONDS
 
 SCOPE = "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session"
 GOOD = {
@@ -21,7 +22,7 @@ GOOD = {
 
 
 def ask(emulator: Emulator, client: Client, path: str = "/ims/token/v3", **parameters: Any) -> requests.Response:
-    return client.session.post(emulator.url + path, timeout=10, **parameters)
+    return client.session.post(emulator.url + path, timeout=PATIENCE_SECONDS, **parameters)
 
 
 @pytest.mark.parametrize(

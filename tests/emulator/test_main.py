@@ -13,11 +13,12 @@ import pytest
 
 from tests.emulator.conftest import SCHEMA, Client, make_message
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+from tests.services.process import PATIENCE_SECONDS
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "emulator", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
 
 
 def test_help() -> None:
@@ -34,7 +35,7 @@ def test_clean_end(number: signal.Signals) -> None:
         assert process.stdout.readline().startswith("listening on http://127.0.0.1:")
         assert process.stdout.readline() == "open it in a browser to see what arrives\n"
         process.send_signal(number)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, errors) == (0, "")
 
 
@@ -86,7 +87,9 @@ def test_inlets_file_gives_the_same_inlets_at_each_start() -> None:
 def test_further_client_by_option(client: Client) -> None:
     with Emulator(arguments=["--client", "me:my:secret"]) as emulator:
         form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": "my:secret", "scope": "openid"}
-        assert client.session.post(f"{emulator.url}/ims/token/v3", data=form, timeout=10).status_code == 200
+        assert (
+            client.session.post(f"{emulator.url}/ims/token/v3", data=form, timeout=PATIENCE_SECONDS).status_code == 200
+        )
 
 
 @pytest.mark.parametrize("ended", ["stop", "kill"])
@@ -94,7 +97,9 @@ def test_state_survives(tmp_path: Path, client: Client, ended: str) -> None:
     with Emulator(state=tmp_path / "state.db") as emulator:
         inlet = emulator.create_inlet(schema=SCHEMA, authentication_required=True)
         form = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-        answer = client.session.post(f"{emulator.url}/ims/token/v3", data={**form, "scope": "openid"}, timeout=10)
+        answer = client.session.post(
+            f"{emulator.url}/ims/token/v3", data={**form, "scope": "openid"}, timeout=PATIENCE_SECONDS
+        )
         bearer = f"Bearer {answer.json()['access_token']}"
         entities: list[Any] = ["a", "b", {"_id": 5, "timestamp": "2026-01-02T03:04:05Z"}]
         client.batch(inlet, [make_message(inlet, entity) for entity in entities], Authorization=bearer)

@@ -14,6 +14,7 @@ import requests
 from tests.emulator.conftest import SCHEMA, Client, make_message
 from tests.emulator.management import EVENT, PROFILE, Platform
 from tests.services.emulator import CLIENT_SECRET, Emulator
+from tests.services.process import PATIENCE_SECONDS
 
 SECTIONS = ("/", "/events", "/datasets", "/schemas", "/connections", "/profiles", "/faults")
 HOSTILE = "</code></div>\"'<script>alert(1)</script><img src=x onerror=alert(1)>&amp;"
@@ -69,14 +70,14 @@ class Browser:
         self._session = client.session
 
     def fetch(self, path: str) -> requests.Response:
-        return self._session.get(self._emulator.url + path, timeout=30)
+        return self._session.get(self._emulator.url + path, timeout=PATIENCE_SECONDS)
 
     def get(self, path: str) -> Page:
         return Page(self.fetch(path))
 
     def post(self, path: str, form: dict[str, str], **headers: str) -> requests.Response:
         return self._session.post(
-            self._emulator.url + path, data=form, headers=headers, timeout=30, allow_redirects=False
+            self._emulator.url + path, data=form, headers=headers, timeout=PATIENCE_SECONDS, allow_redirects=False
         )
 
 

@@ -17,7 +17,7 @@ from tests.emulator.conftest import SCHEMA, Client, make_message
 from tests.emulator.management import EVENT, Platform
 from tests.services.browser import chromium
 from tests.services.emulator import Emulator
-from tests.services.process import wait_for
+from tests.services.process import PATIENCE_SECONDS, wait_for
 from tests.services.pytest_support import require
 
 pytestmark = pytest.mark.browser
@@ -54,14 +54,14 @@ class Reader:
                 return False
             return True
 
-        wait_for(clicked, 30, f"a click on {text!r}")
+        wait_for(clicked, PATIENCE_SECONDS, f"a click on {text!r}")
 
     def type(self, field: str, text: str) -> None:
         self.field(field).send_keys(text)
 
     def field(self, name: str) -> WebElement:
         """A field of the form, once the page has it."""
-        return wait_for(lambda: self.driver.find_elements(By.ID, name), 30, f"the field {name}")[0]
+        return wait_for(lambda: self.driver.find_elements(By.ID, name), PATIENCE_SECONDS, f"the field {name}")[0]
 
     @property
     def text(self) -> str:
@@ -73,7 +73,7 @@ class Reader:
 
     def sees(self, text: str) -> None:
         """Wait until a text appears."""
-        wait_for(lambda: text in self.text, 30, f"{text!r} on the page")
+        wait_for(lambda: text in self.text, PATIENCE_SECONDS, f"{text!r} on the page")
 
     def no_longer_sees(self, text: str) -> None:
         """Wait until there is a page without a text."""
@@ -82,7 +82,7 @@ class Reader:
             shown = self.text
             return "Times are in UTC" in shown and text not in shown
 
-        wait_for(gone, 30, f"{text!r} to go from the page")
+        wait_for(gone, PATIENCE_SECONDS, f"{text!r} to go from the page")
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_a_profile_and_its_events(reader: Reader, platform: Platform) -> None:
     assert platform.call("POST", url, platform.message(schema, dataset, entity)).status_code == 200
     reader.go("/datasets")
     reader.sees(dataset)
-    wait_for(lambda: platform.records(dataset), 30, "the record")
+    wait_for(lambda: platform.records(dataset), PATIENCE_SECONDS, "the record")
     reader.go("/profiles")
     reader.type("namespace", "LOYALTY")
     reader.type("id", "jane")

@@ -21,6 +21,7 @@ from tests.emulator.management import EVENT, HTTP_STREAMING, PROFILE
 from tests.services import downloads
 from tests.services.certificates import Authority
 from tests.services.emulator import Emulator
+from tests.services.process import PATIENCE_SECONDS
 from tests.services.pytest_support import require
 
 TOUR = Path(__file__).with_name("aepp_tour.py")
@@ -55,7 +56,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
         environment = {**hosts.environment, "PYTHONPATH": str(folder_of_aepp), "PATH": os.environ["PATH"]}
         command = [sys.executable, str(TOUR), str(folder / "told.json")]
         done = subprocess.run(
-            command, env=environment, cwd=folder, capture_output=True, text=True, timeout=200, check=False
+            command, env=environment, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
         )
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
         yield Tour(orjson.loads((folder / "told.json").read_bytes()), hosts.asked_for, hosts.requests)

@@ -15,6 +15,7 @@ from aep.xdm.schema import parse_schema
 from emulator.build_standard_xdm import COMPONENTS as WANTED
 from emulator.build_standard_xdm import TARGET, build
 from emulator.standard_xdm import COMPONENTS
+from tests.services.process import PATIENCE_SECONDS
 
 
 def nodes(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -49,5 +50,5 @@ def test_build_names_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no component https://ns\.adobe\.com/xdm/data/time-series"):
         build(tmp_path)
     command = [sys.executable, "-m", "emulator.build_standard_xdm", str(tmp_path)]
-    failed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    failed = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert (failed.returncode, "Traceback" in failed.stderr) == (2, False)

@@ -10,6 +10,7 @@ import requests
 
 from tests.emulator.management import CATALOG, ENTITIES, EVENT, INLET, PROFILE, REGISTRY, XED, Platform
 from tests.services.emulator import Emulator
+from tests.services.process import PATIENCE_SECONDS
 
 MEMBER = "jdoe@testprofile.com"
 LEVELS = ["Silver", "Gold", "Platinum", "Diamond"]
@@ -75,7 +76,7 @@ class Walk:
             f"{self.inlet_url}?synchronousValidation=true",
             json=message,
             headers={"Cache-Control": "no-cache"},
-            timeout=30,
+            timeout=PATIENCE_SECONDS,
         )
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.e2e.scenario import ORG_ID, RUN_SECONDS, Scenario
-from tests.services.process import ServiceProcess, wait_for
+from tests.services.process import PATIENCE_SECONDS, ServiceProcess, wait_for
 
-STEP_SECONDS = 60
+STEP_SECONDS = PATIENCE_SECONDS
 # Small batches make many requests, each of which may meet the fault; a bundle soon ends when the topic is read.
 SMALL = {"batch_max_messages": 100, "batch_max_seconds": 0.3, "aep_retry_max_delay_seconds": 0.5}
 ENDLESS = {**SMALL, "kafka_stop_at": "never"}

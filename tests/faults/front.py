@@ -9,6 +9,7 @@ from collections.abc import Callable
 import requests
 
 from tests.aep.http_server import Exchange, HttpServer
+from tests.services.process import PATIENCE_SECONDS
 
 # Takes the place of the whole reply, or returns False to leave it as it is.
 Fault = Callable[[Exchange, requests.Response], bool]
@@ -41,7 +42,7 @@ class Front(HttpServer):
         url = self._upstream + received.path
         self.under_way.append(exchange)
         try:
-            reply = self._sessions.one.post(url, data=received.body, headers=headers, timeout=60)
+            reply = self._sessions.one.post(url, data=received.body, headers=headers, timeout=PATIENCE_SECONDS)
         finally:
             self.under_way.remove(exchange)
         if not self._fault(exchange, reply):

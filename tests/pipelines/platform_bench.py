@@ -11,7 +11,7 @@ from pipelines.cli import main
 from tests.aep.management import Organisation
 from tests.emulator.management import Platform
 from tests.services.emulator import CLIENT_ID, Emulator
-from tests.services.process import wait_for
+from tests.services.process import PATIENCE_SECONDS, wait_for
 from transforms.dead_letter import DeadLetter
 from transforms.dead_letter_files import read_files
 
@@ -67,7 +67,9 @@ class PlatformBench:
         """Runs or replays to the end and until AEP has ingested all; returns the summary."""
         summary = self.folder / "summary.json"
         assert main([command, *self.arguments(summary_file=summary, **more), *arguments]) == 0
-        wait_for(lambda: self.emulator.stats()["pending_validation"] == 0, 30, "the asynchronous validation")
+        wait_for(
+            lambda: self.emulator.stats()["pending_validation"] == 0, PATIENCE_SECONDS, "the asynchronous validation"
+        )
         return dict(orjson.loads(summary.read_bytes()))
 
     def letters(self) -> list[DeadLetter]:

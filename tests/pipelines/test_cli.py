@@ -20,7 +20,7 @@ from samples.broken import BROKEN_KINDS
 from samples.loyalty import Kind, Sample, generate
 from tests.services.emulator import Emulator
 from tests.services.kafka import KafkaBroker
-from tests.services.process import free_port
+from tests.services.process import PATIENCE_SECONDS, free_port
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "pipelines.cli"]
@@ -49,7 +49,9 @@ def test_help_names_the_commands(arguments: list[str], capsys: pytest.CaptureFix
     ],
 )
 def test_each_command_explains_itself(arguments: list[str], words: list[str]) -> None:
-    helped = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True)
+    helped = subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_SECONDS, check=True
+    )
     assert [word for word in words if word not in helped.stdout] == []
 
 
@@ -194,7 +196,12 @@ def test_a_file_of_samples_runs_through_the_pipeline(tmp_path: Path) -> None:
         }
         arguments = [f"--{name}={value}" for name, value in options.items()]
         done = subprocess.run(
-            [*COMMAND, "run", *arguments], capture_output=True, text=True, cwd=ROOT, timeout=120, check=False
+            [*COMMAND, "run", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=PATIENCE_SECONDS,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         arrived = set(emulator.ids(inlet["inletId"]))
@@ -211,7 +218,7 @@ def test_emulate_serves_until_it_is_told_to_end() -> None:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("listening on http://127.0.0.1:")
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, errors) == (0, "")
 
 
@@ -225,7 +232,7 @@ def test_emulate_says_which_extra_to_install(missing: str, tmp_path: Path) -> No
         text=True,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert failed.returncode == 2

@@ -18,7 +18,7 @@ import zstandard
 from pipelines.config import parse
 from pipelines.plan import make_plan
 from pipelines.preflight import PreflightError, preflight
-from tests.services.process import free_port
+from tests.services.process import PATIENCE_SECONDS, free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +45,7 @@ def python(*command: str, stderr: int) -> subprocess.CompletedProcess[str]:
         stdout=subprocess.DEVNULL,
         stderr=stderr,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

@@ -14,11 +14,10 @@ from typing import Any
 import orjson
 import requests
 
-from tests.services.process import ServiceProcess, wait_for
+from tests.services.process import PATIENCE_SECONDS, ServiceProcess, wait_for
 
 CLIENT_ID = "emulator-client"
 CLIENT_SECRET = "emulator-secret"
-START_SECONDS = 30
 _LISTENING = re.compile(r"^listening on (http://\S+)$", re.MULTILINE)
 
 
@@ -61,7 +60,7 @@ class Emulator:
         port = self.url.rpartition(":")[2] or "0"
         command = [sys.executable, "-m", "emulator", "--port", port, *self._arguments]
         self._process = ServiceProcess("emulator", command, log)
-        self._process.wait_until_ready(lambda: bool(_LISTENING.search(log.read_text())), START_SECONDS)
+        self._process.wait_until_ready(lambda: bool(_LISTENING.search(log.read_text())), PATIENCE_SECONDS)
         match = _LISTENING.search(log.read_text())
         assert match
         self.url = match[1]
@@ -98,7 +97,7 @@ class Emulator:
             RuntimeError: The call was refused; the message is the emulator's.
         """
         data = None if body is None else orjson.dumps(body)
-        response = self._session.request(method, f"{self.url}/__local/{path}", data=data, timeout=60)
+        response = self._session.request(method, f"{self.url}/__local/{path}", data=data, timeout=PATIENCE_SECONDS)
         if not response.ok:
             raise RuntimeError(f"{method} /__local/{path}: {response.status_code} {response.text}")
         return orjson.loads(response.content)
@@ -121,7 +120,7 @@ class Emulator:
 
     def failed(self, inlet_id: str, *, limit: int = 100_000) -> list[dict[str, Any]]:
         """The accepted messages of an inlet that failed the asynchronous validation, once all are validated."""
-        wait_for(lambda: self.stats()["pending_validation"] == 0, 60, "the asynchronous validation")
+        wait_for(lambda: self.stats()["pending_validation"] == 0, PATIENCE_SECONDS, "the asynchronous validation")
         return list(self.local("GET", f"failed?inlet={inlet_id}&limit={limit}")["messages"])
 
     def create_inlet(self, **definition: Any) -> dict[str, Any]:

@@ -11,11 +11,9 @@ from typing import Any
 import requests
 
 from tests.services import downloads
-from tests.services.process import ServiceError, ServiceProcess, free_port, is_listening, wait_for
+from tests.services.process import PATIENCE_SECONDS, ServiceError, ServiceProcess, free_port, is_listening, wait_for
 
 JOB_SERVER = Path(__file__).parent / "JobServer.java"
-START_TIMEOUT_SECONDS = 90
-REQUEST_TIMEOUT_SECONDS = 30
 HEAP_MB = 320
 TASK_MANAGER_ID = "task-manager-{}"
 ENDED = {"FINISHED", "CANCELED", "FAILED"}
@@ -157,7 +155,7 @@ class FlinkCluster:
     def cancel(self, job_id: str) -> None:
         """Cancels a job and returns when it is cancelled."""
         self._request("PATCH", f"/jobs/{job_id}?mode=cancel")
-        wait_for(lambda: self._get(f"/jobs/{job_id}")["state"] == "CANCELED", REQUEST_TIMEOUT_SECONDS, "the job to end")
+        wait_for(lambda: self._get(f"/jobs/{job_id}")["state"] == "CANCELED", PATIENCE_SECONDS, "the job to end")
 
     def savepoint(self, job_id: str, *, cancel: bool = False) -> str:
         """Takes a savepoint, cancels the job with it if asked to, and returns its path."""
@@ -168,7 +166,7 @@ class FlinkCluster:
             answer = self._get(f"/jobs/{job_id}/savepoints/{trigger}")
             return answer["status"]["id"] == "COMPLETED" and answer["operation"]
 
-        operation = wait_for(outcome, REQUEST_TIMEOUT_SECONDS, "the savepoint")
+        operation = wait_for(outcome, PATIENCE_SECONDS, "the savepoint")
         if "location" not in operation:
             raise ServiceError(f"the savepoint failed: {operation}")
         return str(operation["location"])
@@ -194,7 +192,7 @@ class FlinkCluster:
         for _ in range(self._count):
             self._spawn_task_manager()
         for process, port in zip(self._processes, (self._rest_port, self._job_port), strict=True):
-            process.wait_until_ready(partial(is_listening, port), START_TIMEOUT_SECONDS)
+            process.wait_until_ready(partial(is_listening, port), PATIENCE_SECONDS)
         for process in self.task_managers:
             self._await_task_manager(process)
 
@@ -222,7 +220,7 @@ class FlinkCluster:
             except requests.RequestException:
                 return False  # the dispatcher comes up a little after its port
 
-        process.wait_until_ready(registered, START_TIMEOUT_SECONDS)
+        process.wait_until_ready(registered, PATIENCE_SECONDS)
 
     def _flink(self, main_class: str) -> list[str]:
         opens = [part for package in OPEN_PACKAGES for part in ("--add-opens", f"{package}=ALL-UNNAMED")]
@@ -245,6 +243,6 @@ class FlinkCluster:
         return self._request("GET", path)
 
     def _request(self, method: str, path: str, body: object = None) -> Any:
-        response = requests.request(method, self.rest_url + path, json=body, timeout=REQUEST_TIMEOUT_SECONDS)
+        response = requests.request(method, self.rest_url + path, json=body, timeout=PATIENCE_SECONDS)
         response.raise_for_status()
         return response.json()

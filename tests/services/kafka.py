@@ -24,15 +24,13 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
 
 from tests.services import downloads
-from tests.services.process import ServiceError, ServiceProcess, free_port, is_listening, wait_for
+from tests.services.process import PATIENCE_SECONDS, ServiceError, ServiceProcess, free_port, is_listening, wait_for
 
 T = TypeVar("T")
 
 # Key, value, headers, partition; without a partition the key decides.
 Record = tuple[bytes | None, bytes | None, list[tuple[str, bytes]] | None, int | None]
 
-START_TIMEOUT_SECONDS = 60
-REQUEST_TIMEOUT_SECONDS = 30
 MAX_MESSAGE_BYTES = 50_000_000  # what our clients allow; the topic's max.message.bytes decides
 # A coordinator answers so while it loads its part of __consumer_offsets, right after a start.
 COORDINATOR_NOT_YET = {
@@ -60,7 +58,7 @@ transaction.state.log.num.partitions=4
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 broker.heartbeat.interval.ms=250
-broker.session.timeout.ms=2000
+broker.session.timeout.ms={session_ms}
 log.cleaner.dedupe.buffer.size=4000000
 """
 
@@ -72,7 +70,12 @@ class KafkaBroker:
     broker of that one's cluster, for topics with two replicas.
     """
 
-    def __init__(self, joins: KafkaBroker | None = None) -> None:
+    def __init__(self, joins: KafkaBroker | None = None, session_ms: int = 6_000) -> None:
+        """``session_ms`` after its last heartbeat the controller takes a broker for dead, and nothing has a leader.
+
+        A crashed broker starts again only then. A busy machine may keep a broker from its heartbeats for seconds.
+        """
+        self._session_ms = session_ms
         self.port = free_port()
         self.node = 2 if joins else 1
         self._cluster_id: str = joins._cluster_id if joins else uuid.uuid4().hex[:22]
@@ -91,6 +94,7 @@ class KafkaBroker:
         self._properties.write_text(
             SERVER_PROPERTIES.format(
                 node=self.node,
+                session_ms=self._session_ms,
                 roles=",".join(roles),
                 listeners=",".join(listeners),
                 port=self.port,
@@ -119,7 +123,7 @@ class KafkaBroker:
             [*self._java("512m"), "kafka.Kafka", str(self._properties)],
             Path(self._folder.name, "kafka.log"),
         )
-        self._process.wait_until_ready(self._serves, START_TIMEOUT_SECONDS)
+        self._process.wait_until_ready(self._serves, PATIENCE_SECONDS)
 
     def stop(self) -> None:
         """Shuts the broker down in good order."""
@@ -152,12 +156,12 @@ class KafkaBroker:
         settings = {key.replace("_", "."): str(value) for key, value in config.items()}
         topic = NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=settings)
         admin = self._admin()
-        admin.create_topics([topic])[name].result(REQUEST_TIMEOUT_SECONDS)
+        admin.create_topics([topic])[name].result(PATIENCE_SECONDS)
         self._await_leaders(name, partitions)
 
     def leaders(self, name: str) -> list[int]:
         """The node that leads each partition of a topic."""
-        partitions = self._admin().list_topics(name, timeout=REQUEST_TIMEOUT_SECONDS).topics[name].partitions
+        partitions = self._admin().list_topics(name, timeout=PATIENCE_SECONDS).topics[name].partitions
         return [partitions[number].leader for number in sorted(partitions)]
 
     def add_partitions(self, name: str, total: int) -> None:
@@ -173,7 +177,7 @@ class KafkaBroker:
                 return len(self._partitions(name)) == total
             return False
 
-        wait_for(added, 2 * REQUEST_TIMEOUT_SECONDS, f"{total} partitions of {name}")
+        wait_for(added, PATIENCE_SECONDS, f"{total} partitions of {name}")
         self._await_leaders(name, total)
 
     def produce(self, topic: str, records: Iterable[Record]) -> None:
@@ -214,18 +218,18 @@ class KafkaBroker:
                     producer.poll(1)
             if count % 1000 == 0:
                 producer.poll(0)
-        left = producer.flush(REQUEST_TIMEOUT_SECONDS)
+        left = producer.flush(PATIENCE_SECONDS)
         if failures:
             raise KafkaException(failures[0])
         if left:
-            raise ServiceError(f"{left} records for {topic} not delivered after {REQUEST_TIMEOUT_SECONDS} s")
+            raise ServiceError(f"{left} records for {topic} not delivered after {PATIENCE_SECONDS} s")
 
     def end_offsets(self, topic: str) -> dict[int, int]:
         """Partition to the offset that its next record will get."""
         asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in self._partitions(topic)}
         admin = self._admin()
         answers = admin.list_offsets(asked)
-        return {key.partition: answer.result(REQUEST_TIMEOUT_SECONDS).offset for key, answer in answers.items()}
+        return {key.partition: answer.result(PATIENCE_SECONDS).offset for key, answer in answers.items()}
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Partition to the offset that the group has committed; partitions without one are left out."""
@@ -233,7 +237,7 @@ class KafkaBroker:
         consumer = Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": group, "log_level": 3})
         asked = [TopicPartition(topic, number) for number in self._partitions(topic)]
         try:
-            found = _once_coordinated(lambda: list(consumer.committed(asked, timeout=REQUEST_TIMEOUT_SECONDS)))
+            found = _once_coordinated(lambda: list(consumer.committed(asked, timeout=PATIENCE_SECONDS)))
             return {one.partition: one.offset for one in found if one.offset >= 0}
         finally:
             consumer.close()
@@ -243,7 +247,7 @@ class KafkaBroker:
         admin = self._admin()
         deleted = admin.delete_records([TopicPartition(topic, number, offset) for number, offset in before.items()])
         for future in deleted.values():
-            future.result(REQUEST_TIMEOUT_SECONDS)
+            future.result(PATIENCE_SECONDS)
 
     def consume_all(self, topic: str) -> list[Message]:
         """Every record that the topic holds now, transactions committed, in the order of each partition."""
@@ -261,9 +265,9 @@ class KafkaBroker:
             consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in unread])
             messages: list[Message] = []
             while unread:
-                message = consumer.poll(REQUEST_TIMEOUT_SECONDS)
+                message = consumer.poll(PATIENCE_SECONDS)
                 if message is None:
-                    raise ServiceError(f"nothing from {topic} for {REQUEST_TIMEOUT_SECONDS} s, left: {unread}")
+                    raise ServiceError(f"nothing from {topic} for {PATIENCE_SECONDS} s, left: {unread}")
                 if not (error := message.error()):
                     messages.append(message)
                 elif error.code() == KafkaError._PARTITION_EOF:
@@ -291,7 +295,7 @@ class KafkaBroker:
         return AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 3})
 
     def _partitions(self, topic: str) -> set[int]:
-        found = self._admin().list_topics(topic, timeout=REQUEST_TIMEOUT_SECONDS).topics[topic]
+        found = self._admin().list_topics(topic, timeout=PATIENCE_SECONDS).topics[topic]
         if found.error:
             raise KafkaException(found.error)
         return set(found.partitions)
@@ -300,10 +304,10 @@ class KafkaBroker:
         admin = self._admin()
 
         def led() -> bool:
-            found = admin.list_topics(topic, timeout=REQUEST_TIMEOUT_SECONDS).topics[topic].partitions
+            found = admin.list_topics(topic, timeout=PATIENCE_SECONDS).topics[topic].partitions
             return len(found) == partitions and all(each.leader >= 0 for each in found.values())
 
-        wait_for(led, REQUEST_TIMEOUT_SECONDS, f"{partitions} partitions of {topic} to have a leader")
+        wait_for(led, PATIENCE_SECONDS, f"{partitions} partitions of {topic} to have a leader")
 
 
 class RunningBroker(KafkaBroker):
@@ -342,4 +346,4 @@ def _once_coordinated(ask: Callable[[], T]) -> T:
                 raise
             return []
 
-    return wait_for(attempt, REQUEST_TIMEOUT_SECONDS, "a group coordinator")[0]
+    return wait_for(attempt, PATIENCE_SECONDS, "a group coordinator")[0]

@@ -151,16 +151,16 @@ def test_toxiproxy_cuts_and_delays_what_passes_through(tmp_path: Path) -> None:
         session.trust_env = False
         proxy = toxiproxy.proxy(f"127.0.0.1:{port}")
         url = f"http://{proxy.address}/"
-        assert session.get(url, timeout=10).ok
+        assert session.get(url, timeout=PATIENCE_SECONDS).ok
         proxy.toxic("timeout", stream="upstream", timeout=0)
         with pytest.raises(requests.ReadTimeout):
             session.get(url, timeout=0.3)
         proxy.clear()
-        assert session.get(url, timeout=10).ok
+        assert session.get(url, timeout=PATIENCE_SECONDS).ok
         proxy.down()
         with pytest.raises(requests.ConnectionError):
-            session.get(url, timeout=10)
+            session.get(url, timeout=PATIENCE_SECONDS)
         proxy.up()
-        assert session.get(url, timeout=10).ok
+        assert session.get(url, timeout=PATIENCE_SECONDS).ok
         with pytest.raises(RuntimeError, match="Toxiproxy: POST"):
             proxy.toxic("no such kind")

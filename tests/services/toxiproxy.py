@@ -11,10 +11,7 @@ from typing import Any
 import requests
 
 from tests.services import downloads
-from tests.services.process import ServiceProcess, free_port, is_listening
-
-START_TIMEOUT_SECONDS = 30
-REQUEST_TIMEOUT_SECONDS = 10
+from tests.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, is_listening
 
 
 class Toxiproxy:
@@ -29,7 +26,7 @@ class Toxiproxy:
     def __enter__(self) -> Toxiproxy:
         command = [str(downloads.toxiproxy()), "-host", "127.0.0.1", "-port", str(self._port)]
         self._process = ServiceProcess("Toxiproxy", command, Path(self._folder.name, "log"))
-        self._process.wait_until_ready(lambda: is_listening(self._port), START_TIMEOUT_SECONDS)
+        self._process.wait_until_ready(lambda: is_listening(self._port), PATIENCE_SECONDS)
         return self
 
     def __exit__(
@@ -52,7 +49,7 @@ class Toxiproxy:
             RuntimeError: It refuses; the message has its words.
         """
         url = f"http://127.0.0.1:{self._port}/{path}"
-        reply = self._session.request(method, url, json=body, timeout=REQUEST_TIMEOUT_SECONDS)
+        reply = self._session.request(method, url, json=body, timeout=PATIENCE_SECONDS)
         if not reply.ok:
             raise RuntimeError(f"Toxiproxy: {method} /{path}: {reply.status_code} {reply.text}")
         return reply.json() if reply.content else None

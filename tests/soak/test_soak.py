@@ -15,6 +15,7 @@ import pytest
 from soak.__main__ import main
 from soak.chaos import plan
 from tests.services import downloads
+from tests.services.process import PATIENCE_SECONDS
 from tests.services.pytest_support import require
 
 ROOT = Path(__file__).parents[2]
@@ -56,12 +57,14 @@ def test_without_java_it_says_so(
 
 
 @pytest.mark.kafka
-@pytest.mark.timeout(240)
+@pytest.mark.slow
 def test_a_minute_of_faults_loses_nothing(tmp_path: Path) -> None:
     output = tmp_path / "new" / "soak.json"
     command = [sys.executable, "-m", "soak", "--minutes=1", f"--rate={RATE}", f"--seed={SEED}", f"--output={output}"]
     with require(what_kafka_needs()):
-        done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=230)
+        done = subprocess.run(
+            command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=2 * PATIENCE_SECONDS
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     written = orjson.loads(output.read_bytes())
 

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tests.services.kafka import KafkaBroker
+from tests.services.process import PATIENCE_SECONDS
 from transforms.chunks import Record
 from transforms.kafka_client import KafkaCluster, Partition
 from transforms.kafka_offsets import Committed, Start
@@ -97,7 +98,7 @@ def delete_before(broker: KafkaBroker, offsets: dict[Partition, int]) -> None:
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
     at = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
     for future in admin.delete_records(at).values():
-        future.result(30)
+        future.result(PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -106,15 +107,15 @@ def transaction(
 ) -> Iterator[None]:
     """A transaction with records of (partition, value): ended, or open for the length of the block and then aborted."""
     producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "transactional.id": uuid.uuid4().hex})
-    producer.init_transactions(30)
+    producer.init_transactions(PATIENCE_SECONDS)
     producer.begin_transaction()
     for partition, value in records:
         producer.produce(topic, value, partition=partition)
-    producer.flush(30)
+    producer.flush(PATIENCE_SECONDS)
     if end == "commit":
-        producer.commit_transaction(30)
+        producer.commit_transaction(PATIENCE_SECONDS)
     elif end == "abort":
-        producer.abort_transaction(30)
+        producer.abort_transaction(PATIENCE_SECONDS)
     yield
     if end is None:
-        producer.abort_transaction(30)
+        producer.abort_transaction(PATIENCE_SECONDS)

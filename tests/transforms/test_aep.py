@@ -11,7 +11,7 @@ from aep.auth import OAuthClient
 from aep.errors import AuthenticationError, ConfigurationError, RetryBudgetError
 from aep.outcomes import RetryPolicy
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
-from tests.services.process import wait_for
+from tests.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.eager import apply_refusing
 from tests.transforms.records import packed, route, routes, small_schema
 from transforms import account, process
@@ -120,7 +120,7 @@ def test_an_error_for_people_does_not_wait_for_what_is_tried_again(aep: Emulator
         apply_refusing(PostToAep(routes(down, wrong), AepConnection(policy=QUICK)), batches)
     aep.clear_faults()
     # What is still tried again would count in the next test.
-    wait_for(lambda: account.process_counts()["accepted"] == 1, 30, "the other delivery to end")
+    wait_for(lambda: account.process_counts()["accepted"] == 1, PATIENCE_SECONDS, "the other delivery to end")
 
 
 def test_the_retry_budget_ends_the_bundle(aep: Emulator) -> None:

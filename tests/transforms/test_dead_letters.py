@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from aep.errors import ConfigurationError
 from tests.services.kafka import KafkaBroker
+from tests.services.process import PATIENCE_SECONDS
 from tests.transforms.conftest import NewTopic
 from tests.transforms.eager import apply
 from tests.transforms.records import chunk, record, records
@@ -240,7 +241,9 @@ try:
 except SinkError as error:
     print(error)
 """
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True
+    )
     assert ran.stdout == f"{tmp_path} cannot be written to: File too large; check dead_letter_path\n"
     assert list(tmp_path.iterdir()) == []
 

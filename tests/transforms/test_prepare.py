@@ -20,6 +20,7 @@ from aep.ids import OFFSET
 from aep.json_patch import Patch, compile_patch
 from aep.xdm.rules import XdmRules
 from samples.loyalty import EVENTS_TOPIC, generate
+from tests.services.process import PATIENCE_SECONDS
 from tests.transforms.records import EVENT_SCHEMA, chunk, record, route, small_schema
 from transforms.chunks import Chunk
 from transforms.mapping import ApplyMappingFn
@@ -233,4 +234,4 @@ def test_each_step_can_be_taken_alone() -> None:
 @pytest.mark.parametrize("module", ["transforms.prepare", "pipelines.commands.event_lines"])
 def test_preparing_a_record_takes_no_beam(module: str) -> None:
     code = f"import sys, {module}; sys.exit('apache_beam' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=PATIENCE_SECONDS).returncode == 0

@@ -19,7 +19,7 @@ from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema, parse_schema
 from tests.aep.http_server import Exchange, HttpServer
 from tests.aep.management import FakeClock, answer, scripted
-from tests.services.process import wait_for
+from tests.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.eager import apply_refusing
 from tests.transforms.records import record
 from transforms.chunks import Chunk
@@ -45,7 +45,7 @@ class FakeRegistry:
     def __call__(self, exchange: Exchange) -> None:
         described = "full-desc" in exchange.request.headers["accept"]
         self.look_ups += not described
-        self.open.wait(30)
+        self.open.wait(PATIENCE_SECONDS)
         document = self.document()
         if described:
             document["meta:descriptors"] = [IDENTITY]
@@ -100,7 +100,7 @@ def test_a_worker_that_starts_while_the_registry_is_down_has_the_plans(fake: Fak
     assert bench.live.current() is bench.first
     fake.failure, fake.version = None, "1.1"
     bench.clock.now += 61
-    wait_for(lambda: bench.version() == "1.1", 10, "the next look-up")
+    wait_for(lambda: bench.version() == "1.1", PATIENCE_SECONDS, "the next look-up")
 
 
 def test_a_look_up_that_hangs_holds_nothing_up(fake: FakeRegistry, bench: Bench) -> None:
@@ -109,9 +109,9 @@ def test_a_look_up_that_hangs_holds_nothing_up(fake: FakeRegistry, bench: Bench)
     fake.version = "1.1"
     bench.clock.now += 900
     assert [bench.version() for _ in range(50)] == ["1.0"] * 50
-    wait_for(lambda: fake.look_ups == 2, 10, "a look-up under way")
+    wait_for(lambda: fake.look_ups == 2, PATIENCE_SECONDS, "a look-up under way")
     fake.open.set()
-    wait_for(lambda: bench.version() == "1.1", 10, "the look-up to end")
+    wait_for(lambda: bench.version() == "1.1", PATIENCE_SECONDS, "the look-up to end")
     assert fake.look_ups == 2
 
 
@@ -123,7 +123,7 @@ def test_a_burst_of_unknown_fields_makes_it_early_once(fake: FakeRegistry, bench
         bench.live.refused(1)
     assert (bench.version(), fake.look_ups) == ("1.0", 1)
     bench.live.refused(1)
-    wait_for(lambda: bench.version() == "1.1", 10, "an early look-up")
+    wait_for(lambda: bench.version() == "1.1", PATIENCE_SECONDS, "an early look-up")
     bench.clock.now += 59
     bench.live.refused(500)
     assert (bench.version(), fake.look_ups) == ("1.1", 2)

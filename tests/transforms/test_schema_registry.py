@@ -20,7 +20,7 @@ from aep.errors import ConfigurationError, SecretError, StoppedError
 from aep.streaming import Destination
 from aep.strict_json import ParsedObject, ParseFailure
 from tests.aep.proxy_server import ProxyServer
-from tests.services.process import wait_for
+from tests.services.process import PATIENCE_SECONDS, wait_for
 from tests.services.schema_registry import SchemaRegistryServer, guid_of
 from transforms import account, process
 from transforms.chunks import Chunk, Record
@@ -176,10 +176,10 @@ def test_a_registry_that_is_down_is_waited_for(
     waiting = threading.Thread(target=lambda: found.append(parse(server, value(number, ORDER, {"id": "a"}))))
     with caplog.at_level(logging.WARNING):
         waiting.start()
-        wait_for(lambda: len(server.requests) >= 4, 20, "a fourth try")
+        wait_for(lambda: len(server.requests) >= 4, PATIENCE_SECONDS, "a fourth try")
         assert not found
         server.answer = None
-        waiting.join(20)
+        waiting.join(PATIENCE_SECONDS)
     assert isinstance(found[0], ParsedObject)
     assert account.process_counts()["retries/schema_registry"] >= 4
     # One line in a minute, and the reason in it.

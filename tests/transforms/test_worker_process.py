@@ -21,7 +21,7 @@ from apache_beam.transforms.environments import (
     SubprocessSDKEnvironment,
 )
 
-from tests.services.process import ServiceProcess, free_port, wait_for
+from tests.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, wait_for
 from tests.transforms.records import chunk, routes
 from transforms import process
 from transforms.chunks import Chunk
@@ -58,7 +58,7 @@ def test_a_process_that_a_worker_pool_starts_is_tuned(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with ServiceProcess("worker pool", command, tmp_path / "pool.log", env={"PATH": path}) as pool:
-        wait_for(lambda: "Started worker pool" in pool.log(), 60, "the worker pool")
+        wait_for(lambda: "Started worker pool" in pool.log(), PATIENCE_SECONDS, "the worker pool")
         settings = run(ExternalEnvironment(f"localhost:{port}"), found)
     assert list(settings.values()) == [TUNED]
     assert os.getpid() not in settings

@@ -26,7 +26,7 @@ from pipelines.commands.check_report import Check, exit_code
 from pipelines.config import parse
 from tests.pipelines.platform_bench import PlatformBench
 from tests.services.kafka import KafkaBroker
-from tests.services.process import free_port, wait_for
+from tests.services.process import PATIENCE_SECONDS, free_port, wait_for
 from tests.transforms.records import route
 from transforms import process
 from transforms.kafka_sample import spread
@@ -316,7 +316,7 @@ def member_of(broker: KafkaBroker, group: str, topic: str) -> Iterator[Callable[
         return bool(dealt)
 
     try:
-        wait_for(has_all, 30, "the member to have its partitions")
+        wait_for(has_all, PATIENCE_SECONDS, "the member to have its partitions")
         yield disturbed
     finally:
         consumer.close()

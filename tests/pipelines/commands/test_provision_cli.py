@@ -30,7 +30,7 @@ from tests.aep.provisioning import sample
 from tests.aep.test_provision_apply import ALL, counts
 from tests.pipelines.platform_front import Interception, PlatformFront
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
-from tests.services.process import wait_for
+from tests.services.process import PATIENCE_SECONDS, wait_for
 from transforms.dead_letter_files import read_files
 
 ROOT = Path(__file__).parents[3]
@@ -173,7 +173,7 @@ def test_a_terminal_is_asked(sandbox: Sandbox, typed: bytes, code: int) -> None:
     command = [sys.executable, "-m", "pipelines.cli", "provision", "-f", str(sandbox.file), *sandbox.options()]
     with subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         os.write(ours, typed)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     os.close(ours)
     os.close(theirs)
     assert process.returncode == code
@@ -341,9 +341,9 @@ def test_a_process_that_is_ended_half_way(sandbox: Sandbox, how: signal.Signals)
             stderr=subprocess.PIPE,
             text=True,
         ) as process:
-            wait_for(reached.is_set, 60, "the call that hangs")
+            wait_for(reached.is_set, PATIENCE_SECONDS, "the call that hangs")
             process.send_signal(how)
-            _, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
     assert ("stopped half-way: 8 done, 7 not:" in err) == (how == signal.SIGINT)
     assert sandbox.provision("--yes") == 0
@@ -364,7 +364,9 @@ def looked_up(sandbox: Sandbox, capsys: pytest.CaptureFixture[str], *arguments: 
         main(["lookup", *arguments, "--events", "--json", *sandbox.options()])
         return dict(orjson.loads(capsys.readouterr().out))
 
-    return wait_for(lambda: (found := ask()) and (found["profile"] or found["events"]) and found, 30, "the profile")
+    return wait_for(
+        lambda: (found := ask()) and (found["profile"] or found["events"]) and found, PATIENCE_SECONDS, "the profile"
+    )
 
 
 class TestSendAndLookup:
@@ -424,7 +426,7 @@ class TestSendAndLookup:
             input=orjson.dumps(self.member(sandbox, "m2")),
             capture_output=True,
             cwd=ROOT,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, b"")
