@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.services.kafka import KafkaBroker
-from tests.services.process import wait_for
+from tests.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.kafka_drive import Member, commit, source
 from transforms.kafka_client import KafkaCluster, KafkaReadError, Partition
 from transforms.kafka_offsets import Committed, Start, committed_offsets, resolve_start
@@ -22,18 +22,18 @@ from transforms.kafka_restriction import Positions, decode, encode
 from transforms.kafka_source import KafkaSource
 from transforms.kafka_topic_ids import as_metadata, from_metadata
 
-SECONDS = 60
+SECONDS = PATIENCE_SECONDS
 ID = "0p0lCUIDQN2u4l8vQNvpQQ"
 
 
 def create_again(broker: KafkaBroker, topic: str, partitions: int) -> None:
     """Deletes the topic and creates it under the same name, as soon as brokers allow that."""
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-    admin.delete_topics([topic])[topic].result(30)
+    admin.delete_topics([topic])[topic].result(PATIENCE_SECONDS)
 
     def created() -> bool:
         try:
-            admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30)
+            admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(PATIENCE_SECONDS)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
@@ -278,7 +278,7 @@ def test_a_named_topic_that_is_deleted_ends_the_reading_with_default_settings(
     members.append(member)
     read_until(member, old)
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-    admin.delete_topics([topic])[topic].result(30)
+    admin.delete_topics([topic])[topic].result(PATIENCE_SECONDS)
     started = time.monotonic()
     with pytest.raises(KafkaReadError, match=f"topic {topic} .*deleted"):
         wait_for(lambda: member.bundle() < 0, SECONDS, "the error")
@@ -323,7 +323,7 @@ def test_a_restriction_of_an_older_version_has_no_ids() -> None:
 def embedded() -> Iterator[KafkaCluster]:
     """Librdkafka's embedded broker, which never answers a request for topic ids."""
     host = Producer({"test.mock.num.brokers": 1, "log_level": 3})
-    (broker,) = host.list_topics(timeout=10).brokers.values()
+    (broker,) = host.list_topics(timeout=PATIENCE_SECONDS).brokers.values()
     yield KafkaCluster(f"{broker.host}:{broker.port}")
     host.flush(0)  # it lives until here
 
