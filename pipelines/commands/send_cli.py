@@ -78,7 +78,12 @@ def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def _read(path: str | None) -> bytes:
-    return sys.stdin.buffer.read() if path is None else Path(path).read_bytes()
+    from transforms.unpack import unpacked
+
+    if path is None:
+        return sys.stdin.buffer.read()
+    with Path(path).open("rb") as file:
+        return unpacked(file, path).read()
 
 
 def _send(options: Sequence[str], name: str, event: bytes) -> Verdict | Refusal:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,6 +14,7 @@ from aep.conditions import compile_conditions
 from aep.ids import OFFSET
 from aep.json_patch import compile_patch
 from aep.xdm.rules import XdmRules
+from pipelines.cli import main
 from pipelines.commands.send_cli import EventError, prepare_event
 from tests.transforms.records import route, small_schema
 from transforms.parse_avro import ParseAvro
@@ -78,3 +81,10 @@ def test_an_event_for_a_route_of_avro_may_be_json() -> None:
 def test_what_is_no_event_is_said(value: bytes) -> None:
     with pytest.raises(EventError, match="this is no event: "):
         prepared(value, route("r", "t"))
+
+
+def test_a_compressed_file_that_was_cut_off_is_not_sent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "event.json.gz"
+    path.write_bytes(gzip.compress(b'{"_id":"1"}')[:-1])
+    assert main(["send", "--route", "r", "--routes_file=none.yaml", str(path)]) == 2
+    assert f"error: {path} is cut off" in capsys.readouterr().err
