@@ -239,6 +239,14 @@ class PlatformClient:
         else:
             why = f"{method} {url}: {outcome}"
         _LOG.warning("%s; trying again in %.1f s", why, seconds)
+        self.wait(seconds, why)
+
+    def wait(self, seconds: float, why: str) -> None:
+        """Waits before a call is made again.
+
+        Raises:
+          StoppedError: the process is ending.
+        """
         if self._wait(seconds):
             raise StoppedError(f"ended before a call could be tried again: {why}")
 

@@ -5,6 +5,7 @@
 | `error_code`, `message` | the gateway | Experience Platform troubleshooting guide, request header errors |
 | `type`, `title`, `detail` | older Schema Registry, gateway | Schema Registry troubleshooting guide |
 | `type` ending in a code, `title`, `detail`, `report` | Schema Registry | Schema Registry API (OpenAPI) |
+| the same with `report.additionalDetails[].errorReason`, which say most | Schema Registry | seen live, 2026 |
 | `type`, `title`, `report.message` | data collection | Streaming validation guide |
 | `errorMessage` | Flow Service | Experience Platform troubleshooting guide |
 | `message` beginning with a code, `cause`, `statusCode`; 429 in a list | Profile | Profile API (OpenAPI) |
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -51,7 +52,8 @@ class Problem(NamedTuple):
       status: HTTP status.
       code: Adobe's code, such as ``XDM-1012-404`` or ``403000``.
       title: of the kind of problem.
-      detail: what is wrong; the reply itself, shortened, if it has an unknown form.
+      detail: what is wrong, and the reasons that the report gives besides; the reply itself, shortened, if it has an
+        unknown form.
       request_id: by which Adobe's support can find the call.
       retry_after: seconds that the reply asks to wait, 120 at most.
     """
@@ -103,12 +105,24 @@ def read_problem(reply: Reply, wall_clock: Callable[[], float] = time.time) -> P
     title = _text(fields.get("title"))
     if not detail and not title and not set(fields) & {"statusCode", "status"}:
         detail = _text(reply.body[: 4 * MAX_WORDS].decode("utf-8", "replace"))
+    reasons = "; ".join(_reasons(report, detail))[:MAX_WORDS]
+    detail = detail[:MAX_WORDS]
+    if reasons:
+        detail = f"{detail.rstrip('.')}: {reasons}" if detail else reasons
     request_id = _text(report.get("registryRequestId")) or _text(reply.headers.get("x-request-id"))
     wait_ms = _text(fields.get("retryAfterMs"))
     in_body = int(wait_ms) / 1000 if wait_ms.isascii() and wait_ms.isdigit() else 0.0
     in_header = retry_after(reply.headers.get("retry-after"), MAX_RETRY_AFTER_SECONDS, wall_clock)
     wait = max(min(in_body, MAX_RETRY_AFTER_SECONDS), in_header)
-    return Problem(reply.status, code, title[:MAX_WORDS], detail[:MAX_WORDS], request_id, wait)
+    return Problem(reply.status, code, title[:MAX_WORDS], detail, request_id, wait)
+
+
+def _reasons(report: Mapping[str, Any], detail: str) -> list[str]:
+    """What the report says besides the detail, each once."""
+    details = report.get("additionalDetails")
+    objects = [each for each in details if isinstance(each, dict)] if isinstance(details, list) else []
+    reasons = dict.fromkeys(_text(each.get("errorReason")) for each in objects)
+    return [reason for reason in reasons if reason and reason not in detail]
 
 
 def _fields(body: bytes) -> dict[str, Any]:

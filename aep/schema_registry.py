@@ -6,10 +6,12 @@ endpoint", Schema Registry API (OpenAPI). Resources are as open-ended as JSON Sc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from aep.errors import NotFoundError
 from aep.platform import PlatformClient, Query, next_link, segment
 
 BASE = "/data/foundation/schemaregistry"
@@ -183,6 +185,11 @@ class Descriptors:
         self._client.send("DELETE", f"{self._PATH}/{segment(descriptor_id)}")
 
 
+_LOG = logging.getLogger(__name__)
+_SHOWN_WITHIN_SECONDS = 30
+T = TypeVar("T")
+
+
 class SchemaRegistry:
     """The registry of one organisation and sandbox.
 
@@ -198,6 +205,28 @@ class SchemaRegistry:
         self.field_groups = Resources(client, "fieldgroups")
         self.data_types = Resources(client, "datatypes")
         self.descriptors = Descriptors(client)
+
+    def when_shown(self, look_up: Callable[[], T], resource_id: str) -> T:
+        """What a look-up returns; while it finds nothing it is made again, for 30 s.
+
+        For resources that may be new: the registry was seen to answer 404 for 20 s to what it had just created.
+
+        Raises:
+          NotFoundError: the registry does not show the resource after that time either.
+          StoppedError: the process is ending.
+        """
+        for second in range(_SHOWN_WITHIN_SECONDS):
+            try:
+                return look_up()
+            except NotFoundError as error:
+                if second == 0:
+                    _LOG.warning(
+                        "the Schema Registry does not show %s, which it may have just created: asking again for %d s",
+                        resource_id,
+                        _SHOWN_WITHIN_SECONDS,
+                    )
+                self._client.wait(1.0, str(error))
+        return look_up()
 
     def stats(self) -> Stats:
         """``GET /stats`` (Schema Registry API: getting started)."""

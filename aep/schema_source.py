@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 
@@ -24,6 +26,8 @@ _LIFE_SECONDS = 900.0
 _JITTER = 0.2
 _RETRY_SECONDS = 60.0
 _EARLIEST_SECONDS = 60.0
+# An id that the registry may have given to a schema just now; any other that it does not know is a mistake.
+_MADE_ID = re.compile(r"[./][0-9a-f]{32,}$")
 
 
 def described_document(registry: SchemaRegistry, schema_id: str, version: int = 1) -> bytes:
@@ -107,7 +111,7 @@ class RegistrySchemaSource:
 
     def _first(self) -> ResolvedSchema:
         self._asked_at = self._clock()
-        found = self._look_up()
+        found = self._look_up(new=_MADE_ID.search(self._schema_id) is not None)
         self._keep(found)
         return found
 
@@ -136,11 +140,14 @@ class RegistrySchemaSource:
         self._due_at = self._clock() + _LIFE_SECONDS * (1 - _JITTER * self._random_unit())
         self._held = found
 
-    def _look_up(self) -> ResolvedSchema:
+    def _look_up(self, *, new: bool = False) -> ResolvedSchema:
+        """The schema as it is now; one that may be ``new`` is waited for."""
         schema_id, version = self._schema_id, self._version
         where = f"the Schema Registry's {schema_id} (version {version})"
+        look_up = partial(described_document, self._registry, schema_id, version)
         try:
-            schema = parse_schema(described_document(self._registry, schema_id, version), where)
+            document = self._registry.when_shown(look_up, schema_id) if new else look_up()
+            schema = parse_schema(document, where)
         except NotFoundError as error:
             raise SchemaError(f"{where} does not exist in this organisation and sandbox: {error}") from None
         if schema_id not in (schema.id, orjson.loads(schema.document).get("meta:altId")):

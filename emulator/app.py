@@ -98,7 +98,7 @@ class Emulator:
             InletApi(flows),
             FlowService(flows, datasets, mapping_sets),
             mapping_sets,
-            SchemaRegistry(registry),
+            SchemaRegistry(registry, self.faults),
             Catalog(datasets, batches, self.ingestion),
             DataAccess(batches, self.ingestion),
             ProfileAccess(profiles, self.store, self.ingestion),

@@ -37,6 +37,8 @@ class Faults(BaseModel):
             a body that is `not_json`.
         responses_rate: Share of the 207 answers that `responses` applies to.
         element_rate: Shares of the batch elements that are answered with a status of their own and not stored.
+        unseen_lookups: How many look-ups of each schema, field group and other resource of the registry that is created
+            from now on are answered with 404, as the real registry answers for some seconds.
         seed: Starts the random sequence anew.
         sync_supported: Whether there is synchronous validation; if not it is answered with 501, as by all data
             centres but VA7.
@@ -61,6 +63,7 @@ class Faults(BaseModel):
     responses: Literal["ok", "short", "long", "missing", "reversed", "duplicate", "not_json"] = "ok"
     responses_rate: float = Field(default=1, ge=0, le=1)
     element_rate: dict[str, float] = Field(default_factory=dict)
+    unseen_lookups: int = Field(default=0, ge=0)
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     sync_supported: bool = True
 

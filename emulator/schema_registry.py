@@ -11,6 +11,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
+from emulator.faults import FaultState
 from emulator.gateway import Call, Gateway, bad_request
 from emulator.json_patch import apply_patch
 from emulator.problems import json_response
@@ -44,8 +45,10 @@ _TYPES = {
 class SchemaRegistry:
     """The HTTP side of the registry."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, faults: FaultState) -> None:
         self._registry = registry
+        self._faults = faults
+        self._unseen: dict[str, int] = {}  # look-ups to come that do not find it, by $id
 
     def routes(self, gateway: Gateway) -> list[Route]:
         """All endpoints. Those of unions and descriptors come first, so that they are not taken for resources."""
@@ -105,11 +108,17 @@ class SchemaRegistry:
 
     def _create(self, call: Call) -> Response:
         created = self._registry.create(call.org_id, call.client_id, self._type(call), call.json_object())
+        if unseen := self._faults.effective().unseen_lookups:
+            self._unseen[created["$id"]] = unseen
         return json_response(created, 201)
 
     def _look_up(self, call: Call) -> Response:
         wanted = media_type(call.request.headers.get("accept", ""), LOOKUP_TYPES, "XDM-1007-400")
         resource = self._found(call)
+        if unseen := self._unseen.pop(resource["$id"], 0):
+            if unseen > 1:
+                self._unseen[resource["$id"]] = unseen - 1
+            raise not_found(call.path("id"))
         # aepp looks up standard components in the tenant container as well
         if self._container(call) == "global" and resource["meta:containerId"] != "global":
             raise not_found(call.path("id"))

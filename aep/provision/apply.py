@@ -16,6 +16,7 @@ from aep.provision.fields import object_schema
 from aep.provision.found import Services
 from aep.provision.model import CLASSES, Connection, FieldGroup, Schema
 from aep.provision.steps import Plan, Step
+from aep.schema_registry import Accept, Resources, SchemaRegistry
 from aep.xdm.identities import identity_descriptor
 from aep.xdm.schema import FULL_MEDIA_TYPE
 
@@ -51,12 +52,12 @@ def _carry_out(work: steps.Work, services: Services, ids: Ids) -> str:
     registry, catalog, flows = services.registry, services.catalog, services.flows
     match work:
         case steps.CreateFieldGroup(group):
-            return str(registry.field_groups.create(field_group_body(group))["$id"])
+            return _created(registry, registry.field_groups, field_group_body(group))
         case steps.PatchFieldGroup(group_id, operations):
             registry.field_groups.patch(group_id, operations)
             return group_id
         case steps.CreateSchema(schema):
-            return str(registry.schemas.create(schema_body(schema, ids))["$id"])
+            return _created(registry, registry.schemas, schema_body(schema, ids))
         case steps.AddFieldGroups(schema_id, names):
             references = [{"$ref": ids.get(("field group", name), name)} for name in names]
             registry.schemas.patch(schema_id, [{"op": "add", "path": "/allOf/-", "value": each} for each in references])
@@ -128,6 +129,13 @@ def schema_body(schema: Schema, ids: Mapping[tuple[str, str], str]) -> dict[str,
         "allOf": [{"$ref": each} for each in parts],
     }
     return {**body, "meta:immutableTags": ["union"]} if schema.profile else body
+
+
+def _created(registry: SchemaRegistry, resources: Resources, body: Mapping[str, Any]) -> str:
+    """Creates a resource and waits until the registry shows it to those that refer to it; returns its id."""
+    created = str(resources.create(body)["$id"])
+    registry.when_shown(lambda: resources.look_up(created, accept=Accept.RAW_WITHOUT_TEXTS), created)
+    return created
 
 
 def _create_connection(connection: Connection, services: Services) -> str:

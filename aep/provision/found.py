@@ -12,7 +12,7 @@ from aep.flow_service import HTTP_STREAMING, Entities, FlowService
 from aep.inlets import Inlet, InletApi
 from aep.platform import PlatformClient
 from aep.provision.model import STANDARD, Provision
-from aep.schema_registry import Accept, Container, SchemaRegistry
+from aep.schema_registry import Accept, Container, Resources, SchemaRegistry
 from aep.xdm.identities import IDENTITY
 
 
@@ -85,12 +85,12 @@ def look(wanted: Provision, services: Services) -> Found:
     return Found(
         titles=titles,
         field_groups={
-            title: registry.field_groups.look_up(titles[title][1], accept=Accept.RAW)
+            title: _listed(registry, registry.field_groups, titles[title][1])
             for title in groups
             if titles.get(title, ("", ""))[0] == "field group"
         },
         schemas={
-            title: registry.schemas.look_up(titles[title][1], accept=Accept.RAW)
+            title: _listed(registry, registry.schemas, titles[title][1])
             for title in schemas
             if titles.get(title, ("", ""))[0] == "schema"
         },
@@ -122,6 +122,11 @@ def _titles(registry: SchemaRegistry) -> dict[str, tuple[str, str]]:
         ("schema", registry.schemas),
     )
     return {str(each.get("title")): (kind, str(each["$id"])) for kind, shelf in kinds for each in shelf.list()}
+
+
+def _listed(registry: SchemaRegistry, resources: Resources, resource_id: str) -> dict[str, Any]:
+    """A resource that a list had: there, though perhaps so new that look-ups do not show it yet."""
+    return registry.when_shown(lambda: resources.look_up(resource_id, accept=Accept.RAW), resource_id)
 
 
 def _components(wanted: Provision, registry: SchemaRegistry) -> dict[str, Mapping[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from aep.errors import ConfigurationError
@@ -49,7 +50,10 @@ def read_documents(wanted: Provision, services: Services, ids: Mapping[tuple[str
       AepError: a call fails.
     """
     for title, file in schema_files(wanted).items():
-        yield Document(file, described_document(services.registry, ids["schema", title]))
+        registry, schema_id = services.registry, ids["schema", title]
+        # The schema may be new, and its descriptors or field groups with it.
+        look_up = partial(described_document, registry, schema_id)
+        yield Document(file, registry.when_shown(look_up, schema_id))
 
 
 def route_values(

@@ -84,9 +84,13 @@ def failed_batches(
     return WRONG if account.too_large else 0
 
 
+_READ_FROM = ("kafka_bootstrap_servers", "kafka_file_pattern")  # nothing is read from there, or written to
+
+
 def _missing(settings: Settings) -> Iterator[Finding]:
-    """What a pipeline needs, and what Platform's APIs need."""
+    """What a pipeline needs but for its source, and what Platform's APIs need."""
     from pipelines.option_checks import contradictions
     from pipelines.platform_access import missing_access
 
-    yield from dict.fromkeys([*contradictions(settings), *missing_access(settings)])
+    findings = dict.fromkeys([*contradictions(settings), *missing_access(settings)])
+    yield from (finding for finding in findings if finding.names[0] not in _READ_FROM)

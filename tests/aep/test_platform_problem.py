@@ -20,7 +20,7 @@ PLACEHOLDER = "/placeholder/type/uri"
 STALE = "Supplied version=[a] does not match the current version on entity=[b]"
 TAKEN = "Title must be unique. An object https://ns.adobe.com/x/schemas/1 already exists with the same title."
 SENTENCE = "Requested resource https://ns.adobe.com/x/schemas/1 with version 1 is not found"
-REGISTRY = {
+REGISTRY: dict[str, Any] = {
     "type": "http://ns.adobe.com/aep/errors/XDM-1012-404",
     "title": "Resource Not Found",
     "status": 404,
@@ -42,6 +42,42 @@ REGISTRY = {
         ),
         (404, {**REGISTRY, "detail": SENTENCE}, "XDM-1012-404", "Resource Not Found", SENTENCE, "a6773f98"),
         (404, REGISTRY, "XDM-1012-404", "Resource Not Found", SENTENCE, "a6773f98"),
+        # The detail names no field; the reasons do.
+        (
+            400,
+            {
+                **REGISTRY,
+                "type": "http://ns.adobe.com/aep/errors/XDM-1521-400",
+                "title": "Data type is invalid",
+                "detail": "The request is invalid.",
+                "report": {
+                    **REGISTRY["report"],
+                    "additionalDetails": [
+                        {"errorReason": "/properties/a: unknown type\n'text'"},
+                        {"errorReason": "/properties/b: no title"},
+                        {"errorReason": "/properties/b: no title"},
+                        {"errorReason": "The request is invalid."},
+                        {"errorReason": ""},
+                        {"errorReason": {"no": "text"}},
+                        "no object",
+                        {},
+                    ],
+                },
+            },
+            "XDM-1521-400",
+            "Data type is invalid",
+            "The request is invalid: /properties/a: unknown type 'text'; /properties/b: no title",
+            "a6773f98",
+        ),
+        (
+            400,
+            {"title": "Bad", "status": 400, "report": {"additionalDetails": [{"errorReason": "no title"}]}},
+            "",
+            "Bad",
+            "no title",
+            "",
+        ),
+        (400, {"title": "Bad", "status": 400, "report": {"additionalDetails": "no list"}}, "", "Bad", "", ""),
         (412, {"errorMessage": STALE}, "", "", STALE, ""),
         (
             422,
@@ -170,3 +206,10 @@ def test_the_error_survives_pickling() -> None:
     error = read_problem(answer(REGISTRY, 404)).error("GET", "https://h/p")
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), copy.code) == (NotFoundError, str(error), "XDM-1012-404")
+
+
+def test_reasons_are_shown_after_a_long_detail_and_shortened() -> None:
+    report = {"additionalDetails": [{"errorReason": "a: no title"}, {"errorReason": "b" * 2_000}]}
+    found = read_problem(answer({"detail": "x" * 2_000, "report": report}, 400))
+    assert found.detail.startswith("x" * 500 + ": a: no title; bbb")
+    assert len(found.detail) == 1_002

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aep.catalog import Catalog
-from aep.errors import ReplyError
+from aep.errors import NotFoundError, ReplyError
 from aep.inlets import InletApi
 from aep.provision.apply import apply
 from aep.provision.found import look
@@ -129,6 +129,32 @@ def test_own_fields_need_a_standard_object_that_the_schema_has(organisation: Org
     fields["productListItems"] = fields["productListItems"]["items"]
     (problem,) = planned(otherwise, organisation).problems
     assert "productListItems: is of type array in the class" in problem.text
+
+
+def test_what_the_registry_does_not_show_at_once_is_waited_for(
+    organisation: Organisation, caplog: pytest.LogCaptureFixture
+) -> None:
+    organisation.emulator.faults(unseen_lookups=3)
+    try:
+        carried_out(sample(), organisation)
+    finally:
+        organisation.emulator.clear_faults()
+    assert counts(organisation) == ALL
+    lines = [record.getMessage() for record in caplog.records if "does not show" in record.getMessage()]
+    assert len(lines) == 2  # once for the field group and once for the schema
+    assert "which it may have just created: asking again for 30 s" in lines[0]
+
+
+def test_what_the_registry_never_shows_is_found_by_the_next_run(organisation: Organisation) -> None:
+    organisation.emulator.faults(unseen_lookups=31)
+    try:
+        with pytest.raises(NotFoundError, match="answers 404"):
+            carried_out(sample(), organisation)
+    finally:
+        organisation.emulator.clear_faults()
+    assert counts(organisation)["field groups"] == 1
+    carried_out(sample(), organisation)
+    assert counts(organisation) == ALL
 
 
 def writes_of_a_run(organisation: Organisation) -> list[int]:

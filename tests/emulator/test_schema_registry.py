@@ -274,6 +274,24 @@ class TestLookUp:
         assert body["title"] == "Resource Not Found"
         assert body["detail"] == body["report"]["detailed-message"]
 
+    def test_what_was_just_created_can_be_unseen_for_some_look_ups(
+        self, platform: Platform, emulator: Emulator
+    ) -> None:
+        emulator.faults(unseen_lookups=2)
+        try:
+            group = platform.field_group(memberId=TEXT)
+            path = f"{REGISTRY}/tenant/fieldgroups/{quote(group, safe='')}"
+            unseen = [platform.call("GET", path, Accept=FULL) for _ in range(2)]
+            assert [each.status_code for each in unseen] == [404, 404]
+            assert unseen[0].json()["type"] == "http://ns.adobe.com/aep/errors/XDM-1012-404"
+            assert look_up(platform, group, container="tenant/fieldgroups")["$id"] == group
+            assert group in {
+                each["$id"] for each in platform.get(f"{REGISTRY}/tenant/fieldgroups", Accept=XED_ID)["results"]
+            }
+        finally:
+            emulator.clear_faults()
+        assert look_up(platform, platform.schema(PROFILE))["type"] == "object"
+
 
 class TestGlobal:
     @pytest.mark.parametrize(

@@ -89,6 +89,18 @@ def test_what_cannot_be_had_refuses_the_run_in_one_line(
     assert words in line
 
 
+def test_a_run_waits_for_a_schema_that_was_just_created(bench: PlatformBench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.emulator.faults(unseen_lookups=1)
+    try:
+        new = bench.organisation.create_schema("Just created", "experienceevent")
+    finally:
+        bench.emulator.clear_faults()
+    (route,) = make_plan(parse(bench.arguments(xdm_schema_id=new))).routes
+    assert route.schema is not None
+    assert route.schema.id == new
+    assert f"does not show {new}, which it may have just created" in caplog.text
+
+
 def test_a_registry_that_does_not_answer_is_named(bench: PlatformBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aep.platform.TRIES", 1)  # its pauses are tested elsewhere
     url = f"http://127.0.0.1:{free_port()}"

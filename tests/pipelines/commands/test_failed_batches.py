@@ -82,6 +82,29 @@ def test_refused_pulled_mended_and_replayed_every_record_is_ingested_once(
     assert bench.letters() == []
 
 
+@pytest.mark.parametrize("by", ["options", "routes file", "topic of dead letters"])
+def test_no_kafka_servers_are_needed(bench: PlatformBench, by: str, capsys: pytest.CaptureFixture[str]) -> None:
+    send_some_that_are_refused(bench)
+    native: dict[str, object] = {"kafka_source": None, "kafka_file_pattern": None}
+    if by == "routes file":
+        streaming = bench.streaming
+        route = {"name": "events", "topics": ["orders"], "schema_id": streaming.schema_id}
+        route |= {"inlet_url": streaming.inlet.url, "dataset_id": streaming.dataset_id}
+        file = bench.folder / "routes.yaml"
+        file.write_bytes(orjson.dumps({"routes": [route]}))
+        single = ("aep_inlet_url", "aep_dataset_id", "aep_flow_id", "xdm_schema_id")
+        native |= {**dict.fromkeys(single), "routes_file": file}
+    else:
+        native["kafka_topics"] = "orders"
+    if by == "topic of dead letters":
+        native |= {"kafka_source": "file", "kafka_topics": None, "dead_letter_topic": "dead"}
+    assert pull(bench, **native) == 0, capsys.readouterr().err
+    assert {one.topic for one in bench.letters()} == {"files" if by == "topic of dead letters" else "orders"}
+    capsys.readouterr()
+    assert pull(bench, **(native | {"aep_org_id": None})) == 2
+    assert capsys.readouterr().err == "error: aep_org_id: missing: give the organisation, as ID@AdobeOrg\n"
+
+
 def test_a_file_that_is_too_large_does_not_keep_the_other_batches(
     bench: PlatformBench, capsys: pytest.CaptureFixture[str]
 ) -> None:
