@@ -65,9 +65,16 @@ def broker(shared_services: SharedServices) -> KafkaBroker:
 
 
 @pytest.fixture
-def own_broker(shared_services: SharedServices) -> Iterator[KafkaBroker]:
+def broker_turn(shared_services: SharedServices) -> Iterator[None]:
+    """The turn to have a broker beside the shared one, also for a program that starts one itself."""
+    with shared_services.one_at_a_time("broker"):
+        yield
+
+
+@pytest.fixture
+def own_broker(broker_turn: None) -> Iterator[KafkaBroker]:
     """A broker for a test that stops, kills, freezes or configures it."""
-    with shared_services.one_at_a_time("own_broker"), require(KafkaBroker()) as running:
+    with require(KafkaBroker()) as running:
         yield running
 
 

@@ -46,6 +46,7 @@ def what_kafka_needs() -> Iterator[None]:
 
 
 @pytest.mark.kafka
+@pytest.mark.usefixtures("broker_turn")
 def test_all_is_measured_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with require(what_kafka_needs()):
         output = tmp_path / "new" / "bench.json"

@@ -58,6 +58,7 @@ def test_without_java_it_says_so(
 
 @pytest.mark.kafka
 @pytest.mark.slow
+@pytest.mark.usefixtures("broker_turn")
 def test_a_minute_of_faults_loses_nothing(tmp_path: Path) -> None:
     output = tmp_path / "new" / "soak.json"
     command = [sys.executable, "-m", "soak", "--minutes=1", f"--rate={RATE}", f"--seed={SEED}", f"--output={output}"]
