@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from rich.table import Table
 
+from aep.repeated_ids import RepeatedIds
 from transforms import account
 from transforms.dead_letters import DeadLetterSinks
 
@@ -40,6 +41,10 @@ def summary(counts: Counter[str], seconds: float, outcome: str) -> dict[str, Any
         "receipts": counts[account.RECEIPTS],
         "token_renewals": counts[account.TOKEN_RENEWALS],
         "offsets_skipped": counts[account.OFFSETS_SKIPPED],
+        "repeated_ids": {
+            route: RepeatedIds(repeated, counts[f"{account.IDS_LOOKED_AT}{route}"])._asdict()
+            for route, repeated in under(counts, account.REPEATED_IDS).items()
+        },
         "seconds": round(seconds, 3),
     }
 
@@ -63,6 +68,12 @@ def without_success(account_of_run: dict[str, Any]) -> str:
         f"no record got through, all were dead-lettered ({told}): do the topic, its format and mapping, and the schema "
         "belong together? beam-aep dead-letters and beam-aep check show why"
     )
+
+
+def warnings(account_of_run: dict[str, Any]) -> list[str]:
+    """What the numbers of an account do not say by themselves, for people."""
+    found = account_of_run["repeated_ids"].items()
+    return [f"warning: route {route}: {RepeatedIds(**numbers).warning}" for route, numbers in found]
 
 
 def write_summary(path: str, account_of_run: dict[str, Any]) -> None:
@@ -108,6 +119,9 @@ def table(account_of_run: dict[str, Any], sinks: DeadLetterSinks, title: str) ->
     for cause, number in account_of_run["retries"].items():
         grid.add_row(f"sent again: {cause}", f"{number:,}", style="yellow")
     grid.add_row("possible duplicates", f"{account_of_run['duplicates_possible']:,}")
+    for route, found in account_of_run["repeated_ids"].items():
+        numbers = f"{found['repeated']:,} of {found['looked_at']:,}"
+        grid.add_row(f"events with another one's _id: {route}", numbers, style="yellow")
     if account_of_run["receipts"]:
         grid.add_row("receipts", f"{account_of_run['receipts']:,}")
     seconds = account_of_run["seconds"]

@@ -26,7 +26,7 @@ from pipelines.logs import leave_out_beams_tracebacks, set_up_logging
 from pipelines.plan import Plan
 from pipelines.preflight import PreflightError, preflight
 from pipelines.progress import Progress
-from pipelines.report import summary, without_success, write_summary
+from pipelines.report import summary, warnings, without_success, write_summary
 from pipelines.teller import ConsoleTeller, LogTeller, Teller, console
 from transforms import account, process
 from transforms.dead_letter_files import SinkError, reason_of
@@ -166,6 +166,8 @@ def _account(
 ) -> dict[str, Any]:
     account_of_run = summary(counts, seconds, outcome)
     teller.account(account_of_run, plan.dead_letters, title)
+    for warning in warnings(account_of_run):
+        teller.say(warning)
     path = plan.settings.general.summary_file
     if path:
         try:

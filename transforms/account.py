@@ -29,6 +29,8 @@ RETRIES = "retries/"  # and the cause
 DUPLICATES_POSSIBLE = "duplicates_possible"
 TOKEN_RENEWALS = "token_renewals"  # noqa: S105 - a count
 OFFSETS_SKIPPED = "offsets_skipped"
+IDS_LOOKED_AT = "ids_looked_at/"  # and the route's name: the events that REPEATED_IDS is of
+REPEATED_IDS = "repeated_ids/"  # and the route's name: different events with an _id that another one has
 
 # Levels, which rise and fall.
 IN_FLIGHT = "in_flight"

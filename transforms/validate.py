@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
@@ -13,6 +14,7 @@ from transforms.outputs import refused, with_dead_letters
 from transforms.prepare import Refusal, ValidateStep
 from transforms.refusal_guard import NO_GUARD, RefusalGuard
 from transforms.registered_schema import LiveSchema
+from transforms.repeated_ids import IdWatch
 from transforms.routes import Routes
 
 
@@ -41,11 +43,12 @@ class ValidateXdmFn(beam.DoFn):
         self._routes = routes
         self._guard = guard
         self._rules = rules
-        self._steps: dict[str, tuple[ValidateStep, LiveSchema | None]] = {}  # by route
+        self._run = uuid4().hex  # the same in all copies of this, on all workers
+        self._steps: dict[str, tuple[ValidateStep, LiveSchema | None, IdWatch | None]] = {}  # by route
 
     def process(self, element: Chunk) -> Iterator[Chunk | TaggedOutput]:
         """Checks the records of one chunk."""
-        step, live = self._step(element.route)
+        step, live, ids = self._step(element.route)
         if live is not None:
             step.use(live.current())
         unknown_fields = 0
@@ -63,12 +66,14 @@ class ValidateXdmFn(beam.DoFn):
         if live is not None:
             live.refused(unknown_fields)
         if valid.records:
+            if ids is not None:
+                ids.look_at(valid.bodies)
             yield valid
 
-    def _step(self, name: str) -> tuple[ValidateStep, LiveSchema | None]:
+    def _step(self, name: str) -> tuple[ValidateStep, LiveSchema | None, IdWatch | None]:
         found = self._steps.get(name)
         if found is None:
             route = self._routes[name]
             live = None if route.registered is None else route.registered.live()
-            found = self._steps[name] = ValidateStep(route, self._rules), live
+            found = self._steps[name] = ValidateStep(route, self._rules), live, IdWatch.of(self._run, route)
         return found

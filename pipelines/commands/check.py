@@ -14,6 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from aep.errors import AepError, ConfigurationError, NetworkError
 from aep.http import Request, RequestsTransport
+from aep.repeated_ids import IdSample, sample_of
 from aep.xdm.schema import SchemaError
 from pipelines.commands.check_platform import PlatformChecks, inlet_id_of
 from pipelines.commands.check_report import Check, State
@@ -37,7 +38,7 @@ from transforms.kafka_client import (
     unknown_topics,
 )
 from transforms.kafka_sample import read_newest
-from transforms.prepare import Dropped, Preparation, Refusal
+from transforms.prepare import Dropped, Preparation, Prepared, Refusal
 from transforms.routes import Route, Routes
 
 # Steps that wait for a service, as a run does without end, wait so long here.
@@ -54,11 +55,13 @@ class Findings:
       checks: in the order in which they were made.
       records: how many records the samples have.
       letters: those of them that would be dead-lettered.
+      ids: by route, a look at the _ids of those that would be posted.
     """
 
     checks: list[Check] = field(default_factory=list)
     records: int = 0
     letters: list[DeadLetter] = field(default_factory=list)
+    ids: dict[str, IdSample | None] = field(default_factory=dict)
 
 
 def check_run(settings: Settings, number: int) -> Findings:
@@ -80,6 +83,9 @@ def check_run(settings: Settings, number: int) -> Findings:
         _file_samples(plan, number, found)
     else:
         _topic_samples(plan, plan.source.cluster, plan.source.topics, number, found)
+    for name, ids in found.ids.items():
+        if ids is not None and (warning := ids.found.warning):
+            found.checks.append(Check(f"{name}: _id", "warning", warning))
     return found
 
 
@@ -235,7 +241,9 @@ def _sample(
         return
     process.request_stop(_PATIENCE_SECONDS)
     try:
-        sample = prepare_sample(read(), Preparation(plan.routes.of_topic(topic), plan.rules, plan.tombstones))
+        sample = prepare_sample(
+            read(), Preparation(plan.routes.of_topic(topic), plan.rules, plan.tombstones), found.ids
+        )
     except KafkaReadError as error:
         found.checks.append(Check(subject, "wrong", str(error)))
         return
@@ -274,8 +282,8 @@ class Sample:
         return self.posted + self.dropped + len(self.dead_letters)
 
 
-def prepare_sample(chunks: Sequence[Chunk], prepare: Preparation) -> Sample:
-    """Prepares records of one topic, as they were read."""
+def prepare_sample(chunks: Sequence[Chunk], prepare: Preparation, ids: dict[str, IdSample | None]) -> Sample:
+    """Prepares records of one topic, as they were read, and adds to the look at the _ids of each route."""
     sample = Sample()
     for chunk in chunks:
         for record in chunk.records:
@@ -286,4 +294,13 @@ def prepare_sample(chunks: Sequence[Chunk], prepare: Preparation) -> Sample:
                 sample.dropped += 1
             else:
                 sample.posted += 1
+                _look_at_id(outcome, ids)
     return sample
+
+
+def _look_at_id(prepared: Prepared, ids: dict[str, IdSample | None]) -> None:
+    route = prepared.route
+    if route.name not in ids:
+        ids[route.name] = sample_of(route.destination, route.schema)
+    if (seen := ids[route.name]) is not None:
+        seen.add([prepared.body])

@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 from aep.streaming import Destination
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema
-from transforms.prepare import Preparation, Refusal
+from transforms.prepare import Preparation, Prepared, Refusal
 from transforms.record import Record
 from transforms.routes import Route
 from transforms.unpack import unpacked
@@ -21,10 +21,17 @@ MAX_LINE_BYTES = 16 * 2**20
 
 
 class Line(NamedTuple):
-    """A line that was checked: its number, from 1, and what is wrong with it, None when it is valid."""
+    """A line that was checked.
+
+    Attributes:
+      number: from 1.
+      refusal: what is wrong with it, None when it is valid.
+      body: what a pipeline would post of a valid one; None where that is nothing.
+    """
 
     number: int
     refusal: Refusal | None
+    body: bytes | None = None
 
 
 class Source(NamedTuple):
@@ -66,13 +73,15 @@ def check_lines(file: BinaryIO, prepare: Preparation) -> Iterator[Line]:
             message = f"the line is longer than {MAX_LINE_BYTES:,} bytes"
             yield Line(number, Refusal("parse", "", "too_large", message))
         else:
-            yield Line(number, check_value(value.rstrip(b"\r\n"), number, prepare))
+            yield check_value(value.rstrip(b"\r\n"), number, prepare)
 
 
-def check_value(value: bytes, number: int, prepare: Preparation) -> Refusal | None:
-    """What a pipeline would refuse the record of a line for, or None."""
+def check_value(value: bytes, number: int, prepare: Preparation) -> Line:
+    """The record of a line, as a pipeline would refuse or post it."""
     outcome = prepare("", 0, Record(number, -1, None, (), value))
-    return outcome if isinstance(outcome, Refusal) else None
+    if isinstance(outcome, Refusal):
+        return Line(number, outcome)
+    return Line(number, None, outcome.body if isinstance(outcome, Prepared) else None)
 
 
 def preparation_of(schema: ResolvedSchema, rules: XdmRules) -> Preparation:

@@ -32,6 +32,7 @@ SchemaFile = Annotated[Path, typer.Argument(help="A resolved schema, as `schema 
 _SOME_INVALID = 1  # exit code
 _TENANT = re.compile(r"_?([A-Za-z0-9]+)")
 _SHOW_EVERY = 1_000  # lines
+_IDS_LOOKED_AT = 100_000  # different events, of which the hashes are kept: 30 MB
 
 
 @app.command()
@@ -179,10 +180,13 @@ def check(
     A line that holds several violations counts for the first. What is wrong may quote the event. Exit code: 0 when all
     are valid, 1 when some are not, 2 when they cannot be checked. Beside --adobe the counts go to the standard error.
     """
+    from aep.repeated_ids import sample_of
+    from aep.streaming import Destination
     from aep.xdm.pointers import is_pointer
     from aep.xdm.rules import XdmRules
     from aep.xdm.schema import SchemaError
     from pipelines.commands.event_lines import preparation_of
+    from pipelines.commands.schema_report import Tally
     from transforms.unpack import DamagedFileError
 
     if limit is not None and not (every or adobe):
@@ -196,7 +200,8 @@ def check(
     form: Form | None = "adobe" if adobe else "json" if every and as_json else "text" if every else None
     try:
         schema = _load(schema_file, sha256)
-        tally = _check(events, preparation_of(schema, rules), form, limit)
+        tally = Tally(sample_of(Destination(""), schema, _IDS_LOOKED_AT))
+        _check(events, preparation_of(schema, rules), form, limit, tally)
     except (SchemaError, DamagedFileError) as error:
         say(f"error: {error}")
         return WRONG
@@ -213,19 +218,20 @@ def check(
             console.print(tally.table())
         else:
             console.print(tally.headline)
+        if warning := tally.repeated_ids.warning:
+            console.print(f"warning: {warning}", markup=False, soft_wrap=True)
     return _SOME_INVALID if tally.invalid else 0
 
 
-def _check(path: Path | None, prepare: Preparation, form: Form | None, limit: int | None) -> Tally:
-    """Check all lines, reporting the first invalid ones in a form; shows on a terminal how far it is."""
+def _check(path: Path | None, prepare: Preparation, form: Form | None, limit: int | None, tally: Tally) -> None:
+    """Check and count all lines, reporting the first invalid ones in a form; shows on a terminal how far it is."""
     from pipelines.commands.event_lines import check_lines, open_lines
-    from pipelines.commands.schema_report import Tally, as_adobe, as_json, as_text
+    from pipelines.commands.schema_report import as_adobe, as_json, as_text
 
     console = Console(stderr=True, highlight=False)
     columns = BarColumn(), TextColumn("{task.fields[lines]:,} lines")
     # Reports show by themselves how far it is, and a bar would break them up.
     shown = console.is_terminal and form is None
-    tally = Tally()
     with (
         open_lines(path) as source,
         Progress(*columns, console=console, transient=True, disable=not shown, redirect_stdout=False) as progress,
@@ -242,7 +248,6 @@ def _check(path: Path | None, prepare: Preparation, form: Form | None, limit: in
                 typer.echo(as_text(line.number, line.refusal))
             else:
                 _put((as_adobe if form == "adobe" else as_json)(line.number, line.refusal))
-    return tally
 
 
 def _load(path: Path, sha256: str | None) -> ResolvedSchema:

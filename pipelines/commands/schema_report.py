@@ -10,6 +10,7 @@ import orjson
 from rich.table import Table
 from rich.text import Text
 
+from aep.repeated_ids import IdSample, RepeatedIds
 from aep.xdm.fields import Field, fields_of
 from aep.xdm.rejection import rejection
 from aep.xdm.schema import ResolvedSchema
@@ -43,9 +44,14 @@ class Kind:
 
 
 class Tally:
-    """Counts of lines: how many are valid, and the others by code and field of their first violation."""
+    """Counts of lines: how many are valid, and the others by code and field of their first violation.
 
-    def __init__(self) -> None:
+    Args:
+      ids: looks at the _ids of the valid lines; None where these say nothing.
+    """
+
+    def __init__(self, ids: IdSample | None = None) -> None:
+        self._ids = ids
         self.lines = 0
         self.invalid = 0
         self._kinds: dict[tuple[str, str], Kind] = {}
@@ -55,6 +61,8 @@ class Tally:
         self.lines += 1
         found = line.refusal
         if found is None:
+            if self._ids is not None and line.body is not None:
+                self._ids.add([line.body])
             return
         self.invalid += 1
         key = (found.code, without_indices(found.pointer))
@@ -62,6 +70,11 @@ class Tally:
             key = (found.code, "(other fields)")
         kind = self._kinds.setdefault(key, Kind(*key, line.number, found.pointer, found.message))
         kind.count += 1
+
+    @property
+    def repeated_ids(self) -> RepeatedIds:
+        """How many of the valid lines looked at have an _id that another one has."""
+        return RepeatedIds(0, 0) if self._ids is None else self._ids.found
 
     @property
     def headline(self) -> str:
@@ -80,6 +93,7 @@ class Tally:
             "lines": self.lines,
             "valid": self.lines - self.invalid,
             "invalid": self.invalid,
+            "repeated_ids": self.repeated_ids._asdict(),
             "violations": [vars(kind) for kind in self.kinds],
         }
 

@@ -54,6 +54,19 @@ def test_killed_again_and_again_each_event_is_in_the_profile_store_once(scenario
         assert set(received) == {f"{topic}-{number}-{at}" for number, end in ends.items() for at in range(end)}
 
 
+def test_a_run_says_that_its_events_share_an_id_and_accepts_them(scenario: Scenario) -> None:
+    events = [orjson.loads(sample.value) | {"_id": "same"} for sample in generate(200, kind="events")]
+    scenario.broker.produce(scenario.topics["events"], [(None, orjson.dumps(event), None, None) for event in events])
+    scenario.produce(generate(50, kind="profiles"))
+    finished = scenario.run()
+    assert finished.code == 0, finished.output
+    assert finished.summary["accepted"] == 250
+    assert finished.summary["repeated_ids"] == {"events": {"repeated": 199, "looked_at": 200}}
+    warning = "warning: route events: 199 of the 200 different events looked at have an _id that another one has"
+    assert warning in finished.output
+    assert "events with another one's _id: events" in finished.output
+
+
 def disorder(scenario: Scenario) -> int:
     """How many records arrived, for the last time, after a later record of their key."""
     messages = scenario.emulator.messages(scenario.inlets["events"]["inletId"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import orjson
@@ -10,8 +11,9 @@ from aep.xdm.rules import XdmRules
 from samples.loyalty import EVENTS_TOPIC, generate
 from tests.transforms.eager import apply_refusing
 from tests.transforms.records import EVENT_SCHEMA, record, route, routes, small_schema
+from transforms import account
 from transforms.chunks import Chunk
-from transforms.validate import ValidateXdm
+from transforms.validate import ValidateXdm, ValidateXdmFn
 
 NAMES = small_schema(name={"type": "string"}, age={"type": "integer"})
 
@@ -104,3 +106,32 @@ def test_the_sample_is_judged_as_its_oracle_says() -> None:
     assert {one.record.offset: one.code for one in dead} == expected
     assert len(expected) > 30
     assert len(valid.records) == len(samples) - len(expected)
+
+
+def events_with(identifier: str, count: int) -> list[dict[str, Any]]:
+    samples = [orjson.loads(sample.value) for sample in generate(count, kind="events")]
+    return [{**entity, "_id": identifier} for entity in samples]
+
+
+def test_events_that_share_an_id_are_counted_and_said_once_though_their_bundle_is_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    step = ValidateXdmFn(routes(route(schema=EVENT_SCHEMA)), XdmRules())
+    for again in (step, pickle.loads(pickle.dumps(step))):  # Flink makes a copy for each bundle that waits
+        (valid,) = again.process(parsed(*events_with("same", 150)))
+        assert isinstance(valid, Chunk)
+        assert len(valid.bodies) == 150  # warned of, never refused
+    counts = account.process_counts()
+    assert counts == {"ids_looked_at/events": 150, "repeated_ids/events": 149}
+    (said,) = caplog.messages
+    assert said.startswith("route events: 149 of the 150 different events looked at have an _id that another one has")
+    assert "same" not in said
+
+
+def test_each_run_looks_at_ids_anew_and_profiles_have_none_that_matter() -> None:
+    for _ in range(2):
+        list(ValidateXdmFn(routes(route(schema=EVENT_SCHEMA)), XdmRules()).process(parsed(*events_with("same", 2))))
+    assert account.process_counts() == {"ids_looked_at/events": 4, "repeated_ids/events": 2}
+    account.reset()
+    list(ValidateXdmFn(routes(route(schema=NAMES)), XdmRules()).process(parsed({"name": "a"}, {"name": "b"})))
+    assert account.process_counts() == {}

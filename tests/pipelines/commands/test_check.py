@@ -63,6 +63,15 @@ def test_all_is_well(bench: PlatformBench) -> None:
     assert bench.letters() == []
 
 
+def test_events_that_share_an_id_are_warned_of_and_the_run_is_ready(bench: PlatformBench) -> None:
+    bench.write(*[bench.event(at) | {"_id": "same"} for at in range(5)])
+    findings = check(bench)
+    one = found(findings, "default: _id")
+    assert one.state == "warning"
+    assert one.detail.startswith("4 of the 5 different events looked at have an _id that another one has")
+    assert exit_code(findings.checks) == 0
+
+
 # --- What is corrupted is found ---
 
 

@@ -321,6 +321,18 @@ def test_standard_input_is_read_as_it_comes() -> None:
     assert process.returncode == 1
 
 
+def test_events_that_share_an_id_are_valid_and_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "events.jsonl"
+    entities = [orjson.loads(sample.value) | {"_id": "same"} for sample in generate(20, kind="events")]
+    path.write_bytes(b"".join(orjson.dumps(entity) + b"\n" for entity in [*entities, *entities]))
+    assert main(["schema", "check", LOYALTY, "--events", str(path)]) == 0
+    headline, warning = capsys.readouterr().out.splitlines()
+    assert headline == "40 valid, 0 invalid"
+    assert warning.startswith("warning: 19 of the 20 different events looked at have an _id that another one has: ")
+    assert main(["schema", "check", LOYALTY, "--events", str(path), "--json"]) == 0
+    assert orjson.loads(capsys.readouterr().out)["repeated_ids"] == {"repeated": 19, "looked_at": 20}
+
+
 def test_nothing_to_check_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO()))
     assert main(["schema", "check", LOYALTY]) == 0
@@ -357,4 +369,4 @@ def test_good_samples_parse_to_what_is_checked() -> None:
     # The size that the rules limit is that of the record as it is sent, whatever the white space in the file.
     spaced = orjson.dumps(GOOD, option=orjson.OPT_INDENT_2).replace(b"\n", b" " * 3_000)
     assert isinstance(parse_object(spaced), ParsedObject)
-    assert event_lines.check_value(spaced, 1, PREPARE) is None
+    assert event_lines.check_value(spaced, 1, PREPARE).refusal is None
