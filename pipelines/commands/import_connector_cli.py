@@ -49,7 +49,11 @@ def import_connector(
         Path | None, typer.Option(help="Check messages by this schema: the option xdm_schema_file.")
     ] = None,
     schema_id: Annotated[
-        str | None, typer.Option(help="Check messages by the schema with this $id: the option xdm_schema_id.")
+        str | None,
+        typer.Option(
+            help="Check messages by the schema with this $id, and its identity descriptors, as the registry has them at "
+            "the run: the option xdm_schema_id."
+        ),
     ] = None,
     force: Annotated[bool, typer.Option(help="Write over files that are there.")] = False,
 ) -> int:

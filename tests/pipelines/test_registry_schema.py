@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from aep.schema_source import described_document
+from aep.streaming import Envelope
 from aep.xdm.schema import SchemaError
 from pipelines.cli import main
 from pipelines.config import parse
@@ -67,6 +68,33 @@ def test_the_primary_identity_is_that_of_the_registrys_descriptor(bench: Platfor
     del without[bench.tenant]["member"]
     bench.write(without, bench.event(2))
     assert bench.run("run")["dead_lettered"] == {"primary_identity_missing": 1}
+
+
+def test_the_messages_of_an_imported_connector_are_asked_for_their_primary_identity(bench: PlatformBench) -> None:
+    connector = bench.folder / "connector.properties"
+    connector.write_text(
+        "name=sink\nconnector.class=com.adobe.platform.streaming.sink.impl.AEPSinkConnector\ntopics=t\n"
+        f"aep.endpoint={bench.streaming.inlet.url}\n"
+        "value.converter=org.apache.kafka.connect.json.JsonConverter\nvalue.converter.schemas.enable=false\n"
+    )
+    folder, schema_id = bench.folder / "imported", bench.streaming.schema_id
+    command = ["import-connector", str(connector), f"--output={folder}", "--bootstrap-servers=k:9092"]
+    assert main([*command, f"--schema-id={schema_id}"]) == 0
+    (route,) = make_plan(parse(bench.arguments())).routes
+    wrap = Envelope(route.destination).message
+    without = bench.event(1)
+    del without[bench.tenant]["member"]
+    bench.events.write_bytes(b"\n".join(wrap(orjson.dumps(event)) for event in (without, bench.event(2))))
+    given = [
+        f"--options_file={folder / 'options.yaml'}",
+        "--kafka_start=earliest",
+        f"--summary_file={folder / 's.json'}",
+    ]
+    ours = ["aep_inlet_url", "aep_dataset_id", "aep_flow_id", "xdm_schema_id"]  # the imported options have these
+    given += bench.arguments(**dict.fromkeys(ours))
+    assert main(["run", *given]) == 0
+    summary = orjson.loads((folder / "s.json").read_bytes())
+    assert (summary["accepted"], summary["dead_lettered"]) == (1, {"primary_identity_missing": 1})
 
 
 @pytest.mark.parametrize(
