@@ -51,8 +51,8 @@ def import_connector(
     schema_id: Annotated[
         str | None,
         typer.Option(
-            help="Check messages by the schema with this $id, and its identity descriptors, as the registry has them at "
-            "the run: the option xdm_schema_id."
+            help="Check messages by the schema with this $id, and its identity descriptors, from the registry at each "
+            "run: the option xdm_schema_id."
         ),
     ] = None,
     force: Annotated[bool, typer.Option(help="Write over files that are there.")] = False,
