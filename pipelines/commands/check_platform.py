@@ -14,6 +14,7 @@ from aep.inlets import Inlet, InletApi
 from aep.platform import PlatformClient
 from aep.provision.found import FoundFlow, read_flow
 from aep.schema_registry import Accept, SchemaRegistry
+from aep.streaming import Destination
 from aep.xdm.identities import Identity, identities
 from aep.xdm.schema import ResolvedSchema
 from pipelines.commands.check_report import Check, State
@@ -61,6 +62,10 @@ class PlatformChecks:
             yield self._checked(f"{route.name}: schema", partial(self._schema, route, schema))
         if destination.flow_id:
             yield self._checked(f"{route.name}: dataflow", partial(self._flow, route, destination.flow_id))
+        elif not names_flow(destination):
+            check = self._checked(f"{route.name}: dataflow", partial(self._no_flow, route))
+            if check.state != "ok":
+                yield check
 
     def _checked(self, subject: str, look: Callable[[], Found]) -> Check:
         if self._lost is not None:
@@ -128,6 +133,30 @@ class PlatformChecks:
         known = self._inlets.get(inlet_id_of(route))
         return flow_found(read_flow(self._flows, flow), known, route, state)
 
+    def _no_flow(self, route: Route) -> Found:
+        known = self._inlets.get(inlet_id_of(route))
+        flow_ids = self._flow_ids.get(known.connection_id, []) if known else []
+        return no_flow_found(flow_ids, route)
+
+    @cached_property
+    def _flow_ids(self) -> dict[str, list[str]]:
+        """The ids of the dataflows that lead from each connection."""
+        connections = {
+            str(source["id"]): str(source.get("baseConnectionId") or "")
+            for source in self._flows.source_connections.list()
+        }
+        found: dict[str, list[str]] = {}
+        for flow in self._flows.flows.list():
+            for source_id in flow.get("sourceConnectionIds") or ():
+                found.setdefault(connections.get(str(source_id), ""), []).append(str(flow["id"]))
+        return found
+
+
+def names_flow(destination: Destination) -> bool:
+    """Whether requests can name a dataflow without a ``flow_id``: ready-made messages may, and so may a header."""
+    header = any(name.lower() == "x-adobe-flow-id" for name in destination.headers)
+    return destination.payload == "message" or (destination.payload == "raw" and header)
+
 
 def inlet_id_of(route: Route) -> str:
     """The last part of the inlet's address."""
@@ -172,6 +201,19 @@ def flow_found(flow: FoundFlow, known: Known | None, route: Route, state: str) -
     if wanted and flow.dataset_id and flow.dataset_id != wanted:
         faults.append(f"it leads into another data set, {flow.dataset_id}: check flow_id and dataset_id")
     return Found("wrong", "; ".join(faults)) if faults else Found("ok", state or "there")
+
+
+def no_flow_found(flow_ids: Sequence[str], route: Route) -> Found:
+    """What a route without a flow id misses ("Create a streaming connection for HTTP API": it is required for XDM too).
+
+    Connections from before there were dataflows need none.
+    """
+    there = f"{', '.join(flow_ids)} {'lead' if len(flow_ids) > 1 else 'leads'} from its connection"
+    if route.destination.payload == "raw":
+        return Found("wrong", f"flow_id: missing: raw records need it; {there if flow_ids else 'create a dataflow'}")
+    if flow_ids:
+        return Found("warning", f"flow_id: missing: Adobe requires it where a connection has a dataflow; {there}")
+    return Found("ok", "none needed")
 
 
 def schema_found(schema: ResolvedSchema, version: str, known: Sequence[Identity]) -> Found:

@@ -192,6 +192,9 @@ def cut_off(bench: PlatformBench) -> dict[str, object]:
         (options_of(aep_flow_id="no-such-flow"), "default: dataflow", "wrong", "has no dataflow no-such-flow"),
         (connection(), "default: dataflow", "wrong", "it leads from another connection, "),
         (other_flow, "default: dataflow", "wrong", "; it leads into another data set, "),
+        (options_of(aep_flow_id=None), "default: dataflow", "warning", "flow_id: missing: Adobe requires it where a"),
+        (connection("raw", xdm_payload="raw", aep_flow_id=None), "default: dataflow", "wrong", "create a dataflow"),
+        (options_of(xdm_payload="raw", aep_flow_id=None), "default: dataflow", "wrong", "raw records need it; "),
         (options_of(kafka_file_pattern="nothing-*.jsonl"), "files", "wrong", "there are none"),
         (no_events, "file ", "wrong", "of 2 records 0 would be posted, 2 dead-lettered"),
         (cut_off, "file ", "wrong", "is cut off"),
@@ -213,6 +216,29 @@ def test_what_is_corrupted_is_found(
     assert [check.subject for check in findings.checks if check.failed] == []
     # What is wrong with one thing does not hide the others.
     assert {"dead letters", "Platform's APIs"} <= {check.subject for check in findings.checks}
+
+
+def test_the_dataflow_that_a_route_should_name_is_told(bench: PlatformBench) -> None:
+    bench.write(bench.event(1))
+    one = found(check(bench, {"aep_flow_id": None}), "default: dataflow")
+    assert one.detail.endswith(f"; {bench.streaming.flow_id} leads from its connection")
+
+
+@pytest.mark.parametrize(
+    "corrupt",
+    [
+        connection(aep_flow_id=None),  # it has no dataflow
+        older_inlet,
+        options_of(aep_flow_id=None, xdm_payload="message"),
+        connection("raw", xdm_payload="raw", aep_flow_id=None, aep_headers="X-Adobe-Flow-Id=f"),
+    ],
+)
+def test_no_flow_id_is_missed_where_none_is_needed(
+    bench: PlatformBench, corrupt: Callable[[PlatformBench], dict[str, object]]
+) -> None:
+    bench.write(bench.event(1))
+    findings = check(bench, {**corrupt(bench), "aep_flow_id": None})
+    assert "default: dataflow" not in [one.subject for one in findings.checks]
 
 
 def test_a_platform_that_is_away_is_not_waited_for_again(
