@@ -704,7 +704,10 @@ def test_each_member_ends_when_all_have_committed_everything(
 def test_a_commit_while_no_broker_answers_is_not_waited_for_and_made_up_for(
     own_broker: KafkaBroker, join: Join
 ) -> None:
-    broker, topic, cluster = own_broker, "t", KafkaCluster(own_broker.bootstrap_servers)
+    # By default a client waits up to 15 s before it connects again, longer than a look-up waits for it: members that
+    # look in turn would need minutes until both have done so.
+    cluster = KafkaCluster(own_broker.bootstrap_servers, config={"reconnect.backoff.max.ms": "500"})
+    broker, topic = own_broker, "t"
     broker.create_topic(topic, 3)
     numbers(broker, topic, 30, 3)
     sources = [source(cluster, topic, share_group=shared) for shared in (True, False)]
