@@ -1,7 +1,8 @@
 """Secrets by reference: options name where a secret is, never the secret itself.
 
-``env:NAME`` reads an environment variable, ``file:PATH`` a file, and ``gcp-secret:projects/P/secrets/S/versions/V``
-Google Secret Manager with the application default credentials. An end of line after the secret is cut off.
+``env:NAME`` reads an environment variable, ``file:PATH`` a file, and ``gcp-secret:projects/P/secrets/S/versions/V`` or,
+of a regional secret, ``gcp-secret:projects/P/locations/L/secrets/S/versions/V`` Google Secret Manager with the
+application default credentials. An end of line after the secret and a byte order mark before it are cut off.
 References are resolved where they are used, on the worker, each time they are needed, so that a rotated secret
 is picked up and none is ever pickled.
 """
@@ -9,7 +10,9 @@ is picked up and none is ever pickled.
 from __future__ import annotations
 
 import base64
+import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote_plus
@@ -17,7 +20,16 @@ from urllib.parse import quote_plus
 from aep.errors import NetworkError, SecretError
 
 SCHEMES = ("env:", "file:", "gcp-secret:")
+FORMS = "env:NAME, file:PATH or gcp-secret:projects/P/secrets/S/versions/V"
+GOOGLE_NAME = r"projects/[^/?#\s]+/(?:locations/(?P<location>[a-z0-9-]+)/)?secrets/[^/?#\s]+/versions/[^/?#\s]+"
+"""A version of a secret in Secret Manager; the location, which becomes a part of a host's name, has no other signs."""
+
 SECRET_MANAGER = "https://secretmanager.googleapis.com/v1/"  # noqa: S105 (an address)
+# Regional secrets are at the endpoint of their region alone (Secret Manager, Regional secrets: endpoints).
+REGIONAL_SECRET_MANAGER = "https://secretmanager.{location}.rep.googleapis.com/v1/"  # noqa: S105 (an address)
+
+_BYTE_ORDER_MARK = "\ufeff"
+_MAX_WORDS = 500
 
 
 def is_reference(value: str) -> bool:
@@ -37,8 +49,8 @@ def resolve(reference: str) -> str:
     reader = _READERS.get(scheme)
     if reader is None or not name:
         # What was given here may be the secret itself, so the message must not repeat it.
-        raise SecretError("a secret must be given as env:NAME, file:PATH or gcp-secret:projects/P/secrets/S/versions/V")
-    secret = reader(name).rstrip("\r\n")
+        raise SecretError(f"a secret must be given as {FORMS}")
+    secret = reader(name).removeprefix(_BYTE_ORDER_MARK).rstrip("\r\n")
     if not secret:
         raise SecretError(f"the secret {reference} is empty")
     return secret
@@ -73,26 +85,59 @@ def _from_secret_manager(name: str) -> str:
     import google.auth.transport.requests
     import requests
 
+    url = secret_manager_url(name)
     try:
         credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
         with google.auth.transport.requests.AuthorizedSession(credentials) as session:
-            reply = session.get(f"{SECRET_MANAGER}{name}:access", timeout=30)
+            reply = session.get(url, timeout=30)
     except requests.RequestException as error:
         raise NetworkError(f"the secret gcp-secret:{name} cannot be read: {type(error).__name__}") from None
+    except google.auth.exceptions.TransportError as error:
+        raise NetworkError(f"the secret gcp-secret:{name} cannot be read: {type(error).__name__}") from None
     except google.auth.exceptions.GoogleAuthError as error:
-        passing = error.retryable or isinstance(error, google.auth.exceptions.TransportError)
-        kind = NetworkError if passing else SecretError
-        raise kind(f"the secret gcp-secret:{name} cannot be read: {type(error).__name__}") from None
+        kind = NetworkError if error.retryable else SecretError
+        reason = _in_one_line(": ".join([type(error).__name__, *map(str, error.args[:1])]))
+        raise kind(f"the secret gcp-secret:{name} cannot be read: {reason}") from None
     except OSError as error:
         reason = f"the credentials {error.filename}: {error.strerror}"
         raise SecretError(f"the secret gcp-secret:{name} cannot be read: {reason}") from None
     if reply.status_code != 200:
         kind = NetworkError if reply.status_code == 429 or reply.status_code >= 500 else SecretError
-        raise kind(f"the secret gcp-secret:{name} cannot be read: Secret Manager answers {reply.status_code}")
+        reason = _reason(hide(reply.content, str(credentials.token)))
+        answer = f"Secret Manager answers {reply.status_code}{reason and f': {reason}'}"
+        raise kind(f"the secret gcp-secret:{name} cannot be read: {answer}")
     try:
         return base64.b64decode(reply.json()["payload"]["data"]).decode()
     except (KeyError, TypeError, ValueError):
         raise SecretError(f"the secret gcp-secret:{name} cannot be read: unexpected reply") from None
+
+
+def secret_manager_url(name: str) -> str:
+    """Where the version of a secret is read (Secret Manager API, ``projects.secrets.versions.access``).
+
+    Raises:
+      SecretError: it is not the name of one.
+    """
+    found = re.fullmatch(GOOGLE_NAME, name)
+    if found is None:
+        raise SecretError(
+            f"gcp-secret:{name} is not a secret of Secret Manager: give projects/P/secrets/S/versions/V, or "
+            "projects/P/locations/L/secrets/S/versions/V"
+        )
+    location = found["location"]
+    return f"{REGIONAL_SECRET_MANAGER.format(location=location) if location else SECRET_MANAGER}{name}:access"
+
+
+def _reason(body: bytes) -> str:
+    """The words of an error reply of Google's APIs (``google.rpc.Status``); "" for none. Nothing else is repeated."""
+    try:
+        return _in_one_line(json.loads(body)["error"]["message"])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ""
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())[:_MAX_WORDS]
 
 
 _READERS: dict[str, Callable[[str], str]] = {

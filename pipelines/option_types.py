@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, ValidationInfo
 
+from aep import secrets
 from aep.conditions import Condition, compile_conditions
 from aep.entries import EntriesError
 from aep.field_map import FieldMap, compile_map
@@ -19,10 +20,7 @@ from aep.ids import OFFSET
 from aep.json_patch import Patch, PatchDialect, compile_patch
 from aep.upserts import operations_fault
 
-REFERENCE_FORMS = "env:NAME, file:PATH or gcp-secret:projects/P/secrets/S/versions/V"
-_SECRET_REFERENCE = re.compile(
-    r"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|gcp-secret:projects/[^/\s]+/secrets/[^/\s]+/versions/[^/\s]+"
-)
+_SECRET_REFERENCE = re.compile(rf"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|gcp-secret:{secrets.GOOGLE_NAME}")
 # Properties of librdkafka (and of Java clients, copied by habit) whose values are secret.
 _SECRET_PROPERTY = re.compile(
     r"(password|passphrase|secret|key\.pem|jaas\.config|user\.info|(^|\.)token|credentials)$", re.IGNORECASE
@@ -68,7 +66,7 @@ def is_secret_property(name: str) -> bool:
 def check_secret_reference(value: str) -> str:
     """Accepts references to secrets only, because options travel with the job and show in its UI."""
     if not _SECRET_REFERENCE.fullmatch(value):
-        raise ValueError(f"a secret must be given by reference, as {REFERENCE_FORMS} (the value is not shown)")
+        raise ValueError(f"a secret must be given by reference, as {secrets.FORMS} (the value is not shown)")
     return value
 
 
@@ -79,7 +77,7 @@ def check_kafka_config(config: dict[str, str]) -> dict[str, str]:
         if reason := _OWN_PROPERTIES.get(name):
             problems[name] = f"{name} can't be set here: {reason}"
         elif (is_secret_property(name) or "PRIVATE KEY" in value) and not _SECRET_REFERENCE.fullmatch(value):
-            problems[name] = f"{name} is a secret: give a reference, as {REFERENCE_FORMS} (the value is not shown)"
+            problems[name] = f"{name} is a secret: give a reference, as {secrets.FORMS} (the value is not shown)"
     if problems:
         raise EntriesError(problems)
     return config
@@ -92,7 +90,7 @@ def check_registry_config(config: dict[str, str]) -> dict[str, str]:
         if name not in _REGISTRY_PROPERTIES and not name.startswith("bearer.auth."):
             problems[name] = f"{name} can't be set here: use {', '.join(_REGISTRY_PROPERTIES)} or bearer.auth.*"
         elif (is_secret_property(name) or "@" in value) and not _SECRET_REFERENCE.fullmatch(value):
-            problems[name] = f"{name} is a secret: give a reference, as {REFERENCE_FORMS} (the value is not shown)"
+            problems[name] = f"{name} is a secret: give a reference, as {secrets.FORMS} (the value is not shown)"
         elif name == "timeout" and not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
             problems[name] = "timeout must be a number of seconds"
     if problems:

@@ -36,7 +36,8 @@ How options are given:
   lists      --x=a,b or --x=a --x=b or --x='["a", "b"]'; commas inside {} do not split
   mappings   --x=key=value, repeated, or --x='{"key": "value"}'
   null       --x=null, where the type says `or null`: as if the option were not given
-  secrets    only by reference: env:NAME, file:PATH, gcp-secret:projects/P/secrets/S/versions/V
+  secrets    only by reference: env:NAME, file:PATH, gcp-secret:projects/P/secrets/S/versions/V, or of a regional secret
+             gcp-secret:projects/P/locations/L/secrets/S/versions/V
 """
 
 _TAIL = """

@@ -17,6 +17,7 @@ from tests.services.process import free_port
 
 SECRET = "sesame-open-0451"
 NAME = "projects/p/secrets/s/versions/latest"
+REGIONAL_NAME = "projects/p/locations/europe-west3/secrets/s/versions/7"
 
 
 @pytest.mark.parametrize("value", ["env:A", "file:/a", "gcp-secret:a", "env:"])
@@ -48,6 +49,10 @@ class TestEnvironment:
         monkeypatch.setenv("AEP_TEST", value)
         assert secrets.resolve("env:AEP_TEST") == SECRET
 
+    def test_a_byte_order_mark_is_not_part_of_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AEP_TEST", f"\ufeff{SECRET}\r\n")
+        assert secrets.resolve("env:AEP_TEST") == SECRET
+
     def test_blanks_belong_to_the_secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AEP_TEST", " a b ")
         assert secrets.resolve("env:AEP_TEST") == " a b "
@@ -69,6 +74,13 @@ class TestFile:
     def test_the_content_without_its_end_of_line(self, content: str, tmp_path: Path) -> None:
         (tmp_path / "secret").write_bytes(content.encode())
         assert secrets.resolve(f"file:{tmp_path}/secret") == SECRET
+
+    def test_a_byte_order_mark_is_not_part_of_it(self, tmp_path: Path) -> None:
+        (tmp_path / "secret").write_bytes(b"\xef\xbb\xbf" + SECRET.encode() + b"\r\n")
+        assert secrets.resolve(f"file:{tmp_path}/secret") == SECRET
+        (tmp_path / "secret").write_bytes(b"\xef\xbb\xbf\r\n")
+        with pytest.raises(SecretError, match="is empty"):
+            secrets.resolve(f"file:{tmp_path}/secret")
 
     def test_a_path_may_hold_a_colon(self, tmp_path: Path) -> None:
         (tmp_path / "a:b").write_text(SECRET)
@@ -100,6 +112,32 @@ class TestFile:
             secrets.resolve(f"file:{tmp_path}/secret")
 
 
+def test_the_address_of_a_secret() -> None:
+    google = "https://secretmanager.googleapis.com/v1"
+    assert secrets.secret_manager_url(NAME) == f"{google}/{NAME}:access"
+    regional = "https://secretmanager.europe-west3.rep.googleapis.com/v1"
+    assert secrets.secret_manager_url(REGIONAL_NAME) == f"{regional}/{REGIONAL_NAME}:access"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "s",
+        "projects/p/secrets/s",
+        "projects/p/secrets/s/versions/1/x",
+        "projects/p/locations/evil.test#/secrets/s/versions/1",  # the token would go there
+        "projects/p/locations/evil.test/secrets/s/versions/1",
+        "projects/p/locations//secrets/s/versions/1",
+        "projects/p/locations/EU/secrets/s/versions/1",
+        "projects/p/secrets/s/versions/1\n",
+        "projects/p/secrets/s?a=/versions/1",
+    ],
+)
+def test_what_is_not_a_secret_of_secret_manager(name: str) -> None:
+    with pytest.raises(SecretError, match="is not a secret of Secret Manager: give projects/P/secrets/S"):
+        secrets.resolve(f"gcp-secret:{name}")
+
+
 def payload(secret: bytes) -> bytes:
     return json.dumps({"name": NAME, "payload": {"data": base64.b64encode(secret).decode()}}).encode()
 
@@ -117,7 +155,11 @@ class SecretManager:
         elif self.token_status == 200:
             exchange.reply(200, b'{"access_token":"google-token","expires_in":3600}', Content_Type="application/json")
         else:
-            exchange.reply(self.token_status, b'{"error":"invalid_grant"}', Content_Type="application/json")
+            exchange.reply(
+                self.token_status,
+                b'{"error":"invalid_grant","error_description":"Invalid JWT Signature."}',
+                Content_Type="application/json",
+            )
 
 
 class TestSecretManager:
@@ -143,6 +185,7 @@ class TestSecretManager:
             for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
                 monkeypatch.delenv(name, raising=False)
             monkeypatch.setattr(secrets, "SECRET_MANAGER", f"{server.url}/v1/")
+            monkeypatch.setattr(secrets, "REGIONAL_SECRET_MANAGER", f"{server.url}/{{location}}/v1/")
             yield server
 
     @pytest.mark.parametrize("stored", [SECRET.encode(), f"{SECRET}\n".encode()])
@@ -153,6 +196,27 @@ class TestSecretManager:
         assert token_request.path == "/token"
         assert request.line == f"GET /v1/{NAME}:access HTTP/1.1"
         assert request.headers["authorization"] == "Bearer google-token"
+
+    def test_a_regional_secret_is_asked_for_in_its_region(self, server: HttpServer, manager: SecretManager) -> None:
+        assert secrets.resolve(f"gcp-secret:{REGIONAL_NAME}") == SECRET
+        assert server.requests[-1].line == f"GET /europe-west3/v1/{REGIONAL_NAME}:access HTTP/1.1"
+
+    def test_googles_own_reason_is_shown_without_a_secret(self, server: HttpServer, manager: SecretManager) -> None:
+        reason = "Permission 'secretmanager.versions.access' denied for resource\n (or it may not exist). google-token"
+        status = {"error": {"code": 403, "message": reason, "status": "PERMISSION_DENIED"}, "payload": SECRET}
+        manager.answer = lambda exchange: exchange.reply(403, json.dumps(status).encode())
+        with pytest.raises(SecretError) as caught:
+            secrets.resolve(f"gcp-secret:{NAME}")
+        assert str(caught.value) == (
+            f"the secret gcp-secret:{NAME} cannot be read: Secret Manager answers 403: Permission "
+            "'secretmanager.versions.access' denied for resource (or it may not exist). ***"
+        )
+
+    @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error":"x"}', b'{"error":{"message":7}}', b"\xff"])
+    def test_a_refusal_without_words(self, server: HttpServer, manager: SecretManager, body: bytes) -> None:
+        manager.answer = lambda exchange: exchange.reply(404, body)
+        with pytest.raises(SecretError, match=r"Secret Manager answers 404$"):
+            secrets.resolve(f"gcp-secret:{NAME}")
 
     @pytest.mark.parametrize(
         ("status", "error"),
@@ -191,14 +255,18 @@ class TestSecretManager:
 
     def test_an_account_that_google_refuses(self, server: HttpServer, manager: SecretManager) -> None:
         manager.token_status = 400
-        with pytest.raises(SecretError, match=f"gcp-secret:{NAME} cannot be read: RefreshError"):
+        with pytest.raises(
+            SecretError, match=f"{NAME} cannot be read: RefreshError: invalid_grant: Invalid JWT Signature."
+        ):
             secrets.resolve(f"gcp-secret:{NAME}")
 
     def test_credentials_that_are_not_there(
         self, server: HttpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
-        with pytest.raises(SecretError, match=f"gcp-secret:{NAME} cannot be read: DefaultCredentialsError"):
+        with pytest.raises(
+            SecretError, match=f"gcp-secret:{NAME} cannot be read: DefaultCredentialsError: File .*none.json was not"
+        ):
             secrets.resolve(f"gcp-secret:{NAME}")
 
     def test_credentials_that_cannot_be_read(
