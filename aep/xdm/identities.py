@@ -189,7 +189,7 @@ def _value_fault(value: Any, is_ecid: bool) -> tuple[str, str] | None:
     if is_ecid:
         return None if _is_ecid(value) else ("ecid", _ECID_MESSAGE)
     if value in BLOCKED_VALUES:
-        return "blocked_identity", f'"{value}" is a value that Identity Service blocks: leave the identity out'
+        return "blocked_identity", f'Identity Service blocks identities with the value "{value}"'
     if len(value) > MAX_IDENTITY_LENGTH:
         return "identity_too_long", f"{len(value):,} characters, at most {MAX_IDENTITY_LENGTH:,} are allowed"
     return None
