@@ -99,6 +99,7 @@ def test_what_adobes_transform_makes_of_a_record(operations: list[dict[str, Any]
     assert same(applied(operations, RECORD), expected)
 
 
+@pytest.mark.zjsonpatch
 def test_the_library_makes_the_same_of_it(library: Zjsonpatch) -> None:
     for operations, _ in CASES:
         assert same(applied(operations, RECORD), applied_by_adobe(library, operations, RECORD)), operations
@@ -164,6 +165,7 @@ class Generator:
         return of[min(self.random.randrange(len(of)), self.random.randrange(len(of)))]
 
 
+@pytest.mark.zjsonpatch
 @pytest.mark.parametrize("seed", range(3))
 def test_any_patch_makes_of_any_record_what_the_library_makes(library: Zjsonpatch, seed: int) -> None:
     generator = Generator(seed)
@@ -177,6 +179,7 @@ def test_any_patch_makes_of_any_record_what_the_library_makes(library: Zjsonpatc
     assert applicable > 800
 
 
+@pytest.mark.zjsonpatch
 def test_an_operation_that_is_refused_fails_with_the_library_on_every_record(library: Zjsonpatch) -> None:
     generator = Generator(0)
     refused = 0
