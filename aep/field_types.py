@@ -166,32 +166,6 @@ def to_date(value: Any, unit: str | None = None) -> str:
     return found["date"]
 
 
-def to_date_time_by(value: Any, pattern: str) -> str:
-    """A date-time of text in a pattern of strptime, which has the offset from UTC (``%z``)."""
-    return to_date_time(_by_pattern(value, pattern).isoformat())
-
-
-def to_date_by(value: Any, pattern: str) -> str:
-    """A date of text in a pattern of strptime; a time is left out."""
-    return _by_pattern(value, pattern).date().isoformat()
-
-
-def pattern_problem(pattern: str, *, offset: bool) -> str | None:
-    """Why text in this pattern of strptime cannot be a date or, with an ``offset``, a date-time; None if it can."""
-    probe = datetime(2026, 1, 31, 21, 32, 43, tzinfo=timezone(timedelta(hours=5)))
-    try:
-        read = datetime.strptime(probe.strftime(pattern), pattern)
-    except (ValueError, re.error):  # re.error: a directive that is given twice
-        return "is not a pattern of Python's strptime, as %d.%m.%Y"
-    if read.date() != probe.date():
-        return "has no day, month or year: write it as %d.%m.%Y"
-    if offset and read.tzinfo is None:
-        return "has no offset from UTC (%z), which a date-time needs"
-    if offset and read.replace(second=0) != probe.replace(second=0):
-        return "has no hours or minutes, which a date-time needs"
-    return None
-
-
 def decimal_of(unscaled: bytes, scale: int) -> int | float:
     """The number whose digits are a signed big-endian integer, ``scale`` of them after the decimal point.
 
@@ -255,13 +229,6 @@ def _nanoseconds(value: Any, unit: str) -> int:
         if unit in ("s", "ms") and exact.denominator == 1:
             return exact.numerator
     raise Unfit(f"it is neither text nor a number of {_NAMES[unit]} since 1970")
-
-
-def _by_pattern(value: Any, pattern: str) -> datetime:
-    try:
-        return datetime.strptime(to_string(value), pattern)
-    except ValueError:  # Unfit is one
-        raise Unfit("it is not a date in the given pattern") from None
 
 
 CONVERTERS: dict[str, Callable[[Any], Any]] = {

@@ -96,6 +96,63 @@ def test_numbers_are_dates_by_their_unit_text_by_its_pattern_and_base64_numbers_
     }
 
 
+def test_text_without_an_offset_has_that_of_the_zone() -> None:
+    in_paris = {"type": "date-time", "zone": "Europe/Paris"}
+    fields = {
+        "/iso": {"from": "/iso", **in_paris},
+        "/summer": {"from": "/summer", **in_paris},
+        "/utc": {"from": "/iso", "type": "date-time", "zone": "UTC"},
+        "/own": {"from": "/own", **in_paris},
+        "/german": {"from": "/german", **in_paris, "pattern": "%d.%m.%Y %H:%M:%S"},
+    }
+    record = {
+        "iso": "2026-01-31 10:00:00,5",
+        "summer": "2026-07-31T10:00",
+        "own": "2026-01-31T10:00:00Z",
+        "german": "31.7.2026 10:00:00",
+    }
+    assert made(fields, record) == {
+        "iso": "2026-01-31T10:00:00.5+01:00",
+        "summer": "2026-07-31T10:00:00+02:00",
+        "utc": "2026-01-31T10:00:00.5+00:00",
+        "own": "2026-01-31T10:00:00Z",
+        "german": "2026-07-31T10:00:00+02:00",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("2026-03-29T02:30:00", "shows this time twice or never"),
+        ("2026-10-25T02:30:00", "shows this time twice or never"),
+        ("2026-02-30T02:30:00", "there is no such date and time"),
+        ("2026-01-31T10:00:61", "there is no such date and time"),
+        ("1890-01-01T00:00:00", "an offset from UTC with seconds"),
+        ("2026-01-31", "not an ISO 8601 date and time"),
+    ],
+)
+def test_a_time_that_its_zone_does_not_tell_is_a_fault(text: str, words: str) -> None:
+    fault = made({"/a": {"from": "/x", "type": "date-time", "zone": "Europe/Paris"}}, {"x": text})
+    assert isinstance(fault, MapFault)
+    assert words in fault.message
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "expected"),
+    [
+        ("%y%m%d", 260131, "2026-01-31"),
+        ("%y%m%d", 60131, None),  # 060131
+        ("%y%m%d", "060131", "2006-01-31"),
+        ("%d%m%Y", 1012026, None),  # 01012026, which strptime takes for the 10th
+        ("%d%m%Y", "1012026", None),
+        ("%Y%m%d", 20260131, "2026-01-31"),
+    ],
+)
+def test_digits_that_can_be_read_in_several_ways_are_no_date(pattern: str, value: Any, expected: str | None) -> None:
+    found = made({"/a": {"from": "/x", "type": "date", "pattern": pattern}}, {"x": value})
+    assert found == {"a": expected} if expected else isinstance(found, MapFault)
+
+
 @pytest.mark.parametrize("value", ["31.2.2026", "2026-01-31", "", [], None, "31.01.2026 "])
 def test_text_in_another_pattern_is_a_fault(value: Any) -> None:
     fault = made({"/a": {"from": "/x", "type": "date", "pattern": "%d.%m.%Y"}}, {"x": value})
@@ -175,7 +232,7 @@ def test_the_whole_record_can_be_a_field() -> None:
         ({"/a": {"from": "/x", "value": 1}}, {"/a": "needs one of from, value, kafka"}),
         (
             {"/a": {"from": "/x", "typ": "string"}},
-            {"/a": "has from, value, kafka, type, unit, pattern, scale, optional, default, and not typ"},
+            {"/a": "has from, value, kafka, type, unit, pattern, zone, scale, optional, default, and not typ"},
         ),
         ({"/a": {"from": "x"}}, {"/a": "from must be a JSON pointer"}),
         (
@@ -192,6 +249,10 @@ def test_the_whole_record_can_be_a_field() -> None:
         ({"/a": {"from": "/x", "type": "date", "unit": "weeks"}}, {"/a": "unit must be one of days, s, ms, us, ns"}),
         ({"/a": {"from": "/x", "type": "date", "unit": ["s"]}}, {"/a": "unit must be one of"}),
         ({"/a": {"kafka": "timestamp", "type": "date", "unit": "s"}}, {"/a": "unit: Kafka's timestamp is in milli"}),
+        (
+            {"/a": {"kafka": "timestamp", "type": "date-time", "zone": "UTC"}},
+            {"/a": "zone: Kafka's timestamp is in mi"},
+        ),
         ({"/a": {"from": "/x", "pattern": "%Y"}}, {"/a": "pattern needs type: date-time or date"}),
         ({"/a": {"from": "/x", "type": "date", "pattern": 5}}, {"/a": "pattern must be text"}),
         ({"/a": {"from": "/x", "type": "date", "pattern": "%d.%m"}}, {"/a": "pattern has no day, month or year"}),
@@ -200,7 +261,24 @@ def test_the_whole_record_can_be_a_field() -> None:
         ({"/a": {"from": "/x", "type": "date", "pattern": "%Y%Y%m%d"}}, {"/a": "pattern is not a pattern of Python's"}),
         (
             {"/a": {"from": "/x", "type": "date-time", "pattern": "%Y-%m-%d %H:%M"}},
-            {"/a": "pattern has no offset from UTC (%z)"},
+            {"/a": "pattern has no offset from UTC (%z), which a date-time needs: give the zone of the text"},
+        ),
+        (
+            {"/a": {"from": "/x", "type": "date-time", "pattern": "%Y-%m-%d %H:%M%z", "zone": "UTC"}},
+            {"/a": "pattern has the offset from UTC (%z): leave the zone out"},
+        ),
+        (
+            {"/a": {"from": "/x", "type": "date-time", "zone": "Paris"}},
+            {"/a": "zone must be UTC, or the name of a time"},
+        ),
+        ({"/a": {"from": "/x", "type": "date-time", "zone": "Europe"}}, {"/a": "zone must be UTC"}),
+        ({"/a": {"from": "/x", "type": "date-time", "zone": "../x"}}, {"/a": "zone must be UTC"}),
+        ({"/a": {"from": "/x", "type": "date-time", "zone": ""}}, {"/a": "zone must be UTC"}),
+        ({"/a": {"from": "/x", "type": "date-time", "zone": 1}}, {"/a": "zone must be UTC"}),
+        ({"/a": {"from": "/x", "type": "date", "zone": "UTC"}}, {"/a": "zone needs type: date-time"}),
+        (
+            {"/a": {"from": "/x", "type": "date-time", "unit": "s", "zone": "UTC"}},
+            {"/a": "has a unit, which is for numbers, and a zone, which is for text"},
         ),
         ({"/a": {"from": "/x", "type": "date-time", "pattern": "%Y-%m-%d%z"}}, {"/a": "pattern has no hours or min"}),
         (
@@ -252,6 +330,7 @@ json_values = st.recursive(
             *({"type": kind, "unit": unit} for kind in ("date-time", "date") for unit in ("days", "s", "ns")),
             {"type": "date", "pattern": "%Y%m%d"},
             {"type": "date-time", "pattern": "%Y-%m-%dT%H:%M:%S%z"},
+            {"type": "date-time", "zone": "Europe/Paris"},
             {"type": "number", "scale": 2},
         ]
     ),

@@ -194,8 +194,8 @@ REFUSED = [
     (
         ROUTES + "  map:\n    /a: {from: /b}\n    /c: {form: /b}\n",
         [
-            "routes.yaml:14: map: /c: has from, value, kafka, type, unit, pattern, scale, optional, default, and not "
-            "form"
+            "routes.yaml:14: map: /c: has from, value, kafka, type, unit, pattern, zone, scale, optional, default, and "
+            "not form"
         ],
     ),
     (
