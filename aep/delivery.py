@@ -26,6 +26,7 @@ from aep.streaming import Destination, Envelope, batch_url, single_url
 
 _LOG = logging.getLogger(__name__)
 _LOG_EVERY_SECONDS = 60.0
+_NOW = float("-inf")  # due at any time
 
 
 class Answer(NamedTuple):
@@ -108,10 +109,12 @@ class Delivery(Counts):
 
 @dataclass(frozen=True)
 class _Piece:
-    """Some messages of a batch, by index, that travel in one request."""
+    """Some messages of a batch, by index, that travel in one request, not before ``due`` (clock reading): ``why``."""
 
     indices: Sequence[int]
     sent: Try
+    due: float = _NOW
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ class _Batch:
     records: Sequence[bytes]
     keys: Sequence[bytes | None] | None
     pieces: deque[_Piece]
+    aside: Callable[[], None]
 
     def put_back(self, piece: _Piece) -> None:
         """To be sent again: last, so that what AEP fails on holds up nothing else; first where order matters."""
@@ -128,6 +132,14 @@ class _Batch:
             self.pieces.append(piece)
         else:
             self.pieces.appendleft(piece)
+
+    def take(self, now: float) -> _Piece:
+        """Takes the next piece to send, the one that is due first when none is due now."""
+        if self.keys is not None:
+            return self.pieces.popleft()
+        piece = min(self.pieces, key=lambda one: max(one.due, now))
+        self.pieces.remove(piece)
+        return piece
 
 
 class InletClient:
@@ -174,6 +186,7 @@ class InletClient:
         records: Sequence[bytes],
         keys: Sequence[bytes | None] | None = None,
         observer: Observer | None = None,
+        aside: Callable[[], None] = lambda: None,
     ) -> Delivery:
         """Sends the records of a batch and returns when each has its answer; it may take as long as AEP is down.
 
@@ -182,6 +195,8 @@ class InletClient:
           keys: the key of each, where records of one key must arrive in their order: what is to be sent again is then
             sent before anything else, and takes the later records of its key along. None where order does not matter.
           observer: is given the numbers of each step as it is taken, also of a delivery that ends in an error.
+          aside: called each time when all that is left are messages that AEP fails on while it accepts others: another
+            batch may be delivered meanwhile. Never called where order matters.
 
         Raises:
           AepError: the bundle must fail, see ``aep.outcomes.Stop``.
@@ -189,36 +204,46 @@ class InletClient:
         started = self._clock()
         delivery = Delivery(answers=[Answer("unsent", "", 0)] * len(records), observer=observer)
         first = Try(len(records), started, refreshed=self._tokens is None)
-        batch = _Batch(records, keys, deque([_Piece(range(len(records)), first)] if records else []))
+        batch = _Batch(records, keys, deque([_Piece(range(len(records)), first)] if records else []), aside)
         while batch.pieces:
             self._send(batch, delivery)
         delivery.seconds = self._clock() - started
         return delivery
 
     def _send(self, batch: _Batch, delivery: Delivery) -> None:
-        """Sends the first piece once and carries out the decision."""
+        """Sends a piece once, when it is due, and carries out the decision."""
         pieces = batch.pieces
-        piece = pieces.popleft()
-        outcome, token, since = self._request(piece, batch.records, delivery)
-        sent = replace(piece.sent, since=since)
+        now = self._clock()
+        piece = batch.take(now)
+        if piece.due > now:
+            if batch.keys is None:
+                batch.aside()
+            self._pause(piece.due - now, piece.why)
+        first = delivery.requests == 0
+        outcome, token, sent_at = self._request(piece, batch.records, delivery)
+        sent = replace(piece.sent, since=sent_at) if first else piece.sent
         piece = replace(piece, sent=sent)
-        match self._decide(sent, outcome):
+        match self._decide(sent, outcome, sent_at):
             case outcomes.Settle() as settled:
                 indices = self._settle(piece, settled, batch.keys, delivery)
                 if indices:
-                    self._pause(settled.after, f"AEP asks to send {len(indices)} messages of a batch again")
                     failures = sent.failures + 1 if settled.failed else 0
                     again = self._next(sent, messages=len(indices), mismatches=0, failures=failures)
+                    self._pause(settled.after, f"AEP asks to send {len(indices)} messages of a batch again")
                     batch.put_back(_Piece(indices, again))
-            case outcomes.Retry(after, cause, arrived, mismatch):
+            case outcomes.Retry(after, cause, arrived, mismatch, aside):
                 delivery.count(_again(cause, sent.messages if arrived else 0))
-                self._pause(after, outcomes.describe(outcome))
                 failures = sent.failures + 1 if cause == "500" else 0
                 again = self._next(sent, mismatches=sent.mismatches + mismatch, failures=failures)
-                batch.put_back(_Piece(piece.indices, again))
+                why = outcomes.describe(outcome)
+                if aside:
+                    batch.put_back(_Piece(piece.indices, again, self._clock() + after, why))
+                else:
+                    self._pause(after, why)
+                    batch.put_back(_Piece(piece.indices, again))
             case outcomes.Halve(cause, arrived):
                 delivery.count(_again(cause, sent.messages if arrived else 0))
-                pieces.extendleft(reversed(self._halves(piece)))
+                pieces.extendleft(reversed(self._halves(piece, cause)))
             case outcomes.RefreshToken():
                 delivery.count(_again("token", 0))
                 if self._tokens is not None:
@@ -236,10 +261,11 @@ class InletClient:
         # Without authentication there is no token to renew after a 401.
         return replace(sent, **{"number": sent.number + 1, "refreshed": self._tokens is None, "failures": 0, **changes})
 
-    def _halves(self, piece: _Piece) -> list[_Piece]:
+    def _halves(self, piece: _Piece, cause: str) -> list[_Piece]:
         """Two pieces of half the messages; one message goes to the single-message endpoint."""
         sent = piece.sent
-        half = self._next(sent, number=1, before=sent.before + sent.number, mismatches=0)
+        halved_at = self._clock() if cause == "500" and sent.halved_at is None else sent.halved_at
+        half = self._next(sent, number=1, before=sent.before + sent.number, mismatches=0, halved_at=halved_at)
         if len(piece.indices) == 1:
             return [_Piece(piece.indices, replace(half, single=True))]
         middle = len(piece.indices) // 2
@@ -251,14 +277,14 @@ class InletClient:
     def _request(
         self, piece: _Piece, records: Sequence[bytes], delivery: Delivery
     ) -> tuple[Reply | NetworkError, str, float]:
-        """Sends a piece once. Returns the outcome, the token, and when the batch was first sent."""
-        token, since = "", piece.sent.since
+        """Sends a piece once. Returns the outcome, the token, and when it was sent."""
+        token = ""
         headers = self._headers
         if self._tokens is not None:
             try:
                 token = self._tokens.token()
             except NetworkError as error:
-                return error, token, since
+                return error, token, piece.sent.since
             headers = {**headers, "Authorization": f"Bearer {token}"}
         if piece.sent.single:
             url, body = self._single_url, self._envelope.message(records[piece.indices[0]])
@@ -267,8 +293,7 @@ class InletClient:
         outcome: Reply | NetworkError
         with self._limit.slot(piece.sent.messages) as under_way:
             delivery.in_flight = max(delivery.in_flight, under_way)
-            if delivery.requests == 0:
-                since = self._clock()  # the wait for its turn is not AEP's doing
+            sent_at = self._clock()  # the wait for its turn is not AEP's doing
             delivery.count(Counts(requests=1, sent_bytes=len(body)))
             try:
                 outcome = self._transport.send(Request(url, body, headers))
@@ -278,7 +303,7 @@ class InletClient:
         self._limit.note(outcomes.is_overload(outcome))
         if isinstance(outcome, Reply) and not 200 <= outcome.status < 300:
             outcome = outcome.without(token)
-        return outcome, token, since
+        return outcome, token, sent_at
 
     def _settle(
         self, piece: _Piece, settled: outcomes.Settle, keys: Sequence[bytes | None] | None, delivery: Delivery
@@ -303,12 +328,12 @@ class InletClient:
         delivery.count(counts)
         return [piece.indices[position] for position in sorted(again.union(followers))]
 
-    def _decide(self, sent: Try, outcome: Reply | NetworkError) -> outcomes.Decision:
+    def _decide(self, sent: Try, outcome: Reply | NetworkError, sent_at: float) -> outcomes.Decision:
         """Decides and notes it at once, so that replies that come together know of each other."""
         with self._lock:
             now = self._clock()
             decision = decide(sent, outcome, now, self._record, self._policy)
-            self._record = self._record.noting(decision, now)
+            self._record = self._record.noting(decision, sent_at, now)
         return decision
 
     def _pause(self, seconds: float, why: str) -> None:

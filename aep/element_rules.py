@@ -52,7 +52,7 @@ ELEMENT_RULES: tuple[ElementRule, ...] = (
         f"500, {GIVE_UP_TRIES} times in a row, while other messages are accepted",
         "that message alone is dead-lettered, `rejected`, with AEP's words",
         OUR_CHOICE,
-        lambda element, case: element.status == 500 and case.failing(GIVE_UP_TRIES),
+        lambda element, case: element.status == 500 and case.fails_on_message(),
         "refused",
     ),
     ElementRule(

@@ -11,7 +11,8 @@ from aep.outcomes import MAY_HAVE_ARRIVED, Case, Decision, Retry, Settle, Stop, 
 
 def retry(case: Case) -> Decision:
     """All again after the pause; the status is the cause."""
-    return Retry(case.after, str(case.status), arrived=case.status in MAY_HAVE_ARRIVED)
+    aside = case.status == 500 and case.others_still_pass
+    return Retry(case.after, str(case.status), arrived=case.status in MAY_HAVE_ARRIVED, aside=aside)
 
 
 def retry_without_reply(case: Case) -> Decision:

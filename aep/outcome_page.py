@@ -49,9 +49,11 @@ Three numbers tell a fault of AEP's, of a message and of the set-up apart:
 | number | why |
 | --- | --- |
 | {HALVE_TRIES} tries | 500 may be AEP's trouble or a message that it cannot process. After so many in a row, and if \
-others were accepted meanwhile, the batch is halved. While nothing is accepted it is AEP's trouble, and nothing is \
+others were accepted meanwhile, the batch is halved. From then on, if others that were sent later are accepted, its \
+halves are halved at their first 500, without a pause. While nothing is accepted it is AEP's trouble, and nothing is \
 given up |
-| {GIVE_UP_TRIES} tries | likewise, one message is given up; with the pauses above this takes about five minutes |
+| {GIVE_UP_TRIES} tries | likewise, one message is given up. With the pauses above this takes about five minutes; the \
+messages that AEP fails on wait together, and other batches are sent meanwhile |
 | {_DEFAULT.max_first_refusals} refusals | when a worker process has had so many messages of a route refused and none \
 accepted, it is the set-up that is wrong, and dead letters would only pile up. `aep_max_first_refusals` sets another \
 number; null dead-letters them all |

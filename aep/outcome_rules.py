@@ -132,10 +132,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "failing_batch",
-        f"500 to a batch, {HALVE_TRIES} times in a row, while others are accepted",
-        "halved to find the message that AEP fails on; duplicates are possible",
+        f"500 to a batch, {HALVE_TRIES} times in a row, while others are accepted; to a half of it the first time, if "
+        "others sent after the halving are accepted",
+        "halved at once to find the message that AEP fails on; duplicates are possible",
         f'{MULTIPLE}, 500: "Error in processing payload", so it may be a message. Halving is our choice',
-        lambda case: case.status == 500 and case.sent.messages > 1 and case.failing(HALVE_TRIES),
+        lambda case: case.status == 500 and case.sent.messages > 1 and case.fails_on_batch(),
         lambda case: Halve("500", arrived=True),
     ),
     Rule(
@@ -143,7 +144,7 @@ RULES: tuple[Rule, ...] = (
         f"500 to one message, {GIVE_UP_TRIES} times in a row, while others are accepted",
         "dead-lettered, `rejected`",
         OUR_CHOICE,
-        lambda case: case.status == 500 and case.sent.messages == 1 and case.failing(GIVE_UP_TRIES),
+        lambda case: case.status == 500 and case.sent.messages == 1 and case.fails_on_message(),
         lambda case: Reject("rejected", f"{describe(case.outcome)} to this message while others pass"),
     ),
     Rule(

@@ -21,7 +21,7 @@ MAY_HAVE_ARRIVED = frozenset({500, 502, 504})
 
 # A 500 may be AEP's trouble ("Try the request again in a few minutes") or a message it chokes on ("Message payload
 # schema not specified, or did not match"). If others pass, a batch is halved after so many tries to find the message,
-# and the message given up after so many, which takes 5 minutes on average.
+# its halves at once, and the message given up after so many tries, which takes 5 minutes on average.
 HALVE_TRIES = 4
 GIVE_UP_TRIES = 16
 
@@ -58,6 +58,7 @@ class Try:
       number: 1 for the first sending of this request.
       before: sendings of these messages in larger requests.
       failures: how many times in a row AEP has answered 500 to them.
+      halved_at: clock reading of the first halving for 500 of a request that they were in, None for none.
       refreshed: the token was renewed for them already.
       mismatches: 207 replies to them that did not fit.
       single: sent to the single-message endpoint.
@@ -68,6 +69,7 @@ class Try:
     number: int = 1
     before: int = 0
     failures: int = 0
+    halved_at: float | None = None
     refreshed: bool = False
     mismatches: int = 0
     single: bool = False
@@ -89,12 +91,21 @@ class Settle:
 
 @dataclass(frozen=True)
 class Retry:
-    """Send the same again after so many seconds. ``arrived``: it may have been received the first time."""
+    """Send the same again after so many seconds.
+
+    Attributes:
+      after: seconds.
+      cause: for counts.
+      arrived: it may have been received the first time.
+      mismatch: the reply did not fit.
+      aside: what else there is of the batch is sent meanwhile, since it is these messages that AEP fails on.
+    """
 
     after: float
     cause: str
     arrived: bool = False
     mismatch: bool = False
+    aside: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,14 +150,16 @@ class InletRecord(NamedTuple):
       accepted: messages that AEP has received.
       refused: messages that it has refused for good, alone or in a 207; not those that were too large.
       last_success: clock reading of the last message accepted.
+      last_sent: clock reading of the sending of the request, of those that had a message accepted, sent last.
     """
 
     accepted: int = 0
     refused: int = 0
     last_success: float = float("-inf")
+    last_sent: float = float("-inf")
 
-    def noting(self, decision: Decision, now: float) -> InletRecord:
-        """The record after one more decision."""
+    def noting(self, decision: Decision, sent_at: float, now: float) -> InletRecord:
+        """The record after one more decision, on the reply to a request that was sent at ``sent_at``."""
         match decision:
             case Settle(elements, again):
                 accepted = sum(element.accepted for element in elements)
@@ -155,8 +168,10 @@ class InletRecord(NamedTuple):
                 accepted, refused = 0, 1
             case _:
                 return self
-        last_success = now if accepted else self.last_success
-        return InletRecord(self.accepted + accepted, self.refused + refused, last_success)
+        counts = self.accepted + accepted, self.refused + refused
+        if not accepted:
+            return InletRecord(*counts, self.last_success, self.last_sent)
+        return InletRecord(*counts, now, max(sent_at, self.last_sent))
 
 
 @dataclass(frozen=True)
@@ -207,9 +222,27 @@ class Case:
         budget = self.policy.budget_seconds
         return budget is not None and self.now + self.after - self.sent.since > budget
 
-    def failing(self, tries: int) -> bool:
-        """Whether AEP has failed with 500 so many times in a row, this one included, while others passed."""
-        return self.sent.failures + 1 >= tries and self.inlet.last_success > self.sent.since
+    @property
+    def others_pass(self) -> bool:
+        """Whether AEP has accepted other messages since these were first sent.
+
+        It may have failed ever since: an outage may begin between two requests that are under way together.
+        """
+        return self.inlet.last_success > self.sent.since
+
+    @property
+    def others_still_pass(self) -> bool:
+        """Whether AEP has accepted what was sent after it had failed on these messages and their batch was halved."""
+        return self.sent.halved_at is not None and self.inlet.last_sent > self.sent.halved_at
+
+    def fails_on_batch(self) -> bool:
+        """Whether a request that AEP answers 500 should be halved to find the message that it fails on."""
+        return self.others_still_pass or (self.sent.failures + 1 >= HALVE_TRIES and self.others_pass)
+
+    def fails_on_message(self) -> bool:
+        """Whether a message that AEP answers 500 should be given up."""
+        others_pass = self.others_pass if self.sent.halved_at is None else self.others_still_pass
+        return self.sent.failures + 1 >= GIVE_UP_TRIES and others_pass
 
 
 @dataclass(frozen=True)

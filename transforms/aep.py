@@ -30,6 +30,10 @@ from transforms.routes import Route, Routes
 
 Order = Literal["none", "key"]
 
+# For each request that may be under way, so many batches may wait aside: for messages that AEP fails on, which takes
+# minutes, while it accepts others. Each is up to 1 MB.
+_ASIDE = 3
+
 
 @dataclass(frozen=True)
 class AepConnection:
@@ -146,6 +150,20 @@ def _count_here(route: str, counts: Counts) -> None:
         account.count_here(name, amount)
 
 
+class _Slot:
+    """The right of a batch to be under way, given up once: at its end, or when it waits aside. Taken when made."""
+
+    def __init__(self, slots: threading.BoundedSemaphore):
+        self._slots: threading.BoundedSemaphore | None = slots
+        slots.acquire()
+
+    def give_up(self) -> None:
+        """Lets another batch take its place; called by the delivering thread alone."""
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.release()
+
+
 class _Poster:
     """An inlet's client with its threads; one for each inlet and process.
 
@@ -156,18 +174,19 @@ class _Poster:
         self._client = client
         self._tokens = tokens
         self._ordered = connection.order == "key"
-        threads = connection.max_in_flight // connection.shards
+        threads = 1 if self._ordered else connection.max_in_flight * (1 + _ASIDE)
         self._pools = [ThreadPoolExecutor(threads, "post-to-aep") for _ in range(connection.shards)]
         # A batch for each thread may wait beside those under way, so that none idles while the next is made.
         self._slots = threading.BoundedSemaphore(connection.max_in_flight + (connection.shards if self._ordered else 1))
 
     def post(self, batch: Batch) -> Future[Delivery]:
         """Starts a delivery; blocks while too many are under way, which is how a slow AEP slows the read."""
-        self._slots.acquire()
+        slot = _Slot(self._slots)
         pool = self._pools[batch.shard]
         keys = batch.keys if self._ordered else None
-        future = pool.submit(self._client.deliver, batch.bodies, keys, partial(_count_here, batch.route))
-        future.add_done_callback(lambda _: self._slots.release())
+        observer = partial(_count_here, batch.route)
+        future = pool.submit(self._client.deliver, batch.bodies, keys, observer, slot.give_up)
+        future.add_done_callback(lambda _: slot.give_up())
         return future
 
     def take_token_renewals(self) -> int:

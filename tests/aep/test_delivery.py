@@ -34,6 +34,8 @@ from tests.aep.fake_aep import BATCH_URL, INLET, Clock, FakeAep, Step, multi_sta
 from tests.services.process import PATIENCE_SECONDS
 
 RAW = Destination(INLET, "raw", flow_id="flow-1", headers={"x-sandbox-name": "dev"})
+ONE_SECOND = RetryPolicy(max_seconds=1)
+OTHER = [5_000]  # the numbers of another batch
 MISFIT = Step(body=b"<html>OK</html>")
 
 
@@ -274,7 +276,57 @@ class TestHalving:
         assert all("AEP answers 500 (boom) to this message" in delivery.answers[one].message for one in poisons)
         assert all(delivery.answers[one].attempts >= 16 for one in poisons)
 
-    @pytest.mark.parametrize("length", [3, 30, 100])
+    def test_once_others_pass_poison_is_found_without_a_pause_and_in_few_requests(self) -> None:
+        poisons = {17, 400, 401, 999}
+        bench = Bench(FakeAep(rule=lambda numbers, request: self._fails(bench, poisons, numbers)))
+        halving = 3  # pauses until the batch is halved
+
+        def wait(seconds: float) -> bool:
+            if len(bench.clock.waits) == halving:
+                # All but the poison has its answer by now, and each poison was tried alone.
+                assert bench.aep.told_accepted >= set(range(1_000)) - poisons
+                assert all([one] in bench.aep.sent for one in poisons)
+                assert len([numbers for numbers in bench.aep.sent if numbers != OTHER]) <= 4 + len(poisons) * 2 * 10
+            return bench.clock.wait(seconds)
+
+        bench.client._wait = wait
+        delivery = bench.deliver(1_000)
+        assert codes(delivery) == ["rejected" if number in poisons else "" for number in range(1_000)]
+        assert all(bench.aep.sent.count([one]) == 16 for one in poisons)
+
+    def test_messages_that_aep_fails_on_wait_together(self) -> None:
+        poisons = set(range(0, 64, 2))
+        bench = Bench(FakeAep(rule=lambda numbers, request: self._fails(bench, poisons, numbers)), ONE_SECOND)
+        delivery = bench.deliver(64)
+        assert sum(code == "rejected" for code in codes(delivery)) == 32
+        assert delivery.seconds < 2 * 16  # and not 32 times as long
+
+    def test_it_steps_aside_while_all_that_is_left_is_poison(self) -> None:
+        aside: list[list[list[int]]] = []
+        bench = Bench(FakeAep(rule=lambda numbers, request: self._fails(bench, {3}, numbers)))
+        records = [record(number) for number in range(8)]
+        delivery = bench.client.deliver(records, aside=lambda: aside.append(list(bench.aep.sent)))
+        assert delivery.accepted == 7
+        assert {number for numbers in aside[0] for number in numbers} == {*range(8), *OTHER}
+        assert len(aside) == 15
+
+    def test_it_does_not_step_aside_where_order_matters_or_nothing_passes(self) -> None:
+        asked: list[int] = []
+        bench = Bench(FakeAep(rule=lambda numbers, request: self._fails(bench, {3}, numbers)))
+        records = [record(number) for number in range(8)]
+        assert bench.client.deliver(records, [b"a"] * 8, aside=lambda: asked.append(1)).accepted == 7
+        Bench(FakeAep([Step(500)] * 100)).client.deliver(records, aside=lambda: asked.append(1))
+        assert asked == []
+
+    @staticmethod
+    def _fails(bench: Bench, poisons: set[int], numbers: list[int]) -> Step | None:
+        """500 for a request with poison, while other batches pass."""
+        if numbers == OTHER:
+            return None
+        bench.client.deliver([record(number) for number in OTHER])
+        return Step(500) if poisons & set(numbers) else None
+
+    @pytest.mark.parametrize("length", [3, 30, 100, 1000])
     def test_an_outage_of_500s_rejects_nothing(self, length: int) -> None:
         def outage(numbers: list[int], request: Request) -> Step | None:
             if len(bench.aep.sent) == 1:

@@ -357,20 +357,20 @@ class TestRecord:
 
     def test_each_message_of_a_207_counts_by_its_own_answer(self) -> None:
         decision = after(multi(200, 400, 429, 200, 404, 400), sent(messages=6))
-        assert self.RECORD.noting(decision, NOW) == InletRecord(7, 10, NOW)
+        assert self.RECORD.noting(decision, NOW - 2, NOW) == InletRecord(7, 10, NOW, NOW - 2)
 
     def test_without_a_message_accepted_the_last_success_stays(self) -> None:
-        assert self.RECORD.noting(after(multi(400, 429, 429)), NOW) == InletRecord(5, 8, NOW - 60)
+        assert self.RECORD.noting(after(multi(400, 429, 429)), NOW, NOW) == InletRecord(5, 8, NOW - 60)
 
     def test_a_message_refused_alone(self) -> None:
-        assert self.RECORD.noting(Reject("rejected", "no"), NOW) == InletRecord(5, 8, NOW - 60)
+        assert self.RECORD.noting(Reject("rejected", "no"), NOW, NOW) == InletRecord(5, 8, NOW - 60)
 
     @pytest.mark.parametrize(
         "decision",
         [Reject("too_large", "1 MB"), Retry(1, "503"), Halve("400"), RefreshToken(), Stop(ConfigurationError("404"))],
     )
     def test_all_else_leaves_it(self, decision: Decision) -> None:
-        assert self.RECORD.noting(decision, NOW) == self.RECORD
+        assert self.RECORD.noting(decision, NOW, NOW) == self.RECORD
 
 
 tries = st.builds(

@@ -10,6 +10,8 @@ import pytest
 from aep.auth import OAuthClient
 from aep.errors import AuthenticationError, ConfigurationError, RetryBudgetError
 from aep.outcomes import RetryPolicy
+from tests.aep.fake_aep import multi_status
+from tests.aep.http_server import Exchange, HttpServer
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
 from tests.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.eager import apply_refusing
@@ -130,6 +132,35 @@ def test_the_retry_budget_ends_the_bundle(aep: Emulator) -> None:
     with pytest.raises(Exception, match="aep_retry_budget_seconds"):
         apply_refusing(PostToAep(routes(to(inlet)), AepConnection(policy=policy)), [batch("a"), batch("b")])
     assert type(process.failure) is RetryBudgetError
+
+
+def test_batches_that_wait_for_poison_do_not_hold_up_the_others() -> None:
+    def answer(exchange: Exchange) -> None:
+        body = exchange.request.body
+        if b"!" in body:
+            exchange.reply(500)
+        elif "/batch/" in exchange.request.line:
+            exchange.reply(207, multi_status([200] * body.count(b'"_id"')))
+        else:
+            exchange.reply(200, b'{"xactionId":"1:2:3"}')
+
+    # With one request at a time, each batch would wait for the poison of the one before.
+    poisoned = [batch(f"{n}", f"{n}!", start=n * 2) for n in range(3)]
+    good = [batch(f"good{n}", start=100 + n) for n in range(3)]
+    policy = RetryPolicy(base_seconds=0.01, max_seconds=0.3)
+    with HttpServer(answer) as server:
+        post = PostToAep(
+            routes(route(inlet_url=f"{server.url}/collection/{'0' * 64}")),
+            AepConnection(policy=policy, max_in_flight=1),
+        )
+        batches = [poisoned[0], *good[:2], *poisoned[1:], good[2]]
+        _, dead = apply_refusing(post, batches)
+    assert sorted(one.record.offset for one in dead) == [1, 3, 5]
+    sent = [request.body for request in server.requests]
+    poison = [next(at for at, body in enumerate(reversed(sent)) if b'"%d!"' % n in body) for n in range(3)]
+    last_good = next(at for at, body in enumerate(reversed(sent)) if b'"good2"' in body)
+    assert all(last_good > at for at in poison)
+    assert account.process_counts()["accepted"] == 6
 
 
 def test_a_delivery_that_ends_in_an_error_is_counted_as_far_as_it_went(aep: Emulator) -> None:
