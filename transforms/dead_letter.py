@@ -14,7 +14,7 @@ from apache_beam import coders
 
 from aep.xdm.schema import ResolvedSchema
 from transforms.prepare import Refusal
-from transforms.record import Headers, Record
+from transforms.record import UNREADABLE_HEADERS, Headers, Record
 
 REPLAYS_HEADER = "beam_aep.replays"
 """How often a record that is under way has been replayed; on its way only, a dead letter has a field for it."""
@@ -173,6 +173,8 @@ def dead_letter(reason: Refusal, topic: str, partition: int, record: Record, att
       record: as it was read.
       attempts: how often it was posted.
     """
+    if record.headers == UNREADABLE_HEADERS:
+        record = record._replace(headers=())  # so that a replay takes it, without them
     count = dict(record.headers).get(REPLAYS_HEADER)
     replays = 0
     if count and re.fullmatch(rb"\d{1,9}", count):

@@ -10,7 +10,7 @@ import apache_beam as beam
 import orjson
 
 from transforms import account
-from transforms.chunks import Chunk, Record
+from transforms.chunks import Chunk
 from transforms.dead_letter import REPLAYS_HEADER, DeadLetter, damage, time_of
 from transforms.kafka import ReadFromKafka, new_source_id
 from transforms.kafka_client import KafkaCluster
@@ -18,6 +18,7 @@ from transforms.kafka_offsets import resolve_start
 from transforms.kafka_reader import Reader
 from transforms.kafka_restriction import PositionsTracker, deal, decode
 from transforms.kafka_source import KafkaSource
+from transforms.record import UNREADABLE_HEADERS, Record
 
 _LOG = logging.getLogger(__name__)
 
@@ -71,6 +72,8 @@ def from_message(message: Record) -> DeadLetter:
     Raises:
       LookupError, ValueError, TypeError: it is none, or its headers are damaged.
     """
+    if message.headers == UNREADABLE_HEADERS:
+        raise ValueError("the name of a header is not UTF-8")
     said = {
         name: value.decode()
         for name, value in message.headers

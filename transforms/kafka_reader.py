@@ -17,6 +17,7 @@ from transforms.kafka_assignment import GroupAssignment, ShardAssignment
 from transforms.kafka_client import KafkaReadError, KafkaSetupError, Partition
 from transforms.kafka_offsets import Committed, log_range, reset_position
 from transforms.kafka_properties import consumer_properties
+from transforms.kafka_record import record_of
 from transforms.kafka_restriction import Claim, Positions, Shard, TopicClaim
 from transforms.kafka_source import KafkaSource
 from transforms.kafka_topic_ids import as_metadata, from_metadata
@@ -230,13 +231,11 @@ class Reader:
             error = message.error()
             if error is None:
                 partition = message.topic(), message.partition()
-                headers = tuple(message.headers() or ())
-                record = Record(message.offset(), message.timestamp()[1], message.key(), headers, message.value())
                 run = runs.get(partition)
                 if run is None:
-                    runs[partition] = [record]
+                    runs[partition] = [record_of(message)]
                 else:
-                    run.append(record)
+                    run.append(record_of(message))
             elif error.code() == KafkaError._PARTITION_EOF:
                 ends[message.topic(), message.partition()] = message.offset()
             else:

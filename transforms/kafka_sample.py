@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from transforms.chunks import Chunk, Record
+from transforms.chunks import Chunk
 from transforms.kafka_client import KafkaCluster, KafkaReadError, Partition, ignore_error
 from transforms.kafka_offsets import log_range
+from transforms.kafka_record import record_of
 
 _SECONDS = 30.0
 
@@ -85,10 +86,7 @@ def _read(
         elif one in left:
             offset, end = int(message.offset() or 0), ranges[one][1]
             if offset < end:
-                headers = tuple(message.headers() or ())
-                chunks[one].records.append(
-                    Record(offset, message.timestamp()[1], message.key(), headers, message.value())
-                )
+                chunks[one].records.append(record_of(message))
             if offset >= end - 1:
                 left.discard(one)
     return [chunk for chunk in chunks.values() if chunk.records]

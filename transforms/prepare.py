@@ -20,7 +20,7 @@ from aep.strict_json import ParsedObject, ParseFailure
 from aep.upserts import DELETE, UpsertEnvelope, attributes_to_delete, check_operations, operations_of
 from aep.xdm.schema import ResolvedSchema
 from aep.xdm.validate import Rejection, XdmError, XdmRules, prune_nulls, validator_for
-from transforms.record import Record
+from transforms.record import UNREADABLE_HEADERS, Record
 from transforms.routes import Route
 
 Tombstones = Literal["skip", "dead_letter", "delete"]
@@ -72,6 +72,9 @@ class Prepared(NamedTuple):
     body: bytes
 
 
+_HEADER_NAME = "the name of a header is not UTF-8, so none of its headers could be read; the dead letter has none"
+
+
 class ParseStep:
     """Parses the records of a topic.
 
@@ -89,6 +92,8 @@ class ParseStep:
     def __call__(self, record: Record) -> ParsedObject | Refusal | Dropped:
         """The record as a JSON object; for a tombstone that deletes, the attributes that say what."""
         value = record.value
+        if record.headers == UNREADABLE_HEADERS and value is not None:
+            return Refusal("parse", self._route, "header_name", _HEADER_NAME)
         parsed = self._parse(value, record.headers) if value is not None else self._tombstone(record)
         return Refusal("parse", self._route, *parsed) if isinstance(parsed, ParseFailure) else parsed
 

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
+UNREADABLE_HEADERS: Headers = (("beam_aep.unreadable_headers", None),)
+"""Instead of a record's headers, where the client cannot read them: the name of one is not UTF-8."""
+
 
 class Record(NamedTuple):
     """One Kafka record as it was read. ``timestamp`` in milliseconds since 1970; a tombstone has no ``value``."""

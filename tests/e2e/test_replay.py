@@ -14,8 +14,9 @@ import orjson
 import pytest
 import yaml
 
-from samples.loyalty import generate
+from samples.loyalty import EVENTS_TOPIC, generate
 from tests.e2e.scenario import ORG_ID, ROOT, RUN_SECONDS, SCHEMAS, Finished, Scenario
+from tests.services import raw_headers
 from tests.services.process import ServiceProcess, wait_for
 from transforms.dead_letter import DeadLetter
 from transforms.dead_letter_files import read_files
@@ -286,3 +287,29 @@ def test_a_damaged_file_is_named_and_nothing_is_moved(scenario: Scenario) -> Non
     assert f"{damaged}, line {lines}, is no dead letter" in done.stderr
     assert damaged.exists()
     assert not (scenario.dead_letters / "replayed").exists()
+
+
+@pytest.mark.parametrize("place", ["files", "topic"])
+def test_records_whose_headers_cannot_be_read_are_dead_lettered_and_replayed_without_them(
+    scenario: Scenario, place: str
+) -> None:
+    samples = [one for one in generate(200) if one.topic == EVENTS_TOPIC][:20]
+    for one in samples:
+        scenario.oracle.samples[one.sequence] = one
+    messages = [
+        (one.key, one.value, [(b"\xe9" if number % 10 == 3 else b"name", b"x")]) for number, one in enumerate(samples)
+    ]
+    raw_headers.produce(scenario.broker.bootstrap_servers, scenario.topics["events"], messages)
+    topic = f"{scenario.name}-dead"
+    scenario.broker.create_topic(topic)
+    sink = {"dead_letter_topic": topic, "dead_letter_path": None} if place == "topic" else {}
+    finished = scenario.run(**sink)
+    assert finished.code == 0, finished.output
+    assert (finished.summary["accepted"], finished.summary["dead_lettered"]) == (18, {"header_name": 2})
+    if place == "files":
+        letters = scenario.dead_lettered()
+        assert [(one.stage, one.code, one.record.headers) for one in letters] == 2 * [("parse", "header_name", ())]
+        assert [one.record.value for one in letters] == [samples[3].value, samples[13].value]
+    again = replay(scenario, **sink)
+    assert (again.summary["accepted"], again.summary["dead_lettered"]) == (2, {})
+    assert set(scenario.accepted("events")) == {one.sequence for one in samples}
