@@ -12,7 +12,7 @@ from pipelines.report import check_summary
 from transforms.aep import token_source
 from transforms.dead_letter_files import reason_of
 from transforms.dead_letters import DeadLetterSinks
-from transforms.kafka_client import KafkaSetupError, admin_client, list_partitions, unknown_topics
+from transforms.kafka_send import check_writable
 from transforms.parse_avro import ParseConfluentAvro
 from transforms.receipts import ReceiptSinks
 
@@ -51,7 +51,7 @@ def preflight(plan: Plan) -> None:
 
 
 def check_sinks(sinks: DeadLetterSinks | ReceiptSinks, name: str, local: bool) -> None:
-    """Writes to the folder, and looks for the topic.
+    """Writes to the folder, and looks whether the topic can be written to.
 
     Args:
       sinks: where something is written.
@@ -65,9 +65,7 @@ def check_sinks(sinks: DeadLetterSinks | ReceiptSinks, name: str, local: bool) -
     if sinks.path and (local or "://" in sinks.path):
         _check_folder(sinks.path, name)
     if sinks.topic and sinks.cluster:
-        found = list_partitions(sinks.cluster, admin_client(sinks.cluster), [sinks.topic])
-        if unknown_topics([sinks.topic], found):
-            raise KafkaSetupError(f"no topic {sinks.topic} on {sinks.cluster.bootstrap_servers}; check {name}_topic")
+        check_writable(sinks.cluster, sinks.topic, f"{name}_topic")
 
 
 def _check_summary(path: str | None) -> None:

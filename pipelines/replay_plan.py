@@ -15,7 +15,14 @@ from pipelines.settings import Settings
 from transforms.dead_letter_files import list_files, reason_of
 from transforms.dead_letter_topic import ReadDeadLetterTopic
 from transforms.failed_records import with_returned
-from transforms.kafka_client import KafkaCluster, KafkaSetupError, admin_client, list_partitions, unknown_topics
+from transforms.kafka_client import (
+    KafkaCluster,
+    KafkaSetupError,
+    admin_client,
+    list_partitions,
+    unknown_topics,
+    why_unknown,
+)
 from transforms.kafka_source import KafkaSource
 from transforms.refusal_guard import NO_GUARD
 from transforms.replay import REPLAYED, ReadDeadLetterFiles, Selection, set_aside
@@ -111,8 +118,9 @@ def check_topic_is_there(cluster: KafkaCluster, topic: str, option: str) -> None
     Raises:
       KafkaSetupError: there is none.
     """
-    if unknown_topics([topic], list_partitions(cluster, admin_client(cluster), [topic])):
-        raise KafkaSetupError(f"no topic {topic} on {cluster.bootstrap_servers}; check {option}")
+    admin = admin_client(cluster)
+    if missing := unknown_topics([topic], list_partitions(cluster, admin, [topic])):
+        raise KafkaSetupError(why_unknown(cluster, admin, missing, option))
 
 
 def move_replayed(plan: ReplayPlan, finished: bool) -> str:

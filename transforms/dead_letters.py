@@ -15,7 +15,8 @@ from transforms import account, process
 from transforms.chunks import Headers
 from transforms.dead_letter import DeadLetter
 from transforms.dead_letter_files import write_to_sink
-from transforms.kafka_client import KafkaCluster, send_all
+from transforms.kafka_client import KafkaCluster
+from transforms.kafka_send import send_all
 
 # A file is written once this many bytes are waiting, and at the end of the bundle.
 _FILE_BYTES = 8_000_000

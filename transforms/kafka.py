@@ -50,7 +50,7 @@ class ReadFromKafka(beam.PTransform):
         super().__init__()
         for name in OWNED_PROPERTIES.keys() & source.cluster.config.keys():
             raise KafkaSetupError(f"{name} must not be in kafka_config: {OWNED_PROPERTIES[name]}")
-        self._source = source
+        self._source = replace(source, left_out=start.left_out)
         self._start = start
         self._commit = commit
 

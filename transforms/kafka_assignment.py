@@ -245,7 +245,7 @@ class Assignment:
             self._look_at = now + _LOOK_AGAIN_SECONDS
             return {}
         self._look_at = now + self._source.discovery_seconds
-        return found
+        return {topic: numbers for topic, numbers in found.items() if topic not in self._source.left_out}
 
 
 class ShardAssignment(Assignment):

@@ -1,4 +1,4 @@
-"""Kafka as the transforms need it: how to reach it, what topics there are, and sending with certainty.
+"""Kafka as the transforms need it: how to reach it, its clients, and what topics there are.
 
 librdkafka's own words for properties, errors and offsets are kept.
 """
@@ -9,14 +9,15 @@ import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection
+from confluent_kafka.admin import AclOperation, AdminClient
 
 from aep import secrets
-from transforms import process
-from transforms.chunks import Headers
+from transforms.kafka_auth import KafkaLoginError, login_advice, with_login
+from transforms.kafka_causes import Heard, advice
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,19 +42,24 @@ class KafkaCluster:
 
     Attributes:
       bootstrap_servers: ``host:port,...``.
-      config: further librdkafka properties; values may be secret references, resolved where a client is made.
+      config: further librdkafka properties; values may be secret references, resolved where a client is made. Amazon
+        MSK's ``sasl.mechanism: AWS_MSK_IAM`` is taken too.
     """
 
     bootstrap_servers: str
     config: Mapping[str, str] = field(default_factory=dict)
 
     def properties(self) -> dict[str, object]:
-        """librdkafka properties with secrets resolved: for a client, never for a log."""
+        """librdkafka properties with secrets resolved: for a client, never for a log.
+
+        Raises:
+          KafkaSetupError: there is no way to log in as the options ask.
+        """
         resolved = {
             name: secrets.resolve(value) if secrets.is_reference(value) else value
             for name, value in self.config.items()
         }
-        return {
+        properties: dict[str, object] = {
             "bootstrap.servers": self.bootstrap_servers,
             "client.id": "beam-aep",
             # A first connection that fails is reported by the call that needed it, in our words.
@@ -61,32 +67,100 @@ class KafkaCluster:
             "logger": _LOG,
             **resolved,
         }
+        try:
+            return with_login(properties)
+        except KafkaLoginError as error:
+            raise KafkaSetupError(str(error)) from None
+
+
+Client = TypeVar("Client", Consumer, Producer, AdminClient)
+
+
+def make_client(kind: type[Client], properties: Mapping[str, object]) -> Client:
+    """A client. Each kind refuses properties of its own: every client is made here, to say so in the same words.
+
+    Raises:
+      KafkaSetupError: librdkafka, or confluent-kafka, does not accept ``kafka_config``.
+    """
+    try:
+        return kind(dict(properties))
+    except KafkaException as error:
+        said = error.args[0].str()
+    except (AttributeError, TypeError, ValueError) as error:  # of properties that confluent-kafka reads itself
+        said = str(error)
+    raise KafkaSetupError(f"kafka_config is not accepted by librdkafka: {said}{login_advice(said)}")
 
 
 class _Admin(AdminClient):
-    """An admin client that remembers why it does not reach the brokers: its calls only say that they have failed."""
+    """An admin client that remembers why it does not reach the brokers."""
 
     def __init__(self, properties: Mapping[str, object]):
-        self._heard = ""
-        # Its log would repeat what is heard, with each try to connect.
-        super().__init__({"log_level": 2, **properties, "error_cb": self._hear})
+        self._heard = Heard()
+        # Its log would repeat what is heard, with each try to connect. Asking for a topic must not make it.
+        quiet = {"log_level": 2, "allow.auto.create.topics": False}
+        super().__init__({**quiet, **properties, "error_cb": self._heard})
 
-    def why(self) -> str:
-        """What a broker, or the way to it, was last found to be wrong with; "" for nothing."""
+    def why(self, error: KafkaError) -> str:
+        """What a broker, or the way to it, was last found to be wrong with; a call's error where nothing was heard."""
         self.poll(0)
-        return self._heard
-
-    def _hear(self, error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:
-            self._heard = error.str().partition(" (after ")[0]
+        return self._heard.why(error)
 
 
 def admin_client(cluster: KafkaCluster) -> AdminClient:
-    """A client for metadata and offsets."""
-    try:
-        return _Admin(_without(cluster.properties(), "isolation.level"))
-    except KafkaException as error:
-        raise KafkaSetupError(f"kafka_config is not accepted by librdkafka: {error.args[0].str()}") from None
+    """A client for metadata and offsets.
+
+    Raises:
+      KafkaSetupError: ``kafka_config`` is not accepted.
+    """
+    return make_client(_Admin, without(cluster.properties(), "isolation.level"))
+
+
+def why(client: AdminClient | Consumer, error: KafkaError) -> str:
+    """Why a call has failed, as far as its client has heard more than the call says."""
+    return client.why(error) if isinstance(client, _Admin) else error.str()
+
+
+def make_consumer(
+    cluster: KafkaCluster,
+    group_id: str,
+    decided: Mapping[str, object],
+    defaults: Mapping[str, object] = MappingProxyType({}),
+) -> Consumer:
+    """A consumer that commits nothing by itself.
+
+    Args:
+      cluster: where to, with the properties that users may set.
+      group_id: its group.
+      decided: properties that users may not set.
+      defaults: properties that they may.
+
+    Raises:
+      KafkaSetupError: ``kafka_config`` is not accepted.
+    """
+    return make_client(
+        Consumer,
+        {
+            **consumer_defaults(cluster.config.get("group.protocol", "classic")),
+            # Its log would repeat what error_cb is told, with each try to connect.
+            "log_level": 2,
+            **defaults,
+            **cluster.properties(),
+            "group.id": group_id,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            **decided,
+        },
+    )
+
+
+def consumer_defaults(group_protocol: str) -> dict[str, object]:
+    """Our defaults for properties of a group's members; with KIP-848's protocol the brokers set the times."""
+    # A bundle may wait for AEP for hours; heartbeats go on meanwhile.
+    defaults: dict[str, object] = {"max.poll.interval.ms": 86_400_000}
+    if group_protocol.lower() == "consumer":
+        return defaults
+    # A killed process's partitions are dealt again after this long.
+    return {**defaults, "session.timeout.ms": 10_000, "partition.assignment.strategy": "cooperative-sticky"}
 
 
 def list_partitions(
@@ -100,9 +174,8 @@ def list_partitions(
     try:
         metadata = client.list_topics(timeout=REQUEST_SECONDS)
     except KafkaException as error:
-        why = (client.why() if isinstance(client, _Admin) else "") or error.args[0].str()
         raise KafkaSetupError(
-            f"no Kafka broker answers at {cluster.bootstrap_servers}: {why}; check "
+            f"no Kafka broker answers at {cluster.bootstrap_servers}: {why(client, error.args[0])}; check "
             "kafka_bootstrap_servers and the security properties in kafka_config"
         ) from None
     matching = [name for name in metadata.topics if any(_matches(wanted, name) for wanted in topics)]
@@ -114,67 +187,49 @@ def unknown_topics(topics: Sequence[str], found: Iterable[str]) -> list[str]:
     return sorted({name for name in topics if not name.startswith("^")} - set(found))
 
 
-def send_all(cluster: KafkaCluster, topic: str, messages: Iterable[tuple[bytes | None, bytes | None, Headers]]) -> None:
-    """Produces messages of (key, value, headers) and returns when the brokers have them all.
+def why_unknown(cluster: KafkaCluster, client: AdminClient, topics: Sequence[str], option: str) -> str:
+    """Says why topics that were not found are not there: brokers hide those that the user has no right to.
 
-    Raises:
-      KafkaSetupError: a message was not taken; says why the first was not.
+    Args:
+      cluster, client: where they were looked for.
+      topics: their names.
+      option: where the names come from.
     """
-    key_of_producer = "producer", repr(cluster)
-    producer = process.shared(key_of_producer, lambda: _producer(cluster))
-    errors: list[KafkaError] = []
-
-    def delivered(error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            errors.append(error)
-
-    for key, value, headers in messages:
-        while not errors:
-            try:
-                producer.produce(topic, value, key, headers=list(headers), on_delivery=delivered)
-                break
-            except BufferError:
-                producer.poll(0.1)
-            except KafkaException as error:
-                errors.append(error.args[0])
-                break
-    producer.flush()
-    if errors:
-        process.take(key_of_producer)  # after a fatal error it would take nothing more
-        too_large = errors[0].code() == KafkaError.MSG_SIZE_TOO_LARGE
-        raise KafkaSetupError(
-            f"topic {topic} on {cluster.bootstrap_servers} does not take a message: {errors[0].str()}"
-            + ("; raise the topic's max.message.bytes" if too_large else "")
-        )
+    for topic in topics:
+        error = client.list_topics(topic, timeout=REQUEST_SECONDS).topics[topic].error
+        if error is not None and (what := advice(error, "DESCRIBE", f"topic {topic}")):
+            return f"topic {topic} on {cluster.bootstrap_servers}: {error.str()}{what}"
+    return f"no topic {', '.join(topics)} on {cluster.bootstrap_servers}; check {option}"
 
 
-def _producer(cluster: KafkaCluster) -> Producer:
-    return Producer(
-        {
-            "acks": "all",
-            "enable.idempotence": True,
-            "linger.ms": 20,
-            "compression.type": "lz4",
-            # The topic's max.message.bytes decides; a dead letter is larger than its record by the reason's headers.
-            "message.max.bytes": 100_000_000,
-            # A dead-letter topic that cannot be written for a minute ends the bundle; nothing is committed.
-            "delivery.timeout.ms": 60_000,
-            **_without(cluster.properties(), *_CONSUMER_ONLY),
-        }
+def without_right(client: AdminClient, topics: Iterable[str], operation: AclOperation) -> list[str]:
+    """Those of the topics that the user has no right to read, or to write, as far as the brokers tell."""
+    topics = list(topics)
+    if not topics:
+        return []
+    metadata = client.list_topics(timeout=REQUEST_SECONDS)
+    if metadata.controller_id not in metadata.brokers:
+        return []  # librdkafka's embedded broker: the request would wait for a controller until its time is up
+    answers = client.describe_topics(
+        TopicCollection(topics), include_authorized_operations=True, request_timeout=REQUEST_SECONDS
     )
-
-
-# Properties that users give for reading and that a producer would complain about.
-_CONSUMER_ONLY = ("isolation.level", "session.timeout.ms", "max.poll.interval.ms")
+    missing = []
+    for topic, answer in answers.items():
+        try:
+            operations = answer.result().authorized_operations
+        except KafkaException as error:
+            _LOG.debug("the rights on topic %s are not known: %s", topic, error.args[0].str())
+            continue
+        # Old brokers give none at all.
+        if operations and operation not in operations:
+            missing.append(topic)
+    return missing
 
 
 def _matches(wanted: str, topic: str) -> bool:
     return re.match(wanted, topic) is not None if wanted.startswith("^") else wanted == topic
 
 
-def _without(properties: Mapping[str, object], *names: str) -> dict[str, object]:
+def without(properties: Mapping[str, object], *names: str) -> dict[str, object]:
+    """The properties less some."""
     return {name: value for name, value in properties.items() if name not in names}
-
-
-def ignore_error(_: KafkaError) -> None:
-    """Connection errors of a short-lived client are told by the call that fails."""

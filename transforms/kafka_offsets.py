@@ -10,8 +10,9 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 from confluent_kafka import OFFSET_INVALID, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AclOperation, AdminClient, OffsetSpec
 
+from transforms.kafka_causes import Heard, advice, needed
 from transforms.kafka_client import (
     REQUEST_SECONDS,
     KafkaCluster,
@@ -20,9 +21,12 @@ from transforms.kafka_client import (
     Partition,
     Reset,
     admin_client,
-    ignore_error,
     list_partitions,
+    make_consumer,
     unknown_topics,
+    why,
+    why_unknown,
+    without_right,
 )
 from transforms.kafka_topic_ids import TopicIds, from_metadata
 
@@ -78,22 +82,25 @@ def log_bounds(
             except KafkaException as error:
                 if not error.args[0].retriable() or time.monotonic() > deadline:
                     raise KafkaSetupError(
-                        f"offsets of topic {at.topic} partition {at.partition} cannot be read: {error.args[0].str()}"
+                        f"offsets of topic {at.topic} partition {at.partition} cannot be read: "
+                        f"{why(admin, error.args[0])}{advice(error.args[0], 'DESCRIBE', f'topic {at.topic}')}"
                     ) from None
                 time.sleep(0.1)
     return offsets
 
 
-def committed_offsets(consumer: Consumer, partitions: Sequence[Partition]) -> dict[Partition, Committed]:
+def committed_offsets(
+    consumer: Consumer, partitions: Sequence[Partition], seconds: float = REQUEST_SECONDS
+) -> dict[Partition, Committed]:
     """The committed offsets of the consumer's group, of the partitions that have one.
 
     Raises:
       KafkaException: the group's coordinator cannot be asked.
     """
-    deadline = time.monotonic() + REQUEST_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         try:
-            answer = consumer.committed([TopicPartition(*one) for one in partitions], timeout=REQUEST_SECONDS)
+            answer = consumer.committed([TopicPartition(*one) for one in partitions], timeout=seconds)
             return {
                 (one.topic, one.partition): Committed(one.offset, from_metadata(one.metadata))
                 for one in answer
@@ -105,11 +112,14 @@ def committed_offsets(consumer: Consumer, partitions: Sequence[Partition]) -> di
             time.sleep(0.1)
 
 
-def log_range(consumer: Consumer, partition: Partition, seconds: float = REQUEST_SECONDS) -> tuple[int, int]:
+def log_range(
+    consumer: Consumer, partition: Partition, seconds: float = REQUEST_SECONDS, heard: Heard | None = None
+) -> tuple[int, int]:
     """The earliest offset that a partition's log still holds, and the one that its next record will get.
 
     Args:
       seconds: how long to wait for the partition's leader.
+      heard: the consumer's ``error_cb``, which knows more than the call.
 
     Raises:
       KafkaReadError: the partition's leader cannot be asked.
@@ -118,22 +128,37 @@ def log_range(consumer: Consumer, partition: Partition, seconds: float = REQUEST
         earliest, latest = consumer.get_watermark_offsets(TopicPartition(*partition), seconds)
     except KafkaException as error:
         topic, number = partition
-        raise KafkaReadError(
-            f"the offsets of topic {topic} partition {number} cannot be read: {error.args[0].str()}"
-        ) from None
+        if heard is not None:
+            consumer.poll(0)  # has it told what is heard
+        why = heard.why(error.args[0]) if heard is not None else error.args[0].str()
+        raise KafkaReadError(f"the offsets of topic {topic} partition {number} cannot be read: {why}") from None
     return int(earliest), int(latest)
 
 
-def _offsets_of_group(
-    cluster: KafkaCluster, group_id: str, partitions: Sequence[Partition]
-) -> dict[Partition, Committed]:
-    consumer = Consumer({**cluster.properties(), "group.id": group_id, "error_cb": ignore_error})
+def group_offsets(cluster: KafkaCluster, group_id: str, partitions: Sequence[Partition]) -> dict[Partition, Committed]:
+    """The committed offsets of a group, of the partitions that have one; the group is not joined.
+
+    Raises:
+      KafkaSetupError: the group's coordinator does not tell them, or ``kafka_config`` is not accepted.
+    """
+    heard = Heard()
+    consumer = make_consumer(cluster, group_id, {"error_cb": heard})
     try:
-        return committed_offsets(consumer, partitions)
-    except KafkaException as error:
+        # A refusal does not reach the call, which waits for its time to be up. So first it is asked for a short time.
+        for seconds in (1.0, 2.0, REQUEST_SECONDS):
+            try:
+                return committed_offsets(consumer, partitions, seconds)
+            except KafkaException as raised:
+                error = raised.args[0]
+            message = consumer.poll(0)
+            if message is not None and message.error() is not None:
+                error = message.error()
+            if error.code() != KafkaError._TIMED_OUT:
+                break
         raise KafkaSetupError(
-            f"the committed offsets of the group {group_id} cannot be read: {error.args[0].str()}; check kafka_group_id"
-        ) from None
+            f"the committed offsets of the group {group_id} cannot be read: {heard.why(error)}"
+            f"{advice(error, 'READ', f'group {group_id}') or '; check kafka_group_id'}"
+        )
     finally:
         consumer.close()
 
@@ -146,11 +171,13 @@ class Start:
       positions: of each partition.
       ends: where reading stops, if it does.
       ids: of the topics, where they are known.
+      left_out: topics that a pattern takes in and that may not be read.
     """
 
     positions: dict[Partition, int]
     ends: dict[Partition, int] | None
     ids: dict[str, str] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
 
 
 def resolve_start(
@@ -170,11 +197,14 @@ def resolve_start(
       KafkaSetupError: no broker, or an unknown topic.
       KafkaReadError: an offset that is gone, or of a topic that was created again, while ``reset`` is ``error``.
     """
+    make_consumer(cluster, group_id, {}).close()  # what only a consumer refuses shows before anything is asked
     admin = admin_client(cluster)
     found = list_partitions(cluster, admin, topics)
     missing = unknown_topics(topics, found)
     if missing:
-        raise KafkaSetupError(f"no topic {', '.join(missing)} on {cluster.bootstrap_servers}; check kafka_topics")
+        raise KafkaSetupError(why_unknown(cluster, admin, missing, "kafka_topics"))
+    left_out = _left_out(cluster, without_right(admin, found, AclOperation.READ), topics)
+    found = {topic: numbers for topic, numbers in found.items() if topic not in left_out}
     partitions = [(topic, number) for topic, numbers in found.items() for number in numbers]
     if not partitions:
         raise KafkaSetupError(
@@ -193,7 +223,7 @@ def resolve_start(
     elif start == "latest":
         positions = latest
     elif start == "committed":
-        committed = _offsets_of_group(cluster, group_id, partitions)
+        committed = group_offsets(cluster, group_id, partitions)
         # Beyond the last stable offset there may be records of open transactions.
         ends = log_bounds(admin, partitions, OffsetSpec.latest(), read_committed=False)
         new_topics = _created_again(committed, ids, group_id, reset)
@@ -207,7 +237,7 @@ def resolve_start(
         at_time = log_bounds(admin, partitions, OffsetSpec.for_timestamp(_milliseconds(start)))
         # A partition with no record from that time on is read from its end.
         positions = {one: offset if offset >= 0 else latest[one] for one, offset in at_time.items()}
-    return Start(positions, latest if stop_at_end else None, ids)
+    return Start(positions, latest if stop_at_end else None, ids, left_out)
 
 
 def _created_again(committed: dict[Partition, Committed], ids: dict[str, str], group_id: str, reset: Reset) -> set[str]:
@@ -236,6 +266,20 @@ def tell_created_again(topic: str, before: str, now: str, reset: Reset, whose: s
     if reset == "error":
         raise KafkaReadError(f"{problem}; kafka_reset=error, so choose kafka_start or kafka_reset=earliest")
     _LOG.warning("%s; reading it from its beginning", problem)
+
+
+def _left_out(cluster: KafkaCluster, refused: Sequence[str], topics: Sequence[str]) -> frozenset[str]:
+    """Of the topics that may not be read, those that only a pattern takes in.
+
+    Raises:
+      KafkaSetupError: one of them is named.
+    """
+    for topic in refused:
+        what = f"topic {topic} on {cluster.bootstrap_servers}: {needed('READ', f'topic {topic}')}"
+        if topic in topics:
+            raise KafkaSetupError(what)
+        _LOG.warning("%s; it is left out, though a pattern in kafka_topics takes it in", what)
+    return frozenset(refused)
 
 
 def _committed_or_reset(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from transforms.kafka_client import make_consumer
 from transforms.kafka_restriction import Shard
 from transforms.kafka_source import KafkaSource
 
@@ -20,35 +21,29 @@ OWNED_PROPERTIES = {
 """What this source decides, with the reason or the option; ``kafka_config`` may not."""
 
 
-def consumer_properties(
+def make_reader_consumer(
     source: KafkaSource,
     shard: Shard,
     on_error: Callable[[KafkaError], None],
     on_commit: Callable[[KafkaError | None, list[TopicPartition]], None],
-) -> dict[str, object]:
-    """For the consumer of a shard. Secrets are resolved: not for a log."""
-    properties = source.cluster.properties()
-    properties.pop("logger", None)
-    return {
+) -> Consumer:
+    """The consumer of a shard.
+
+    Raises:
+      KafkaSetupError: ``kafka_config`` is not accepted.
+    """
+    defaults: dict[str, object] = {
         # The queue of fetched messages counts towards the process's memory; on a cluster there are many readers.
         "queued.max.messages.kbytes": 32_768 if shard.of == 1 else 8_192,
         "queued.min.messages": 20_000,
         # By default a full queue is looked at again after a second, and the reader would run dry.
         "fetch.queue.backoff.ms": 20,
-        # A killed process's partitions are dealt again after this long.
-        "session.timeout.ms": 10_000,
-        # A bundle may wait for AEP for hours; heartbeats go on meanwhile.
-        "max.poll.interval.ms": 86_400_000,
         "topic.metadata.refresh.interval.ms": int(source.discovery_seconds * 1000),
-        # Its log would repeat what on_error is told, with each try to connect.
-        "log_level": 2,
-        **properties,
-        "group.id": source.group_id,
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
+    }
+    decided = {
         "enable.partition.eof": True,
         "auto.offset.reset": "error",
-        "partition.assignment.strategy": "cooperative-sticky",
         "error_cb": on_error,
         "on_commit": on_commit,
     }
+    return make_consumer(source.cluster, source.group_id, decided, defaults)

@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from transforms import process
 from transforms.chunks import CHUNK_RECORDS, Chunk, Record
 from transforms.kafka_assignment import GroupAssignment, ShardAssignment
-from transforms.kafka_client import KafkaReadError, KafkaSetupError, Partition
+from transforms.kafka_causes import advice
+from transforms.kafka_client import KafkaReadError, Partition
 from transforms.kafka_offsets import Committed, log_range, reset_position
-from transforms.kafka_properties import consumer_properties
+from transforms.kafka_properties import make_reader_consumer
 from transforms.kafka_record import record_of
 from transforms.kafka_restriction import Claim, Positions, Shard, TopicClaim
 from transforms.kafka_source import KafkaSource
@@ -61,11 +62,9 @@ class Reader:
         self._commit_lock = threading.Lock()
         self._warn_at = float("-inf")
         self._gone: dict[Partition, int] = {}  # positions that are no more in the log
+        self._refused: set[str] = set()  # topics that may not be read
         self._ask_range_at = float("-inf")
-        try:
-            self._consumer = Consumer(consumer_properties(source, shard, self._on_error, self._on_commit), logger=_LOG)
-        except KafkaException as error:
-            raise KafkaSetupError(f"kafka_config is not accepted by librdkafka: {error.args[0].str()}") from None
+        self._consumer = make_reader_consumer(source, shard, self._on_error, self._on_commit)
         kind = GroupAssignment if source.share_group else ShardAssignment
         self._assigned = kind(self._consumer, source, shard, clock)
 
@@ -271,11 +270,24 @@ class Reader:
         elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART and self._may_go(partition[0]):
             self._warn(f"topic {partition[0]} is no more")
             self._assigned.look_again()
+        elif error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and self._may_go(partition[0]):
+            self._warn_of_right(error, partition[0])
         elif error.retriable() or error.code() in _PASSING:
             self._on_error(error)
         else:
-            place = self._name if partition[0] is None else f"topic {partition[0]} partition {partition[1]}"
-            raise KafkaReadError(f"{place}: {error.str()}{_ADVICE.get(error.code(), '')}")
+            topic, number = partition
+            place = self._name if topic is None else f"topic {topic} partition {number}"
+            what = advice(error, "READ", self._name if topic is None else f"topic {topic}")
+            raise KafkaReadError(f"{place}: {error.str()}{what or _ADVICE.get(error.code(), '')}")
+
+    def _warn_of_right(self, error: KafkaError, topic: str) -> None:
+        """Says once of a topic that a pattern has found that it may not be read; librdkafka keeps asking for it."""
+        if topic not in self._refused:
+            self._refused.add(topic)
+            what = advice(error, "READ", f"topic {topic}")
+            _LOG.warning(
+                "topic %s is not read, though a pattern in kafka_topics takes it in: %s%s", topic, error.str(), what
+            )
 
     def _is_there(self, topic: str, number: int) -> bool:
         """Whether the topic was created again by now, with or without the partition; -1 asks for the topic alone."""

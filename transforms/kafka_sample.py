@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from transforms.chunks import Chunk
-from transforms.kafka_client import KafkaCluster, KafkaReadError, Partition, ignore_error
+from transforms.kafka_causes import Heard, advice
+from transforms.kafka_client import KafkaCluster, KafkaReadError, Partition, make_consumer
 from transforms.kafka_offsets import log_range
 from transforms.kafka_record import record_of
 
@@ -29,21 +30,14 @@ def read_newest(cluster: KafkaCluster, group_id: str, topic: str, partitions: li
 
     Raises:
       KafkaReadError: the topic cannot be read, by its access rights or for another reason.
+      KafkaSetupError: ``kafka_config`` is not accepted.
     """
-    consumer = Consumer(
-        {
-            **cluster.properties(),
-            "group.id": group_id,
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-            "error_cb": ignore_error,
-            "log_level": 2,
-        }
+    heard = Heard()
+    consumer = make_consumer(
+        cluster, group_id, {"enable.partition.eof": True, "auto.offset.reset": "earliest", "error_cb": heard}
     )
     try:
-        ranges = {(topic, partition): log_range(consumer, (topic, partition)) for partition in partitions}
+        ranges = {(topic, partition): log_range(consumer, (topic, partition), heard=heard) for partition in partitions}
         return _read(consumer, ranges, spread({one: end - start for one, (start, end) in ranges.items()}, number))
     finally:
         consumer.close()
@@ -81,7 +75,12 @@ def _read(
         error = message.error()
         if error is not None:
             if error.code() != KafkaError._PARTITION_EOF:
-                raise KafkaReadError(f"topic {one[0]} partition {one[1]} cannot be read: {error.str()}")
+                if message.topic() is None:
+                    continue  # of the group: its rights are not needed here
+                raise KafkaReadError(
+                    f"topic {one[0]} partition {one[1]} cannot be read: {error.str()}"
+                    f"{advice(error, 'READ', f'topic {one[0]}')}"
+                )
             left.discard(one)
         elif one in left:
             offset, end = int(message.offset() or 0), ranges[one][1]

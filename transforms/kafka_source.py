@@ -37,6 +37,7 @@ class KafkaSource:
       discovery_seconds: how often to look for new topics and partitions.
       deadline: seconds since 1970 after which nothing more is read.
       limits: of a bundle.
+      left_out: topics that a pattern takes in and that may not be read.
     """
 
     id: str
@@ -48,3 +49,4 @@ class KafkaSource:
     discovery_seconds: float = 60.0
     deadline: float | None = None
     limits: BundleLimits = BundleLimits()
+    left_out: frozenset[str] = frozenset()

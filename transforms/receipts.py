@@ -13,7 +13,8 @@ from transforms import account, process
 from transforms.chunks import Batch
 from transforms.dead_letter import iso_time
 from transforms.dead_letter_files import write_to_sink
-from transforms.kafka_client import KafkaCluster, send_all
+from transforms.kafka_client import KafkaCluster
+from transforms.kafka_send import send_all
 
 # The element: receipts of a batch, each a line of JSON.
 Receipts = list[bytes]

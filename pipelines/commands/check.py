@@ -5,12 +5,13 @@ It writes one thing, as a run does before it starts: an empty file into the fold
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
 from apache_beam.io.filesystems import FileSystems
+from confluent_kafka.admin import AclOperation
 
 from aep.errors import AepError, ConfigurationError, NetworkError
 from aep.http import Request, RequestsTransport
@@ -29,6 +30,7 @@ from transforms.aep import token_source
 from transforms.chunks import Chunk, Record
 from transforms.dead_letter import DeadLetter, dead_letter
 from transforms.files import open_file
+from transforms.kafka_causes import needed
 from transforms.kafka_client import (
     KafkaCluster,
     KafkaReadError,
@@ -36,7 +38,10 @@ from transforms.kafka_client import (
     admin_client,
     list_partitions,
     unknown_topics,
+    why_unknown,
+    without_right,
 )
+from transforms.kafka_offsets import group_offsets
 from transforms.kafka_sample import read_newest
 from transforms.prepare import Dropped, Preparation, Prepared, Refusal
 from transforms.routes import Route, Routes
@@ -196,19 +201,41 @@ def _checked(subject: str, look: Callable[[], str]) -> Check:
 
 
 def _topic_samples(plan: Plan, cluster: KafkaCluster, topics: Sequence[str], number: int, found: Findings) -> None:
+    group = plan.settings.kafka.group_id
     try:
-        partitions = list_partitions(cluster, admin_client(cluster), topics)
+        admin = admin_client(cluster)
+        partitions = list_partitions(cluster, admin, topics)
     except (KafkaSetupError, AepError) as error:
         found.checks.append(Check("Kafka", "wrong", str(error)))
         return
     found.checks.append(Check("Kafka", "ok", f"brokers answer at {cluster.bootstrap_servers}"))
     for topic in unknown_topics(topics, partitions):
-        found.checks.append(Check(f"topic {topic}", "wrong", "there is none; check the topics of the routes"))
+        what = why_unknown(cluster, admin, [topic], "the topics of the routes")
+        found.checks.append(Check(f"topic {topic}", "wrong", what))
+    found.checks += _group(cluster, group, partitions)
     if not partitions:
         found.checks.append(Check("topics", "wrong", f"none matches {', '.join(topics)}"))
+    for topic in without_right(admin, partitions, AclOperation.READ):
+        # A run leaves out what it may not read of what a pattern takes in.
+        state: State = "wrong" if topic in topics else "warning"
+        found.checks.append(Check(f"topic {topic}", state, needed("READ", f"topic {topic}")))
+        del partitions[topic]
     for topic, numbers in partitions.items():
-        read = partial(read_newest, cluster, plan.settings.kafka.group_id, topic, numbers, number)
+        read = partial(read_newest, cluster, group, topic, numbers, number)
         _sample(f"topic {topic} ({len(numbers)} partitions)", topic, read, plan, number, found)
+
+
+def _group(cluster: KafkaCluster, group: str, partitions: Mapping[str, list[int]]) -> Iterator[Check]:
+    """Whether the group's offsets can be looked up, as a run does before it starts."""
+    first = [(topic, number) for topic, numbers in partitions.items() for number in numbers[:1]][:1]
+    if not first:
+        return
+    try:
+        group_offsets(cluster, group, first)
+    except (KafkaSetupError, AepError) as error:
+        yield Check(f"group {group}", "wrong", str(error))
+    else:
+        yield Check(f"group {group}", "ok", "its offsets can be looked up")
 
 
 def _file_samples(plan: Plan, number: int, found: Findings) -> None:
@@ -244,10 +271,7 @@ def _sample(
         sample = prepare_sample(
             read(), Preparation(plan.routes.of_topic(topic), plan.rules, plan.tombstones), found.ids
         )
-    except KafkaReadError as error:
-        found.checks.append(Check(subject, "wrong", str(error)))
-        return
-    except ConfigurationError as error:
+    except (KafkaReadError, KafkaSetupError, ConfigurationError) as error:
         found.checks.append(Check(subject, "wrong", str(error)))
         return
     except AepError as error:

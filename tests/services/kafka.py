@@ -70,6 +70,8 @@ class KafkaBroker:
     broker of that one's cluster, for topics with two replicas.
     """
 
+    _more_properties = ""  # lines of server.properties that a subclass adds; they win over those above them
+
     def __init__(self, joins: KafkaBroker | None = None, session_ms: int = 6_000) -> None:
         """``session_ms`` after its last heartbeat the controller takes a broker for dead, and nothing has a leader.
 
@@ -101,6 +103,7 @@ class KafkaBroker:
                 controller_port=self._controller_port,
                 data=Path(self._folder.name, "data"),
             )
+            + self._more_properties
         )
         format_storage = ["kafka.tools.StorageTool", "format", "-t", self._cluster_id, "-c", str(self._properties)]
         done = subprocess.run([*self._java("64m"), *format_storage], capture_output=True, text=True, check=False)

@@ -1,20 +1,32 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from random import Random
 
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AclOperation
 
 from tests.services.kafka import KafkaBroker
 from tests.transforms.conftest import NewTopic
 from transforms import kafka_client
+from transforms.dead_letter_topic import read_topic
 from transforms.kafka_client import (
     KafkaCluster,
     KafkaSetupError,
     admin_client,
     list_partitions,
-    send_all,
     unknown_topics,
+    why_unknown,
+    without_right,
 )
+from transforms.kafka_offsets import Start, group_offsets, resolve_start
+from transforms.kafka_reader import Reader
+from transforms.kafka_restriction import deal
+from transforms.kafka_sample import read_newest
+from transforms.kafka_send import check_writable, send_all
+from transforms.kafka_source import KafkaSource
 
 pytestmark = pytest.mark.kafka
 
@@ -37,6 +49,92 @@ def test_unknown_topics_are_the_names_that_were_not_found() -> None:
 def test_a_wrong_property_is_named() -> None:
     with pytest.raises(KafkaSetupError, match=r"kafka_config .*security\.protokol"):
         admin_client(KafkaCluster("127.0.0.1:1", {"security.protokol": "SSL"}))
+
+
+def _bundle(of: KafkaCluster) -> None:
+    source = KafkaSource("s", of, ("t",), "g")
+    (shard,) = deal(Start({("t", 0): 0}, None), 1)
+    Reader(source, shard)
+
+
+CLIENTS: dict[str, Callable[[KafkaCluster], object]] = {
+    "start": lambda of: resolve_start(of, ["t"], "g", "earliest", "earliest", False),
+    "group": lambda of: group_offsets(of, "g", [("t", 0)]),
+    "sample": lambda of: read_newest(of, "g", "t", [0], 1),
+    "reader": _bundle,
+    "show": lambda of: list(read_topic(of, "t")),
+}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize(
+    ("properties", "words"),
+    [
+        ({"max.poll.interval.ms": "6000"}, r"max\.poll\.interval\.ms.*must be >= .session\.timeout\.ms"),
+        ({"group.protocol": "consumer", "session.timeout.ms": "9000"}, r"session\.timeout\.ms.* is not supported for"),
+        ({"group.protocol": "consumer", "heartbeat.interval.ms": "900"}, r"heartbeat\.interval\.ms.* is not supported"),
+        ({"fetch.max.bytes": "1000", "message.max.bytes": "2000"}, r"fetch\.max\.bytes"),
+        ({"security.protocol": "SASL_SSL"}, "GSSAPI .*set sasl.mechanism, or build confluent-kafka"),
+        ({"security.protocol": "SASL_SSL", "sasl.mechanism": "OAUTHBEARER"}, "no way to get tokens.*oidc.*AWS_MSK_IAM"),
+        ({"default.topic.config": "x"}, "kafka_config is not accepted"),
+    ],
+)
+def test_what_only_a_consumer_refuses_is_one_message_wherever_one_is_made(
+    client: str, properties: dict[str, str], words: str
+) -> None:
+    with pytest.raises(KafkaSetupError, match=words) as raised:
+        CLIENTS[client](KafkaCluster("127.0.0.1:1", properties))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("properties", "words"),
+    [
+        ({"acks": "1"}, "`acks` must be set to `all`"),
+        ({"max.in.flight": "10"}, "must be set <= 5"),
+        ({"security.protocol": "SASL_SSL", "sasl.mechanism": "OAUTHBEARER"}, "no way to get tokens"),
+    ],
+)
+def test_what_a_producer_refuses_shows_before_a_run(
+    broker: KafkaBroker, new_topic: NewTopic, properties: dict[str, str], words: str
+) -> None:
+    topic, cluster = new_topic(), KafkaCluster(broker.bootstrap_servers, properties)
+    with pytest.raises(KafkaSetupError, match=words):
+        check_writable(cluster, topic, "dead_letter_topic")
+    with pytest.raises(KafkaSetupError, match=words):
+        send_all(cluster, topic, [])
+
+
+def test_properties_of_consumers_are_no_matter_to_other_clients(
+    broker: KafkaBroker, new_topic: NewTopic, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = new_topic()
+    properties = {"group.protocol": "consumer", "isolation.level": "read_committed", "max.poll.interval.ms": "1000"}
+    cluster = KafkaCluster(broker.bootstrap_servers, properties)
+    check_writable(cluster, topic, "dead_letter_topic")
+    send_all(cluster, topic, [(None, b"1", ())])
+    assert broker.end_offsets(topic) == {0: 1}
+    assert "CONFWARN" not in caplog.text
+
+
+def test_looking_for_a_topic_that_is_not_there_does_not_make_it() -> None:
+    host = Producer({"test.mock.num.brokers": 1, "log_level": 3})  # it makes topics that are asked for
+    (address,) = host.list_topics(timeout=30).brokers.values()
+    cluster = KafkaCluster(f"{address.host}:{address.port}")
+    admin = admin_client(cluster)
+    said = why_unknown(cluster, admin, ["none"], "kafka_topics")
+    assert said == f"no topic none on {cluster.bootstrap_servers}; check kafka_topics"
+    assert list_partitions(cluster, admin, ["^.*"]) == {}
+
+
+def test_rights_are_not_asked_of_the_embedded_broker_which_would_not_answer() -> None:
+    host = Producer({"test.mock.num.brokers": 1, "log_level": 3})
+    (address,) = host.list_topics(timeout=30).brokers.values()
+    cluster = KafkaCluster(f"{address.host}:{address.port}")
+    send_all(cluster, "t", [(None, b"1", ())])
+    asked = time.monotonic()
+    assert without_right(admin_client(cluster), ["t"], AclOperation.READ) == []
+    assert time.monotonic() - asked < kafka_client.REQUEST_SECONDS / 2
 
 
 @pytest.mark.parametrize(

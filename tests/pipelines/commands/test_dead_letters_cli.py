@@ -12,7 +12,8 @@ from tests.services.kafka import KafkaBroker
 from tests.transforms.records import record
 from tests.transforms.test_dead_letters import AT, letter
 from transforms.dead_letter_files import write_file
-from transforms.kafka_client import KafkaCluster, send_all
+from transforms.kafka_client import KafkaCluster
+from transforms.kafka_send import send_all
 
 SCHEMA = {"id": "https://ns.adobe.com/acme/schemas/x", "version": "1.2", "sha256": "abc"}
 LETTERS = [

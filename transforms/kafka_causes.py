@@ -1,0 +1,66 @@
+"""Why Kafka does not answer, or refuses: librdkafka's words, with what they leave out and what to do about it."""
+
+from __future__ import annotations
+
+import re
+
+from confluent_kafka import KafkaError
+
+# How librdkafka begins what it says of a broker: [PROTOCOL://]HOST:PORT/ID, where ID is a number once the cluster has
+# told the broker's address, and "bootstrap" before.
+_BROKER = re.compile(r"(?:[a-z_]+://)?(?P<host>[^\s/]+):(?P<port>\d+)/(?P<id>\d+): (?P<what>.*)", re.DOTALL)
+
+
+class Heard:
+    """Remembers what librdkafka tells an ``error_cb``: the calls of a client only say that they have failed."""
+
+    def __init__(self) -> None:
+        self._heard = ""
+
+    def __call__(self, error: KafkaError) -> None:
+        """Takes what librdkafka tells; that all brokers are down says nothing new."""
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._heard = error.str().partition(" (after ")[0]
+
+    def why(self, else_: KafkaError) -> str:
+        """What was last found to be wrong with a broker or the way to it; else the error of the call."""
+        return cause(self._heard) or else_.str()
+
+
+def cause(said: str) -> str:
+    """What librdkafka says, and of a broker that cannot be reached where its address comes from.
+
+    A broker tells clients its address (``advertised.listeners``), which often is a name inside its own network only.
+    """
+    broker = _BROKER.fullmatch(said)
+    if broker is None or not re.search("resolve|refused|timed out|unreachable|No route", broker["what"]):
+        return said
+    return (
+        f"broker {broker['id']} gives its address as {broker['host']}:{broker['port']} (its advertised.listeners), "
+        f"which cannot be reached from here: {broker['what']}"
+    )
+
+
+def advice(error: KafkaError, operation: str, resource: str) -> str:
+    """What to do about an error that concerns rights, for the end of a message; "" for other errors.
+
+    Args:
+      error: Kafka's.
+      operation: what the user of ``kafka_config`` has to be allowed, in the words of Kafka's ACLs, as READ.
+      resource: on what, as ``topic events``.
+    """
+    code = error.code()
+    if code == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
+        return (
+            f"; the user needs the right {operation} on {resource}, and with brokers before 2.8 IDEMPOTENT_WRITE on "
+            "the cluster too: grant them, or set enable.idempotence: false in kafka_config"
+        )
+    return f"; {needed(operation, resource)}" if code in _NO_RIGHT else ""
+
+
+def needed(operation: str, resource: str) -> str:
+    """Says which right is missing, as for ``advice``."""
+    return f"the user needs the right {operation} on {resource}: grant it, or check the user in kafka_config"
+
+
+_NO_RIGHT = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED})
