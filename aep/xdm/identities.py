@@ -44,14 +44,29 @@ class Identity(NamedTuple):
 
 
 def identities(schema: Mapping[str, Any]) -> list[Identity]:
-    """The identities in `meta:descriptors`, as `xed-full-desc` returns them; the primary one first."""
+    """The identities in `meta:descriptors`, as `xed-full-desc` returns them; the primary one first.
+
+    One of a field that the schema does not have, since it was taken out again or stands in an array, is left out: no
+    record could have it.
+    """
     descriptors = schema.get("meta:descriptors")
     found = [
         Identity(str(each["xdm:sourceProperty"]), _namespace(each), bool(each.get("xdm:isPrimary")))
         for each in (descriptors if isinstance(descriptors, list) else ())
         if isinstance(each, dict) and each.get("@type") == IDENTITY and each.get("xdm:sourceProperty")
     ]
-    return sorted(found, key=lambda each: not each.primary)
+    there = [each for each in found if _leads(schema, steps_of(each.pointer))]
+    return sorted(there, key=lambda each: not each.primary)
+
+
+def _leads(node: Any, steps: Sequence[str]) -> bool:
+    """Whether names lead to a field, through objects; one that declares no fields may have any."""
+    for step in steps:
+        fields = node.get("properties") if isinstance(node, Mapping) else None
+        if not isinstance(fields, Mapping):
+            return isinstance(node, Mapping) and node.get("type", "object") == "object"
+        node = fields.get(step)
+    return node is not None
 
 
 def _namespace(descriptor: Mapping[str, Any]) -> str:

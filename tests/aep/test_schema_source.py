@@ -73,6 +73,7 @@ def fake() -> FakeRegistry:
 class TestRegistry:
     def test_a_schema_and_its_primary_identity(self, fake: FakeRegistry) -> None:
         identity = {"@type": "xdm:descriptorIdentity", "xdm:namespace": "Email"}
+        fake.properties["b"] = {"type": "string"}
         fake.descriptors = [
             {**identity, "xdm:sourceProperty": "/b"},
             {**identity, "xdm:sourceProperty": "/a", "xdm:isPrimary": True},

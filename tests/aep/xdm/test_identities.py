@@ -223,6 +223,16 @@ def test_identities_of_a_schema() -> None:
         assert identities(odd) == []
 
 
+def test_a_descriptor_of_a_field_that_no_record_can_have_asks_nothing() -> None:
+    primary = {"xdm:isPrimary": True}
+    items = {"type": "array", "items": {"type": "object", "properties": {"id": TEXT}}}
+    for place in ("/gone", "/email/gone", "/list[*]/id", "/list/id"):
+        of = schema({**FIELDS, "list": items}, **{"meta:descriptors": [descriptor(place, **primary)]})
+        assert of.identities == ()
+        assert check({}, of) is None
+    assert described(descriptor("/_acme/any", **primary)).identities  # an object that declares no fields has any
+
+
 def test_a_file_has_its_descriptors_in_one_order() -> None:
     one, other = descriptor("/b", **{"@id": "1"}), descriptor("/a", **{"@id": "2"})
     document = with_descriptors({"$id": "s"}, [one, other])
