@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from aep.xdm.pointers import pointer, steps_of
+from aep.xdm.pointers import follow, pointer, steps_of
 from aep.xdm.rejection import XdmError
 
 IDENTITY = "xdm:descriptorIdentity"
@@ -105,7 +105,7 @@ class IdentityField(NamedTuple):
 
     Attributes:
         pointer: JSON pointer of the field.
-        steps: the names that lead to it.
+        steps: the names and indices that lead to it.
         is_ecid: whether its value is an ECID.
         required: whether it must be filled in, as the primary identity must.
     """
@@ -139,9 +139,7 @@ def check_identity_fields(entity: dict[str, Any], fields: Sequence[IdentityField
     """
     errors: list[XdmError] = []
     for field in fields:
-        value: Any = entity
-        for step in field.steps:
-            value = value.get(step) if isinstance(value, dict) else None
+        value = follow(entity, field.steps)
         if field.required and not _is_filled(value):
             message = "the primary identity is missing or empty"
             errors.append(XdmError("primary_identity_missing", field.pointer, "", message))

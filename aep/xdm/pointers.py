@@ -24,7 +24,12 @@ def steps_of(place: str) -> list[str]:
 
 def resolve(document: Any, place: str) -> Any:
     """Follow a JSON pointer; None when it leads nowhere, or to null."""
-    for name in steps_of(place):
+    return follow(document, steps_of(place))
+
+
+def follow(document: Any, steps: Sequence[str]) -> Any:
+    """Follow the names and indices of a JSON pointer; None when they lead nowhere, or to null."""
+    for name in steps:
         if isinstance(document, dict):
             document = document.get(name)
         elif isinstance(document, list) and _INDEX.fullmatch(name) and int(name) < len(document):

@@ -223,6 +223,12 @@ def test_identities_of_a_schema() -> None:
         assert identities(odd) == []
 
 
+def test_a_primary_identity_of_the_rules_may_stand_in_an_array() -> None:
+    place = "/identityMap/Email/0/id"
+    assert check(mapped(Email=[{"id": "a"}]), primary_identity=(place,)) is None
+    assert only_error(mapped(Email=[]), primary_identity=(place,)) == ("primary_identity_missing", place)
+
+
 def test_a_descriptor_of_a_field_that_no_record_can_have_asks_nothing() -> None:
     primary = {"xdm:isPrimary": True}
     items = {"type": "array", "items": {"type": "object", "properties": {"id": TEXT}}}
