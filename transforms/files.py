@@ -15,6 +15,7 @@ from apache_beam.io.filesystems import FileSystems
 from aep.errors import ConfigurationError
 from transforms import account, process
 from transforms.chunks import CHUNK_RECORDS, Chunk, Record
+from transforms.json_records import read_records
 from transforms.unpack import unpacked
 
 
@@ -35,7 +36,8 @@ def open_file(path: str) -> Iterator[BinaryIO]:
 class ReadJsonLines(beam.PTransform):
     """Reads files, plain or compressed (by their ending), from any Beam filesystem.
 
-    A record's ``offset`` is the number of its line, from 1; its header ``file`` is the path; its topic is given.
+    A record's ``offset`` is the number of its line, from 1, or of the record in a file of pretty-printed JSON or of an
+    array; its header ``file`` is the path; its topic is given.
     The bundle fails with a ``ConfigurationError`` when no file matches, or a compressed one is cut off or damaged.
     """
 
@@ -73,9 +75,9 @@ class _ReadFile(beam.DoFn):
     def process(self, element: str) -> Iterator[Chunk]:
         headers = (("file", element.encode()),)
         with process.remember_failure(), open_file(element) as file:
-            lines = enumerate(iter(file.readline, b""), start=1)
-            while run := list(islice(lines, CHUNK_RECORDS)):
+            entries = read_records(file).entries
+            while run := list(islice(entries, CHUNK_RECORDS)):
                 now = int(time.time() * 1000)
-                records = [Record(number, now, None, headers, line.rstrip(b"\r\n")) for number, line in run]
+                records = [Record(number, now, None, headers, value) for number, value in run]
                 account.count(account.READ, len(records))
                 yield Chunk(self._topic, 0, records)

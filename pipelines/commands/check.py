@@ -16,9 +16,11 @@ from confluent_kafka.admin import AclOperation
 from aep.errors import AepError, ConfigurationError, NetworkError
 from aep.http import Request, RequestsTransport
 from aep.repeated_ids import IdSample, sample_of
+from aep.xdm.rules import XdmRules
 from aep.xdm.schema import SchemaError
 from pipelines.commands.check_platform import PlatformChecks, inlet_id_of
 from pipelines.commands.check_report import Check, State
+from pipelines.commands.event_hints import SHAPES, Hints, hints_on
 from pipelines.options_yaml import OptionsError
 from pipelines.plan import Plan, make_plan, make_route
 from pipelines.platform_access import missing_access, platform_client, tokens_of, transport_of
@@ -30,6 +32,7 @@ from transforms.aep import token_source
 from transforms.chunks import Chunk, Record
 from transforms.dead_letter import DeadLetter, dead_letter
 from transforms.files import open_file
+from transforms.json_records import read_records
 from transforms.kafka_causes import needed
 from transforms.kafka_client import (
     KafkaCluster,
@@ -43,7 +46,7 @@ from transforms.kafka_client import (
 )
 from transforms.kafka_offsets import group_offsets
 from transforms.kafka_sample import read_newest
-from transforms.prepare import Dropped, Preparation, Prepared, Refusal
+from transforms.prepare import Dropped, Preparation, Prepared, Refusal, Tombstones
 from transforms.routes import Route, Routes
 
 # Steps that wait for a service, as a run does without end, wait so long here.
@@ -61,12 +64,14 @@ class Findings:
       records: how many records the samples have.
       letters: those of them that would be dead-lettered.
       ids: by route, a look at the _ids of those that would be posted.
+      hints: what may be wrong with them.
     """
 
     checks: list[Check] = field(default_factory=list)
     records: int = 0
     letters: list[DeadLetter] = field(default_factory=list)
     ids: dict[str, IdSample | None] = field(default_factory=dict)
+    hints: list[str] = field(default_factory=list)
 
 
 def check_run(settings: Settings, number: int) -> Findings:
@@ -246,14 +251,22 @@ def _file_samples(plan: Plan, number: int, found: Findings) -> None:
     topic = next(iter(plan.routes.topics), "")
     for metadata in matched.metadata_list:
         _sample(
-            f"file {metadata.path}", topic, partial(_first_lines, metadata.path, topic, number), plan, number, found
+            f"file {metadata.path}",
+            topic,
+            partial(_first_records, metadata.path, topic, number, found.hints),
+            plan,
+            number,
+            found,
         )
 
 
-def _first_lines(path: str, topic: str, number: int) -> list[Chunk]:
+def _first_records(path: str, topic: str, number: int, hints: list[str]) -> list[Chunk]:
     with open_file(path) as file:
-        lines = enumerate(islice(iter(file.readline, b""), number), start=1)
-        return [Chunk(topic, 0, [Record(offset, -1, None, (), line.rstrip(b"\r\n")) for offset, line in lines])]
+        shape, all_entries = read_records(file)
+        if SHAPES[shape]:
+            hints.append(f"file {path}: {SHAPES[shape]}")
+        entries = islice(all_entries, number)
+        return [Chunk(topic, 0, [Record(offset, -1, None, (), value) for offset, value in entries])]
 
 
 def _sample(
@@ -268,9 +281,7 @@ def _sample(
         return
     process.request_stop(_PATIENCE_SECONDS)
     try:
-        sample = prepare_sample(
-            read(), Preparation(plan.routes.of_topic(topic), plan.rules, plan.tombstones), found.ids
-        )
+        sample = prepare_sample(read(), plan.routes.of_topic(topic), plan.rules, plan.tombstones, found.ids)
     except (KafkaReadError, KafkaSetupError, ConfigurationError) as error:
         found.checks.append(Check(subject, "wrong", str(error)))
         return
@@ -281,6 +292,7 @@ def _sample(
         process.start_run()
     found.records += sample.records
     found.letters += sample.dead_letters
+    found.hints += [f"{subject}: {hint}" for hint in sample.hints]
     dead = len(sample.dead_letters)
     if not sample.records:
         found.checks.append(Check(subject, "not checked", "it has no records"))
@@ -299,6 +311,7 @@ class Sample:
     posted: int = 0
     dropped: int = 0
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    hints: Hints = field(default_factory=lambda: Hints("offset"))
 
     @property
     def records(self) -> int:
@@ -306,14 +319,27 @@ class Sample:
         return self.posted + self.dropped + len(self.dead_letters)
 
 
-def prepare_sample(chunks: Sequence[Chunk], prepare: Preparation, ids: dict[str, IdSample | None]) -> Sample:
-    """Prepares records of one topic, as they were read, and adds to the look at the _ids of each route."""
+def prepare_sample(
+    chunks: Sequence[Chunk],
+    routes: tuple[Route, ...],
+    rules: XdmRules,
+    tombstones: Tombstones,
+    ids: dict[str, IdSample | None],
+) -> Sample:
+    """Prepares records of one topic, as they were read, by the routes that take it.
+
+    Adds to the look at the _ids of each route.
+    """
     sample = Sample()
+    prepare = Preparation(routes, rules, tombstones)
+    by_name = {route.name: route for route in routes}
     for chunk in chunks:
         for record in chunk.records:
             outcome = prepare(chunk.topic, chunk.partition, record)
             if isinstance(outcome, Refusal):
                 sample.dead_letters.append(dead_letter(outcome, chunk.topic, chunk.partition, record))
+                if outcome.route:
+                    sample.hints.add(record.offset, hints_on(record, by_name[outcome.route], outcome))
             elif isinstance(outcome, Dropped):
                 sample.dropped += 1
             else:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipelines.commands.cli_common import WRONG, say
+from pipelines.commands.cli_common import WRONG, plain, say
 
 
 def check(
@@ -40,5 +40,7 @@ def check(
     console.print(check_table(found.checks))
     if found.letters:
         console.print(dead_letter_table(found.letters, found.records))
+    for hint in found.hints:
+        say(f"hint: {plain(hint)}")
     say(verdict(found.checks))
     return exit_code(found.checks)

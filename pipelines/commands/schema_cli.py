@@ -12,13 +12,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from pipelines.commands.cli_common import WRONG, say
+from pipelines.commands.cli_common import WRONG, plain, say
 
 if TYPE_CHECKING:
     from aep.xdm.identities import Identity
     from aep.xdm.schema import ResolvedSchema
+    from pipelines.commands.event_lines import EventCheck
     from pipelines.commands.schema_report import Tally
-    from transforms.prepare import Preparation
 
 app = typer.Typer(
     name="schema",
@@ -148,7 +148,10 @@ def check(
     schema_file: SchemaFile,
     events: Annotated[
         Path | None,
-        typer.Option(help="Lines of JSON; decompressed if it ends in .gz, .bz2, .xz, .zst. Default: standard input."),
+        typer.Option(
+            help="Lines of JSON, pretty-printed JSON or an array; decompressed if it ends in .gz, .bz2, .xz, .zst. "
+            "Default: standard input."
+        ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Report each invalid line as well.")] = False,
     adobe: Annotated[
@@ -175,7 +178,7 @@ def check(
         typer.Option(help="A field that must be filled in, as /_acme/memberId; may be repeated.", metavar="POINTER"),
     ] = None,
 ) -> int:
-    """Check events against a schema, a line of JSON each, as the pipeline checks them.
+    """Check events against a schema, as the pipeline checks them: a line of JSON each, pretty-printed, or in an array.
 
     A line that holds several violations counts for the first. What is wrong may quote the event. Exit code: 0 when all
     are valid, 1 when some are not, 2 when they cannot be checked. Beside --adobe the counts go to the standard error.
@@ -185,7 +188,8 @@ def check(
     from aep.xdm.pointers import is_pointer
     from aep.xdm.rules import XdmRules
     from aep.xdm.schema import SchemaError
-    from pipelines.commands.event_lines import preparation_of
+    from pipelines.commands.event_hints import SHAPES
+    from pipelines.commands.event_lines import EventCheck
     from pipelines.commands.schema_report import Tally
     from transforms.unpack import DamagedFileError
 
@@ -201,7 +205,8 @@ def check(
     try:
         schema = _load(schema_file, sha256)
         tally = Tally(sample_of(Destination(""), schema, _IDS_LOOKED_AT))
-        _check(events, preparation_of(schema, rules), form, limit, tally)
+        checking = EventCheck(schema, rules)
+        _check(events, checking, form, limit, tally)
     except (SchemaError, DamagedFileError) as error:
         say(f"error: {error}")
         return WRONG
@@ -210,6 +215,10 @@ def check(
             raise
         say(f"error: {events or 'standard input'}: {error.strerror}")
         return WRONG
+    if SHAPES[checking.shape]:
+        say(f"note: {events or 'standard input'} is {SHAPES[checking.shape]}")
+    for hint in checking.hints:
+        say(f"hint: {plain(hint)}")
     if as_json:
         _put(tally.as_json(schema))
     else:
@@ -223,9 +232,9 @@ def check(
     return _SOME_INVALID if tally.invalid else 0
 
 
-def _check(path: Path | None, prepare: Preparation, form: Form | None, limit: int | None, tally: Tally) -> None:
-    """Check and count all lines, reporting the first invalid ones in a form; shows on a terminal how far it is."""
-    from pipelines.commands.event_lines import check_lines, open_lines
+def _check(path: Path | None, checking: EventCheck, form: Form | None, limit: int | None, tally: Tally) -> None:
+    """Check and count all events, reporting the first invalid ones in a form; shows on a terminal how far it is."""
+    from pipelines.commands.event_lines import open_lines
     from pipelines.commands.schema_report import as_adobe, as_json, as_text
 
     console = Console(stderr=True, highlight=False)
@@ -237,7 +246,7 @@ def _check(path: Path | None, prepare: Preparation, form: Form | None, limit: in
         Progress(*columns, console=console, transient=True, disable=not shown, redirect_stdout=False) as progress,
     ):
         task = progress.add_task("", total=source.size, lines=0)
-        for line in check_lines(source.lines, prepare):
+        for line in checking.lines(source.lines):
             tally.add(line)
             if tally.lines % _SHOW_EVERY == 0:
                 done = source.file.tell() if source.file else 0

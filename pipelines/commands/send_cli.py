@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import io
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +17,7 @@ from pipelines.commands.cli_common import WHOLE_RECORD, WRONG, plain, say
 if TYPE_CHECKING:
     from aep.sync_send import Verdict
     from aep.xdm.rules import XdmRules
+    from pipelines.settings import Settings
     from transforms.prepare import Refusal
     from transforms.routes import Route, Routes
 
@@ -28,24 +29,24 @@ def send(
     context: typer.Context,
     route: Annotated[str, typer.Option(help="Name of the route in the routes file.")],
 ) -> int:
-    """Send one event, of a file or the standard input, and show whether AEP takes it, or what is wrong with it.
+    """Send an event, of a file or the standard input, and show whether AEP takes it, or what is wrong with it.
 
     beam-aep send --route NAME --routes_file=routes.yaml [FILE]
 
     AEP validates the event before it answers, which it does 60 times a minute and connection. The event goes through
     the steps of a pipeline first, as if it had just been read from the route's topic: format, conditions, mapping,
-    _id, nulls, schema. What a pipeline would dead-letter is not sent. For a route that reads Avro the event may be
-    JSON too. Takes the pipeline's options besides, written --name=value: --options_file, --routes_file, ... Exit
-    code: 0 when AEP takes the event, 1 when it is refused, 2 when it cannot be sent.
+    _id, nulls, schema. What a pipeline would dead-letter is not sent. The event may be pretty-printed, also for a route
+    that reads Avro, and there may be up to 60, in an array or one after another. Takes the pipeline's options besides,
+    written --name=value: --options_file, --routes_file, ... Exit code: 0 when AEP takes all events, 1 when one is
+    refused, 2 when they cannot be sent.
     """
     from aep.errors import AepError
     from aep.xdm.schema import SchemaError
     from pipelines.options_yaml import OptionsError
-    from transforms.prepare import Refusal
 
     path, options = _split(context.args)
     try:
-        answer = _send(options, route, _read(path))
+        return _send(options, route, _read(path))
     except OptionsError as error:
         for problem in error.problems:
             say(f"error: {problem}")
@@ -55,9 +56,13 @@ def send(
         say(f"error: {error}")
     except OSError as error:
         say(f"error: {path}: {error.strerror}")
-    else:
-        return _show_refusal(answer) if isinstance(answer, Refusal) else _show(answer)
     return WRONG
+
+
+MAX_EVENTS = 60
+"""AEP validates so many a minute and connection (Streaming validation guide)."""
+
+_JSON = (b"{", b"[")  # how it begins
 
 
 class EventError(Exception):
@@ -77,23 +82,28 @@ def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     return (None if path == "-" else path), options
 
 
-def _read(path: str | None) -> bytes:
-    from transforms.unpack import unpacked
+def _read(path: str | None) -> list[bytes]:
+    """The events of a file; what is not JSON is one."""
+    from pipelines.commands.event_lines import open_lines
+    from transforms.json_records import read_records
 
-    if path is None:
-        return sys.stdin.buffer.read()
-    with Path(path).open("rb") as file:
-        return unpacked(file, path).read()
+    with open_lines(Path(path) if path else None) as source:
+        content = source.lines.read()
+    if content.lstrip()[:1] not in _JSON:
+        return [content]
+    events = [value for _, value in read_records(io.BytesIO(content)).entries if value]
+    if len(events) > MAX_EVENTS:
+        raise EventError(f"there are {len(events):,} events: AEP validates {MAX_EVENTS} a minute, so give no more")
+    if not events:
+        raise EventError("there is no event")
+    return events
 
 
-def _send(options: Sequence[str], name: str, event: bytes) -> Verdict | Refusal:
-    from aep.sync_send import send_validated
+def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
     from pipelines.config import parse
     from pipelines.option_checks import network_gaps
     from pipelines.options_yaml import OptionsError
     from pipelines.plan import make_routes, make_rules
-    from pipelines.platform_access import tokens_of, transport_of
-    from transforms.prepare import Refusal
 
     settings = parse(options, network_gaps)
     file = settings.general.routes_file
@@ -103,13 +113,28 @@ def _send(options: Sequence[str], name: str, event: bytes) -> Verdict | Refusal:
     names = sorted(route.name for route in routes)
     if name not in names:
         raise OptionsError([f"{file}: no route is called {name}: it has {', '.join(names)}"])
-    route = routes[name]
-    prepared = prepare_event(event, route, routes, make_rules(settings), int(time.time() * 1000))
-    if isinstance(prepared, Refusal):
-        return prepared
+    route, rules, now_ms = routes[name], make_rules(settings), int(time.time() * 1000)
+    prepared = []
+    for number, event in enumerate(events):  # all of them before the first is sent
+        try:
+            prepared.append(prepare_event(event, route, routes, rules, now_ms + number))
+        except EventError as error:
+            raise EventError(f"event {number + 1}: {error}" if len(events) > 1 else str(error)) from None
+    codes = []
+    for number, (event, one) in enumerate(zip(events, prepared, strict=True), start=1):
+        if len(events) > 1:
+            Console(highlight=False).print(f"event {number} of {len(events)}")
+        codes.append(_show(_post(one, route, settings)) if isinstance(one, bytes) else _show_refusal(one, event, route))
+    return max(codes)
+
+
+def _post(body: bytes, route: Route, settings: Settings) -> Verdict:
+    from aep.sync_send import send_validated
+    from pipelines.platform_access import tokens_of, transport_of
+
     transport = transport_of(settings)
     tokens = None if route.auth == "none" else tokens_of(settings, transport)
-    return send_validated(route.destination, prepared, transport, tokens)
+    return send_validated(route.destination, body, transport, tokens)
 
 
 def prepare_event(event: bytes, route: Route, routes: Routes, rules: XdmRules, now_ms: int) -> bytes | Refusal:
@@ -128,7 +153,7 @@ def prepare_event(event: bytes, route: Route, routes: Routes, rules: XdmRules, n
     candidates = (route,) if topic.startswith("^") else routes.of_topic(topic)
     if route not in candidates:
         raise EventError(f"a pipeline sends no record by the route {route.name}: {candidates[-1].name} takes them all")
-    if event.lstrip()[:1] in (b"{", b"["):  # JSON, which is easier to write than what a route may read
+    if event.lstrip()[:1] in _JSON:  # JSON, which is easier to write than what a route may read
         candidates = tuple(replace(each, parse=parse_json) for each in candidates)
     outcome = Preparation(candidates, rules)(topic, 0, Record(now_ms, now_ms, None, (), event))
     if isinstance(outcome, Refusal):
@@ -144,12 +169,17 @@ def prepare_event(event: bytes, route: Route, routes: Routes, rules: XdmRules, n
     return outcome.body
 
 
-def _show_refusal(refusal: Refusal) -> int:
+def _show_refusal(refusal: Refusal, event: bytes, route: Route) -> int:
+    from pipelines.commands.event_hints import hints_on
+    from transforms.record import Record
+
     console = Console(highlight=False, soft_wrap=True)
     words = f"not sent: a pipeline would dead-letter this event (stage {refusal.stage})"
     console.print(words, style="red", markup=False)
     for error in refusal.violations:
         console.print(f"  {plain(f'{error.pointer or WHOLE_RECORD}: {error.message} ({error.code})')}", markup=False)
+    for hint in hints_on(Record(0, -1, None, (), event), route, refusal):
+        console.print(f"  hint: {plain(hint)}", markup=False)
     return REFUSED
 
 

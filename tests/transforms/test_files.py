@@ -4,6 +4,7 @@ import gzip
 from pathlib import Path
 
 import apache_beam as beam
+import orjson
 import pytest
 
 from aep.errors import ConfigurationError
@@ -45,6 +46,14 @@ def test_compressed_files_are_read_by_their_ending(tmp_path: Path) -> None:
         file.write(b"1\n2\n")
     (chunk,) = read(tmp_path / "a.jsonl.gz")
     assert [one.value for one in chunk.records] == [b"1", b"2"]
+
+
+def test_pretty_printed_records_and_the_items_of_an_array_are_numbered_from_1(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b'{\n  "n": 1\n}\n{\n  "n": 2\n}\n')
+    (tmp_path / "b.json").write_bytes(b'[{"n":1},{"n":2}]')
+    for name in ("a.json", "b.json"):
+        (chunk,) = read(tmp_path / name)
+        assert [(one.offset, orjson.loads(one.value or b"")) for one in chunk.records] == [(1, {"n": 1}), (2, {"n": 2})]
 
 
 def test_an_empty_file_has_no_records(tmp_path: Path) -> None:

@@ -395,6 +395,30 @@ def test_the_newest_records_of_each_topic_are_judged_and_no_group_is_joined(
     assert bench.emulator.inlet_stats(bench.streaming.inlet.id)["requests"] == 0
 
 
+def test_an_array_of_events_is_sampled_as_a_run_reads_it_and_other_forms_are_recognised(bench: PlatformBench) -> None:
+    message = {"header": {}, "body": {"xdmEntity": bench.event(2)}}
+    odd = {**bench.event(3), "xdm:name": "x", "nested": {"@id": "x"}}
+    bench.events.write_bytes(orjson.dumps([bench.event(1), message, odd, message], option=orjson.OPT_INDENT_2))
+    findings = check(bench, {})
+    one = found(findings, "file ")
+    assert (one.state, one.detail) == ("warning", "of 4 records 1 would be posted, 3 dead-lettered")
+    assert [hint.removeprefix(f"file {bench.events}: ") for hint in findings.hints] == [
+        "an array, not a line for each record: its items are counted, not lines",
+        "offset 2 and 1 more: this is a whole message (header and body.xdmEntity): give its route `payload: message` "
+        "(xdm_payload)",
+        "offset 3: xdm:name is the spelling of Adobe's published examples: Platform takes name",
+        "offset 3: @id is the spelling of Adobe's published examples: Platform takes _id",
+    ]
+    summary = bench.run("run")
+    assert (summary["accepted"], sum(summary["dead_lettered"].values())) == (1, 3)
+
+
+def test_entities_for_a_route_of_messages_are_recognised(bench: PlatformBench) -> None:
+    bench.write(bench.event(1))
+    findings = check(bench, {"xdm_payload": "message"})
+    assert any("this is no whole message (header and body.xdmEntity): give its" in hint for hint in findings.hints)
+
+
 @pytest.mark.kafka
 def test_topics_that_are_not_there(bench: PlatformBench, broker: KafkaBroker) -> None:
     findings = check(bench, kafka(broker, "no-such-topic", "g"))

@@ -418,6 +418,36 @@ class TestSendAndLookup:
         assert send(sandbox, "raw", {"header": {"operations": {"data": "drop"}}, "body": {"id": "m1"}}) == 1
         assert "/header/operations: operations.data must be one of create, merge, delete" in capsys.readouterr().out
 
+    def test_pretty_printed_events_and_an_array_are_sent_one_by_one(
+        self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        good = [self.member(sandbox, name) for name in ("m1", "m2")]
+        assert send(sandbox, "members", orjson.dumps(good[0], option=orjson.OPT_INDENT_2)) == 0
+        assert capsys.readouterr().out.startswith("received: ")
+        assert send(sandbox, "members", orjson.dumps([*good, {"header": {}, "body": {"xdmEntity": good[0]}}])) == 1
+        out = capsys.readouterr().out.splitlines()
+        assert [line for line in out if line.startswith("event ")] == [f"event {number} of 3" for number in (1, 2, 3)]
+        assert sum(line.startswith("received: ") for line in out) == 2
+        assert "hint: this is a whole message (header and body.xdmEntity): give its route `payload: message`" in out[-1]
+
+    def test_names_in_another_spelling_are_recognised(
+        self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        own = sandbox.organisation.name
+        assert send(sandbox, "members", {own: {}, "@id": "a"}) == 1
+        out = capsys.readouterr().out
+        assert f"hint: the tenant namespace has an underscore: write _{own}, not {own}" in out
+        assert "hint: @id is the spelling" in out
+
+    def test_nothing_is_sent_where_one_of_several_is_no_event(
+        self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert send(sandbox, "members", orjson.dumps([self.member(sandbox, "m1"), 1])) == 2
+        out, err = capsys.readouterr()
+        assert (out, "event 2: this is no event: a JSON object is needed, not a number" in err) == ("", True)
+        assert send(sandbox, "members", orjson.dumps([{}] * 61)) == 2
+        assert "there are 61 events: AEP validates 60 a minute" in capsys.readouterr().err
+
     def test_the_standard_input(
         self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -20,7 +20,7 @@ from aep.xdm.rejection import XdmError, rejection
 from aep.xdm.rules import XdmRules
 from pipelines.cli import main
 from pipelines.commands import event_lines
-from pipelines.commands.event_lines import Line, check_lines, preparation_of
+from pipelines.commands.event_lines import EventCheck, Line
 from pipelines.commands.schema_report import Tally, as_text
 from samples.loyalty import generate
 from tests.aep.xdm.schemas import EVENT
@@ -31,7 +31,6 @@ COMMAND = [sys.executable, "-m", "pipelines.cli"]
 COMPONENTS = ROOT / "tests" / "aep" / "xdm" / "components"
 LOYALTY = str(ROOT / "configs" / "schemas" / "loyalty-event.schema.json")
 OWN = {"loyalty": {"type": "object", "properties": {"memberId": {"type": "string"}}}}
-PREPARE = preparation_of(EVENT, XdmRules())
 GOOD = {"_id": "a", "timestamp": "2026-01-02T03:04:05Z", "eventType": "web.visit"}
 
 
@@ -344,7 +343,7 @@ def test_a_line_without_end_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> 
     good = orjson.dumps(GOOD)
     longest = good + b" " * (499 - len(good)) + b"\n"
     file = io.BytesIO(longest + b"x" * 1_800 + b"\n" + good + b"\r\n" + b"y" * 500)
-    found = [(line.number, line.refusal and line.refusal.code) for line in check_lines(file, PREPARE)]
+    found = [(line.number, line.refusal and line.refusal.code) for line in EventCheck(EVENT, XdmRules()).lines(file)]
     assert found == [(1, None), (2, "too_large"), (3, None), (4, "too_large")]
 
 
@@ -369,4 +368,55 @@ def test_good_samples_parse_to_what_is_checked() -> None:
     # The size that the rules limit is that of the record as it is sent, whatever the white space in the file.
     spaced = orjson.dumps(GOOD, option=orjson.OPT_INDENT_2).replace(b"\n", b" " * 3_000)
     assert isinstance(parse_object(spaced), ParsedObject)
-    assert event_lines.check_value(spaced, 1, PREPARE).refusal is None
+    assert EventCheck(EVENT, XdmRules()).value(spaced, 1).refusal is None
+
+
+BAD = {**GOOD, "eventType": 1}
+MESSAGE = {"header": {"schemaRef": {}}, "body": {"xdmMeta": {}, "xdmEntity": GOOD}}
+
+
+@pytest.mark.parametrize(
+    ("content", "shape"),
+    [
+        (b"\n".join(orjson.dumps(one, option=orjson.OPT_INDENT_2) for one in (GOOD, BAD)), "pretty-printed JSON, not"),
+        (orjson.dumps([GOOD, BAD]), "an array, not"),
+        (orjson.dumps([GOOD, BAD], option=orjson.OPT_INDENT_2), "an array, not"),
+    ],
+)
+def test_pretty_printed_events_and_arrays_of_them_are_checked_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, shape: str
+) -> None:
+    path = tmp_path / "events.json"
+    path.write_bytes(content)
+    assert main(["schema", "check", LOYALTY, "--events", str(path)]) == 1
+    out, err = capsys.readouterr()
+    assert "1 valid, 1 invalid" in out
+    assert [row[:4] for row in rows(out)] == [["type", "/eventType", "1", "2"]]
+    assert err.startswith(f"note: {path} is {shape} a line for each record: ")
+
+
+def test_the_entity_of_a_whole_message_is_checked_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = {**MESSAGE, "body": {"xdmEntity": BAD}}
+    path = lines_file(tmp_path, MESSAGE, GOOD, bad)
+    assert main(["schema", "check", LOYALTY, "--events", path]) == 1
+    out, err = capsys.readouterr()
+    assert [row[:4] for row in rows(out)] == [["type", "/eventType", "1", "3"]]
+    assert err.startswith(
+        "hint: line 1 and 1 more: this is a whole message, and its body.xdmEntity was checked: the ro"
+    )
+    no_entity = lines_file(tmp_path, {**MESSAGE, "body": {"xdmEntity": 1}})
+    assert main(["schema", "check", LOYALTY, "--events", no_entity]) == 1
+
+
+def test_names_in_another_spelling_are_recognised_where_an_event_is_invalid(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = {"@id": "a", "xdm:timestamp": GOOD["timestamp"], "acme": {}}
+    assert main(["schema", "check", LOYALTY, "--json", "--events", lines_file(tmp_path, odd, GOOD, odd)]) == 1
+    out, err = capsys.readouterr()
+    assert orjson.loads(out)["invalid"] == 2
+    assert [line.split(":")[1] for line in err.splitlines()] == [" line 1 and 1 more"] * 3
+    for words in ("write _acme, not acme", "Platform takes _id", "Platform takes timestamp"):
+        assert words in err
