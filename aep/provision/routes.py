@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+import orjson
+
 from aep.errors import ConfigurationError
 from aep.flow_service import inlet_of
 from aep.inlets import Inlet
 from aep.provision.found import Services
 from aep.provision.model import Connection, Provision
 from aep.schema_source import described_document
+from aep.xdm.identities import identities
 
 
 class Document(NamedTuple):
@@ -47,13 +50,22 @@ def read_documents(wanted: Provision, services: Services, ids: Mapping[tuple[str
     """The schemas of the routes as the registry resolves them, with their descriptors.
 
     Raises:
+      ConfigurationError: the registry does not show an identity yet, and records would not be asked for it.
       AepError: a call fails.
     """
+    declared = {each.title: [one.field for one in each.identities] for each in wanted.schemas}
     for title, file in schema_files(wanted).items():
         registry, schema_id = services.registry, ids["schema", title]
         # The schema may be new, and its descriptors or field groups with it.
         look_up = partial(described_document, registry, schema_id)
-        yield Document(file, registry.when_shown(look_up, schema_id))
+        content = registry.when_shown(look_up, schema_id)
+        shown = {each.pointer for each in identities(orjson.loads(content))}
+        for place in declared[title]:
+            if place not in shown:
+                raise ConfigurationError(
+                    f"the registry does not show the identity {place} of schema {title} yet: run this again in a minute"
+                )
+        yield Document(file, content)
 
 
 def route_values(

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aep.catalog import Catalog
-from aep.errors import NotFoundError, ReplyError
+from aep.errors import ConfigurationError, NotFoundError, ReplyError
 from aep.inlets import InletApi
 from aep.provision.apply import apply
 from aep.provision.found import look
@@ -293,6 +293,17 @@ def test_routes(organisation: Organisation) -> None:
     (document,) = read_documents(wanted, services, ids)
     assert document.file == "member.schema.json"
     assert b'"personalEmail"' in document.content
+
+
+def test_a_schema_file_is_not_written_before_the_registry_shows_its_identities(organisation: Organisation) -> None:
+    wanted, ids = parsed(sample(), organisation.name), carried_out(sample(), organisation)
+    registry = organisation.registry
+    (email,) = [each for each in registry.descriptors.list() if each["xdm:sourceProperty"] == "/personalEmail/address"]
+    registry.descriptors.delete(email["@id"])  # as if it were not shown yet
+    with pytest.raises(
+        ConfigurationError, match="does not show the identity /personalEmail/address of schema Member yet"
+    ):
+        list(read_documents(wanted, services_of(organisation), ids))
 
 
 def test_titles_that_differ_in_signs_have_files_of_their_own() -> None:
