@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from aep.xdm.pointers import pointer
 
 # What Java's Integer.parseInt takes, by which the library reads the index of an array.
-_INTEGER = re.compile(r"[+-]?\d+")
+_INTEGER = re.compile(r"[+-]?\d{1,1000}")
 _INT_MAX = 2**31 - 1
 
 NO_SUCH_PLACE = "the record has no such place"
@@ -199,7 +199,7 @@ def _index(step: str, highest: int) -> int:
 
 
 def _integer(step: str) -> int:
-    if not _INTEGER.fullmatch(step) or len(step) > 1_000 or not -_INT_MAX - 1 <= int(step) <= _INT_MAX:
+    if not _INTEGER.fullmatch(step) or not -_INT_MAX - 1 <= int(step) <= _INT_MAX:
         raise NotApplicableError(NO_SUCH_PLACE)
     return int(step)
 

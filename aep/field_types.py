@@ -38,7 +38,6 @@ _DATE_TIME = re.compile(f"{_DATE}[Tt ]{_TIME}{_OFFSET}{_ZONE}")
 _BASIC_DATE = re.compile(r"[0-9]{8}")
 _OF_XDM = re.compile(PATTERNS["date-time"])
 
-
 _NAMES = {"days": "days", "s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _MAX_DECIMAL_BYTES = 1_000  # more than any number in JSON needs, and few enough for Python to write them in digits
 _TOO_EXACT = "it has more digits than a number in JSON holds exactly"

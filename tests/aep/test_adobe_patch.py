@@ -67,6 +67,9 @@ CASES: list[tuple[list[dict[str, Any]], Any]] = [
     ([{"op": "add", "path": "/n", "value": None}], {"n": None}),
     ([{"op": "replace", "path": "", "value": [1]}], FAILS),
     ([{"op": "move", "from": "/b", "path": "/b/c"}], FAILS),
+    ([{"op": "copy", "from": "/b/c/" + "9" * 5_000, "path": "/n"}], FAILS),
+    ([{"op": "copy", "from": "/b/c/2147483647", "path": "/n"}], {"n": None}),
+    ([{"op": "copy", "from": "/b/c/2147483648", "path": "/n"}], FAILS),
     ([{"op": "add", "path": '/q"uote', "value": 1}], {"q\\uote": 1}),
 ]
 
@@ -208,6 +211,7 @@ def test_where_the_dialects_differ_is_said_of_each_operation() -> None:
             {"op": "ADD", "path": "a/b~01", "value": 1},
             {"op": "replace", "path": "/a/01", "value": 1},
             {"op": "test", "path": "/a/-", "value": None},
+            {"op": "replace", "path": "/a/" + "9" * 5_000, "value": None},
         ]
     ) == [
         "operation 2 (remove /a): does nothing where an object has no such field",
