@@ -221,7 +221,7 @@ class SchemaRegistry:
             except NotFoundError as error:
                 if second == 0:
                     _LOG.warning(
-                        "the Schema Registry does not show %s, which it may have just created: asking again for %d s",
+                        "%s is not in the Schema Registry; in case it was created just now, asking for %d s more",
                         resource_id,
                         _SHOWN_WITHIN_SECONDS,
                     )

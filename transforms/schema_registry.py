@@ -133,7 +133,10 @@ class SchemaReaders:
         except SchemaRegistryError as error:
             if error.error_code in _NOT_FOUND:
                 return None
-            raise self._error(error.http_status_code in _PASSING, f"answers {error.http_status_code}") from None
+            words = f"answers {error.http_status_code}"
+            if error.http_status_code == 404 and isinstance(key, bytes):
+                words += f" to GET /schemas/guids/{UUID(bytes=key)}, which Confluent Platform has from 8.1 on"
+            raise self._error(error.http_status_code in _PASSING, words) from None
         except (httpx.TransportError, OAuthTokenError) as error:
             words = str(error) or type(error).__name__
             raise self._error(not _is_certificate(error), f"cannot be reached: {words}") from None

@@ -318,7 +318,7 @@ class TestEmulator:
         assert RegistrySchemaSource(SchemaRegistry(client), schema_id).current().id == schema_id
         assert waits.seconds == [1.0, 1.0, 1.0]
         (line,) = [record.getMessage() for record in caplog.records]
-        assert line.startswith(f"the Schema Registry does not show {schema_id}, which it may have just created")
+        assert line.startswith(f"{schema_id} is not in the Schema Registry; in case it was created just now")
         other = schema_id[:-4] + "0000"
         with pytest.raises(SchemaError, match="XDM-1012-404"):
             RegistrySchemaSource(SchemaRegistry(client), other).current()

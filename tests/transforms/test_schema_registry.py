@@ -130,6 +130,14 @@ def test_a_guid_that_the_registry_does_not_know(server: SchemaRegistryServer) ->
     assert f"the schema registry has no schema with the GUID {guid_of(9)}" in result.message
 
 
+def test_a_registry_that_knows_no_guids_is_told_of_and_ends_the_run(server: SchemaRegistryServer) -> None:
+    server.answer = (404, b'{"error_code":404,"message":"HTTP 404 Not Found"}')
+    with pytest.raises(
+        ConfigurationError, match=r"answers 404 to GET /schemas/guids/a0.*, which Confluent Platform has"
+    ):
+        ParseConfluentAvro(SchemaRegistry(server.url))(b"\x02a", (header(1),))
+
+
 def test_records_in_a_chunk_bring_their_headers_to_the_parser(server: SchemaRegistryServer) -> None:
     number = server.register(ORDER)
     route = Route("r", ("t",), Destination("http://127.0.0.1:9"), parse=ParseConfluentAvro(SchemaRegistry(server.url)))
