@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from aep.provision.field_checks import OWN, check_field_groups, is_own, own_fields
+from aep.provision.field_checks import OWN, check_field_groups, is_custom, is_own, own_fields
 from aep.provision.model import (
     CLASSES,
     STANDARD,
@@ -134,7 +134,7 @@ def _identity_field(wanted: Provision, schema: Schema, identity: IdentityField, 
     steps = steps_of(identity.field)
     if not is_pointer(identity.field) or not all(steps) or not steps or "properties" in steps:
         yield Problem(place, f"field: {identity.field}: must begin with /, not end with it, and leave out `properties`")
-    elif any(map(is_own, steps)):
+    elif is_custom(wanted, steps) or is_own(steps[0]):
         field = own_field(wanted, schema, steps)
         others = [name for name in schema.field_groups if name.startswith(STANDARD)]
         if field is None and not others:
@@ -212,7 +212,7 @@ def _mappings(wanted: Provision, flow: Flow, path: Path) -> Iterator[Problem]:
             yield Problem(place, f"destination: {each.destination} stands twice in dataflow {flow.name}")
         seen.add(each.destination)
         steps = _INDEX.sub("", each.destination).split(".")
-        holding = [group.fields for group in groups if steps[0] in group.fields and any(map(is_own, steps))]
+        holding = [group.fields for group in groups if steps[0] in group.fields and is_custom(wanted, steps)]
         if schema and whole and holding and not any(_leads(fields, steps) for fields in holding):
             text = f"destination: {each.destination} is in none of the field groups of schema {schema.title}"
             yield Problem(place, text)

@@ -6,7 +6,7 @@ Sources: "Schema Registry API: getting started" (names), "XDM field type constra
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from aep.provision.fields import json_schema
 from aep.provision.model import CLASSES, STANDARD, TENANT_ID, FieldGroup, FieldSpec, Provision
@@ -74,6 +74,12 @@ def own_fields(wanted: Provision) -> list[tuple[Path, str]]:
         if not group.delete
         for each in _own_in(group.fields, ("field_groups", index))
     ]
+
+
+def is_custom(wanted: Provision, steps: Iterable[str]) -> bool:
+    """Whether names lead into the organisation's own field; standard objects have names with `_` as well (`_dc`)."""
+    own = {OWN, *(name for _, name in own_fields(wanted))}
+    return any(step in own for step in steps)
 
 
 def _own_in(fields: Mapping[str, FieldSpec], path: Path) -> Iterator[tuple[Path, str]]:

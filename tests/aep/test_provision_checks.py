@@ -57,6 +57,7 @@ def test_a_mapping_into_a_standard_object_that_has_own_fields() -> None:
     nick_named(document)
     mappings = document["flows"][1]["mappings"]
     mappings += [{"source": "f", "destination": "person.name.firstName"}]
+    mappings += [{"source": "t", "destination": "person._repo.etag"}]  # _repo is no organisation's
     mappings += [{"source": "n", "destination": f"person.name.{OWN}.nick"}]
     parsed(document)
     mappings[-1]["destination"] += "name"
