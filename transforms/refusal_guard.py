@@ -114,17 +114,22 @@ class RefusalCount:
         return Verdict(option, refused, records, first, times, len(reasons))
 
 
-@dataclass(frozen=True)
 class RefusalGuard:
     """The guard as the steps of a pipeline carry it to the workers; the counts belong to the worker process.
 
-    Attributes:
+    Args:
       limits: when to stop; by default never.
       run: an id of the run: a later one in the same process counts from nothing.
     """
 
-    limits: RefusalLimits = RefusalLimits()
-    run: str = ""
+    def __init__(self, limits: RefusalLimits = RefusalLimits(), run: str = ""):
+        self._limits = limits
+        self._run = run
+        self._held: _Counts | None = None  # the process's, once they were asked for
+
+    def __reduce__(self) -> tuple[type[RefusalGuard], tuple[RefusalLimits, str]]:
+        """Leave the counts where they are."""
+        return RefusalGuard, (self._limits, self._run)
 
     def refused(self, refusal: Refusal, topic: str) -> None:
         """Count a record of a topic that was refused. Before its route is known it counts for the topic."""
@@ -145,11 +150,15 @@ class RefusalGuard:
         Raises:
           ConfigurationError: it is, with the reason. The counts begin again, for a runner that tries the bundle again.
         """
-        with process.remember_failure():
-            self._counts().check()
+        words = self._counts().reason_to_stop()
+        if words:
+            with process.remember_failure():
+                raise ConfigurationError(words)
 
     def _counts(self) -> _Counts:
-        return process.shared(("refusals", self), lambda: _Counts(self.limits))
+        if self._held is None:
+            self._held = process.shared(("refusals", self._run, self._limits), lambda: _Counts(self._limits))
+        return self._held
 
 
 NO_GUARD = RefusalGuard()
@@ -176,15 +185,18 @@ class _Counts:
             with self._lock:
                 self._count(where).passed(records)
 
-    def check(self) -> None:
+    def reason_to_stop(self) -> str:
+        """In words; "" for none."""
+        if not self._changed:
+            return ""
         with self._lock:
-            for where in self._changed:
+            changed, self._changed = self._changed, set()
+            for where in changed:
                 verdict = self._counts[where].verdict()
                 if verdict is not None:
                     self._counts.clear()
-                    self._changed.clear()
-                    raise ConfigurationError(explain(where, verdict))
-            self._changed.clear()
+                    return explain(where, verdict)
+        return ""
 
     def _count(self, where: str) -> RefusalCount:
         count = self._counts.get(where)
