@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import fastavro
@@ -34,7 +35,6 @@ VALUE_SCHEMA_ID = "__value_schema_id"
 """The header in which Confluent's serializers name the schema of a value, if they do not name it in front of it."""
 
 _EPOCH_DAY = EPOCH.toordinal()
-_DAY_SECONDS = 86_400
 _ID_END, _GUID_END = 5, 17
 
 
@@ -127,22 +127,24 @@ def _date(days: int, _: Mapping[str, Any] | None = None) -> str:
     return date.fromordinal(_EPOCH_DAY + days).isoformat()
 
 
-def _clock(seconds: int, part: int, digits: int) -> str:
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{part:0{digits}}"
-
-
-def _time(units: int, digits: int) -> str:
-    seconds, part = divmod(units, 10**digits)
-    if not 0 <= seconds < _DAY_SECONDS:
-        raise Unfit("a time outside of a day")
-    return _clock(seconds, part, digits)
+@lru_cache(4096)  # the records of a chunk are of a few minutes, and this is most of the work
+def _minute(minutes: int) -> str:
+    days, minutes = divmod(minutes, 24 * 60)
+    return f"{_date(days)}T{minutes // 60:02}:{minutes % 60:02}"
 
 
 def _timestamp(units: int, digits: int) -> str:
     """Without a zone. As text at once: a ``datetime`` takes longer, and has no nanoseconds."""
     seconds, part = divmod(units, 10**digits)
-    days, seconds = divmod(seconds, _DAY_SECONDS)
-    return f"{_date(days)}T{_clock(seconds, part, digits)}"
+    minutes, seconds = divmod(seconds, 60)
+    return f"{_minute(minutes)}:{seconds:02}.{part:0{digits}}"
+
+
+def _time(units: int, digits: int) -> str:
+    minutes = units // (60 * 10**digits)
+    if not 0 <= minutes < 24 * 60:
+        raise Unfit("a time outside of a day")
+    return _timestamp(units, digits).partition("T")[2]
 
 
 def _decimal(data: bytes, schema: Mapping[str, Any]) -> int | float:

@@ -170,6 +170,13 @@ _SMALLEST_NORMAL = 2.0**-126
 
 def _float(data: bytes, at: int) -> tuple[float, int]:
     (number,) = _FLOAT.unpack_from(data, at)
+    size = abs(number)
+    if size >= _SMALLEST_NORMAL:
+        # Up to 6 digits always come back, and most numbers that people write have no more. Half of the last of 24 bits
+        # is more than 2**-25 of the number, so what is nearer is rounded to it.
+        short = float(f"{number:.6g}")
+        if abs(short - number) < size * 2.0**-25:
+            return short, at + 4
     if not math.isfinite(number):
         raise DecodeError(_NOT_FINITE, None)
     return shortest(number), at + 4
@@ -181,11 +188,10 @@ def shortest(number: float) -> float:
     Connect's JSON converter writes floats so (Java, ``Float.toString``). For 2**-96, 2**87 and 2**90, where the nearest
     text of 8 digits is not one that comes back, it is a digit longer.
     """
-    # Up to 6 digits always come back, but not below the normal numbers; 9 always suffice.
+    # Below the normal numbers even 6 digits may be too many; 9 always suffice.
     for digits in range(6 if abs(number) >= _SMALLEST_NORMAL else 1, 9):
         short = float(f"{number:.{digits}g}")
-        # Half of the last of 24 bits is more than 2**-25 of the number, so what is nearer is rounded to it.
-        if abs(short - number) < abs(number) * 2.0**-25 or _FLOAT.unpack(_FLOAT.pack(short))[0] == number:
+        if _FLOAT.unpack(_FLOAT.pack(short))[0] == number:
             return short
     return float(f"{number:.9g}")
 
@@ -248,9 +254,13 @@ def _enum(symbols: list[str]) -> Decode:
 
 def _union(branches: list[Decode]) -> Decode:
     by_byte = {index << 1: branch for index, branch in enumerate(branches[:64])}
+    null = next((byte for byte, branch in by_byte.items() if branch is _null), None)
 
     def decode_union(data: bytes, at: int) -> tuple[Any, int]:
-        branch = by_byte.get(data[at])
+        byte = data[at]
+        if byte == null:
+            return None, at + 1
+        branch = by_byte.get(byte)
         if branch is not None:
             return branch(data, at + 1)
         index, end = _int(data, at)
