@@ -1,6 +1,5 @@
 """What options mean together: values that are missing or contradict each other."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -8,6 +7,7 @@ from pipelines.beam_options import RUNNERS_WITHOUT_DURABLE_STATE
 from pipelines.option_types import TOPIC, seconds_of
 from pipelines.options import Auth, Format, KafkaOptions, Payload
 from pipelines.settings import Settings
+from transforms.topic_names import covers
 
 # What only a single-route run says with options; in a routes file each route says its own.
 SINGLE_ROUTE = (
@@ -105,11 +105,6 @@ def reads_back(topics: Iterable[str], written: str | None) -> str | None:
     if written is None:
         return None
     return next((topic for topic in topics if covers(topic, written)), None)
-
-
-def covers(topic: str, name: str) -> bool:
-    """Says whether a topic, or a pattern of topics (^...), takes in the topic called `name`."""
-    return re.match(topic, name) is not None if topic.startswith("^") else topic == name
 
 
 def _given(settings: Settings, name: str) -> str:

@@ -70,7 +70,10 @@ class KafkaOptions(OptionGroup):
         "native", "native: a Kafka consumer in Python. file: JSON lines, for trials without a broker."
     )
     bootstrap_servers: BootstrapServers | None = _option(None, "Brokers to start from, as HOST:PORT[,HOST:PORT...].")
-    topics: Topics = _option((), "Topics to read. An entry that starts with ^ is a regular expression.")
+    topics: Topics = _option(
+        (),
+        "Topics to read. An entry that starts with ^ is a regular expression; it leaves out names that begin with __.",
+    )
     group_id: str = _option("beam-aep", "Consumer group under which offsets are committed.")
     start: Start = _option(
         "committed",

@@ -23,7 +23,6 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from aep.json_patch import PatchDialect
 from pipelines.option_checks import (
-    covers,
     format_faults,
     missing_credentials,
     needed_by,
@@ -58,6 +57,7 @@ from pipelines.options_yaml import (
 )
 from pipelines.platform_access import missing_access
 from pipelines.settings import Settings
+from transforms.topic_names import covers
 
 
 def _check_name(name: str) -> str:

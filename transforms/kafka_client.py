@@ -6,7 +6,6 @@ librdkafka's own words for properties, errors and offsets are kept.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -18,6 +17,7 @@ from confluent_kafka.admin import AclOperation, AdminClient
 from aep import secrets
 from transforms.kafka_auth import KafkaLoginError, login_advice, with_login
 from transforms.kafka_causes import Heard, advice
+from transforms.topic_names import covers
 
 _LOG = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ def list_partitions(
             f"no Kafka broker answers at {cluster.bootstrap_servers}: {why(client, error.args[0])}; check "
             "kafka_bootstrap_servers and the security properties in kafka_config"
         ) from None
-    matching = [name for name in metadata.topics if any(_matches(wanted, name) for wanted in topics)]
+    matching = [name for name in metadata.topics if any(covers(wanted, name) for wanted in topics)]
     return {name: sorted(metadata.topics[name].partitions) for name in sorted(matching)}
 
 
@@ -224,10 +224,6 @@ def without_right(client: AdminClient, topics: Iterable[str], operation: AclOper
         if operations and operation not in operations:
             missing.append(topic)
     return missing
-
-
-def _matches(wanted: str, topic: str) -> bool:
-    return re.match(wanted, topic) is not None if wanted.startswith("^") else wanted == topic
 
 
 def without(properties: Mapping[str, object], *names: str) -> dict[str, object]:

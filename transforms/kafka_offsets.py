@@ -208,7 +208,8 @@ def resolve_start(
     partitions = [(topic, number) for topic, numbers in found.items() for number in numbers]
     if not partitions:
         raise KafkaSetupError(
-            f"no topic on {cluster.bootstrap_servers} matches {', '.join(topics)}; check kafka_topics"
+            f"no topic on {cluster.bootstrap_servers} matches {', '.join(topics)}; "
+            "check kafka_topics (a pattern leaves out names that begin with __)"
         )
     # Before the offsets: of a topic that is created again in between, an older id is noticed, a newer one is not.
     topics_now = TopicIds(admin)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema
 from transforms.record import Headers
 from transforms.registered_schema import RegistrySchema
+from transforms.topic_names import covers
 
 Auth = Literal["none", "oauth", "token"]
 Parse = Callable[[bytes, Headers], ParsedObject | ParseFailure]
@@ -69,7 +69,7 @@ class Route:
 
     def takes(self, topic: str) -> bool:
         """Whether records of this topic take this route."""
-        return any(re.match(name, topic) if name.startswith("^") else name == topic for name in self.topics)
+        return any(covers(name, topic) for name in self.topics)
 
 
 class Routes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from pipelines.commands.connector_draft import Draft, provided
-from pipelines.option_checks import covers
 
 _OVERRIDE = "consumer.override."
 ADOPTED = frozenset(
@@ -75,9 +74,9 @@ def import_topics(draft: Draft) -> list[str]:
         # Java's must match the whole name; here a pattern must match the beginning.
         topics = [f"^(?:{pattern})$"]
         try:
-            if covers(topics[0], _INTERNAL_TOPIC):
-                text = f"takes in Kafka's own topics too, as {_INTERNAL_TOPIC}, which Connect left out: narrow it"
-                draft.note("to do", "topics.regex", text)
+            if re.match(topics[0], _INTERNAL_TOPIC):
+                text = "leaves out all topics whose names begin with __, not only Kafka's own: name those that you need"
+                draft.note("changed", "topics.regex", text)
         except re.error:
             pass  # told with the other values that can't be used
     if topics:

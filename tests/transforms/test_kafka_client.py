@@ -42,6 +42,19 @@ def test_topics_are_found_by_name_and_by_regular_expression(
     assert one not in list_partitions(cluster, admin, [f"^{one[1:]}"])
 
 
+def test_a_pattern_of_all_topics_finds_none_of_kafkas_own_unless_it_is_named(
+    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic
+) -> None:
+    topic = new_topic(1)
+    own = f"__{topic}"
+    broker.create_topic(own)
+    admin = admin_client(cluster)
+    found = list_partitions(cluster, admin, ["^.*"])
+    assert topic in found
+    assert not [name for name in found if name.startswith("__")]
+    assert own in list_partitions(cluster, admin, ["^.*", own])
+
+
 def test_unknown_topics_are_the_names_that_were_not_found() -> None:
     assert unknown_topics(["b", "^c", "a", "d"], {"d": [0], "x": [0]}) == ["a", "b"]
 

@@ -233,7 +233,7 @@ def test_every_property_of_the_connector_is_dealt_with() -> None:
             "",
             None,
         ),
-        ({"topics": None, "topics.regex": ".*"}, {}, "topics.regex", "to do"),
+        ({"topics": None, "topics.regex": ".*"}, {}, "topics.regex", "changed"),
         ({"topics": "a, b"}, {"kafka_topics": ["a", "b"]}, "", None),
         ({"value.converter": None}, {}, "value.converter", "to do"),
         ({"value.converter": "org.apache.kafka.connect.storage.StringConverter"}, {}, "", None),
