@@ -1,4 +1,5 @@
-"""An adapter for requests whose replies must be complete by a deadline, from the first byte of their headers on.
+"""An adapter for requests whose replies must be complete by a deadline, from the first byte of their headers on, and
+before the process has to end.
 
 The time limit that requests knows is that of one read from the socket: a peer that sends a byte now and then would
 keep a request waiting for as long as it likes. The adapter also brings TLS settings of our own and what a proxy is to
@@ -14,7 +15,8 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -43,19 +45,36 @@ class TunnelError(Exception):
         self.status = status
 
 
+# How late it may be seen that the process is to end.
+_LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What ends a request beside the time limit that it is sent with.
+
+    Attributes:
+      silence: seconds without a byte after which a reply is given up before its deadline, None for no such limit.
+      time_left: seconds until the process has to end; it may become less at any time.
+    """
+
+    silence: float | None
+    time_left: Callable[[], float]
+
+
 class DeadlineAdapter(HTTPAdapter):
     """Makes the read time limit that a request is sent with hold for its whole reply.
 
     Args:
       tls: for servers and proxies; what requests itself would set is left out.
       proxy_headers: for the proxy alone, also where it forwards.
-      silence: seconds without a byte after which a reply is given up before its deadline, None for no such limit.
+      limits: other limits of a request.
     """
 
-    def __init__(self, tls: ssl.SSLContext, proxy_headers: Mapping[str, str], silence: float | None):
+    def __init__(self, tls: ssl.SSLContext, proxy_headers: Mapping[str, str], limits: Limits):
         self._tls = tls
         self._proxy_headers = proxy_headers
-        self._silence = silence
+        self._limits = limits
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -77,53 +96,72 @@ class DeadlineAdapter(HTTPAdapter):
         """Nothing: requests would add the public authorities to those that our TLS settings trust."""
 
     def _use_our_pools(self, manager: PoolManager) -> None:
-        silence = self._silence
         manager.pool_classes_by_scheme = {
-            "http": partial(_Pool, silence=silence),  # type: ignore[dict-item]
-            "https": partial(_TlsPool, silence=silence),  # type: ignore[dict-item]
+            "http": partial(_Pool, limits=self._limits),  # type: ignore[dict-item]
+            "https": partial(_TlsPool, limits=self._limits),  # type: ignore[dict-item]
         }
+
+
+class _BoundedCalls:
+    """Waits for a socket in short pieces: until a deadline, or a silence that lasts too long, or the process's end."""
+
+    def __init__(self, connection: socket.socket, limits: Limits):
+        self._connection = connection
+        self._limits = limits
+        limit = connection.gettimeout()
+        self._deadline = float("inf") if limit is None else time.monotonic() + limit
+
+    def call(self, operation: Callable[[], int], silence: float | None = None) -> int:
+        """What the operation on the socket returns.
+
+        Raises:
+          TimeoutError: it took too long.
+        """
+        until = self._deadline if silence is None else min(self._deadline, time.monotonic() + silence)
+        while (left := min(until - time.monotonic(), self._limits.time_left())) > 0:
+            self._connection.settimeout(min(left, _LOOK_SECONDS))
+            try:
+                return operation()
+            except TimeoutError:
+                continue
+        raise TimeoutError("timed out")
 
 
 class _Reads(io.RawIOBase):
     """Reads from a socket, each for no longer than is left until the deadline, nor than a silence may last."""
 
-    def __init__(self, connection: socket.socket, silence: float | None):
+    def __init__(self, connection: socket.socket, limits: Limits):
         self._connection = connection
-        self._raw = connection.makefile("rb", buffering=0)
-        self._silence = float("inf") if silence is None else silence
-        limit = connection.gettimeout()
-        self._deadline = float("inf") if limit is None else time.monotonic() + limit
+        # It would read no more after a time-out; it keeps the socket open until the reply is read.
+        self._open = connection.makefile("rb", buffering=0)
+        self._bounded = _BoundedCalls(connection, limits)
+        self._silence = limits.silence
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        limit = min(left, self._silence)
-        self._connection.settimeout(None if limit == float("inf") else limit)
-        return self._raw.readinto(buffer)
+        return self._bounded.call(lambda: self._connection.recv_into(buffer), self._silence)
 
     def close(self) -> None:
-        self._raw.close()
+        self._open.close()
         super().close()
 
 
 class _Source:
     """A socket as a reply is read from it."""
 
-    def __init__(self, connection: socket.socket, silence: float | None):
+    def __init__(self, connection: socket.socket, limits: Limits):
         self._connection = connection
-        self._silence = silence
+        self._limits = limits
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reads(self._connection, self._silence))
+        return io.BufferedReader(_Reads(self._connection, self._limits))
 
 
 class _Reply(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, silence: float | None, **kwargs: Any):
-        super().__init__(_Source(sock, silence), *args, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, sock: socket.socket, *args: Any, limits: Limits, **kwargs: Any):
+        super().__init__(_Source(sock, limits), *args, **kwargs)  # type: ignore[arg-type]
 
     def _read_status(self) -> tuple[str, int, str]:
         """Passes over every interim reply as over 100, the only one http.client knows (RFC 9110, 15.2)."""
@@ -133,9 +171,10 @@ class _Reply(http.client.HTTPResponse):
 
 
 class _Connection(HTTPConnection):
-    def __init__(self, *args: Any, silence: float | None, **kwargs: Any):
+    def __init__(self, *args: Any, limits: Limits, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.response_class = partial(_Reply, silence=silence)  # type: ignore[assignment]
+        self._limits = limits
+        self.response_class = partial(_Reply, limits=limits)  # type: ignore[assignment]
 
     def connect(self) -> None:
         """Connects, and tells a proxy that cannot be reached from a host that cannot."""
@@ -145,6 +184,16 @@ class _Connection(HTTPConnection):
             if self.proxy is None or self.has_connected_to_proxy:
                 raise
             raise ProxyConnectionError from error
+
+    def send(self, data: Any) -> None:
+        """Sends bytes, for no longer than the process may go on."""
+        if self.sock is None:
+            self.connect()
+        connection, rest = self.sock, memoryview(data)
+        limit, bounded = connection.gettimeout(), _BoundedCalls(connection, self._limits)
+        while rest:
+            rest = rest[bounded.call(partial(connection.send, rest)) :]
+        connection.settimeout(limit)
 
 
 class _TlsConnection(_Connection, HTTPSConnection):

@@ -180,6 +180,12 @@ class InletClient:
         self._lock = threading.Lock()
         self._record = InletRecord()
         self._next_log = float("-inf")
+        self._waiting: dict[int, str] = {}
+
+    @property
+    def waiting(self) -> list[str]:
+        """Why batches wait to be sent again, one entry for each of them."""
+        return list(self._waiting.values())
 
     def deliver(
         self,
@@ -344,7 +350,13 @@ class InletClient:
                 self._next_log = now + _LOG_EVERY_SECONDS
         if due:
             _LOG.warning("%s: %s; reading waits, trying again in %.1f s", self._batch_url, why, seconds)
-        if self._wait(seconds):
+        thread = threading.get_ident()
+        self._waiting[thread] = why
+        try:
+            ended = self._wait(seconds)
+        finally:
+            del self._waiting[thread]
+        if ended:
             raise StoppedError(f"ended while AEP could not be reached (last: {why}); the records will be read again")
 
 

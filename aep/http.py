@@ -20,7 +20,7 @@ import requests
 import urllib3
 
 from aep import secrets
-from aep.deadline import DeadlineAdapter, ProxyConnectionError, TunnelError
+from aep.deadline import DeadlineAdapter, Limits, ProxyConnectionError, TunnelError
 from aep.errors import AepError, ConfigurationError, ConnectError, ReplyError
 from aep.network import Network, proxy_address, proxy_refusal
 
@@ -97,6 +97,13 @@ class RequestsTransport:
 
     Redirects are not followed: they would carry the token elsewhere. ``trust_env`` is off, since a ~/.netrc entry
     for the host would replace the bearer token, and proxies would come from the environment unseen.
+
+    Args:
+      timeouts: of each request.
+      network: the way to the hosts.
+      clock: monotonic seconds.
+      time_left: seconds until the process has to end, infinite while nobody asks it to. Requests end by then, also
+        those that were sent before. A connection being made is not given up before ``Timeouts.connect`` is over.
     """
 
     def __init__(
@@ -104,10 +111,12 @@ class RequestsTransport:
         timeouts: Timeouts | None = None,
         network: Network | None = None,
         clock: Callable[[], float] = time.monotonic,
+        time_left: Callable[[], float] = lambda: float("inf"),
     ):
         self._timeouts = timeouts or Timeouts()
         self._network = network or Network()
         self._clock = clock
+        self._time_left = time_left
         self._local = threading.local()
 
     def send(self, request: Request) -> Reply:
@@ -122,6 +131,9 @@ class RequestsTransport:
 
     def _send(self, request: Request) -> Reply:
         limits, network = self._timeouts, self._network
+        left = self._time_left()
+        if left <= 0:
+            raise ConnectError(f"nothing more is sent to {_host(request.url)}: the process is ending")
         session = self._session()
         failure: type[AepError]
         body, headers = request.body, dict(request.headers)
@@ -135,7 +147,7 @@ class RequestsTransport:
                 request.url,
                 data=body,
                 headers=headers,
-                timeout=(limits.connect, limits.total),
+                timeout=(min(limits.connect, left), min(limits.total, left)),
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -170,8 +182,12 @@ class RequestsTransport:
         except requests.exceptions.ConnectTimeout:
             raise ConnectError(f"no connection to {_host(request.url)} within {limits.connect:g} s") from None
         except requests.exceptions.Timeout:
+            if self._time_left() <= 0:
+                raise ReplyError(f"no reply from {_host(request.url)} before the process had to end") from None
             raise ReplyError(f"no reply from {_host(request.url)} in time ({limits})") from None
         except urllib3.exceptions.ReadTimeoutError:
+            if self._time_left() <= 0:
+                raise ReplyError(f"no whole reply from {_host(request.url)} before the process had to end") from None
             silence = "" if limits.read is None else f", or {limits.read:g} s without a byte"
             raise ReplyError(
                 f"the reply of {_host(request.url)} took longer than {limits.total:g} s{silence}"
@@ -186,7 +202,8 @@ class RequestsTransport:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             network = self._network
-            adapter = DeadlineAdapter(network.tls(), network.proxy_headers(), self._timeouts.read)
+            limits = Limits(self._timeouts.read, self._time_left)
+            adapter = DeadlineAdapter(network.tls(), network.proxy_headers(), limits)
             session = _Session()
             session.trust_env = False
             for scheme in ("http", "https"):

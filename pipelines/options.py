@@ -338,6 +338,12 @@ class GeneralOptions(OptionGroup):
     summary_file: str | None = _option(None, "Write the run's account to this file as JSON.")
     print_options: bool = _option(False, "Print the merged options with the origin of each, and stop.")
     log_format: Literal["text", "json"] = _option("text", "json: each line of the log is a JSON object.")
+    shutdown_seconds: Seconds = _option(
+        20.0,
+        "How long deliveries may go on after the signal to end (SIGTERM, Ctrl-C); what is not delivered by then is "
+        "read again. Keep it some seconds below what the orchestrator allows: Kubernetes kills after 30 s.",
+        "seconds",
+    )
     progress: Literal["auto", "on", "off"] = _option("auto", "Live progress; auto: where the output is a terminal.")
 
 

@@ -36,9 +36,6 @@ from transforms.kafka_client import KafkaReadError, KafkaSetupError
 DONE, FAILED, WRONG = 0, 1, 2
 INTERRUPTED = 128 + signal.SIGINT
 
-# How long deliveries may go on after SIGTERM; orchestrators kill after 30 s.
-_GRACE_SECONDS = 20.0
-
 # When Flink begins to wind up a job that reads to an end. From then on it takes no checkpoint until all is read.
 _FLINK_IDLE_MS = 10_000
 
@@ -111,7 +108,7 @@ def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], teller: Teller) -> 
     error: Exception | None = None
     show = plan.settings.general.progress
     live = show == "on" or (show == "auto" and teller.is_terminal)
-    with _ends_on_signals(teller):
+    with _ends_on_signals(teller, plan.settings.general.shutdown_seconds):
         with Progress(teller) if live else nullcontext():
             try:
                 pipeline.run().wait_until_finish()
@@ -205,8 +202,24 @@ def _flags(plan: Plan, teller: Teller) -> list[str]:
     return flags
 
 
+def awaited_of_aep(under_way: int, waiting: Sequence[str]) -> str:
+    """What a run that is to end still waits for, "" for nothing.
+
+    Args:
+      under_way: requests that are not answered yet.
+      waiting: why batches wait to be sent again, one reason for each.
+    """
+    parts = [_counted(under_way, "request") + " without an answer yet"] if under_way else []
+    parts += [f"{_counted(number, 'batch')} to be sent again, {why}" for why, number in Counter(waiting).most_common(1)]
+    return "; ".join(parts)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}{'es' if noun.endswith('ch') else 's'}"
+
+
 @contextmanager
-def _ends_on_signals(teller: Teller) -> Iterator[None]:
+def _ends_on_signals(teller: Teller, seconds: float) -> Iterator[None]:
     """The first signal to end ends the run in good order, the second at once.
 
     SIGHUP is one, sent as a terminal closes, unless the run was started with nohup.
@@ -215,8 +228,11 @@ def _ends_on_signals(teller: Teller) -> Iterator[None]:
     def end(number: int, _: FrameType | None) -> None:
         if process.stop_requested.is_set():
             os._exit(128 + number)
-        process.request_stop(_GRACE_SECONDS)
+        process.request_stop(seconds)
         teller.say("ending: the bundle is finished and its offsets are committed; once more ends at once")
+        awaited = awaited_of_aep(account.level(account.IN_FLIGHT), process.waiting())
+        if awaited:
+            teller.say(f"waiting up to {seconds:g} s for AEP: {awaited}")
 
     numbers = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:

@@ -36,7 +36,7 @@ REPEATED_IDS = "repeated_ids/"  # and the route's name: different events with an
 IN_FLIGHT = "in_flight"
 LAG = "lag"
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal's handler may ask for a level while the main thread counts
 _counts: Counter[str] = Counter()
 _watched: dict[tuple[str, Hashable], Callable[[], int]] = {}
 

@@ -196,16 +196,20 @@ class _Poster:
 
 def _poster(route: Route, connection: AepConnection) -> _Poster:
     key = ("poster", repr((route.destination, route.auth, connection)))
-    return process.shared(
-        key, lambda: _Poster(inlet_client(route, connection), token_source(route, connection), connection)
-    )
+
+    def make() -> _Poster:
+        client = inlet_client(route, connection)
+        process.watch_waiting(key, lambda: client.waiting)
+        return _Poster(client, token_source(route, connection), connection)
+
+    return process.shared(key, make)
 
 
 def inlet_client(route: Route, connection: AepConnection) -> InletClient:
     """A client for the route's inlet, which shares the process's tokens."""
     return InletClient(
         route.destination,
-        RequestsTransport(connection.timeouts, connection.network),
+        RequestsTransport(connection.timeouts, connection.network, time_left=process.time_left),
         token_source(route, connection),
         connection.policy,
         wait=process.pause,
@@ -237,7 +241,7 @@ def token_source(route: Route, connection: AepConnection) -> TokenSource | None:
         if oauth is None:
             raise ConfigurationError("aep_auth=oauth needs aep_client_id and aep_client_secret")
         network = replace(connection.network, gzip=False)
-        transport = RequestsTransport(connection.timeouts, network)
+        transport = RequestsTransport(connection.timeouts, network, time_left=process.time_left)
         return process.shared((oauth, connection.timeouts, network), lambda: OAuthTokens(oauth, transport))
     if route.auth == "token":
         token = connection.token

@@ -10,7 +10,7 @@ import gc
 import sys
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar, cast
 
@@ -23,6 +23,8 @@ stop_requested = threading.Event()
 """Set when the process is asked to end (SIGTERM, SIGINT): readers finish their bundle and read no further."""
 
 _stop_deadline = float("inf")
+
+_waiting: dict[Hashable, Callable[[], Sequence[str]]] = {}
 
 failure: Exception | None = None
 """Why a bundle failed in this process, the first reason since ``start_run``."""
@@ -43,11 +45,16 @@ def start_run() -> None:
     failure = None
 
 
+def time_left() -> float:
+    """Seconds until deliveries must have ended, infinite while the process is not asked to end."""
+    return _stop_deadline - time.monotonic()
+
+
 def pause(seconds: float) -> bool:
     """Sleeps before something is tried again; True when it should not be, since the process is to end now."""
     if not stop_requested.wait(seconds):
         return False
-    left = _stop_deadline - time.monotonic()
+    left = time_left()
     if left <= 0:
         return True
     time.sleep(min(seconds, left, 1.0))
@@ -62,6 +69,16 @@ def wait_for_turn(seconds: float) -> bool:
             return True
         time.sleep(max(0.0, due - time.monotonic()))
     return False
+
+
+def watch_waiting(key: Hashable, reasons: Callable[[], Sequence[str]]) -> None:
+    """Makes known why batches wait to be sent again, one reason for each batch, to whoever asks ``waiting``."""
+    _waiting[key] = reasons
+
+
+def waiting() -> list[str]:
+    """Why batches of this process wait to be sent again, one reason for each of them."""
+    return [reason for reasons in list(_waiting.values()) for reason in reasons()]
 
 
 @contextmanager

@@ -171,6 +171,49 @@ class TestMemory:
                 gc.enable()
 
 
+class TestEndOfTheProcess:
+    """What is left of the time until the process has to end holds for requests that were sent before, too."""
+
+    @pytest.mark.parametrize("hangs", ["silent", "drips", "does not read"])
+    def test_a_request_that_is_under_way_ends_by_then(self, hangs: str) -> None:
+        end = [float("inf")]
+
+        def answer(exchange: Exchange) -> None:
+            end[0] = time.monotonic() + 0.5
+            if hangs == "drips":
+                exchange.head(200, 10_000)
+                while exchange.pause(0.05):
+                    exchange.send(b"x")
+            exchange.pause(BUSY_SECONDS)
+
+        patient = Timeouts(connect=10 * BUSY_SECONDS, total=10 * BUSY_SECONDS)
+        transport = RequestsTransport(patient, time_left=lambda: end[0] - time.monotonic())
+        if hangs == "does not read":
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                end[0] = time.monotonic() + 0.5
+                with pytest.raises(ReplyError, match=r"before the process had to end|timed out"):
+                    transport.send(Request(f"http://127.0.0.1:{listener.getsockname()[1]}/", b"x" * 50_000_000))
+        else:
+            with HttpServer(answer) as server, pytest.raises(ReplyError, match="before the process had to end"):
+                transport.send(Request(server.url, b"x"))
+        assert 0 <= time.monotonic() - end[0] < SLACK
+
+    def test_an_answer_in_time_is_taken(self) -> None:
+        def answer(exchange: Exchange) -> None:
+            exchange.pause(0.5)
+            exchange.reply(207, b"late")
+
+        with HttpServer(answer) as server:
+            reply = RequestsTransport(time_left=lambda: 10 * BUSY_SECONDS).send(Request(server.url, b"x"))
+        assert reply.body == b"late"
+
+    def test_nothing_is_sent_after_it(self) -> None:
+        with HttpServer(lambda exchange: exchange.reply(200)) as server:
+            with pytest.raises(ConnectError, match="the process is ending"):
+                RequestsTransport(time_left=lambda: 0.0).send(Request(server.url, b"x"))
+            assert server.connections == 0
+
+
 class TestNothingBehindOurBack:
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     def test_redirects_are_not_followed(self, status: int) -> None:

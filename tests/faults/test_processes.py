@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import signal
+import threading
+import time
 
 import pytest
+from requests import Response
 
 from samples.loyalty import generate
+from tests.aep.http_server import Exchange
 from tests.e2e.scenario import Scenario
 from tests.faults.campaign import (
     ENDLESS,
@@ -22,7 +26,7 @@ from tests.faults.campaign import (
 )
 from tests.faults.front import Front
 from tests.services.kafka import KafkaBroker
-from tests.services.process import wait_for
+from tests.services.process import BUSY_SECONDS, PATIENCE_SECONDS, wait_for
 
 pytestmark = pytest.mark.kafka
 
@@ -178,3 +182,47 @@ def test_fault_20_ended_at_once_the_half_full_batches_are_read_again(scenario: S
     scenario.emulator.clear_faults()
     # An upgrade: other limits, the same group.
     deliver(scenario, batch_max_messages=7)
+
+
+def test_fault_20_aep_hangs_when_the_run_is_to_end(scenario: Scenario) -> None:
+    scenario.produce(generate(300))
+    hung: list[Exchange] = []
+
+    def hang(exchange: Exchange, _: Response) -> bool:
+        # The emulator has taken the batch. The first answer is late, and in time; the others never come.
+        hung.append(exchange)
+        return len(hung) > 1 and exchange.pause(PATIENCE_SECONDS)
+
+    with Front(scenario.emulator.url, hang) as front:
+        through(scenario, front.url)
+        pipeline = scenario.start(kafka_stop_at="never", shutdown_seconds=2, batch_max_messages=50, aep_max_in_flight=3)
+        wait_for(lambda: len(hung) > 2, STEP_SECONDS, "requests without an answer")
+        pipeline.signal(signal.SIGTERM)
+        asked = time.monotonic()
+        summary = finish(scenario, pipeline, code=1)
+        took = time.monotonic() - asked
+    assert "waiting up to 2 s for AEP: " in pipeline.log()
+    assert 2 <= took < 2 + BUSY_SECONDS, "aep_timeout_seconds is 60"
+    assert (summary["outcome"], summary["accepted"]) == ("failed", 50)
+    assert summary["requests"] == len(hung)
+    assert scenario.records_committed() == 0
+
+
+def test_fault_20_answers_that_come_after_the_signal_to_end_are_counted_and_committed(scenario: Scenario) -> None:
+    scenario.produce(generate(200))
+    signalled = threading.Event()
+
+    def late(exchange: Exchange, _: Response) -> bool:
+        signalled.wait(PATIENCE_SECONDS)
+        return not exchange.pause(0.5)
+
+    with Front(scenario.emulator.url, late) as front:
+        through(scenario, front.url)
+        pipeline = scenario.start(kafka_stop_at="never", shutdown_seconds=PATIENCE_SECONDS, batch_max_messages=50)
+        wait_for(lambda: scenario.messages_accepted() == 200, STEP_SECONDS, "the emulator to have all")
+        pipeline.signal(signal.SIGTERM)
+        wait_for(lambda: "requests without an answer yet" in pipeline.log(), STEP_SECONDS, "the signal to be heard")
+        signalled.set()
+        summary = finish(scenario, pipeline)
+    assert (summary["outcome"], summary["accepted"], summary["duplicates_possible"]) == ("stopped", 200, 0)
+    assert scenario.records_committed() == 200

@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -18,7 +19,9 @@ import zstandard
 from pipelines.config import parse
 from pipelines.plan import make_plan
 from pipelines.preflight import PreflightError, preflight
-from tests.services.process import PATIENCE_SECONDS, free_port
+from pipelines.run import awaited_of_aep
+from tests.aep.http_server import Exchange, HttpServer
+from tests.services.process import PATIENCE_SECONDS, free_port, wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,6 +114,8 @@ def test_a_summary_that_cannot_be_written_any_more_is_told_and_shows_no_tracebac
     folder.mkdir()
     code = """
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from pipelines.kafka_to_aep import kafka_to_aep
 from pipelines.plan import make_plan
@@ -140,6 +145,67 @@ sys.exit(run(sys.argv[1:], Job("Kafka to AEP", lambda _: signal.raise_signal(sig
     assert done.returncode == 128 + signal.SIGINT
     assert done.stderr.splitlines()[-1] == "ended before anything was read"
     assert "Traceback" not in done.stderr
+
+
+def test_what_a_run_that_is_to_end_waits_for_is_said() -> None:
+    assert awaited_of_aep(0, []) == ""
+    assert awaited_of_aep(1, []) == "1 request without an answer yet"
+    down = "connection to aep:443: Connection refused"
+    assert awaited_of_aep(2, ["AEP answers 503", down, down]) == (
+        f"2 requests without an answer yet; 2 batches to be sent again, {down}"
+    )
+
+
+@contextmanager
+def first_of_its_namespace(*command: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A process that is PID 1, as in a container, and its PID outside."""
+    if subprocess.run(["unshare", "--pid", "--fork", "true"], stderr=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip("no right to make a PID namespace (unshare)")
+    started = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, *command]
+    with subprocess.Popen(started, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as outside:
+        children = Path(f"/proc/{outside.pid}/task/{outside.pid}/children")
+        try:
+            wait_for(lambda: bool(children.read_text()), PATIENCE_SECONDS, "the process to be started")
+            yield outside, int(children.read_text())
+        finally:
+            outside.kill()
+
+
+def test_as_pid_1_sigterm_ends_it_before_beam_is_loaded() -> None:
+    code = """
+import sys, time
+import pipelines
+assert "apache_beam" not in sys.modules
+print("ready", flush=True)
+time.sleep(600)
+"""
+    with first_of_its_namespace("-c", code) as (outside, pid):
+        assert outside.stdout is not None
+        assert outside.stdout.readline() == "ready\n"
+        os.kill(pid, signal.SIGTERM)
+        assert outside.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("start", [["-m", "pipelines.kafka_to_aep"], ["-m", "pipelines.cli", "run"]])
+def test_as_pid_1_sigterm_ends_it_while_it_starts(tmp_path: Path, start: list[str]) -> None:
+    def hang(exchange: Exchange) -> None:
+        exchange.pause(PATIENCE_SECONDS)
+
+    with HttpServer(hang) as hangs:
+        options = arguments(
+            tmp_path,
+            xdm_payload="entity",
+            xdm_schema_id="https://ns.adobe.com/acme/schemas/1",
+            aep_platform_url=hangs.url,
+            aep_org_id="ACME@AdobeOrg",
+            aep_dataset_id="d",
+            aep_client_id="id",
+            aep_token="env:PATH",
+        )
+        with first_of_its_namespace(*start, *options) as (outside, pid):
+            wait_for(lambda: bool(hangs.requests), PATIENCE_SECONDS, "the registry to be asked")
+            os.kill(pid, signal.SIGTERM)
+            assert outside.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
 
 
 def test_a_run_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:

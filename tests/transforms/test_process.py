@@ -77,3 +77,11 @@ def test_a_turn_is_waited_for_when_the_wish_to_end_comes_meanwhile() -> None:
     started = time.monotonic()
     assert process.wait_for_turn(0.3) is False
     assert time.monotonic() - started >= 0.3
+
+
+def test_the_time_left_is_infinite_until_the_process_is_asked_to_end() -> None:
+    assert process.time_left() == float("inf")
+    process.request_stop(60)
+    assert 0 < process.time_left() <= 60
+    process.start_run()
+    assert process.time_left() == float("inf")
