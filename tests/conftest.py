@@ -67,7 +67,7 @@ def broker(shared_services: SharedServices) -> KafkaBroker:
 @pytest.fixture
 def broker_turn(shared_services: SharedServices) -> Iterator[None]:
     """The turn to have a broker beside the shared one, also for a program that starts one itself."""
-    with shared_services.one_at_a_time("broker"):
+    with shared_services.one_at_a_time("own_broker"):
         yield
 
 

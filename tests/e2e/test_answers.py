@@ -77,10 +77,16 @@ def test_replies_that_do_not_fit_are_never_guessed_at(scenario: Scenario, respon
 
 def test_an_outage_is_sat_out(scenario: Scenario) -> None:
     scenario.produce(generate(COUNT))
-    scenario.emulator.faults(outage_s=6, outage_mode="reset")
-    summary = deliver(scenario)
+    scenario.emulator.faults(outage_s=600, outage_mode="reset")
+    pipeline = scenario.start(batch_max_messages=100, aep_retry_max_delay_seconds=0.2)
+    wait_for(lambda: "trying again" in pipeline.log(), PATIENCE_SECONDS, "a try in vain")
+    scenario.emulator.clear_faults()
+    wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the pipeline to end")
+    assert pipeline.exit_code == 0, pipeline.log_tail()
+    scenario.check_every_sample()
+    summary = scenario.summary()
     assert summary["retries"]["reply"] > 0
-    assert summary["dead_lettered"] == {}
+    assert (summary["dead_lettered"], summary["unaccounted"]) == ({}, 0)
 
 
 def test_tokens_are_fetched_renewed_when_revoked_and_never_shown(

@@ -64,7 +64,7 @@ def check(scenario: Scenario, **options: object) -> Finished:
     """`beam-aep check` with the options of a run."""
     command = [sys.executable, "-m", "pipelines.cli", "check", *scenario.command(**options)[3:]]
     environment = {"COLUMNS": "1000", "KAFKA_PASSWORD": PASSWORD, "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     return Finished(done.returncode, done.stdout + done.stderr, {})
 
 

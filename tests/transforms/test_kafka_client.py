@@ -9,6 +9,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AclOperation
 
 from tests.services.kafka import KafkaBroker
+from tests.services.process import PATIENCE_SECONDS
 from tests.transforms.conftest import NewTopic
 from transforms import kafka_client
 from transforms.dead_letter_topic import read_topic
@@ -132,7 +133,7 @@ def test_properties_of_consumers_are_no_matter_to_other_clients(
 
 def test_looking_for_a_topic_that_is_not_there_does_not_make_it() -> None:
     host = Producer({"test.mock.num.brokers": 1, "log_level": 3})  # it makes topics that are asked for
-    (address,) = host.list_topics(timeout=30).brokers.values()
+    (address,) = host.list_topics(timeout=PATIENCE_SECONDS).brokers.values()
     cluster = KafkaCluster(f"{address.host}:{address.port}")
     admin = admin_client(cluster)
     said = why_unknown(cluster, admin, ["none"], "kafka_topics")
@@ -142,7 +143,7 @@ def test_looking_for_a_topic_that_is_not_there_does_not_make_it() -> None:
 
 def test_rights_are_not_asked_of_the_embedded_broker_which_would_not_answer() -> None:
     host = Producer({"test.mock.num.brokers": 1, "log_level": 3})
-    (address,) = host.list_topics(timeout=30).brokers.values()
+    (address,) = host.list_topics(timeout=PATIENCE_SECONDS).brokers.values()
     cluster = KafkaCluster(f"{address.host}:{address.port}")
     send_all(cluster, "t", [(None, b"1", ())])
     asked = time.monotonic()

@@ -112,7 +112,7 @@ from transforms.kafka_record import record_of
 from transforms.record import UNREADABLE_HEADERS
 
 host = Producer({"test.mock.num.brokers": 1, "log_level": 0})
-(broker,) = host.list_topics(timeout=10).brokers.values()
+(broker,) = host.list_topics(timeout=PATIENCE_SECONDS).brokers.values()
 servers = f"{broker.host}:{broker.port}"
 raw_headers.produce(
     servers, "t", [(b"k", b"v", [(b"n\\xff" if at % 100 == 99 else b"n", b"x")]) for at in range(20_000)]
