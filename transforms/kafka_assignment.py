@@ -10,7 +10,15 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from transforms import process
-from transforms.kafka_client import KafkaReadError, KafkaSetupError, Partition, admin_client, list_partitions
+from transforms.kafka_client import (
+    KafkaReadError,
+    KafkaSetupError,
+    Partition,
+    admin_client,
+    deals_by_brokers,
+    list_partitions,
+)
+from transforms.kafka_newcomer import Newcomer
 from transforms.kafka_offsets import (
     Committed,
     committed_offsets,
@@ -294,6 +302,7 @@ class GroupAssignment(Assignment):
     def __init__(self, consumer: Consumer, source: KafkaSource, shard: Shard, clock: Callable[[], float]):
         super().__init__(consumer, source, shard, clock)
         self._dealt: set[Partition] = set()  # and not taken in yet
+        self._newcomer: Newcomer | None = None  # with group.protocol=consumer
 
     def others_are_at(self, left: dict[Partition, int]) -> bool:
         """Whether the other members have committed up to these offsets; asked once a second."""
@@ -325,12 +334,28 @@ class GroupAssignment(Assignment):
         if self._dealt:
             self._take_dealt()
         # Names, never regular expressions: librdkafka's are of another kind than those that routes are chosen by.
-        found = tuple(self._look())
-        if found and found != self._subscribed:
+        partitions = self._look()
+        found = tuple(partitions)
+        if found and found != self._subscribed and self._may_join(partitions):
             self._subscribed = found
             self._consumer.subscribe(
                 list(found), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
             )
+        if not self.known and self._newcomer is not None and self._newcomer.is_spare():
+            self.known = True
+
+    def _may_join(self, found: dict[str, list[int]]) -> bool:
+        """Looks at the group before it is joined, where its protocol does not tell a member who was there before."""
+        if self._newcomer is not None or not deals_by_brokers(self._source.cluster):
+            return True
+        partitions = [(topic, number) for topic, numbers in found.items() for number in numbers]
+        try:
+            self._newcomer = Newcomer(self._consumer, self._admin, self._source.group_id, partitions, self._clock)
+        except KafkaException as error:
+            _LOG.warning("group %s cannot be joined yet: %s", self._source.group_id, error.args[0].str())
+            self._look_at = self._clock() + _LOOK_AGAIN_SECONDS
+            return False
+        return True
 
     def _on_assign(self, consumer: Consumer, dealt: list[TopicPartition]) -> None:
         if self._closing:
@@ -365,8 +390,9 @@ class GroupAssignment(Assignment):
 
     def _place(self, partition: Partition, committed: Committed | None) -> Committed:
         # What comes after the first assignment comes from another member, or is new.
+        handed_over = self.known or (self._newcomer is not None and self._newcomer.takes_over(partition, committed))
         start = self._in_restriction(partition)
-        for known in (committed, start) if self.known else (start, committed):
+        for known in (committed, start) if handed_over else (start, committed):
             if known is not None:
                 return known
         return Committed(log_range(self._consumer, partition)[0])

@@ -140,7 +140,7 @@ def make_consumer(
     return make_client(
         Consumer,
         {
-            **consumer_defaults(cluster.config.get("group.protocol", "classic")),
+            **_member_defaults(cluster),
             # Its log would repeat what error_cb is told, with each try to connect.
             "log_level": 2,
             **defaults,
@@ -153,12 +153,16 @@ def make_consumer(
     )
 
 
-def consumer_defaults(group_protocol: str) -> dict[str, object]:
-    """Our defaults for properties of a group's members; with KIP-848's protocol the brokers set the times."""
+def deals_by_brokers(cluster: KafkaCluster) -> bool:
+    """Whether the brokers deal partitions to the members of a group (KIP-848), and not a member to the others."""
+    return cluster.config.get("group.protocol", "classic").lower() == "consumer"
+
+
+def _member_defaults(cluster: KafkaCluster) -> dict[str, object]:
     # A bundle may wait for AEP for hours; heartbeats go on meanwhile.
     defaults: dict[str, object] = {"max.poll.interval.ms": 86_400_000}
-    if group_protocol.lower() == "consumer":
-        return defaults
+    if deals_by_brokers(cluster):
+        return defaults  # The brokers set the times, and refuse a member's.
     # A killed process's partitions are dealt again after this long.
     return {**defaults, "session.timeout.ms": 10_000, "partition.assignment.strategy": "cooperative-sticky"}
 

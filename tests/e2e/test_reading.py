@@ -96,9 +96,11 @@ def test_tombstones_are_counted_and_skipped_or_dead_lettered(scenario: Scenario)
     }
 
 
-def test_two_processes_of_a_group_share_the_partitions(scenario: Scenario) -> None:
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_two_processes_of_a_group_share_the_partitions(scenario: Scenario, protocol: str) -> None:
     scenario.emulator.faults(latency_ms=20)
-    options = {"kafka_stop_at": "never", "kafka_bundle_max_records": 500}
+    config = {"group.protocol": protocol}
+    options = {"kafka_stop_at": "never", "kafka_bundle_max_records": 500, "kafka_config": config}
     first = scenario.start(**options)
     scenario.produce(generate(5_000))
     scenario.wait_until_accepted(500)

@@ -87,6 +87,12 @@ def of(request: pytest.FixtureRequest, cluster: KafkaCluster, new_topic: NewTopi
     return source(cluster, new_topic(3), share_group=request.param == "group")
 
 
+@pytest.fixture(params=["classic", "consumer"])
+def members(request: pytest.FixtureRequest, cluster: KafkaCluster) -> KafkaCluster:
+    """The broker for members of a group, by Kafka's first protocol for groups and by KIP-848's."""
+    return replace(cluster, config={"group.protocol": request.param})
+
+
 def test_all_that_kafka_knows_of_a_record_is_kept(cluster: KafkaCluster, new_topic: NewTopic, join: Join) -> None:
     topic = new_topic()
     producer = Producer({"bootstrap.servers": cluster.bootstrap_servers})
@@ -595,9 +601,9 @@ def held(member: Member) -> set[Partition]:
 
 
 def test_members_of_a_group_share_the_partitions_and_hand_over_without_a_gap(
-    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join
+    broker: KafkaBroker, members: KafkaCluster, new_topic: NewTopic, join: Join
 ) -> None:
-    of = source(cluster, new_topic(4), share_group=True)
+    of = source(members, new_topic(4), share_group=True)
     topic = of.topics[0]
     values = numbers(broker, topic, 4_000, 4)
     first = join(of, start_of(of, stop_at_end=False))
@@ -622,9 +628,9 @@ def test_members_of_a_group_share_the_partitions_and_hand_over_without_a_gap(
 
 
 def test_a_partition_that_is_handed_over_is_read_from_the_committed_offset_on(
-    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join
+    broker: KafkaBroker, members: KafkaCluster, new_topic: NewTopic, join: Join
 ) -> None:
-    of = source(cluster, new_topic(2), share_group=True)
+    of = source(members, new_topic(2), share_group=True)
     topic = of.topics[0]
     numbers(broker, topic, 2_000, 2)
     first = join(of, start_of(of, stop_at_end=False))
@@ -644,11 +650,13 @@ def test_a_partition_that_is_handed_over_is_read_from_the_committed_offset_on(
 
 
 def test_a_member_that_was_taken_for_dead_loses_its_partitions_and_commits_nothing_more(
-    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join
+    broker: KafkaBroker, members: KafkaCluster, new_topic: NewTopic, join: Join
 ) -> None:
     # It leaves when it has not polled for so long, as a process does that hangs.
-    config = {"session.timeout.ms": "3000", "max.poll.interval.ms": "3000", "heartbeat.interval.ms": "300"}
-    of = source(replace(cluster, config=config), new_topic(2), share_group=True)
+    config = {"max.poll.interval.ms": "3000"}
+    if members.config["group.protocol"] == "classic":
+        config |= {"session.timeout.ms": "3000", "heartbeat.interval.ms": "300"}
+    of = source(replace(members, config={**members.config, **config}), new_topic(2), share_group=True)
     topic = of.topics[0]
     values = numbers(broker, topic, 2_000, 2)
     start = start_of(of, stop_at_end=False)
@@ -681,9 +689,9 @@ def test_a_member_that_was_taken_for_dead_loses_its_partitions_and_commits_nothi
 
 
 def test_each_member_ends_when_all_have_committed_everything(
-    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join
+    broker: KafkaBroker, members: KafkaCluster, new_topic: NewTopic, join: Join
 ) -> None:
-    of = source(cluster, new_topic(2), share_group=True)
+    of = source(members, new_topic(2), share_group=True)
     values = numbers(broker, of.topics[0], 1_000, 2)
     start = start_of(of)
     first, second = join(of, start), join(replace(of, id="second"), start)
@@ -699,6 +707,24 @@ def test_each_member_ends_when_all_have_committed_everything(
     assert not first.done
     read_to_end(first, second)
     assert sorted(filter(None, first.values() + second.values())) == sorted(values)
+
+
+def test_a_member_that_gets_no_partition_ends_with_the_others(
+    broker: KafkaBroker, members: KafkaCluster, new_topic: NewTopic, join: Join
+) -> None:
+    of = source(members, new_topic(1), share_group=True)
+    values = numbers(broker, of.topics[0], 100, 1)
+    start = start_of(of)
+    both = join(of, start), join(replace(of, id="second"), start)
+
+    def joined() -> bool:
+        for member in both:
+            member.bundle(fail=True)  # nothing is claimed before both have joined
+        return all(member.reader._assigned.known for member in both)
+
+    wait_for(joined, SECONDS, "both to join")
+    read_to_end(*both)
+    assert {*both[0].values(), *both[1].values()} == values
 
 
 def test_a_commit_while_no_broker_answers_is_not_waited_for_and_made_up_for(
