@@ -22,7 +22,7 @@ Convert = Callable[[Any, Mapping[str, Any]], Any]
 
 Raises:
   Unfit: JSON cannot carry the value; says why.
-  ValueError, OverflowError: it is a date beyond those that ``datetime`` has.
+  ValueError, ArithmeticError: it is beyond the dates or numbers that Python has.
 """
 
 CONVERT = "beam-aep-convert"
@@ -344,8 +344,8 @@ def _converted(decode: Decode, convert: Convert, schema: Mapping[str, Any]) -> D
             return convert(value, schema), end
         except Unfit as unfit:
             raise DecodeError(str(unfit), None) from None
-        except (ValueError, OverflowError):  # of datetime: it has the years 1 to 9999 only
-            raise DecodeError("there is no such date", None) from None
+        except (ValueError, ArithmeticError):  # datetime has the years 1 to 9999 only, and a decimal's scale has limits
+            raise DecodeError("there is no such date or number", None) from None
 
     return decode_converted
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,7 +19,7 @@ from aep.flow_service import (
     streaming_flow,
     streaming_source,
 )
-from aep.http import Reply, Request, RequestsTransport, Timeouts
+from aep.http import Reply, Request, RequestsTransport, Timeouts, Transport
 from aep.inlets import Inlet
 from aep.platform import PlatformClient
 from aep.schema_registry import SchemaRegistry
@@ -114,10 +115,14 @@ class Organisation:
         self.transport = RequestsTransport(Timeouts(connect=5, total=30))
         oauth = OAuthClient(emulator.url, CLIENT_ID, "env:EMULATOR_SECRET")
         self.tokens = OAuthTokens(oauth, self.transport)
-        self.client = PlatformClient(emulator.url, self.tokens, CLIENT_ID, self.id, "dev", self.transport)
+        self.client = self.client_by(self.transport)
         self.registry = SchemaRegistry(self.client)
         self.catalog = Catalog(self.client)
         self.flow_service = FlowService(self.client)
+
+    def client_by(self, transport: Transport, wait: Callable[[float], bool] | None = None) -> PlatformClient:
+        """A client of its own; ``wait`` is called where it would sleep."""
+        return PlatformClient(self.emulator.url, self.tokens, CLIENT_ID, self.id, "dev", transport, wait=wait)
 
     def field_group(self, title: str = "Loyalty", class_name: str = "profile") -> dict[str, Any]:
         """A field group with fields of the organisation."""

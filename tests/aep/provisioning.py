@@ -6,7 +6,6 @@ from typing import Any
 
 from aep.errors import ReplyError
 from aep.http import Reply, Request, Transport
-from aep.platform import PlatformClient
 from aep.provision.apply import Ids, apply
 from aep.provision.checks import check
 from aep.provision.found import Services, look
@@ -14,7 +13,6 @@ from aep.provision.model import Provision
 from aep.provision.plan import make_plan
 from aep.provision.steps import Plan
 from tests.aep.management import Organisation
-from tests.services.emulator import CLIENT_ID
 
 IDENTITY_MAP = "https://ns.adobe.com/xdm/context/identitymap"
 PERSONAL = "https://ns.adobe.com/xdm/context/profile-personal-details"
@@ -93,16 +91,7 @@ def carried_out(document: dict[str, Any], organisation: Organisation, *, prune: 
 
 def services_of(organisation: Organisation, transport: Transport | None = None) -> Services:
     """The APIs; a client that never waits."""
-    transport = transport or organisation.transport
-    client = PlatformClient(
-        organisation.emulator.url,
-        organisation.tokens,
-        CLIENT_ID,
-        organisation.id,
-        "dev",
-        transport,
-        wait=lambda seconds: False,
-    )
+    client = organisation.client_by(transport or organisation.transport, wait=lambda seconds: False)
     return Services.of(client)
 
 

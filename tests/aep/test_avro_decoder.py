@@ -55,6 +55,11 @@ def reader(kind: Any) -> AvroReader:
         (FIXED, "61 62", "at byte 2 of 2: it ends too early"),
         ("double", "00 00 00", "at byte 3 of 3: it ends too early"),
         ("float", "00 00 c0 7f", "JSON has no NaN and no infinity"),
+        (
+            {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 10**30},
+            "02 61",
+            "no such date or number",
+        ),
         # Blocks: one that says it is of -1 bytes, and counts that a record of these few bytes cannot hold.
         ({"type": "array", "items": "int"}, "01 01 02 00", "at byte 0 of 4: a block of -1 bytes"),
         ({"type": "map", "values": "int"}, "01 01 02 61 02 00", "at byte 0 of 6: a block of -1 bytes"),

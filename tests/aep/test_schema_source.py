@@ -21,7 +21,6 @@ from aep.xdm.schema import SchemaError
 from aep.xdm.validate import validator_for
 from tests.aep.http_server import Exchange, HttpServer
 from tests.aep.management import FakeClock, Organisation, Waits, answer, scripted
-from tests.services.emulator import CLIENT_ID
 from tests.services.process import PATIENCE_SECONDS
 
 SCHEMA_ID = "https://ns.adobe.com/acme/schemas/1"
@@ -301,27 +300,19 @@ class TestEmulator:
         self, organisation: Organisation, caplog: pytest.LogCaptureFixture
     ) -> None:
         waits = Waits()
-        client = PlatformClient(
-            organisation.emulator.url,
-            organisation.tokens,
-            CLIENT_ID,
-            organisation.id,
-            "dev",
-            organisation.transport,
-            wait=waits,
-        )
+        registry = SchemaRegistry(organisation.client_by(organisation.transport, waits))
         organisation.emulator.faults(unseen_lookups=3)
         try:
             schema_id = organisation.create_schema()
         finally:
             organisation.emulator.clear_faults()
-        assert RegistrySchemaSource(SchemaRegistry(client), schema_id).current().id == schema_id
+        assert RegistrySchemaSource(registry, schema_id).current().id == schema_id
         assert waits.seconds == [1.0, 1.0, 1.0]
         (line,) = [record.getMessage() for record in caplog.records]
         assert line.startswith(f"{schema_id} is not in the Schema Registry; in case it was created just now")
         other = schema_id[:-4] + "0000"
         with pytest.raises(SchemaError, match="XDM-1012-404"):
-            RegistrySchemaSource(SchemaRegistry(client), other).current()
+            RegistrySchemaSource(registry, other).current()
         assert sum(waits.seconds) == 33.0
 
     def test_an_id_that_no_registry_gives_is_not_waited_for(self, organisation: Organisation) -> None:
