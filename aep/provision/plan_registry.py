@@ -95,11 +95,16 @@ def plan_schema(plan: Plan, wanted: Provision, schema: Schema, found: Found, pat
         return
     there, schema_id = found.schemas[schema.title], plan.ids["schema", schema.title]
     notes, changed = text_notes(there, schema.description), False
-    references = [each.get("$ref") for each in there.get("allOf") or () if isinstance(each, Mapping)]
+    branches = [each for each in there.get("allOf") or () if isinstance(each, Mapping)]
+    references = [each.get("$ref") for each in branches]
     if schema.class_id not in (there.get("meta:class"), *references):
         text = f"class: {schema.title} is there with the class {there.get('meta:class')}: give another title"
         plan.problems.append(Problem((*path, "class"), text))
-    names = tuple(n for n in schema.field_groups if plan.ids.get(("field group", n), n) not in references)
+    ids = {name: plan.ids.get(("field group", name), name) for name in schema.field_groups}
+    names = tuple(name for name in schema.field_groups if ids[name] not in references)
+    whole = [each.get("$ref") for each in branches if "meta:refProperty" not in each]
+    in_part = [name for name in schema.field_groups if name not in names and ids[name] not in whole]
+    notes += [f"takes only some fields of the field group {name}" for name in in_part]
     if names:
         reasons = tuple(f"adds the field group {name}" for name in names)
         plan.steps.append(Step("schema", schema.title, Action.CHANGE, reasons, AddFieldGroups(schema_id, names)))

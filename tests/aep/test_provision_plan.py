@@ -215,6 +215,14 @@ class TestSchemas:
         assert steps[3].work == EnableSchema("schema Member")
         assert steps[4].work == EnableDataSet("set Members")
 
+    def test_a_field_group_of_which_only_some_fields_are_taken(self) -> None:
+        found = there(without_older())
+        found["schemas"]["Member"]["allOf"][-1]["meta:refProperty"] = "/personalEmail/address"
+        plan = plan_of(without_older(), found)
+        assert (plan.problems, plan.work) == ([], [])
+        (step,) = [step for step in plan.steps if step.action is Action.DIFFERS]
+        assert step.reasons[0] == f"takes only some fields of the field group {PERSONAL}"
+
     def test_another_class(self) -> None:
         found = there(without_older())
         found["schemas"]["Member"].update(

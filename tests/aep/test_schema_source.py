@@ -15,7 +15,7 @@ from aep.http import Reply, Request
 from aep.platform import PlatformClient
 from aep.schema_registry import SchemaRegistry
 from aep.schema_source import PinnedSchemaSource, RegistrySchemaSource
-from aep.xdm.identities import Identity
+from aep.xdm.identities import Identity, with_descriptors
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import SchemaError
 from aep.xdm.validate import validator_for
@@ -351,6 +351,16 @@ class TestPinned:
         Path(path).write_bytes(self.DOCUMENT + b" ")
         with pytest.raises(SchemaError, match="was pinned"):
             PinnedSchemaSource(path, self.DIGEST, "1.4").load()
+
+    def test_descriptors_are_pinned_with_the_document(self, path: str) -> None:
+        descriptor = {"@type": "xdm:descriptorIdentity", "xdm:sourceProperty": "/a", "xdm:isPrimary": True}
+        document = with_descriptors(orjson.loads(self.DOCUMENT), [descriptor])
+        Path(path).write_bytes(document)
+        digest = hashlib.sha256(document).hexdigest()
+        assert PinnedSchemaSource(path, digest).load().identities == (Identity("/a", "", True),)
+        Path(path).write_bytes(self.DOCUMENT)
+        with pytest.raises(SchemaError, match="was pinned"):
+            PinnedSchemaSource(path, digest).load()
 
     def test_another_version(self, path: str) -> None:
         with pytest.raises(SchemaError, match=r"version 1\.4, but 1\.3 was pinned"):

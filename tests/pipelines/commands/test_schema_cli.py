@@ -147,6 +147,31 @@ def test_identities_are_built_into_the_schema_and_asked_for(
     assert path.read_bytes() == first
 
 
+def test_own_fields_in_standard_objects_and_part_of_a_field_group(
+    build: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    item = {"type": "object", "properties": {"_acme": {"type": "object", "properties": {"core": {"type": "string"}}}}}
+    (tmp_path / "own.json").write_bytes(orjson.dumps({"basket": {"type": "array", "items": item}}))
+    event = "https://ns.adobe.com/xdm/context/experienceevent"
+    part = {
+        "$id": "https://ns.adobe.com/acme/mixins/part",
+        "meta:intendedToExtend": [event],
+        "allOf": [{"$ref": f"{event}-shopping", "meta:refProperty": ["/basket/SKU"]}],
+    }
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "part.schema.json").write_bytes(orjson.dumps(part))
+    assert build("--components", str(tmp_path / "mine"), "--field-group", "part") == 0
+    good = {**GOOD, "basket": [{"SKU": "s", "_acme": {"core": "c"}}]}
+    bad = ({**GOOD, "basket": [{"SKU": "s", "quantity": 2}]}, {**GOOD, "basket": [{"SKU": "s", "_acme": {"rind": 1}}]})
+    capsys.readouterr()
+    events = lines_file(tmp_path, good, *bad)
+    assert main(["schema", "check", str(tmp_path / "v.schema.json"), "--events", events]) == 1
+    assert [row[:2] for row in rows(capsys.readouterr().out)] == [
+        ["additionalProperties", "/basket/*"],
+        ["additionalProperties", "/basket/*/_acme"],
+    ]
+
+
 def test_a_schema_that_was_built_without_identities_has_no_descriptors(build: Build, tmp_path: Path) -> None:
     assert build() == 0
     assert "meta:descriptors" not in orjson.loads((tmp_path / "v.schema.json").read_bytes())
