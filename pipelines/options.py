@@ -138,7 +138,10 @@ class AepOptions(OptionGroup):
     inlet_url: InletUrl | None = _option(None, "The streaming connection's inletUrl: https://HOST/collection/INLET_ID.")
     org_id: str | None = _option(None, "The organisation, as ID@AdobeOrg, for the message's header (imsOrgId).")
     dataset_id: str | None = _option(None, "The dataset, for the message's header (datasetId).")
-    flow_id: str | None = _option(None, "The dataflow, sent as x-adobe-flow-id; raw payloads need it.")
+    flow_id: str | None = _option(
+        None,
+        "The dataflow, sent as x-adobe-flow-id. Raw payloads need it; Adobe requires it where the connection has one.",
+    )
     source_name: str | None = _option(None, "The source's name in the message's header. Null: AEP's own.")
     auth: Auth = _option(
         "none", "none: an inlet without authentication. oauth: server-to-server credentials. token: a ready token."
