@@ -55,18 +55,19 @@ def without_success(account_of_run: dict[str, Any]) -> str:
     Where fields decide on the route, what was not parsed has none: then it counts that no record at all was accepted.
     """
     failed = {
-        f"route {name}": counts["dead_lettered"]
+        f" by route {name}": counts["dead_lettered"]
         for name, counts in account_of_run["routes"].items()
         if counts["dead_lettered"] and not counts["accepted"]
     }
-    if not failed and not account_of_run["accepted"]:
-        failed = {"this run": sum(account_of_run["dead_lettered"].values())}
-    told = "; ".join(f"{where}: all {number:,}" for where, number in failed.items() if number)
-    if not told:
+    dead_lettered = sum(account_of_run["dead_lettered"].values())
+    if not failed and not account_of_run["accepted"] and dead_lettered:
+        failed = {"": dead_lettered}
+    if not failed:
         return ""
+    told = ",".join(f"{where} ({number:,} dead-lettered)" for where, number in failed.items())
     return (
-        f"no record got through, all were dead-lettered ({told}): do the topic, its format and mapping, and the schema "
-        "belong together? beam-aep dead-letters and beam-aep check show why"
+        f"no record got through{told}: do the topic, its format and mapping, and the schema belong together? "
+        "beam-aep dead-letters and beam-aep check show why"
     )
 
 

@@ -149,7 +149,7 @@ class TestATopicWithTheSchemaOfAnother:
         assert (finished.code, finished.summary["accepted"]) == (0, 0), finished.output
         assert len(wrong.dead_lettered()) == wrong.records_committed() == 600
         last = finished.output.strip().splitlines()[-1]
-        assert last.startswith("no record got through, all were dead-lettered (route events: all 600): do the topic, ")
+        assert last.startswith("no record got through by route events (600 dead-lettered): do the topic, ")
         options = str(wrong.folder / "options.yaml")
         again = subprocess.run(
             [sys.executable, "-m", "pipelines.replay_dead_letters", "--options_file", options],
@@ -166,7 +166,7 @@ class TestATopicWithTheSchemaOfAnother:
     def test_fewer_than_the_limit_are_dead_lettered_and_the_last_line_says_so(self, wrong: Scenario) -> None:
         finished = self.run(wrong, dead_letter_max_first=601)
         assert finished.code == 0, finished.output
-        assert "(route events: all 600)" in finished.output.strip().splitlines()[-1]
+        assert "by route events (600 dead-lettered)" in finished.output.strip().splitlines()[-1]
 
     def test_a_topic_that_changes_stops_the_run_where_a_share_is_given(self, scenario: Scenario) -> None:
         good = list(generate(1_500, kind="events"))
