@@ -48,6 +48,18 @@ class TunnelError(Exception):
 # How late it may be seen that the process is to end.
 _LOOK_SECONDS = 0.2
 
+# NATs and firewalls forget connections that were idle for some minutes, and then drop what is sent without a word.
+_IDLE_SECONDS = 60.0
+# For those under way: after 30 s without a byte the system asks every 10 s whether the peer is there, 6 times.
+_KEEP_ALIVE = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6))
+        if hasattr(socket, name)  # macOS names the first otherwise and keeps its default, two hours
+    ),
+]
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -56,10 +68,19 @@ class Limits:
     Attributes:
       silence: seconds without a byte after which a reply is given up before its deadline, None for no such limit.
       time_left: seconds until the process has to end; it may become less at any time.
+      clock: monotonic seconds, for how long connections have been idle.
     """
 
     silence: float | None
     time_left: Callable[[], float]
+    clock: Callable[[], float]
+
+
+def header_limit_passed(error: BaseException) -> bool:
+    """Whether a reply has more header fields, or longer ones, than http.client reads."""
+    return isinstance(error, http.client.LineTooLong) or (
+        type(error) is http.client.HTTPException and "headers" in str(error)  # it has no class of its own
+    )
 
 
 class DeadlineAdapter(HTTPAdapter):
@@ -172,8 +193,10 @@ class _Reply(http.client.HTTPResponse):
 
 class _Connection(HTTPConnection):
     def __init__(self, *args: Any, limits: Limits, **kwargs: Any):
-        super().__init__(*args, **kwargs)
+        options = kwargs.pop("socket_options", HTTPConnection.default_socket_options)
+        super().__init__(*args, socket_options=[*options, *_KEEP_ALIVE], **kwargs)
         self._limits = limits
+        self._used_at = limits.clock()
         self.response_class = partial(_Reply, limits=limits)  # type: ignore[assignment]
 
     def connect(self) -> None:
@@ -184,6 +207,17 @@ class _Connection(HTTPConnection):
             if self.proxy is None or self.has_connected_to_proxy:
                 raise
             raise ProxyConnectionError from error
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection may be used again: not when it was idle for long, even if it looks open."""
+        return self._limits.clock() - self._used_at < _IDLE_SECONDS and super().is_connected
+
+    def getresponse(self) -> Any:
+        """Reads the head of the reply."""
+        reply = super().getresponse()
+        self._used_at = self._limits.clock()
+        return reply
 
     def send(self, data: Any) -> None:
         """Sends bytes, for no longer than the process may go on."""
@@ -212,6 +246,8 @@ class _TlsConnection(_Connection, HTTPSConnection):
         try:
             super()._tunnel()
         except (OSError, http.client.HTTPException) as error:
+            if header_limit_passed(error):
+                raise  # the same again each time, where a proxy that is down is waited for
             answer = re.search(r"Tunnel connection failed: (\d+)", str(error))
             raise TunnelError(int(answer[1]) if answer else None, str(error) or type(error).__name__) from None
 

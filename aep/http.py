@@ -20,7 +20,7 @@ import requests
 import urllib3
 
 from aep import secrets
-from aep.deadline import DeadlineAdapter, Limits, ProxyConnectionError, TunnelError
+from aep.deadline import DeadlineAdapter, Limits, ProxyConnectionError, TunnelError, header_limit_passed
 from aep.errors import AepError, ConfigurationError, ConnectError, ReplyError
 from aep.network import Network, proxy_address, proxy_refusal
 
@@ -91,7 +91,7 @@ class _Session(requests.Session):
 
 
 class RequestsTransport:
-    """``Transport`` over requests: one session per thread, connections kept open.
+    """``Transport`` over requests: one session per thread, connections kept open, and used again within a minute.
 
     What a session is made of is read again after an error that a person has to mend: a password may be a new one then.
 
@@ -101,7 +101,7 @@ class RequestsTransport:
     Args:
       timeouts: of each request.
       network: the way to the hosts.
-      clock: monotonic seconds.
+      clock: monotonic seconds, for the length of replies and of the time that a connection is idle.
       time_left: seconds until the process has to end, infinite while nobody asks it to. Requests end by then, also
         those that were sent before. A connection being made is not given up before ``Timeouts.connect`` is over.
     """
@@ -193,6 +193,11 @@ class RequestsTransport:
                 f"the reply of {_host(request.url)} took longer than {limits.total:g} s{silence}"
             ) from None
         except requests.exceptions.ConnectionError as error:
+            if header_limit_passed(_innermost(error)):
+                raise ConfigurationError(
+                    f"the reply of {_host(request.url)} cannot be read: {_words(error)}. Adobe does not answer like "
+                    "this: check the URL, and the proxy or gateway on the way"
+                ) from None
             failure = ConnectError if _never_connected(error) else ReplyError
             raise failure(f"connection to {_host(request.url)}: {_words(error)}") from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
@@ -202,7 +207,7 @@ class RequestsTransport:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             network = self._network
-            limits = Limits(self._timeouts.read, self._time_left)
+            limits = Limits(self._timeouts.read, self._time_left, self._clock)
             adapter = DeadlineAdapter(network.tls(), network.proxy_headers(), limits)
             session = _Session()
             session.trust_env = False
