@@ -76,3 +76,23 @@ def test_ctrl_c_ends_the_wait_for_a_job(scenario: Scenario, flink: FlinkCluster)
     job = flink.jobs()[-1]
     assert job["state"] not in ("FINISHED", "CANCELED")
     flink.cancel(job["jid"])
+
+
+def test_a_savepoint_restored_over_topics_that_were_created_again_reads_them_from_their_beginning(
+    scenario: Scenario, flink: FlinkCluster
+) -> None:
+    samples = list(generate(3_000))
+    scenario.produce(samples[:1_000])
+    first = scenario.start(**flink.options(), kafka_stop_at="never")
+    scenario.wait_until_accepted(1_000)
+    savepoint = flink.savepoint(flink.jobs()[-1]["jid"], cancel=True)
+    wait_for(lambda: not first.running, PATIENCE_SECONDS, "the end of the first job's process")
+    for topic in scenario.topics.values():
+        scenario.broker.create_topic_again(topic, 4)
+    scenario.produce(samples[1_000:])
+    restored = scenario.start(**flink.options(), kafka_stop_at="never", savepoint_path=savepoint)
+    scenario.wait_until_accepted(3_000)
+    assert scenario.check_every_sample() == 0
+    for topic in scenario.topics.values():
+        assert f"topic {topic} was deleted and created again" in restored.log()
+    flink.cancel(flink.jobs()[-1]["jid"])

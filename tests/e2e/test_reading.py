@@ -173,3 +173,36 @@ def test_files_of_json_lines_take_the_place_of_topics(scenario: Scenario) -> Non
     ]
     expected = [("a.jsonl", n + 1) if n < 300 else ("b.jsonl.gz", n - 299) for n in scenario.oracle.broken()]
     assert sorted(dead) == sorted(expected)
+
+
+def test_a_topic_created_again_while_a_run_goes_on_is_read_from_its_beginning(scenario: Scenario) -> None:
+    samples = list(generate(400, kind="events"))
+    scenario.produce(samples[:100])
+    pipeline = scenario.start(kafka_stop_at="never")
+    scenario.wait_until_accepted(100)
+    topic = scenario.topics["events"]
+    scenario.broker.create_topic_again(topic, 4)
+    scenario.produce(samples[100:])
+    wait_for(lambda: len(scenario.accepted("events")) == 400, PATIENCE_SECONDS, "the records of both topics")
+    wait_for(lambda: scenario.committed() == scenario.end_offsets(), PATIENCE_SECONDS, "the commits")
+    pipeline.terminate()
+    assert f"topic {topic} was deleted and created again" in pipeline.log()
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_topic_created_again_where_kafka_reset_is_error_and_one_deleted_end_the_run(
+    scenario: Scenario, again: bool
+) -> None:
+    topic = scenario.topics["events"]
+    scenario.produce(generate(100, kind="events"))
+    reset = "error" if again else "earliest"
+    pipeline = scenario.start(kafka_stop_at="never", kafka_start="earliest", kafka_reset=reset)
+    scenario.wait_until_accepted(100)
+    if again:
+        scenario.broker.create_topic_again(topic, 4)
+    else:
+        scenario.broker.delete_topic(topic)
+    wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the end")
+    assert pipeline.exit_code == 2, pipeline.log_tail()
+    assert f"topic {topic} was deleted" in pipeline.log(), pipeline.log_tail()
+    assert "Traceback" not in pipeline.log()

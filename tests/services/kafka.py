@@ -166,6 +166,26 @@ class KafkaBroker:
         admin.create_topics([topic])[name].result(PATIENCE_SECONDS)
         self._await_leaders(name, partitions)
 
+    def delete_topic(self, name: str) -> None:
+        """Deletes a topic."""
+        admin = self._admin()
+        admin.delete_topics([name])[name].result(PATIENCE_SECONDS)
+
+    def create_topic_again(self, name: str, partitions: int) -> None:
+        """Deletes a topic, creates it under the same name, and waits until it can be written to."""
+        self.delete_topic(name)
+
+        def created() -> bool:
+            try:
+                self.create_topic(name, partitions)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
+                return False  # it is still being deleted
+            return True
+
+        wait_for(created, PATIENCE_SECONDS, f"{name} to be created again")
+
     def leaders(self, name: str) -> list[int]:
         """The node that leads each partition of a topic."""
         partitions = self._admin().list_topics(name, timeout=PATIENCE_SECONDS).topics[name].partitions

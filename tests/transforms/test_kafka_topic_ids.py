@@ -10,8 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import Consumer, Producer
 
 from tests.services.kafka import KafkaBroker
 from tests.services.process import PATIENCE_SECONDS, wait_for
@@ -24,23 +23,6 @@ from transforms.kafka_topic_ids import as_metadata, from_metadata
 
 SECONDS = PATIENCE_SECONDS
 ID = "0p0lCUIDQN2u4l8vQNvpQQ"
-
-
-def create_again(broker: KafkaBroker, topic: str, partitions: int) -> None:
-    """Deletes the topic and creates it under the same name, as soon as brokers allow that."""
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-    admin.delete_topics([topic])[topic].result(PATIENCE_SECONDS)
-
-    def created() -> bool:
-        try:
-            admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(PATIENCE_SECONDS)
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise
-            return False
-        return True
-
-    wait_for(created, SECONDS, f"{topic} to be created again")
 
 
 def write(broker: KafkaBroker, topic: str, word: str, amount: int, partitions: int) -> set[bytes]:
@@ -100,7 +82,7 @@ def test_a_topic_created_again_while_it_is_read_is_read_from_its_beginning(
     read_until(member, old)
     before = newest_ids(of)
     assert all(re.fullmatch(r"[\w-]{22}", one, re.ASCII) for one in before)
-    create_again(broker, topic, 2)
+    broker.create_topic_again(topic, 2)
     new = write(broker, topic, "new", 300, 2)
     read_until(member, new)
     assert f"topic {topic} was deleted and created again (its id was {before.pop()} and is " in caplog.text
@@ -127,7 +109,7 @@ def test_a_topic_created_again_while_nothing_reads_it_is_read_from_its_beginning
     first.reader.close()
     committed = offsets_of(of)
     assert {one.offset for one in committed.values()} == {50}
-    create_again(broker, topic, 2)
+    broker.create_topic_again(topic, 2)
     new = write(broker, topic, "new", 300, 2)
     if kept:
         commit(
@@ -154,7 +136,7 @@ def test_a_restored_checkpoint_of_a_topic_created_again_reads_it_from_its_beginn
     checkpoint = encode(
         Positions({(topic, 0): 40, (topic, 1): 50}, {(topic, 0): 50, (topic, 1): 50}, ids=start_of(of, "latest").ids)
     )
-    create_again(broker, topic, 2)
+    broker.create_topic_again(topic, 2)
     new = write(broker, topic, "new", 300, 2)
     member = Member(of, Start({}, None))
     members.append(member)
@@ -175,7 +157,7 @@ def test_what_is_found_out_in_a_bundle_that_fails_or_is_cut_short_is_found_out_a
     member = Member(of, start_of(of))
     members.append(member)
     read_until(member, old)
-    create_again(broker, topic, 2)
+    broker.create_topic_again(topic, 2)
     new = write(broker, topic, "new", 300, 2)
     for _ in range(3):
         member.bundle(fail=True) if fail else member.bundle(claims=0)
@@ -192,7 +174,7 @@ def test_a_topic_created_again_with_fewer_partitions_is_read_to_its_end(
     member = Member(of, start_of(of, stop_at_end=True))
     members.append(member)
     member.bundle(claims=3)
-    create_again(broker, topic, 1)
+    broker.create_topic_again(topic, 1)
     new = write(broker, topic, "new", 30, 1)
     wait_for(lambda: member.bundle() < 0 or member.done, SECONDS, "the end")
     assert new <= set(member.values()) <= old | new
@@ -209,7 +191,7 @@ def test_a_topic_created_again_with_more_partitions_is_read_whole(
     member = Member(of, start_of(of))
     members.append(member)
     read_until(member, old)
-    create_again(broker, topic, 4)
+    broker.create_topic_again(topic, 4)
     new = write(broker, topic, "new", 400, 4)
     read_until(member, new)
     await_committed(broker, of, dict.fromkeys(range(4), 100))
@@ -226,7 +208,7 @@ def test_a_topic_created_again_stops_the_run_where_kafka_reset_is_error(
     member = Member(of, start)
     members.append(member)
     read_until(member, old)
-    create_again(broker, topic, 2)
+    broker.create_topic_again(topic, 2)
     write(broker, topic, "new", 300, 2)
     for _ in range(2):  # the same each time that a cluster tries again
         with pytest.raises(KafkaReadError, match=f"topic {topic} was deleted and created again .*kafka_reset=error"):
@@ -249,7 +231,7 @@ def test_members_of_a_group_go_on_in_what_others_have_read_of_the_new_topic(
     first = Member(of, start)
     members.append(first)
     read_until(first, old)
-    create_again(broker, topic, 2)
+    broker.create_topic_again(topic, 2)
     new = write(broker, topic, "new", 300, 2)
     read_until(first, new)
     await_committed(broker, of, {0: 150, 1: 150})
@@ -277,8 +259,7 @@ def test_a_named_topic_that_is_deleted_ends_the_reading_with_default_settings(
     member = Member(of, start_of(of))
     members.append(member)
     read_until(member, old)
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-    admin.delete_topics([topic])[topic].result(PATIENCE_SECONDS)
+    broker.delete_topic(topic)
     started = time.monotonic()
     with pytest.raises(KafkaReadError, match=f"topic {topic} .*deleted"):
         wait_for(lambda: member.bundle() < 0, SECONDS, "the error")
