@@ -17,7 +17,6 @@ from pipelines.commands.cli_common import WHOLE_RECORD, WRONG, plain, say
 if TYPE_CHECKING:
     from aep.sync_send import Verdict
     from aep.xdm.rules import XdmRules
-    from pipelines.settings import Settings
     from transforms.prepare import Refusal
     from transforms.routes import Route, Routes
 
@@ -100,10 +99,12 @@ def _read(path: str | None) -> list[bytes]:
 
 
 def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
+    from aep.sync_send import send_validated
     from pipelines.config import parse
     from pipelines.option_checks import network_gaps
     from pipelines.options_yaml import OptionsError
     from pipelines.plan import make_routes, make_rules
+    from pipelines.platform_access import tokens_of, transport_of
 
     settings = parse(options, network_gaps)
     file = settings.general.routes_file
@@ -120,21 +121,17 @@ def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
             prepared.append(prepare_event(event, route, routes, rules, now_ms + number))
         except EventError as error:
             raise EventError(f"event {number + 1}: {error}" if len(events) > 1 else str(error)) from None
+    transport = transport_of(settings)
+    tokens = None if route.auth == "none" else tokens_of(settings, transport)
     codes = []
     for number, (event, one) in enumerate(zip(events, prepared, strict=True), start=1):
         if len(events) > 1:
             Console(highlight=False).print(f"event {number} of {len(events)}")
-        codes.append(_show(_post(one, route, settings)) if isinstance(one, bytes) else _show_refusal(one, event, route))
+        if isinstance(one, bytes):
+            codes.append(_show(send_validated(route.destination, one, transport, tokens)))
+        else:
+            codes.append(_show_refusal(one, event, route))
     return max(codes)
-
-
-def _post(body: bytes, route: Route, settings: Settings) -> Verdict:
-    from aep.sync_send import send_validated
-    from pipelines.platform_access import tokens_of, transport_of
-
-    transport = transport_of(settings)
-    tokens = None if route.auth == "none" else tokens_of(settings, transport)
-    return send_validated(route.destination, body, transport, tokens)
 
 
 def prepare_event(event: bytes, route: Route, routes: Routes, rules: XdmRules, now_ms: int) -> bytes | Refusal:
