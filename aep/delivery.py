@@ -109,7 +109,14 @@ class Delivery(Counts):
 
 @dataclass(frozen=True)
 class _Piece:
-    """Some messages of a batch, by index, that travel in one request, not before ``due`` (clock reading): ``why``."""
+    """Some messages of a batch, by index, that travel in one request.
+
+    Attributes:
+      indices: of the messages.
+      sent: this sending, and what went before.
+      due: clock reading before which they are not sent.
+      why: they are sent again; empty for the first sending.
+    """
 
     indices: Sequence[int]
     sent: Try
@@ -226,7 +233,12 @@ class InletClient:
                 batch.aside()
             self._pause(piece.due - now, piece.why)
         first = delivery.requests == 0
-        outcome, token, sent_at = self._request(piece, batch.records, delivery)
+        try:
+            outcome, token, sent_at = self._request(piece, batch.records, delivery)
+        except StoppedError:
+            if piece.why:
+                raise _stopped(piece.why) from None
+            raise
         sent = replace(piece.sent, since=sent_at) if first else piece.sent
         piece = replace(piece, sent=sent)
         match self._decide(sent, outcome, sent_at):
@@ -235,8 +247,9 @@ class InletClient:
                 if indices:
                     failures = sent.failures + 1 if settled.failed else 0
                     again = self._next(sent, messages=len(indices), mismatches=0, failures=failures)
-                    self._pause(settled.after, f"AEP asks to send {len(indices)} messages of a batch again")
-                    batch.put_back(_Piece(indices, again))
+                    why = f"AEP asks to send {len(indices)} messages of a batch again"
+                    self._pause(settled.after, why)
+                    batch.put_back(_Piece(indices, again, why=why))
             case outcomes.Retry(after, cause, arrived, mismatch, aside):
                 delivery.count(_again(cause, sent.messages if arrived else 0))
                 failures = sent.failures + 1 if cause == "500" else 0
@@ -246,7 +259,7 @@ class InletClient:
                     batch.put_back(_Piece(piece.indices, again, self._clock() + after, why))
                 else:
                     self._pause(after, why)
-                    batch.put_back(_Piece(piece.indices, again))
+                    batch.put_back(_Piece(piece.indices, again, why=why))
             case outcomes.Halve(cause, arrived):
                 delivery.count(_again(cause, sent.messages if arrived else 0))
                 pieces.extendleft(reversed(self._halves(piece, cause)))
@@ -357,7 +370,11 @@ class InletClient:
         finally:
             del self._waiting[thread]
         if ended:
-            raise StoppedError(f"ended while AEP could not be reached (last: {why}); the records will be read again")
+            raise _stopped(why)
+
+
+def _stopped(why: str) -> StoppedError:
+    return StoppedError(f"ended while AEP could not be reached (last: {why}); the records will be read again")
 
 
 def _again(cause: str, duplicates_possible: int) -> Counts:

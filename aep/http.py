@@ -21,7 +21,7 @@ import urllib3
 
 from aep import secrets
 from aep.deadline import DeadlineAdapter, Limits, ProxyConnectionError, TunnelError, header_limit_passed
-from aep.errors import AepError, ConfigurationError, ConnectError, ReplyError
+from aep.errors import AepError, ConfigurationError, ConnectError, ReplyError, StoppedError
 from aep.network import Network, proxy_address, proxy_refusal
 
 # A reply of AEP is a few kB; of a batch with thousands of failures a few MB. More is no reply of AEP's.
@@ -77,6 +77,7 @@ class Transport(Protocol):
     Raises:
       ConnectError: nothing can have arrived.
       ReplyError: the request may have arrived.
+      StoppedError: the process has no time left to send it.
       ConfigurationError: the URL, a header, the proxy or the peer's certificate is wrong.
     """
 
@@ -133,7 +134,7 @@ class RequestsTransport:
         limits, network = self._timeouts, self._network
         left = self._time_left()
         if left <= 0:
-            raise ConnectError(f"nothing more is sent to {_host(request.url)}: the process is ending")
+            raise StoppedError(f"ended before a request could be sent to {_host(request.url)}")
         session = self._session()
         failure: type[AepError]
         body, headers = request.body, dict(request.headers)

@@ -384,6 +384,29 @@ class TestPauses:
         finally:
             gc.enable()
 
+    def test_ended_before_the_next_try_it_says_why_the_last_one_failed(self) -> None:
+        sent = 0
+
+        class Ending:
+            def send(self, request: Request) -> Reply:
+                nonlocal sent
+                sent += 1
+                raise StoppedError("no time left") if sent > 1 else ConnectError("Connection refused")
+
+        with pytest.raises(StoppedError, match=r"ended while AEP could not be reached \(last: Connection refused\)"):
+            InletClient(RAW, Ending(), wait=lambda _: False).deliver([record(0)])
+
+    def test_why_batches_wait_is_known_while_they_do(self) -> None:
+        waiting: list[list[str]] = []
+
+        def wait(_: float) -> bool:
+            waiting.append(client.waiting)
+            return False
+
+        client = InletClient(RAW, FakeAep([Step(503)]), wait=wait)
+        client.deliver([record(0)])
+        assert (waiting, client.waiting) == ([["AEP answers 503"]], [])
+
     def test_retry_after_is_waited(self) -> None:
         bench = Bench(FakeAep([Step(429, headers={"retry-after": "42"}), Step(503, headers={"retry-after": "9999"})]))
         bench.deliver(1)

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 import aep.http
-from aep.errors import AepError, ConfigurationError, ConnectError, NetworkError, ReplyError
+from aep.errors import AepError, ConfigurationError, ConnectError, NetworkError, ReplyError, StoppedError
 from aep.http import Reply, Request, RequestsTransport, Timeouts
 from aep.network import Network
 from tests.aep.fake_aep import Clock
@@ -277,7 +277,7 @@ class TestEndOfTheProcess:
 
     def test_nothing_is_sent_after_it(self) -> None:
         with HttpServer(lambda exchange: exchange.reply(200)) as server:
-            with pytest.raises(ConnectError, match="the process is ending"):
+            with pytest.raises(StoppedError, match="ended before a request could be sent to 127"):
                 RequestsTransport(time_left=lambda: 0.0).send(Request(server.url, b"x"))
             assert server.connections == 0
 
