@@ -31,9 +31,9 @@ _MADE_ID = re.compile(r"[./][0-9a-f]{32,}$")
 
 
 def described_document(registry: SchemaRegistry, schema_id: str, version: int = 1) -> bytes:
-    """A schema as a file holds it: resolved, without titles and descriptions, its descriptors in ``meta:descriptors``.
+    """Fetch a schema for a file: resolved, without titles and descriptions, with ``meta:descriptors``.
 
-    The same bytes for as long as the registry shows the same.
+    The bytes are the same until the schema or its descriptors change.
 
     Raises:
       NotFoundError: there is no such schema.

@@ -212,7 +212,7 @@ def make_route(spec: RouteSpec, settings: Settings) -> Route:
 
 
 def _own_rules(spec: RouteSpec, settings: Settings) -> XdmRules | None:
-    """What is asked of a route's records where it says so itself; what it leaves out comes from the options."""
+    """The rules of a route that sets its own identity rules; the others come from the options."""
     stated = {key: getattr(spec, key) for key in ("identity", "primary_identity", "namespaces")}
     stated = {key: value for key, value in stated.items() if value is not None}
     return replace(make_rules(settings), **stated) if stated else None

@@ -82,9 +82,9 @@ class RouteSpec(OptionGroup):
         avro_schema_file: the files of plain Avro's schema, its own last; empty stands for Confluent's wire format.
         map_patch_dialect: whose rules the patch follows; before `map`, which is compiled by it.
         map: the patch or the map that makes XDM records, or a file with one of them.
-        identity: whether a record must have an identity; None, as below, leaves it to the options.
-        primary_identity: JSON pointers of the fields with the primary identity; empty: those of the descriptors.
-        namespaces: the identity namespaces allowed in `identityMap`; empty: all.
+        identity: whether a record must have an identity; None, here and in the next two, takes the option's value.
+        primary_identity: JSON pointers of the primary identity; empty uses the schema's descriptors.
+        namespaces: identity namespaces allowed in `identityMap`; empty allows all.
     """
 
     name: Annotated[str, AfterValidator(_check_name)]

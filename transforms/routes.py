@@ -46,7 +46,7 @@ class Route:
       parse: makes an object of a record's value. Compared by value, and sent to workers.
       mapping: what makes an XDM record of the parsed one; None leaves it as it is.
       registered: where ``schema`` is looked up again while records are validated; None for one from a file.
-      rules: what its records are asked beyond the schema; None: what those of all routes are asked.
+      rules: its rules beyond the schema; None for those of the run.
     """
 
     name: str

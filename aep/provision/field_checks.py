@@ -41,7 +41,7 @@ def check_field_groups(wanted: Provision) -> Iterator[Problem]:
 
 
 def _group_fields(fields: Mapping[str, FieldSpec], path: Path) -> Iterator[Problem]:
-    """Each field is the organisation's own, which holds the others, or a standard object or array that leads to it."""
+    """Check that each field is the organisation's own field, or a standard object or array that contains it."""
     for name, spec in fields.items():
         place = (*path, "fields", name)
         inner = inside(spec, place)
@@ -60,14 +60,14 @@ def _group_fields(fields: Mapping[str, FieldSpec], path: Path) -> Iterator[Probl
 
 
 def inside(spec: FieldSpec, path: Path) -> tuple[Mapping[str, FieldSpec], Path] | None:
-    """The fields of an object, or of the objects in an array, and what leads to them; None for other fields."""
+    """Return the fields of an object, or of the objects in an array, and their place; None for other types."""
     while spec.items is not None:
         spec, path = spec.items, (*path, "items")
     return (spec.fields, path) if spec.fields else None
 
 
 def own_fields(wanted: Provision) -> list[tuple[Path, str]]:
-    """The organisation's own fields in the field groups, at the root or in standard objects, and where they stand."""
+    """List the organisation's own fields in the field groups, at the root or in standard objects, with their places."""
     return [
         each
         for index, group in enumerate(wanted.field_groups)
@@ -77,7 +77,7 @@ def own_fields(wanted: Provision) -> list[tuple[Path, str]]:
 
 
 def is_custom(wanted: Provision, steps: Iterable[str]) -> bool:
-    """Whether names lead into the organisation's own field; standard objects have names with `_` as well (`_dc`)."""
+    """Whether a path goes through the organisation's own field; Adobe's names may begin with `_` too (`_dc`)."""
     own = {OWN, *(name for _, name in own_fields(wanted))}
     return any(step in own for step in steps)
 
@@ -113,7 +113,7 @@ def _field(spec: FieldSpec, path: Path) -> Iterator[Problem]:
 
 
 def _itself(spec: FieldSpec, path: Path) -> Iterator[Problem]:
-    """What does not go together in a field, leaving out those inside it."""
+    """Find contradictions in the declaration of a field, without the fields inside it."""
     for key, given, holder in (
         ("fields", bool(spec.fields), "object"),
         ("items", spec.items is not None, "array"),

@@ -50,7 +50,7 @@ def read_documents(wanted: Provision, services: Services, ids: Mapping[tuple[str
     """The schemas of the routes as the registry resolves them, with their descriptors.
 
     Raises:
-      ConfigurationError: the registry does not show an identity yet, and records would not be asked for it.
+      ConfigurationError: the registry does not show an identity yet, so the file would not enforce it.
       AepError: a call fails.
     """
     declared = {each.title: [one.field for one in each.identities] for each in wanted.schemas}

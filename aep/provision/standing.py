@@ -17,11 +17,11 @@ _HERE = "#/definitions/"
 
 
 def own_node(group: Mapping[str, Any], names: Collection[str]) -> tuple[str, Mapping[str, Any]] | None:
-    """The one node of an unresolved field group whose properties have fields of the organisation.
+    """Find the one node of an unresolved field group that declares fields of the organisation.
 
     Args:
       group: the field group.
-      names: the organisation's own field, and the standard ones in which it is to be.
+      names: the organisation's own field, and the standard fields that contain it.
 
     Returns:
       its JSON pointer in the field group, and the node; None if there is none, or several.
@@ -52,7 +52,7 @@ def part_faults(schema: Schema, found: Found, path: Path) -> Iterator[Problem]:
 
 
 def holder_faults(wanted: Provision, schema: Schema, found: Found) -> Iterator[Problem]:
-    """The objects and arrays in which a schema's field groups have own fields, and which nothing in it is made of."""
+    """Find own fields in objects and arrays that the class and the other field groups of a schema do not have."""
     parts = [found.components[each] for each in schema.parts_elsewhere if each in found.components]
     for index, group in enumerate(wanted.field_groups):
         if group.title in schema.field_groups:
@@ -69,17 +69,16 @@ def _holder_faults(
             continue
         there = [fields_there[name] for node in nodes if name in (fields_there := node.get("properties") or {})]
         if not there or any(type_of(node) != spec.type for node in there):
-            what = f"of type {type_of(there[0])}" if there else "nothing"
-            text = (
-                f"{name}: is {what} in the class and the other field groups of schema {schema.title}, not {spec.type}"
+            kind = (
+                f"{name} is of type {type_of(there[0])}, not {spec.type}" if there else f"there is no {name} to extend"
             )
-            yield Problem(place, text)
+            yield Problem(place, f"{name}: {kind} in the class and the other field groups of schema {schema.title}")
         else:
             yield from _holder_faults(inner[0], [_innermost(node) for node in there], schema, inner[1])
 
 
 def _innermost(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An object, or the objects in an array."""
+    """Return the object itself, or the objects in an array."""
     while isinstance(node.get("items"), Mapping):
         node = node["items"]
     return node

@@ -41,7 +41,7 @@ class Recipe(NamedTuple):
         field_groups: the field groups.
         namespace: the field that holds the organisation's own fields, such as `_acme`; None for none.
         own_groups: those own fields, as `read_own_fields` returns them.
-        identities: the fields that are identities; of a schema without, no one knows whether it has some.
+        identities: its identity fields, written to `meta:descriptors`; empty writes none.
     """
 
     schema_id: str
@@ -99,8 +99,8 @@ def build_schema(recipe: Recipe, components: Components, where: str) -> Built:
 
     Raises:
         SchemaError: a component is missing, recursive or contradicts another; a field of one's own is outside the
-            namespace or declared twice; an identity is no text field of the schema; or records cannot be validated
-            with the result.
+            namespace or declared twice; an identity is not a string field of the schema; or records cannot be
+            validated with the result.
     """
     components = components.including(recipe.own_groups)
     lost: dict[LeftOut, None] = {}
@@ -161,16 +161,15 @@ def _schema(recipe: Recipe, own_groups: Sequence[Component]) -> dict[str, Any]:
 
 
 def _check_identities(identities: Sequence[Identity], resolved: dict[str, Any]) -> None:
-    """Each identity is a text field of the schema ("Define identity fields")."""
+    """Check that identities are string fields of the schema ("Define identity fields")."""
     for each in identities:
         field: Any = resolved
         for step in steps_of(each.pointer):
             field = field.get("properties", {}).get(step) if isinstance(field, dict) else None
         if field is None:
-            raise SchemaError(f"the identity {each.pointer} is no field of the schema, nor of an object in it")
+            raise SchemaError(f"identity {each.pointer}: the schema has no such field")
         if field.get("type") != "string":
-            kind = field.get("type")
-            raise SchemaError(f"the identity {each.pointer} is of type {kind}, and an identity is a string")
+            raise SchemaError(f"identity {each.pointer}: expected a string field, got type {field.get('type')}")
 
 
 def _lineage(components: Components, component: Component) -> Iterator[str]:
@@ -213,10 +212,10 @@ def _check_own_fields(recipe: Recipe, components: Components, lookup: Lookup) ->
         fields = compose({**group.document, "allOf": branches}, lookup).get("properties", {})
         outside = next(fields_outside(fields, standard, namespace), None)
         if outside or not fields:
-            what = f"the field {outside!r} stands outside {namespace}" if outside else "it declares no fields"
+            what = f"the field {outside!r} is outside {namespace}" if outside else "it declares no fields"
             raise SchemaError(
-                f"{group.path}: {what}; all fields of your own go under the field {namespace}, at the root or in an "
-                "object of the class or the field groups"
+                f"{group.path}: {what}; put your own fields under {namespace}, at the root or in an object of the "
+                "class or a field group"
             )
         for path, others in declared:
             if place := collision(others, fields):

@@ -2,8 +2,8 @@
 
 The Schema Registry does this for the `xed-full` media types ("Schema Registry API: getting started", "Basics of
 schema composition"); the notation is that of "Compatibility mode" (appendix of the Schema Registry guide): `@id`
-becomes `_id`, `xdm:timestamp` becomes `timestamp`, `repo:createDate` becomes `_repo.createDate`. What takes only some
-fields of a component says so in `meta:refProperty` ("Add specific fields to a schema").
+becomes `_id`, `xdm:timestamp` becomes `timestamp`, `repo:createDate` becomes `_repo.createDate`.
+`meta:refProperty` selects fields of a component ("Add specific fields to a schema").
 """
 
 import re
@@ -109,8 +109,8 @@ def compose(
 def compatible_name(name: str) -> tuple[str, ...]:
     """The path that a field has in compatibility notation: one name, or several when it is put into objects.
 
-    A name that is not in standard notation stays as it is. Of one that is, the live registry writes the last step in
-    camel case (`_channels.directMail`) and leaves those before it (`_experience.decisioning.content-references`).
+    A name that is not in standard notation stays as it is. In others only the last step is put into camel case, as in
+    the live registry: `_channels.directMail`, but `_experience.decisioning.content-references.contentReferencesMap`.
     """
     if name.startswith("@"):
         return ("_" + name[1:],)
@@ -269,22 +269,22 @@ def _put(target: dict[str, Any], name: str, field: dict[str, Any], component: st
 
 
 def _require(target: dict[str, Any], name: str) -> None:
-    """Demand a field by its compatible name; what declares it may be elsewhere, and is merged with this later."""
+    """Require a field by its compatible name; another branch may declare it, and is merged with this one later."""
     *outer, last = compatible_name(name)
     for step in outer:
-        _demand(target, step)
+        _require_one(target, step)
         target = _namespace_object(target, step)
-    _demand(target, last)
+    _require_one(target, last)
 
 
-def _demand(target: dict[str, Any], name: str) -> None:
+def _require_one(target: dict[str, Any], name: str) -> None:
     required = target.setdefault("required", [])
     if name not in required:
         required.append(name)
 
 
 def _namespace_object(target: dict[str, Any], name: str) -> dict[str, Any]:
-    """The object of this name in `target`, made if it is not there, that holds the fields of a namespace."""
+    """Return the object in `target` that holds the fields of a namespace; create it if needed."""
     made = {"type": "object", "meta:xdmType": "object", "meta:xedConverted": True, "properties": {}}
     found: dict[str, Any] = target.setdefault("properties", {}).setdefault(name, made)
     return found

@@ -25,11 +25,11 @@ def fields_of(schema: dict[str, Any]) -> Iterator[Field]:
 
 
 def _walk(node: Any, path: tuple[str, ...], demanded: Sequence[tuple[str, ...]]) -> Iterator[Field]:
-    """The fields of a node; `demanded` leads to those in it that an object around it requires."""
+    """Yield the fields of a node; `demanded` has the paths in it that an enclosing object requires."""
     if not isinstance(node, dict):  # draft 6 writes "anything" as true
         return
     properties = node.get("properties", {})
-    # A path is longer than one name where the field is in namespace objects, such as `_repo`; all are required then.
+    # A path has several names if the field is in namespace objects, such as `_repo`; then all of them are required.
     wanted = [*demanded, *(field_path(name, properties) or (name,) for name in node.get("required", ()))]
     for name, field in properties.items():
         of_name = [names[1:] for names in wanted if names[0] == name]

@@ -177,7 +177,7 @@ def field_path(name: str, properties: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def _named(standard_name: str, properties: dict[str, Any]) -> tuple[str, ...] | None:
-    """The path to the field that tells this standard name, here before inside the namespace objects here."""
+    """Find the field with this standard name: in this object first, then in its namespace objects."""
     fields = [(name, field) for name, field in properties.items() if isinstance(field, dict)]
     for name, field in fields:
         if field.get("meta:xdmField") == standard_name:

@@ -1,4 +1,4 @@
-"""Whom a record is about: the identity descriptors of a schema, and the values that Identity Service takes. Pure."""
+"""Identities: the identity descriptors of a schema, and the rules of Identity Service for values. Pure functions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,32 +10,32 @@ from aep.xdm.rejection import XdmError
 
 IDENTITY = "xdm:descriptorIdentity"
 FILE_FORM = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-"""How a schema is written to a file, for people and version control."""
+"""JSON options of schema files: indented, so that version control shows useful differences."""
 
-# Identity Service guardrails: 20 identities per record, an ECID of 38 digits, other values up to 1,024 characters.
+# Identity Service guardrails.
 MAX_IDENTITIES = 20
 MAX_IDENTITY_LENGTH = 1024
 ECID_LENGTH = 38
-# "Identity values cannot be ..." (Identity Service guardrails, identity value validation), in these letters.
+# Identity Service guardrails, "Identity value validation": exactly these, in lower case.
 BLOCKED_VALUES = frozenset({"null", "anonymous", "invalid"})
 
-# An ECID is two positive 64-bit integers of 19 digits each (Adobe's knowledge base, error UPLIB-101003-400). Digits of
-# the same number compare as text does.
+# An ECID is two positive 64-bit integers, each padded to 19 digits (Adobe knowledge base, error UPLIB-101003-400).
+# Strings of the same length compare like the numbers.
 _HALF = ECID_LENGTH // 2
 _LARGEST_HALF = str(2**63 - 1)
 _ZERO = "0" * _HALF
-# The id of a namespace may stand for its code (Privacy Service API guide, appendix); only ECID has rules of its own.
+# Descriptors may give the numeric id of a namespace (Privacy Service API guide, appendix); only ECID has its own rules.
 _ECID_ID = "4"
-_TELLING = ("@type", "xdm:sourceProperty", "@id")  # what tells one descriptor from another
+_SORT_KEYS = ("@type", "xdm:sourceProperty", "@id")
 
 
 class Identity(NamedTuple):
-    """An identity of a schema, as its descriptor tells.
+    """An identity field of a schema, from its descriptor.
 
     Attributes:
         pointer: JSON pointer of the field.
         namespace: code or id of its namespace.
-        primary: whether it says whom a record is about.
+        primary: whether it is the primary identity.
     """
 
     pointer: str
@@ -44,10 +44,10 @@ class Identity(NamedTuple):
 
 
 def identities(schema: Mapping[str, Any]) -> list[Identity]:
-    """The identities in `meta:descriptors`, as `xed-full-desc` returns them; the primary one first.
+    """Read the identities in `meta:descriptors`, as `xed-full-desc` returns them; the primary one comes first.
 
-    One of a field that the schema does not have, since it was taken out again or stands in an array, is left out: no
-    record could have it.
+    Descriptors of fields that the schema does not have (removed later, or inside arrays) are left out: no record could
+    satisfy them.
     """
     descriptors = schema.get("meta:descriptors")
     found = [
@@ -60,7 +60,7 @@ def identities(schema: Mapping[str, Any]) -> list[Identity]:
 
 
 def _leads(node: Any, steps: Sequence[str]) -> bool:
-    """Whether names lead to a field, through objects; one that declares no fields may have any."""
+    """Whether a path exists in a schema; an object that declares no fields accepts any."""
     for step in steps:
         fields = node.get("properties") if isinstance(node, Mapping) else None
         if not isinstance(fields, Mapping):
@@ -81,7 +81,7 @@ def identity_descriptor(schema_id: str, place: str, namespace: str, primary: boo
         schema_id: `$id`.
         place: JSON pointer of the field, such as `/workEmail/address`.
         namespace: its code, such as `Email`.
-        primary: whether it says whom a record is about; a schema has one such identity at most.
+        primary: whether it is the primary identity; a schema has at most one.
     """
     return {
         "@type": IDENTITY,
@@ -95,19 +95,19 @@ def identity_descriptor(schema_id: str, place: str, namespace: str, primary: boo
 
 
 def with_descriptors(schema: Mapping[str, Any], descriptors: Iterable[Mapping[str, Any]]) -> bytes:
-    """A resolved schema as a file, with descriptors as `xed-full-desc` returns them, in an order that stays."""
-    ordered = sorted(descriptors, key=lambda each: [str(each.get(name, "")) for name in _TELLING])
+    """Serialise a resolved schema with its descriptors, as `xed-full-desc` returns them, in a stable order."""
+    ordered = sorted(descriptors, key=lambda each: [str(each.get(name, "")) for name in _SORT_KEYS])
     return orjson.dumps({**schema, "meta:descriptors": ordered}, option=FILE_FORM)
 
 
 class IdentityField(NamedTuple):
-    """A field whose value is an identity, made ready for many records.
+    """An identity field, precompiled for checking many records.
 
     Attributes:
         pointer: JSON pointer of the field.
         steps: the names and indices that lead to it.
-        is_ecid: whether its value is an ECID.
-        required: whether it must be filled in, as the primary identity must.
+        is_ecid: whether its values are ECIDs.
+        required: whether it must be filled in; true for the primary identity.
     """
 
     pointer: str
@@ -117,14 +117,16 @@ class IdentityField(NamedTuple):
 
 
 def identity_fields(described: Sequence[Identity], primary: Sequence[str]) -> tuple[IdentityField, ...]:
-    """The fields to look at in each record.
+    """Compile the identity fields of a schema.
 
     Args:
         described: the identities of the schema.
-        primary: JSON pointers of the primary identity, in place of the schema's; empty leaves it to the schema.
+        primary: JSON pointers that replace the schema's primary identity; empty keeps it.
     """
     named = [Identity(place, "", True) for place in primary]
-    fields = {each.pointer: each for each in [*named, *described]}  # a descriptor knows the namespace
+    fields = {
+        each.pointer: each for each in [*named, *described]
+    }  # the descriptor of the same field knows its namespace
     wanted = set(primary) or {each.pointer for each in described if each.primary}
     return tuple(
         IdentityField(place, tuple(steps_of(place)), _is_ecid_namespace(each.namespace), place in wanted)
@@ -133,9 +135,9 @@ def identity_fields(described: Sequence[Identity], primary: Sequence[str]) -> tu
 
 
 def check_identity_fields(entity: dict[str, Any], fields: Sequence[IdentityField]) -> list[XdmError]:
-    """Find fields of identity descriptors with values that Identity Service blocks or skips.
+    """Check identity fields: values that Identity Service blocks or skips, and a missing primary identity.
 
-    A field marked as primary identity becomes mandatory (Streaming record data tutorial); others may be left out.
+    A field marked as primary identity becomes mandatory ("Ingest streaming record data"); the others are optional.
     """
     errors: list[XdmError] = []
     for field in fields:
@@ -149,10 +151,10 @@ def check_identity_fields(entity: dict[str, Any], fields: Sequence[IdentityField
 
 
 def check_identity_map(entity: dict[str, Any], namespaces: frozenset[str], wanted: bool) -> list[XdmError]:
-    """Find identities of `identityMap` that Identity Service would block or skip (its guardrails) or Profile refuse.
+    """Check `identityMap` for identities that Identity Service blocks or skips, or that Profile refuses.
 
     Args:
-        entity: the record; a schema without `identityMap` lets anything stand in its place.
+        entity: the record. `identityMap` may hold anything if the schema does not declare it.
         namespaces: the allowed ones in lower case; empty allows all.
         wanted: whether the record must have an identity, of which one is primary (Schema composition).
     """
@@ -196,7 +198,7 @@ def _is_ecid_namespace(namespace: str) -> bool:
 
 
 def _value_fault(value: Any, is_ecid: bool) -> tuple[str, str] | None:
-    """Code and message of what keeps a value from being an identity."""
+    """Return code and message if a value is not accepted as an identity."""
     if not isinstance(value, str) or not value.strip():
         return "empty_identity", "the identity has no id"
     if is_ecid:
@@ -208,7 +210,7 @@ def _value_fault(value: Any, is_ecid: bool) -> tuple[str, str] | None:
     return None
 
 
-_ECID_MESSAGE = f"an ECID is {ECID_LENGTH} digits, two numbers of {_HALF} from 1 to {_LARGEST_HALF}; this one is not"
+_ECID_MESSAGE = f"not a valid ECID: expected {ECID_LENGTH} digits, two {_HALF}-digit numbers from 1 to {_LARGEST_HALF}"
 
 
 def _is_ecid(value: str) -> bool:

@@ -1,7 +1,7 @@
-"""An organisation's own fields: read from a file, and held against the schema that they are to extend.
+"""An organisation's own fields: read them from a file, and check them against the schema that they extend.
 
-They stand under the field of the tenant, such as `_acme`: at the root of a record, or inside a standard object or array
-of objects, as `person.name._acme` and `productListItems[]._acme` do.
+They are under the field of the tenant, such as `_acme`: at the root of a record, or inside a standard object or array
+of objects, as in `person.name._acme` and `productListItems[]._acme`.
 """
 
 import re
@@ -51,13 +51,13 @@ def read_own_fields(path: str, tenant: str) -> Component:
 def fields_outside(
     fields: dict[str, Any], standard: dict[str, Any], namespace: str, path: tuple[str, ...] = ()
 ) -> Iterator[str]:
-    """The fields that are neither under the namespace nor standard objects and arrays in which it stands.
+    """Find fields that are neither under the namespace nor standard objects and arrays that contain it.
 
     Args:
         fields: own ones by name, resolved.
         standard: those of the schema without them.
         namespace: the field of the tenant.
-        path: names that lead to where they are.
+        path: path of the object that holds them.
     """
     for name, field in fields.items():
         place = (*path, name)
@@ -79,7 +79,7 @@ def _fields_inside(field: dict[str, Any]) -> dict[str, Any]:
 
 
 def collision(fields: dict[str, Any], others: dict[str, Any], path: tuple[str, ...] = ()) -> str | None:
-    """The first field that is declared in two different ways; objects, and arrays of them, become one."""
+    """Return the first field declared in two different ways; objects, and arrays of objects, are merged."""
     for name in (each for each in fields if each in others):
         place = (*path, name)
         inside, inside_other = _fields_inside(fields[name]), _fields_inside(others[name])
@@ -92,7 +92,7 @@ def collision(fields: dict[str, Any], others: dict[str, Any], path: tuple[str, .
 
 
 def _has_key(node: Any, key: str) -> bool:
-    """Whether an object with this key is somewhere in parsed JSON."""
+    """Whether any object in parsed JSON has this key."""
     if isinstance(node, dict):
         return key in node or any(_has_key(each, key) for each in node.values())
     return isinstance(node, list) and any(_has_key(each, key) for each in node)

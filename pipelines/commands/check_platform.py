@@ -224,7 +224,7 @@ def schema_found(schema: ResolvedSchema, version: str, known: Sequence[Identity]
         return Found("warning", f"{schema.where} is version {schema.version}, and the registry's is {shown}: {again}")
     if set(known) != set(schema.identities):
         shown = ", ".join(each.pointer for each in known) or "none"
-        return Found("warning", f"{schema.where} has not the identities of the registry ({shown}): {again}")
+        return Found("warning", f"the identities in {schema.where} differ from the registry's ({shown}): {again}")
     return Found("ok", f"version {version}, in {schema.where} as in the registry")
 
 

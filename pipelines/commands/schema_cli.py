@@ -68,15 +68,14 @@ def build(
     primary_identity: Annotated[
         str | None,
         typer.Option(
-            help="The field that says whom a record is about, and the code of its namespace: /_acme/memberId=CRMID. "
-            "Records must have it.",
+            help="The primary identity field and its namespace code, as /_acme/memberId=CRMID. Records must have it.",
             metavar="POINTER=NAMESPACE",
         ),
     ] = None,
     identity: Annotated[
         list[str] | None,
         typer.Option(
-            help="Another field that is an identity: /personalEmail/address=Email; may be repeated.",
+            help="Another identity field and its namespace code, as /personalEmail/address=Email; may be repeated.",
             metavar="POINTER=NAMESPACE",
         ),
     ] = None,
@@ -274,10 +273,10 @@ def _load(path: Path, sha256: str | None) -> ResolvedSchema:
 
 
 def _identity(text: str, *, primary: bool) -> Identity:
-    """The identity that an option tells.
+    """Parse an identity option.
 
     Raises:
-      typer.BadParameter: it tells none.
+      typer.BadParameter: it is malformed.
     """
     from aep.xdm.identities import Identity
     from aep.xdm.pointers import is_pointer

@@ -123,12 +123,15 @@ def test_own_fields_need_a_standard_object_that_the_schema_has(organisation: Org
     without["schemas"][0]["field_groups"].remove(COMMERCE)
     (problem,) = planned(without, organisation).problems
     assert problem.path == ("field_groups", 0, "fields", "productListItems")
-    assert "productListItems: is nothing in the class and the other field groups of schema Basket" in problem.text
+    assert (
+        "there is no productListItems to extend in the class and the other field groups of schema Basket"
+        in problem.text
+    )
     otherwise = deepcopy(WITH_EACH_ITEM)
     fields = otherwise["field_groups"][0]["fields"]
     fields["productListItems"] = fields["productListItems"]["items"]
     (problem,) = planned(otherwise, organisation).problems
-    assert "productListItems: is of type array in the class" in problem.text
+    assert "productListItems is of type array, not object in the class" in problem.text
 
 
 def test_what_the_registry_does_not_show_at_once_is_waited_for(

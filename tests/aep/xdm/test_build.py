@@ -253,8 +253,8 @@ def test_components_that_do_not_fit_together(document: dict[str, Any], hint: str
 @pytest.mark.parametrize(
     ("document", "hint"),
     [
-        ({"_globex": {"type": "object", "properties": {"a": TEXT}}}, "the field '_globex' stands outside _acme"),
-        ({"properties": {"a": TEXT}}, "the field 'a' stands outside _acme"),
+        ({"_globex": {"type": "object", "properties": {"a": TEXT}}}, "the field '_globex' is outside _acme"),
+        ({"properties": {"a": TEXT}}, "the field 'a' is outside _acme"),
         ({"definitions": {}, "type": "object"}, "it declares no fields"),
         ({"a": {"type": "object", "properties": {"_b": TEXT}}}, "the field /_acme/a/_b is not allowed"),
         ({"a": {"type": "array", "items": {"properties": {"xdm:b": TEXT}}}}, "the field /_acme/a/*/xdm:b is not"),
@@ -341,9 +341,9 @@ def test_own_fields_in_standard_objects_of_a_record(tmp_path: Path) -> None:
                     "items": {"properties": {"rind": TEXT, "_acme": {"properties": {"a": TEXT}}}},
                 }
             },
-            "the field '/basket/rind' stands outside _acme",
+            "the field '/basket/rind' is outside _acme",
         ),
-        ({"hamper": {"properties": {"_acme": {"properties": {"a": TEXT}}}}}, "the field 'hamper' stands outside _acme"),
+        ({"hamper": {"properties": {"_acme": {"properties": {"a": TEXT}}}}}, "the field 'hamper' is outside _acme"),
         (
             {"basket": {"type": "array", "items": {"properties": {"_acme": {"properties": {"_acme": TEXT}}}}}},
             "the name of the field /basket/*/_acme/_acme is not allowed",

@@ -325,8 +325,8 @@ def test_two_references_with_ref_properties_take_both() -> None:
 @pytest.mark.parametrize(
     ("wanted", "hint"),
     [
-        ("/web/none", "s, #/allOf/0/meta:refProperty: group has no field 'none' there"),
-        ("/web/page/URL/x", "no field 'x' there"),
+        ("/web/none", "s, #/allOf/0/meta:refProperty: group has no field /web/none"),
+        ("/web/page/URL/x", "group has no field /web/page/URL/x"),
         ("web", "expected a pointer to a field, as /person/name, or a list of them, got 'web'"),
         ("", "expected a pointer"),
         (5, "expected a pointer"),

@@ -175,7 +175,7 @@ def cut_off(bench: PlatformBench) -> dict[str, object]:
             schema_file_without_descriptors,
             "default: schema",
             "warning",
-            "has not the identities of the registry",
+            "differ from the registry's (/_org",
         ),
         (old_schema_file, "default: schema", "warning", "is version 1.0, and the registry's is 1.1"),
         (unwritable, "dead letters", "wrong", "cannot be written"),

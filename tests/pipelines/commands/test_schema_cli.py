@@ -187,8 +187,11 @@ def test_a_schema_that_was_built_without_identities_has_no_descriptors(build: Bu
         (["--id", "visit"], "--id is a URI"),
         (["--identity", "/eventMergeId"], "--identity '/eventMergeId': expected a JSON pointer and a namespace"),
         (["--identity", "eventMergeId=CRMID"], "expected a JSON pointer and a namespace"),
-        (["--primary-identity", "/_acme/loyalty/none=X"], "/_acme/loyalty/none is no field of the schema"),
-        (["--primary-identity", "/_acme/loyalty=X"], "/_acme/loyalty is of type object, and an identity is a string"),
+        (["--primary-identity", "/_acme/loyalty/none=X"], "identity /_acme/loyalty/none: the schema has no such field"),
+        (
+            ["--primary-identity", "/_acme/loyalty=X"],
+            "identity /_acme/loyalty: expected a string field, got type object",
+        ),
         (["--tenant", "a-b"], "'a-b' is no tenant id"),
         (["--output", "/nowhere/v.json"], "/nowhere/v.json: No such file or directory"),
     ],
