@@ -26,6 +26,7 @@ setup(
         "zstandard>=0.23,<1",
     ],
     extras_require={
+        "msk": ["aws-msk-iam-sasl-signer-python>=1.0.1,<2"],
         "emulator": ["httptools>=0.6,<1", "starlette>=1,<2", "uvicorn>=0.40,<1"],
     },
     entry_points={"console_scripts": ["beam-aep=pipelines.cli:main"]},

@@ -90,7 +90,8 @@ class KafkaOptions(OptionGroup):
     )
     stop_after_seconds: Seconds | None = _option(None, "Stop reading after so long. Null: never.", "seconds")
     config: KafkaConfig = _option(
-        {}, "Any property of librdkafka. A secret one, as sasl.password, takes a reference to a secret."
+        {}, "Any property of librdkafka. A secret one, as sasl.password, takes a reference to a secret. For Amazon MSK with "
+        "IAM: sasl.mechanism=AWS_MSK_IAM, with the extra msk."
     )
     file_pattern: str | None = _option(
         None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 
 from apache_beam.io.filesystems import FileSystems
@@ -24,11 +25,14 @@ class PreflightError(Exception):
 def preflight(plan: Plan) -> None:
     """Checks that files can be written, what TLS, proxies and a registry need, and that AEP gives a token.
 
+    Beam makes a temporary folder as it builds a pipeline.
+
     Kafka and its topics are looked at when the start offsets are resolved, schemas and routes when the plan is made.
 
     Raises:
       PreflightError, KafkaSetupError, ConfigurationError: with one clear message.
     """
+    _check_temporary_folder()
     _check_summary(plan.settings.general.summary_file)
     check_sinks(plan.dead_letters, "dead_letter", plan.local)
     check_sinks(plan.receipts, "receipt", plan.local)
@@ -66,6 +70,16 @@ def check_sinks(sinks: DeadLetterSinks | ReceiptSinks, name: str, local: bool) -
         _check_folder(sinks.path, name)
     if sinks.topic and sinks.cluster:
         check_writable(sinks.cluster, sinks.topic, f"{name}_topic")
+
+
+def _check_temporary_folder() -> None:
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise PreflightError(
+            f"{error.strerror}: Beam needs a folder for temporary files; set TMPDIR to one that can be written to, or "
+            "mount one at /tmp"
+        ) from None
 
 
 def _check_summary(path: str | None) -> None:

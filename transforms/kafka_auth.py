@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -63,14 +64,17 @@ def msk_token(region: str | None, _: str = "") -> tuple[str, float]:
     """A token, valid for 15 minutes, and when it expires in seconds since 1970: librdkafka's callback.
 
     Args:
-      region: of the cluster; None for the AWS SDK's default, as AWS_REGION gives it.
+      region: of the cluster; None for that of AWS_REGION, else the AWS SDK's own.
     """
     import botocore.session  # botocore comes with the signer, which is an extra
     from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
 
-    region = region or botocore.session.Session().get_config_variable("region")
+    session = botocore.session.Session()
+    region = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
     if not region:
         raise ValueError("the brokers' names do not have the region: set AWS_REGION")
+    if session.get_credentials() is None:
+        raise ValueError("no AWS credentials were found")  # the signer would fail with an AttributeError
     token, expires_ms = MSKAuthTokenProvider.generate_auth_token(region)
     return token, expires_ms / 1000
 
@@ -98,8 +102,8 @@ def _check_signing(region: str | None) -> None:
         msk_token(region)
     except (BotoCoreError, ClientError, ValueError) as error:
         raise KafkaLoginError(
-            f"sasl.mechanism {MSK_IAM}: no token can be signed: {error}; give credentials in a place where the AWS SDK "
-            "looks, as AWS_PROFILE or the role of the machine"
+            f"sasl.mechanism {MSK_IAM}: no token can be signed: {error}; the AWS SDK looks for credentials in "
+            "AWS_ACCESS_KEY_ID, AWS_PROFILE, a web identity, and the role of the container or machine"
         ) from None
 
 

@@ -18,6 +18,8 @@ ADOPTED = frozenset(
         "enable.metrics.push",
         "fetch.max.bytes",
         "fetch.min.bytes",
+        "group.protocol",
+        "group.remote.assignor",
         "heartbeat.interval.ms",
         "isolation.level",
         "max.partition.fetch.bytes",
@@ -171,6 +173,11 @@ def _jaas(draft: Draft, jaas: str, config: dict[str, str]) -> None:
         match[1]: re.sub(r"\\(.)", r"\1", match[2][1:-1]) if match[2][0] in "\"'" else match[2]
         for match in re.finditer(r"([\w.]+)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s;]+)", jaas)
     }
+    if module == "IAMLoginModule":
+        text = "for sasl.mechanism AWS_MSK_IAM install beam-aep[msk]; credentials are those that the AWS SDK finds"
+        profile = entries.get("awsProfileName")
+        draft.note("changed", key, text + (f": set AWS_PROFILE={profile}" if profile else ""))
+        return
     names = {
         "PlainLoginModule": ("username", "password", "sasl.username", "sasl.password"),
         "ScramLoginModule": ("username", "password", "sasl.username", "sasl.password"),

@@ -1,13 +1,18 @@
-"""Users without a right, and brokers that cannot be reached at the address they give: the cause is named."""
+"""Brokers as companies set them up: users without a right, tokens to log in with, addresses out of reach."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 
+import orjson
 import pytest
 from confluent_kafka.admin import AclOperation as Operation
 from confluent_kafka.admin import ResourceType as Kind
@@ -19,8 +24,11 @@ from tests.services.process import PATIENCE_SECONDS, wait_for
 from tests.services.pytest_support import require
 from tests.services.secured_kafka import PASSWORD, SecuredKafka
 from tests.services.sharing import SharedServices
+from transforms import kafka_auth
 from transforms.kafka_client import KafkaCluster, KafkaSetupError
-from transforms.kafka_send import send_all
+from transforms.kafka_offsets import resolve_start
+from transforms.kafka_sample import read_newest
+from transforms.kafka_send import check_writable, send_all
 
 pytestmark = pytest.mark.kafka
 
@@ -199,3 +207,80 @@ def test_an_advertised_listener_that_cannot_be_resolved_is_named(scenario: Scena
     cluster = KafkaCluster(secured.hidden_servers, {"delivery.timeout.ms": "3000"})
     with pytest.raises(KafkaSetupError, match=f"topic {scenario.topics['events']} .*{words}.*Failed to resolve"):
         send_all(cluster, scenario.topics["events"], [(None, b"x", ())])
+
+
+def token_of(user: str) -> str:
+    """A token that names the user, unsigned and valid for an hour."""
+
+    def part(content: dict[str, object]) -> str:
+        return urlsafe_b64encode(orjson.dumps(content)).decode().rstrip("=")
+
+    now = int(time.time())
+    return f"{part({'alg': 'none'})}.{part({'sub': user, 'iat': now, 'exp': now + 3600})}."
+
+
+def test_tokens_of_a_callback_log_in_consumers_admin_clients_and_producers(
+    scenario: Scenario, secured: SecuredKafka, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Amazon's brokers alone check its tokens, so another one stands for it here; the rest is as with Amazon."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    asked: list[str | None] = []
+
+    def token(region: str | None, _: str = "") -> tuple[str, float]:
+        asked.append(region)
+        return token_of(user), time.time() + 3600
+
+    monkeypatch.setattr(kafka_auth, "msk_token", token)
+    allow(scenario, secured, user, also=(scenario.topics["events"],))
+    cluster = KafkaCluster(
+        secured.oauth_servers, {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "AWS_MSK_IAM"}
+    )
+    topic = scenario.topics["events"]
+    check_writable(cluster, topic, "dead_letter_topic")
+    send_all(cluster, topic, [(None, b"1", ())] * 10)
+    start = resolve_start(cluster, [topic], scenario.group, "committed", "earliest", stop_at_end=True)
+    assert sum((start.ends or {}).values()) == 10
+    assert [len(one.records) for one in read_newest(cluster, scenario.group, topic, [0, 1, 2, 3], 10)]
+    assert len(asked) > 5  # one each to see that there is one, and one each to log in
+    with pytest.raises(KafkaSetupError, match="needs the right WRITE"):
+        check_writable(cluster, scenario.topics["profiles"], "dead_letter_topic")
+
+
+def test_tokens_of_an_oidc_provider_log_in_a_run(
+    scenario: Scenario, secured: SecuredKafka, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Provider(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = orjson.dumps({"access_token": token_of(user), "token_type": "bearer", "expires_in": 3600})
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Not in the output of the tests."""
+
+    provider = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    threading.Thread(target=provider.serve_forever, daemon=True).start()
+    monkeypatch.setenv("OIDC_SECRET", PASSWORD)
+    allow(scenario, secured, user)
+    scenario.produce(generate(20, broken_share=0.2))
+    config = {
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "OAUTHBEARER",
+        "sasl.oauthbearer.method": "oidc",
+        "sasl.oauthbearer.client.id": "beam-aep",
+        "sasl.oauthbearer.client.secret": "env:OIDC_SECRET",
+        "sasl.oauthbearer.token.endpoint.url": f"http://127.0.0.1:{provider.server_port}/token",
+    }
+    try:
+        finished = scenario.run(kafka_bootstrap_servers=secured.oauth_servers, kafka_config=config)
+    finally:
+        provider.shutdown()
+        provider.server_close()
+    assert finished.code == 0, finished.output
+    assert scenario.check_every_sample() == 0
+    assert PASSWORD not in finished.output

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,6 +100,14 @@ def test_a_compressed_file_that_was_cut_off_stops_the_run_and_is_not_called_fini
         assert (done.returncode, orjson.loads((tmp_path / "summary.json").read_bytes())["outcome"]) == (code, outcome)
     assert f"{tmp_path / name} is cut off" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_without_a_temporary_folder_tmpdir_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)  # found before
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/dev/null/tmp"])
+    plan = make_plan(parse(arguments(tmp_path)))
+    with pytest.raises(PreflightError, match=r"No usable temporary directory .*Beam needs .*set TMPDIR"):
+        preflight(plan)
 
 
 def test_a_summary_of_before_stays_until_there_is_a_new_one(tmp_path: Path) -> None:
@@ -233,6 +242,7 @@ def test_dead_letters_that_cannot_be_written_are_no_traceback_and_stay_unaccount
     folder = tmp_path / "dead-letters"
     code = """
 import sys
+import tempfile
 from pathlib import Path
 from pipelines.kafka_to_aep import kafka_to_aep
 from pipelines.plan import make_plan

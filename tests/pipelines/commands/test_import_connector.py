@@ -348,6 +348,16 @@ def test_every_property_of_the_connector_is_dealt_with() -> None:
             None,
         ),
         (
+            {
+                "consumer.override.sasl.mechanism": "AWS_MSK_IAM",
+                "consumer.override.sasl.jaas.config": 'x.IAMLoginModule required awsProfileName="kafka";',
+                "consumer.override.group.protocol": "consumer",
+            },
+            {"kafka_config": {"sasl.mechanism": "AWS_MSK_IAM", "group.protocol": "consumer"}},
+            "sasl.jaas.config",
+            "changed",
+        ),
+        (
             {"consumer.override.sasl.jaas.config": "x.Krb5LoginModule required keyTab='/k';"},
             {},
             "sasl.jaas.config",
