@@ -90,8 +90,9 @@ class KafkaOptions(OptionGroup):
     )
     stop_after_seconds: Seconds | None = _option(None, "Stop reading after so long. Null: never.", "seconds")
     config: KafkaConfig = _option(
-        {}, "Any property of librdkafka. A secret one, as sasl.password, takes a reference to a secret. For Amazon MSK with "
-        "IAM: sasl.mechanism=AWS_MSK_IAM, with the extra msk."
+        {},
+        "Any property of librdkafka. A secret one, as sasl.password, takes a reference to a secret. With the extra "
+        "msk, sasl.mechanism=AWS_MSK_IAM for Amazon MSK.",
     )
     file_pattern: str | None = _option(
         None,
