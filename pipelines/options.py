@@ -299,9 +299,8 @@ class DeadLetterOptions(OptionGroup):
     )
     max_share: Share | None = _option(
         None,
-        "When more than this share of the last 1,000 records of a route were refused before the post in a worker "
-        "process, the run stops. A replay does not stop. Null: never.",
-        "between 0 and 1",
+        "When more than this share (0.5: half) of the last 1,000 records of a route were refused before the post in a "
+        "worker process, the run stops. A replay does not stop. Null: never.",
     )
 
 
