@@ -124,27 +124,30 @@ class DeadlineAdapter(HTTPAdapter):
 
 
 class _BoundedCalls:
-    """Waits for a socket in short pieces: until a deadline, or a silence that lasts too long, or the process's end."""
+    """Calls that wait for a socket, in short pieces: until a deadline, a long silence or the process ends."""
 
     def __init__(self, connection: socket.socket, limits: Limits):
         self._connection = connection
         self._limits = limits
-        limit = connection.gettimeout()
-        self._deadline = float("inf") if limit is None else time.monotonic() + limit
+        self._limit = connection.gettimeout()
+        self._deadline = float("inf") if self._limit is None else time.monotonic() + self._limit
 
     def call(self, operation: Callable[[], int], silence: float | None = None) -> int:
-        """What the operation on the socket returns.
+        """Calls the operation on the socket until it is done, and returns what it returns.
 
         Raises:
           TimeoutError: it took too long.
         """
         until = self._deadline if silence is None else min(self._deadline, time.monotonic() + silence)
-        while (left := min(until - time.monotonic(), self._limits.time_left())) > 0:
-            self._connection.settimeout(min(left, _LOOK_SECONDS))
-            try:
-                return operation()
-            except TimeoutError:
-                continue
+        try:
+            while (left := min(until - time.monotonic(), self._limits.time_left())) > 0:
+                self._connection.settimeout(min(left, _LOOK_SECONDS))
+                try:
+                    return operation()
+                except TimeoutError:
+                    continue
+        finally:
+            self._connection.settimeout(self._limit)  # others use the socket too, as TLS does after a proxy's answer
         raise TimeoutError("timed out")
 
 
@@ -224,10 +227,9 @@ class _Connection(HTTPConnection):
         if self.sock is None:
             self.connect()
         connection, rest = self.sock, memoryview(data)
-        limit, bounded = connection.gettimeout(), _BoundedCalls(connection, self._limits)
+        bounded = _BoundedCalls(connection, self._limits)
         while rest:
             rest = rest[bounded.call(partial(connection.send, rest)) :]
-        connection.settimeout(limit)
 
 
 class _TlsConnection(_Connection, HTTPSConnection):

@@ -105,6 +105,18 @@ class TestProxy:
             assert send(f"{server.url}/", network).body == b"done"
         assert proxy.asked == [f"CONNECT 127.0.0.1:{server.port}" if server_tls else f"POST {server.url}/"]
 
+    @pytest.mark.parametrize("proxy_tls", [False, True])
+    def test_a_server_behind_a_tunnel_may_take_its_time_for_the_handshake(
+        self, tls: ssl.SSLContext, trusting: Network, proxy_tls: bool
+    ) -> None:
+        class Slow(HttpServer):
+            def _serve(self, connection: socket.socket) -> None:
+                self._ended.wait(1)
+                super()._serve(connection)
+
+        with Slow(ok, tls) as server, ProxyServer(tls=tls if proxy_tls else None) as proxy:
+            assert send(server.url, replace(trusting, proxy=proxy.url)).body == b"done"
+
     @pytest.mark.parametrize("server_tls", [False, True])
     def test_connections_are_kept(self, tls: ssl.SSLContext, trusting: Network, server_tls: bool) -> None:
         with HttpServer(ok, tls if server_tls else None) as server, ProxyServer() as proxy:
