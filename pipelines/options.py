@@ -301,6 +301,7 @@ class DeadLetterOptions(OptionGroup):
         None,
         "When more than this share (0.5: half) of the last 1,000 records of a route were refused before the post in a "
         "worker process, the run stops. A replay does not stop. Null: never.",
+        "parts of 1",
     )
 
 
