@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AclOperation
 
+from aep.errors import StoppedError
 from transforms import process
 from transforms.chunks import Headers
 from transforms.kafka_causes import Heard, advice, needed
@@ -21,6 +22,9 @@ from transforms.kafka_client import (
     without,
     without_right,
 )
+
+# How often it is seen that the process is to end; brokers that are well have taken everything within it.
+_LOOK_SECONDS = 1.0
 
 
 def check_writable(cluster: KafkaCluster, topic: str, option: str) -> None:
@@ -43,6 +47,7 @@ def send_all(cluster: KafkaCluster, topic: str, messages: Iterable[tuple[bytes |
 
     Raises:
       KafkaSetupError: a message was not taken; says why the first was not.
+      StoppedError: the process has to end, and the brokers do not have them all.
     """
     key_of_producer = "producer", repr(cluster)
     producer, heard = process.shared(key_of_producer, lambda: _producer(cluster))
@@ -60,7 +65,9 @@ def send_all(cluster: KafkaCluster, topic: str, messages: Iterable[tuple[bytes |
                     break
                 except BufferError:
                     producer.poll(0.1)
-        producer.flush()
+                    _must_go_on(cluster, topic)
+        while producer.flush(_LOOK_SECONDS) > 0:
+            _must_go_on(cluster, topic)
     except KafkaException as error:
         errors.insert(0, error.args[0])
     except SystemError as error:
@@ -72,6 +79,14 @@ def send_all(cluster: KafkaCluster, topic: str, messages: Iterable[tuple[bytes |
         process.take(key_of_producer)  # after a fatal error it would take nothing more
         raise KafkaSetupError(
             f"topic {topic} on {cluster.bootstrap_servers} does not take a message: {_refusal(errors[0], topic, heard)}"
+        )
+
+
+def _must_go_on(cluster: KafkaCluster, topic: str) -> None:
+    if process.time_left() <= 0:
+        raise StoppedError(
+            f"ended while topic {topic} on {cluster.bootstrap_servers} had not taken all messages; the records will be "
+            "read again"
         )
 
 

@@ -8,10 +8,11 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AclOperation
 
+from aep.errors import StoppedError
 from tests.services.kafka import KafkaBroker
-from tests.services.process import PATIENCE_SECONDS
+from tests.services.process import BUSY_SECONDS, PATIENCE_SECONDS
 from tests.transforms.conftest import NewTopic
-from transforms import kafka_client
+from transforms import kafka_client, process
 from transforms.dead_letter_topic import read_topic
 from transforms.kafka_client import (
     KafkaCluster,
@@ -219,3 +220,21 @@ def test_a_topic_that_does_not_exist_is_named(broker: KafkaBroker) -> None:
     cluster = KafkaCluster(broker.bootstrap_servers, {"topic.metadata.propagation.max.ms": "500"})
     with pytest.raises(KafkaSetupError, match="topic never-made"):
         send_all(cluster, "never-made", [(None, b"1", ())])
+
+
+def test_brokers_that_hang_are_not_waited_for_beyond_the_end_of_the_process(
+    own_broker: KafkaBroker,
+) -> None:
+    cluster, topic = KafkaCluster(own_broker.bootstrap_servers), "dead-letters"
+    own_broker.create_topic(topic, 1)
+    send_all(cluster, topic, [(None, b"1", ())])
+    own_broker.pause()
+    try:
+        process.request_stop(0.5)
+        started = time.monotonic()
+        with pytest.raises(StoppedError, match=f"topic {topic} on .* had not taken all messages"):
+            send_all(cluster, topic, [(None, b"2", ())])
+        # The messages are given up by librdkafka after a minute.
+        assert 0.5 <= time.monotonic() - started < BUSY_SECONDS
+    finally:
+        own_broker.resume()
