@@ -42,7 +42,7 @@ def cause(said: str) -> str:
 
 
 def advice(error: KafkaError, operation: str, resource: str) -> str:
-    """What to do about an error that concerns rights, for the end of a message; "" for other errors.
+    """What to do about a missing right, or a group that cannot be joined so; for the end of a message, or "".
 
     Args:
       error: Kafka's.
@@ -55,7 +55,9 @@ def advice(error: KafkaError, operation: str, resource: str) -> str:
             f"; the user needs the right {operation} on {resource}, and with brokers before 2.8 IDEMPOTENT_WRITE on "
             "the cluster too: grant them, or set enable.idempotence: false in kafka_config"
         )
-    return f"; {needed(operation, resource)}" if code in _NO_RIGHT else ""
+    if code in _NO_RIGHT:
+        return f"; {needed(operation, resource)}"
+    return next((what for words, what in _FATAL_ADVICE.items() if words in error.str()), "")
 
 
 def needed(operation: str, resource: str) -> str:
@@ -64,3 +66,10 @@ def needed(operation: str, resource: str) -> str:
 
 
 _NO_RIGHT = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED})
+
+# Fatal errors have one code, whatever they are about.
+_FATAL_ADVICE = {
+    "ConsumerGroupHeartbeat fatal error: Broker: API version not supported": "; these brokers do not have "
+    "group.protocol=consumer, as Kafka 4.0 has it: take it out of kafka_config",
+    "same group.instance.id": "; each process needs its own: take group.instance.id out of kafka_config",
+}

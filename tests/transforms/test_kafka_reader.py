@@ -15,6 +15,8 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from tests.services.kafka import KafkaBroker
 from tests.services.process import BUSY_SECONDS, PATIENCE_SECONDS, wait_for
+from tests.services.pytest_support import require
+from tests.services.sharing import SharedServices
 from tests.transforms.conftest import NewTopic
 from tests.transforms.kafka_drive import QUICK, Member, delete_before, source, transaction
 from transforms import kafka_assignment, kafka_offsets, kafka_reader, process
@@ -625,6 +627,29 @@ def test_members_of_a_group_share_the_partitions_and_hand_over_without_a_gap(
         wait_for(lambda: values <= together.read(), SECONDS, "the records after it left")
         assert len(second.values()) == before + 400
         assert len(held(second)) == 4
+
+
+def test_brokers_without_the_new_protocol_for_groups_are_told(shared_services: SharedServices, join: Join) -> None:
+    class OlderBroker(KafkaBroker):
+        _more_properties = "group.coordinator.rebalance.protocols=classic"
+
+    with shared_services.one_at_a_time("own_broker"), require(OlderBroker()) as broker:
+        broker.create_topic("t")
+        of = source(KafkaCluster(broker.bootstrap_servers, {"group.protocol": "consumer"}), "t", share_group=True)
+        member = join(of, start_of(of))
+        with pytest.raises(KafkaReadError, match=f"group {of.group_id}: .*Kafka 4.0 has it: take it out of kafka_conf"):
+            wait_for(member.bundle, SECONDS, "a bundle")
+
+
+def test_processes_that_take_each_others_place_in_the_group_are_told_why(
+    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join
+) -> None:
+    topic = new_topic(2)
+    numbers(broker, topic, 100, 2)
+    of = source(replace(cluster, config={"group.instance.id": "one"}), topic, share_group=True)
+    first, second = (join(one, start_of(one, stop_at_end=False)) for one in (of, replace(of, id="second")))
+    with pytest.raises(KafkaReadError, match=r"group\.instance\.id.*each process needs its own"):
+        wait_for(lambda: (first.bundle(), second.bundle()) == (-1, -1), SECONDS, "the first to lose its place")
 
 
 def test_a_partition_that_is_handed_over_is_read_from_the_committed_offset_on(
