@@ -7,7 +7,7 @@ import pytest
 from samples.loyalty import generate
 from tests.e2e.scenario import Scenario
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 
 def test_bundles_leave_nothing_behind(scenario: Scenario) -> None:
