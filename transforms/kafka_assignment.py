@@ -49,6 +49,7 @@ class Assignment:
       fresh: partitions that were taken in and whose position the restriction does not know yet.
       known: whether it is known by now which partitions there are.
       restriction: as it is once all that was handed out is claimed.
+      created_again: topics that were, since this reader began.
       suspended: topics that were created again and whose new logs cannot be asked for their ends yet.
     """
 
@@ -66,7 +67,7 @@ class Assignment:
         self._look_at = float("-inf")
         self._began: dict[Partition, Committed] = {}  # where each partition was taken in
         self._ids: dict[Partition, str] = {}  # of the topics that the positions are of
-        self._created_again: set[str] = set()
+        self.created_again: set[str] = set()
         # The readers of a source share one client.
         make = partial(admin_client, source.cluster)
         self._admin = process.shared(("topic ids", source.id), make)
@@ -156,7 +157,7 @@ class Assignment:
             return None
         self.suspended.discard(topic)
         tell_created_again(topic, min(old), now.id, self._source.reset, whose)
-        self._created_again.add(topic)
+        self.created_again.add(topic)
         # What another member has read of the new topic already stays read.
         known = {one: at for one, at in self.restriction.next.items() if before == now.id}
         known |= {one: self.positions[one] for one in mine if self._ids[one] == now.id}
@@ -194,7 +195,7 @@ class Assignment:
         began = self._began.get(partition)
         if began is None or is_another(read.topic_id, self._ids[partition]):
             return False
-        if not read.topic_id and partition[0] in self._created_again:
+        if not read.topic_id and partition[0] in self.created_again:
             return False
         return read.offset >= began.offset
 

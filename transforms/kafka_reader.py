@@ -249,12 +249,16 @@ class Reader:
             # The end of the log lies beyond the last record where transaction markers or compacted records follow it.
             if offset > positions.get(partition, offset) and partition[0] not in self._assigned.suspended:
                 yield self._step(partition, offset)
-        if errors:
-            # A topic that was created again answers for offsets and partitions that only the one before it had.
+        restarted: set[str] = set()
+        if any(message.error().code() in _MAYBE_ANOTHER_TOPIC for message in errors):
             self._assigned.ask_ids()
-            yield from self._topic_steps()
+            for step in self._topic_steps():
+                if isinstance(step.claim, TopicClaim) and step.claim.next is not None:
+                    restarted.add(step.claim.topic)
+                yield step
         for message in errors:
-            self._after_error(message)
+            if message.topic() not in restarted:  # otherwise it is about the topic before this one
+                self._after_error(message)
         yield from self._resets()
 
     def _after_error(self, message: Message) -> None:
@@ -314,7 +318,10 @@ class Reader:
                 self._ask_range_at = self._clock() + 1.0
                 self._warn(f"{error}; it waits until they can be")
                 return
-            offset = reset_position(partition, position, earliest, latest, self._source.reset, self._name)
+            if partition[0] in self._assigned.created_again and earliest <= position <= latest:
+                offset = position  # the error came late, and is about the topic before this one
+            else:
+                offset = reset_position(partition, position, earliest, latest, self._source.reset, self._name)
             self._assigned.move({partition: offset})
             yield self._step(partition, offset)
 
@@ -338,6 +345,9 @@ _ADVICE = {
 
 # What librdkafka says of a topic that is deleted, whether it is created again or not.
 _TOPIC_ERRORS = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC})
+
+# A topic that was created again may not have the offsets and partitions of the one before it.
+_MAYBE_ANOTHER_TOPIC = _TOPIC_ERRORS | {KafkaError._AUTO_OFFSET_RESET}
 
 # Librdkafka gets over these by itself.
 _PASSING = frozenset(
