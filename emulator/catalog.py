@@ -15,7 +15,8 @@ from starlette.routing import Route
 
 from emulator.batches import Batch, Batches
 from emulator.datasets import Datasets
-from emulator.gateway import ApiError, Call, Gateway, bad_request
+from emulator.errors import ApiError, bad_request
+from emulator.gateway import Call, Gateway
 from emulator.ingestion import Ingestion
 from emulator.json_patch import apply_patch
 from emulator.problems import json_response

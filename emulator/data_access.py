@@ -13,7 +13,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from emulator.batches import Batch, Batches
-from emulator.gateway import ApiError, Call, Gateway
+from emulator.errors import ApiError
+from emulator.gateway import Call, Gateway
 from emulator.ingestion import Ingestion
 from emulator.problems import json_response
 

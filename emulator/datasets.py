@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from emulator.gateway import ApiError, bad_request
+from emulator.errors import ApiError, bad_request
 from emulator.inlets import Dataset
 from emulator.registry import TIME_SERIES, Registry
 from emulator.schemas import load_schema

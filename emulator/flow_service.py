@@ -20,9 +20,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from emulator.datasets import Datasets
+from emulator.errors import ApiError
 from emulator.filters import matching
 from emulator.flows import DATA_LAKE, HTTP_STREAMING, PLAIN_FLOW, TRANSFORMING_FLOW, Flows
-from emulator.gateway import ApiError, Call, Gateway
+from emulator.gateway import Call, Gateway
 from emulator.json_patch import apply_patch
 from emulator.mapping_sets import MappingSets
 from emulator.problems import json_response

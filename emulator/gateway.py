@@ -17,25 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from emulator.errors import ApiError, bad_request
 from emulator.ims import Ims
 from emulator.problems import json_response
 
 _BEARER = re.compile(r"bearer\s+", re.IGNORECASE)
-_BAD_REQUEST = {"type": "/placeholder/type/uri", "status": 400, "title": "BadRequestError"}
-
-
-class ApiError(Exception):
-    """A refusal with its status and its body, in the form of the API that refuses."""
-
-    def __init__(self, status: int, body: object) -> None:
-        super().__init__(status, body)
-        self.status = status
-        self.body = body
-
-
-def bad_request(detail: str) -> ApiError:
-    """A 400 in the form that the gateway itself gives ("A valid content-type must be specified")."""
-    return ApiError(400, {**_BAD_REQUEST, "detail": detail})
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
+from emulator.errors import bad_request
 from emulator.flow_service import inlet_url
 from emulator.flows import Flows
-from emulator.gateway import Call, Gateway, bad_request
+from emulator.gateway import Call, Gateway
 from emulator.problems import json_response
 
 BASE = "/data/core/edge/inlet"

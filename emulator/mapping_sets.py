@@ -12,7 +12,8 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from emulator.gateway import ApiError, Call, Gateway, bad_request
+from emulator.errors import ApiError, bad_request
+from emulator.gateway import Call, Gateway
 from emulator.mapping import read_mappings
 from emulator.problems import json_response
 from emulator.shelf import Shelf

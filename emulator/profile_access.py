@@ -17,7 +17,8 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 from starlette.routing import Route
 
-from emulator.gateway import ApiError, Call, Gateway
+from emulator.errors import ApiError
+from emulator.gateway import Call, Gateway
 from emulator.identities import Named, named, pick
 from emulator.ingestion import Ingestion
 from emulator.problems import json_response

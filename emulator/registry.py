@@ -12,7 +12,7 @@ from typing import Any
 
 from aep.xdm.compose import compose
 from aep.xdm.schema import SchemaError
-from emulator.gateway import ApiError, bad_request
+from emulator.errors import ApiError, bad_request
 from emulator.schemas import load_schema
 from emulator.shelf import Shelf
 from emulator.standard_xdm import COMPONENTS, alternate_id

@@ -14,8 +14,8 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+from emulator.errors import ApiError, bad_request
 from emulator.filters import matching
-from emulator.gateway import ApiError, bad_request
 
 MAX_PAGE = 300
 LIST_TYPES = frozenset(["xed-id", "xed"])

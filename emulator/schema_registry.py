@@ -11,8 +11,9 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
+from emulator.errors import bad_request
 from emulator.faults import FaultState
-from emulator.gateway import Call, Gateway, bad_request
+from emulator.gateway import Call, Gateway
 from emulator.json_patch import apply_patch
 from emulator.problems import json_response
 from emulator.registry import Registry, tenant_of

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from emulator.batches import Batch
-from emulator.gateway import ApiError
+from emulator.errors import ApiError
 from emulator.inlets import describe
 from emulator.page import schema_tree
 from emulator.page.facts import DatasetEntry, Facts, SchemaEntry, Services
