@@ -9,7 +9,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["aep*", "emulator*", "pipelines*", "samples*", "transforms*"]),
-    package_data={"": ["py.typed"], "emulator": ["standard_xdm.json"], "emulator.page": ["page.css", "page.js"]},
+    package_data={"": ["py.typed"], "emulator.state": ["standard_xdm.json"], "emulator.page": ["page.css", "page.js"]},
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "confluent-kafka[schemaregistry]>=2.16,<3",

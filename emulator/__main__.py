@@ -17,11 +17,11 @@ import uvicorn
 from pydantic import ValidationError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from emulator.api.collection import TRANSPORT
+from emulator.api.ims import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET
+from emulator.api.local import validation_text
 from emulator.app import Emulator
-from emulator.collection import TRANSPORT
-from emulator.ims import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET
-from emulator.inlets import describe
-from emulator.local import validation_text
+from emulator.state.inlets import describe
 
 KEEP_ALIVE_S = 75  # longer than clients keep idle connections, so that none is closed under a request
 SHUTDOWN_S = 2  # what a request in progress gets at the end
@@ -58,7 +58,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "collection service, Flow Service, Schema Registry, Catalog, Data Access and Profile access, all on one "
         "address, with a page for a browser. Prints 'listening on http://HOST:PORT' when it is ready, then the inlets.",
         epilog=f"IMS client: {DEFAULT_CLIENT_ID} with secret {DEFAULT_CLIENT_SECRET}. Create inlets with --inlets or "
-        "POST /__local/inlets; see GET /__local/stats for what arrived. emulator/local.py lists all of /__local.",
+        "POST /__local/inlets; see GET /__local/stats for what arrived. emulator/api/local.py lists all of /__local.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")

@@ -14,30 +14,30 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from emulator import ingestion
-from emulator.batches import Batches
-from emulator.catalog import Catalog
-from emulator.collection import Collection
-from emulator.counting import CountingCollection
-from emulator.data_access import DataAccess
-from emulator.datasets import Datasets
-from emulator.faults import FaultState
-from emulator.flow_service import FlowService
-from emulator.flows import Flows
-from emulator.gateway import Gateway
-from emulator.ims import Ims
-from emulator.inlet_api import InletApi
-from emulator.inlets import Inlets
-from emulator.local import Local
-from emulator.mapping_sets import MappingSets
+from emulator.api.catalog import Catalog
+from emulator.api.collection import Collection
+from emulator.api.counting import CountingCollection
+from emulator.api.data_access import DataAccess
+from emulator.api.faults import FaultState
+from emulator.api.flow_service import FlowService
+from emulator.api.flows import Flows
+from emulator.api.gateway import Gateway
+from emulator.api.ims import Ims
+from emulator.api.inlet_api import InletApi
+from emulator.api.local import Local
+from emulator.api.mapping_sets import MappingSets
+from emulator.api.problems import json_response, problem
+from emulator.api.profile_access import ProfileAccess
+from emulator.api.schema_registry import SchemaRegistry
 from emulator.page.facts import Services
 from emulator.page.pages import Pages
-from emulator.problems import json_response, problem
-from emulator.profile_access import ProfileAccess
-from emulator.profile_store import ProfileStore
-from emulator.registry import Registry
-from emulator.schema_registry import SchemaRegistry
-from emulator.store import Store
+from emulator.state import ingestion
+from emulator.state.batches import Batches
+from emulator.state.datasets import Datasets
+from emulator.state.inlets import Inlets
+from emulator.state.profile_store import ProfileStore
+from emulator.state.registry import Registry
+from emulator.state.store import Store
 
 
 class ManagementApi(Protocol):
@@ -53,7 +53,7 @@ class Emulator:
 
     Args:
         state: SQLite file that keeps everything over restarts; None keeps it for this process only.
-        count_only: Serve the collection in counting mode, see `emulator.counting`.
+        count_only: Serve the collection in counting mode, see `emulator.api.counting`.
 
     Raises:
         ValueError: The state file cannot be used.

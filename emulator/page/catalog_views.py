@@ -7,9 +7,6 @@ from typing import Any
 
 import orjson
 
-from emulator.batches import Batch
-from emulator.errors import ApiError
-from emulator.inlets import describe
 from emulator.page import schema_tree
 from emulator.page.facts import DatasetEntry, Facts, SchemaEntry, Services
 from emulator.page.layout import View
@@ -32,6 +29,9 @@ from emulator.page.markup import (
     table,
 )
 from emulator.page.message_views import BACK, dataset_link, messages
+from emulator.state.batches import Batch
+from emulator.state.errors import ApiError
+from emulator.state.inlets import describe
 
 MAX_BATCHES = 50
 MAX_RECORDS = 10  # of one failed batch

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from emulator.batches import Batches
-from emulator.datasets import Datasets, enabled
-from emulator.faults import FaultState
-from emulator.flows import Flows
-from emulator.inlets import Inlet, Inlets
-from emulator.profile_store import ProfileStore
-from emulator.registry import Registry
-from emulator.store import Store
+from emulator.api.faults import FaultState
+from emulator.api.flows import Flows
+from emulator.state.batches import Batches
+from emulator.state.datasets import Datasets, enabled
+from emulator.state.inlets import Inlet, Inlets
+from emulator.state.profile_store import ProfileStore
+from emulator.state.registry import Registry
+from emulator.state.store import Store
 
 RATE_S = 10  # requests per second are an average over so long
 MIN_SAMPLE_S = 0.5

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
 
-from emulator.faults import Faults
+from emulator.api.faults import Faults
 from emulator.page.markup import Html, code, element, markup
 
 GROUPS: Mapping[str, tuple[str, ...]] = {

@@ -7,8 +7,6 @@ from typing import Any
 
 import orjson
 
-from emulator.failures import dcvs_errors
-from emulator.identities import named
 from emulator.page.facts import Facts, Services
 from emulator.page.layout import View
 from emulator.page.markup import (
@@ -30,7 +28,9 @@ from emulator.page.markup import (
     number,
     table,
 )
-from emulator.store import NewMessage
+from emulator.state.failures import dcvs_errors
+from emulator.state.identities import named
+from emulator.state.store import NewMessage
 
 BACK = 10_000  # messages that are looked through for the newest of one data set
 NEWEST = 50

@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from emulator.collection import MAX_BODY_BYTES, read_body
-from emulator.origins import is_foreign
+from emulator.api.collection import MAX_BODY_BYTES, read_body
+from emulator.api.origins import is_foreign
 from emulator.page import fault_form
 from emulator.page.catalog_views import CatalogViews
 from emulator.page.facts import Facts, Services

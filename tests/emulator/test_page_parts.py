@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from emulator.batches import Batches
-from emulator.datasets import Datasets
-from emulator.faults import Faults, FaultState
-from emulator.flows import Flows
-from emulator.inlets import Inlets
-from emulator.mapping_sets import MappingSets
+from emulator.api.faults import Faults, FaultState
+from emulator.api.flows import Flows
+from emulator.api.mapping_sets import MappingSets
 from emulator.page import fault_form, schema_tree
 from emulator.page.facts import RATE_S, Facts, Services
 from emulator.page.markup import Html, address, element, json_block, markup, table
-from emulator.profile_store import ProfileStore
-from emulator.registry import Registry
-from emulator.store import Store
+from emulator.state.batches import Batches
+from emulator.state.datasets import Datasets
+from emulator.state.inlets import Inlets
+from emulator.state.profile_store import ProfileStore
+from emulator.state.registry import Registry
+from emulator.state.store import Store
 
 
 def test_only_markup_stays_as_it_is() -> None:

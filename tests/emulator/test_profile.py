@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.emulator.api.test_flow_service import make_mapping
 from tests.emulator.conftest import Client
 from tests.emulator.management import ENTITIES, EVENT, FLOW_SERVICE, PROFILE, Platform
-from tests.emulator.test_flow_service import make_mapping
 from tests.services.emulator import Emulator
 
 TEXT = {"type": "string"}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.faults import Faults
+from emulator.api.faults import Faults
 from soak.chaos import (
     BROKER,
     LEAD_SECONDS,

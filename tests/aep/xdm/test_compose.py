@@ -16,7 +16,7 @@ import pytest
 from aep.xdm.compose import CompositionError, LeftOut, compatible_name, compose, xdm_type
 from aep.xdm.schema import SchemaError, parse_schema
 from aep.xdm.validate import XdmValidator
-from emulator.standard_xdm import COMPONENTS
+from emulator.state.standard_xdm import COMPONENTS
 
 RECORD = "https://ns.adobe.com/xdm/data/record"
 PLACE = "https://ns.adobe.com/xdm/common/place"

@@ -1,0 +1,184 @@
+"""What AEP does after it has accepted a message: mapping, validation against the dataset's schema, batches, Profile.
+
+Sources: "Streaming validation guide", "Retrieving failed batches", "Create a streaming connection for raw data",
+"Send partial row updates" (upserts). Only messages for data sets of the Catalog go into batches and into Profile; of
+those for the datasets of `/__local` inlets the failed ones get into failed batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from emulator.state.batches import Batches, Record
+from emulator.state.datasets import Behaviour, Datasets
+from emulator.state.failures import dcvs_errors, failed_record, without_required
+from emulator.state.identities import identities_in
+from emulator.state.inlets import Dataset, Inlet, Inlets
+from emulator.state.mapping import apply_mappings
+from emulator.state.profile_store import Operation, ProfileStore, Source
+from emulator.state.store import PendingMessage, Store
+
+CHUNK = 100  # messages validated at a stretch; requests are served in between
+
+
+class Job(NamedTuple):
+    """A message with what stands behind it."""
+
+    message: PendingMessage
+    inlet: Inlet
+    dataset: Dataset | None
+    behaviour: Behaviour | None
+
+
+class Ingestion:
+    """Validates accepted messages in the order of their arrival, also those left over from before a restart."""
+
+    def __init__(
+        self, inlets: Inlets, store: Store, datasets: Datasets, batches: Batches, profiles: ProfileStore
+    ) -> None:
+        self._inlets = inlets
+        self._store = store
+        self._datasets = datasets
+        self._batches = batches
+        self._profiles = profiles
+        self._wake = asyncio.Event()
+        self._wake.set()
+
+    def notify(self) -> None:
+        """Say that messages wait."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Validate for ever."""
+        while True:
+            await self._wake.wait()
+            if not self.validate_some():
+                self._wake.clear()
+            await asyncio.sleep(0)
+
+    def catch_up(self) -> None:
+        """Validate all that waits, at once."""
+        while self.validate_some():
+            pass
+
+    def validate_some(self) -> int:
+        """Validate the oldest waiting messages; return how many."""
+        waiting = self._store.pending(CHUNK)
+        if not waiting:
+            return 0
+        errors: dict[int, Any] = {}
+        records: dict[tuple[str, str, bool], list[Record]] = defaultdict(list)
+        with self._store.transaction():
+            for message in waiting:
+                inlet = self._inlets.get(message.inlet_id)
+                if inlet is None:  # deleted since
+                    continue
+                found, record = self._ingest(self._job(message, inlet))
+                if found:
+                    errors[message.seq] = found
+                if record is not None and message.dataset_id is not None:
+                    records[inlet.org_id, message.dataset_id, bool(found)].append(record)
+            for (org_id, dataset_id, failed), each in records.items():
+                self._batches.add(org_id, dataset_id, each, failed=failed)
+            self._store.settle(waiting, errors)
+        return len(waiting)
+
+    def _job(self, message: PendingMessage, inlet: Inlet) -> Job:
+        dataset = inlet.datasets.get(message.dataset_id) if message.dataset_id else None
+        behaviour = None
+        if dataset is not None and dataset.booked:
+            collected = self._datasets.collected(inlet.org_id, dataset.id)
+            behaviour = collected[1] if collected else None
+        return Job(message, inlet, dataset, behaviour)
+
+    def _ingest(self, job: Job) -> tuple[list[dict[str, Any]], Record | None]:
+        """Take in one message: its errors if it failed, and what goes into a batch."""
+        message = job.message
+        sent: dict[str, Any] = orjson.loads(message.entity)
+        operation, entity, report = self._entity(job, sent)
+        schema = job.dataset.schema if job.dataset else None
+        if report is None and schema is not None and operation != "delete":
+            report = schema.report(entity)
+            if operation == "merge":
+                report = without_required(report)
+        if report is not None:
+            text = failed_record(sent, report, message, job.inlet, schema)
+            return [report], Record(message.seq, text, dcvs_errors(report))
+        if job.behaviour is None:
+            return [], None
+        content = orjson.dumps(entity)
+        if job.behaviour.for_profile and schema is not None:
+            self._give_to_profile(job, job.behaviour, entity, len(content), operation)
+        # partial rows are not consumed by the data lake
+        return [], Record(message.seq, content) if operation == "create" else None
+
+    def _entity(self, job: Job, sent: dict[str, Any]) -> tuple[Operation, dict[str, Any], dict[str, Any] | None]:
+        """What a message is to do, with which entity, and the report of a failed mapping."""
+        inlet = job.inlet
+        if inlet.data_type != "raw" or inlet.flows is None:
+            return "create", sent, None
+        operation: Operation = "create"
+        if isinstance(sent.get("header"), dict) and isinstance(sent.get("body"), dict):
+            asked = (sent["header"].get("operations") or {}).get("data", "create")
+            if asked not in ("create", "merge", "delete"):
+                return operation, sent, _mapping_report(f"unknown operation {asked!r}")
+            operation, sent = asked, sent["body"]
+        target = inlet.flows(job.message.flow_id or "")
+        if target is None or target.mappings is None:
+            return operation, sent, None
+        try:
+            return operation, apply_mappings(target.mappings, sent), None
+        except ValueError as error:
+            return operation, sent, _mapping_report(str(error))
+
+    def _give_to_profile(
+        self, job: Job, behaviour: Behaviour, entity: dict[str, Any], size: int, operation: Operation
+    ) -> None:
+        message = job.message
+        assert message.dataset_id is not None
+        source = Source(job.inlet.org_id, message.dataset_id, message.seq, message.xaction_id, message.received_ms)
+        identities = identities_in(entity, behaviour.identities)
+        if behaviour.is_event:
+            if operation != "create":  # upserts are for records
+                return
+            self._profiles.take_event(source, identities, entity, size, epoch_ms(entity["timestamp"]))
+        else:
+            self._profiles.take_record(source, identities, entity, size, operation)
+
+
+def epoch_ms(timestamp: str) -> int:
+    """An XDM date-time that was validated, in milliseconds since 1970."""
+    seconds, _, rest = timestamp.replace("Z", "+00:00").partition(".")
+    if rest:  # Python 3.10 reads 3 or 6 digits, XDM has 1 to 9
+        digits = rest[: len(rest) - 6]
+        seconds += f".{digits:0<6.6}{rest[len(digits) :]}"
+    return int(datetime.fromisoformat(seconds).timestamp() * 1000)
+
+
+def _mapping_report(text: str) -> dict[str, Any]:
+    return {
+        "schemaLocation": "#",
+        "pointerToViolation": "#",
+        "causingExceptions": [],
+        "keyword": "mapping",
+        "message": text,
+    }
+
+
+@contextlib.asynccontextmanager
+async def running(ingestion: Ingestion) -> AsyncIterator[None]:
+    """Keep the validation running in the background of a `with` block."""
+    task = asyncio.create_task(ingestion.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
