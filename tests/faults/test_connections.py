@@ -52,10 +52,13 @@ def test_fault_05_connections_are_cut_at_each_point_of_an_exchange(scenario: Sce
 def test_fault_06_replies_that_never_come_or_drip_end_at_the_deadline(scenario: Scenario) -> None:
     faults = iter(["silence", "drip in the headers", "drip in the body"])
 
+    repeated = []
+
     def fault(exchange: Exchange, reply: requests.Response) -> bool:
         kind = next(faults, None)
         if kind is None:
             return False
+        repeated.append(len(reply.json()["responses"]))
         if kind == "drip in the body":
             exchange.head(reply.status_code, len(reply.content))
         head = b"HTTP/1.1 207 Multi-Status\r\nContent-Length: 2\r\nX-Filler: "
@@ -74,7 +77,7 @@ def test_fault_06_replies_that_never_come_or_drip_end_at_the_deadline(scenario: 
         through(scenario, front.url)
         summary = deliver(scenario, duplicates=300, aep_timeout_seconds=5, batch_max_messages=100)
     assert summary["retries"] == {"reply": 3}
-    assert summary["duplicates_possible"] == 300
+    assert summary["duplicates_possible"] == sum(repeated)
     # Without the deadline each of the three takes 30 s and more.
     assert summary["seconds"] < 3 * 5 + BUSY_SECONDS
 
