@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection
-from confluent_kafka.admin import AclOperation, AdminClient
+from confluent_kafka.admin import AclOperation, AdminClient, TopicDescription
 
 from aep import secrets
 from transforms.kafka_auth import KafkaLoginError, login_advice, with_login
@@ -200,7 +201,10 @@ def why_unknown(cluster: KafkaCluster, client: AdminClient, topics: Sequence[str
       option: where the names come from.
     """
     for topic in topics:
-        error = client.list_topics(topic, timeout=REQUEST_SECONDS).topics[topic].error
+        try:
+            error = client.list_topics(topic, timeout=REQUEST_SECONDS).topics[topic].error
+        except KafkaException as raised:
+            error = raised.args[0]
         if error is not None and (what := advice(error, "DESCRIBE", f"topic {topic}")):
             return f"topic {topic} on {cluster.bootstrap_servers}: {error.str()}{what}"
     return f"no topic {', '.join(topics)} on {cluster.bootstrap_servers}; check {option}"
@@ -211,23 +215,27 @@ def without_right(client: AdminClient, topics: Iterable[str], operation: AclOper
     topics = list(topics)
     if not topics:
         return []
-    metadata = client.list_topics(timeout=REQUEST_SECONDS)
-    if metadata.controller_id not in metadata.brokers:
-        return []  # librdkafka's embedded broker: the request would wait for a controller until its time is up
-    answers = client.describe_topics(
-        TopicCollection(topics), include_authorized_operations=True, request_timeout=REQUEST_SECONDS
-    )
-    missing = []
-    for topic, answer in answers.items():
-        try:
-            operations = answer.result().authorized_operations
-        except KafkaException as error:
-            _LOG.debug("the rights on topic %s are not known: %s", topic, error.args[0].str())
-            continue
-        # Old brokers give none at all.
-        if operations and operation not in operations:
-            missing.append(topic)
-    return missing
+    try:
+        metadata = client.list_topics(timeout=REQUEST_SECONDS)
+        if metadata.controller_id not in metadata.brokers:
+            return []  # librdkafka's embedded broker: the request would wait for a controller until its time is up
+        answers = client.describe_topics(
+            TopicCollection(topics), include_authorized_operations=True, request_timeout=REQUEST_SECONDS
+        )
+    except KafkaException as error:
+        _LOG.debug("the rights on topics are not known: %s", error.args[0].str())
+        return []
+    return [topic for topic, answer in answers.items() if _is_refused(answer, operation)]
+
+
+def _is_refused(answer: Future[TopicDescription], operation: AclOperation) -> bool:
+    try:
+        operations = answer.result().authorized_operations
+    except KafkaException as error:
+        _LOG.debug("the rights on a topic are not known: %s", error.args[0].str())
+        return False
+    # Old brokers name no rights at all.
+    return bool(operations) and operation not in operations
 
 
 def without(properties: Mapping[str, object], *names: str) -> dict[str, object]:
