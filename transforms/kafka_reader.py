@@ -123,7 +123,9 @@ class Reader:
         """
         for topic in self._assigned.deleted():
             if not self._may_go(topic):
-                raise KafkaReadError(f"topic {topic} was deleted; create it, or take it out of kafka_topics")
+                raise KafkaReadError(
+                    f"topic {topic} was deleted, or may no longer be read; create it, or take it out of kafka_topics"
+                )
         for claim in self._assigned.topic_claims():
             if claim.next is not None:
                 for known in (self._delivered, self._committed, self._expected, self._gone):

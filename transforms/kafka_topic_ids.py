@@ -44,6 +44,7 @@ class TopicIds:
         self._admin = admin
         self._clock = clock
         self._asked: dict[str, Future[TopicDescription]] = {}
+        self._seen: set[str] = set()
         self._missing_since: dict[str, float] = {}
         self._deleted: set[str] = set()
         self._silent = False
@@ -81,10 +82,11 @@ class TopicIds:
         return True
 
     def deleted(self) -> set[str]:
-        """Topics that have not been there for two seconds and at least two answers."""
+        """Topics that were there, and have not been for two seconds and at least two answers."""
         return self._deleted
 
     def _found(self, topic: str, description: TopicDescription) -> None:
+        self._seen.add(topic)
         self._missing_since.pop(topic, None)
         self._deleted.discard(topic)
         # Kafka's own tools write ids in the URL's alphabet, librdkafka in the other one.
@@ -95,6 +97,8 @@ class TopicIds:
             self.known[topic] = Topic(text, tuple(sorted(each.id for each in description.partitions)))
 
     def _not_found(self, topic: str) -> None:
+        if topic not in self._seen:
+            return  # to a broker that cannot describe topics none is there
         since = self._missing_since.setdefault(topic, self._clock())
         if self._clock() - since >= _DELETED_SECONDS:
             self._deleted.add(topic)

@@ -7,19 +7,19 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer
 
 from tests.services.kafka import KafkaBroker
 from tests.services.process import PATIENCE_SECONDS, wait_for
+from tests.transforms.conftest import NewTopic
 from tests.transforms.kafka_drive import Member, commit, source
-from transforms.kafka_client import KafkaCluster, KafkaReadError, Partition
+from transforms.kafka_client import KafkaCluster, KafkaReadError, Partition, admin_client
 from transforms.kafka_offsets import Committed, Start, committed_offsets, resolve_start
 from transforms.kafka_restriction import Positions, decode, encode
 from transforms.kafka_source import KafkaSource
-from transforms.kafka_topic_ids import as_metadata, from_metadata
+from transforms.kafka_topic_ids import TopicIds, as_metadata, from_metadata
 
 SECONDS = PATIENCE_SECONDS
 ID = "0p0lCUIDQN2u4l8vQNvpQQ"
@@ -37,7 +37,7 @@ def start_of(of: KafkaSource, start: str = "committed", stop_at_end: bool = Fals
 
 
 @pytest.fixture(params=["group", "shard"])
-def of(request: pytest.FixtureRequest, cluster: KafkaCluster, new_topic: Any) -> KafkaSource:
+def of(request: pytest.FixtureRequest, cluster: KafkaCluster, new_topic: NewTopic) -> KafkaSource:
     """A source of one topic with two partitions, in both ways of sharing them."""
     return source(cluster, new_topic(2), share_group=request.param == "group")
 
@@ -242,7 +242,7 @@ def test_a_topic_created_again_stops_the_run_where_kafka_reset_is_error(
 
 @pytest.mark.kafka
 def test_members_of_a_group_go_on_in_what_others_have_read_of_the_new_topic(
-    broker: KafkaBroker, cluster: KafkaCluster, new_topic: Any, members: list[Member]
+    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, members: list[Member]
 ) -> None:
     of = source(cluster, new_topic(2), share_group=True)
     topic = of.topics[0]
@@ -318,6 +318,29 @@ def test_an_id_comes_back_from_metadata(topic_id: str) -> None:
 
 def test_a_restriction_of_an_older_version_has_no_ids() -> None:
     assert decode(b'[[["t",0,5]],null,[["t",0,9]],false]') == Positions({("t", 0): 5}, None, {("t", 0): 9})
+
+
+@pytest.mark.kafka
+def test_a_topic_counts_as_deleted_only_if_it_was_there_and_stays_away(
+    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic
+) -> None:
+    topic, now = new_topic(1), [0.0]
+    ids = TopicIds(admin_client(cluster), lambda: now[0])
+
+    def deleted_at(seconds: float) -> set[str]:
+        now[0] = seconds
+        ids.ask([topic, "never-there"])
+        assert ids.hear(PATIENCE_SECONDS)
+        return ids.deleted()
+
+    assert deleted_at(0) == set()
+    assert ids.known.keys() == {topic}
+    broker.delete_topic(topic)
+    wait_for(lambda: deleted_at(1) == set() and not ids.known, PATIENCE_SECONDS, "the deletion")
+    assert deleted_at(2) == set()
+    assert deleted_at(9) == {topic}
+    broker.create_topic(topic)
+    wait_for(lambda: deleted_at(10) == set(), PATIENCE_SECONDS, "the topic")
 
 
 @pytest.fixture
