@@ -108,6 +108,7 @@ def test_the_error_is_caught_where_the_interpreter_has_specialised_the_loop() ->
 _HOT = """
 from confluent_kafka import Consumer, Producer, TopicPartition
 from tests.services import raw_headers
+from tests.services.process import PATIENCE_SECONDS
 from transforms.kafka_record import record_of
 from transforms.record import UNREADABLE_HEADERS
 
