@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -21,6 +22,10 @@ from tests.services.flink import FlinkCluster
 from tests.services.kafka import KafkaBroker, RunningBroker
 from tests.services.pytest_support import require
 from tests.services.sharing import SharedServices
+
+# Hypothesis's own deadline, 200 ms for an example, is one that a busy machine breaks.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 # Tests signal what they start, which would ignore what this process was started to ignore: SIGINT, by a shell that
 # runs it in the background, and SIGHUP, by nohup. What it handles instead, they begin with as usual.
