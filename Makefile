@@ -53,7 +53,7 @@ soak: $(READY)
 	$(RUN) -m soak $(SOAK)
 
 docs: $(READY)
-	$(RUN) -m aep.outcome_page > docs/outcomes.md
+	$(RUN) -m aep.ingestion.outcome_page > docs/outcomes.md
 
 lock: $(READY)
 	$(RUN) -m pip install --quiet --disable-pip-version-check uv==0.13.9

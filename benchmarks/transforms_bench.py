@@ -16,8 +16,8 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from aep.streaming import Destination
-from aep.strict_json import ParseFailure, parse_object
+from aep.formats.json import ParseFailure, parse_object
+from aep.ingestion.envelope import Destination
 from aep.xdm.schema import FileSchemaSource, ResolvedSchema
 from aep.xdm.validate import validator_for
 from benchmarks.measure import Stopwatch, Usage, total

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import yaml
 
-from aep.entries import EntriesError
-from aep.field_map import FieldMap
-from aep.json_patch import Patch, PatchDialect
+from aep.mapping.entries import EntriesError
+from aep.mapping.field_map import FieldMap
+from aep.mapping.json_patch import Patch, PatchDialect
 from pipelines.option_types import compile_mapping
 from pipelines.options_yaml import OptionsError, describe, lines_within, read_node, read_text
 

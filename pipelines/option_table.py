@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic_core import ErrorDetails
 
-from aep.entries import EntriesError
+from aep.mapping.entries import EntriesError
 from pipelines.options import GROUPS
 from pipelines.options_yaml import describe
 

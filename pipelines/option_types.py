@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, ValidationInfo
 
-from aep import secrets
-from aep.conditions import Condition, compile_conditions
-from aep.entries import EntriesError
-from aep.field_map import FieldMap, compile_map
-from aep.ids import OFFSET
-from aep.json_patch import Patch, PatchDialect, compile_patch
-from aep.upserts import operations_fault
+from aep.http import secrets
+from aep.mapping.conditions import Condition, compile_conditions
+from aep.mapping.entries import EntriesError
+from aep.mapping.field_map import FieldMap, compile_map
+from aep.mapping.ids import OFFSET
+from aep.mapping.json_patch import Patch, PatchDialect, compile_patch
+from aep.mapping.upserts import operations_fault
 
 _SECRET_REFERENCE = re.compile(rf"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|gcp-secret:{secrets.GOOGLE_NAME}")
 # Properties of librdkafka (and of Java clients, copied by habit) whose values are secret.

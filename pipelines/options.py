@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from aep.json_patch import PatchDialect
+from aep.mapping.json_patch import PatchDialect
 from pipelines.option_types import (
     BatchBytes,
     BootstrapServers,

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import apache_beam as beam
 
-from aep.auth import OAuthClient
-from aep.avro import AvroReader, AvroSchemaError
-from aep.outcomes import RetryPolicy
-from aep.schema_source import PinnedSchemaSource
-from aep.streaming import Destination, batch_url
+from aep.formats.avro import AvroReader, AvroSchemaError
+from aep.http.auth import OAuthClient
+from aep.ingestion.envelope import Destination, batch_url
+from aep.ingestion.outcomes import RetryPolicy
+from aep.platform.schema_source import PinnedSchemaSource
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import FileSchemaSource, ResolvedSchema
 from pipelines.mapping_file import read_mapping

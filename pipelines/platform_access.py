@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from aep.auth import OAuthClient, OAuthTokens, StaticToken, TokenSource
-from aep.http import RequestsTransport, Timeouts
-from aep.network import Network
-from aep.platform import PlatformClient
+from aep.http.auth import OAuthClient, OAuthTokens, StaticToken, TokenSource
+from aep.http.network import Network
+from aep.http.transport import RequestsTransport, Timeouts
+from aep.platform.client import PlatformClient
 from pipelines.config import parse
 from pipelines.option_checks import Finding, network_gaps
 from pipelines.options import AepOptions

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aep.errors import AepError
-from aep.schema_registry import SchemaRegistry
-from aep.schema_source import RegistrySchemaSource
+from aep.platform.schema_registry import SchemaRegistry
+from aep.platform.schema_source import RegistrySchemaSource
 from aep.xdm.schema import SchemaError
 from pipelines.platform_access import platform_client
 from pipelines.settings import Settings

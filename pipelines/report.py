@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from rich.table import Table
 
-from aep.repeated_ids import RepeatedIds
+from aep.mapping.repeated_ids import RepeatedIds
 from transforms import account
 from transforms.dead_letters import DeadLetterSinks
 

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, Field, ValidationError
 
-from aep.json_patch import PatchDialect
+from aep.mapping.json_patch import PatchDialect
 from pipelines.option_checks import (
     format_faults,
     missing_credentials,

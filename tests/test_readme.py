@@ -49,7 +49,7 @@ def test_commands_run(command: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", [block for block in blocks("yaml") if not block.startswith(MY_EVENTS)])
 def test_examples_of_options_can_be_added_to_the_first(block: str, tmp_path: Path) -> None:
-    from aep.field_map import compile_map
+    from aep.mapping.field_map import compile_map
     from pipelines.config import parse
 
     (first,) = [block for block in blocks("yaml") if block.startswith(MY_EVENTS)]

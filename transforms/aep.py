@@ -14,13 +14,13 @@ import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 
-from aep.auth import OAuthClient, OAuthTokens, StaticToken, TokenSource
-from aep.delivery import Counts, Delivery, InletClient
 from aep.errors import ConfigurationError
-from aep.http import RequestsTransport, Timeouts
-from aep.limits import RequestLimit
-from aep.network import Network
-from aep.outcomes import RetryPolicy
+from aep.http.auth import OAuthClient, OAuthTokens, StaticToken, TokenSource
+from aep.http.network import Network
+from aep.http.transport import RequestsTransport, Timeouts
+from aep.ingestion.client import Counts, Delivery, InletClient
+from aep.ingestion.limits import RequestLimit
+from aep.ingestion.outcomes import RetryPolicy
 from transforms import account, process
 from transforms.chunks import Batch
 from transforms.outputs import refused, with_dead_letters

@@ -20,7 +20,7 @@ from apache_beam.transforms.window import GlobalWindow, GlobalWindows
 from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
-from aep.streaming import BATCH_OVERHEAD, Envelope
+from aep.ingestion.envelope import BATCH_OVERHEAD, Envelope
 from transforms.chunks import Batch, Chunk, ChunkCoder
 from transforms.routes import Routes
 

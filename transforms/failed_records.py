@@ -15,8 +15,8 @@ from typing import Any
 
 import orjson
 
-from aep.catalog import Batch
-from aep.data_access import FailedRecord, RecordError
+from aep.platform.catalog import Batch
+from aep.platform.data_access import FailedRecord, RecordError
 from aep.xdm.rules import XdmRules
 from transforms.dead_letter import DeadLetter, schema_fields
 from transforms.prepare import Preparation, Refusal

@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient, TopicDescription
 
-from aep import secrets
+from aep.http import secrets
 from transforms.kafka_auth import KafkaLoginError, login_advice, with_login
 from transforms.kafka_causes import Heard, advice
 from transforms.topic_names import covers

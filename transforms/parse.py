@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
-from aep.strict_json import ParsedObject
+from aep.formats.json import ParsedObject
 from transforms import account, process
 from transforms.chunks import Chunk
 from transforms.outputs import refused, with_dead_letters

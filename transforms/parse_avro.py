@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aep.avro import VALUE_SCHEMA_ID, AvroReader, schema_key
-from aep.strict_json import ParsedObject, ParseFailure
+from aep.formats.avro import VALUE_SCHEMA_ID, AvroReader, schema_key
+from aep.formats.json import ParsedObject, ParseFailure
 from transforms import process
 from transforms.record import Headers
 from transforms.schema_registry import SchemaRegistry

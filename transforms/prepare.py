@@ -11,13 +11,13 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from aep.field_map import FieldMap, MapFault, Origin
-from aep.ids import MissingField, Place, fill_id
-from aep.json_patch import Patch, PatchFault
-from aep.message import unwrap
-from aep.streaming import BATCH_OVERHEAD, MAX_REQUEST_BYTES, Envelope
-from aep.strict_json import ParsedObject, ParseFailure
-from aep.upserts import DELETE, UpsertEnvelope, attributes_to_delete, check_operations, operations_of
+from aep.formats.json import ParsedObject, ParseFailure
+from aep.ingestion.envelope import BATCH_OVERHEAD, MAX_REQUEST_BYTES, Envelope
+from aep.mapping.field_map import FieldMap, MapFault, Origin
+from aep.mapping.ids import MissingField, Place, fill_id
+from aep.mapping.json_patch import Patch, PatchFault
+from aep.mapping.message import unwrap
+from aep.mapping.upserts import DELETE, UpsertEnvelope, attributes_to_delete, check_operations, operations_of
 from aep.xdm.schema import ResolvedSchema
 from aep.xdm.validate import Rejection, XdmError, XdmRules, prune_nulls, validator_for
 from transforms.record import UNREADABLE_HEADERS, Record

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import apache_beam as beam
 import orjson
 
-from aep.delivery import Answer
+from aep.ingestion.client import Answer
 from transforms import account, process
 from transforms.chunks import Batch
 from transforms.dead_letter import iso_time

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from aep.schema_registry import SchemaRegistry
-from aep.schema_source import RegistrySchemaSource
-from aep.unknown_fields import Refusals, after_refusals
+from aep.platform.schema_registry import SchemaRegistry
+from aep.platform.schema_source import RegistrySchemaSource
+from aep.platform.unknown_fields import Refusals, after_refusals
 from aep.xdm.schema import ResolvedSchema
 from transforms import process
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from aep.repeated_ids import IdSample, sample_of
+from aep.mapping.repeated_ids import IdSample, sample_of
 from transforms import account, process
 from transforms.routes import Route
 

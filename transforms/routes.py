@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from aep.conditions import Condition
 from aep.errors import ConfigurationError
-from aep.field_map import FieldMap
-from aep.ids import IdRule
-from aep.json_patch import Patch
-from aep.streaming import Destination
-from aep.strict_json import ParsedObject, ParseFailure, parse_object
+from aep.formats.json import ParsedObject, ParseFailure, parse_object
+from aep.ingestion.envelope import Destination
+from aep.mapping.conditions import Condition
+from aep.mapping.field_map import FieldMap
+from aep.mapping.ids import IdRule
+from aep.mapping.json_patch import Patch
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema
 from transforms.record import Headers
@@ -39,8 +39,8 @@ class Route:
       destination: the inlet and the envelope.
       schema: what records must fit; None validates nothing (raw payloads without a schema).
       auth: how requests to the inlet authenticate.
-      id_from: where the ``_id`` of a record that has none comes from; see ``aep.ids``.
-      operations: ``header.operations`` that make upserts of raw records; empty for none. See ``aep.upserts``.
+      id_from: where the ``_id`` of a record that has none comes from; see ``aep.mapping.ids``.
+      operations: ``header.operations`` that make upserts of raw records; empty for none. See ``aep.mapping.upserts``.
       key_field: the attribute that the key of a tombstone becomes in a delete; None for keys that are JSON objects.
       when: what must hold for a record, as it was parsed, to take the route; empty for any.
       parse: makes an object of a record's value. Compared by value, and sent to workers.

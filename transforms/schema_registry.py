@@ -15,11 +15,11 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from aep import secrets
-from aep.avro import CODE, AvroReader, AvroSchemaError, SchemaKey
-from aep.backoff import full_jitter
 from aep.errors import AepError, ConfigurationError, NetworkError, StoppedError
-from aep.strict_json import ParseFailure
+from aep.formats.avro import CODE, AvroReader, AvroSchemaError, SchemaKey
+from aep.formats.json import ParseFailure
+from aep.http import secrets
+from aep.http.backoff import full_jitter
 from transforms import account, process
 
 _LOG = logging.getLogger(__name__)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aep.catalog import PROFILE_TAGS
-from aep.flow_service import data_lake_target, mapping, streaming_connection, streaming_flow, streaming_source
+from aep.platform.catalog import PROFILE_TAGS
+from aep.platform.flow_service import data_lake_target, mapping, streaming_connection, streaming_flow, streaming_source
+from aep.platform.schema_registry import Accept, Resources, SchemaRegistry
 from aep.provision import steps
 from aep.provision.fields import object_schema
 from aep.provision.found import Services
 from aep.provision.model import CLASSES, Connection, FieldGroup, Schema
 from aep.provision.steps import Plan, Step
-from aep.schema_registry import Accept, Resources, SchemaRegistry
 from aep.xdm.identities import identity_descriptor
 from aep.xdm.schema import FULL_MEDIA_TYPE
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from aep.catalog import Catalog, DataSet
 from aep.errors import NotFoundError
-from aep.flow_service import HTTP_STREAMING, Entities, FlowService
-from aep.inlets import Inlet, InletApi
-from aep.platform import PlatformClient
+from aep.platform.catalog import Catalog, DataSet
+from aep.platform.client import PlatformClient
+from aep.platform.flow_service import HTTP_STREAMING, Entities, FlowService
+from aep.platform.inlets import Inlet, InletApi
+from aep.platform.schema_registry import Accept, Container, Resources, SchemaRegistry
 from aep.provision.model import STANDARD, Provision
-from aep.schema_registry import Accept, Container, Resources, SchemaRegistry
 from aep.xdm.identities import IDENTITY
 
 

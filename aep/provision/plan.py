@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from aep.flow_service import inlet_of
+from aep.platform.flow_service import inlet_of
 from aep.provision.found import Found, dataset_of
 from aep.provision.model import Connection, DataSetEntry, Flow, Provision
 from aep.provision.plan_registry import plan_field_group, plan_schema

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import orjson
 
 from aep.errors import ConfigurationError
-from aep.flow_service import inlet_of
-from aep.inlets import Inlet
+from aep.platform.flow_service import inlet_of
+from aep.platform.inlets import Inlet
+from aep.platform.schema_source import described_document
 from aep.provision.found import Services
 from aep.provision.model import Connection, Provision
-from aep.schema_source import described_document
 from aep.xdm.identities import identities
 
 

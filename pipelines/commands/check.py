@@ -14,8 +14,8 @@ from apache_beam.io.filesystems import FileSystems
 from confluent_kafka.admin import AclOperation
 
 from aep.errors import AepError, ConfigurationError, NetworkError
-from aep.http import Request, RequestsTransport
-from aep.repeated_ids import IdSample, sample_of
+from aep.http.transport import Request, RequestsTransport
+from aep.mapping.repeated_ids import IdSample, sample_of
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import SchemaError
 from pipelines.commands.check_platform import PlatformChecks, inlet_id_of

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import NamedTuple
 
-from aep.catalog import Catalog, DataSet
 from aep.errors import AepError, ForbiddenError, InvalidRequestError, NetworkError, NotFoundError, UnavailableError
-from aep.flow_service import FlowService, inlet_of
-from aep.inlets import Inlet, InletApi
-from aep.platform import PlatformClient
+from aep.ingestion.envelope import Destination
+from aep.platform.catalog import Catalog, DataSet
+from aep.platform.client import PlatformClient
+from aep.platform.flow_service import FlowService, inlet_of
+from aep.platform.inlets import Inlet, InletApi
+from aep.platform.schema_registry import Accept, SchemaRegistry
 from aep.provision.found import FoundFlow, read_flow
-from aep.schema_registry import Accept, SchemaRegistry
-from aep.streaming import Destination
 from aep.xdm.identities import Identity, identities
 from aep.xdm.schema import ResolvedSchema
 from pipelines.commands.check_report import Check, State

@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from aep.adobe_patch import differences
-from aep.entries import EntriesError
-from aep.json_patch import compile_patch
+from aep.mapping.adobe_patch import differences
+from aep.mapping.entries import EntriesError
+from aep.mapping.json_patch import compile_patch
 from pipelines.commands.connector_draft import Draft
 
 _CONVERTER = "value.converter"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from aep.streaming import Payload
-from aep.strict_json import ParsedObject
+from aep.formats.json import ParsedObject
+from aep.ingestion.envelope import Payload
 from aep.xdm.spelling import is_message, spelling_hints
 from transforms.json_records import Shape
 from transforms.prepare import Refusal

@@ -10,8 +10,8 @@ from typing import BinaryIO, NamedTuple
 
 import orjson
 
-from aep.streaming import Destination
-from aep.strict_json import ParsedObject, ParseFailure, parse_object
+from aep.formats.json import ParsedObject, ParseFailure, parse_object
+from aep.ingestion.envelope import Destination
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema
 from aep.xdm.spelling import is_message

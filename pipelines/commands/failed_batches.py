@@ -15,10 +15,10 @@ import orjson
 from apache_beam.io.filesystems import FileSystems
 from rich.table import Table
 
-from aep.catalog import Batch, Catalog
-from aep.data_access import DataAccess, FileTooLargeError
 from aep.errors import ConfigurationError, NotFoundError
-from aep.platform import segment
+from aep.platform.catalog import Batch, Catalog
+from aep.platform.client import segment
+from aep.platform.data_access import DataAccess, FileTooLargeError
 from aep.xdm.rules import XdmRules
 from pipelines.commands.dead_letter_tables import field_of, printable
 from transforms.dead_letter import DeadLetter

@@ -37,9 +37,9 @@ def failed_batches(
     -1, its offset made of the batch's time and the line. Where the route maps or has conditions the topic is
     failed-batches.ROUTE, whose records a replay posts as they are; a route of your own for that topic may map them.
     """
-    from aep.catalog import Catalog
-    from aep.data_access import DataAccess
     from aep.errors import AepError
+    from aep.platform.catalog import Catalog
+    from aep.platform.data_access import DataAccess
     from aep.xdm.schema import SchemaError
     from pipelines.commands.failed_batches import FailedBatches
     from pipelines.config import parse

@@ -15,7 +15,7 @@ from rich.text import Text
 from pipelines.commands.cli_common import WRONG, plain, say
 
 if TYPE_CHECKING:
-    from aep.profile import Profile, ProfileEvent
+    from aep.platform.profile import Profile, ProfileEvent
 
 NOT_FOUND = 1
 """Exit code: there is no such profile."""
@@ -35,7 +35,7 @@ def lookup(
     --options_file, --aep_org_id, --aep_client_id, --aep_client_secret, --aep_sandbox, --aep_platform_url, ...
     """
     from aep.errors import AepError
-    from aep.profile import ProfileAccess
+    from aep.platform.profile import ProfileAccess
     from pipelines.options_yaml import OptionsError
     from pipelines.platform_access import platform_client, platform_settings
 

@@ -197,7 +197,7 @@ class _Provisioning:
 
 def warm_up_notice(platform_url: str, done: Sequence[Step]) -> str | None:
     """What to wait for after new dataflows: Adobe's need some minutes, an emulator's do not."""
-    from aep.flow_service import FLOW_WARM_UP_SECONDS
+    from aep.platform.flow_service import FLOW_WARM_UP_SECONDS
 
     adobes = (urlsplit(platform_url).hostname or "").endswith(".adobe.io")
     if not adobes or not any(step.kind == "dataflow" and step.action.value == "create" for step in done):

@@ -182,8 +182,8 @@ def check(
     A line that holds several violations counts for the first. What is wrong may quote the event. Exit code: 0 when all
     are valid, 1 when some are not, 2 when they cannot be checked. Beside --adobe the counts go to the standard error.
     """
-    from aep.repeated_ids import sample_of
-    from aep.streaming import Destination
+    from aep.ingestion.envelope import Destination
+    from aep.mapping.repeated_ids import sample_of
     from aep.xdm.pointers import is_pointer
     from aep.xdm.rules import XdmRules
     from aep.xdm.schema import SchemaError

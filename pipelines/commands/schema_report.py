@@ -10,7 +10,7 @@ import orjson
 from rich.table import Table
 from rich.text import Text
 
-from aep.repeated_ids import IdSample, RepeatedIds
+from aep.mapping.repeated_ids import IdSample, RepeatedIds
 from aep.xdm.fields import Field, fields_of
 from aep.xdm.rejection import rejection
 from aep.xdm.schema import ResolvedSchema

@@ -15,7 +15,7 @@ from rich.console import Console
 from pipelines.commands.cli_common import WHOLE_RECORD, WRONG, plain, say
 
 if TYPE_CHECKING:
-    from aep.sync_send import Verdict
+    from aep.ingestion.validate_once import Verdict
     from aep.xdm.rules import XdmRules
     from transforms.prepare import Refusal
     from transforms.routes import Route, Routes
@@ -99,7 +99,7 @@ def _read(path: str | None) -> list[bytes]:
 
 
 def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
-    from aep.sync_send import send_validated
+    from aep.ingestion.validate_once import send_validated
     from pipelines.config import parse
     from pipelines.option_checks import network_gaps
     from pipelines.options_yaml import OptionsError

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from aep.errors import NetworkError
-from aep.http import Reply, Request
+from aep.http.transport import Reply, Request
 
 INLET = "http://aep.test/collection/inlet"
 BATCH_URL = "http://aep.test/collection/batch/inlet"

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from aep.auth import OAuthClient, OAuthTokens, TokenSource
-from aep.catalog import PROFILE_TAGS, Catalog
-from aep.flow_service import (
+from aep.http.auth import OAuthClient, OAuthTokens, TokenSource
+from aep.http.transport import Reply, Request, RequestsTransport, Timeouts, Transport
+from aep.platform.catalog import PROFILE_TAGS, Catalog
+from aep.platform.client import PlatformClient
+from aep.platform.flow_service import (
     FlowService,
     data_lake_target,
     inlet_of,
@@ -19,10 +21,8 @@ from aep.flow_service import (
     streaming_flow,
     streaming_source,
 )
-from aep.http import Reply, Request, RequestsTransport, Timeouts, Transport
-from aep.inlets import Inlet
-from aep.platform import PlatformClient
-from aep.schema_registry import SchemaRegistry
+from aep.platform.inlets import Inlet
+from aep.platform.schema_registry import SchemaRegistry
 from aep.xdm.identities import identity_descriptor
 from tests.aep.http_server import Exchange, HttpServer
 from tests.services.emulator import CLIENT_ID, Emulator

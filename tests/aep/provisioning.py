@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aep.errors import ReplyError
-from aep.http import Reply, Request, Transport
+from aep.http.transport import Reply, Request, Transport
 from aep.provision.apply import Ids, apply
 from aep.provision.checks import check
 from aep.provision.found import Services, look

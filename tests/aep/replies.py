@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from aep.http import Reply
-from aep.outcomes import InletRecord, RetryPolicy, Try
+from aep.http.transport import Reply
+from aep.ingestion.outcomes import InletRecord, RetryPolicy, Try
 
 POLICY = RetryPolicy()
 BUDGET = RetryPolicy(budget_seconds=100)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from aep.streaming import Destination, Envelope
+from aep.ingestion.envelope import Destination, Envelope
 from aep.xdm.schema import FileSchemaSource
 from pipelines.cli import main
 from samples.loyalty import Sample, generate

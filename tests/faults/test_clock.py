@@ -8,10 +8,10 @@ from email.utils import formatdate
 
 import pytest
 
-from aep.auth import OAuthClient, OAuthTokens
-from aep.delivery import InletClient
-from aep.http import RequestsTransport
-from aep.streaming import Destination
+from aep.http.auth import OAuthClient, OAuthTokens
+from aep.http.transport import RequestsTransport
+from aep.ingestion.client import InletClient
+from aep.ingestion.envelope import Destination
 from tests.aep.fake_aep import Clock, multi_status
 from tests.aep.http_server import Exchange, HttpServer
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator

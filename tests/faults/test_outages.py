@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from aep.delivery import InletClient
-from aep.http import RequestsTransport
-from aep.streaming import Destination
+from aep.http.transport import RequestsTransport
+from aep.ingestion.client import InletClient
+from aep.ingestion.envelope import Destination
 from samples.loyalty import generate
 from tests.aep.fake_aep import multi_status
 from tests.aep.http_server import Exchange, HttpServer

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from aep.field_map import compile_map
-from aep.json_patch import compile_patch
-from aep.strict_json import ParsedObject
+from aep.formats.json import ParsedObject
+from aep.mapping.field_map import compile_map
+from aep.mapping.json_patch import compile_patch
 from pipelines.config import OptionsError, parse
 from pipelines.mapping_file import read_mapping
 from pipelines.plan import make_plan

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from aep.errors import ConfigurationError
-from aep.http import Timeouts
-from aep.network import Network
+from aep.http.network import Network
+from aep.http.transport import Timeouts
 from pipelines.config import parse
 from pipelines.plan import Plan, make_plan
 from pipelines.preflight import preflight

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aep.schema_registry import SchemaRegistry
+from aep.platform.schema_registry import SchemaRegistry
 from pipelines.options_yaml import OptionsError
 from pipelines.platform_access import platform_client, platform_settings, tokens_of, transport_of
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator

@@ -9,8 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from aep.schema_source import described_document
-from aep.streaming import Envelope
+from aep.ingestion.envelope import Envelope
+from aep.platform.schema_source import described_document
 from aep.xdm.schema import SchemaError
 from pipelines.cli import main
 from pipelines.config import parse
@@ -130,7 +130,7 @@ def test_a_run_waits_for_a_schema_that_was_just_created(bench: PlatformBench, ca
 
 
 def test_a_registry_that_does_not_answer_is_named(bench: PlatformBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aep.platform.TRIES", 1)  # its pauses are tested elsewhere
+    monkeypatch.setattr("aep.platform.client.TRIES", 1)  # its pauses are tested elsewhere
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(
         SchemaError, match=r"the schema of route default cannot be taken .* refused.* give a schema_file"

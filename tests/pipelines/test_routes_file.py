@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from aep.conditions import Condition
-from aep.field_map import compile_map
-from aep.json_patch import compile_patch
+from aep.mapping.conditions import Condition
+from aep.mapping.field_map import compile_map
+from aep.mapping.json_patch import compile_patch
 from aep.xdm.rules import XdmRules
 from pipelines.config import OptionsError, Settings, parse
 from pipelines.plan import make_routes

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aep.strict_json import ParseFailure, parse_object
+from aep.formats.json import ParseFailure, parse_object
 from aep.xdm.validate import XdmValidator
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import EVENTS_TOPIC, PROFILES_TOPIC, Kind, Sample, generate

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from aep.strict_json import ParsedObject, parse_object
+from aep.formats.json import ParsedObject, parse_object
 from aep.xdm.rules import XdmRules
 from aep.xdm.validate import XdmValidator
 from samples.fragments import MEMBERS

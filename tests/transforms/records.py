@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from hypothesis import strategies as st
 
-from aep.streaming import Destination
+from aep.ingestion.envelope import Destination
 from aep.xdm.schema import FileSchemaSource, ResolvedSchema, parse_schema
 from transforms.chunks import Chunk, Record
 from transforms.routes import Route, Routes

@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from aep.auth import OAuthClient
 from aep.errors import AuthenticationError, ConfigurationError, RetryBudgetError
-from aep.outcomes import RetryPolicy
+from aep.http.auth import OAuthClient
+from aep.ingestion.outcomes import RetryPolicy
 from tests.aep.fake_aep import multi_status
 from tests.aep.http_server import Exchange, HttpServer
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator

@@ -10,7 +10,7 @@ from apache_beam.testing import test_stream
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aep.streaming import Envelope
+from aep.ingestion.envelope import Envelope
 from tests.transforms.eager import Collect, apply
 from tests.transforms.records import json_bodies, packed, route, routes
 from transforms.batch import BatchLimits, BatchMode, GroupIntoBatches, Packer, _BatchInBundle

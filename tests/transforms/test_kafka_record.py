@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from aep.streaming import Destination
+from aep.ingestion.envelope import Destination
 from tests.services import raw_headers
 from tests.services.kafka import KafkaBroker
 from tests.services.process import PATIENCE_SECONDS, wait_for

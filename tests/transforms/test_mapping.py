@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import orjson
 
-from aep.field_map import compile_map
-from aep.json_patch import compile_patch
+from aep.mapping.field_map import compile_map
+from aep.mapping.json_patch import compile_patch
 from tests.transforms.eager import apply_refusing
 from tests.transforms.records import record, route
 from transforms.chunks import Chunk

@@ -5,7 +5,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from aep.conditions import compile_conditions
+from aep.mapping.conditions import compile_conditions
 from tests.transforms.eager import apply_refusing
 from tests.transforms.records import chunk, record, route, routes
 from transforms import account

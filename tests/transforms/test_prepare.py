@@ -14,10 +14,10 @@ from apache_beam.pvalue import TaggedOutput
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aep.conditions import Condition, compile_conditions
-from aep.field_map import FieldMap, compile_map
-from aep.ids import OFFSET
-from aep.json_patch import Patch, compile_patch
+from aep.mapping.conditions import Condition, compile_conditions
+from aep.mapping.field_map import FieldMap, compile_map
+from aep.mapping.ids import OFFSET
+from aep.mapping.json_patch import Patch, compile_patch
 from aep.xdm.rules import XdmRules
 from samples.loyalty import EVENTS_TOPIC, generate
 from tests.services.process import PATIENCE_SECONDS

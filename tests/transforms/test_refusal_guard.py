@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aep.conditions import compile_conditions
 from aep.errors import ConfigurationError
-from aep.json_patch import compile_patch
+from aep.mapping.conditions import compile_conditions
+from aep.mapping.json_patch import compile_patch
 from aep.xdm.rules import XdmRules
 from tests.transforms.records import chunk, route, small_schema
 from transforms.chunks import Chunk

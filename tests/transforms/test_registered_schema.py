@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 import pytest
 
-from aep.http import Reply
-from aep.schema_registry import SchemaRegistry
-from aep.schema_source import RegistrySchemaSource
-from aep.streaming import Destination
+from aep.http.transport import Reply
+from aep.ingestion.envelope import Destination
+from aep.platform.schema_registry import SchemaRegistry
+from aep.platform.schema_source import RegistrySchemaSource
 from aep.xdm.identities import with_descriptors
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema, parse_schema

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from aep.conditions import compile_conditions
 from aep.errors import ConfigurationError
+from aep.mapping.conditions import compile_conditions
 from tests.transforms.records import route, routes
 from transforms.parse_avro import ParseAvro
 

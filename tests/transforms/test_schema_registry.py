@@ -15,10 +15,10 @@ from confluent_kafka.schema_registry import header_schema_id_serializer
 from confluent_kafka.schema_registry.serde import SchemaId
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from aep.avro import AvroReader
 from aep.errors import ConfigurationError, SecretError, StoppedError
-from aep.streaming import Destination
-from aep.strict_json import ParsedObject, ParseFailure
+from aep.formats.avro import AvroReader
+from aep.formats.json import ParsedObject, ParseFailure
+from aep.ingestion.envelope import Destination
 from tests.aep.proxy_server import ProxyServer
 from tests.services.process import PATIENCE_SECONDS, wait_for
 from tests.services.schema_registry import SchemaRegistryServer, guid_of

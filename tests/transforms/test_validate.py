@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from aep.streaming import MAX_REQUEST_BYTES, Envelope
+from aep.ingestion.envelope import MAX_REQUEST_BYTES, Envelope
 from aep.xdm.rules import XdmRules
 from samples.loyalty import EVENTS_TOPIC, generate
 from tests.transforms.eager import apply_refusing

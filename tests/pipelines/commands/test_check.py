@@ -14,11 +14,11 @@ import pytest
 import yaml
 from confluent_kafka import Consumer, TopicPartition
 
-from aep.catalog import DataSet
-from aep.flow_service import inlet_of, streaming_connection
-from aep.inlets import Inlet, InletApi
-from aep.platform import TRIES
-from aep.schema_source import described_document
+from aep.platform.catalog import DataSet
+from aep.platform.client import TRIES
+from aep.platform.flow_service import inlet_of, streaming_connection
+from aep.platform.inlets import Inlet, InletApi
+from aep.platform.schema_source import described_document
 from pipelines.cli import main
 from pipelines.commands.check import Findings, check_run
 from pipelines.commands.check_platform import Known, dataset_found, inlet_found, major_of
@@ -251,7 +251,7 @@ def test_a_platform_that_is_away_is_not_waited_for_again(
     failed = [one.subject for one in findings.checks if one.failed]
     assert failed == ["default: inlet", "default: data set", "default: schema", "default: dataflow"]
     assert {found(findings, subject).detail for subject in failed} == {found(findings, failed[0]).detail}
-    assert len([record for record in caplog.records if record.name == "aep.platform"]) == TRIES - 1
+    assert len([record for record in caplog.records if record.name == "aep.platform.client"]) == TRIES - 1
 
 
 FILE = {"xdm_schema_id": None, "xdm_schema_file": LOYALTY}

@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 import pytest
 
-from aep.catalog import Batch
-from aep.data_access import FailedRecord, RecordError, read_failed_record
-from aep.json_patch import compile_patch
+from aep.mapping.json_patch import compile_patch
+from aep.platform.catalog import Batch
+from aep.platform.data_access import FailedRecord, RecordError, read_failed_record
 from aep.xdm.rules import XdmRules
 from pipelines.cli import main
 from tests.aep.http_server import Exchange

@@ -15,8 +15,8 @@ import orjson
 import pytest
 import yaml
 
+from aep.platform.schema_source import RegistrySchemaSource
 from aep.provision.steps import Action, Step
-from aep.schema_source import RegistrySchemaSource
 from aep.xdm.identities import Identity
 from aep.xdm.schema import parse_schema
 from pipelines.cli import main
@@ -26,8 +26,8 @@ from pipelines.routes_file import load_routes
 from samples.loyalty import generate
 from tests.aep.http_server import Exchange
 from tests.aep.management import Organisation
+from tests.aep.provision.test_apply import ALL, counts
 from tests.aep.provisioning import sample
-from tests.aep.test_provision_apply import ALL, counts
 from tests.pipelines.platform_front import Interception, PlatformFront
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
 from tests.services.process import PATIENCE_SECONDS, wait_for

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
-from aep.strict_json import ParsedObject, parse_object
+from aep.formats.json import ParsedObject, parse_object
 from aep.xdm.rejection import XdmError, rejection
 from aep.xdm.rules import XdmRules
 from pipelines.cli import main

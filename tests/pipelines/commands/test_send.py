@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 import pytest
 
-from aep.conditions import compile_conditions
-from aep.ids import OFFSET
-from aep.json_patch import compile_patch
+from aep.mapping.conditions import compile_conditions
+from aep.mapping.ids import OFFSET
+from aep.mapping.json_patch import compile_patch
 from aep.xdm.rules import XdmRules
 from pipelines.cli import main
 from pipelines.commands.send_cli import EventError, prepare_event

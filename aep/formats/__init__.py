@@ -1,0 +1,1 @@
+"""What records are read from, JSON and Avro, and the types that XDM has."""

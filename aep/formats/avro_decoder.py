@@ -1,0 +1,357 @@
+"""Decode Avro's binary encoding (Avro specification 1.12, Binary encoding), refusing whatever it does not allow.
+
+fastavro checks no bounds: it takes index -1 of a union for the last branch, 33 bits for an int, wraps what is longer
+than 64 bits, and calls every byte but 0 true. The functions here are made once for a schema and refuse all of these
+with the place; they are no slower than its compiled reader.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aep.formats.xdm_types import Unfit
+
+Decode = Callable[[bytes, int], tuple[Any, int]]
+"""Takes the bytes and where a value begins in them; returns the value and where it ends."""
+
+Convert = Callable[[Any, Mapping[str, Any]], Any]
+"""Takes a decoded value and its schema; returns what the record is to have for it.
+
+Raises:
+  Unfit: JSON cannot carry the value; says why.
+  ValueError, ArithmeticError: it is beyond the dates or numbers that Python has.
+"""
+
+CONVERT = "beam-aep-convert"
+"""The attribute of a type in a schema that holds its ``Convert``."""
+
+MAX_ITEMS = 1_000_000
+"""Of an array: AEP takes no message of more than 1 MB. Items of no bytes would let a damaged count fill the memory."""
+
+
+_TOO_EARLY = "it ends too early"
+
+
+class DecodeError(ValueError):
+    """The bytes cannot be decoded.
+
+    Attributes:
+      reason: why.
+      at: the byte at which they stop being Avro of the schema; None if they are, but JSON cannot carry a value.
+      path: of the value within the record, innermost first.
+    """
+
+    def __init__(self, reason: str, at: int | None):
+        super().__init__(reason)
+        self.reason = reason
+        self.at = at
+        self.path: list[str | int] = []
+
+
+DAMAGE = (DecodeError, IndexError, struct.error, UnicodeDecodeError)
+"""What a ``Decode`` raises; ``decode_error`` makes a ``DecodeError`` of it."""
+
+
+def decode_error(error: Exception, data: bytes) -> DecodeError:
+    """The error of a ``Decode`` in one form."""
+    if isinstance(error, DecodeError):
+        return error
+    if isinstance(error, UnicodeDecodeError):
+        return DecodeError("text that is not UTF-8", None)
+    return DecodeError(_TOO_EARLY, len(data))
+
+
+def decoder(schema: Any, named: Mapping[str, Any]) -> Decode:
+    """Make the decoder of a schema.
+
+    Args:
+      schema: as ``fastavro.parse_schema`` returns it, so that names are full.
+      named: the named types that it refers to.
+    """
+    return _Decoders(named).of(schema)
+
+
+class _Decoders:
+    def __init__(self, named: Mapping[str, Any]) -> None:
+        self._named = named
+        self._made: dict[str, Decode | None] = {}  # None while it is being made
+
+    def of(self, schema: Any) -> Decode:
+        if isinstance(schema, list):
+            return _union([self.of(branch) for branch in schema])
+        if isinstance(schema, str):
+            return _PRIMITIVES.get(schema) or self._of_name(schema)
+        name = schema.get("name")
+        if name is None:
+            return self._of_type(schema)
+        self._made[name] = None
+        made = self._made[name] = self._of_type(schema)
+        return made
+
+    def _of_name(self, name: str) -> Decode:
+        if name not in self._made:
+            return self.of(self._named[name])
+        made = self._made[name]
+        if made is not None:
+            return made
+
+        def decode_within_itself(data: bytes, at: int) -> tuple[Any, int]:
+            decode = self._made[name]
+            assert decode is not None  # made by now: records are decoded after that
+            return decode(data, at)
+
+        return decode_within_itself
+
+    def _of_type(self, schema: Mapping[str, Any]) -> Decode:
+        kind = schema["type"]
+        if kind in ("record", "error"):
+            made = _record([(field["name"], self.of(field["type"])) for field in schema["fields"]])
+        elif kind == "array":
+            made = _array(self.of(schema["items"]))
+        elif kind == "map":
+            made = _map(self.of(schema["values"]))
+        elif kind == "enum":
+            made = _enum(schema["symbols"])
+        elif kind == "fixed":
+            made = _fixed(schema["size"])
+        else:
+            made = _PRIMITIVES[kind]
+        convert: Convert | None = schema.get(CONVERT)
+        return made if convert is None else _converted(made, convert, schema)
+
+
+def _null(_: bytes, at: int) -> tuple[None, int]:
+    return None, at
+
+
+def _boolean(data: bytes, at: int) -> tuple[bool, int]:
+    byte = data[at]
+    if byte > 1:
+        raise DecodeError(f"a boolean is the byte {byte:#04x}, and neither 0 nor 1", at)
+    return byte == 1, at + 1
+
+
+def _varint(data: bytes, at: int, bits: int) -> tuple[int, int]:
+    number = shift = 0
+    for byte in data[at : at + (bits + 6) // 7]:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            if number >> bits:
+                break
+            return (number >> 1) ^ -(number & 1), at + shift // 7
+    else:
+        if shift < bits:
+            raise DecodeError(_TOO_EARLY, len(data))
+    raise DecodeError(f"an integer of more than {bits} bits", at)
+
+
+def _int(data: bytes, at: int) -> tuple[int, int]:
+    byte = data[at]
+    if byte < 0x80:  # most are: a function call less
+        return (byte >> 1) ^ -(byte & 1), at + 1
+    return _varint(data, at, 32)
+
+
+def _long(data: bytes, at: int) -> tuple[int, int]:
+    byte = data[at]
+    if byte < 0x80:
+        return (byte >> 1) ^ -(byte & 1), at + 1
+    return _varint(data, at, 64)
+
+
+_NOT_FINITE = "JSON has no NaN and no infinity"
+_FLOAT, _DOUBLE = struct.Struct("<f"), struct.Struct("<d")
+_SMALLEST_NORMAL = 2.0**-126
+
+
+def _float(data: bytes, at: int) -> tuple[float, int]:
+    (number,) = _FLOAT.unpack_from(data, at)
+    size = abs(number)
+    if size >= _SMALLEST_NORMAL:
+        # Up to 6 digits always come back, and most numbers that people write have no more. Half of the last of 24 bits
+        # is more than 2**-25 of the number, so what is nearer is rounded to it.
+        short = float(f"{number:.6g}")
+        if abs(short - number) < size * 2.0**-25:
+            return short, at + 4
+    if not math.isfinite(number):
+        raise DecodeError(_NOT_FINITE, None)
+    return shortest(number), at + 4
+
+
+def shortest(number: float) -> float:
+    """The number with the fewest digits that is this one in 32 bits: 19.99 for 19.989999771118164.
+
+    Connect's JSON converter writes floats so (Java, ``Float.toString``). For 2**-96, 2**87 and 2**90, where the nearest
+    text of 8 digits is not one that comes back, it is a digit longer.
+    """
+    # Below the normal numbers even 6 digits may be too many; 9 always suffice.
+    for digits in range(6 if abs(number) >= _SMALLEST_NORMAL else 1, 9):
+        short = float(f"{number:.{digits}g}")
+        if _FLOAT.unpack(_FLOAT.pack(short))[0] == number:
+            return short
+    return float(f"{number:.9g}")
+
+
+def _double(data: bytes, at: int) -> tuple[float, int]:
+    (number,) = _DOUBLE.unpack_from(data, at)
+    if not math.isfinite(number):
+        raise DecodeError(_NOT_FINITE, None)
+    return number, at + 8
+
+
+def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
+    size, start = _long(data, at)
+    end = start + size
+    if not start <= end <= len(data):
+        raise DecodeError(f"a length of {size} bytes, and {len(data) - start} are left", at)
+    return data[start:end], end
+
+
+def _string(data: bytes, at: int) -> tuple[str, int]:
+    byte = data[at]  # the commonest type: as _long, without a function call
+    size, start = ((byte >> 1) ^ -(byte & 1), at + 1) if byte < 0x80 else _varint(data, at, 64)
+    end = start + size
+    if not start <= end <= len(data):
+        raise DecodeError(f"a length of {size} bytes, and {len(data) - start} are left", at)
+    return str(data[start:end], "utf-8"), end
+
+
+_PRIMITIVES: dict[str, Decode] = {
+    "null": _null,
+    "boolean": _boolean,
+    "int": _int,
+    "long": _long,
+    "float": _float,
+    "double": _double,
+    "bytes": _bytes,
+    "string": _string,
+}
+
+
+def _fixed(size: int) -> Decode:
+    def decode_fixed(data: bytes, at: int) -> tuple[bytes, int]:
+        end = at + size
+        if end > len(data):
+            raise DecodeError(_TOO_EARLY, len(data))
+        return data[at:end], end
+
+    return decode_fixed
+
+
+def _enum(symbols: list[str]) -> Decode:
+    def decode_enum(data: bytes, at: int) -> tuple[str, int]:
+        index, end = _int(data, at)
+        if not 0 <= index < len(symbols):
+            raise DecodeError(f"symbol {index} of an enum, which has {len(symbols)}", at)
+        return symbols[index], end
+
+    return decode_enum
+
+
+def _union(branches: list[Decode]) -> Decode:
+    by_byte = {index << 1: branch for index, branch in enumerate(branches[:64])}
+    null = next((byte for byte, branch in by_byte.items() if branch is _null), None)
+
+    def decode_union(data: bytes, at: int) -> tuple[Any, int]:
+        byte = data[at]
+        if byte == null:
+            return None, at + 1
+        branch = by_byte.get(byte)
+        if branch is not None:
+            return branch(data, at + 1)
+        index, end = _int(data, at)
+        if not 0 <= index < len(branches):
+            raise DecodeError(f"branch {index} of a union, which has {len(branches)}", at)
+        return branches[index](data, end)
+
+    return decode_union
+
+
+def _record(fields: list[tuple[str, Decode]]) -> Decode:
+    def decode_record(data: bytes, at: int) -> tuple[dict[str, Any], int]:
+        made: dict[str, Any] = {}
+        name = ""
+        try:
+            for name, decode in fields:
+                made[name], at = decode(data, at)
+        except DAMAGE as error:
+            raise _within(error, name, data) from None
+        return made, at
+
+    return decode_record
+
+
+def _array(decode: Decode) -> Decode:
+    def decode_array(data: bytes, at: int) -> tuple[list[Any], int]:
+        made: list[Any] = []
+        while True:
+            count, at = _block(data, at)
+            if not count:
+                return made, at
+            if len(made) + count > MAX_ITEMS:
+                raise DecodeError(f"an array of more than {MAX_ITEMS} items", at)
+            try:
+                for _ in range(count):
+                    item, at = decode(data, at)
+                    made.append(item)
+            except DAMAGE as error:
+                raise _within(error, len(made), data) from None
+
+    return decode_array
+
+
+def _map(decode: Decode) -> Decode:
+    def decode_map(data: bytes, at: int) -> tuple[dict[str, Any], int]:
+        made: dict[str, Any] = {}
+        while True:
+            count, at = _block(data, at)
+            if not count:
+                return made, at
+            for _ in range(count):
+                key, at = _string(data, at)
+                if key in made:
+                    raise DecodeError("a map has a key twice", at)
+                try:
+                    made[key], at = decode(data, at)
+                except DAMAGE as error:
+                    raise _within(error, key, data) from None
+
+    return decode_map
+
+
+def _block(data: bytes, at: int) -> tuple[int, int]:
+    """The number of items in a block. A negative one is followed by the block's size, which nobody here needs."""
+    byte = data[at]
+    if byte < 0x80 and not byte & 1:
+        return byte >> 1, at + 1
+    count, end = _long(data, at)
+    if count >= 0:
+        return count, end
+    size, end = _long(data, end)
+    if size < 0:
+        raise DecodeError(f"a block of {size} bytes", at)
+    return -count, end
+
+
+def _converted(decode: Decode, convert: Convert, schema: Mapping[str, Any]) -> Decode:
+    def decode_converted(data: bytes, at: int) -> tuple[Any, int]:
+        value, end = decode(data, at)
+        try:
+            return convert(value, schema), end
+        except Unfit as unfit:
+            raise DecodeError(str(unfit), None) from None
+        except (ValueError, ArithmeticError):  # datetime has the years 1 to 9999 only, and a decimal's scale has limits
+            raise DecodeError("there is no such date or number", None) from None
+
+    return decode_converted
+
+
+def _within(error: Exception, name: str | int, data: bytes) -> DecodeError:
+    """The error with one more step of the path to its value."""
+    found = decode_error(error, data)
+    found.path.append(name)
+    return found

@@ -1,0 +1,95 @@
+"""Dates in text that is not ISO 8601, or whose offset from UTC only its reader knows."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aep.formats.xdm_types import Unfit, to_date_time, to_string
+
+_WITHOUT_OFFSET = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2})?([.,][0-9]{1,9})?")
+
+
+def pattern_problem(pattern: Any, *, is_time: bool, has_zone: bool) -> str | None:
+    """Why text in this pattern of strptime cannot be a date or, if it ``is_time``, a date-time; None if it can.
+
+    Args:
+      pattern: as it was given.
+      is_time: whether a time is wanted as well, whose offset from UTC is in the text or, else, of a zone.
+      has_zone: whether a zone is given.
+    """
+    if not isinstance(pattern, str):
+        return "must be text"
+    probe = datetime(2026, 1, 31, 21, 32, 43, tzinfo=timezone(timedelta(hours=5)))
+    try:
+        read = datetime.strptime(probe.strftime(pattern), pattern)
+    except (ValueError, re.error):  # re.error: a directive that is given twice
+        return "is not a pattern of Python's strptime, as %d.%m.%Y"
+    if read.date() != probe.date():
+        return "has no day, month or year: write it as %d.%m.%Y"
+    if is_time and (read.hour, read.minute) != (probe.hour, probe.minute):
+        return "has no hours or minutes, which a date-time needs"
+    if is_time and read.tzinfo is None and not has_zone:
+        return "has no offset from UTC (%z), which a date-time needs: give the zone of the text, as zone: Europe/Paris"
+    if read.tzinfo is not None and has_zone:
+        return "has the offset from UTC (%z): leave the zone out"
+    return None
+
+
+def zone_of(name: Any) -> tzinfo:
+    """The zone of this name: UTC, or one of the time zone database of this machine.
+
+    Raises:
+      ValueError: there is none.
+    """
+    if name == "UTC":
+        return timezone.utc
+    try:
+        return ZoneInfo(str(name))
+    except (LookupError, OSError, ValueError):  # OSError: a folder of the database, as Europe
+        raise ValueError("zone must be UTC, or the name of a time zone, as Europe/Paris") from None
+
+
+def to_date_time_in(value: Any, zone: tzinfo) -> str:
+    """A date-time, as ``to_date_time`` makes it; ISO 8601 text without an offset has that of the zone."""
+    if isinstance(value, str) and _WITHOUT_OFFSET.fullmatch(value):
+        value += _offset(value, zone)
+    return to_date_time(value)
+
+
+def to_date_time_by(value: Any, pattern: str, zone: tzinfo | None = None) -> str:
+    """A date-time of text in a pattern of strptime; the offset from UTC is the text's or, without one, the zone's."""
+    text = _read(value, pattern).isoformat()
+    return to_date_time(text) if zone is None else to_date_time_in(text, zone)
+
+
+def to_date_by(value: Any, pattern: str) -> str:
+    """A date of text in a pattern of strptime; a time is left out."""
+    return _read(value, pattern).date().isoformat()
+
+
+def _read(value: Any, pattern: str) -> datetime:
+    try:
+        text = to_string(value)
+        moment = datetime.strptime(text, pattern)
+    except ValueError:  # Unfit is one
+        raise Unfit("it is not a date in the given pattern") from None
+    # A number has lost its first zero, and digits without anything between them can be read in several ways.
+    if text.isdigit() and moment.strftime(pattern) != text:
+        raise Unfit("it is not a date in the given pattern: it has too few digits")
+    return moment
+
+
+def _offset(text: str, zone: tzinfo) -> str:
+    try:
+        local = datetime.fromisoformat(f"{text[:10]}T{text[11:16]}")
+    except ValueError:
+        raise Unfit("there is no such date and time") from None
+    first, second = (local.replace(tzinfo=zone, fold=fold).isoformat()[19:] for fold in (0, 1))
+    if first != second:
+        raise Unfit("a clock in the given zone shows this time twice or never, as summer time begins or ends")
+    if len(first) > len("+01:00"):  # the local times of before there were time zones
+        raise Unfit("the given zone had an offset from UTC with seconds then, which XDM cannot tell")
+    return first

@@ -1,0 +1,405 @@
+"""Delivers batches to an inlet: sends, decides, waits, halves, until each message has its answer.
+
+``aep.ingestion.outcome_rules.decide`` says what to do; this module does it. One ``InletClient`` serves a whole
+process: its threads share the connections, the token, and the limit on requests in flight.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from aep.errors import NetworkError, StoppedError
+from aep.http.auth import TokenSource
+from aep.http.backoff import sleep
+from aep.http.transport import Reply, Request, Transport
+from aep.ingestion import outcomes
+from aep.ingestion.envelope import Destination, Envelope, batch_url, single_url
+from aep.ingestion.limits import RequestLimit
+from aep.ingestion.outcome_rules import decide
+from aep.ingestion.outcomes import InletRecord, RetryPolicy, Try
+
+_LOG = logging.getLogger(__name__)
+_LOG_EVERY_SECONDS = 60.0
+_NOW = float("-inf")  # due at any time
+
+
+class Answer(NamedTuple):
+    """What became of one message. An empty ``code`` means that AEP has received it."""
+
+    code: str
+    message: str
+    attempts: int
+    xaction_id: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether AEP has received the message."""
+        return not self.code
+
+
+@dataclass
+class Counts:
+    """Numbers of a delivery.
+
+    Attributes:
+      requests: requests sent, token requests not counted.
+      sent_bytes: bytes of their bodies.
+      accepted: messages that AEP has received.
+      retries: sendings again by cause: a status, ``element`` of a 207, ``mismatch``, ``token``, or a network cause.
+      duplicates_possible: messages sent again although AEP may have received them the first time.
+    """
+
+    requests: int = 0
+    sent_bytes: int = 0
+    accepted: int = 0
+    retries: Counter[str] = field(default_factory=Counter)
+    duplicates_possible: int = 0
+
+    def add(self, more: Counts) -> None:
+        """Adds numbers to these."""
+        self.requests += more.requests
+        self.sent_bytes += more.sent_bytes
+        self.accepted += more.accepted
+        self.retries += more.retries
+        self.duplicates_possible += more.duplicates_possible
+
+
+Observer = Callable[[Counts], None]
+"""Called by the delivering thread with the numbers of each step at once, so that they are known whatever follows."""
+
+
+@dataclass
+class Delivery(Counts):
+    """What became of a batch: an answer for each message, in order, and what it took.
+
+    Attributes:
+      answers: one for each message.
+      seconds: from the call to the last answer.
+      in_flight: the most requests that were under way to the inlet when one of these was sent, itself included.
+      observer: see ``Observer``; None for none.
+    """
+
+    answers: list[Answer] = field(default_factory=list)
+    seconds: float = 0.0
+    in_flight: int = 0
+    observer: Observer | None = None
+
+    def count(self, more: Counts) -> None:
+        """Adds the numbers of a step, and passes them on."""
+        self.add(more)
+        if self.observer is not None:
+            self.observer(more)
+
+    def answer(self, index: int, answer: Answer) -> bool:
+        """Notes the answer to a message; returns whether it says for the first time that AEP has received it.
+
+        What AEP has received once is received, also if it was sent again for its place among others and refused then.
+        """
+        received = self.answers[index].accepted
+        if not received or answer.accepted:
+            self.answers[index] = answer
+        return answer.accepted and not received
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some messages of a batch, by index, that travel in one request.
+
+    Attributes:
+      indices: of the messages.
+      sent: this sending, and what went before.
+      due: clock reading before which they are not sent.
+      why: they are sent again; empty for the first sending.
+    """
+
+    indices: Sequence[int]
+    sent: Try
+    due: float = _NOW
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A batch on its way: its records, their keys where their order matters, and what is still to be sent."""
+
+    records: Sequence[bytes]
+    keys: Sequence[bytes | None] | None
+    pieces: deque[_Piece]
+    aside: Callable[[], None]
+
+    def put_back(self, piece: _Piece) -> None:
+        """To be sent again: last, so that what AEP fails on holds up nothing else; first where order matters."""
+        if self.keys is None:
+            self.pieces.append(piece)
+        else:
+            self.pieces.appendleft(piece)
+
+    def take(self, now: float) -> _Piece:
+        """Takes the next piece to send, the one that is due first when none is due now."""
+        if self.keys is not None:
+            return self.pieces.popleft()
+        piece = min(self.pieces, key=lambda one: max(one.due, now))
+        self.pieces.remove(piece)
+        return piece
+
+
+class InletClient:
+    """Delivers to one inlet. Thread safe.
+
+    Args:
+      destination: where to, and the envelope.
+      transport: sends requests.
+      tokens: bearer tokens, None for an inlet without authentication.
+      policy: delays and statuses.
+      clock: monotonic seconds.
+      wait: sleeps so many seconds and returns True when the process is asked to end meanwhile.
+      limit: on the requests under way; by default wider than threads are likely to be.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        transport: Transport,
+        tokens: TokenSource | None = None,
+        policy: RetryPolicy | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], bool] | None = None,
+        limit: RequestLimit | None = None,
+    ):
+        self._limit = limit or RequestLimit(ceiling=64)
+        self._envelope = Envelope(destination)
+        self._batch_url = batch_url(destination.inlet_url)
+        self._single_url = single_url(destination.inlet_url)
+        self._headers = {"Content-Type": "application/json", **destination.headers}
+        if destination.flow_id:
+            self._headers["x-adobe-flow-id"] = destination.flow_id
+        self._transport = transport
+        self._tokens = tokens
+        self._policy = policy or RetryPolicy()
+        self._clock = clock
+        self._wait = wait or sleep
+        self._lock = threading.Lock()
+        self._record = InletRecord()
+        self._next_log = float("-inf")
+        self._waiting: dict[int, str] = {}
+
+    @property
+    def waiting(self) -> list[str]:
+        """Why batches wait to be sent again, one entry for each of them."""
+        return list(self._waiting.values())
+
+    def deliver(
+        self,
+        records: Sequence[bytes],
+        keys: Sequence[bytes | None] | None = None,
+        observer: Observer | None = None,
+        aside: Callable[[], None] = lambda: None,
+    ) -> Delivery:
+        """Sends the records of a batch and returns when each has its answer; it may take as long as AEP is down.
+
+        Args:
+          records: the bytes to post of each.
+          keys: the key of each, where records of one key must arrive in their order: what is to be sent again is then
+            sent before anything else, and takes the later records of its key along. None where order does not matter.
+          observer: is given the numbers of each step as it is taken, also of a delivery that ends in an error.
+          aside: called each time when all that is left are messages that AEP fails on while it accepts others: another
+            batch may be delivered meanwhile. Never called where order matters.
+
+        Raises:
+          AepError: the bundle must fail, see ``aep.ingestion.outcomes.Stop``.
+        """
+        started = self._clock()
+        delivery = Delivery(answers=[Answer("unsent", "", 0)] * len(records), observer=observer)
+        first = Try(len(records), started, refreshed=self._tokens is None)
+        batch = _Batch(records, keys, deque([_Piece(range(len(records)), first)] if records else []), aside)
+        while batch.pieces:
+            self._send(batch, delivery)
+        delivery.seconds = self._clock() - started
+        return delivery
+
+    def _send(self, batch: _Batch, delivery: Delivery) -> None:
+        """Sends a piece once, when it is due, and carries out the decision."""
+        pieces = batch.pieces
+        now = self._clock()
+        piece = batch.take(now)
+        if piece.due > now:
+            if batch.keys is None:
+                batch.aside()
+            self._pause(piece.due - now, piece.why)
+        first = delivery.requests == 0
+        try:
+            outcome, token, sent_at = self._request(piece, batch.records, delivery)
+        except StoppedError:
+            if piece.why:
+                raise _stopped(piece.why) from None
+            raise
+        sent = replace(piece.sent, since=sent_at) if first else piece.sent
+        piece = replace(piece, sent=sent)
+        match self._decide(sent, outcome, sent_at):
+            case outcomes.Settle() as settled:
+                indices = self._settle(piece, settled, batch.keys, delivery)
+                if indices:
+                    failures = sent.failures + 1 if settled.failed else 0
+                    again = self._next(sent, messages=len(indices), mismatches=0, failures=failures)
+                    why = f"AEP asks to send {len(indices)} messages of a batch again"
+                    self._pause(settled.after, why)
+                    batch.put_back(_Piece(indices, again, why=why))
+            case outcomes.Retry(after, cause, arrived, mismatch, aside):
+                delivery.count(_again(cause, sent.messages if arrived else 0))
+                failures = sent.failures + 1 if cause == "500" else 0
+                again = self._next(sent, mismatches=sent.mismatches + mismatch, failures=failures)
+                why = outcomes.describe(outcome)
+                if aside:
+                    batch.put_back(_Piece(piece.indices, again, self._clock() + after, why))
+                else:
+                    self._pause(after, why)
+                    batch.put_back(_Piece(piece.indices, again, why=why))
+            case outcomes.Halve(cause, arrived):
+                delivery.count(_again(cause, sent.messages if arrived else 0))
+                pieces.extendleft(reversed(self._halves(piece, cause)))
+            case outcomes.RefreshToken():
+                delivery.count(_again("token", 0))
+                if self._tokens is not None:
+                    self._tokens.reject(token)
+                pieces.appendleft(_Piece(piece.indices, self._next(sent, refreshed=True)))
+            case outcomes.Reject(code, message):
+                delivery.answer(piece.indices[0], Answer(code, message, sent.before + sent.number))
+            case outcomes.Stop(error, elements):
+                if elements:
+                    self._settle(piece, outcomes.Settle(elements), None, delivery)
+                raise error
+
+    def _next(self, sent: Try, **changes: Any) -> Try:
+        """The next sending of the same messages, or of some of them; its token may be renewed once again."""
+        # Without authentication there is no token to renew after a 401.
+        return replace(sent, **{"number": sent.number + 1, "refreshed": self._tokens is None, "failures": 0, **changes})
+
+    def _halves(self, piece: _Piece, cause: str) -> list[_Piece]:
+        """Two pieces of half the messages; one message goes to the single-message endpoint."""
+        sent = piece.sent
+        halved_at = self._clock() if cause == "500" and sent.halved_at is None else sent.halved_at
+        half = self._next(sent, number=1, before=sent.before + sent.number, mismatches=0, halved_at=halved_at)
+        if len(piece.indices) == 1:
+            return [_Piece(piece.indices, replace(half, single=True))]
+        middle = len(piece.indices) // 2
+        return [
+            _Piece(indices, replace(half, messages=len(indices)))
+            for indices in (piece.indices[:middle], piece.indices[middle:])
+        ]
+
+    def _request(
+        self, piece: _Piece, records: Sequence[bytes], delivery: Delivery
+    ) -> tuple[Reply | NetworkError, str, float]:
+        """Sends a piece once. Returns the outcome, the token, and when it was sent."""
+        token = ""
+        headers = self._headers
+        if self._tokens is not None:
+            try:
+                token = self._tokens.token()
+            except NetworkError as error:
+                return error, token, piece.sent.since
+            headers = {**headers, "Authorization": f"Bearer {token}"}
+        if piece.sent.single:
+            url, body = self._single_url, self._envelope.message(records[piece.indices[0]])
+        else:
+            url, body = self._batch_url, self._envelope.batch([records[index] for index in piece.indices])
+        outcome: Reply | NetworkError
+        with self._limit.slot(piece.sent.messages) as under_way:
+            delivery.in_flight = max(delivery.in_flight, under_way)
+            sent_at = self._clock()  # the wait for its turn is not AEP's doing
+            delivery.count(Counts(requests=1, sent_bytes=len(body)))
+            try:
+                outcome = self._transport.send(Request(url, body, headers))
+            except NetworkError as error:
+                # Without its traceback, which would hold the body until the garbage collector happens to run.
+                outcome = error.with_traceback(None)
+        self._limit.note(outcomes.is_overload(outcome))
+        if isinstance(outcome, Reply) and not 200 <= outcome.status < 300:
+            outcome = outcome.without(token)
+        return outcome, token, sent_at
+
+    def _settle(
+        self, piece: _Piece, settled: outcomes.Settle, keys: Sequence[bytes | None] | None, delivery: Delivery
+    ) -> list[int]:
+        """Notes the answers and returns the indices of the messages that go again."""
+        again = set(settled.again)
+        attempts = piece.sent.before + piece.sent.number
+        counts = Counts()
+        for position, (index, element) in enumerate(zip(piece.indices, settled.elements, strict=True)):
+            if element.accepted:
+                counts.accepted += delivery.answer(index, Answer("", "", attempts, element.xaction_id))
+            elif position not in again:
+                words = element.message or f"AEP answers {element.status}"
+                delivery.answer(index, Answer("rejected", words, attempts, element.xaction_id))
+        if again:
+            counts.retries["element"] = len(again)
+            counts.duplicates_possible = settled.duplicates_possible
+        followers: Sequence[int] = ()
+        if keys is not None and again:
+            followers = overtaken(settled, [keys[index] for index in piece.indices])
+            counts.duplicates_possible += len(followers)
+        delivery.count(counts)
+        return [piece.indices[position] for position in sorted(again.union(followers))]
+
+    def _decide(self, sent: Try, outcome: Reply | NetworkError, sent_at: float) -> outcomes.Decision:
+        """Decides and notes it at once, so that replies that come together know of each other."""
+        with self._lock:
+            now = self._clock()
+            decision = decide(sent, outcome, now, self._record, self._policy)
+            self._record = self._record.noting(decision, sent_at, now)
+        return decision
+
+    def _pause(self, seconds: float, why: str) -> None:
+        now = self._clock()
+        with self._lock:
+            due = now >= self._next_log
+            if due:
+                self._next_log = now + _LOG_EVERY_SECONDS
+        if due:
+            _LOG.warning("%s: %s; reading waits, trying again in %.1f s", self._batch_url, why, seconds)
+        thread = threading.get_ident()
+        self._waiting[thread] = why
+        try:
+            ended = self._wait(seconds)
+        finally:
+            del self._waiting[thread]
+        if ended:
+            raise _stopped(why)
+
+
+def _stopped(why: str) -> StoppedError:
+    return StoppedError(f"ended while AEP could not be reached (last: {why}); the records will be read again")
+
+
+def _again(cause: str, duplicates_possible: int) -> Counts:
+    return Counts(retries=Counter({cause: 1}), duplicates_possible=duplicates_possible)
+
+
+def overtaken(settled: outcomes.Settle, keys: Sequence[bytes | None]) -> list[int]:
+    """The messages that AEP has received though an earlier one of the same key goes again: sent once more after it,
+    they arrive last, as they should.
+
+    Args:
+      settled: the answers to a request.
+      keys: of its messages; order does not matter to one without a key.
+
+    Returns:
+      their positions.
+    """
+    again = set(settled.again)
+    waiting: set[bytes] = set()
+    found = []
+    for position, (key, element) in enumerate(zip(keys, settled.elements, strict=True)):
+        if key is None:
+            continue
+        if position in again:
+            waiting.add(key)
+        elif element.accepted and key in waiting:
+            found.append(position)
+    return found

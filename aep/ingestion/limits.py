@@ -1,0 +1,127 @@
+"""How many requests may be under way to an inlet: as many as AEP takes well, found out by trying.
+
+Additive increase, multiplicative decrease, as TCP does it: each round of good replies adds one request, and a sign of
+overload halves the number. So a slow or throttling AEP slows the read, and nothing piles up in memory.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from aep.errors import StoppedError
+from aep.http.backoff import sleep
+
+_DECREASE = 0.5
+# Requests that were under way together fail together: they count as one sign of overload.
+_ONE_SIGN_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """The number of requests that may be under way: a float between 1 and ``ceiling``, of which whole ones count.
+
+    Attributes:
+      size: the number.
+      ceiling: the most there may ever be.
+      narrowed: clock reading of the last decrease.
+    """
+
+    size: float
+    ceiling: int
+    narrowed: float = float("-inf")
+
+    def after_good(self) -> Window:
+        """After a reply without a sign of overload: one more for each round of ``size`` replies."""
+        return replace(self, size=min(float(self.ceiling), self.size + 1 / self.size))
+
+    def after_overload(self, now: float) -> Window:
+        """After 429, 503 or a time-out: half, unless it was halved for the same reason a moment ago."""
+        if now - self.narrowed < _ONE_SIGN_SECONDS:
+            return self
+        return replace(self, size=max(1.0, self.size * _DECREASE), narrowed=now)
+
+
+class RequestLimit:
+    """Lets requests through while there is room, first come first served, shared by all threads that post to an inlet.
+
+    Args:
+      ceiling: requests under way at most.
+      messages_per_second: messages sent at most, as an average over a second; None for no such limit.
+      clock: monotonic seconds.
+      wait: sleeps so many seconds and returns True when the process is to end before they are over.
+    """
+
+    def __init__(
+        self,
+        ceiling: int,
+        messages_per_second: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], bool] | None = None,
+    ):
+        self._window = Window(float(ceiling), ceiling)
+        self._under_way = 0
+        self._queue: deque[object] = deque()
+        self._room = threading.Condition()
+        self._rate = messages_per_second
+        self._clock = clock
+        self._wait = wait or sleep
+        self._next_send = clock()
+
+    @contextmanager
+    def slot(self, messages: int) -> Iterator[int]:
+        """Waits for room and holds it while a request with so many messages is under way.
+
+        Yields:
+          how many requests are under way now, this one included.
+
+        Raises:
+          StoppedError: the process is to end before it is the request's turn.
+        """
+        place = object()
+        with self._room:
+            crowded = bool(self._queue) or self._under_way >= int(self._window.size)
+            self._queue.append(place)
+            self._room.wait_for(lambda: self._queue[0] is place and self._under_way < int(self._window.size))
+            self._queue.popleft()
+            self._room.notify_all()  # there may be room for the next in the queue too
+            self._under_way += 1
+            under_way = self._under_way
+            pause = self._take_turn(messages)
+        try:
+            if (crowded or pause > 0) and self._wait(pause):
+                raise StoppedError("ended while records waited for their turn to be sent; they will be read again")
+            yield under_way
+        finally:
+            with self._room:
+                self._under_way -= 1
+                self._room.notify_all()
+
+    def note(self, overload: bool) -> None:
+        """Widens or narrows the window after a request."""
+        with self._room:
+            self._window = self._window.after_overload(self._clock()) if overload else self._window.after_good()
+            self._room.notify_all()
+
+    @property
+    def under_way(self) -> int:
+        """How many requests are under way now."""
+        return self._under_way
+
+    @property
+    def size(self) -> int:
+        """How many requests may be under way now."""
+        return int(self._window.size)
+
+    def _take_turn(self, messages: int) -> float:
+        """Seconds until these messages may go: each request books the time that its messages take."""
+        if self._rate is None:
+            return 0.0
+        now = self._clock()
+        turn = max(now, self._next_send)
+        self._next_send = turn + messages / self._rate
+        return turn - now

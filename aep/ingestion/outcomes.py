@@ -1,0 +1,287 @@
+"""What can come back after messages were sent to AEP, and what can be done about it.
+
+The types only: ``outcome_rules.decide`` goes from one to the other, ``client`` carries it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from aep.errors import AepError, NetworkError, TokenError
+from aep.http.transport import Reply
+from aep.ingestion.envelope import Element, error_message, read_multi_status
+
+TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+
+# After one of these AEP may have received what it was sent.
+MAY_HAVE_ARRIVED = frozenset({500, 502, 504})
+
+# A 500 may be AEP's trouble ("Try the request again in a few minutes") or a message it chokes on ("Message payload
+# schema not specified, or did not match"). If others pass, a batch is halved after so many tries to find the message,
+# its halves at once, and the message given up after so many tries, which takes 5 minutes on average.
+HALVE_TRIES = 4
+GIVE_UP_TRIES = 16
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How long to wait, which statuses are worth another try, and when to give up.
+
+    Attributes:
+      transient_statuses: HTTP statuses that are tried again, for a request and for an element of a 207 (where any
+        other status of 500 or more is too).
+      base_seconds, max_seconds: bounds of the exponential back-off; the wait is drawn evenly below the bound.
+      max_retry_after_seconds: the longest ``Retry-After`` that is obeyed.
+      budget_seconds: transient failures for longer than this end the bundle; None waits without limit.
+      max_first_refusals: so many messages refused before any was accepted end the bundle: the set-up is wrong, not
+        the messages. None: they are dead-lettered, however many.
+    """
+
+    transient_statuses: frozenset[int] = TRANSIENT_STATUSES
+    base_seconds: float = 0.5
+    max_seconds: float = 60.0
+    max_retry_after_seconds: float = 300.0
+    budget_seconds: float | None = None
+    max_first_refusals: int | None = 20
+
+
+@dataclass(frozen=True)
+class Try:
+    """One sending of some messages of a batch, and what went before.
+
+    Attributes:
+      messages: how many messages the request holds.
+      since: clock reading of the first sending of these messages, in whatever request.
+      number: 1 for the first sending of this request.
+      before: sendings of these messages in larger requests.
+      failures: how many times in a row AEP has answered 500 to them.
+      halved_at: clock reading of the first halving for 500 of a request that they were in, None for none.
+      refreshed: the token was renewed for them already.
+      mismatches: 207 replies to them that did not fit.
+      single: sent to the single-message endpoint.
+    """
+
+    messages: int
+    since: float
+    number: int = 1
+    before: int = 0
+    failures: int = 0
+    halved_at: float | None = None
+    refreshed: bool = False
+    mismatches: int = 0
+    single: bool = False
+
+
+@dataclass(frozen=True)
+class Settle:
+    """Each message has its own answer, but those at the positions ``again`` go again after so many seconds.
+
+    ``failed``: AEP has answered 500 to some of those.
+    """
+
+    elements: list[Element]
+    again: list[int] = field(default_factory=list)
+    after: float = 0.0
+    duplicates_possible: int = 0
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Send the same again after so many seconds.
+
+    Attributes:
+      after: seconds.
+      cause: for counts.
+      arrived: it may have been received the first time.
+      mismatch: the reply did not fit.
+      aside: what else there is of the batch is sent meanwhile, since it is these messages that AEP fails on.
+    """
+
+    after: float
+    cause: str
+    arrived: bool = False
+    mismatch: bool = False
+    aside: bool = False
+
+
+@dataclass(frozen=True)
+class Halve:
+    """Send the two halves separately; a single message goes to the single-message endpoint.
+
+    ``arrived``: the messages may have been received the first time.
+    """
+
+    cause: str
+    arrived: bool = False
+
+
+@dataclass(frozen=True)
+class RefreshToken:
+    """Forget the token and send again with a new one."""
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Dead-letter the single message."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Fail the bundle. ``elements``: the reply's answers, if it has one for each message; some may be accepted."""
+
+    error: AepError
+    elements: list[Element] = field(default_factory=list)
+
+
+Decision = Settle | Retry | Halve | RefreshToken | Reject | Stop
+
+
+class InletRecord(NamedTuple):
+    """What this process has seen of an inlet.
+
+    Attributes:
+      accepted: messages that AEP has received.
+      refused: messages that it has refused for good, alone or in a 207; not those that were too large.
+      last_success: clock reading of the last message accepted.
+      last_sent: clock reading of the sending of the request, of those that had a message accepted, sent last.
+    """
+
+    accepted: int = 0
+    refused: int = 0
+    last_success: float = float("-inf")
+    last_sent: float = float("-inf")
+
+    def noting(self, decision: Decision, sent_at: float, now: float) -> InletRecord:
+        """The record after one more decision, on the reply to a request that was sent at ``sent_at``."""
+        match decision:
+            case Settle(elements, again):
+                accepted = sum(element.accepted for element in elements)
+                refused = len(elements) - accepted - len(again)
+            case Reject(code="rejected"):
+                accepted, refused = 0, 1
+            case _:
+                return self
+        counts = self.accepted + accepted, self.refused + refused
+        if not accepted:
+            return InletRecord(*counts, self.last_success, self.last_sent)
+        return InletRecord(*counts, now, max(sent_at, self.last_sent))
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that a decision rests on.
+
+    Attributes:
+      sent: the request.
+      outcome: its reply, or why there is none.
+      now: the clock that ``sent.since`` was read from, in seconds.
+      inlet: what is known of the inlet.
+      policy: delays, statuses and limits.
+      after: seconds to wait if the messages are to be sent again.
+    """
+
+    sent: Try
+    outcome: Reply | NetworkError
+    now: float
+    inlet: InletRecord
+    policy: RetryPolicy
+    after: float
+
+    @property
+    def status(self) -> int:
+        """Status of the reply, 0 when there is none."""
+        return self.outcome.status if isinstance(self.outcome, Reply) else 0
+
+    @property
+    def body(self) -> bytes:
+        """Body of the reply, empty when there is none."""
+        return self.outcome.body if isinstance(self.outcome, Reply) else b""
+
+    @property
+    def success(self) -> bool:
+        """Whether the reply is a 2xx."""
+        return 200 <= self.status < 300
+
+    @cached_property
+    def elements(self) -> list[Element] | None:
+        """AEP's answer to each message, in order, where the reply is a 207 that fits the batch one to one."""
+        if self.sent.single or self.status != 207:
+            return None
+        return read_multi_status(self.body, self.sent.messages)
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether the next try would come too late."""
+        budget = self.policy.budget_seconds
+        return budget is not None and self.now + self.after - self.sent.since > budget
+
+    @property
+    def others_pass(self) -> bool:
+        """Whether AEP has accepted other messages since these were first sent.
+
+        It may have failed ever since: an outage may begin between two requests that are under way together.
+        """
+        return self.inlet.last_success > self.sent.since
+
+    @property
+    def others_still_pass(self) -> bool:
+        """Whether AEP has accepted what was sent after it had failed on these messages and their batch was halved."""
+        return self.sent.halved_at is not None and self.inlet.last_sent > self.sent.halved_at
+
+    def fails_on_batch(self) -> bool:
+        """Whether a request that AEP answers 500 should be halved to find the message that it fails on."""
+        return self.others_still_pass or (self.sent.failures + 1 >= HALVE_TRIES and self.others_pass)
+
+    def fails_on_message(self) -> bool:
+        """Whether a message that AEP answers 500 should be given up."""
+        others_pass = self.others_pass if self.sent.halved_at is None else self.others_still_pass
+        return self.sent.failures + 1 >= GIVE_UP_TRIES and others_pass
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What to do with one kind of outcome.
+
+    Attributes:
+      name: of the rule.
+      what_comes_back: the outcome in words; those of earlier rules are meant to be taken out.
+      what_happens: in words.
+      source: where Adobe says so.
+      applies: whether the rule is about this case, provided that no earlier one is.
+      decide: what to do.
+    """
+
+    name: str
+    what_comes_back: str
+    what_happens: str
+    source: str
+    applies: Callable[[Case], bool]
+    decide: Callable[[Case], Decision]
+
+
+def is_overload(outcome: Reply | NetworkError) -> bool:
+    """Whether AEP could not keep up, so that fewer requests should be under way."""
+    if isinstance(outcome, NetworkError):
+        return not isinstance(outcome, TokenError)
+    return outcome.status in (408, 429, 502, 503, 504)
+
+
+def describe(outcome: Reply | NetworkError) -> str:
+    """The outcome in words fit for a log or an error."""
+    if isinstance(outcome, NetworkError):
+        return str(outcome)
+    if 200 <= outcome.status < 300:
+        return f"AEP answers {outcome.status} with a body that does not fit the request"
+    return describe_status(outcome.status, error_message(outcome.body))
+
+
+def describe_status(status: int, words: str) -> str:
+    """What AEP answers to a request, or to a message of a batch, with its own words if it has any."""
+    return f"AEP answers {status}{f' ({words})' if words else ''}"

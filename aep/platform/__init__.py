@@ -1,0 +1,1 @@
+"""Platform's management APIs: one module each, over one client."""
