@@ -11,7 +11,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from aep.errors import ConfigurationError
 from transforms.dead_letter import DeadLetter, damage
-from transforms.files import open_file
+from transforms.open_file import open_file
 
 
 class SinkError(Exception):

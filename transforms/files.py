@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from itertools import islice
-from typing import BinaryIO
 
 import apache_beam as beam
-from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from aep.errors import ConfigurationError
 from transforms import account, process
 from transforms.chunks import CHUNK_RECORDS, Chunk, Record
 from transforms.json_records import read_records
-from transforms.unpack import unpacked
-
-
-@contextmanager
-def open_file(path: str) -> Iterator[BinaryIO]:
-    """Open a file of any Beam filesystem for reading; it is decompressed if its ending says so.
-
-    Beam's own decompression takes a file that was cut off for one that ends there.
-
-    Raises:
-      DamagedFileError: a read has come to where a compressed file is cut off or damaged.
-    """
-    file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    with closing(file):
-        yield unpacked(file, path)
+from transforms.open_file import open_file
 
 
 class ReadJsonLines(beam.PTransform):

@@ -31,7 +31,6 @@ from transforms import process
 from transforms.aep import token_source
 from transforms.chunks import Chunk, Record
 from transforms.dead_letter import DeadLetter, dead_letter
-from transforms.files import open_file
 from transforms.json_records import read_records
 from transforms.kafka_causes import needed
 from transforms.kafka_client import (
@@ -46,6 +45,7 @@ from transforms.kafka_client import (
 )
 from transforms.kafka_offsets import group_offsets
 from transforms.kafka_sample import read_newest
+from transforms.open_file import open_file
 from transforms.prepare import Dropped, Preparation, Prepared, Refusal, Tombstones
 from transforms.routes import Route, Routes
 
