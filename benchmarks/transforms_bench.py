@@ -22,11 +22,12 @@ from aep.xdm.schema import FileSchemaSource, ResolvedSchema
 from aep.xdm.validate import validator_for
 from benchmarks.measure import Stopwatch, Usage, total
 from samples.loyalty import generate
-from transforms import account, process
-from transforms.chunks import CHUNK_RECORDS, Chunk, Record
 from transforms.parse import ParseRecords
-from transforms.routes import Route, Routes
+from transforms.records.chunk import CHUNK_RECORDS, Chunk, Record
+from transforms.records.route import Route, Routes
 from transforms.validate import ValidateXdm
+from transforms.worker import metrics as account
+from transforms.worker import process
 
 EVENT_BYTES = 1_900
 SCHEMA = Path(__file__).parents[1] / "configs" / "schemas" / "loyalty-event.schema.json"

@@ -22,9 +22,9 @@ from samples.broken import BROKEN_KINDS
 from samples.loyalty import EVENTS_TOPIC, PROFILES_TOPIC, generate, sequence_of
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
 from tests.services.process import ServiceError, ServiceUnavailable, wait_for
-from transforms.dead_letter import DeadLetter
-from transforms.dead_letter_files import read_files
-from transforms.kafka_client import KafkaCluster, KafkaSetupError
+from transforms.kafka.client import KafkaCluster, KafkaSetupError
+from transforms.records.dead_letter import DeadLetter
+from transforms.sinks.files import read_files
 
 TOPICS = (PROFILES_TOPIC, EVENTS_TOPIC)
 ORG_ID = "ACME@AdobeOrg"

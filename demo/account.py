@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from samples.loyalty import Sample
-from transforms.dead_letter import DeadLetter
+from transforms.records.dead_letter import DeadLetter
 
 _SHOWN = 5  # numbers in a sentence
 

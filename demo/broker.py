@@ -9,7 +9,7 @@ from typing import Literal
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests.services.kafka import KafkaBroker
-from transforms.kafka_client import KafkaCluster
+from transforms.kafka.client import KafkaCluster
 
 Kind = Literal["embedded", "apache"]
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from demo.account import Delivered, Expected
-from transforms.dead_letter import DeadLetter
+from transforms.records.dead_letter import DeadLetter
 
 
 def arrivals(expected: Expected, delivered: Mapping[str, Delivered]) -> Table:

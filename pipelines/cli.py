@@ -152,7 +152,7 @@ def generate(
     """
     from aep.errors import SecretError
     from pipelines.commands.generate import Tally, send, write_lines
-    from transforms.kafka_client import KafkaSetupError
+    from transforms.kafka.client import KafkaSetupError
 
     if broken_kind and not broken_share:
         raise typer.BadParameter("--broken-kind does nothing without --broken-share")

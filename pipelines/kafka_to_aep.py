@@ -12,13 +12,13 @@ import apache_beam as beam
 
 from pipelines.plan import Plan, make_plan
 from pipelines.run import Job, run
-from transforms.aep import PostToAep
 from transforms.batch import GroupIntoBatches
-from transforms.chunks import Chunk
 from transforms.dead_letters import WriteDeadLetters
-from transforms.mapping import ApplyMapping
+from transforms.map import ApplyMapping
 from transforms.parse import ParseRecords
+from transforms.post import PostToAep
 from transforms.receipts import WriteReceipts
+from transforms.records.chunk import Chunk
 from transforms.validate import ValidateXdm
 
 

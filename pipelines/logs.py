@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import orjson
 
-from transforms import process
+from transforms.worker import process
 
 LogFormat = Literal["text", "json"]
 

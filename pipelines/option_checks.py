@@ -7,7 +7,7 @@ from pipelines.beam_options import RUNNERS_WITHOUT_DURABLE_STATE
 from pipelines.option_types import TOPIC, seconds_of
 from pipelines.options import Auth, Format, KafkaOptions, Payload
 from pipelines.settings import Settings
-from transforms.topic_names import covers
+from transforms.records.topic_names import covers
 
 # What only a single-route run says with options; in a routes file each route says its own.
 SINGLE_ROUTE = (

@@ -22,20 +22,20 @@ from pipelines.platform_access import network_of, timeouts_of
 from pipelines.registry_schema import registry_schema
 from pipelines.routes_file import RouteSpec, load_routes
 from pipelines.settings import Settings
-from transforms.aep import AepConnection
 from transforms.batch import BatchLimits, BatchMode
 from transforms.dead_letters import DeadLetterSinks
-from transforms.files import ReadJsonLines
-from transforms.kafka import ReadFromKafka, new_source_id
-from transforms.kafka_client import KafkaCluster
-from transforms.kafka_offsets import resolve_start
-from transforms.kafka_source import BundleLimits, KafkaSource
+from transforms.kafka.client import KafkaCluster
+from transforms.kafka.confluent_registry import SchemaRegistry
+from transforms.kafka.offsets import resolve_start
+from transforms.kafka.read import ReadFromKafka, new_source_id
+from transforms.kafka.source import BundleLimits, KafkaSource
 from transforms.parse_avro import ParseAvro, ParseConfluentAvro
-from transforms.prepare import Tombstones
+from transforms.post import AepConnection
+from transforms.read_files import ReadJsonLines
 from transforms.receipts import ReceiptSinks
-from transforms.refusal_guard import RefusalGuard, RefusalLimits
-from transforms.routes import Parse, Route, Routes, parse_json
-from transforms.schema_registry import SchemaRegistry
+from transforms.records.prepare import Tombstones
+from transforms.records.refusal_guard import RefusalGuard, RefusalLimits
+from transforms.records.route import Parse, Route, Routes, parse_json
 
 # Runners that read, process and post in this process, or beside it; they keep no state over a restart.
 LOCAL_RUNNERS = frozenset({"DirectRunner", "FnApiRunner", "PrismRunner"})

@@ -10,12 +10,12 @@ from apache_beam.io.filesystems import FileSystems
 from aep.errors import NetworkError
 from pipelines.plan import Plan
 from pipelines.report import check_summary
-from transforms.aep import token_source
-from transforms.dead_letter_files import reason_of
 from transforms.dead_letters import DeadLetterSinks
-from transforms.kafka_send import check_writable
+from transforms.kafka.send import check_writable
 from transforms.parse_avro import ParseConfluentAvro
+from transforms.post import token_source
 from transforms.receipts import ReceiptSinks
+from transforms.sinks.files import reason_of
 
 
 class PreflightError(Exception):

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from pipelines.report import under
 from pipelines.teller import ConsoleTeller, Teller
-from transforms import account
+from transforms.worker import metrics
 
 _EVERY_SECONDS = 0.5
 _LINE_EVERY_SECONDS = 5.0
@@ -41,13 +41,13 @@ class Progress:
             with self._teller.console.status("starting") as status:
                 before, then = 0, started
                 while not self._end.wait(_EVERY_SECONDS):
-                    counts, now = account.process_counts(), self._clock()
-                    status.update(_line_now(counts, (counts[account.READ] - before) / (now - then)))
-                    before, then = counts[account.READ], now
+                    counts, now = metrics.process_counts(), self._clock()
+                    status.update(_line_now(counts, (counts[metrics.READ] - before) / (now - then)))
+                    before, then = counts[metrics.READ], now
         else:
             while not self._end.wait(_LINE_EVERY_SECONDS):
-                counts = account.process_counts()
-                self._teller.say(_line_now(counts, counts[account.READ] / (self._clock() - started)))
+                counts = metrics.process_counts()
+                self._teller.say(_line_now(counts, counts[metrics.READ] / (self._clock() - started)))
 
 
 def line(counts: Counter[str], rate: float, in_flight: int, lag: int) -> str:
@@ -58,14 +58,14 @@ def line(counts: Counter[str], rate: float, in_flight: int, lag: int) -> str:
       in_flight: requests under way to AEP now.
       lag: records in the topics that are not read yet.
     """
-    dead = sum(under(counts, account.DEAD_LETTERED).values())
-    retries = sum(under(counts, account.RETRIES).values())
+    dead = sum(under(counts, metrics.DEAD_LETTERED).values())
+    retries = sum(under(counts, metrics.RETRIES).values())
     return (
-        f"read {counts[account.READ]:,}  accepted {counts[account.ACCEPTED]:,}  dead-lettered {dead:,}  "
-        f"requests {counts[account.REQUESTS]:,}  sent again {retries:,}  in flight {in_flight:,}  lag {lag:,}  "
+        f"read {counts[metrics.READ]:,}  accepted {counts[metrics.ACCEPTED]:,}  dead-lettered {dead:,}  "
+        f"requests {counts[metrics.REQUESTS]:,}  sent again {retries:,}  in flight {in_flight:,}  lag {lag:,}  "
         f"{rate:,.0f} events/s"
     )
 
 
 def _line_now(counts: Counter[str], rate: float) -> str:
-    return line(counts, rate, account.level(account.IN_FLIGHT), account.level(account.LAG))
+    return line(counts, rate, metrics.level(metrics.IN_FLIGHT), metrics.level(metrics.LAG))

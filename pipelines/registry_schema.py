@@ -10,7 +10,7 @@ from aep.platform.schema_source import RegistrySchemaSource
 from aep.xdm.schema import SchemaError
 from pipelines.platform_access import platform_client
 from pipelines.settings import Settings
-from transforms.registered_schema import RegistrySchema
+from transforms.records.live_schema import RegistrySchema
 
 
 @dataclass(frozen=True)

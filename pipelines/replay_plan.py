@@ -12,10 +12,7 @@ from aep.errors import ConfigurationError
 from pipelines.option_types import TOPIC, seconds_of
 from pipelines.plan import Plan, make_plan
 from pipelines.settings import Settings
-from transforms.dead_letter_files import list_files, reason_of
-from transforms.dead_letter_topic import ReadDeadLetterTopic
-from transforms.failed_records import with_returned
-from transforms.kafka_client import (
+from transforms.kafka.client import (
     KafkaCluster,
     KafkaSetupError,
     admin_client,
@@ -23,9 +20,12 @@ from transforms.kafka_client import (
     unknown_topics,
     why_unknown,
 )
-from transforms.kafka_source import KafkaSource
-from transforms.refusal_guard import NO_GUARD
+from transforms.kafka.source import KafkaSource
+from transforms.read_dead_letter_topic import ReadDeadLetterTopic
+from transforms.records.failed_records import with_returned
+from transforms.records.refusal_guard import NO_GUARD
 from transforms.replay import REPLAYED, ReadDeadLetterFiles, Selection, set_aside
+from transforms.sinks.files import list_files, reason_of
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import orjson
 from rich.table import Table
 
 from aep.mapping.repeated_ids import RepeatedIds
-from transforms import account
 from transforms.dead_letters import DeadLetterSinks
+from transforms.worker import metrics
 
 
 def summary(counts: Counter[str], seconds: float, outcome: str) -> dict[str, Any]:
@@ -22,28 +22,28 @@ def summary(counts: Counter[str], seconds: float, outcome: str) -> dict[str, Any
     ``unaccounted`` is what was read and neither accepted nor dead-lettered nor skipped as a tombstone nor, in a
     replay, passed over; it is 0 after a run that ended well.
     """
-    dead_lettered = under(counts, account.DEAD_LETTERED)
-    accepted, tombstones = counts[account.ACCEPTED], counts[account.TOMBSTONES]
-    skipped = tombstones + counts[account.PASSED_OVER]
+    dead_lettered = under(counts, metrics.DEAD_LETTERED)
+    accepted, tombstones = counts[metrics.ACCEPTED], counts[metrics.TOMBSTONES]
+    skipped = tombstones + counts[metrics.PASSED_OVER]
     return {
         "outcome": outcome,
-        "read": counts[account.READ],
+        "read": counts[metrics.READ],
         "accepted": accepted,
         "dead_lettered": dead_lettered,
         "routes": _by_route(counts),
         "tombstones": tombstones,
-        "passed_over": counts[account.PASSED_OVER],
-        "unaccounted": counts[account.READ] - accepted - sum(dead_lettered.values()) - skipped,
-        "requests": counts[account.REQUESTS],
-        "request_bytes": counts[account.REQUEST_BYTES],
-        "retries": under(counts, account.RETRIES),
-        "duplicates_possible": counts[account.DUPLICATES_POSSIBLE],
-        "receipts": counts[account.RECEIPTS],
-        "token_renewals": counts[account.TOKEN_RENEWALS],
-        "offsets_skipped": counts[account.OFFSETS_SKIPPED],
+        "passed_over": counts[metrics.PASSED_OVER],
+        "unaccounted": counts[metrics.READ] - accepted - sum(dead_lettered.values()) - skipped,
+        "requests": counts[metrics.REQUESTS],
+        "request_bytes": counts[metrics.REQUEST_BYTES],
+        "retries": under(counts, metrics.RETRIES),
+        "duplicates_possible": counts[metrics.DUPLICATES_POSSIBLE],
+        "receipts": counts[metrics.RECEIPTS],
+        "token_renewals": counts[metrics.TOKEN_RENEWALS],
+        "offsets_skipped": counts[metrics.OFFSETS_SKIPPED],
         "repeated_ids": {
-            route: RepeatedIds(repeated, counts[f"{account.IDS_LOOKED_AT}{route}"])._asdict()
-            for route, repeated in under(counts, account.REPEATED_IDS).items()
+            route: RepeatedIds(repeated, counts[f"{metrics.IDS_LOOKED_AT}{route}"])._asdict()
+            for route, repeated in under(counts, metrics.REPEATED_IDS).items()
         },
         "seconds": round(seconds, 3),
     }
@@ -136,7 +136,7 @@ def table(account_of_run: dict[str, Any], sinks: DeadLetterSinks, title: str) ->
 
 def _by_route(counts: Counter[str]) -> dict[str, dict[str, int]]:
     routes: dict[str, dict[str, int]] = {}
-    for name, number in under(counts, account.BY_ROUTE).items():
+    for name, number in under(counts, metrics.BY_ROUTE).items():
         route, _, outcome = name.rpartition("/")
         routes.setdefault(route, {"accepted": 0, "dead_lettered": 0})[outcome] = number
     return routes

@@ -57,7 +57,7 @@ from pipelines.options_yaml import (
 )
 from pipelines.platform_access import missing_access
 from pipelines.settings import Settings
-from transforms.topic_names import covers
+from transforms.records.topic_names import covers
 
 
 def _check_name(name: str) -> str:

@@ -28,10 +28,11 @@ from pipelines.preflight import PreflightError, preflight
 from pipelines.progress import Progress
 from pipelines.report import summary, warnings, without_success, write_summary
 from pipelines.teller import ConsoleTeller, LogTeller, Teller, console
-from transforms import account, process
-from transforms.dead_letter_files import SinkError, reason_of
-from transforms.kafka import close_readers
-from transforms.kafka_client import KafkaReadError, KafkaSetupError
+from transforms.kafka.client import KafkaReadError, KafkaSetupError
+from transforms.kafka.read import close_readers
+from transforms.sinks.files import SinkError, reason_of
+from transforms.worker import metrics as account
+from transforms.worker import process
 
 DONE, FAILED, WRONG = 0, 1, 2
 INTERRUPTED = 128 + signal.SIGINT

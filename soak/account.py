@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from demo.account import Delivered, Expected, differences, sequence_of
 from soak.pipeline import Run
-from transforms.dead_letter import DeadLetter
+from transforms.records.dead_letter import DeadLetter
 
 POLL_RECORDS = 500
 """A bundle may grow by a poll's worth beyond its limit."""

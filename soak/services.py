@@ -20,8 +20,8 @@ from soak.pipeline import Pipeline
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
 from tests.services.kafka import KafkaBroker
 from tests.services.process import wait_for
-from transforms.dead_letter import DeadLetter
-from transforms.dead_letter_files import read_files
+from transforms.records.dead_letter import DeadLetter
+from transforms.sinks.files import read_files
 
 TOPICS = (EVENTS_TOPIC, PROFILES_TOPIC)
 PARTITIONS = 4

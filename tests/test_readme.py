@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from tests.services.process import PATIENCE_SECONDS
-from transforms.chunks import Record
-from transforms.dead_letter import DeadLetter
-from transforms.dead_letter_files import write_file
+from transforms.records.chunk import Record
+from transforms.records.dead_letter import DeadLetter
+from transforms.sinks.files import write_file
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

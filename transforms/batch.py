@@ -21,8 +21,8 @@ from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from aep.ingestion.envelope import BATCH_OVERHEAD, Envelope
-from transforms.chunks import Batch, Chunk, ChunkCoder
-from transforms.routes import Routes
+from transforms.records.chunk import Batch, Chunk, ChunkCoder
+from transforms.records.route import Routes
 
 BatchMode = Literal["bundle", "state"]
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 
-from transforms import account, process
-from transforms.chunks import Headers
-from transforms.dead_letter import DeadLetter
-from transforms.dead_letter_files import write_to_sink
-from transforms.kafka_client import KafkaCluster
-from transforms.kafka_send import send_all
+from transforms.kafka.client import KafkaCluster
+from transforms.kafka.send import send_all
+from transforms.records.chunk import Headers
+from transforms.records.dead_letter import DeadLetter
+from transforms.sinks.files import write_to_sink
+from transforms.worker import metrics, process
 
 # A file is written once this many bytes are waiting, and at the end of the bundle.
 _FILE_BYTES = 8_000_000
@@ -81,10 +81,10 @@ class _WriteDeadLetters(beam.DoFn):
                 send_all(self._sinks.cluster, self._sinks.topic, map(_as_message, waiting))
         # Only now: the account of a run that fails must not name what is nowhere to be found.
         for code, number in Counter(one.code for one in waiting).items():
-            account.count(account.DEAD_LETTERED + code, number)
+            metrics.count(metrics.DEAD_LETTERED + code, number)
         for route, number in Counter(one.route for one in waiting).items():
             if route:  # what was not parsed has none where fields decide
-                account.count(account.dead_lettered_by(route), number)
+                metrics.count(metrics.dead_lettered_by(route), number)
         self.start_bundle()
 
 

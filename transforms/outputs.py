@@ -5,10 +5,10 @@ from __future__ import annotations
 import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
-from transforms.chunks import Chunk
-from transforms.dead_letter import DeadLetter, dead_letter
-from transforms.prepare import Refusal
-from transforms.record import Record
+from transforms.records.chunk import Chunk
+from transforms.records.dead_letter import DeadLetter, dead_letter
+from transforms.records.prepare import Refusal
+from transforms.records.record import Record
 
 _MAIN, _DEAD_LETTERS = "main", "dead_letters"
 

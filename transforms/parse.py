@@ -8,12 +8,12 @@ import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
 from aep.formats.json import ParsedObject
-from transforms import account, process
-from transforms.chunks import Chunk
 from transforms.outputs import refused, with_dead_letters
-from transforms.prepare import ParseStep, Refusal, Tombstones, route_of
-from transforms.refusal_guard import NO_GUARD, RefusalGuard
-from transforms.routes import Route, Routes
+from transforms.records.chunk import Chunk
+from transforms.records.prepare import ParseStep, Refusal, Tombstones, route_of
+from transforms.records.refusal_guard import NO_GUARD, RefusalGuard
+from transforms.records.route import Route, Routes
+from transforms.worker import metrics, process
 
 
 class ParseRecords(beam.PTransform):
@@ -79,7 +79,7 @@ class ParseRecordsFn(beam.DoFn):
             part.records.append(record)
             part.entities.append(result.entity)
             part.bodies.append(result.data)
-        account.count(account.TOMBSTONES, dropped)
+        metrics.count(metrics.TOMBSTONES, dropped)
         if only is None:
             self._guard.passed_parse(element.topic, sum(len(part.records) for part in by_route.values()))
         for part in by_route.values():

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from aep.formats.avro import VALUE_SCHEMA_ID, AvroReader, schema_key
 from aep.formats.json import ParsedObject, ParseFailure
-from transforms import process
-from transforms.record import Headers
-from transforms.schema_registry import SchemaRegistry
+from transforms.kafka.confluent_registry import SchemaRegistry
+from transforms.records.record import Headers
+from transforms.worker import process
 
 _EMPTY = ParseFailure("empty", "the value is empty")
 

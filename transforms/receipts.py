@@ -9,12 +9,12 @@ import apache_beam as beam
 import orjson
 
 from aep.ingestion.client import Answer
-from transforms import account, process
-from transforms.chunks import Batch
-from transforms.dead_letter import iso_time
-from transforms.dead_letter_files import write_to_sink
-from transforms.kafka_client import KafkaCluster
-from transforms.kafka_send import send_all
+from transforms.kafka.client import KafkaCluster
+from transforms.kafka.send import send_all
+from transforms.records.chunk import Batch
+from transforms.records.dead_letter import iso_time
+from transforms.sinks.files import write_to_sink
+from transforms.worker import metrics, process
 
 # The element: receipts of a batch, each a line of JSON.
 Receipts = list[bytes]
@@ -93,5 +93,5 @@ class _WriteReceipts(beam.DoFn):
                 write_to_sink(self._sinks.path, self._waiting, "receipt_path")
             if self._sinks.topic and self._sinks.cluster:
                 send_all(self._sinks.cluster, self._sinks.topic, ((None, line, ()) for line in self._waiting))
-        account.count(account.RECEIPTS, len(self._waiting))
+        metrics.count(metrics.RECEIPTS, len(self._waiting))
         self._waiting = []

@@ -14,12 +14,12 @@ from itertools import islice
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 
-from transforms import account, process
-from transforms.chunks import CHUNK_RECORDS, Chunk
-from transforms.dead_letter import REPLAYS_HEADER, DeadLetter
-from transforms.dead_letter_files import read_file, write_file
-from transforms.dead_letter_topic import Run
-from transforms.routes import Routes
+from transforms.read_dead_letter_topic import Run
+from transforms.records.chunk import CHUNK_RECORDS, Chunk
+from transforms.records.dead_letter import REPLAYS_HEADER, DeadLetter
+from transforms.records.route import Routes
+from transforms.sinks.files import read_file, write_file
+from transforms.worker import metrics, process
 
 _LOG = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def _read(path: str) -> Iterator[Run]:
     letters = read_file(path)
     with process.remember_failure():
         while not process.stop_requested.is_set() and (run := list(islice(letters, CHUNK_RECORDS))):
-            account.count(account.READ, len(run))
+            metrics.count(metrics.READ, len(run))
             yield run
 
 
@@ -115,7 +115,7 @@ class _Choose(beam.DoFn):
 
     def process(self, element: Run) -> Iterator[Run]:
         chosen = [one for one in element if is_chosen(one, self._selection, self._routes)]
-        account.count(account.PASSED_OVER, len(element) - len(chosen))
+        metrics.count(metrics.PASSED_OVER, len(element) - len(chosen))
         for topic in {one.topic for one in element if self._selection.takes(one)} - self._unknown:
             if not _has_route(topic, self._routes):
                 self._unknown.add(topic)

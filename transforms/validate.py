@@ -9,13 +9,13 @@ import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
 from aep.xdm.rules import XdmRules
-from transforms.chunks import Chunk
 from transforms.outputs import refused, with_dead_letters
-from transforms.prepare import Refusal, ValidateStep
-from transforms.refusal_guard import NO_GUARD, RefusalGuard
-from transforms.registered_schema import LiveSchema
-from transforms.repeated_ids import IdWatch
-from transforms.routes import Routes
+from transforms.records.chunk import Chunk
+from transforms.records.live_schema import LiveSchema
+from transforms.records.prepare import Refusal, ValidateStep
+from transforms.records.refusal_guard import NO_GUARD, RefusalGuard
+from transforms.records.repeated_ids import IdWatch
+from transforms.records.route import Routes
 
 
 class ValidateXdm(beam.PTransform):

@@ -14,6 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 from confluent_kafka.admin import AclOperation
 
 from aep.errors import AepError, ConfigurationError, NetworkError
+from aep.formats.json_records import read_records
 from aep.http.transport import Request, RequestsTransport
 from aep.mapping.repeated_ids import IdSample, sample_of
 from aep.xdm.rules import XdmRules
@@ -27,13 +28,8 @@ from pipelines.platform_access import missing_access, platform_client, tokens_of
 from pipelines.preflight import PreflightError, check_sinks
 from pipelines.routes_file import load_routes
 from pipelines.settings import Settings
-from transforms import process
-from transforms.aep import token_source
-from transforms.chunks import Chunk, Record
-from transforms.dead_letter import DeadLetter, dead_letter
-from transforms.json_records import read_records
-from transforms.kafka_causes import needed
-from transforms.kafka_client import (
+from transforms.kafka.causes import needed
+from transforms.kafka.client import (
     KafkaCluster,
     KafkaReadError,
     KafkaSetupError,
@@ -43,11 +39,15 @@ from transforms.kafka_client import (
     why_unknown,
     without_right,
 )
-from transforms.kafka_offsets import group_offsets
-from transforms.kafka_sample import read_newest
-from transforms.open_file import open_file
-from transforms.prepare import Dropped, Preparation, Prepared, Refusal, Tombstones
-from transforms.routes import Route, Routes
+from transforms.kafka.offsets import group_offsets
+from transforms.kafka.sample import read_newest
+from transforms.post import token_source
+from transforms.records.chunk import Chunk, Record
+from transforms.records.dead_letter import DeadLetter, dead_letter
+from transforms.records.open_file import open_file
+from transforms.records.prepare import Dropped, Preparation, Prepared, Refusal, Tombstones
+from transforms.records.route import Route, Routes
+from transforms.worker import process
 
 # Steps that wait for a service, as a run does without end, wait so long here.
 _PATIENCE_SECONDS = 15.0

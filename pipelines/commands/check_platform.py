@@ -18,7 +18,7 @@ from aep.provision.found import FoundFlow, read_flow
 from aep.xdm.identities import Identity, identities
 from aep.xdm.schema import ResolvedSchema
 from pipelines.commands.check_report import Check, State
-from transforms.routes import Route
+from transforms.records.route import Route
 
 
 class Found(NamedTuple):

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from pipelines.commands.cli_common import WHOLE_RECORD
 from pipelines.commands.dead_letter_tables import place_of, printable
-from transforms.dead_letter import DeadLetter
+from transforms.records.dead_letter import DeadLetter
 
 State = Literal["ok", "warning", "wrong", "not checked"]
 

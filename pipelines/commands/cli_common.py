@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from transforms.kafka_client import KafkaCluster
+    from transforms.kafka.client import KafkaCluster
 
 WRONG = 2
 """Exit code: a person has to mend something."""
@@ -48,7 +48,7 @@ def cluster_of(bootstrap_servers: str, config: Sequence[str]) -> KafkaCluster:
       ValueError: an address or a property that cannot be right, or a secret given in plain.
     """
     from pipelines.option_types import check_bootstrap_servers, check_kafka_config
-    from transforms.kafka_client import KafkaCluster
+    from transforms.kafka.client import KafkaCluster
 
     properties = {}
     for entry in config:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.commands.cli_common import WHOLE_RECORD, plain, without_indices
-from transforms.dead_letter import DeadLetter, iso_time
+from transforms.records.dead_letter import DeadLetter, iso_time
 
 _MAX_SHOWN = 2_000  # characters of a value, which may be a megabyte
 _MAX_FIELDS = 30

@@ -12,7 +12,7 @@ from rich.console import Console
 from pipelines.commands.cli_common import WRONG, KafkaConfigOption, cluster_of, say
 
 if TYPE_CHECKING:
-    from transforms.dead_letter import DeadLetter
+    from transforms.records.dead_letter import DeadLetter
 
 app = typer.Typer(
     name="dead-letters",
@@ -112,10 +112,10 @@ def _read(
     from aep.errors import AepError
     from pipelines.option_types import TOPIC, check_place, check_time, seconds_of
     from pipelines.replay_plan import check_topic_is_there, find_files
-    from transforms.dead_letter_files import read_file
-    from transforms.dead_letter_topic import read_topic
-    from transforms.kafka_client import KafkaReadError, KafkaSetupError
+    from transforms.kafka.client import KafkaReadError, KafkaSetupError
+    from transforms.read_dead_letter_topic import read_topic
     from transforms.replay import Selection
+    from transforms.sinks.files import read_file
 
     try:
         check_place(place)

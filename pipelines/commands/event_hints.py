@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from aep.formats.json import ParsedObject
+from aep.formats.json_records import Shape
 from aep.ingestion.envelope import Payload
 from aep.xdm.spelling import is_message, spelling_hints
-from transforms.json_records import Shape
-from transforms.prepare import Refusal
-from transforms.record import Record
-from transforms.routes import Route
+from transforms.records.prepare import Refusal
+from transforms.records.record import Record
+from transforms.records.route import Route
 
 _MAX_KINDS = 10
 

@@ -11,16 +11,16 @@ from typing import BinaryIO, NamedTuple
 import orjson
 
 from aep.formats.json import ParsedObject, ParseFailure, parse_object
+from aep.formats.json_records import Shape, read_records
+from aep.formats.unpack import unpacked
 from aep.ingestion.envelope import Destination
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema
 from aep.xdm.spelling import is_message
 from pipelines.commands.event_hints import Hints, hints_on
-from transforms.json_records import Shape, read_records
-from transforms.prepare import Preparation, Prepared, Refusal
-from transforms.record import Headers, Record
-from transforms.routes import Route
-from transforms.unpack import unpacked
+from transforms.records.prepare import Preparation, Prepared, Refusal
+from transforms.records.record import Headers, Record
+from transforms.records.route import Route
 
 MAX_LINE_BYTES = 16 * 2**20
 """A longer line, or record, is not read: it cannot be a record, of which a request to Platform holds 1 MB."""

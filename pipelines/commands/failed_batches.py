@@ -21,11 +21,11 @@ from aep.platform.client import segment
 from aep.platform.data_access import DataAccess, FileTooLargeError
 from aep.xdm.rules import XdmRules
 from pipelines.commands.dead_letter_tables import field_of, printable
-from transforms.dead_letter import DeadLetter
-from transforms.dead_letter_files import write_lines
-from transforms.failed_records import dead_letters_of, route_of_dataset
-from transforms.prepare import Refusal
-from transforms.routes import Route, Routes
+from transforms.records.dead_letter import DeadLetter
+from transforms.records.failed_records import dead_letters_of, route_of_dataset
+from transforms.records.prepare import Refusal
+from transforms.records.route import Route, Routes
+from transforms.sinks.files import write_lines
 
 PULLED = "pulled"
 

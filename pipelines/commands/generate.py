@@ -9,8 +9,8 @@ from itertools import islice
 from typing import BinaryIO
 
 from samples.loyalty import Sample
-from transforms.kafka_client import KafkaCluster, admin_client, list_partitions
-from transforms.kafka_send import send_all
+from transforms.kafka.client import KafkaCluster, admin_client, list_partitions
+from transforms.kafka.send import send_all
 
 _RUN = 10_000  # samples that are in memory at a time
 

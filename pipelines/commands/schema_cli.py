@@ -182,6 +182,7 @@ def check(
     A line that holds several violations counts for the first. What is wrong may quote the event. Exit code: 0 when all
     are valid, 1 when some are not, 2 when they cannot be checked. Beside --adobe the counts go to the standard error.
     """
+    from aep.formats.unpack import DamagedFileError
     from aep.ingestion.envelope import Destination
     from aep.mapping.repeated_ids import sample_of
     from aep.xdm.pointers import is_pointer
@@ -190,7 +191,6 @@ def check(
     from pipelines.commands.event_hints import SHAPES
     from pipelines.commands.event_lines import EventCheck
     from pipelines.commands.schema_report import Tally
-    from transforms.unpack import DamagedFileError
 
     if limit is not None and not (every or adobe):
         raise typer.BadParameter("--limit does nothing without --all or --adobe")

@@ -17,8 +17,8 @@ from pipelines.commands.cli_common import WHOLE_RECORD, WRONG, plain, say
 if TYPE_CHECKING:
     from aep.ingestion.validate_once import Verdict
     from aep.xdm.rules import XdmRules
-    from transforms.prepare import Refusal
-    from transforms.routes import Route, Routes
+    from transforms.records.prepare import Refusal
+    from transforms.records.route import Route, Routes
 
 REFUSED = 1
 """Exit code: AEP does not take the event."""
@@ -83,8 +83,8 @@ def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
 
 def _read(path: str | None) -> list[bytes]:
     """The events of a file; what is not JSON is one."""
+    from aep.formats.json_records import read_records
     from pipelines.commands.event_lines import open_lines
-    from transforms.json_records import read_records
 
     with open_lines(Path(path) if path else None) as source:
         content = source.lines.read()
@@ -142,9 +142,9 @@ def prepare_event(event: bytes, route: Route, routes: Routes, rules: XdmRules, n
     Raises:
       EventError: it is no event of this route.
     """
-    from transforms.prepare import Dropped, Preparation, Refusal
-    from transforms.record import Record
-    from transforms.routes import parse_json
+    from transforms.records.prepare import Dropped, Preparation, Refusal
+    from transforms.records.record import Record
+    from transforms.records.route import parse_json
 
     topic = route.topics[0]
     candidates = (route,) if topic.startswith("^") else routes.of_topic(topic)
@@ -168,7 +168,7 @@ def prepare_event(event: bytes, route: Route, routes: Routes, rules: XdmRules, n
 
 def _show_refusal(refusal: Refusal, event: bytes, route: Route) -> int:
     from pipelines.commands.event_hints import hints_on
-    from transforms.record import Record
+    from transforms.records.record import Record
 
     console = Console(highlight=False, soft_wrap=True)
     words = f"not sent: a pipeline would dead-letter this event (stage {refusal.stage})"

@@ -9,8 +9,8 @@ import pytest
 
 from demo.account import Delivered, Expected, differences
 from samples.loyalty import EVENTS_TOPIC, PROFILES_TOPIC, Sample, generate
-from transforms.chunks import Record
-from transforms.dead_letter import DeadLetter
+from transforms.records.chunk import Record
+from transforms.records.dead_letter import DeadLetter
 
 Arrived = dict[str, Delivered]
 

@@ -22,8 +22,8 @@ from samples.loyalty import EVENTS_TOPIC, Sample, sequence_of
 from tests.services.emulator import Emulator
 from tests.services.kafka import KafkaBroker
 from tests.services.process import PATIENCE_SECONDS, ServiceError, ServiceProcess, wait_for
-from transforms.dead_letter import DeadLetter
-from transforms.dead_letter_files import read_files
+from transforms.records.dead_letter import DeadLetter
+from transforms.sinks.files import read_files
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "configs" / "schemas"

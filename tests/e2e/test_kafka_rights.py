@@ -24,11 +24,11 @@ from tests.services.process import PATIENCE_SECONDS, wait_for
 from tests.services.pytest_support import require
 from tests.services.secured_kafka import PASSWORD, SecuredKafka
 from tests.services.sharing import SharedServices
-from transforms import kafka_auth
-from transforms.kafka_client import KafkaCluster, KafkaSetupError
-from transforms.kafka_offsets import resolve_start
-from transforms.kafka_sample import read_newest
-from transforms.kafka_send import check_writable, send_all
+from transforms.kafka import auth
+from transforms.kafka.client import KafkaCluster, KafkaSetupError
+from transforms.kafka.offsets import resolve_start
+from transforms.kafka.sample import read_newest
+from transforms.kafka.send import check_writable, send_all
 
 pytestmark = pytest.mark.kafka
 
@@ -232,7 +232,7 @@ def test_tokens_of_a_callback_log_in_consumers_admin_clients_and_producers(
         asked.append(region)
         return token_of(user), time.time() + 3600
 
-    monkeypatch.setattr(kafka_auth, "msk_token", token)
+    monkeypatch.setattr(auth, "msk_token", token)
     allow(scenario, secured, user, also=(scenario.topics["events"],))
     cluster = KafkaCluster(
         secured.oauth_servers, {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "AWS_MSK_IAM"}

@@ -18,8 +18,8 @@ from samples.loyalty import EVENTS_TOPIC, generate
 from tests.e2e.scenario import ORG_ID, ROOT, RUN_SECONDS, SCHEMAS, Finished, Scenario
 from tests.services import raw_headers
 from tests.services.process import ServiceProcess, wait_for
-from transforms.dead_letter import DeadLetter
-from transforms.dead_letter_files import read_files
+from transforms.records.dead_letter import DeadLetter
+from transforms.sinks.files import read_files
 
 pytestmark = pytest.mark.kafka
 

@@ -12,8 +12,8 @@ from tests.aep.management import Organisation
 from tests.emulator.management import Platform
 from tests.services.emulator import CLIENT_ID, Emulator
 from tests.services.process import PATIENCE_SECONDS, wait_for
-from transforms.dead_letter import DeadLetter
-from transforms.dead_letter_files import read_files
+from transforms.records.dead_letter import DeadLetter
+from transforms.sinks.files import read_files
 
 
 class PlatformBench:

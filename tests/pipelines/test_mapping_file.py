@@ -11,8 +11,8 @@ from aep.mapping.json_patch import compile_patch
 from pipelines.config import OptionsError, parse
 from pipelines.mapping_file import read_mapping
 from pipelines.plan import make_plan
+from transforms.kafka.confluent_registry import SchemaRegistry
 from transforms.parse_avro import ParseAvro, ParseConfluentAvro
-from transforms.schema_registry import SchemaRegistry
 
 RUN = [
     "--kafka_bootstrap_servers=k:9092",

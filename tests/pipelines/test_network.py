@@ -13,7 +13,7 @@ from pipelines.config import parse
 from pipelines.plan import Plan, make_plan
 from pipelines.preflight import preflight
 from tests.aep.http_server import Exchange, HttpServer
-from transforms.aep import inlet_client
+from transforms.post import inlet_client
 
 
 def plan_of(folder: Path, *arguments: str, inlet_url: str = "http://aep.test/collection/i") -> Plan:

@@ -13,9 +13,9 @@ from pipelines.replay_dead_letters import replay_dead_letters
 from pipelines.replay_plan import ReplayPlan, make_replay_plan, move_replayed
 from tests.services.process import free_port
 from tests.transforms.test_dead_letters import letter
-from transforms.dead_letter_files import read_files, write_file
-from transforms.kafka_client import KafkaSetupError
+from transforms.kafka.client import KafkaSetupError
 from transforms.replay import Selection
+from transforms.sinks.files import read_files, write_file
 
 SCHEMA = Path(__file__).parents[2] / "configs" / "schemas" / "loyalty-event.schema.json"
 

@@ -5,17 +5,17 @@ from collections import Counter
 import pytest
 
 from pipelines.report import summary, without_success
-from transforms import account
+from transforms.worker import metrics
 
 
 def counts(**routes: tuple[int, int]) -> Counter[str]:
     """Of a run with these routes: how many records were accepted and dead-lettered."""
     found: Counter[str] = Counter()
     for route, (accepted, dead_lettered) in routes.items():
-        found[account.ACCEPTED] += accepted
-        found[f"{account.DEAD_LETTERED}required"] += dead_lettered
-        found[account.accepted_by(route)] += accepted
-        found[account.dead_lettered_by(route)] += dead_lettered
+        found[metrics.ACCEPTED] += accepted
+        found[f"{metrics.DEAD_LETTERED}required"] += dead_lettered
+        found[metrics.accepted_by(route)] += accepted
+        found[metrics.dead_lettered_by(route)] += dead_lettered
     return found
 
 
@@ -28,7 +28,7 @@ def counts(**routes: tuple[int, int]) -> Counter[str]:
             "by route one (400 dead-lettered), by route three (1 dead-lettered): do",
         ),
         # Where fields decide on the route, what was not parsed has none.
-        (Counter({f"{account.DEAD_LETTERED}json": 7}), "through (7 dead-lettered): do"),
+        (Counter({f"{metrics.DEAD_LETTERED}json": 7}), "through (7 dead-lettered): do"),
     ],
 )
 def test_a_route_of_which_nothing_got_through_is_named(found: Counter[str], named: str) -> None:
@@ -42,8 +42,8 @@ def test_a_route_of_which_nothing_got_through_is_named(found: Counter[str], name
         counts(one=(5, 0)),
         counts(one=(1, 400)),
         counts(one=(0, 0), two=(1, 0)),
-        Counter({account.TOMBSTONES: 5, account.PASSED_OVER: 3}),
-        Counter({account.ACCEPTED: 1, f"{account.DEAD_LETTERED}json": 7}),
+        Counter({metrics.TOMBSTONES: 5, metrics.PASSED_OVER: 3}),
+        Counter({metrics.ACCEPTED: 1, f"{metrics.DEAD_LETTERED}json": 7}),
     ],
 )
 def test_nothing_is_said_where_records_got_through_or_there_were_none(found: Counter[str]) -> None:

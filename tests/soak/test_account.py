@@ -11,8 +11,8 @@ from demo.account import Delivered, Expected
 from samples.loyalty import EVENTS_TOPIC, PROFILES_TOPIC, Sample, generate
 from soak.account import POLL_RECORDS, Duplicates, by_code, count_duplicates, misbehaviour, reread, wrong
 from soak.pipeline import Ending, Run
-from transforms.chunks import Record
-from transforms.dead_letter import DeadLetter
+from transforms.records.chunk import Record
+from transforms.records.dead_letter import DeadLetter
 
 BUNDLE = 1_000
 

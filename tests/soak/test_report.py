@@ -16,7 +16,7 @@ from soak.report import Spread, document, line, process, progress_numbers, slope
 from soak.run import Result, Settings, State
 
 LOG = """\
-09:12:06 INFO transforms.kafka_assignment: this process now reads 8 partitions
+09:12:06 INFO transforms.kafka.assignment: this process now reads 8 partitions
 read 4,166  accepted 3,780  dead-lettered 44  requests 9  sent again 0  in flight 3  lag 1,204  833 events/s
 09:12:07 WARNING somewhere: in flight 99  lag 99
 read 6,670  accepted 6,256  dead-lettered 67  requests 23  sent again 1  in flight 0  lag 0  667 events/s

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.services.kafka import KafkaBroker
-from transforms import account, process
-from transforms.kafka_client import KafkaCluster
+from transforms.kafka.client import KafkaCluster
+from transforms.worker import metrics, process
 
 NewTopic = Callable[..., str]
 
@@ -33,7 +33,7 @@ def new_topic(broker: KafkaBroker) -> NewTopic:
 @pytest.fixture(autouse=True)
 def _own_run() -> Iterator[None]:
     """Each test counts from nothing, and leaves no failure and no wish to end behind."""
-    account.reset()
+    metrics.reset()
     process.start_run()
     yield
     process.start_run()

@@ -9,7 +9,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from transforms.dead_letter import DeadLetter
+from transforms.records.dead_letter import DeadLetter
 
 # FnApiRunner works in this process, so what its steps collect is found here.
 _collected: dict[str, list[Any]] = defaultdict(list)

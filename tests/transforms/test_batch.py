@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from aep.ingestion.envelope import Envelope
 from tests.transforms.eager import Collect, apply
-from tests.transforms.records import json_bodies, packed, route, routes
+from tests.transforms.examples import json_bodies, packed, route, routes
 from transforms.batch import BatchLimits, BatchMode, GroupIntoBatches, Packer, _BatchInBundle
-from transforms.chunks import Batch, Chunk
+from transforms.records.chunk import Batch, Chunk
 
 ENTITY = route("events", org_id="ACME@AdobeOrg", source_name="Läden")
 RAW = route("events", payload="raw")

@@ -20,13 +20,13 @@ from tests.services.kafka import KafkaBroker
 from tests.services.process import PATIENCE_SECONDS
 from tests.transforms.conftest import NewTopic
 from tests.transforms.eager import apply
-from tests.transforms.records import chunk, record, records
-from transforms import account, process
-from transforms.dead_letter import DeadLetter, dead_letter
-from transforms.dead_letter_files import SinkError, read_file, read_files, write_file
+from tests.transforms.examples import chunk, record, records
 from transforms.dead_letters import DeadLetterSinks, WriteDeadLetters
-from transforms.kafka_client import KafkaCluster, KafkaSetupError
-from transforms.prepare import Refusal
+from transforms.kafka.client import KafkaCluster, KafkaSetupError
+from transforms.records.dead_letter import DeadLetter, dead_letter
+from transforms.records.prepare import Refusal
+from transforms.sinks.files import SinkError, read_file, read_files, write_file
+from transforms.worker import metrics, process
 
 AT = 1_700_000_000.125
 words = st.text(max_size=12)
@@ -195,7 +195,7 @@ def test_a_bundle_writes_its_dead_letters_to_whole_files_and_counts_them_by_code
     assert apply(WriteDeadLetters(DeadLetterSinks(path=str(tmp_path))), written) == []
     assert sorted(one.record.offset for one in read_files(str(tmp_path))) == [0, 1, 2, 3, 4, 5]
     assert len(list(tmp_path.iterdir())) == 1
-    assert account.process_counts() == {"dead_lettered/type": 5, "dead_lettered/json": 1}
+    assert metrics.process_counts() == {"dead_lettered/type": 5, "dead_lettered/json": 1}
 
 
 def test_large_bundles_are_rolled_into_several_files(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_folder_that_cannot_be_written_fails_the_bundle(tmp_path: Path) -> Non
         apply(WriteDeadLetters(DeadLetterSinks(path=str(file / "below"))), [letter(route="r")])
     assert isinstance(process.failure, SinkError)
     assert str(process.failure) == f"{file / 'below'} cannot be written to: Not a directory; check dead_letter_path"
-    assert account.process_counts() == {}  # what is not written is not accounted for
+    assert metrics.process_counts() == {}  # what is not written is not accounted for
 
 
 def test_a_full_disk_is_named_and_gets_its_room_back(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_full_disk_is_named_and_gets_its_room_back(tmp_path: Path) -> None:
     code = f"""
 import resource, signal
 from tests.transforms.test_dead_letters import letter
-from transforms.dead_letter_files import SinkError, write_to_sink
+from transforms.sinks.files import SinkError, write_to_sink
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:

@@ -7,12 +7,12 @@ import pytest
 
 from aep.mapping.conditions import compile_conditions
 from tests.transforms.eager import apply_refusing
-from tests.transforms.records import chunk, record, route, routes
-from transforms import account
-from transforms.chunks import Chunk
+from tests.transforms.examples import chunk, record, route, routes
 from transforms.parse import ParseRecords
 from transforms.parse_avro import ParseAvro
-from transforms.routes import Routes
+from transforms.records.chunk import Chunk
+from transforms.records.route import Routes
+from transforms.worker import metrics
 
 ROUTES = routes(route("events"), route("profiles", "^profiles"))
 
@@ -57,14 +57,14 @@ def test_tombstones_are_counted_and_skipped() -> None:
     (parsed,), dead = apply_refusing(ParseRecords(ROUTES), [chunk(None, b"{}", None)])
     assert [one.offset for one in parsed.records] == [1]
     assert dead == []
-    assert account.process_counts() == {"tombstones": 2}
+    assert metrics.process_counts() == {"tombstones": 2}
 
 
 def test_tombstones_can_be_dead_lettered() -> None:
     (parsed,), (dead,) = apply_refusing(ParseRecords(ROUTES, "dead_letter"), [chunk(b"{}", None)])
     assert len(parsed.records) == 1
     assert (dead.code, dead.record.offset, dead.record.value) == ("tombstone", 1, None)
-    assert account.process_counts() == {}
+    assert metrics.process_counts() == {}
 
 
 def test_tombstones_can_be_parsed_into_what_is_to_be_deleted() -> None:

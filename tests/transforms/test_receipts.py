@@ -10,11 +10,11 @@ from aep.ingestion.client import Answer
 from tests.services.kafka import KafkaBroker
 from tests.transforms.conftest import NewTopic
 from tests.transforms.eager import apply
-from tests.transforms.records import packed
-from transforms import account
-from transforms.chunks import Batch
-from transforms.kafka_client import KafkaCluster
+from tests.transforms.examples import packed
+from transforms.kafka.client import KafkaCluster
 from transforms.receipts import ReceiptSinks, WriteReceipts, receipts_of
+from transforms.records.chunk import Batch
+from transforms.worker import metrics
 
 BATCH = Batch("events", [packed(b"1", b"2", start=5), packed(b"3", partition=1)])
 ANSWERS = [Answer("", "", 1, "x-0"), Answer("rejected", "no", 1), Answer("", "", 2)]
@@ -47,7 +47,7 @@ def test_a_bundles_receipts_are_in_one_file(tmp_path: Path) -> None:
     apply(WriteReceipts(ReceiptSinks(path=str(tmp_path))), [written, written])
     (file,) = tmp_path.iterdir()
     assert [orjson.loads(line) for line in file.read_bytes().splitlines()] == RECEIPTS * 2
-    assert account.process_counts() == {"receipts": 4}
+    assert metrics.process_counts() == {"receipts": 4}
 
 
 @pytest.mark.kafka

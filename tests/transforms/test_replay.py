@@ -12,13 +12,11 @@ from hypothesis import strategies as st
 
 from aep.errors import ConfigurationError
 from tests.transforms.eager import Collect, apply
-from tests.transforms.records import record, route, routes
+from tests.transforms.examples import record, route, routes
 from tests.transforms.test_dead_letters import AT, dead_letters, letter
-from transforms import account, process
-from transforms.chunks import CHUNK_RECORDS
-from transforms.dead_letter import REPLAYS_HEADER, DeadLetter, dead_letter
-from transforms.dead_letter_files import read_files, write_file
-from transforms.prepare import Refusal
+from transforms.records.chunk import CHUNK_RECORDS
+from transforms.records.dead_letter import REPLAYS_HEADER, DeadLetter, dead_letter
+from transforms.records.prepare import Refusal
 from transforms.replay import (
     ChooseDeadLetters,
     OriginalRecords,
@@ -27,6 +25,8 @@ from transforms.replay import (
     originals,
     set_aside,
 )
+from transforms.sinks.files import read_files, write_file
+from transforms.worker import metrics, process
 
 ANY = Selection()
 ROUTES = routes(route("events"), route("profiles"))
@@ -92,7 +92,7 @@ def test_files_are_read_in_runs_and_counted(tmp_path: Path) -> None:
     runs = read_all(files)
     assert max(len(run) for run in runs) == CHUNK_RECORDS
     assert sorted(one.record.offset for run in runs for one in run) == sorted([*range(250), *range(240, 250)])
-    assert account.process_counts() == {"read": 260}
+    assert metrics.process_counts() == {"read": 260}
     assert read_all([]) == []
 
 
@@ -127,7 +127,7 @@ def test_the_others_are_counted_and_a_topic_without_a_route_is_told_of_once(
     with caplog.at_level(logging.WARNING, "transforms"):
         chosen = apply(ChooseDeadLetters(Selection(codes=("type",)), ROUTES), runs)
     assert chosen == [[letter(1)]]
-    assert account.process_counts() == {"passed_over": 3}
+    assert metrics.process_counts() == {"passed_over": 3}
     assert caplog.messages == ["dead letters of topic other are passed over: no route takes it"]
 
 

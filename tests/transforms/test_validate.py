@@ -10,10 +10,10 @@ from aep.ingestion.envelope import MAX_REQUEST_BYTES, Envelope
 from aep.xdm.rules import XdmRules
 from samples.loyalty import EVENTS_TOPIC, generate
 from tests.transforms.eager import apply_refusing
-from tests.transforms.records import EVENT_SCHEMA, record, route, routes, small_schema
-from transforms import account
-from transforms.chunks import Chunk
+from tests.transforms.examples import EVENT_SCHEMA, record, route, routes, small_schema
+from transforms.records.chunk import Chunk
 from transforms.validate import ValidateXdm, ValidateXdmFn
+from transforms.worker import metrics
 
 NAMES = small_schema(name={"type": "string"}, age={"type": "integer"})
 
@@ -121,7 +121,7 @@ def test_events_that_share_an_id_are_counted_and_said_once_though_their_bundle_i
         (valid,) = again.process(parsed(*events_with("same", 150)))
         assert isinstance(valid, Chunk)
         assert len(valid.bodies) == 150  # warned of, never refused
-    counts = account.process_counts()
+    counts = metrics.process_counts()
     assert counts == {"ids_looked_at/events": 150, "repeated_ids/events": 149}
     (said,) = caplog.messages
     assert said.startswith("route events: 149 of the 150 different events looked at have an _id that another one has")
@@ -131,7 +131,7 @@ def test_events_that_share_an_id_are_counted_and_said_once_though_their_bundle_i
 def test_each_run_looks_at_ids_anew_and_profiles_have_none_that_matter() -> None:
     for _ in range(2):
         list(ValidateXdmFn(routes(route(schema=EVENT_SCHEMA)), XdmRules()).process(parsed(*events_with("same", 2))))
-    assert account.process_counts() == {"ids_looked_at/events": 4, "repeated_ids/events": 2}
-    account.reset()
+    assert metrics.process_counts() == {"ids_looked_at/events": 4, "repeated_ids/events": 2}
+    metrics.reset()
     list(ValidateXdmFn(routes(route(schema=NAMES)), XdmRules()).process(parsed({"name": "a"}, {"name": "b"})))
-    assert account.process_counts() == {}
+    assert metrics.process_counts() == {}

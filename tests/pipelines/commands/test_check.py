@@ -27,10 +27,10 @@ from pipelines.config import parse
 from tests.pipelines.platform_bench import PlatformBench
 from tests.services.kafka import KafkaBroker
 from tests.services.process import PATIENCE_SECONDS, free_port, wait_for
-from tests.transforms.records import route
-from transforms import process
-from transforms.kafka_sample import spread
-from transforms.routes import Auth
+from tests.transforms.examples import route
+from transforms.kafka.sample import spread
+from transforms.records.route import Auth
+from transforms.worker import process
 
 LOYALTY = Path(__file__).parents[3] / "configs" / "schemas" / "loyalty-event.schema.json"
 
@@ -445,7 +445,7 @@ def test_a_registry_of_avro_schemas_that_does_not_answer_is_not_waited_for(
 
 
 def test_brokers_that_do_not_answer(bench: PlatformBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("transforms.kafka_client.REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr("transforms.kafka.client.REQUEST_SECONDS", 1.0)
     options = {"kafka_source": None, "kafka_file_pattern": None, "kafka_topics": "t"}
     findings = check(bench, {**options, "kafka_bootstrap_servers": f"127.0.0.1:{free_port()}"})
     assert found(findings, "Kafka").state == "wrong"

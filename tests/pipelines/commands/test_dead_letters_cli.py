@@ -9,11 +9,11 @@ import pytest
 from pipelines.cli import main
 from pipelines.commands.dead_letter_tables import field_of
 from tests.services.kafka import KafkaBroker
-from tests.transforms.records import record
+from tests.transforms.examples import record
 from tests.transforms.test_dead_letters import AT, letter
-from transforms.dead_letter_files import write_file
-from transforms.kafka_client import KafkaCluster
-from transforms.kafka_send import send_all
+from transforms.kafka.client import KafkaCluster
+from transforms.kafka.send import send_all
+from transforms.sinks.files import write_file
 
 SCHEMA = {"id": "https://ns.adobe.com/acme/schemas/x", "version": "1.2", "sha256": "abc"}
 LETTERS = [

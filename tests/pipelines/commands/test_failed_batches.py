@@ -18,10 +18,10 @@ from pipelines.cli import main
 from tests.aep.http_server import Exchange
 from tests.pipelines.platform_bench import PlatformBench
 from tests.pipelines.platform_front import PlatformFront
-from tests.transforms.records import route, routes, small_schema
-from transforms.failed_records import code_of, dead_letters_of, pointer_of, posted, takes_back, with_returned
+from tests.transforms.examples import route, routes, small_schema
 from transforms.parse_avro import ParseAvro
-from transforms.routes import Route, Routes
+from transforms.records.failed_records import code_of, dead_letters_of, pointer_of, posted, takes_back, with_returned
+from transforms.records.route import Route, Routes
 
 GOOD, BAD = 5, 3
 ALLOW = {"xdm_unknown_fields": "allow"}

@@ -31,7 +31,7 @@ from tests.aep.provisioning import sample
 from tests.pipelines.platform_front import Interception, PlatformFront
 from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
 from tests.services.process import PATIENCE_SECONDS, wait_for
-from transforms.dead_letter_files import read_files
+from transforms.sinks.files import read_files
 
 ROOT = Path(__file__).parents[3]
 

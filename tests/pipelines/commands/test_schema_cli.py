@@ -24,7 +24,7 @@ from pipelines.commands.event_lines import EventCheck, Line
 from pipelines.commands.schema_report import Tally, as_text
 from samples.loyalty import generate
 from tests.aep.xdm.schemas import EVENT
-from transforms.prepare import Refusal
+from transforms.records.prepare import Refusal
 
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "pipelines.cli"]

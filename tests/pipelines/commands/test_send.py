@@ -16,10 +16,10 @@ from aep.mapping.json_patch import compile_patch
 from aep.xdm.rules import XdmRules
 from pipelines.cli import main
 from pipelines.commands.send_cli import EventError, prepare_event
-from tests.transforms.records import route, small_schema
+from tests.transforms.examples import route, small_schema
 from transforms.parse_avro import ParseAvro
-from transforms.prepare import Refusal
-from transforms.routes import Route, Routes
+from transforms.records.prepare import Refusal
+from transforms.records.route import Route, Routes
 
 NOW_MS = 1_790_000_000_000
 SCHEMA = small_schema(_id={"type": "string"}, name={"type": "string"})

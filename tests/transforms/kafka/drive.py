@@ -1,0 +1,121 @@
+"""Reads Kafka as a runner would, and does to topics what brings readers into trouble."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Literal
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from tests.services.kafka import KafkaBroker
+from tests.services.process import PATIENCE_SECONDS
+from transforms.kafka.client import KafkaCluster, Partition
+from transforms.kafka.offsets import Committed, Start
+from transforms.kafka.reader import Reader
+from transforms.kafka.restriction import PositionsTracker, Shard, deal, decode
+from transforms.kafka.source import BundleLimits, KafkaSource
+from transforms.records.chunk import Record
+
+QUICK = BundleLimits(max_records=300, max_seconds=2.0, linger_seconds=0.1, idle_seconds=0.2)
+
+
+class Member:
+    """A reader driven as a runner drives it: each bundle starts where the claims of the last one ended."""
+
+    def __init__(self, source: KafkaSource, start: Start, shard: int = 0, of: int = 1):
+        dealt = deal(start, of)[shard]
+        self.restriction = decode(dealt.start)
+        self.reader = Reader(source, Shard(*dealt))
+        self.read: dict[Partition, list[Record]] = {}
+        self.advanced: dict[Partition, Committed] = {}
+
+    def bundle(self, commit: bool = True, claims: int | None = None, fail: bool = False) -> int:
+        """Reads a bundle and returns the number of its records.
+
+        Args:
+          commit: finalise it.
+          claims: a checkpoint is taken after so many claims.
+          fail: the bundle fails at its end: what it read counts for nothing, and it will be tried again.
+        """
+        self.reader.go_to(self.restriction)
+        tracker = PositionsTracker(self.restriction)
+        records: list[tuple[Partition, Record]] = []
+        claimed: set[Partition] = set()
+        for step in self.reader.read_bundle():
+            if claims == 0:
+                tracker.try_split(0)
+            if not tracker.try_claim(step.claim):
+                break
+            claims = None if claims is None else claims - 1
+            claimed |= step.claim.partitions()
+            if step.chunk is not None:
+                records += [((step.chunk.topic, step.chunk.partition), record) for record in step.chunk.records]
+        self.advanced = tracker.current_restriction().to_commit(claimed)
+        if not fail:
+            self.restriction = tracker.current_restriction()
+            for partition, record in records:
+                self.read.setdefault(partition, []).append(record)
+            if commit and self.advanced:
+                self.reader.commit(self.advanced)
+        return len(records)
+
+    @property
+    def done(self) -> bool:
+        """Everything up to the ends is read and claimed."""
+        self.reader.go_to(self.restriction)
+        return self.reader.is_at_ends()
+
+    def offsets(self) -> dict[Partition, list[int]]:
+        """The offsets read, by partition."""
+        return {partition: [record.offset for record in records] for partition, records in self.read.items()}
+
+    def values(self) -> list[bytes | None]:
+        """All the values read."""
+        return [record.value for records in self.read.values() for record in records]
+
+
+def source(cluster: KafkaCluster, *topics: str, group: str | None = None, **more: object) -> KafkaSource:
+    """A source for tests: it looks for new partitions before each bundle, and its bundles are small and quick."""
+    cluster = replace(cluster, config={"fetch.wait.max.ms": "50", **cluster.config})
+    fields = {"discovery_seconds": 0.0, "limits": QUICK} | more
+    return KafkaSource(uuid.uuid4().hex, cluster, topics, group or f"group-{uuid.uuid4().hex[:8]}", **fields)  # type: ignore[arg-type]
+
+
+def commit(cluster: KafkaCluster, group: str, offsets: dict[Partition, int], metadata: str = "") -> None:
+    """Commits for a group that has no members."""
+    consumer = Consumer({"bootstrap.servers": cluster.bootstrap_servers, "group.id": group})
+    at = [TopicPartition(topic, number, offset, metadata=metadata) for (topic, number), offset in offsets.items()]
+    consumer.commit(offsets=at, asynchronous=False)
+    consumer.close()
+
+
+def delete_before(broker: KafkaBroker, offsets: dict[Partition, int]) -> None:
+    """Deletes the records before these offsets, as retention does."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    at = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
+    for future in admin.delete_records(at).values():
+        future.result(PATIENCE_SECONDS)
+
+
+@contextmanager
+def transaction(
+    broker: KafkaBroker, topic: str, records: Sequence[tuple[int, bytes]], end: Literal["commit", "abort"] | None
+) -> Iterator[None]:
+    """A transaction with records of (partition, value): ended, or open for the length of the block and then aborted."""
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "transactional.id": uuid.uuid4().hex})
+    producer.init_transactions(PATIENCE_SECONDS)
+    producer.begin_transaction()
+    for partition, value in records:
+        producer.produce(topic, value, partition=partition)
+    producer.flush(PATIENCE_SECONDS)
+    if end == "commit":
+        producer.commit_transaction(PATIENCE_SECONDS)
+    elif end == "abort":
+        producer.abort_transaction(PATIENCE_SECONDS)
+    yield
+    if end is None:
+        producer.abort_transaction(PATIENCE_SECONDS)

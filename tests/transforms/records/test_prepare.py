@@ -1,0 +1,246 @@
+"""A record prepared whole, as commands do, and step by step over chunks, as the pipeline does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+from apache_beam.pvalue import TaggedOutput
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aep.mapping.conditions import Condition, compile_conditions
+from aep.mapping.field_map import FieldMap, compile_map
+from aep.mapping.ids import OFFSET
+from aep.mapping.json_patch import Patch, compile_patch
+from aep.xdm.rules import XdmRules
+from samples.loyalty import EVENTS_TOPIC, generate
+from tests.services.process import PATIENCE_SECONDS
+from tests.transforms.examples import EVENT_SCHEMA, chunk, record, route, small_schema
+from transforms.map import ApplyMappingFn
+from transforms.parse import ParseRecordsFn
+from transforms.records.chunk import Chunk
+from transforms.records.prepare import (
+    Dropped,
+    MapStep,
+    ParseStep,
+    Preparation,
+    Prepared,
+    Refusal,
+    ValidateStep,
+    route_of,
+)
+from transforms.records.record import Record
+from transforms.records.route import Route, Routes
+from transforms.validate import ValidateXdmFn
+
+TOPIC = "t"
+SCHEMA = small_schema(
+    _id={"type": "string"}, name={"type": "string"}, kind={"type": "string"}, n={"type": "integer", "maximum": 9}
+)
+DESTINATION = {"schema_id": SCHEMA.id}
+
+# What became of a record: the route and the bytes to post, or the fields of its dead letter, or None when dropped.
+Fate = tuple[str, bytes] | tuple[Any, ...] | None
+
+
+def by_pipeline(read: Chunk, routes: Routes, rules: XdmRules, tombstones: Any) -> dict[int, Fate]:
+    """What the pipeline's steps make of each record, by its offset, all in one chunk."""
+    fates: dict[int, Fate] = dict.fromkeys((one.offset for one in read.records), None)
+    chunks = [read]
+    for step in (ParseRecordsFn(routes, tombstones), ApplyMappingFn(routes), ValidateXdmFn(routes, rules)):
+        outputs = [output for each in chunks for output in step.process(each)]
+        chunks = [output for output in outputs if isinstance(output, Chunk)]
+        for output in outputs:
+            if isinstance(output, TaggedOutput):
+                letter = output.value
+                fates[letter.record.offset] = (
+                    letter.stage,
+                    letter.route,
+                    letter.code,
+                    letter.message,
+                    letter.pointer,
+                    letter.errors,
+                    letter.error_count,
+                    letter.schema.get("sha256"),
+                )
+    for each in chunks:
+        for one, body in zip(each.records, each.bodies, strict=True):
+            fates[one.offset] = each.route, body
+    return fates
+
+
+def by_command(read: Chunk, routes: Routes, rules: XdmRules, tombstones: Any) -> dict[int, Fate]:
+    """What the whole preparation makes of each record, by its offset."""
+    prepare = Preparation(routes.of_topic(read.topic), rules, tombstones)
+    return {one.offset: fate(prepare(read.topic, read.partition, one)) for one in read.records}
+
+
+def fate(outcome: Prepared | Refusal | Dropped) -> Fate:
+    if isinstance(outcome, Prepared):
+        return outcome.route.name, outcome.body
+    if isinstance(outcome, Dropped):
+        return None
+    errors = [error._asdict() for error in outcome.errors]
+    return (*outcome[:5], errors, outcome.error_count, outcome.schema.sha256 if outcome.schema else None)
+
+
+ENTITIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "_id": st.sampled_from([None, "", "given"]),
+        "name": st.sampled_from([None, "Ana", "\u00fc", ""]),
+        "kind": st.sampled_from(["a", "b", None, 1]),
+        "n": st.sampled_from([None, 0, 9, 10, 1.5]),
+        "other": st.sampled_from([None, [None], [{"x": None}]]),
+    },
+)
+
+
+def messages() -> st.SearchStrategy[dict[str, Any]]:
+    version = "application/vnd.adobe.xed-full+json;version=1"
+    reference = {"schemaRef": {"id": SCHEMA.id, "contentType": version}}
+    header = st.sampled_from([{**reference, "datasetId": "d" * 24}, {**reference, "datasetId": "e"}, {}, None])
+    body = st.fixed_dictionaries({"xdmMeta": st.just(reference), "xdmEntity": ENTITIES | st.none()})
+    return st.fixed_dictionaries({"header": header, "body": body | st.none()})
+
+
+def raw_records() -> st.SearchStrategy[dict[str, Any]]:
+    operations = st.sampled_from([{"data": "merge"}, {"data": "drop"}, {"identity": "create"}, {}, None])
+    header = st.builds(lambda one: {"operations": one}, operations)
+    return st.fixed_dictionaries({"header": header}, optional={"body": ENTITIES | st.just(1)})
+
+
+values = st.one_of(
+    (ENTITIES | messages() | raw_records()).map(
+        lambda one: orjson.dumps(one, option=orjson.OPT_INDENT_2 if len(one) % 2 else 0)
+    ),
+    st.sampled_from([b"", b" ", b"[]", b"{", b'{"name":"a","name":"b"}', b'{"n":99999999999999999999}', b"\xff"]),
+    st.none(),
+)
+keys = st.sampled_from([None, b"", b"m-1", b'{"name":"x"}', b"\xff"])
+read_records = st.builds(
+    lambda at, parts: Record(at, 1_700_000_000_000 + at, parts[0], (("h", b"v"),), parts[1]),
+    st.integers(0, 2**40),
+    st.tuples(keys, values),
+)
+mappings: st.SearchStrategy[Patch | FieldMap | None] = st.sampled_from(
+    [
+        None,
+        compile_patch([{"op": "remove", "path": "/other"}, {"op": "add", "path": "/name", "value": "patched"}]),
+        compile_map(
+            {
+                "/name": {"from": "/name", "default": "none"},
+                "/n": {"from": "/n", "type": "integer", "optional": True},
+                "/kind": {"kafka": "header:h"},
+            }
+        ),
+        compile_map({"/_id": {"kafka": "key"}, "/name": {"kafka": "topic"}}),
+    ]
+)
+conditions: st.SearchStrategy[tuple[Condition, ...]] = st.sampled_from(
+    [(), compile_conditions({"/kind": "a"}), compile_conditions({"/kind": ["b", 1]})]
+)
+
+
+@st.composite
+def one_route(draw: st.DrawFn, name: str) -> Route:
+    payload = draw(st.sampled_from(["entity", "message", "raw"]))
+    made = route(name, TOPIC, schema=draw(st.sampled_from([SCHEMA, None])), payload=payload, **DESTINATION)
+    operations: Mapping[str, str] = draw(st.sampled_from([{}, {"data": "merge"}])) if payload == "raw" else {}
+    return replace(
+        made,
+        when=draw(conditions),
+        mapping=draw(mappings),
+        id_from=() if payload == "raw" else draw(st.sampled_from([(), (OFFSET,), ("/name",), ("/name", "/n")])),
+        operations=operations,
+        key_field=draw(st.sampled_from([None, "name"])),
+    )
+
+
+@settings(max_examples=300)
+@given(
+    st.tuples(one_route("one"), one_route("two")),
+    st.lists(read_records, max_size=8, unique_by=lambda one: one.offset),
+    st.sampled_from(["reject", "prune"]),
+    st.sampled_from(["skip", "dead_letter", "delete"]),
+)
+def test_a_record_goes_through_commands_and_pipeline_to_the_same_bytes_or_the_same_refusal(
+    both: tuple[Route, Route], read: list[Record], nulls: Any, tombstones: Any
+) -> None:
+    routes, rules = Routes(both), XdmRules(nulls=nulls)
+    whole = Chunk(TOPIC, 3, read)
+    assert by_pipeline(whole, routes, rules, tombstones) == by_command(whole, routes, rules, tombstones)
+
+
+@pytest.mark.parametrize("payload", ["entity", "message", "raw"])
+def test_a_record_too_large_for_a_request_is_refused_by_both(payload: str) -> None:
+    only = route("one", TOPIC, schema=None, payload=payload)
+    version = "application/vnd.adobe.xed-full+json;version=1"
+    reference = {"schemaRef": {"id": only.destination.schema_id, "contentType": version}}
+    message = {"header": {**reference, "datasetId": "d" * 24}, "body": {"xdmMeta": reference, "xdmEntity": {}}}
+    read = Chunk(TOPIC, 0, [record(at, orjson.dumps({**message, "x": "x" * at})) for at in (1, 1_000_000)])
+    found = by_command(read, Routes([only]), XdmRules(), "skip")
+    assert found == by_pipeline(read, Routes([only]), XdmRules(), "skip")
+    assert [(one or ())[2:3] for one in found.values()] == [(), ("too_large",)]
+
+
+def test_the_sample_is_prepared_as_its_oracle_says() -> None:
+    samples = list(generate(300, kind="events", broken_share=0.3))
+    read = Chunk(EVENTS_TOPIC, 0, [record(sample.sequence, sample.value) for sample in samples])
+    prepare = Preparation((route("events", EVENTS_TOPIC, schema=EVENT_SCHEMA),), XdmRules())
+    outcomes = {one.offset: prepare(EVENTS_TOPIC, 0, one) for one in read.records}
+    refused = {offset: one[:1] + one[2:3] for offset, one in outcomes.items() if isinstance(one, Refusal)}
+    assert refused == {one.sequence: (one.expected_stage, one.expected_code) for one in samples if one.broken}
+    assert len(refused) > 30
+
+
+def test_conditions_mappings_and_tombstones_count() -> None:
+    schema = small_schema(name={"type": "string"})
+    patch = compile_patch([{"op": "move", "from": "/n", "path": "/name"}, {"op": "remove", "path": "/kind"}])
+    one = replace(route("one", "t", schema=schema), when=compile_conditions({"/kind": "a"}), mapping=patch)
+    two = replace(route("two", "t", schema=schema), when=compile_conditions({"/kind": "b"}))
+    read = [{"kind": "a", "n": "x"}, {"kind": "a"}, {"kind": "b", "name": "x"}, {"kind": "c"}]
+    prepare = Preparation((one, two), XdmRules())
+    outcomes = [prepare("t", 0, each) for each in chunk(*map(orjson.dumps, read), None).records]
+    assert [fate and fate[:3:2] for fate in map(fate, outcomes)] == [
+        ("one",),
+        ("map", "patch"),
+        ("validate", "additionalProperties"),
+        ("map", "no_route"),
+        None,
+    ]
+    assert isinstance(outcomes[0], Prepared)
+    assert orjson.loads(outcomes[0].body) == {"name": "x"}
+
+
+def test_each_step_can_be_taken_alone() -> None:
+    only = replace(route("r", "t", schema=SCHEMA, **DESTINATION), id_from=(OFFSET,))
+    read = record(7, b' {"name": null, "n": 1}')
+    parsed = ParseStep((only,), "skip")(read)
+    assert parsed == ({"name": None, "n": 1}, b'{"name":null,"n":1}')
+    assert route_of(read, {"name": None, "n": 1}, (only,)) is only
+    mapped = MapStep(only)("t", 2, read, {"name": None, "n": 1}, b'{"name":null,"n":1}')
+    assert mapped == ({"name": None, "n": 1, "_id": "t-2-7"}, b'{"name":null,"n":1,"_id":"t-2-7"}')
+    pruned = ValidateStep(only, XdmRules(nulls="prune"))(*mapped[:2])
+    assert pruned == b'{"n":1,"_id":"t-2-7"}'
+    refusal = ValidateStep(only, XdmRules())(*mapped[:2])
+    assert isinstance(refusal, Refusal)
+    assert (refusal.stage, refusal.route, refusal.code, refusal.pointer, refusal.schema) == (
+        "validate",
+        "r",
+        "type",
+        "/name",
+        SCHEMA,
+    )
+
+
+@pytest.mark.parametrize("module", ["transforms.records.prepare", "pipelines.commands.event_lines"])
+def test_preparing_a_record_takes_no_beam(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('apache_beam' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=PATIENCE_SECONDS).returncode == 0

@@ -1,0 +1,1 @@
+"""Kafka without Java: the splittable reader, its positions and clients, and Confluent's schema registry."""

@@ -1,0 +1,413 @@
+"""Which partitions a reader has, and where it stands in each: fixed ones, or those that its group deals to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec
+
+from transforms.kafka.client import (
+    KafkaReadError,
+    KafkaSetupError,
+    Partition,
+    admin_client,
+    deals_by_brokers,
+    list_partitions,
+)
+from transforms.kafka.newcomer import Newcomer
+from transforms.kafka.offsets import (
+    Committed,
+    committed_offsets,
+    is_another,
+    log_bounds,
+    log_range,
+    tell_created_again,
+)
+from transforms.kafka.restriction import Positions, Shard, TopicClaim
+from transforms.kafka.source import KafkaSource
+from transforms.kafka.topic_ids import Topic, TopicIds
+from transforms.worker import process
+
+_LOG = logging.getLogger(__name__)
+_LOOK_AGAIN_SECONDS = 1.0
+
+# How often topic ids are asked for: one small request, which nothing waits for.
+_ASK_IDS_SECONDS = 5.0
+
+# How long reading waits for them where brokers are known to give some.
+_IDS_SECONDS = 2.0
+
+
+class Assignment:
+    """The partitions of a consumer; its subclasses say which ones they are.
+
+    Attributes:
+      positions: the offset to read next, by partition.
+      fresh: partitions that were taken in and whose position the restriction does not know yet.
+      known: whether it is known by now which partitions there are.
+      restriction: as it is once all that was handed out is claimed.
+      created_again: topics that were, since this reader began.
+      suspended: topics that were created again and whose new logs cannot be asked for their ends yet.
+    """
+
+    def __init__(self, consumer: Consumer, source: KafkaSource, shard: Shard, clock: Callable[[], float]):
+        self.positions: dict[Partition, int] = {}
+        self.fresh: list[Partition] = []
+        self.known = False
+        self.restriction = Positions({})
+        self.suspended: set[str] = set()
+        self._closing = False
+        self._consumer = consumer
+        self._source = source
+        self._shard = shard
+        self._clock = clock
+        self._look_at = float("-inf")
+        self._began: dict[Partition, Committed] = {}  # where each partition was taken in
+        self._ids: dict[Partition, str] = {}  # of the topics that the positions are of
+        self.created_again: set[str] = set()
+        # The readers of a source share one client.
+        make = partial(admin_client, source.cluster)
+        self._admin = process.shared(("topic ids", source.id), make)
+        self._topics = TopicIds(self._admin, clock)
+        self._ask_at = self._claim_at = float("-inf")
+
+    def go_to(self, restriction: Positions, certain: bool) -> None:
+        """Makes reading go on at the offsets of a restriction, and takes in partitions that are there by now.
+
+        Args:
+          restriction: a partition that is not in it goes on where it was taken in: a bundle that claimed it has
+            failed, or has not come to it.
+          certain: whether ``positions`` tells where the consumer is; not after a bundle that was cut short.
+        """
+        self.restriction = restriction
+        offsets = restriction.next
+        wanted = {one: offsets.get(one, began.offset) for one, began in self._began.items()}
+        self.move({one: to for one, to in wanted.items() if not certain or to != self.positions[one]})
+        for one, began in self._began.items():
+            self._ids[one] = restriction.ids.get(one[0], "") if one in offsets else began.topic_id
+        self.fresh = [one for one in self.positions if one not in offsets]
+        self._refresh()
+        self._claim_at = float("-inf")
+        if self._ask_at == float("-inf"):
+            self.ask_ids()
+
+    def ask_ids(self) -> None:
+        """Asks for topic ids now; waits for the answer where brokers have given some before."""
+        self._ask_at = self._clock() + min(_ASK_IDS_SECONDS, self._source.discovery_seconds)
+        self._topics.ask(self._names(), anew=True)
+        if self.restriction.ids or any(self._ids.values()):
+            self._hear_ids(_IDS_SECONDS)
+
+    def described(self, topic: str) -> Topic | None:
+        """The topic as the brokers last described it; None when they did not, or gave no id."""
+        return self._topics.known.get(topic)
+
+    def deleted(self) -> set[str]:
+        """The topics that are being read and are no more."""
+        return self._topics.deleted()
+
+    def topic_claims(self) -> Iterator[TopicClaim]:
+        """What the restriction does not know yet of the topics' ids; goes to the beginning of new topics' logs.
+
+        Raises:
+          KafkaReadError: a topic was created again and ``reset`` is ``error``.
+        """
+        now = self._clock()
+        if now >= self._ask_at:
+            self._ask_at = now + min(_ASK_IDS_SECONDS, self._source.discovery_seconds)
+            self._topics.ask(self._names())
+        self._hear_ids(0)
+        if now < self._claim_at:
+            return
+        self._claim_at = float("inf")
+        for topic in self._names() & self._topics.known.keys():
+            claim = self._claim(topic, self._topics.known[topic])
+            if claim is not None:
+                self.restriction = claim.apply(self.restriction)
+                yield claim
+
+    def _hear_ids(self, seconds: float) -> None:
+        if self._topics.hear(seconds):
+            self._claim_at = min(self._claim_at, self._clock())
+
+    def _names(self) -> set[str]:
+        return {topic for topic, _ in (self.positions.keys() | self.restriction.next.keys())}
+
+    def _claim(self, topic: str, now: Topic) -> TopicClaim | None:
+        before = self.restriction.ids.get(topic)
+        mine = [one for one in self.positions if one[0] == topic]
+        old = {self._ids[one] for one in mine if is_another(self._ids[one], now.id)}
+        if is_another(before, now.id):
+            old.add(str(before))
+        if not old:
+            self._ids |= dict.fromkeys(mine, now.id)
+            return None if before == now.id else TopicClaim(topic, now.id)
+        whose = f"group {self._source.group_id}"
+        exist = [(topic, number) for number in now.partitions]
+        try:
+            starts = log_bounds(self._admin, exist, OffsetSpec.earliest(), seconds=_IDS_SECONDS)
+            ends = log_bounds(self._admin, exist, OffsetSpec.latest(), self._read_committed, seconds=_IDS_SECONDS)
+        except KafkaSetupError as error:
+            self.suspended.add(topic)
+            self._claim_at = self._clock() + _LOOK_AGAIN_SECONDS
+            _LOG.warning("topic %s was created again and waits: %s", topic, error)
+            return None
+        self.suspended.discard(topic)
+        tell_created_again(topic, min(old), now.id, self._source.reset, whose)
+        self.created_again.add(topic)
+        # What another member has read of the new topic already stays read.
+        known = {one: at for one, at in self.restriction.next.items() if before == now.id}
+        known |= {one: self.positions[one] for one in mine if self._ids[one] == now.id}
+        claimed = {one: known.get(one, starts[one]) for one in exist if self._reads(one)}
+        self._leave([one for one in mine if one not in claimed])
+        moved = {one: claimed[one] for one in mine if one in claimed and self._ids[one] != now.id}
+        self.move(moved)
+        self._ids |= dict.fromkeys(moved, now.id)
+        self._began |= {one: Committed(at, now.id) for one, at in moved.items()}
+        return TopicClaim(topic, now.id, claimed, {one: ends[one] for one in claimed})
+
+    @property
+    def _read_committed(self) -> bool:
+        return self._source.cluster.config.get("isolation.level", "read_committed") == "read_committed"
+
+    def _reads(self, partition: Partition) -> bool:
+        """Whether the restriction has the partition."""
+        raise NotImplementedError
+
+    def _leave(self, partitions: list[Partition]) -> None:
+        """Reads no more of partitions that the new topic has not."""
+        raise NotImplementedError
+
+    def move(self, offsets: dict[Partition, int]) -> None:
+        """Goes on at other offsets; what was fetched from the partitions is dropped."""
+        if offsets:
+            # Not by a seek: it is refused where an error has stopped the fetching.
+            at = as_list(offsets)
+            self._consumer.incremental_unassign(at)
+            self._consumer.incremental_assign(at)
+            self.positions |= offsets
+
+    def has_read(self, partition: Partition, read: Committed) -> bool:
+        """Whether this reader has the partition, of this topic, and has come to the offset since it was dealt it."""
+        began = self._began.get(partition)
+        if began is None or is_another(read.topic_id, self._ids[partition]):
+            return False
+        if not read.topic_id and partition[0] in self.created_again:
+            return False
+        return read.offset >= began.offset
+
+    def look_again(self) -> None:
+        """Makes the next bundle look which topics there are, whenever that was done last."""
+        self._look_at = float("-inf")
+
+    def close(self) -> None:
+        """Leaves the group and closes the consumer."""
+        self._closing = True
+        self._consumer.close()
+        process.take(("topic ids", self._source.id))
+
+    def left(self) -> dict[Partition, int]:
+        """The partitions, with their ends, that as far as this reader knows are not read to their end."""
+        start, positions, ends = self.restriction.next, self.positions, self.restriction.ends or {}
+        return {one: end for one, end in ends.items() if positions.get(one, start.get(one, 0)) < end}
+
+    def others_are_at(self, left: dict[Partition, int]) -> bool:
+        """Whether other readers have read partitions that are not ours up to these offsets."""
+        raise NotImplementedError
+
+    def _in_restriction(self, partition: Partition) -> Committed | None:
+        offset = self.restriction.next.get(partition)
+        return None if offset is None else Committed(offset, self.restriction.ids.get(partition[0], ""))
+
+    def _refresh(self) -> None:
+        raise NotImplementedError
+
+    def _take(self, taken: dict[Partition, Committed]) -> None:
+        if taken:
+            offsets = {one: at.offset for one, at in taken.items()}
+            self.positions |= offsets
+            self._began |= taken
+            self._ids |= {one: at.topic_id for one, at in taken.items()}
+            self.fresh += offsets
+            self._consumer.incremental_assign(as_list(offsets))
+            self._claim_at = float("-inf")
+
+    def _drop(self, partitions: Sequence[Partition]) -> None:
+        for one in partitions:
+            for of in (self.positions, self._began, self._ids):
+                of.pop(one, None)
+        self.fresh = [one for one in self.fresh if one in self.positions]
+
+    def _look(self) -> dict[str, list[int]]:
+        """The topics that there are, with their partitions; empty when it is not yet time to look again."""
+        now = self._clock()
+        if now < self._look_at:
+            return {}
+        try:
+            found = list_partitions(self._source.cluster, self._consumer, self._source.topics)
+        except KafkaSetupError as error:
+            # What is known already can still be read once librdkafka has found a broker.
+            _LOG.warning("new partitions cannot be looked for: %s", error)
+            self._look_at = now + _LOOK_AGAIN_SECONDS
+            return {}
+        self._look_at = now + self._source.discovery_seconds
+        return {topic: numbers for topic, numbers in found.items() if topic not in self._source.left_out}
+
+
+class ShardAssignment(Assignment):
+    """The partitions of a shard, found by looking for them now and then."""
+
+    def others_are_at(self, left: dict[Partition, int]) -> bool:
+        """No other reader has partitions of this shard."""
+        return not left
+
+    def _refresh(self) -> None:
+        exist = [(topic, number) for topic, numbers in self._look().items() for number in numbers]
+        new = {*self.restriction.next, *filter(self._shard.holds, exist)} - self.positions.keys()
+        self._take({one: at for one in sorted(new) if (at := self._place(one)) is not None})
+        self.known = True
+
+    def _place(self, partition: Partition) -> Committed | None:
+        if (known := self._in_restriction(partition)) is not None:
+            return known
+        try:
+            offset = log_range(self._consumer, partition)[0]
+        except KafkaReadError as error:
+            _LOG.warning("a new partition cannot be read yet: %s", error)
+            return None
+        _LOG.info("topic %s partition %d is new, reading it from offset %d", *partition, offset)
+        return Committed(offset)
+
+    def _reads(self, partition: Partition) -> bool:
+        return self._shard.holds(partition)
+
+    def _leave(self, partitions: list[Partition]) -> None:
+        if partitions:
+            self._consumer.incremental_unassign(as_list(dict.fromkeys(partitions, 0)))
+            self._drop(partitions)
+
+
+class GroupAssignment(Assignment):
+    """The partitions that the group's coordinator deals to this member, cooperatively: a rebalance takes or adds some
+    and leaves the others alone.
+
+    What a member hands over is read from the committed offsets on: its last bundles may be read twice, and no gap.
+    """
+
+    _ask_others_at = float("-inf")
+    _subscribed: tuple[str, ...] = ()
+
+    def __init__(self, consumer: Consumer, source: KafkaSource, shard: Shard, clock: Callable[[], float]):
+        super().__init__(consumer, source, shard, clock)
+        self._dealt: set[Partition] = set()  # and not taken in yet
+        self._newcomer: Newcomer | None = None  # with group.protocol=consumer
+
+    def others_are_at(self, left: dict[Partition, int]) -> bool:
+        """Whether the other members have committed up to these offsets; asked once a second."""
+        if not left:
+            return True
+        if self._clock() < self._ask_others_at:
+            return False
+        self._ask_others_at = self._clock() + 1.0
+        try:
+            committed = committed_offsets(self._consumer, list(left))
+        except KafkaException as error:
+            _LOG.warning("the group's committed offsets cannot be read now: %s", error.args[0].str())
+            return False
+        ids = self.restriction.ids
+        return all(
+            one in committed
+            and committed[one].offset >= end
+            and not is_another(committed[one].topic_id, ids.get(one[0]))
+            for one, end in left.items()
+        )
+
+    def _reads(self, partition: Partition) -> bool:
+        return True  # or another member of the group does
+
+    def _leave(self, partitions: list[Partition]) -> None:
+        self._drop(partitions)  # the coordinator takes them as soon as it has heard
+
+    def _refresh(self) -> None:
+        if self._dealt:
+            self._take_dealt()
+        # Names, never regular expressions: librdkafka's are of another kind than those that routes are chosen by.
+        partitions = self._look()
+        found = tuple(partitions)
+        if found and found != self._subscribed and self._may_join(partitions):
+            self._subscribed = found
+            self._consumer.subscribe(
+                list(found), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            )
+        if not self.known and self._newcomer is not None and self._newcomer.is_spare():
+            self.known = True
+
+    def _may_join(self, found: dict[str, list[int]]) -> bool:
+        """Looks at the group before it is joined, where its protocol does not tell a member who was there before."""
+        if self._newcomer is not None or not deals_by_brokers(self._source.cluster):
+            return True
+        partitions = [(topic, number) for topic, numbers in found.items() for number in numbers]
+        try:
+            self._newcomer = Newcomer(self._consumer, self._admin, self._source.group_id, partitions, self._clock)
+        except KafkaException as error:
+            _LOG.warning("group %s cannot be joined yet: %s", self._source.group_id, error.args[0].str())
+            self._look_at = self._clock() + _LOOK_AGAIN_SECONDS
+            return False
+        return True
+
+    def _on_assign(self, consumer: Consumer, dealt: list[TopicPartition]) -> None:
+        if self._closing:
+            return  # dealt while it leaves; there is nothing to look up any more
+        self._dealt |= {(one.topic, one.partition) for one in dealt}
+        if not self._take_dealt():
+            # Or librdkafka would read them from where it thinks best.
+            consumer.incremental_assign([])
+
+    def _take_dealt(self) -> bool:
+        """Takes in what was dealt and not taken in yet; not while the brokers do not tell where it goes on."""
+        dealt = sorted(self._dealt)
+        try:
+            committed = committed_offsets(self._consumer, dealt) if dealt else {}
+            offsets = {one: self._place(one, committed.get(one)) for one in dealt}
+        except KafkaException as error:
+            reason = error.args[0].str()
+        except KafkaReadError as error:
+            reason = str(error)
+        else:
+            self._dealt.clear()
+            self._take(offsets)
+            self.known = True
+            self.ask_ids()
+            _LOG.info("this process now reads %d partitions", len(self.positions))
+            return True
+        _LOG.warning(
+            "%d partitions wait until the offsets of group %s can be read: %s",
+            *(len(dealt), self._source.group_id, reason),
+        )
+        return False
+
+    def _place(self, partition: Partition, committed: Committed | None) -> Committed:
+        # What comes after the first assignment comes from another member, or is new.
+        handed_over = self.known or (self._newcomer is not None and self._newcomer.takes_over(partition, committed))
+        start = self._in_restriction(partition)
+        for known in (committed, start) if handed_over else (start, committed):
+            if known is not None:
+                return known
+        return Committed(log_range(self._consumer, partition)[0])
+
+    def _on_revoke(self, _: Consumer, taken: list[TopicPartition]) -> None:
+        gone = [(one.topic, one.partition) for one in taken]
+        self._dealt.difference_update(gone)
+        self._drop(gone)
+
+    def _on_lost(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
+        self._on_revoke(consumer, taken)
+        _LOG.warning("%d partitions are lost: this process was taken for dead, or their topic deleted", len(taken))
+
+
+def as_list(offsets: dict[Partition, int]) -> list[TopicPartition]:
+    """The offsets as confluent-kafka wants them."""
+    return [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]

@@ -1,0 +1,75 @@
+"""What a consumer that joins a group by KIP-848's protocol has to find out by itself.
+
+With Kafka's first protocol each member is told its partitions as it joins, even if there are none for it, and gets what
+others hand over only after that. With ``group.protocol=consumer`` a member hears nothing until it gets its first
+partitions, which may be new to the group or handed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from transforms.kafka.client import REQUEST_SECONDS, Partition
+from transforms.kafka.offsets import Committed, committed_offsets
+
+# Partitions that nobody has are dealt in a part of a second; those of another member wait for its next poll.
+_SPARE_SECONDS = 5.0
+
+
+class Newcomer:
+    """Tells whether other members were in the group before this one, and what they have read since.
+
+    Args:
+      consumer: has not subscribed yet.
+      admin: a client of the same cluster.
+      group_id: the consumer's group.
+      partitions: of the topics that it subscribes to.
+      clock: in seconds.
+
+    Raises:
+      KafkaException: the brokers do not tell now.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        admin: AdminClient,
+        group_id: str,
+        partitions: Sequence[Partition],
+        clock: Callable[[], float],
+    ):
+        self._admin = admin
+        self._group_id = group_id
+        self._clock = clock
+        self._before = committed_offsets(consumer, partitions)
+        self._is_second = self._has_members()
+        self._ask_at = clock() + _SPARE_SECONDS
+        self._seen_members = False
+
+    def takes_over(self, partition: Partition, committed: Committed | None) -> bool:
+        """Whether another member has read, or may have read, a partition that this one gets first of all."""
+        return self._is_second or committed != self._before.get(partition)
+
+    def is_spare(self) -> bool:
+        """Whether the members that there are by now leave no partition for this one; asked while it has none.
+
+        The group has to have members twice in a row, with some seconds between: this one counts as soon as it has
+        joined, and gets its partitions a moment later.
+        """
+        if self._clock() < self._ask_at:
+            return False
+        self._ask_at = self._clock() + _SPARE_SECONDS
+        try:
+            before, self._seen_members = self._seen_members, self._has_members()
+        except KafkaException:
+            return False
+        return before and self._seen_members
+
+    def _has_members(self) -> bool:
+        listed = self._admin.list_consumer_groups(request_timeout=REQUEST_SECONDS).result()
+        return any(
+            group.group_id == self._group_id and group.state != ConsumerGroupState.EMPTY for group in listed.valid
+        )

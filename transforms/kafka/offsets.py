@@ -1,0 +1,322 @@
+"""Offsets: where logs start and end, what a group has committed, and so where reading starts."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+from confluent_kafka import OFFSET_INVALID, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AclOperation, AdminClient, OffsetSpec
+
+from transforms.kafka.causes import Heard, advice, needed
+from transforms.kafka.client import (
+    REQUEST_SECONDS,
+    KafkaCluster,
+    KafkaReadError,
+    KafkaSetupError,
+    Partition,
+    Reset,
+    admin_client,
+    list_partitions,
+    make_consumer,
+    unknown_topics,
+    why,
+    why_unknown,
+    without_right,
+)
+from transforms.kafka.topic_ids import TopicIds, from_metadata
+
+_LOG = logging.getLogger(__name__)
+
+# A group's coordinator answers so for a moment after brokers restart.
+_COORDINATOR_MOVING = frozenset(
+    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
+)
+
+
+# Brokers answer so for a moment after a topic was created.
+_LEADER_MOVING = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+
+# How long a start waits for topic ids. Brokers that have them answer at once, others never.
+_IDS_SECONDS = 1.0
+
+
+class Committed(NamedTuple):
+    """A committed offset, with the id of the topic that it is of; "" when that was not committed with it."""
+
+    offset: int
+    topic_id: str = ""
+
+
+def log_bounds(
+    admin: AdminClient,
+    partitions: Sequence[Partition],
+    spec: OffsetSpec,
+    read_committed: bool = True,
+    seconds: float = REQUEST_SECONDS,
+) -> dict[Partition, int]:
+    """An offset of each partition: its earliest, its latest (the last stable one) or the one at a timestamp.
+
+    Args:
+      seconds: how long to wait for leaders that are just changing, and how long a request may take.
+
+    Raises:
+      KafkaSetupError: a partition's offsets cannot be read, and not because its leader is just changing.
+    """
+    isolation = IsolationLevel.READ_COMMITTED if read_committed else IsolationLevel.READ_UNCOMMITTED
+    deadline = time.monotonic() + seconds
+    offsets: dict[Partition, int] = {}
+    while missing := [one for one in partitions if one not in offsets]:
+        futures = admin.list_offsets(
+            {TopicPartition(topic, number): spec for topic, number in missing},
+            isolation_level=isolation,
+            request_timeout=seconds,
+        )
+        for at, future in futures.items():
+            try:
+                offsets[at.topic, at.partition] = future.result().offset
+            except KafkaException as error:
+                if not error.args[0].retriable() or time.monotonic() > deadline:
+                    raise KafkaSetupError(
+                        f"offsets of topic {at.topic} partition {at.partition} cannot be read: "
+                        f"{why(admin, error.args[0])}{advice(error.args[0], 'DESCRIBE', f'topic {at.topic}')}"
+                    ) from None
+                time.sleep(0.1)
+    return offsets
+
+
+def committed_offsets(
+    consumer: Consumer, partitions: Sequence[Partition], seconds: float = REQUEST_SECONDS
+) -> dict[Partition, Committed]:
+    """The committed offsets of the consumer's group, of the partitions that have one.
+
+    Raises:
+      KafkaException: the group's coordinator cannot be asked.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            answer = consumer.committed([TopicPartition(*one) for one in partitions], timeout=seconds)
+            return {
+                (one.topic, one.partition): Committed(one.offset, from_metadata(one.metadata))
+                for one in answer
+                if one.offset > OFFSET_INVALID
+            }
+        except KafkaException as error:
+            if error.args[0].code() not in _COORDINATOR_MOVING or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def log_range(
+    consumer: Consumer, partition: Partition, seconds: float = REQUEST_SECONDS, heard: Heard | None = None
+) -> tuple[int, int]:
+    """The earliest offset that a partition's log still holds, and the one that its next record will get.
+
+    Args:
+      seconds: how long to wait for the partition's leader.
+      heard: the consumer's ``error_cb``, which knows more than the call.
+
+    Raises:
+      KafkaReadError: the partition's leader cannot be asked.
+    """
+    try:
+        earliest, latest = consumer.get_watermark_offsets(TopicPartition(*partition), seconds)
+    except KafkaException as error:
+        topic, number = partition
+        if heard is not None:
+            consumer.poll(0)  # has it told what is heard
+        why = heard.why(error.args[0]) if heard is not None else error.args[0].str()
+        raise KafkaReadError(f"the offsets of topic {topic} partition {number} cannot be read: {why}") from None
+    return int(earliest), int(latest)
+
+
+def group_offsets(cluster: KafkaCluster, group_id: str, partitions: Sequence[Partition]) -> dict[Partition, Committed]:
+    """The committed offsets of a group, of the partitions that have one; the group is not joined.
+
+    Raises:
+      KafkaSetupError: the group's coordinator does not tell them, or ``kafka_config`` is not accepted.
+    """
+    heard = Heard()
+    consumer = make_consumer(cluster, group_id, {"error_cb": heard})
+    try:
+        # A refusal does not reach the call, which waits for its time to be up. So first it is asked for a short time.
+        for seconds in (1.0, 2.0, REQUEST_SECONDS):
+            try:
+                return committed_offsets(consumer, partitions, seconds)
+            except KafkaException as raised:
+                error = raised.args[0]
+            message = consumer.poll(0)
+            if message is not None and message.error() is not None:
+                error = message.error()
+            if error.code() != KafkaError._TIMED_OUT:
+                break
+        raise KafkaSetupError(
+            f"the committed offsets of the group {group_id} cannot be read: {heard.why(error)}"
+            f"{advice(error, 'READ', f'group {group_id}') or '; check kafka_group_id'}"
+        )
+    finally:
+        consumer.close()
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where reading starts, resolved once.
+
+    Attributes:
+      positions: of each partition.
+      ends: where reading stops, if it does.
+      ids: of the topics, where they are known.
+      left_out: topics that a pattern takes in and that may not be read.
+    """
+
+    positions: dict[Partition, int]
+    ends: dict[Partition, int] | None
+    ids: dict[str, str] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
+
+
+def resolve_start(
+    cluster: KafkaCluster, topics: Sequence[str], group_id: str, start: str, reset: Reset, stop_at_end: bool
+) -> Start:
+    """Looks up where to start in each partition that exists now.
+
+    Args:
+      cluster: where the topics are.
+      topics: names, or regular expressions that start with ``^``.
+      group_id: the consumer group whose committed offsets count.
+      start: ``committed``, ``earliest``, ``latest``, or an ISO 8601 time.
+      reset: where to start when nothing is committed, or what is committed is gone.
+      stop_at_end: look up the present ends too.
+
+    Raises:
+      KafkaSetupError: no broker, or an unknown topic.
+      KafkaReadError: an offset that is gone, or of a topic that was created again, while ``reset`` is ``error``.
+    """
+    make_consumer(cluster, group_id, {}).close()  # what only a consumer refuses shows before anything is asked
+    admin = admin_client(cluster)
+    found = list_partitions(cluster, admin, topics)
+    missing = unknown_topics(topics, found)
+    if missing:
+        raise KafkaSetupError(why_unknown(cluster, admin, missing, "kafka_topics"))
+    left_out = _left_out(cluster, without_right(admin, found, AclOperation.READ), topics)
+    found = {topic: numbers for topic, numbers in found.items() if topic not in left_out}
+    partitions = [(topic, number) for topic, numbers in found.items() for number in numbers]
+    if not partitions:
+        raise KafkaSetupError(
+            f"no topic on {cluster.bootstrap_servers} matches {', '.join(topics)}; "
+            "check kafka_topics (a pattern leaves out names that begin with __)"
+        )
+    # Before the offsets: of a topic that is created again in between, an older id is noticed, a newer one is not.
+    topics_now = TopicIds(admin)
+    topics_now.ask(found)
+    topics_now.hear(_IDS_SECONDS)
+    ids = {topic: each.id for topic, each in topics_now.known.items()}
+    read_committed = cluster.config.get("isolation.level", "read_committed") == "read_committed"
+    earliest = log_bounds(admin, partitions, OffsetSpec.earliest())
+    latest = log_bounds(admin, partitions, OffsetSpec.latest(), read_committed)
+    if start == "earliest":
+        positions = earliest
+    elif start == "latest":
+        positions = latest
+    elif start == "committed":
+        committed = group_offsets(cluster, group_id, partitions)
+        # Beyond the last stable offset there may be records of open transactions.
+        ends = log_bounds(admin, partitions, OffsetSpec.latest(), read_committed=False)
+        new_topics = _created_again(committed, ids, group_id, reset)
+        positions = {
+            one: earliest[one]
+            if one[0] in new_topics
+            else _committed_or_reset(one, committed.get(one), earliest[one], ends[one], group_id, reset)
+            for one in partitions
+        }
+    else:
+        at_time = log_bounds(admin, partitions, OffsetSpec.for_timestamp(_milliseconds(start)))
+        # A partition with no record from that time on is read from its end.
+        positions = {one: offset if offset >= 0 else latest[one] for one, offset in at_time.items()}
+    return Start(positions, latest if stop_at_end else None, ids, left_out)
+
+
+def _created_again(committed: dict[Partition, Committed], ids: dict[str, str], group_id: str, reset: Reset) -> set[str]:
+    """The topics that were deleted and created again since offsets of them were committed; says which they are."""
+    before = {topic: one.topic_id for (topic, _), one in committed.items() if is_another(one.topic_id, ids.get(topic))}
+    for topic, topic_id in sorted(before.items()):
+        tell_created_again(topic, topic_id, ids[topic], reset, f"group {group_id}")
+    return set(before)
+
+
+def is_another(before: str | None, now: str | None) -> bool:
+    """Whether two topic ids are known, and of different topics."""
+    return bool(before and now) and before != now
+
+
+def tell_created_again(topic: str, before: str, now: str, reset: Reset, whose: str) -> None:
+    """Warns that a topic is read from its beginning, since it is not the one that the offsets are of.
+
+    Raises:
+      KafkaReadError: ``reset`` is ``error``.
+    """
+    problem = (
+        f"topic {topic} was deleted and created again (its id was {before} and is {now}), "
+        f"so the offsets of {whose} are not of this topic"
+    )
+    if reset == "error":
+        raise KafkaReadError(f"{problem}; kafka_reset=error, so choose kafka_start or kafka_reset=earliest")
+    _LOG.warning("%s; reading it from its beginning", problem)
+
+
+def _left_out(cluster: KafkaCluster, refused: Sequence[str], topics: Sequence[str]) -> frozenset[str]:
+    """Of the topics that may not be read, those that only a pattern takes in.
+
+    Raises:
+      KafkaSetupError: one of them is named.
+    """
+    for topic in refused:
+        what = f"topic {topic} on {cluster.bootstrap_servers}: {needed('READ', f'topic {topic}')}"
+        if topic in topics:
+            raise KafkaSetupError(what)
+        _LOG.warning("%s; it is left out, though a pattern in kafka_topics takes it in", what)
+    return frozenset(refused)
+
+
+def _committed_or_reset(
+    partition: Partition, committed: Committed | None, earliest: int, latest: int, group_id: str, reset: Reset
+) -> int:
+    offset = committed.offset if committed else None
+    if offset is not None and earliest <= offset <= latest:
+        return offset
+    return reset_position(partition, offset, earliest, latest, reset, f"group {group_id}")
+
+
+def reset_position(
+    partition: Partition, position: int | None, earliest: int, latest: int, reset: Reset, whose: str
+) -> int:
+    """Where to go on when there is no position, or records at the position are gone; says what was lost sight of.
+
+    Raises:
+      KafkaReadError: ``reset`` is ``error``.
+    """
+    topic, number = partition
+    place = f"topic {topic} partition {number}"
+    if position is None:
+        problem = f"{place}: {whose} has no committed offset"
+    else:
+        gone = f"{earliest - position} records before it were deleted" if position < earliest else "it was cut off"
+        problem = f"{place}: offset {position} of {whose} is gone, the log now holds {earliest} to {latest} ({gone})"
+    if reset == "error":
+        raise KafkaReadError(f"{problem}; kafka_reset=error, so choose kafka_start or kafka_reset=earliest or latest")
+    offset = earliest if reset == "earliest" else latest
+    if position is not None:
+        _LOG.warning("%s; going on at offset %d, as kafka_reset=%s says", problem, offset, reset)
+    return offset
+
+
+def _milliseconds(iso_time: str) -> int:
+    moment = datetime.fromisoformat(iso_time.replace("Z", "+00:00"))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return int(moment.timestamp() * 1000)

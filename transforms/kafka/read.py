@@ -1,0 +1,175 @@
+"""ReadFromKafka: chunks of records from Kafka topics, with no Java beside the worker.
+
+Positions live in the restriction, so in the runner's checkpoint. The group's offsets are committed when the bundle
+that read them is finalised: after everything fused with the read, posting included, has ended well.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+
+import apache_beam as beam
+from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.transforms.window import TimestampedValue
+from apache_beam.utils.timestamp import Duration, Timestamp
+
+from transforms.kafka.client import KafkaSetupError, Partition
+from transforms.kafka.offsets import Start
+from transforms.kafka.properties import OWNED_PROPERTIES
+from transforms.kafka.reader import Reader
+from transforms.kafka.restriction import PositionsProvider, Shard, deal
+from transforms.kafka.source import KafkaSource
+from transforms.records.chunk import Chunk
+from transforms.worker import metrics, process
+
+# Where readers share a thread with others, a poll must not block them, and an idle shard is asked again after a while.
+_CLUSTER_IDLE_SECONDS = 0.05
+_CLUSTER_LINGER_SECONDS = 0.2
+_CLUSTER_DEFER_SECONDS = 0.5
+
+
+class ReadFromKafka(beam.PTransform):
+    """Reads topics into chunks.
+
+    Args:
+      source: what to read. ``share_group`` says that one process reads everything it is dealt, as local runs do;
+        otherwise the partitions are spread over the workers.
+      start: where each partition starts and ends, from ``kafka_offsets.resolve_start``: looked up once, before the
+        pipeline runs, so that a bundle that is tried again starts at the same place.
+      commit: commit the group's offsets as bundles are finalised. Off where batches grow in state: there a finalised
+        bundle's records may not be posted yet.
+
+    Raises:
+      KafkaSetupError: ``kafka_config`` has a property that this source decides itself.
+    """
+
+    def __init__(self, source: KafkaSource, start: Start, commit: bool = True):
+        super().__init__()
+        for name in OWNED_PROPERTIES.keys() & source.cluster.config.keys():
+            raise KafkaSetupError(f"{name} must not be in kafka_config: {OWNED_PROPERTIES[name]}")
+        self._source = replace(source, left_out=start.left_out)
+        self._start = start
+        self._commit = commit
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Chunk]:
+        """Adds the read."""
+        source = self._source
+        shards = 1 if source.share_group else max(1, len(self._start.positions))
+        if not source.share_group:
+            limits = replace(
+                source.limits,
+                idle_seconds=min(source.limits.idle_seconds, _CLUSTER_IDLE_SECONDS),
+                linger_seconds=min(source.limits.linger_seconds, _CLUSTER_LINGER_SECONDS),
+            )
+            source = replace(source, limits=limits)
+        chunks = (
+            pipeline
+            | "Shards" >> beam.Create([tuple(shard) for shard in deal(self._start, shards)], reshuffle=False)
+            # Without it all shards would be read by the one worker that made them.
+            | "Spread" >> beam.Reshuffle()
+            | "Read" >> beam.ParDo(_ReadShard(source, self._commit))
+        )
+        chunks.element_type = Chunk
+        return chunks
+
+
+class _ReadShard(beam.DoFn):
+    def __init__(self, source: KafkaSource, commit: bool):
+        self._source = source
+        self._commit = commit
+
+    @beam.DoFn.unbounded_per_element()
+    def process(
+        self,
+        element: tuple[int, int, bytes],
+        bundle_finalizer: beam.DoFn.BundleFinalizerParam = beam.DoFn.BundleFinalizerParam,
+        tracker: beam.DoFn.RestrictionParam = beam.DoFn.RestrictionParam(PositionsProvider()),
+        watermark: beam.DoFn.WatermarkEstimatorParam = beam.DoFn.WatermarkEstimatorParam(
+            ManualWatermarkEstimator.default_provider()
+        ),
+    ) -> Iterator[TimestampedValue]:
+        shard = Shard(*element)
+        reader = shard_reader(self._source, shard)
+        with reader.lock, process.remember_failure():
+            reader.go_to(tracker.current_restriction())
+            claimed: set[Partition] = set()
+            for step in reader.read_bundle():
+                if not tracker.try_claim(step.claim):
+                    break  # the runner has given the rest to another bundle
+                claimed.update(step.claim.partitions())
+                if step.chunk is not None:
+                    newest = _count(step.chunk)
+                    yield TimestampedValue(step.chunk, newest)
+                    _advance(watermark, newest)
+            else:
+                if reader.must_stop() or reader.is_at_ends():
+                    tracker.try_claim(None)
+                else:
+                    idle = not claimed and not self._source.share_group
+                    tracker.defer_remainder(Duration(seconds=_CLUSTER_DEFER_SECONDS if idle else 0))
+            metrics.observe(metrics.LAG, reader.measure_lag())
+            if not claimed:
+                _advance(watermark, Timestamp.now())
+            if self._commit and (claimed or reader.owes_commit()):
+                bundle_finalizer.register(reader.commit_later(tracker.current_restriction().to_commit(claimed)))
+
+
+def shard_reader(source: KafkaSource, shard: Shard) -> Reader:
+    """The process's reader of a shard."""
+    key = _reader_key(source.id, shard.number)
+
+    def make() -> Reader:
+        reader = Reader(source, shard)
+        metrics.watch(metrics.LAG, key, lambda: reader.lag)
+        return reader
+
+    return process.shared(key, make)
+
+
+def close_readers(source_id: str, commit_seconds: float = 0.0) -> None:
+    """Ends the readers that this process has for a source, as a local run does at its end.
+
+    Args:
+      source_id: the source.
+      commit_seconds: how long to wait for commits still to come: a cluster's worker in this process (LOOPBACK) may
+        hear that its last bundles are final a moment after the job has ended.
+    """
+    deadline = time.monotonic() + commit_seconds
+    number = 0
+    while (reader := process.take(_reader_key(source_id, number))) is not None:
+        assert isinstance(reader, Reader)
+        while reader.awaits_commit() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        reader.close()
+        metrics.unwatch(metrics.LAG, _reader_key(source_id, number))
+        number += 1
+
+
+def _reader_key(source_id: str, number: int) -> tuple[str, str, int]:
+    return "kafka reader", source_id, number
+
+
+def new_source_id() -> str:
+    """An id for a source."""
+    return uuid.uuid4().hex
+
+
+def _count(chunk: Chunk) -> Timestamp:
+    """Counts the records of a chunk and returns the newest timestamp, now at the latest.
+
+    A producer may write any timestamp: one in the future would end the pipeline's time, or be too large for Beam.
+    """
+    records = chunk.records
+    metrics.count(metrics.READ, len(records))
+    metrics.count(metrics.OFFSETS_SKIPPED, records[-1].offset - records[0].offset + 1 - len(records))
+    newest = Timestamp(micros=max(record.timestamp for record in records) * 1000)
+    return min(newest, Timestamp.now())
+
+
+def _advance(watermark: ManualWatermarkEstimator, time: Timestamp) -> None:
+    current = watermark.current_watermark()
+    if current is None or time > current:
+        watermark.set_watermark(time)

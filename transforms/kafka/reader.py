@@ -1,0 +1,366 @@
+"""A Kafka consumer that hands out chunks and can go back to any position. One for each shard and process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from transforms.kafka.assignment import GroupAssignment, ShardAssignment
+from transforms.kafka.causes import advice
+from transforms.kafka.client import KafkaReadError, Partition
+from transforms.kafka.offsets import Committed, log_range, reset_position
+from transforms.kafka.properties import make_reader_consumer
+from transforms.kafka.record import record_of
+from transforms.kafka.restriction import Claim, Positions, Shard, TopicClaim
+from transforms.kafka.source import KafkaSource
+from transforms.kafka.topic_ids import as_metadata, from_metadata
+from transforms.records.chunk import CHUNK_RECORDS, Chunk, Record
+from transforms.worker import process
+
+_LOG = logging.getLogger(__name__)
+_POLL_RECORDS = 500
+_WARN_EVERY_SECONDS = 60.0
+
+# Meanwhile no partition is read and no wish to end is seen; a leader that is late is asked again.
+_RANGE_SECONDS = 2.0
+
+
+class Step(NamedTuple):
+    """What ``read_bundle`` yields: what to claim, and the records that this is for, if any."""
+
+    claim: Claim | TopicClaim
+    chunk: Chunk | None = None
+
+
+class Reader:
+    """Reads the partitions of a shard.
+
+    Attributes:
+      lock: held for the length of a bundle.
+      lag: as last measured.
+
+    Raises:
+      KafkaSetupError: librdkafka does not accept ``kafka_config``.
+    """
+
+    def __init__(self, source: KafkaSource, shard: Shard, clock: Callable[[], float] = time.monotonic):
+        self.lock = threading.Lock()
+        self.lag = 0
+        self._source = source
+        self._clock = clock
+        self._cut_short = False
+        self._delivered: dict[Partition, Committed] = {}
+        self._committed: dict[Partition, Committed] = {}
+        self._expected: dict[Partition, Committed] = {}
+        self._commits_under_way = 0
+        self._commit_lock = threading.Lock()
+        self._warn_at = float("-inf")
+        self._gone: dict[Partition, int] = {}  # positions that are no more in the log
+        self._refused: set[str] = set()  # topics that may not be read
+        self._ask_range_at = float("-inf")
+        self._consumer = make_reader_consumer(source, shard, self._on_error, self._on_commit)
+        kind = GroupAssignment if source.share_group else ShardAssignment
+        self._assigned = kind(self._consumer, source, shard, clock)
+
+    def go_to(self, restriction: Positions) -> None:
+        """Makes the next bundle start where the restriction says."""
+        self._assigned.go_to(restriction, certain=not self._cut_short)
+
+    def read_bundle(self) -> Iterator[Step]:
+        """Yields steps until the bundle is full, the log is read to its end, or there is a reason to stop."""
+        # Until it ends well: its caller may drop what was fetched and not yet claimed.
+        self._cut_short = True
+        limits = self._source.limits
+        asked_at = self._clock()
+        first_at: float | None = None
+        records = size = 0
+        yield from self._topic_steps()
+        while not self.must_stop() and not self.is_at_ends():
+            # A poll for many returns when it has them all or the time is up, so wait for the first alone.
+            many = first_at is not None
+            messages = self._consumer.consume(_POLL_RECORDS if many else 1, 0.02 if many else limits.idle_seconds)
+            for step in self._steps(messages):
+                if step.chunk is not None:
+                    first_at = first_at or self._clock()
+                    records += len(step.chunk.records)
+                    size += sum(len(record.value or b"") for record in step.chunk.records)
+                yield step
+            yield from self._topic_steps()
+            now = self._clock()
+            if first_at is None:
+                if now - asked_at >= limits.idle_seconds:
+                    break
+            elif (
+                records >= limits.max_records
+                or size >= limits.max_bytes
+                or now - first_at >= limits.max_seconds
+                or (not messages and now - first_at >= limits.linger_seconds)
+            ):
+                break
+        self._cut_short = False
+
+    def _step(self, partition: Partition, offset: int, records: Sequence[Record] = ()) -> Step:
+        """The step to the offset, without what lies beyond the partition's end, which is left to the next run."""
+        end = (self._assigned.restriction.ends or {}).get(partition, offset)
+        if offset > end:
+            records = [record for record in records if record.offset < end]
+            offset = max(end, self._assigned.positions[partition])
+        self._assigned.positions[partition] = offset
+        claim = Claim(partition, offset, self.log_end(partition))
+        return Step(claim, Chunk(*partition, list(records)) if records else None)
+
+    def _topic_steps(self) -> Iterator[Step]:
+        """What was found out about the ids of topics.
+
+        Raises:
+          KafkaReadError: a topic that is missed was deleted.
+        """
+        for topic in self._assigned.deleted():
+            if not self._may_go(topic):
+                raise KafkaReadError(
+                    f"topic {topic} was deleted, or may no longer be read; create it, or take it out of kafka_topics"
+                )
+        for claim in self._assigned.topic_claims():
+            if claim.next is not None:
+                for known in (self._delivered, self._committed, self._expected, self._gone):
+                    for one in [one for one in known if one[0] == claim.topic]:
+                        known.pop(one, None)
+            yield Step(claim)
+
+    def must_stop(self) -> bool:
+        """Whether nothing more should be read: the process is to end, or the time is up."""
+        deadline = self._source.deadline
+        return process.stop_requested.is_set() or (deadline is not None and time.time() >= deadline)
+
+    def is_at_ends(self) -> bool:
+        """Whether everything before the ends is read: by this reader, or by other members of the group."""
+        if self._assigned.restriction.ends is None or not self._assigned.known or self._assigned.suspended:
+            return False
+        left = self._assigned.left()
+        return self._assigned.positions.keys().isdisjoint(left) and self._assigned.others_are_at(left)
+
+    def log_end(self, partition: Partition) -> int:
+        """The end of the partition's log as last heard from the broker, negative when nothing was heard yet."""
+        try:
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
+        except KafkaException:
+            return -1
+        return int(high)
+
+    def measure_lag(self) -> int:
+        """How many offsets of its partitions are still to be read, as far as the brokers have told."""
+        self.lag = sum(max(0, self.log_end(one) - at) for one, at in self._assigned.positions.items())
+        return self.lag
+
+    def commit(self, positions: dict[Partition, Committed]) -> None:
+        """Commits to the group, without waiting: a broker that is silent would hold up everything, signals too.
+
+        What cannot be committed is tried again with the next commit, of nothing new too. Not committing loses nothing:
+        after a restart the records are read again.
+        """
+        with self._commit_lock:
+            # What another member reads by now is its to commit, and so is what it has read since we lost the partition.
+            mine = {one: at for one, at in (self._delivered | positions).items() if self._assigned.has_read(one, at)}
+            self._delivered = mine
+            new = self._uncommitted()
+            try:
+                if new:
+                    self._consumer.commit(
+                        offsets=[
+                            TopicPartition(topic, number, at.offset, metadata=as_metadata(at.topic_id))
+                            for (topic, number), at in new.items()
+                        ]
+                    )
+                    self._commits_under_way += 1
+            except (KafkaException, RuntimeError) as error:
+                _LOG.warning("offsets of %s could not be committed, they will be with the next: %s", self._name, error)
+
+    def _on_commit(self, _: KafkaError | None, offsets: Sequence[TopicPartition]) -> None:
+        """Called by librdkafka in a poll or at the close. It must not wait for ``commit``, which waits for the poll."""
+        self._commits_under_way -= 1
+        for one in offsets:
+            if one.error is None:
+                self._committed[one.topic, one.partition] = Committed(one.offset, from_metadata(one.metadata))
+            else:
+                _LOG.warning(
+                    "offset %d of topic %s partition %d could not be committed, it will be with the next: %s",
+                    *(one.offset, one.topic, one.partition, one.error.str()),
+                )
+
+    def commit_later(self, positions: dict[Partition, Committed]) -> Callable[[], None]:
+        """What to call once the records before these positions are delivered."""
+        self._expected |= {one: at for one, at in positions.items() if self._assigned.has_read(one, at)}
+        return partial(self.commit, positions)
+
+    def owes_commit(self) -> bool:
+        """Whether a commit has failed and is to be tried again; it must not wait for new records."""
+        return self._commits_under_way == 0 and bool(self._uncommitted())
+
+    def _uncommitted(self) -> dict[Partition, Committed]:
+        return {one: at for one, at in self._delivered.items() if self._committed.get(one) != at}
+
+    def awaits_commit(self) -> bool:
+        """Whether something that ``commit_later`` gave out was not called yet."""
+        nothing = Committed(-1)
+        return any(self._delivered.get(one, nothing).offset < at.offset for one, at in self._expected.items())
+
+    def close(self) -> None:
+        """Commits what is left to commit, waits for it, and leaves the group."""
+        self.commit({})
+        self._assigned.close()
+
+    @property
+    def _name(self) -> str:
+        return f"group {self._source.group_id}"
+
+    def _steps(self, messages: Sequence[Message]) -> Iterator[Step]:
+        positions = self._assigned.positions
+        # A rebalance may have happened in the poll. What it added is claimed first, so that it is not forgotten.
+        while self._assigned.fresh:
+            partition = self._assigned.fresh.pop()
+            yield self._step(partition, positions[partition])
+        runs: dict[Partition, list[Record]] = {}
+        ends: dict[Partition, int] = {}
+        errors: list[Message] = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                partition = message.topic(), message.partition()
+                run = runs.get(partition)
+                if run is None:
+                    runs[partition] = [record_of(message)]
+                else:
+                    run.append(record_of(message))
+            elif error.code() == KafkaError._PARTITION_EOF:
+                ends[message.topic(), message.partition()] = message.offset()
+            else:
+                errors.append(message)
+        for partition, run in runs.items():
+            if partition not in positions or partition[0] in self._assigned.suspended:
+                continue  # revoked between being fetched and being handed out: another member reads it
+            for at in range(0, len(run), CHUNK_RECORDS):
+                records = run[at : at + CHUNK_RECORDS]
+                yield self._step(partition, records[-1].offset + 1, records)
+        for partition, offset in ends.items():
+            # The end of the log lies beyond the last record where transaction markers or compacted records follow it.
+            if offset > positions.get(partition, offset) and partition[0] not in self._assigned.suspended:
+                yield self._step(partition, offset)
+        restarted: set[str] = set()
+        if any(message.error().code() in _MAYBE_ANOTHER_TOPIC for message in errors):
+            self._assigned.ask_ids()
+            for step in self._topic_steps():
+                if isinstance(step.claim, TopicClaim) and step.claim.next is not None:
+                    restarted.add(step.claim.topic)
+                yield step
+        for message in errors:
+            if message.topic() not in restarted:  # otherwise it is about the topic before this one
+                self._after_error(message)
+        yield from self._resets()
+
+    def _after_error(self, message: Message) -> None:
+        error, partition = message.error(), (message.topic(), message.partition())
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            # Librdkafka has stopped to fetch from there.
+            position = self._assigned.positions.get(partition)
+            if position is not None:
+                self._gone[partition] = position
+        elif error.code() in _TOPIC_ERRORS and self._is_there(*partition):
+            self._warn(f"topic {partition[0]} partition {partition[1]}: {error.str()}; it is there by now")
+            self._assigned.look_again()
+        elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART and self._may_go(partition[0]):
+            self._warn(f"topic {partition[0]} is no more")
+            self._assigned.look_again()
+        elif error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and self._may_go(partition[0]):
+            self._warn_of_right(error, partition[0])
+        elif error.retriable() or error.code() in _PASSING:
+            self._on_error(error)
+        else:
+            topic, number = partition
+            place = self._name if topic is None else f"topic {topic} partition {number}"
+            what = advice(error, "READ", self._name if topic is None else f"topic {topic}")
+            raise KafkaReadError(f"{place}: {error.str()}{what or _ADVICE.get(error.code(), '')}")
+
+    def _warn_of_right(self, error: KafkaError, topic: str) -> None:
+        """Says once of a topic that a pattern has found that it may not be read; librdkafka keeps asking for it."""
+        if topic not in self._refused:
+            self._refused.add(topic)
+            what = advice(error, "READ", f"topic {topic}")
+            _LOG.warning(
+                "topic %s is not read, though a pattern in kafka_topics takes it in: %s%s", topic, error.str(), what
+            )
+
+    def _is_there(self, topic: str, number: int) -> bool:
+        """Whether the topic was created again by now, with or without the partition; -1 asks for the topic alone."""
+        found = self._assigned.described(topic)
+        held = (topic, number) in self._assigned.positions
+        return found is not None and (number < 0 or not held or number in found.partitions)
+
+    def _may_go(self, topic: str) -> bool:
+        # Of those that a regular expression has found, the others are still there. What should be read to an end is
+        # missed, and so is a topic that is named.
+        return self._assigned.restriction.ends is None and topic not in self._source.topics
+
+    def _resets(self) -> Iterator[Step]:
+        """Goes on in the partitions whose position is gone, as soon as their leaders tell what is left."""
+        while self._gone and self._clock() >= self._ask_range_at:
+            partition = next(iter(self._gone))
+            position = self._gone.pop(partition)
+            if position != self._assigned.positions.get(partition) or partition[0] in self._assigned.suspended:
+                continue  # revoked, or moved, and then it is being fetched from again
+            try:
+                earliest, latest = log_range(self._consumer, partition, _RANGE_SECONDS)
+            except KafkaReadError as error:
+                self._gone[partition] = position  # behind the others
+                self._ask_range_at = self._clock() + 1.0
+                self._warn(f"{error}; it waits until they can be")
+                return
+            if partition[0] in self._assigned.created_again and earliest <= position <= latest:
+                offset = position  # the error came late, and is about the topic before this one
+            else:
+                offset = reset_position(partition, position, earliest, latest, self._source.reset, self._name)
+            self._assigned.move({partition: offset})
+            yield self._step(partition, offset)
+
+    def _on_error(self, error: KafkaError) -> None:
+        """Called by librdkafka for what concerns no partition; it goes on by itself unless the error is fatal."""
+        if error.fatal():
+            raise KafkaReadError(f"{self._name}: {error.str()}")
+        self._warn(f"Kafka: {error.str()}; librdkafka keeps trying")
+
+    def _warn(self, text: str) -> None:
+        if self._clock() >= self._warn_at:
+            self._warn_at = self._clock() + _WARN_EVERY_SECONDS
+            _LOG.warning("%s", text)
+
+
+_ADVICE = {
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL: "; a consumer of another kind, such as Kafka Connect's, is in this group: "
+    "stop it, or choose another kafka_group_id",
+    KafkaError.UNKNOWN_TOPIC_OR_PART: "; was it deleted?",
+}
+
+# What librdkafka says of a topic that is deleted, whether it is created again or not.
+_TOPIC_ERRORS = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC})
+
+# A topic that was created again may not have the offsets and partitions of the one before it.
+_MAYBE_ANOTHER_TOPIC = _TOPIC_ERRORS | {KafkaError._AUTO_OFFSET_RESET}
+
+# Librdkafka gets over these by itself.
+_PASSING = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TRANSPORT,
+        KafkaError._TIMED_OUT,
+        KafkaError._RESOLVE,
+        KafkaError._MAX_POLL_EXCEEDED,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.REQUEST_TIMED_OUT,
+    }
+)

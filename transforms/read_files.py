@@ -1,0 +1,66 @@
+"""ReadJsonLines: chunks of records from files of JSON lines, for trials and for replays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+
+from aep.errors import ConfigurationError
+from aep.formats.json_records import read_records
+from transforms.records.chunk import CHUNK_RECORDS, Chunk, Record
+from transforms.records.open_file import open_file
+from transforms.worker import metrics, process
+
+
+class ReadJsonLines(beam.PTransform):
+    """Reads files, plain or compressed (by their ending), from any Beam filesystem.
+
+    A record's ``offset`` is the number of its line, from 1, or of the record in a file of pretty-printed JSON or of an
+    array; its header ``file`` is the path; its topic is given.
+    The bundle fails with a ``ConfigurationError`` when no file matches, or a compressed one is cut off or damaged.
+    """
+
+    def __init__(self, file_pattern: str, topic: str):
+        super().__init__()
+        self._file_pattern = file_pattern
+        self._topic = topic
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Chunk]:
+        """Adds the read."""
+        chunks = (
+            pipeline
+            | "Pattern" >> beam.Create([self._file_pattern], reshuffle=False)
+            | "Files" >> beam.FlatMap(_matching).with_output_types(str)
+            | "Spread" >> beam.Reshuffle()
+            | "Read" >> beam.ParDo(_ReadFile(self._topic))
+        )
+        chunks.element_type = Chunk
+        return chunks
+
+
+def _matching(pattern: str) -> list[str]:
+    (found,) = FileSystems.match([pattern])
+    paths = [metadata.path for metadata in found.metadata_list]
+    with process.remember_failure():
+        if not paths:
+            raise ConfigurationError(f"no file matches {pattern}; check kafka_file_pattern")
+    return paths
+
+
+class _ReadFile(beam.DoFn):
+    def __init__(self, topic: str):
+        self._topic = topic
+
+    def process(self, element: str) -> Iterator[Chunk]:
+        headers = (("file", element.encode()),)
+        with process.remember_failure(), open_file(element) as file:
+            entries = read_records(file).entries
+            while run := list(islice(entries, CHUNK_RECORDS)):
+                now = int(time.time() * 1000)
+                records = [Record(number, now, None, headers, value) for number, value in run]
+                metrics.count(metrics.READ, len(records))
+                yield Chunk(self._topic, 0, records)

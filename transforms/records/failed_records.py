@@ -1,0 +1,148 @@
+"""Records that AEP refused after it had received them, as dead letters that a replay sends again.
+
+They come from failed batches, which hold what was posted and nothing of Kafka. So a record's place is made up: the
+partition -1, the offset a number by which no two records are the same, and a topic by which a replay finds the route.
+A route whose records are XDM already gets its own topic. One that parses another format, maps or has conditions
+would do so to its own results, and its records are of a topic of their own, see ``returned_topic``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from aep.platform.catalog import Batch
+from aep.platform.data_access import FailedRecord, RecordError
+from aep.xdm.rules import XdmRules
+from transforms.records.dead_letter import DeadLetter, schema_fields
+from transforms.records.prepare import Preparation, Refusal
+from transforms.records.record import Record
+from transforms.records.route import Route, Routes, parse_json
+
+STAGE = "ingest"
+PARTITION = -1
+BATCH_HEADER, XACTION_HEADER = "aep_batch", "aep_xaction_id"
+
+# Under these Adobe adds what was wrong to the message (Retrieving failed batches).
+_ADDED = ("_errors", "_validationErrors")
+# "...: #/commerce/order/currencyCode: string [R$] does not match ...", and "#: required key [x] not found".
+_POINTER = re.compile(r"#((?:/[^\s:]*)?):")
+_RECORDS_IN_A_MILLISECOND = 1_000_000
+
+
+def returned_topic(route: Route) -> str:
+    """The topic of the failed records of a route that does not take XDM from its topics."""
+    return f"failed-batches.{route.name}"
+
+
+def takes_back(route: Route, routes: Routes) -> str | None:
+    """The topic by which the route takes what it has posted and leaves it as it is; None if there is none."""
+    named = next((topic for topic in route.topics if not topic.startswith("^")), None)
+    as_it_is = route.parse is parse_json and route.mapping is None and not route.when
+    return named if as_it_is and named and [one.name for one in routes.of_topic(named)] == [route.name] else None
+
+
+def with_returned(routes: Routes) -> Routes:
+    """The routes of a replay: for each that does not take back what it has posted, another that does.
+
+    A route for its ``returned_topic`` that is there already is left to do as its mapping says.
+    """
+    returned = [
+        replace(_as_posted(route), name=f"{route.name}.returned", topics=(returned_topic(route),))
+        for route in routes
+        if takes_back(route, routes) is None and returned_topic(route) not in routes.topics
+    ]
+    return Routes([*returned, *routes])  # the first goes before patterns of topics
+
+
+def _as_posted(route: Route) -> Route:
+    """The route for records that are what it has made of others before."""
+    return replace(route, when=(), parse=parse_json, mapping=None)
+
+
+def route_of_dataset(dataset_id: str, routes: Routes) -> Route | None:
+    """The route to a data set, the first of several."""
+    return next((route for route in routes if route.destination.dataset_id == dataset_id), None)
+
+
+def dead_letters_of(
+    batch: Batch, records: Iterator[FailedRecord], route: Route, routes: Routes, rules: XdmRules
+) -> Iterator[tuple[DeadLetter, Refusal | None]]:
+    """The records of a failed batch as dead letters, each with what our own check says of it.
+
+    Args:
+      batch: as the Catalog has it.
+      records: of its files, in their order.
+      route: to its data set.
+      routes: all of them.
+      rules: of our check.
+    """
+    topic = takes_back(route, routes) or returned_topic(route)
+    prepare = Preparation((_as_posted(route),), rules)
+    for number, failed in enumerate(records):
+        value = failed.line
+        if failed.document is not None:
+            value = orjson.dumps(posted(failed.document, route.destination.payload))
+        header = (failed.document or {}).get("header")
+        header = header if isinstance(header, dict) else {}
+        received = header.get("createdAt")
+        first = failed.errors[0] if failed.errors else RecordError("", "", "", "AEP gives no reason")
+        record = Record(
+            batch.created_ms * _RECORDS_IN_A_MILLISECOND + number,
+            received if isinstance(received, int) else batch.created_ms,
+            None,
+            ((BATCH_HEADER, batch.id.encode()), (XACTION_HEADER, str(header.get("xactionId", "")).encode())),
+            value,
+        )
+        outcome = prepare(topic, PARTITION, record)
+        ours = outcome if isinstance(outcome, Refusal) else None
+        letter = DeadLetter(
+            STAGE,
+            code_of(first),
+            first.message,
+            topic,
+            PARTITION,
+            record,
+            route=route.name,
+            pointer=pointer_of(first),
+            errors=[*map(_theirs, failed.errors), *_ours(ours)],
+            error_count=max(1, len(failed.errors) + (ours.error_count if ours else 0)),
+            schema=schema_fields(route.schema),
+            attempts=1,
+            at=batch.created_ms / 1000,
+        )
+        yield letter, ours
+
+
+def posted(document: dict[str, Any], payload: str) -> dict[str, Any]:
+    """What was posted for a record: its entity where the envelope was ours, else all but the errors."""
+    sent = {name: value for name, value in document.items() if name not in _ADDED}
+    body = sent.get("body")
+    entity = body.get("xdmEntity") if payload == "entity" and isinstance(body, dict) else None
+    return entity if isinstance(entity, dict) else sent
+
+
+def code_of(error: RecordError) -> str:
+    """Adobe's code, or the keyword of the schema where Adobe gives none."""
+    return error.code or error.keyword or "failed"
+
+
+def pointer_of(error: RecordError) -> str:
+    """The place of an error, as a JSON pointer; where only Adobe's words have it, from them."""
+    if error.pointer:
+        return error.pointer.removeprefix("#")
+    found = _POINTER.search(error.message)
+    return found[1] if found else ""
+
+
+def _theirs(error: RecordError) -> dict[str, str]:
+    fields = {"code": code_of(error), "pointer": pointer_of(error), "schema_pointer": "", "message": error.message}
+    return {**fields, "by": "AEP"}
+
+
+def _ours(found: Refusal | None) -> Sequence[dict[str, str]]:
+    return [{**error._asdict(), "by": "beam-aep"} for error in found.violations] if found else ()

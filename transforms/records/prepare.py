@@ -1,0 +1,296 @@
+"""Prepare a record for the post: parse, route, map, ``_id`` or upsert, prune, validate, size. Pure, and without Beam.
+
+Each step is made once for a topic or a route and called for each of its records. The pipeline's DoFns call the steps,
+one after another, over chunks; commands call all of them at once, by ``Preparation``. So what a command says of a
+record is what the pipeline does with it, to the byte.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from aep.formats.json import ParsedObject, ParseFailure
+from aep.ingestion.envelope import BATCH_OVERHEAD, MAX_REQUEST_BYTES, Envelope
+from aep.mapping.field_map import FieldMap, MapFault, Origin
+from aep.mapping.ids import MissingField, Place, fill_id
+from aep.mapping.json_patch import Patch, PatchFault
+from aep.mapping.message import unwrap
+from aep.mapping.upserts import DELETE, UpsertEnvelope, attributes_to_delete, check_operations, operations_of
+from aep.xdm.schema import ResolvedSchema
+from aep.xdm.validate import Rejection, XdmError, XdmRules, prune_nulls, validator_for
+from transforms.records.record import UNREADABLE_HEADERS, Record
+from transforms.records.route import Route
+
+Tombstones = Literal["skip", "dead_letter", "delete"]
+
+
+class Refusal(NamedTuple):
+    """Why a record is not posted.
+
+    Attributes:
+      stage: the step that refuses it: ``parse``, ``map``, ``validate`` or ``post``.
+      route: name of its route; "" while that is not known.
+      code: the kind of reason, fit for counting and filtering.
+      message: the reason in words.
+      pointer: JSON pointer to the first offending field, "" for the whole record.
+      errors: all the violations of the schema and of the rules beyond it that were kept; none for other reasons.
+      error_count: how many there were.
+      schema: what it was checked against; None where that is not the reason.
+    """
+
+    stage: str
+    route: str
+    code: str
+    message: str
+    pointer: str = ""
+    errors: tuple[XdmError, ...] = ()
+    error_count: int = 1
+    schema: ResolvedSchema | None = None
+
+    @property
+    def violations(self) -> tuple[XdmError, ...]:
+        """The errors; for a reason that is none of the schema's, that one."""
+        return self.errors or (XdmError(self.code, self.pointer, "", self.message),)
+
+
+class Dropped(NamedTuple):
+    """A record that is left out on purpose: neither posted nor dead-lettered, only counted.
+
+    Attributes:
+      reason: ``tombstone``, for one without a value where these are skipped.
+    """
+
+    reason: str
+
+
+class Prepared(NamedTuple):
+    """A record that can be posted: its route, and the bytes that go into the destination's envelope."""
+
+    route: Route
+    body: bytes
+
+
+_HEADER_NAME = "the name of a header is not UTF-8, so none of its headers could be read; the dead letter has none"
+
+
+class ParseStep:
+    """Parses the records of a topic.
+
+    Args:
+      routes: those that take the topic, as ``Routes.of_topic`` gives them: they read it in one format.
+      tombstones: what becomes of records without a value.
+    """
+
+    def __init__(self, routes: tuple[Route, ...], tombstones: Tombstones):
+        self._parse = routes[0].parse
+        self._route = "" if routes[0].when else routes[0].name
+        self._tombstones = tombstones
+        self._key_field = routes[-1].key_field
+
+    def __call__(self, record: Record) -> ParsedObject | Refusal | Dropped:
+        """The record as a JSON object; for a tombstone that deletes, the attributes that say what."""
+        value = record.value
+        if record.headers == UNREADABLE_HEADERS and value is not None:
+            return Refusal("parse", self._route, "header_name", _HEADER_NAME)
+        parsed = self._parse(value, record.headers) if value is not None else self._tombstone(record)
+        return Refusal("parse", self._route, *parsed) if isinstance(parsed, ParseFailure) else parsed
+
+    def _tombstone(self, record: Record) -> ParsedObject | ParseFailure | Dropped:
+        if self._tombstones == "skip":
+            return Dropped("tombstone")
+        if self._tombstones == "delete":
+            return attributes_to_delete(record.key, self._key_field)
+        return ParseFailure("tombstone", "the record has no value")
+
+
+def route_of(record: Record, entity: dict[str, Any], routes: tuple[Route, ...]) -> Route | Refusal:
+    """The first route whose conditions the record fits.
+
+    A tombstone has no fields, so only a route without conditions takes it.
+    """
+    if record.value is None:
+        found = None if routes[-1].when else routes[-1]
+    else:
+        found = next((route for route in routes if route.fits(entity)), None)
+    if found is None:
+        return Refusal("map", "", "no_route", "the record fits the conditions (when) of no route that takes its topic")
+    return found
+
+
+class MapStep:
+    """Maps the records of a route, fills in missing ``_id``s, and makes upserts and deletes of raw records.
+
+    Attributes:
+      is_needed: False where the route leaves its records as they are.
+    """
+
+    def __init__(self, route: Route):
+        self._route = route
+        self._mapping = route.mapping
+        self._fault_code = "patch" if isinstance(route.mapping, Patch) else "map"
+        raw = route.destination.payload == "raw"
+        self._raw = raw
+        self._upserts = UpsertEnvelope(route.destination, route.operations) if raw and route.operations else None
+        self._deletes = UpsertEnvelope(route.destination, DELETE)
+        self._fill_in = self._fill_message if route.destination.payload == "message" else self._fill_entity
+        self.is_needed = route.mapping is not None or bool(route.id_from) or raw
+
+    def __call__(
+        self, topic: str, partition: int, record: Record, entity: dict[str, Any], body: bytes
+    ) -> ParsedObject | Refusal:
+        """The record as the route makes it. The entity that was given may be changed: use what is returned.
+
+        Args:
+          topic, partition: where the record was read.
+          record: as it was read.
+          entity: as it was parsed.
+          body: the entity as JSON.
+        """
+        # What a tombstone deletes is made from its key, and is not mapped.
+        if self._mapping is not None and record.value is not None:
+            mapped = self._map(self._mapping, topic, partition, record, entity)
+            if isinstance(mapped, Refusal):
+                return mapped
+            entity, body = mapped
+        if self._route.id_from:
+            return self._fill_id(entity, body, Place(topic, partition, record.offset))
+        if self._raw:
+            return self._upsert(record, entity, body)
+        return ParsedObject(entity, body)
+
+    def _map(
+        self, mapping: Patch | FieldMap, topic: str, partition: int, record: Record, entity: dict[str, Any]
+    ) -> ParsedObject | Refusal:
+        made: dict[str, Any] | PatchFault | MapFault
+        if isinstance(mapping, Patch):
+            made = mapping.apply(entity)
+        else:
+            origin = Origin(topic, partition, record.offset, record.key, record.timestamp, record.headers)
+            made = mapping.apply(entity, origin)
+        if not isinstance(made, dict):
+            return Refusal("map", self._route.name, self._fault_code, made.message, made.pointer)
+        try:
+            return ParsedObject(made, orjson.dumps(made))
+        except TypeError:  # the record was JSON, so it is the depth that a mapping can add
+            message = "objects and arrays are nested too deeply, more than 254 levels"
+            return Refusal("map", self._route.name, self._fault_code, message)
+
+    def _fill_id(self, entity: dict[str, Any], body: bytes, place: Place) -> ParsedObject | Refusal:
+        filled = self._fill_in(entity, body, place)
+        if isinstance(filled, MissingField):
+            message = "the record has no _id, and no such field to make one of (xdm_id_from)"
+            return Refusal("map", self._route.name, "id_field_missing", message, filled.pointer)
+        return ParsedObject(entity, filled)
+
+    def _fill_entity(self, entity: dict[str, Any], body: bytes, place: Place) -> bytes | MissingField:
+        return fill_id(entity, body, self._route.id_from, place)
+
+    def _fill_message(self, message: dict[str, Any], body: bytes, place: Place) -> bytes | MissingField:
+        """Fills the entity in a ready-made envelope; one that has none is refused when it is validated."""
+        holder = message.get("body")
+        entity = holder.get("xdmEntity") if isinstance(holder, dict) else None
+        if not isinstance(entity, dict) or entity.get("_id") is not None:
+            return body
+        filled = self._fill_entity(entity, orjson.dumps(entity), place)
+        return filled if isinstance(filled, MissingField) else orjson.dumps(message)
+
+    def _upsert(self, record: Record, entity: dict[str, Any], body: bytes) -> ParsedObject:
+        """Puts a header around a record that is to have one and does not bring its own."""
+        if record.value is None:
+            return ParsedObject(*self._deletes.wrap(entity, body))
+        if self._upserts is None or operations_of(entity) is not None:
+            return ParsedObject(entity, body)
+        return ParsedObject(*self._upserts.wrap(entity, body))
+
+
+class ValidateStep:
+    """Takes nulls out where that is wanted, and checks the records of a route: schema, rules, envelope, size.
+
+    Attributes:
+      schema: what records must fit now; None validates nothing but the envelope and the size.
+    """
+
+    def __init__(self, route: Route, rules: XdmRules):
+        self._route = route
+        self._rules = route.rules or rules
+        self._prunes = self._rules.nulls == "prune"
+        self._entities = route.destination.payload == "entity"
+        # Bytes of the largest record that fits into a request by itself.
+        self._largest = MAX_REQUEST_BYTES - BATCH_OVERHEAD - Envelope(route.destination).overhead
+        self.schema = route.registered.first if route.registered is not None else route.schema
+        self._validator = validator_for(self.schema, self._rules) if self.schema else None
+
+    def use(self, schema: ResolvedSchema) -> None:
+        """Checks against the schema as the registry has it now; it costs nothing while that is the same."""
+        if schema is not self.schema:
+            self.schema, self._validator = schema, validator_for(schema, self._rules)
+
+    def __call__(self, entity: dict[str, Any], body: bytes) -> bytes | Refusal:
+        """The bytes to post, or what AEP would refuse or drop the record for.
+
+        Args:
+          entity: the record; with payload ``message`` the whole message.
+          body: the same as JSON.
+        """
+        if self._prunes and b"null" in body:
+            entity, changed = prune_nulls(entity)
+            body = orjson.dumps(entity) if changed else body
+        if not self._entities:
+            found = self._check_other(entity, body)
+        else:
+            found = self._validator.check(entity, len(body)) if self._validator is not None else None
+        if found is not None:
+            return Refusal("validate", self._route.name, *found, self.schema)
+        if len(body) > self._largest:
+            message = f"{len(body)} bytes, {self._largest} fit into a request"
+            return Refusal("validate", self._route.name, "too_large", message)
+        return body
+
+    def _check_other(self, record: dict[str, Any], body: bytes) -> Rejection | None:
+        """Checks a whole message, or a raw record."""
+        destination = self._route.destination
+        if destination.payload == "message":
+            unwrapped = unwrap(record, destination)
+            if isinstance(unwrapped, Rejection):
+                return unwrapped
+            record, body = unwrapped, orjson.dumps(unwrapped)
+        elif operations_of(record) is not None:
+            # Its attributes are the mapping's: no schema here knows them.
+            return check_operations(record)
+        return self._validator.check(record, len(body)) if self._validator is not None else None
+
+
+class Preparation:
+    """All the steps, for the records of one topic.
+
+    Args:
+      routes: those that take the topic, as ``Routes.of_topic`` gives them.
+      rules: what records are asked beyond their schemas, where their route has no rules of its own.
+      tombstones: what becomes of records without a value.
+    """
+
+    def __init__(self, routes: tuple[Route, ...], rules: XdmRules, tombstones: Tombstones = "skip"):
+        self._routes = routes
+        self._parse = ParseStep(routes, tombstones)
+        self._steps = {route.name: (MapStep(route), ValidateStep(route, rules)) for route in routes}
+
+    def __call__(self, topic: str, partition: int, record: Record) -> Prepared | Refusal | Dropped:
+        """The record as it would be posted, or why it would not.
+
+        Raises:
+          ConfigurationError, StoppedError: the registry of Avro schemas; see ``SchemaRegistry.reader``.
+        """
+        parsed = self._parse(record)
+        if not isinstance(parsed, ParsedObject):
+            return parsed
+        route = route_of(record, parsed.entity, self._routes)
+        if isinstance(route, Refusal):
+            return route
+        apply_map, validate = self._steps[route.name]
+        mapped = apply_map(topic, partition, record, *parsed)
+        if isinstance(mapped, Refusal):
+            return mapped
+        body = validate(*mapped)
+        return body if isinstance(body, Refusal) else Prepared(route, body)

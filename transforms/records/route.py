@@ -1,0 +1,121 @@
+"""Routes: which topics go to which destination in AEP, and by which schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from aep.errors import ConfigurationError
+from aep.formats.json import ParsedObject, ParseFailure, parse_object
+from aep.ingestion.envelope import Destination
+from aep.mapping.conditions import Condition
+from aep.mapping.field_map import FieldMap
+from aep.mapping.ids import IdRule
+from aep.mapping.json_patch import Patch
+from aep.xdm.rules import XdmRules
+from aep.xdm.schema import ResolvedSchema
+from transforms.records.live_schema import RegistrySchema
+from transforms.records.record import Headers
+from transforms.records.topic_names import covers
+
+Auth = Literal["none", "oauth", "token"]
+Parse = Callable[[bytes, Headers], ParsedObject | ParseFailure]
+"""Makes an object of a record's value, with the help of the record's headers."""
+
+
+def parse_json(value: bytes, headers: Headers = ()) -> ParsedObject | ParseFailure:
+    """Parse a value that is JSON; the headers say nothing about it."""
+    return parse_object(value)
+
+
+@dataclass(frozen=True)
+class Route:
+    """Ties topics to a destination.
+
+    Attributes:
+      name: how counts and dead letters call it.
+      topics: names; one that starts with ``^`` is a regular expression.
+      destination: the inlet and the envelope.
+      schema: what records must fit; None validates nothing (raw payloads without a schema).
+      auth: how requests to the inlet authenticate.
+      id_from: where the ``_id`` of a record that has none comes from; see ``aep.mapping.ids``.
+      operations: ``header.operations`` that make upserts of raw records; empty for none. See ``aep.mapping.upserts``.
+      key_field: the attribute that the key of a tombstone becomes in a delete; None for keys that are JSON objects.
+      when: what must hold for a record, as it was parsed, to take the route; empty for any.
+      parse: makes an object of a record's value. Compared by value, and sent to workers.
+      mapping: what makes an XDM record of the parsed one; None leaves it as it is.
+      registered: where ``schema`` is looked up again while records are validated; None for one from a file.
+      rules: its rules beyond the schema; None for those of the run.
+    """
+
+    name: str
+    topics: tuple[str, ...]
+    destination: Destination
+    schema: ResolvedSchema | None = None
+    auth: Auth = "none"
+    id_from: IdRule = ()
+    operations: Mapping[str, str] = field(default_factory=dict)
+    key_field: str | None = None
+    when: tuple[Condition, ...] = ()
+    parse: Parse = parse_json
+    mapping: Patch | FieldMap | None = None
+    registered: RegistrySchema | None = None
+    rules: XdmRules | None = None
+
+    def fits(self, entity: dict[str, Any]) -> bool:
+        """Whether a record of one of the topics takes this route."""
+        return all(condition.fits(entity) for condition in self.when)
+
+    def takes(self, topic: str) -> bool:
+        """Whether records of this topic take this route."""
+        return any(covers(name, topic) for name in self.topics)
+
+
+class Routes:
+    """The routes of a pipeline, asked by topic or by name.
+
+    Where several take a topic, a record of it takes the first whose conditions it fits.
+    """
+
+    def __init__(self, routes: Sequence[Route]):
+        self._routes = {route.name: route for route in routes}
+        self._by_topic: dict[str, tuple[Route, ...]] = {}
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes.values())
+
+    def __getitem__(self, name: str) -> Route:
+        return self._routes[name]
+
+    def of_topic(self, topic: str) -> tuple[Route, ...]:
+        """The routes that records of a topic may take, in their order: if one has no conditions, it is the last.
+
+        Raises:
+          LookupError: no route takes it. It cannot happen to a topic that was read because a route names it.
+          ConfigurationError: they read its records in different formats.
+        """
+        found = self._by_topic.get(topic)
+        if found is None:
+            found = self._by_topic[topic] = self._find(topic)
+        return found
+
+    def _find(self, topic: str) -> tuple[Route, ...]:
+        found: list[Route] = []
+        for route in self:
+            if route.takes(topic):
+                found.append(route)
+                if route.parse != found[0].parse:
+                    raise ConfigurationError(
+                        f"the routes {found[0].name} and {route.name} read the topic {topic} in different formats"
+                    )
+                if not route.when:
+                    break
+        if not found:
+            raise LookupError(f"no route takes the topic {topic}")
+        return tuple(found)
+
+    @property
+    def topics(self) -> list[str]:
+        """All the topics that the routes name, each once."""
+        return list(dict.fromkeys(topic for route in self for topic in route.topics))

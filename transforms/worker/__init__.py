@@ -1,0 +1,1 @@
+"""What belongs to the worker process: shared clients and counts."""
