@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from pipelines.plan import Plan, make_plan
-from pipelines.run import Job, run
+from pipelines.runtime.plan import Plan, make_plan
+from pipelines.runtime.run import Job, run
 from transforms.batch import GroupIntoBatches
 from transforms.dead_letters import WriteDeadLetters
 from transforms.map import ApplyMapping

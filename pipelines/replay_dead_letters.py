@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipelines.kafka_to_aep import deliver
-from pipelines.replay_plan import ReplayPlan, make_replay_plan, move_replayed
-from pipelines.run import Job, run
+from pipelines.runtime.replay_plan import ReplayPlan, make_replay_plan, move_replayed
+from pipelines.runtime.run import Job, run
 from transforms.replay import ChooseDeadLetters, OriginalRecords
 
 

@@ -50,7 +50,7 @@ def test_commands_run(command: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("block", [block for block in blocks("yaml") if not block.startswith(MY_EVENTS)])
 def test_examples_of_options_can_be_added_to_the_first(block: str, tmp_path: Path) -> None:
     from aep.mapping.field_map import compile_map
-    from pipelines.config import parse
+    from pipelines.options.merge import parse
 
     (first,) = [block for block in blocks("yaml") if block.startswith(MY_EVENTS)]
     (tmp_path / "first.yaml").write_text(first)
@@ -74,7 +74,7 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_mentions_of_options_are_of_options_that_exist() -> None:
-    from pipelines.option_table import OPTIONS
+    from pipelines.options.table import OPTIONS
 
     mentioned = set(re.findall(r"\b((?:kafka|aep|xdm|map|batch|dead_letter|receipt|replay)_[a-z0-9_]+)\b", README))
     unknown = {name for name in mentioned if name not in OPTIONS and not name.endswith("_to_aep")}

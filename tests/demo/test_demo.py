@@ -18,7 +18,7 @@ from rich.console import Console
 from demo import broker
 from demo.__main__ import TOPICS, check_held, parse_arguments, verdict
 from demo.account import Delivered, Expected
-from pipelines.commands.generate import send
+from pipelines.cli.generate import send
 from samples.loyalty import generate
 from tests.services.emulator import CLIENT_SECRET
 from tests.services.process import PATIENCE_SECONDS, ServiceError, is_listening, wait_for

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from aep.ingestion.envelope import Destination, Envelope
 from aep.xdm.schema import FileSchemaSource
-from pipelines.cli import main
+from pipelines.cli.main import main
 from samples.loyalty import Sample, generate
 from tests.e2e.scenario import ORG_ID, ROOT, RUN_SECONDS, SCHEMAS, Scenario
 

@@ -20,17 +20,17 @@ pytestmark = pytest.mark.kafka
 # The pipeline as users run it, but for its level of logging, which is that of a person in search of a fault.
 TALKATIVE = """
 import logging, sys
-import pipelines.run
+import pipelines.runtime.run
 from pipelines.kafka_to_aep import main
 
-set_up = pipelines.run.set_up_logging
+set_up = pipelines.runtime.run.set_up_logging
 
 def talk(log_format: str) -> None:
     set_up(log_format)
     for name in [None, *logging.root.manager.loggerDict]:
         logging.getLogger(name).setLevel(logging.DEBUG)
 
-pipelines.run.set_up_logging = talk
+pipelines.runtime.run.set_up_logging = talk
 sys.exit(main())
 """
 

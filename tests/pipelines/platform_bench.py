@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 from tests.aep.management import Organisation
 from tests.emulator.management import Platform
 from tests.services.emulator import CLIENT_ID, Emulator

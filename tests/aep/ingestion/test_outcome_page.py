@@ -8,7 +8,7 @@ from aep.ingestion.element_rules import ELEMENT_RULES, ElementRule
 from aep.ingestion.outcome_page import page
 from aep.ingestion.outcome_rules import RULES
 from aep.ingestion.outcomes import Rule
-from pipelines.option_table import OPTIONS
+from pipelines.options.table import OPTIONS
 
 ROOT = Path(__file__).parents[3]
 ALL_RULES: list[Rule | ElementRule] = [*RULES, *ELEMENT_RULES]

@@ -240,7 +240,7 @@ def test_each_step_can_be_taken_alone() -> None:
     )
 
 
-@pytest.mark.parametrize("module", ["transforms.records.prepare", "pipelines.commands.event_lines"])
+@pytest.mark.parametrize("module", ["transforms.records.prepare", "pipelines.cli.event_lines"])
 def test_preparing_a_record_takes_no_beam(module: str) -> None:
     code = f"import sys, {module}; sys.exit('apache_beam' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=PATIENCE_SECONDS).returncode == 0

@@ -1,0 +1,1 @@
+"""The command `beam-aep`: a file for a small command, a folder for a large one."""

@@ -1,0 +1,46 @@
+"""The command `beam-aep check`: would a run with these options work?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipelines.cli.common import WRONG, plain, say
+
+
+def check(
+    context: typer.Context,
+    sample: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Look at so many of the newest records of each topic, or first lines of each file.", metavar="N"
+        ),
+    ] = 200,
+) -> int:
+    """Check the options of a run, what they name, and some records, without posting or committing anything.
+
+    Takes the options of the run (beam-aep run --help), as --options_file and --routes_file. With credentials for
+    Platform's APIs the inlets, data sets and schemas there are compared with the routes. Records of each topic are
+    parsed, mapped and checked as a run would; no consumer group is joined. Exit code: 0 ready, 1 not ready, 2 that
+    cannot be told.
+    """
+    from pipelines.cli.check.checks import check_run
+    from pipelines.cli.check.report import check_table, dead_letter_table, exit_code, verdict
+    from pipelines.options.merge import parse
+    from pipelines.options.yaml_files import OptionsError
+
+    try:
+        found = check_run(parse(context.args), sample)
+    except OptionsError as error:
+        say(f"error: {error}")
+        return WRONG
+    console = Console(highlight=False)
+    console.print(check_table(found.checks))
+    if found.letters:
+        console.print(dead_letter_table(found.letters, found.records))
+    for hint in found.hints:
+        say(f"hint: {plain(hint)}")
+    say(verdict(found.checks))
+    return exit_code(found.checks)

@@ -1,0 +1,234 @@
+"""Whether Platform's side fits the routes: inlets, data sets, schemas and dataflows, through the management APIs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from typing import NamedTuple
+
+from aep.errors import AepError, ForbiddenError, InvalidRequestError, NetworkError, NotFoundError, UnavailableError
+from aep.ingestion.envelope import Destination
+from aep.platform.catalog import Catalog, DataSet
+from aep.platform.client import PlatformClient
+from aep.platform.flow_service import FlowService, inlet_of
+from aep.platform.inlets import Inlet, InletApi
+from aep.platform.schema_registry import Accept, SchemaRegistry
+from aep.provision.found import FoundFlow, read_flow
+from aep.xdm.identities import Identity, identities
+from aep.xdm.schema import ResolvedSchema
+from pipelines.cli.check.report import Check, State
+from transforms.records.route import Route
+
+
+class Found(NamedTuple):
+    """How something is, and what was found."""
+
+    state: State
+    detail: str
+
+
+class Known(NamedTuple):
+    """An inlet, and the organisation and the id of its connection, empty where the API does not tell them."""
+
+    inlet: Inlet
+    org_id: str
+    connection_id: str
+
+
+class PlatformChecks:
+    """Looks Platform's objects up and compares routes with them. Changes nothing.
+
+    Args:
+      client: calls the gateway.
+      where: the organisation and the sandbox, for people.
+    """
+
+    def __init__(self, client: PlatformClient, where: str):
+        self._catalog = Catalog(client)
+        self._registry = SchemaRegistry(client)
+        self._flows = FlowService(client)
+        self._older = InletApi(client)
+        self._where = where
+        self._lost: str | None = None
+
+    def of(self, route: Route) -> Iterator[Check]:
+        """The checks of a route, each by itself: where one fails the others go on, unless nothing answers there."""
+        destination, schema = route.destination, route.schema
+        yield self._checked(f"{route.name}: inlet", partial(self._inlet, route))
+        if destination.dataset_id:
+            yield self._checked(f"{route.name}: data set", partial(self._dataset, route, destination.dataset_id))
+        if schema is not None:
+            yield self._checked(f"{route.name}: schema", partial(self._schema, route, schema))
+        if destination.flow_id:
+            yield self._checked(f"{route.name}: dataflow", partial(self._flow, route, destination.flow_id))
+        elif not names_flow(destination):
+            check = self._checked(f"{route.name}: dataflow", partial(self._no_flow, route))
+            if check.state != "ok":
+                yield check
+
+    def _checked(self, subject: str, look: Callable[[], Found]) -> Check:
+        if self._lost is not None:
+            return Check(subject, "not checked", self._lost, failed=True)
+        try:
+            return Check(subject, *look())
+        except NetworkError as error:
+            self._lost = str(error)  # each of the others would be tried as often, and wait as long
+            return Check(subject, "not checked", self._lost, failed=True)
+        except UnavailableError as error:
+            return Check(subject, "not checked", str(error), failed=True)
+        except ForbiddenError as error:
+            return Check(subject, "not checked", str(error))
+        except AepError as error:
+            return Check(subject, "wrong", str(error))
+
+    def _inlet(self, route: Route) -> Found:
+        known = self._inlets.get(inlet_id_of(route))
+        if known is None:
+            return Found("wrong", f"no connection of {self._where} has the inlet {inlet_id_of(route)}; check inlet_url")
+        return inlet_found(known, route)
+
+    @cached_property
+    def _inlets(self) -> dict[str, Known]:
+        """All of the organisation's, by id, from both APIs; asked for when first needed, and again after a failure."""
+        found = {}
+        try:
+            for inlet in self._older.list():
+                found[inlet.id] = Known(inlet, "", "")
+        except (NotFoundError, ForbiddenError, InvalidRequestError):
+            pass  # Flow Service has taken this API's place
+        for connection in self._flows.connections.list():
+            connected = inlet_of(connection)
+            if connected is not None:
+                found[connected.id] = Known(
+                    connected, str(connection.get("imsOrgId") or ""), str(connection.get("id") or "")
+                )
+        return found
+
+    def _dataset(self, route: Route, dataset_id: str) -> Found:
+        try:
+            dataset = self._catalog.dataset(dataset_id)
+        except NotFoundError:
+            return Found("wrong", f"{self._where} has no data set {dataset_id}; check dataset_id")
+        return dataset_found(dataset, route)
+
+    def _schema(self, route: Route, schema: ResolvedSchema) -> Found:
+        if route.registered is not None:
+            return Found("ok", f"version {schema.version}, from the registry")
+        major = int(schema.version.partition(".")[0] or 1)
+        try:
+            document = self._registry.schemas.look_up(schema.id, accept=Accept.FULL_WITH_DESCRIPTORS, version=major)
+        except NotFoundError:
+            return Found("wrong", f"{self._where} has no schema {schema.id} of version {major}, as {schema.where} is")
+        return schema_found(schema, str(document.get("version", "")), identities(document))
+
+    def _flow(self, route: Route, flow_id: str) -> Found:
+        try:
+            flow = self._flows.flows.look_up(flow_id)
+        except NotFoundError:
+            return Found("wrong", f"{self._where} has no dataflow {flow_id}; check flow_id")
+        state = str(flow.get("state", ""))
+        if state not in ("", "enabled"):
+            return Found("wrong", state)
+        known = self._inlets.get(inlet_id_of(route))
+        return flow_found(read_flow(self._flows, flow), known, route, state)
+
+    def _no_flow(self, route: Route) -> Found:
+        known = self._inlets.get(inlet_id_of(route))
+        flow_ids = self._flow_ids.get(known.connection_id, []) if known else []
+        return no_flow_found(flow_ids, route)
+
+    @cached_property
+    def _flow_ids(self) -> dict[str, list[str]]:
+        """The ids of the dataflows that lead from each connection."""
+        connections = {
+            str(source["id"]): str(source.get("baseConnectionId") or "")
+            for source in self._flows.source_connections.list()
+        }
+        found: dict[str, list[str]] = {}
+        for flow in self._flows.flows.list():
+            for source_id in flow.get("sourceConnectionIds") or ():
+                found.setdefault(connections.get(str(source_id), ""), []).append(str(flow["id"]))
+        return found
+
+
+def names_flow(destination: Destination) -> bool:
+    """Whether requests can name a dataflow without a ``flow_id``: ready-made messages may, and so may a header."""
+    header = any(name.lower() == "x-adobe-flow-id" for name in destination.headers)
+    return destination.payload == "message" or (destination.payload == "raw" and header)
+
+
+def inlet_id_of(route: Route) -> str:
+    """The last part of the inlet's address."""
+    return route.destination.inlet_url.rstrip("/").rpartition("/")[2]
+
+
+def inlet_found(known: Known, route: Route) -> Found:
+    """Compares an inlet with the route that posts to it ("Create a streaming connection for HTTP API")."""
+    inlet, destination = known.inlet, route.destination
+    data_type = "raw" if destination.payload == "raw" else "xdm"
+    faults = []
+    if inlet.data_type != data_type:
+        faults.append(f"it takes data of type {inlet.data_type}, and payload={destination.payload} is {data_type}")
+    if known.org_id and destination.org_id and known.org_id != destination.org_id:
+        faults.append(f"it is of the organisation {known.org_id}, and org_id is {destination.org_id}")
+    if inlet.authentication_required and route.auth == "none":
+        faults.append("it requires authentication, and auth is none")
+    if faults:
+        return Found("wrong", "; ".join(faults))
+    if not inlet.authentication_required and route.auth != "none":
+        return Found("warning", f"it requires no authentication, and auth is {route.auth}: a token is sent in vain")
+    return Found("ok", f"connection {inlet.name}, data of type {inlet.data_type}")
+
+
+def dataset_found(dataset: DataSet, route: Route) -> Found:
+    """Compares a data set with the route into it: messages must name its schema (Streaming Ingestion API)."""
+    wanted = route.destination.schema_id
+    if wanted and dataset.schema_id != wanted:
+        return Found("wrong", f"its schema is {dataset.schema_id}, and the route's is {wanted}")
+    given, major = major_of(dataset.content_type), major_of(route.destination.content_type)
+    if wanted and given and given != major:
+        return Found("wrong", f"its schema is of version {given}, and the route's of version {major}")
+    return Found("ok", f"{dataset.name}, {'enabled' if dataset.for_profile else 'not enabled'} for Profile")
+
+
+def flow_found(flow: FoundFlow, known: Known | None, route: Route, state: str) -> Found:
+    """Compares a dataflow with its route: it must lead from the route's connection into its data set."""
+    faults = []
+    if known and known.connection_id and flow.connection_id and flow.connection_id != known.connection_id:
+        faults.append(f"it leads from another connection, {flow.connection_id}: check flow_id and inlet_url")
+    wanted = route.destination.dataset_id
+    if wanted and flow.dataset_id and flow.dataset_id != wanted:
+        faults.append(f"it leads into another data set, {flow.dataset_id}: check flow_id and dataset_id")
+    return Found("wrong", "; ".join(faults)) if faults else Found("ok", state or "there")
+
+
+def no_flow_found(flow_ids: Sequence[str], route: Route) -> Found:
+    """What a route without a flow id misses ("Create a streaming connection for HTTP API": it is required for XDM too).
+
+    Connections from before there were dataflows need none.
+    """
+    there = f"{', '.join(flow_ids)} {'lead' if len(flow_ids) > 1 else 'leads'} from its connection"
+    if route.destination.payload == "raw":
+        return Found("wrong", f"flow_id: missing: raw records need it; {there if flow_ids else 'create a dataflow'}")
+    if flow_ids:
+        return Found("warning", f"flow_id: missing: Adobe requires it where a connection has a dataflow; {there}")
+    return Found("ok", "none needed")
+
+
+def schema_found(schema: ResolvedSchema, version: str, known: Sequence[Identity]) -> Found:
+    """Compares a schema file with the version and the identity descriptors that the registry shows."""
+    again = "get the file again, or give schema_id without schema_file"
+    if version != schema.version:
+        shown = version or "not told"
+        return Found("warning", f"{schema.where} is version {schema.version}, and the registry's is {shown}: {again}")
+    if set(known) != set(schema.identities):
+        shown = ", ".join(each.pointer for each in known) or "none"
+        return Found("warning", f"the identities in {schema.where} differ from the registry's ({shown}): {again}")
+    return Found("ok", f"version {version}, in {schema.where} as in the registry")
+
+
+def major_of(content_type: str) -> str:
+    """The major version of a ``contentType``: ``;version=1``, ``; version=1.0``, ``;1``."""
+    found = re.search(r";\s*(?:version=)?(\d+)", content_type)
+    return found[1] if found else ""

@@ -1,0 +1,85 @@
+"""What a check has found, as tables for a person and as an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.cli.common import WHOLE_RECORD
+from pipelines.cli.dead_letters.tables import place_of, printable
+from transforms.records.dead_letter import DeadLetter
+
+State = Literal["ok", "warning", "wrong", "not checked"]
+
+READY, NOT_READY, UNKNOWN = 0, 1, 2
+"""Exit codes: a run would work; it would not; that cannot be told."""
+
+_STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "wrong": "red", "not checked": "dim"}
+
+
+class Check(NamedTuple):
+    """One thing that was looked at.
+
+    Attributes:
+      subject: what it is.
+      state: how it is.
+      detail: what was found, or why it was not checked.
+      failed: it was to be checked, and could not be: readiness cannot be told.
+    """
+
+    subject: str
+    state: State
+    detail: str
+    failed: bool = False
+
+
+def exit_code(checks: Iterable[Check]) -> int:
+    """0 where nothing is wrong, 1 where something is, 2 where that cannot be told."""
+    found = list(checks)
+    if any(check.state == "wrong" for check in found):
+        return NOT_READY
+    return UNKNOWN if any(check.failed for check in found) else READY
+
+
+def verdict(checks: Sequence[Check]) -> str:
+    """A line for the end."""
+    counts = {state: sum(check.state == state for check in checks) for state in _STYLES}
+    numbers = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+    words = {READY: "ready", NOT_READY: "not ready", UNKNOWN: "cannot be told, since checks failed"}
+    return f"{words[exit_code(checks)]}: {numbers}"
+
+
+def check_table(checks: Iterable[Check]) -> Table:
+    """The checks in their order."""
+    grid = Table(title="Checks", title_justify="left")
+    grid.add_column("what", overflow="fold")
+    grid.add_column("state", no_wrap=True)
+    grid.add_column("found", overflow="fold")
+    for check in checks:
+        grid.add_row(printable(check.subject), Text(check.state, _STYLES[check.state]), printable(check.detail))
+    return grid
+
+
+def dead_letter_table(letters: Sequence[DeadLetter], records: int) -> Table:
+    """Why records of a sample would be dead-lettered, the most frequent first, each with an example.
+
+    Messages may quote a record and do not show.
+    """
+    by_reason: dict[tuple[str, str, str], list[DeadLetter]] = {}
+    for letter in letters:
+        by_reason.setdefault((letter.route, letter.stage, letter.code), []).append(letter)
+    title = f"{len(letters):,} of {records:,} records of the samples would be dead-lettered"
+    grid = Table(title=title, title_justify="left")
+    for column in ("route", "stage", "code"):
+        grid.add_column(column, overflow="fold")
+    grid.add_column("records", justify="right")
+    for column in ("first at", "field"):
+        grid.add_column(column, overflow="fold")
+    for reason, same in sorted(by_reason.items(), key=lambda item: -len(item[1])):
+        first = same[0]
+        place = place_of(first), first.pointer or WHOLE_RECORD
+        grid.add_row(*map(printable, reason), f"{len(same):,}", *map(printable, place))
+    return grid

@@ -1,0 +1,59 @@
+"""What the commands of `beam-aep` share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from transforms.kafka.client import KafkaCluster
+
+WRONG = 2
+"""Exit code: a person has to mend something."""
+
+WHOLE_RECORD = "(the whole record)"
+"""What a person reads for an empty pointer."""
+
+KafkaConfigOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Property of librdkafka as KEY=VALUE; may be repeated. Secrets by reference: env:NAME, file:PATH.",
+        metavar="KEY=VALUE",
+    ),
+]
+
+
+def say(text: str) -> None:
+    """One line to the standard error, so that it never mixes with what a command puts out."""
+    typer.echo(text, err=True)
+
+
+def plain(text: str) -> str:
+    """The text with its control characters written out: a record must not move a person's cursor."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def without_indices(pointer: str) -> str:
+    """The field that a JSON pointer is to, with `*` for its places in lists; "" for the whole record."""
+    return re.sub(r"/\d+(?=/|$)", "/*", pointer)
+
+
+def cluster_of(bootstrap_servers: str, config: Sequence[str]) -> KafkaCluster:
+    """The brokers that were given.
+
+    Raises:
+      ValueError: an address or a property that cannot be right, or a secret given in plain.
+    """
+    from pipelines.options.types import check_bootstrap_servers, check_kafka_config
+    from transforms.kafka.client import KafkaCluster
+
+    properties = {}
+    for entry in config:
+        name, equals, value = entry.partition("=")
+        if not equals or not name:
+            raise ValueError("--kafka-config takes KEY=VALUE (what was given is not shown)")
+        properties[name] = value
+    return KafkaCluster(check_bootstrap_servers(bootstrap_servers), check_kafka_config(properties))

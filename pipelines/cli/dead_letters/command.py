@@ -1,0 +1,146 @@
+"""The commands `beam-aep dead-letters show` and `stats`: to read dead letters as a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from pipelines.cli.common import WRONG, KafkaConfigOption, cluster_of, say
+
+if TYPE_CHECKING:
+    from transforms.records.dead_letter import DeadLetter
+
+app = typer.Typer(
+    name="dead-letters",
+    help="Look at dead letters: what was refused, why, and how often.",
+    rich_markup_mode=None,
+)
+
+Place = Annotated[
+    str,
+    typer.Option(
+        "--from", help="A folder, files as FOLDER/2026*.jsonl, or topic:NAME with --bootstrap-servers.", metavar="PLACE"
+    ),
+]
+Codes = Annotated[list[str] | None, typer.Option("--code", help="Only these codes; may be repeated.")]
+Stages = Annotated[list[str] | None, typer.Option("--stage", help="Only these stages; may be repeated.")]
+RouteNames = Annotated[list[str] | None, typer.Option("--route", help="Only these routes; may be repeated.")]
+Since = Annotated[str | None, typer.Option(help="Dead-lettered at this time or later: ISO 8601 with its offset.")]
+Until = Annotated[str | None, typer.Option(help="Dead-lettered before this time: ISO 8601 with its offset.")]
+BootstrapServers = Annotated[str | None, typer.Option(help="Brokers of the topic, as HOST:PORT[,HOST:PORT...].")]
+Values = Annotated[
+    bool,
+    typer.Option(
+        "--values",
+        help="Show what may be personal data too: messages, which may quote a record, keys, headers, values.",
+    ),
+]
+
+_FOLDER = "dead-letters"
+
+
+@app.command()
+def show(
+    place: Place = _FOLDER,
+    code: Codes = None,
+    stage: Stages = None,
+    route: RouteNames = None,
+    since: Since = None,
+    until: Until = None,
+    bootstrap_servers: BootstrapServers = None,
+    kafka_config: KafkaConfigOption = None,
+    values: Values = False,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10,
+) -> int:
+    """Show dead letters one by one, in the order they were written."""
+    from pipelines.cli.dead_letters.tables import letter_table
+
+    letters = _read(place, code, stage, route, since, until, bootstrap_servers, kafka_config)
+    found = list(islice(letters, limit + 1))
+    for one in found[:limit]:
+        _console().print(letter_table(one, values))
+    if not found:
+        say(f"no such dead letters in {place}")
+    elif len(found) > limit:
+        say(f"there are more: see --limit, and beam-aep dead-letters stats --from {place}")
+    return 0
+
+
+@app.command()
+def stats(
+    place: Place = _FOLDER,
+    code: Codes = None,
+    stage: Stages = None,
+    route: RouteNames = None,
+    since: Since = None,
+    until: Until = None,
+    bootstrap_servers: BootstrapServers = None,
+    kafka_config: KafkaConfigOption = None,
+    values: Values = False,
+) -> int:
+    """Count dead letters by code, by field, and by route and schema, with an example of each."""
+    from pipelines.cli.dead_letters.tables import Stats
+
+    counted = Stats(_read(place, code, stage, route, since, until, bootstrap_servers, kafka_config))
+    for table in counted.tables(values):
+        _console().print(table)
+    if not counted.total:
+        say(f"no such dead letters in {place}")
+    return 0
+
+
+def _read(
+    place: str,
+    codes: list[str] | None,
+    stages: list[str] | None,
+    routes: list[str] | None,
+    since: str | None,
+    until: str | None,
+    bootstrap_servers: str | None,
+    kafka_config: list[str] | None,
+) -> Iterator[DeadLetter]:
+    """The dead letters that are meant, as they are read.
+
+    Raises:
+      typer.BadParameter: a value that cannot be right.
+      typer.Exit: they cannot be read; why is said.
+    """
+    from aep.errors import AepError
+    from pipelines.options.types import TOPIC, check_place, check_time, seconds_of
+    from pipelines.runtime.replay_plan import check_topic_is_there, find_files
+    from transforms.kafka.client import KafkaReadError, KafkaSetupError
+    from transforms.read_dead_letter_topic import read_topic
+    from transforms.replay import Selection
+    from transforms.sinks.files import read_file
+
+    try:
+        check_place(place)
+        for time in filter(None, (since, until)):
+            check_time(time)
+        selection = Selection(
+            tuple(codes or ()), tuple(stages or ()), tuple(routes or ()), seconds_of(since), seconds_of(until)
+        )
+        cluster = cluster_of(bootstrap_servers, kafka_config or []) if bootstrap_servers else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if place.startswith(TOPIC) != (cluster is not None):
+        raise typer.BadParameter("--from topic:NAME and --bootstrap-servers need each other")
+    try:
+        if cluster is not None:
+            topic = place.removeprefix(TOPIC)
+            check_topic_is_there(cluster, topic, "--from")
+            yield from filter(selection.takes, read_topic(cluster, topic))
+        else:
+            for path in find_files(place, "--from"):
+                yield from filter(selection.takes, read_file(path))
+    except (KafkaSetupError, KafkaReadError, AepError) as error:
+        say(f"error: {error}")
+        raise typer.Exit(WRONG) from None
+
+
+def _console() -> Console:
+    return Console(highlight=False)

@@ -1,0 +1,141 @@
+"""Dead letters as tables for a person. What may be personal data shows only if it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.cli.common import WHOLE_RECORD, plain, without_indices
+from transforms.records.dead_letter import DeadLetter, iso_time
+
+_MAX_SHOWN = 2_000  # characters of a value, which may be a megabyte
+_MAX_FIELDS = 30
+
+
+@dataclass
+class Tally:
+    """How many, the first and the last by time, and the first one as an example."""
+
+    example: DeadLetter
+    count: int = 0
+    first: float = float("inf")
+    last: float = float("-inf")
+
+    def add(self, one: DeadLetter) -> None:
+        """Counts another."""
+        self.count += 1
+        self.first = min(self.first, one.at)
+        self.last = max(self.last, one.at)
+
+
+Tallies = dict[tuple[str, ...], Tally]
+
+
+class Stats:
+    """Counts of dead letters by code, by field, and by route and schema."""
+
+    def __init__(self, letters: Iterable[DeadLetter]):
+        self.total = 0
+        self.by_code: Tallies = {}
+        self.by_field: Tallies = {}
+        self.by_schema: Tallies = {}
+        for one in letters:
+            self.total += 1
+            _add(self.by_code, (one.stage, one.code), one)
+            _add(self.by_field, (field_of(one.pointer), one.code), one)
+            _add(self.by_schema, (one.route, one.schema.get("id", ""), one.schema.get("version", "")), one)
+
+    def tables(self, values: bool) -> list[Table]:
+        """The counts, the most frequent first; none when there is nothing to count.
+
+        Args:
+          values: show messages too, which may quote a record.
+        """
+        if not self.total:
+            return []
+        by_code = _table(f"{self.total:,} dead letters by code", "stage", "code")
+        by_field = _table("By field, with * for a place in a list", "field", "code")
+        by_schema = _table("By route and schema", "route", "schema", "version")
+        for grid, tallies in ((by_code, self.by_code), (by_field, self.by_field), (by_schema, self.by_schema)):
+            most = sorted(tallies.items(), key=lambda item: -item[1].count)
+            for key, tally in most[:_MAX_FIELDS]:
+                example = place_of(tally.example) + (f": {tally.example.message}" if values else "")
+                times = _time(tally.first), _time(tally.last)
+                grid.add_row(*map(printable, key), f"{tally.count:,}", *times, printable(example))
+            if len(most) > _MAX_FIELDS:
+                grid.caption = f"and {len(most) - _MAX_FIELDS:,} more, each less frequent"
+        return [by_code, by_field, by_schema]
+
+
+def _add(tallies: Tallies, key: tuple[str, ...], one: DeadLetter) -> None:
+    tallies.setdefault(key, Tally(one)).add(one)
+
+
+def _table(title: str, *columns: str) -> Table:
+    grid = Table(title=title, title_justify="left", caption_justify="left")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    grid.add_column("count", justify="right")
+    for column in ("first (UTC)", "last (UTC)", "example"):
+        grid.add_column(column, overflow="fold")
+    return grid
+
+
+def _time(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M:%S}"
+
+
+def field_of(pointer: str) -> str:
+    """The field that a pointer is to, whichever place it has in a list."""
+    return without_indices(pointer) or WHOLE_RECORD
+
+
+def place_of(one: DeadLetter) -> str:
+    """Where the record was read, as Kafka writes it: topic, partition, offset."""
+    return f"{one.topic}-{one.partition}@{one.record.offset}"
+
+
+def letter_table(one: DeadLetter, values: bool) -> Table:
+    """One dead letter: its reason, and with ``values`` the record as well."""
+    grid = Table(show_header=False, title=place_of(one), title_justify="left")
+    grid.add_column(style="bold")
+    grid.add_column(overflow="fold")
+    rows = [
+        ("refused by", f"{one.stage}, {one.code}"),
+        ("field", one.pointer or WHOLE_RECORD),
+        ("at", iso_time(one.at)),
+        ("route", one.route),
+        ("schema", " ".join(one.schema.get(name, "") for name in ("id", "version"))),
+        ("attempts", str(one.attempts)),
+        ("replays", str(one.replays)),
+    ]
+    if values:
+        rows.insert(2, ("message", one.message))
+    if one.error_count > 1:
+        for number, error in enumerate(one.errors, start=1):
+            whose = f"{error['by']}: " if "by" in error else ""  # where two have checked it
+            words = f"{whose}{error['code']} {error['pointer']}" + (f": {error['message']}" if values else "")
+            rows.append((f"violation {number} of {one.error_count}", words))
+    if values:
+        rows += [(f"header {name}", _text(content)) for name, content in one.record.headers]
+        rows += [("key", _text(one.record.key)), ("value", _text(one.record.value))]
+    for name, content in rows:
+        if content.strip():
+            grid.add_row(printable(name), printable(content))
+    return grid
+
+
+def _text(content: bytes | None) -> str:
+    if content is None:
+        return "(none)"
+    text = content[: 4 * _MAX_SHOWN].decode(errors="backslashreplace")
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}... ({len(content):,} bytes)"
+
+
+def printable(text: str) -> Text:
+    """The text with its control characters written out: a record must not move a person's cursor."""
+    return Text(plain(text))

@@ -1,0 +1,96 @@
+"""The command `beam-aep failed-batches`: what AEP refused after it had received it, as dead letters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from pipelines.cli.common import WRONG, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipelines.options.checks import Finding
+    from pipelines.options.settings import Settings
+
+
+def failed_batches(
+    context: typer.Context,
+    to: Annotated[str, typer.Option(help="Folder for the dead letters, as dead_letter_path of a run.", metavar="DIR")],
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Data set whose failed batches to pull; may be repeated. Default: all that the routes lead to.",
+            metavar="ID",
+        ),
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="Made at this time or later: ISO 8601 with its offset.")] = None,
+    until: Annotated[str | None, typer.Option(help="Made before this time: ISO 8601 with its offset.")] = None,
+) -> int:
+    """Pull the records that AEP refused after it had received them into dead letters that `replay` takes.
+
+    Takes the options of the run that sent them too (beam-aep run --help), as --options_file and --routes_file, and
+    credentials for Platform's APIs. Each batch is pulled once: the folder `pulled` remembers them. A record comes back
+    as it was posted. It has no place in Kafka any more: its topic is that of the route to the data set, its partition
+    -1, its offset made of the batch's time and the line. Where the route maps or has conditions the topic is
+    failed-batches.ROUTE, whose records a replay posts as they are; a route of your own for that topic may map them.
+    """
+    from aep.errors import AepError
+    from aep.platform.catalog import Catalog
+    from aep.platform.data_access import DataAccess
+    from aep.xdm.schema import SchemaError
+    from pipelines.cli.failed_batches.pull import FailedBatches
+    from pipelines.options.merge import parse
+    from pipelines.options.platform_access import platform_client
+    from pipelines.options.types import check_time, seconds_of
+    from pipelines.options.yaml_files import OptionsError
+    from pipelines.runtime.plan import make_routes, make_rules
+    from pipelines.runtime.preflight import PreflightError, check_sinks
+    from transforms.dead_letters import DeadLetterSinks
+
+    for name, time in (("--since", since), ("--until", until)):
+        try:
+            if time is not None:
+                check_time(time)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint=name) from None
+    try:
+        settings = parse([*context.args, f"--dead_letter_path={to}"], _missing)
+        client = platform_client(settings)
+        routes = make_routes(settings)
+        pull = FailedBatches(Catalog(client), DataAccess(client), routes, make_rules(settings), dataset or (), to)
+        check_sinks(DeadLetterSinks(to, None, None), "dead_letter", local=True)
+        account = pull.pull(seconds_of(since), seconds_of(until))
+    except (OptionsError, PreflightError, SchemaError, AepError, OSError) as error:
+        say(f"error: {error}")
+        return WRONG
+    if account.records:
+        Console(highlight=False).print(account.table())
+    before = f"; {account.known:,} had been pulled before" if account.known else ""
+    if account.batches:
+        say(f"{account.records:,} records of {account.batches:,} failed batches are in {to}{before}")
+    else:
+        say(f"no new failed batch of {', '.join(pull.datasets)}{before}")
+    for batch_id in account.gone:
+        say(f"warning: the records of batch {batch_id} are no longer there")
+    for words in account.too_large:
+        say(f"warning: not pulled: {words}")
+    if not dataset:
+        for route in routes:
+            if not route.destination.dataset_id:
+                say(f"warning: route {route.name} names no data set (dataset_id), so its failed batches are not known")
+    return WRONG if account.too_large else 0
+
+
+_READ_FROM = ("kafka_bootstrap_servers", "kafka_file_pattern")  # nothing is read from there, or written to
+
+
+def _missing(settings: Settings) -> Iterator[Finding]:
+    """What a pipeline needs but for its source, and what Platform's APIs need."""
+    from pipelines.options.checks import contradictions
+    from pipelines.options.platform_access import missing_access
+
+    findings = dict.fromkeys([*contradictions(settings), *missing_access(settings)])
+    yield from (finding for finding in findings if finding.names[0] not in _READ_FROM)

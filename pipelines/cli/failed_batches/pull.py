@@ -1,0 +1,211 @@
+"""What AEP refused after it had received it, pulled from its failed batches into files of dead letters.
+
+Each batch makes one file, whose name tells its time and its id, and when that is whole a mark in the folder `pulled`
+beside it: the file may be replayed and moved away, and the batch is still known.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+import orjson
+from apache_beam.io.filesystems import FileSystems
+from rich.table import Table
+
+from aep.errors import ConfigurationError, NotFoundError
+from aep.platform.catalog import Batch, Catalog
+from aep.platform.client import segment
+from aep.platform.data_access import DataAccess, FileTooLargeError
+from aep.xdm.rules import XdmRules
+from pipelines.cli.dead_letters.tables import field_of, printable
+from transforms.records.dead_letter import DeadLetter
+from transforms.records.failed_records import dead_letters_of, route_of_dataset
+from transforms.records.prepare import Refusal
+from transforms.records.route import Route, Routes
+from transforms.sinks.files import write_lines
+
+PULLED = "pulled"
+
+
+@dataclass
+class Reason:
+    """Records with one code of AEP's at one field.
+
+    Attributes:
+      batch: id of a batch with such a record.
+      records: how many there are.
+      refused_here: how many of them our check refuses too.
+      codes: our codes for these.
+    """
+
+    batch: str
+    records: int = 0
+    refused_here: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Account:
+    """What was pulled.
+
+    Attributes:
+      batches, records: how many are new.
+      known: batches that had been pulled before.
+      gone: batches that the Catalog lists and whose records are no longer there.
+      too_large: of batches with a file that cannot be got, which and why.
+      reasons: by AEP's code and the field.
+    """
+
+    batches: int = 0
+    records: int = 0
+    known: int = 0
+    gone: list[str] = field(default_factory=list)
+    too_large: list[str] = field(default_factory=list)
+    reasons: dict[tuple[str, str], Reason] = field(default_factory=dict)
+
+    def add(self, batch_id: str, letter: DeadLetter, ours: Refusal | None) -> None:
+        """Counts a record."""
+        self.records += 1
+        reason = self.reasons.setdefault((letter.code, field_of(letter.pointer)), Reason(batch_id))
+        reason.records += 1
+        if ours is not None:
+            reason.refused_here += 1
+            reason.codes[ours.code] += 1
+
+    def table(self) -> Table:
+        """The reasons, the most frequent first."""
+        grid = Table(
+            title=f"{self.records:,} records that AEP refused after it had received them",
+            title_justify="left",
+            caption="refused here too: by our check with the schema and the options of now",
+            caption_justify="left",
+        )
+        for column in ("AEP's code", "field"):
+            grid.add_column(column, overflow="fold")
+        for column in ("records", "refused here too"):
+            grid.add_column(column, justify="right")
+        for column in ("as", "in batch, for example"):
+            grid.add_column(column, overflow="fold")
+        for (code, place), reason in sorted(self.reasons.items(), key=lambda item: -item[1].records):
+            codes = ", ".join(f"{ours} {times:,}" for ours, times in reason.codes.most_common())
+            grid.add_row(
+                *map(printable, (code, place)),
+                f"{reason.records:,}",
+                f"{reason.refused_here:,}",
+                printable(codes),
+                printable(reason.batch),
+            )
+        return grid
+
+
+class FailedBatches:
+    """The failed batches of data sets, on their way into a folder.
+
+    Args:
+      catalog: finds the batches.
+      data: reads them.
+      routes: of the run that posted the records.
+      rules: of its check.
+      datasets: ids of the data sets; none for all that the routes lead to.
+      folder: for dead letters, on any Beam filesystem.
+
+    Raises:
+      ConfigurationError: none of the routes leads to one of the data sets, or to any.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        data: DataAccess,
+        routes: Routes,
+        rules: XdmRules,
+        datasets: Sequence[str],
+        folder: str,
+    ):
+        self._catalog = catalog
+        self._data = data
+        self._routes = routes
+        self._rules = rules
+        self._folder = folder
+        self._wanted = {one: _route_to(one, routes) for one in datasets or dict.fromkeys(_datasets(routes))}
+        if not self._wanted:
+            raise ConfigurationError("the routes name no data set: give the dataset_id of each, or aep_dataset_id")
+
+    @property
+    def datasets(self) -> list[str]:
+        """Ids of the data sets."""
+        return list(self._wanted)
+
+    def pull(self, since: float | None, until: float | None) -> Account:
+        """Pulls the batches that were made in this time and not pulled before; those of a data set the oldest first.
+
+        Args:
+          since, until: seconds since 1970; from ``since`` on and before ``until``.
+
+        Raises:
+          AepError: the Catalog or Data Access fails; what was pulled until then is whole.
+        """
+        account = Account()
+        for dataset_id in self._wanted:
+            self._pull_dataset(dataset_id, since, until, account)
+        return account
+
+    def _pull_dataset(self, dataset_id: str, since: float | None, until: float | None, account: Account) -> None:
+        found = self._catalog.batches(
+            "failed",
+            dataset_id,
+            created_after_ms=None if since is None else round(since * 1000) - 1,
+            created_before_ms=None if until is None else round(until * 1000),
+        )
+        for batch in found:
+            mark = FileSystems.join(self._folder, PULLED, f"{segment(batch.id)}.json")
+            if FileSystems.exists(mark):
+                account.known += 1
+                continue
+            try:
+                self._pull(dataset_id, batch, mark, account)
+            except NotFoundError:
+                account.gone.append(batch.id)
+            except FileTooLargeError as error:
+                account.too_large.append(str(error))
+
+    def _pull(self, dataset_id: str, batch: Batch, mark: str, account: Account) -> None:
+        records = list(self._data.failed_records(batch.id))
+        letters = list(dead_letters_of(batch, iter(records), self._wanted[dataset_id], self._routes, self._rules))
+        _make_folder(FileSystems.join(self._folder, PULLED))
+        path = write_lines(self._folder, (letter.to_json() for letter, _ in letters), name_of(batch)) if letters else ""
+        note = {"batch": batch.id, "dataset": dataset_id, "records": len(letters), "file": path}
+        with FileSystems.create(mark) as file:
+            file.write(orjson.dumps(note) + b"\n")
+        account.batches += 1
+        for letter, ours in letters:
+            account.add(batch.id, letter, ours)
+
+
+def name_of(batch: Batch) -> str:
+    """The name of the file of a batch, in the order of time among all files of dead letters."""
+    made = datetime.fromtimestamp(batch.created_ms / 1000, timezone.utc)
+    return f"{made:%Y%m%dT%H%M%S}-{segment(batch.id)}.jsonl"
+
+
+def _route_to(dataset_id: str, routes: Routes) -> Route:
+    route = route_of_dataset(dataset_id, routes)
+    if route is None:
+        known = ", ".join(sorted(_datasets(routes))) or "none"
+        raise ConfigurationError(
+            f"no route leads to the data set {dataset_id}, so its records could not be replayed; the routes lead to "
+            f"{known}. Give the routes_file or the options of the run that sent them"
+        )
+    return route
+
+
+def _datasets(routes: Routes) -> Iterator[str]:
+    return (route.destination.dataset_id for route in routes if route.destination.dataset_id)
+
+
+def _make_folder(folder: str) -> None:
+    if "://" not in folder and not FileSystems.exists(folder):
+        FileSystems.mkdirs(folder)

@@ -1,0 +1,134 @@
+"""The command `beam-aep import-connector`: from Adobe's Kafka Connect sink to an options file."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.cli.common import WRONG, say
+
+if TYPE_CHECKING:
+    from pipelines.cli.import_connector.draft import Note
+    from pipelines.cli.import_connector.importing import Imported
+
+_STYLES = {"to do": "bold", "changed": "yellow", "dropped": "dim", "better": "green"}
+
+
+def import_connector(
+    file: Annotated[
+        Path,
+        typer.Argument(help="The connector's .properties, or the JSON of Connect's REST API.", show_default=False),
+    ],
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to write to. Default: the connector's name.", metavar="DIR")
+    ] = None,
+    worker: Annotated[
+        Path | None,
+        typer.Option(
+            help="The configuration of Connect's workers, which has the brokers and may have converters and consumer.*."
+        ),
+    ] = None,
+    bootstrap_servers: Annotated[str | None, typer.Option(help="Brokers, as HOST:PORT[,HOST:PORT...].")] = None,
+    name: Annotated[str | None, typer.Option(help="The connector's name, where the file has none.")] = None,
+    new_group: Annotated[
+        str | None,
+        typer.Option(
+            help="Use this consumer group, and leave the connector's, connect-NAME, with its offsets alone.",
+            metavar="GROUP",
+        ),
+    ] = None,
+    schema_file: Annotated[
+        Path | None, typer.Option(help="Check messages by this schema: the option xdm_schema_file.")
+    ] = None,
+    schema_id: Annotated[
+        str | None,
+        typer.Option(
+            help="Check messages by the schema with this $id, and its identity descriptors, from the registry at each "
+            "run: the option xdm_schema_id."
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Write over files that are there.")] = False,
+) -> int:
+    """Turn the configuration of Adobe's Kafka Connect sink into an options file, and say what changes.
+
+    Secrets are not copied: options refer to environment variables, which are named. Nothing is started or stopped, and
+    Kafka is not asked. Exit code 2: the configuration can't be taken over; all reasons are told.
+    """
+    from pipelines.cli.import_connector import importing as connectors
+    from pipelines.cli.import_connector.files import files_of
+    from pipelines.cli.import_connector.properties import ConnectorFileError, read_connector
+
+    try:
+        properties = read_connector(str(file))
+        of_worker = read_connector(str(worker)) if worker else {}
+        wanted_name = properties.get("name", "").strip() or name or ""
+        folder = output or Path(re.sub(r"[^\w.-]+", "-", wanted_name).strip("-.") or "connector")
+        wishes = connectors.Wishes(
+            name=name,
+            bootstrap_servers=bootstrap_servers,
+            new_group=new_group,
+            schema_file=str(schema_file) if schema_file else None,
+            schema_id=schema_id,
+            dead_letter_path=f"{folder}/dead-letters",
+        )
+        imported = connectors.import_connector(properties, of_worker, wishes)
+    except ConnectorFileError as error:
+        say(f"error: {error}")
+        return WRONG
+    except connectors.ImportProblemError as error:
+        for problem in error.problems:
+            say(f"error: {file}: {problem}")
+        return WRONG
+    files = files_of(imported, str(folder), file.name)
+    if not _write(files, folder, force):
+        return WRONG
+    console = Console(highlight=False)
+    console.print(_table(imported.notes, f"From the connector {imported.name} to {', '.join(files)} in {folder}"))
+    _tell_next(imported, folder)
+    return 0
+
+
+def _write(files: Mapping[str, str], folder: Path, force: bool) -> bool:
+    """Writes the files, all or none; says why not."""
+    there = [name for name in files if (folder / name).exists()]
+    if there and not force:
+        say(f"error: {folder}: {', '.join(there)} would be written over: give --force, or another --output")
+        return False
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        say(f"error: {error.filename or folder}: {error.strerror}")
+        return False
+    return True
+
+
+def _table(notes: Sequence[Note], title: str) -> Table:
+    table = Table(title=title, title_justify="left", show_lines=True)
+    table.add_column("")
+    table.add_column("property", overflow="fold", max_width=36)
+    table.add_column("what of it", overflow="fold")
+    for note in notes:
+        # As Text, since what stands in brackets would be taken for markup.
+        table.add_row(Text(note.level, _STYLES[note.level], no_wrap=True), Text(note.about), Text(note.text))
+    return table
+
+
+def _tell_next(imported: Imported, folder: Path) -> None:
+    if imported.variables:
+        typer.echo("Set before a run:")
+        for name, meaning in imported.variables.items():
+            typer.echo(f"  {name}: {meaning}")
+    typer.echo("Look at the options, then run without --print_options:")
+    given = [f"--{option}={value}" for option, value in imported.missing.items()]
+    command = ["beam-aep", "run", "--options_file", str(folder / "options.yaml"), *given, "--print_options"]
+    typer.echo(f"  {shlex.join(command)}")

@@ -1,0 +1,89 @@
+"""The command `beam-aep lookup`: what Real-Time Customer Profile has of a person, and the events."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.cli.common import WRONG, plain, say
+
+if TYPE_CHECKING:
+    from aep.platform.profile import Profile, ProfileEvent
+
+NOT_FOUND = 1
+"""Exit code: there is no such profile."""
+
+
+def lookup(
+    context: typer.Context,
+    namespace: Annotated[str, typer.Option(help="Code of the identity's namespace, as Email.")],
+    id_: Annotated[str, typer.Option("--id", help="Value of the identity, as a@b.c.")],
+    events: Annotated[bool, typer.Option("--events", help="Show the events too, the newest first.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many events.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON with `profile` and `events`.")] = False,
+) -> int:
+    """Look up a profile by one of its identities.
+
+    New data take up to 15 minutes to get there. Takes the pipeline's options besides, written --name=value:
+    --options_file, --aep_org_id, --aep_client_id, --aep_client_secret, --aep_sandbox, --aep_platform_url, ...
+    """
+    from aep.errors import AepError
+    from aep.platform.profile import ProfileAccess
+    from pipelines.options.platform_access import platform_client, platform_settings
+    from pipelines.options.yaml_files import OptionsError
+
+    try:
+        access = ProfileAccess(platform_client(platform_settings(context.args)))
+        profile = access.profile(id_, namespace)
+        found = list(islice(access.events(id_, namespace, newest_first=True), limit)) if events else []
+    except OptionsError as error:
+        for problem in error.problems:
+            say(f"error: {problem}")
+        return WRONG
+    except AepError as error:
+        say(f"error: {error}")
+        return WRONG
+    if as_json:
+        typer.echo(orjson.dumps(_plain(profile, found)).decode())
+    else:
+        _print(profile, found, events, f"{namespace} {id_}")
+    return 0 if profile is not None or found else NOT_FOUND
+
+
+def _plain(profile: Profile | None, events: list[ProfileEvent]) -> dict[str, object]:
+    return {
+        "profile": None if profile is None else profile._asdict(),
+        "events": [event._asdict() for event in events],
+    }
+
+
+def _print(profile: Profile | None, events: list[ProfileEvent], wanted_events: bool, who: str) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    if profile is None:
+        say(f"no profile of {who}; new data take up to 15 minutes to get there")
+    else:
+        about = Table(box=None, pad_edge=False, show_header=False)
+        about.add_row("profile", Text(plain(profile.id)))
+        about.add_row("identities", Text(str(len(profile.identity_graph))))
+        about.add_row("data sets", Text(plain(", ".join(profile.sources))))
+        about.add_row("changed", Text(plain(profile.last_modified)))
+        console.print(about)
+        console.print(_pretty(profile.entity), markup=False)
+    if wanted_events:
+        console.print(f"\n{len(events)} events")
+        for event in events:
+            at = datetime.fromtimestamp(event.timestamp_ms / 1000, timezone.utc).isoformat(timespec="milliseconds")
+            console.print(f"{at}  {plain(event.id)}", markup=False)
+            console.print(_pretty(event.entity), markup=False)
+
+
+def _pretty(entity: dict[str, object]) -> str:
+    lines = orjson.dumps(entity, option=orjson.OPT_INDENT_2).decode().split("\n")
+    return "\n".join(map(plain, lines))  # JSON escapes only some of the control characters

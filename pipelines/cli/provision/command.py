@@ -1,0 +1,217 @@
+"""The command `beam-aep provision`: what a file declares is planned, shown, made, and told to the pipeline."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+
+from pipelines.cli.common import WRONG, say
+
+if TYPE_CHECKING:
+    from aep.provision.apply import Ids
+    from aep.provision.found import Services
+    from aep.provision.steps import Plan, Step
+    from pipelines.cli.provision.file import ProvisionFile
+    from pipelines.options.settings import Settings
+
+SOMETHING_TO_DO = 3
+"""Exit code of a dry run that found something to create, change, delete or write."""
+
+_ROUTES_FILE = "routes.yaml"
+_INTERRUPTED = 130
+_WIDTH = 160  # of what goes to a file
+
+
+def provision(
+    context: typer.Context,
+    file: Annotated[Path, typer.Option("--file", "-f", help="YAML file that declares what there is to be.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Stop after the plan; exit code 3 if there is work.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Go on without asking.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Delete the entries marked `delete: true`.")] = False,
+) -> int:
+    """Create in Experience Platform what a file declares, from field groups to dataflows, and write the routes file.
+
+    Shows a plan, then creates what is missing and leaves alone what is right. Interrupted, it goes on when run again.
+    Takes the pipeline's options besides, written --name=value: --options_file, --aep_org_id, --aep_client_id,
+    --aep_client_secret, --aep_sandbox, --aep_platform_url, ...; --routes_file says where to write the routes.
+    """
+    from aep.errors import AepError
+    from pipelines.options.platform_access import platform_settings
+    from pipelines.options.yaml_files import OptionsError
+
+    try:
+        settings = platform_settings(context.args)
+        return _Provisioning(str(file), settings).run(dry_run=dry_run, yes=yes, prune=prune)
+    except OptionsError as error:
+        for problem in error.problems:
+            say(f"error: {problem}")
+    except AepError as error:
+        say(f"error: {error}")
+    except OSError as error:
+        say(f"error: {error.filename}: {error.strerror}")
+    return WRONG
+
+
+class _Provisioning:
+    def __init__(self, path: str, settings: Settings):
+        from aep.provision.found import Services
+        from pipelines.cli.provision.file import is_ours, read_provision
+        from pipelines.options.platform_access import platform_client
+
+        self._file: ProvisionFile = read_provision(path)
+        self._settings = settings
+        self._routes_file = Path(settings.general.routes_file or _ROUTES_FILE)
+        self._schemas = self._routes_file.parent / "schemas"
+        if self._file.wanted.routes and not is_ours(self._routes_file):
+            from pipelines.options.yaml_files import OptionsError
+
+            raise OptionsError(
+                [f"{self._routes_file}: was not written by beam-aep provision, so it stays: give another --routes_file"]
+            )
+        self._services: Services = Services.of(platform_client(settings))
+        self._console = Console(highlight=False, soft_wrap=True)
+        if not self._console.is_terminal:
+            self._console.width = _WIDTH
+
+    def run(self, *, dry_run: bool, yes: bool, prune: bool) -> int:
+        from pipelines.cli.provision.table import plan_table
+
+        plan = self._plan(prune)
+        files = self._files(plan)
+        self._console.print(plan_table([*plan.steps, *files]))
+        pending = [*plan.work, *(step for step in files if step.action.value != "right")]
+        if not pending:
+            self._console.print("no changes")
+            return 0
+        if dry_run:
+            self._console.print(f"{len(pending)} to do; a dry run changes nothing")
+            return SOMETHING_TO_DO
+        if not yes and not self._agreed(len(pending)):
+            return WRONG
+        return self._carry_out(plan, pending)
+
+    def _plan(self, prune: bool) -> Plan:
+        """Looks at what is there and compares.
+
+        Raises:
+            OptionsError: something must be mended first.
+            AepError: a call failed.
+        """
+        from aep.provision.checks import check_tenant
+        from aep.provision.found import look
+        from aep.provision.plan import make_plan
+        from pipelines.options.yaml_files import OptionsError
+
+        tenant = self._services.registry.tenant_id()
+        problems = list(check_tenant(self._file.wanted, tenant))
+        if problems:
+            raise OptionsError(self._file.refusals(problems))
+        self._file = self._file.of_tenant(tenant)
+        plan = make_plan(self._file.wanted, look(self._file.wanted, self._services), tenant, prune=prune)
+        if plan.problems:
+            raise OptionsError(self._file.refusals(plan.problems))
+        return plan
+
+    def _files(self, plan: Plan) -> list[Step]:
+        """What becomes of the routes file and the schemas beside it."""
+        from aep.provision.steps import Action, Step
+
+        if not self._file.wanted.routes:
+            return []
+        if plan.work:
+            action = Action.CHANGE if self._routes_file.exists() else Action.CREATE
+            return [Step("file", str(self._routes_file), action, ("and its schemas, at the end",))]
+        steps = []
+        for path, content in self._contents(plan.ids).items():
+            there = path.read_bytes() if path.exists() else None
+            action = Action.RIGHT if there == content else Action.CREATE if there is None else Action.CHANGE
+            steps.append(Step("file", str(path), action))
+        return steps
+
+    def _contents(self, ids: Ids) -> dict[Path, bytes]:
+        from aep.provision.routes import read_documents, route_values
+        from pipelines.cli.provision.file import routes_text
+        from pipelines.options.platform_access import uses_token
+
+        wanted, services, aep = self._file.wanted, self._services, self._settings.aep
+        contents = {self._schemas / each.file: each.content for each in read_documents(wanted, services, ids)}
+        auth = "token" if uses_token(aep) else "oauth"
+        routes = route_values(wanted, services, ids, str(aep.org_id), auth)
+        contents[self._routes_file] = routes_text(self._file.path, routes, self._schemas).encode()
+        return contents
+
+    def _agreed(self, count: int) -> bool:
+        if not sys.stdin.isatty():
+            say("nothing was changed: give --yes to go on without a terminal, or --dry-run")
+            return False
+        try:
+            if typer.confirm(f"{count} to do in sandbox {self._settings.aep.sandbox}: go on?"):
+                return True
+        except typer.Abort:
+            typer.echo()
+        say("nothing was changed")
+        return False
+
+    def _carry_out(self, plan: Plan, pending: list[Step]) -> int:
+        from aep.errors import AepError
+        from aep.provision.apply import apply
+
+        done: list[Step] = []
+
+        def tell(step: Step, object_id: str) -> None:
+            done.append(step)
+            self._console.print(f"{_past(step)} {step.kind} {step.name} ({object_id})")
+
+        try:
+            ids = apply(plan, self._services, tell)
+            if self._file.wanted.routes:
+                self._write(self._contents(ids))
+        except AepError as error:
+            say(f"error: {error}")
+            _tell_half_way(done, pending)
+            return WRONG
+        except KeyboardInterrupt:
+            _tell_half_way(done, pending)
+            return _INTERRUPTED
+        if notice := warm_up_notice(self._settings.aep.platform_url, done):
+            self._console.print(notice)
+        return 0
+
+    def _write(self, contents: dict[Path, bytes]) -> None:
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists() or path.read_bytes() != content:
+                new = path.with_name(f".{path.name}.new")
+                new.write_bytes(content)
+                new.replace(path)  # whole, whatever happens
+                self._console.print(f"wrote {path}")
+
+
+def warm_up_notice(platform_url: str, done: Sequence[Step]) -> str | None:
+    """What to wait for after new dataflows: Adobe's need some minutes, an emulator's do not."""
+    from aep.platform.flow_service import FLOW_WARM_UP_SECONDS
+
+    adobes = (urlsplit(platform_url).hostname or "").endswith(".adobe.io")
+    if not adobes or not any(step.kind == "dataflow" and step.action.value == "create" for step in done):
+        return None
+    return f"wait {FLOW_WARM_UP_SECONDS // 60} minutes before you send data: AEP needs them for a new dataflow"
+
+
+def _tell_half_way(done: list[Step], pending: list[Step]) -> None:
+    left = pending[len(done) :]
+    say(f"stopped half-way: {len(done)} done, {len(left)} not:")
+    for step in left:
+        say(f"  not done: {step.action.value} {step.kind} {step.name}")
+    say("run the same command again, once the reason is mended: it finds what was done, and continues")
+
+
+def _past(step: Step) -> str:
+    return {"create": "created", "change": "changed", "delete": "deleted"}[step.action.value]

@@ -1,0 +1,183 @@
+"""What `beam-aep schema` tells of a schema, and of events that were checked against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from rich.table import Table
+from rich.text import Text
+
+from aep.mapping.repeated_ids import IdSample, RepeatedIds
+from aep.xdm.fields import Field, fields_of
+from aep.xdm.rejection import rejection
+from aep.xdm.schema import ResolvedSchema
+from pipelines.cli.common import WHOLE_RECORD, plain, without_indices
+from pipelines.cli.event_lines import Line
+from transforms.records.prepare import Refusal
+
+_MAX_KINDS = 1_000  # that are counted apart, since keys of a map, which a record makes up, are in the names of fields
+_MAX_ROWS = 30
+
+
+@dataclass
+class Kind:
+    """Violations of one code at one field: how many, and the first one as an example.
+
+    Attributes:
+      code: of the violations.
+      field: a JSON pointer with `*` for a place in an array, "" for the whole record.
+      line: number of the first line that has one.
+      pointer: JSON pointer to it.
+      message: what is wrong there.
+      count: how many there are.
+    """
+
+    code: str
+    field: str
+    line: int
+    pointer: str
+    message: str
+    count: int = 0
+
+
+class Tally:
+    """Counts of lines: how many are valid, and the others by code and field of their first violation.
+
+    Args:
+      ids: looks at the _ids of the valid lines; None where these say nothing.
+    """
+
+    def __init__(self, ids: IdSample | None = None) -> None:
+        self._ids = ids
+        self.lines = 0
+        self.invalid = 0
+        self._kinds: dict[tuple[str, str], Kind] = {}
+
+    def add(self, line: Line) -> None:
+        """Count a line."""
+        self.lines += 1
+        found = line.refusal
+        if found is None:
+            if self._ids is not None and line.body is not None:
+                self._ids.add([line.body])
+            return
+        self.invalid += 1
+        key = (found.code, without_indices(found.pointer))
+        if key not in self._kinds and len(self._kinds) >= _MAX_KINDS:
+            key = (found.code, "(other fields)")
+        kind = self._kinds.setdefault(key, Kind(*key, line.number, found.pointer, found.message))
+        kind.count += 1
+
+    @property
+    def repeated_ids(self) -> RepeatedIds:
+        """How many of the valid lines looked at have an _id that another one has."""
+        return RepeatedIds(0, 0) if self._ids is None else self._ids.found
+
+    @property
+    def headline(self) -> str:
+        """How many lines there are of each kind."""
+        return f"{self.lines - self.invalid:,} valid, {self.invalid:,} invalid" if self.lines else "no lines to check"
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """The most frequent first; of equals, the one that came first."""
+        return sorted(self._kinds.values(), key=lambda kind: -kind.count)
+
+    def as_json(self, schema: ResolvedSchema) -> dict[str, Any]:
+        """The counts, with the schema that they are for."""
+        return {
+            "schema": {"id": schema.id, "version": schema.version, "sha256": schema.sha256},
+            "lines": self.lines,
+            "valid": self.lines - self.invalid,
+            "invalid": self.invalid,
+            "repeated_ids": self.repeated_ids._asdict(),
+            "violations": [vars(kind) for kind in self.kinds],
+        }
+
+    def table(self) -> Table:
+        """The counts for a person."""
+        grid = Table(title=self.headline, title_justify="left", caption_justify="left")
+        grid.add_column("code", no_wrap=True)
+        grid.add_column("field", overflow="fold")
+        grid.add_column("count", justify="right")
+        grid.add_column("line", justify="right")
+        grid.add_column("what is wrong there", overflow="fold")
+        for kind in self.kinds[:_MAX_ROWS]:
+            grid.add_row(
+                kind.code,
+                plain(kind.field) or WHOLE_RECORD,
+                f"{kind.count:,}",
+                f"{kind.line:,}",
+                Text(plain(kind.message)),
+            )
+        if len(self._kinds) > _MAX_ROWS:
+            grid.caption = f"and {len(self._kinds) - _MAX_ROWS:,} more, each less frequent"
+        return grid
+
+
+def as_json(line: int, found: Refusal) -> dict[str, Any]:
+    """The report of a line in our form, that of dead letters."""
+    return {
+        "line": line,
+        "code": found.code,
+        "message": found.message,
+        "pointer": found.pointer,
+        "errors": [error._asdict() for error in found.violations],
+        "error_count": found.error_count,
+    }
+
+
+def as_adobe(line: int, found: Refusal) -> dict[str, Any]:
+    """The report of a line in the form of Adobe's (Streaming validation guide)."""
+    return {"line": line, **rejection(list(found.violations)).as_adobe()}
+
+
+def as_text(line: int, found: Refusal) -> str:
+    """The report of a line for a person: a line for each violation."""
+    rows = [
+        f"line {line}: {error.code} at {plain(error.pointer) or WHOLE_RECORD}: {plain(error.message)}"
+        for error in found.violations
+    ]
+    more = found.error_count - len(found.violations)
+    return "\n".join(rows + ([f"line {line}: and {more} more"] if more else []))
+
+
+def schema_rows(schema: ResolvedSchema) -> list[tuple[str, str]]:
+    """What there is to know of a schema: names and values."""
+    document = orjson.loads(schema.document)
+    fields = list(fields_of(document))
+    required = ", ".join(_always_required(fields)) or "(none)"
+    rows = [
+        ("schema", schema.id),
+        ("title", schema.title),
+        ("version", schema.version),
+        ("SHA-256", schema.sha256),
+        ("class", str(document.get("meta:class", "(not told)")) + (", with time" if schema.is_event else "")),
+        ("tenant", schema.tenant or "(none)"),
+        ("fields", f"{len(fields):,}"),
+        ("required", required),
+    ]
+    primary = [each.pointer for each in schema.identities if each.primary]
+    return rows + ([("primary identity", ", ".join(primary))] if primary else [])
+
+
+def _always_required(fields: Iterable[Field]) -> list[str]:
+    """The fields that each record must have: required, as all objects around them are."""
+    found = [""]
+    for each in fields:
+        if each.required and each.pointer.rpartition("/")[0] in found:
+            found.append(each.pointer)
+    return found[1:]
+
+
+def two_columns(rows: Iterable[tuple[str, str]]) -> Table:
+    """Names and values as a table without lines, whole whatever the width."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in rows:
+        grid.add_row(name, Text(plain(value)))
+    return grid

@@ -1,0 +1,193 @@
+"""The command `beam-aep send`: one event to a route, and what AEP says of it."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from pipelines.cli.common import WHOLE_RECORD, WRONG, plain, say
+
+if TYPE_CHECKING:
+    from aep.ingestion.validate_once import Verdict
+    from aep.xdm.rules import XdmRules
+    from transforms.records.prepare import Refusal
+    from transforms.records.route import Route, Routes
+
+REFUSED = 1
+"""Exit code: AEP does not take the event."""
+
+
+def send(
+    context: typer.Context,
+    route: Annotated[str, typer.Option(help="Name of the route in the routes file.")],
+) -> int:
+    """Send an event, of a file or the standard input, and show whether AEP takes it, or what is wrong with it.
+
+    beam-aep send --route NAME --routes_file=routes.yaml [FILE]
+
+    AEP validates the event before it answers, which it does 60 times a minute and connection. The event goes through
+    the steps of a pipeline first, as if it had just been read from the route's topic: format, conditions, mapping,
+    _id, nulls, schema. What a pipeline would dead-letter is not sent. The event may be pretty-printed, also for a route
+    that reads Avro, and there may be up to 60, in an array or one after another. Takes the pipeline's options besides,
+    written --name=value: --options_file, --routes_file, ... Exit code: 0 when AEP takes all events, 1 when one is
+    refused, 2 when they cannot be sent.
+    """
+    from aep.errors import AepError
+    from aep.xdm.schema import SchemaError
+    from pipelines.options.yaml_files import OptionsError
+
+    path, options = _split(context.args)
+    try:
+        return _send(options, route, _read(path))
+    except OptionsError as error:
+        for problem in error.problems:
+            say(f"error: {problem}")
+    except EventError as error:
+        say(f"error: {path or 'standard input'}: {error}")
+    except (AepError, SchemaError) as error:
+        say(f"error: {error}")
+    except OSError as error:
+        say(f"error: {path}: {error.strerror}")
+    return WRONG
+
+
+MAX_EVENTS = 60
+"""AEP validates so many a minute and connection (Streaming validation guide)."""
+
+_JSON = (b"{", b"[")  # how it begins
+
+
+class EventError(Exception):
+    """The event cannot be sent at all."""
+
+
+def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The file, if one is named, and the options. A word after `--name` is the value of that option."""
+    options: list[str] = []
+    path = None
+    for argument in arguments:
+        after_name = bool(options) and options[-1].startswith("--") and "=" not in options[-1]
+        if path is None and not argument.startswith("--") and not after_name:
+            path = argument
+        else:
+            options.append(argument)
+    return (None if path == "-" else path), options
+
+
+def _read(path: str | None) -> list[bytes]:
+    """The events of a file; what is not JSON is one."""
+    from aep.formats.json_records import read_records
+    from pipelines.cli.event_lines import open_lines
+
+    with open_lines(Path(path) if path else None) as source:
+        content = source.lines.read()
+    if content.lstrip()[:1] not in _JSON:
+        return [content]
+    events = [value for _, value in read_records(io.BytesIO(content)).entries if value]
+    if len(events) > MAX_EVENTS:
+        raise EventError(f"there are {len(events):,} events: AEP validates {MAX_EVENTS} a minute, so give no more")
+    if not events:
+        raise EventError("there is no event")
+    return events
+
+
+def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
+    from aep.ingestion.validate_once import send_validated
+    from pipelines.options.checks import network_gaps
+    from pipelines.options.merge import parse
+    from pipelines.options.platform_access import tokens_of, transport_of
+    from pipelines.options.yaml_files import OptionsError
+    from pipelines.runtime.plan import make_routes, make_rules
+
+    settings = parse(options, network_gaps)
+    file = settings.general.routes_file
+    if file is None:
+        raise OptionsError(["routes_file: missing: give the file that has the route"])
+    routes = make_routes(settings)
+    names = sorted(route.name for route in routes)
+    if name not in names:
+        raise OptionsError([f"{file}: no route is called {name}: it has {', '.join(names)}"])
+    route, rules, now_ms = routes[name], make_rules(settings), int(time.time() * 1000)
+    prepared = []
+    for number, event in enumerate(events):  # all of them before the first is sent
+        try:
+            prepared.append(prepare_event(event, route, routes, rules, now_ms + number))
+        except EventError as error:
+            raise EventError(f"event {number + 1}: {error}" if len(events) > 1 else str(error)) from None
+    transport = transport_of(settings)
+    tokens = None if route.auth == "none" else tokens_of(settings, transport)
+    codes = []
+    for number, (event, one) in enumerate(zip(events, prepared, strict=True), start=1):
+        if len(events) > 1:
+            Console(highlight=False).print(f"event {number} of {len(events)}")
+        if isinstance(one, bytes):
+            codes.append(_show(send_validated(route.destination, one, transport, tokens)))
+        else:
+            codes.append(_show_refusal(one, event, route))
+    return max(codes)
+
+
+def prepare_event(event: bytes, route: Route, routes: Routes, rules: XdmRules, now_ms: int) -> bytes | Refusal:
+    """What a pipeline would post of an event that it had just read from the route's topic, or why it would not.
+
+    The time serves as its offset, so that each sending has an _id of its own where that is made of the offset.
+
+    Raises:
+      EventError: it is no event of this route.
+    """
+    from transforms.records.prepare import Dropped, Preparation, Refusal
+    from transforms.records.record import Record
+    from transforms.records.route import parse_json
+
+    topic = route.topics[0]
+    candidates = (route,) if topic.startswith("^") else routes.of_topic(topic)
+    if route not in candidates:
+        raise EventError(f"a pipeline sends no record by the route {route.name}: {candidates[-1].name} takes them all")
+    if event.lstrip()[:1] in _JSON:  # JSON, which is easier to write than what a route may read
+        candidates = tuple(replace(each, parse=parse_json) for each in candidates)
+    outcome = Preparation(candidates, rules)(topic, 0, Record(now_ms, now_ms, None, (), event))
+    if isinstance(outcome, Refusal):
+        if outcome.stage == "parse":
+            raise EventError(f"this is no event: {outcome.message}")
+        return outcome
+    assert not isinstance(outcome, Dropped)  # only a record without a value is dropped
+    if outcome.route.name != route.name:
+        raise EventError(
+            f"a pipeline sends this event by the route {outcome.route.name}, whose conditions (when) it fits: "
+            f"give --route {outcome.route.name}"
+        )
+    return outcome.body
+
+
+def _show_refusal(refusal: Refusal, event: bytes, route: Route) -> int:
+    from pipelines.cli.event_hints import hints_on
+    from transforms.records.record import Record
+
+    console = Console(highlight=False, soft_wrap=True)
+    words = f"not sent: a pipeline would dead-letter this event (stage {refusal.stage})"
+    console.print(words, style="red", markup=False)
+    for error in refusal.violations:
+        console.print(f"  {plain(f'{error.pointer or WHOLE_RECORD}: {error.message} ({error.code})')}", markup=False)
+    for hint in hints_on(Record(0, -1, None, (), event), route, refusal):
+        console.print(f"  hint: {plain(hint)}", markup=False)
+    return REFUSED
+
+
+def _show(verdict: Verdict) -> int:
+    console = Console(highlight=False, soft_wrap=True)
+    if verdict.received:
+        words = "passed validation" if verdict.validated else "AEP does not say that it was validated"
+        console.print(f"received: {words} (xactionId {verdict.xaction_id or 'not told'})", style="green")
+        return 0
+    console.print(f"refused ({verdict.status}): {plain(verdict.message)}", style="red", markup=False)
+    for violation in verdict.violations:
+        words = f"{violation.pointer or '/'}: {violation.message} ({violation.keyword})"
+        console.print(f"  {plain(words)}", markup=False)
+    return REFUSED

@@ -1,0 +1,1 @@
+"""Options: their declarations, files, checks and help; routes."""

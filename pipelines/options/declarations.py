@@ -1,0 +1,366 @@
+"""Every option of the pipelines, declared once.
+
+A group's prefix and a field's name make the option's name: `kafka_` + `topics` is `--kafka_topics` on the
+command line and `kafka_topics:` in an options file. Help, checks, Beam's view of the options and the table
+that `--print_options` shows are all made from these models.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from aep.mapping.json_patch import PatchDialect
+from pipelines.options.types import (
+    BatchBytes,
+    BootstrapServers,
+    Count,
+    Files,
+    Headers,
+    IdRule,
+    InletUrl,
+    KafkaConfig,
+    Operations,
+    Place,
+    Pointers,
+    ProxyUrl,
+    ProxyUser,
+    RegistryConfig,
+    RegistryUrls,
+    Seconds,
+    SecretReference,
+    Sha256,
+    Share,
+    Start,
+    Statuses,
+    Strings,
+    Time,
+    Topic,
+    Topics,
+    Url,
+    start_time,
+)
+
+Payload = Literal["entity", "message", "raw"]
+Format = Literal["json", "avro"]
+Auth = Literal["none", "oauth", "token"]
+
+
+def _option(default: Any, description: str, unit: str | None = None) -> Any:
+    return Field(default, description=description, json_schema_extra={"unit": unit})
+
+
+class OptionGroup(BaseModel):
+    """A group of options: typed strictly, immutable, without unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _refuse_blank(cls, value: Any) -> Any:
+        if any(isinstance(item, str) and not item.strip() for item in (value if type(value) is tuple else [value])):
+            raise ValueError("is empty (an unset variable?): leave the option out or give a value")
+        return value
+
+
+class KafkaOptions(OptionGroup):
+    """Kafka: what is read, from where, and until when."""
+
+    source: Literal["native", "file"] = _option(
+        "native", "native: a Kafka consumer in Python. file: JSON lines, for trials without a broker."
+    )
+    bootstrap_servers: BootstrapServers | None = _option(None, "Brokers to start from, as HOST:PORT[,HOST:PORT...].")
+    topics: Topics = _option(
+        (),
+        "Topics to read. An entry that starts with ^ is a regular expression; it leaves out names that begin with __.",
+    )
+    group_id: str = _option("beam-aep", "Consumer group under which offsets are committed.")
+    start: Start = _option(
+        "committed",
+        "Where to start: committed (the group's offsets), earliest, latest, or an ISO 8601 time with its "
+        "offset, as 2026-01-31T08:00:00+00:00.",
+    )
+    reset: Literal["earliest", "latest", "error"] = _option(
+        "earliest",
+        "Where to start when no offset is committed, or the one asked for is gone. error: stop, also at a topic that "
+        "was deleted and created again, which is otherwise read from its beginning.",
+    )
+    stop_at: Literal["never", "end"] = _option(
+        "never", "end: stop at the offsets that were each partition's end when the run began."
+    )
+    stop_after_seconds: Seconds | None = _option(None, "Stop reading after so long. Null: never.", "seconds")
+    config: KafkaConfig = _option(
+        {},
+        "Any property of librdkafka. A secret one, as sasl.password, takes a reference to a secret. With the extra "
+        "msk, sasl.mechanism=AWS_MSK_IAM for Amazon MSK.",
+    )
+    file_pattern: str | None = _option(
+        None,
+        "JSON lines files for kafka_source=file, on any filesystem of Beam's; .gz, .bz2, .xz, .zst are decompressed.",
+    )
+    bundle_max_records: Count = _option(
+        50_000, "A bundle ends after so many records. A crash repeats at most the open bundles.", "records"
+    )
+    bundle_max_bytes: Count = _option(64_000_000, "A bundle ends after so many bytes of records.", "bytes")
+    bundle_max_seconds: Seconds = _option(5.0, "A bundle ends after so long.", "seconds")
+    discovery_seconds: Seconds = _option(60.0, "How often to look for new topics and partitions.", "seconds")
+    format: Format = _option(
+        "json",
+        "How values are written. avro: plain Avro with kafka_avro_schema_file, else Confluent's wire format with the "
+        "schemas of kafka_schema_registry_url.",
+    )
+    avro_schema_file: Files = _option(
+        (),
+        "The Avro schema (.avsc) of values that are plain Avro. Several files: each after those whose types it uses, "
+        "the record's last.",
+    )
+    schema_registry_url: RegistryUrls | None = _option(
+        None, "Address of Confluent's Schema Registry, or several with commas between them."
+    )
+    schema_registry_config: RegistryConfig = _option(
+        {},
+        "Properties of confluent-kafka's SchemaRegistryClient. A secret one, as basic.auth.user.info (USER:PASSWORD), "
+        "takes a reference to a secret.",
+    )
+    tombstones: Literal["skip", "dead_letter", "delete"] = _option(
+        "skip",
+        "What becomes of records without a value. delete: an upsert that deletes the profile named by the record's key "
+        "(xdm_payload=raw, aep_key_field).",
+    )
+
+    @property
+    def start_time(self) -> datetime | None:
+        """The time to start at, where `start` is one."""
+        return None if self.start in ("committed", "earliest", "latest") else start_time(self.start)
+
+
+class AepOptions(OptionGroup):
+    """Adobe Experience Platform: where events go, as whom, and how hard to try."""
+
+    inlet_url: InletUrl | None = _option(None, "The streaming connection's inletUrl: https://HOST/collection/INLET_ID.")
+    org_id: str | None = _option(None, "The organisation, as ID@AdobeOrg, for the message's header (imsOrgId).")
+    dataset_id: str | None = _option(None, "The dataset, for the message's header (datasetId).")
+    flow_id: str | None = _option(
+        None,
+        "The dataflow, sent as x-adobe-flow-id. Raw payloads need it; Adobe requires it where the connection has one.",
+    )
+    source_name: str | None = _option(None, "The source's name in the message's header. Null: AEP's own.")
+    auth: Auth = _option(
+        "none", "none: an inlet without authentication. oauth: server-to-server credentials. token: a ready token."
+    )
+    ims_url: Url = _option("https://ims-na1.adobelogin.com", "Adobe's identity service (IMS), for aep_auth=oauth.")
+    client_id: str | None = _option(None, "Client id of the credentials, for aep_auth=oauth.")
+    client_secret: SecretReference | None = _option(None, "Reference to the client secret, for aep_auth=oauth.")
+    token: SecretReference | None = _option(None, "Reference to an access token, for aep_auth=token.")
+    scopes: str = _option(
+        "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session",
+        "Scopes to ask IMS for, separated by commas.",
+    )
+    operations: Operations = _option(
+        {},
+        "Make upserts of raw records: header.operations as {data: merge} or {data: create, identity: create, "
+        "identityDatasetId: ID}.",
+    )
+    key_field: str | None = _option(
+        None, "The attribute that a tombstone's key becomes in a delete. Null: keys are JSON objects of attributes."
+    )
+    order: Literal["none", "key"] = _option(
+        "none",
+        "key: records of one key arrive in their order, as aep_max_in_flight shards of keys with one request at a time "
+        "each. none: requests overlap.",
+    )
+    headers: Headers = _option({}, "More HTTP headers to send with each request, as x-sandbox-name.")
+    timeout_seconds: Seconds = _option(60.0, "How long to wait for an answer.", "seconds")
+    connect_timeout_seconds: Seconds = _option(10.0, "How long to wait for a connection.", "seconds")
+    read_timeout_seconds: Seconds | None = _option(
+        None, "How long an answer may go without a byte. Null: as long as aep_timeout_seconds.", "seconds"
+    )
+    proxy: ProxyUrl | None = _option(
+        None, "Proxy to AEP and IMS, as http://HOST:PORT. Null: none; the environment's is never used."
+    )
+    proxy_user: ProxyUser | None = _option(None, "User name for a proxy that wants one (Basic).")
+    proxy_password: SecretReference | None = _option(None, "Reference to the password for the proxy.")
+    ca_file: str | None = _option(
+        None, "PEM file of the authorities to trust for TLS. Null: the public ones, as certifi has them."
+    )
+    client_certificate: str | None = _option(
+        None, "PEM file of a client certificate, to show to a server or proxy that asks for one."
+    )
+    client_key: str | None = _option(
+        None, "PEM file of the client certificate's private key. Null: it is in the certificate's file."
+    )
+    client_key_password: SecretReference | None = _option(
+        None, "Reference to the password of the private key, for a key that is encrypted."
+    )
+    platform_url: Url = _option(
+        "https://platform.adobe.io", "The gateway of Experience Platform's APIs, for provision, lookup, ..."
+    )
+    sandbox: str = _option("prod", "The sandbox that these APIs are called for.")
+    gzip: bool = _option(
+        False, "Compress the requests with data. Adobe does not say that AEP takes that: for inlets known to."
+    )
+    max_in_flight: Count = _option(
+        8, "Most requests at a time, for each worker process and inlet; fewer while AEP is slow or refuses.", "requests"
+    )
+    max_messages_per_second: Seconds | None = _option(
+        None, "Most messages sent, for each worker process and inlet. Null: as many as AEP takes.", "messages/s"
+    )
+    retry_budget_seconds: Seconds | None = _option(
+        None, "Fail the bundle after so long of retrying one request. Null: without limit.", "seconds"
+    )
+    retry_max_delay_seconds: Seconds = _option(60.0, "Longest pause between two tries.", "seconds")
+    retry_statuses: Statuses = _option(
+        (408, 429, 500, 502, 503, 504), "Answers after which the same request is sent again.", "HTTP status"
+    )
+    max_first_refusals: Count | None = _option(
+        20,
+        "Stop when so many messages are refused before any is accepted: the set-up is wrong, not the messages. Null: "
+        "dead-letter them all.",
+        "messages",
+    )
+
+
+class XdmOptions(OptionGroup):
+    """XDM: the schema, and the checks a record must pass before it is posted."""
+
+    schema_file: str | None = _option(None, "The resolved schema, as the registry gives it for xed-full.")
+    schema_id: str | None = _option(
+        None,
+        "The schema's $id. Null: the one in the schema file. Without a file the schema is taken from the Schema "
+        "Registry (aep_platform_url), and looked up again every quarter of an hour.",
+    )
+    schema_sha256: Sha256 | None = _option(
+        None, "SHA-256 of the schema file, to refuse any other file of that name than the one that was looked at."
+    )
+    payload: Payload = _option(
+        "entity",
+        "What a record's value is: an XDM entity (an envelope is put around it), a whole message, or raw data.",
+    )
+    id_from: IdRule = _option(
+        (),
+        "Fill in a missing _id, the same each time a record is sent: offset (of topic, partition and offset), or JSON "
+        "pointers to fields, for a hash of their values. Empty: leave it.",
+    )
+    unknown_fields: Literal["reject", "allow"] = _option("reject", "What becomes of fields the schema lacks.")
+    nulls: Literal["reject", "prune"] = _option("reject", "What becomes of null values; prune takes them out.")
+    integer_ranges: bool = _option(True, "Refuse integers that do not fit their XDM type (byte, short, int, long).")
+    identity: Literal["off", "required"] = _option("off", "required: refuse a record without an identity.")
+    primary_identity: Pointers = _option(
+        (),
+        "JSON pointers to the primary identity, as /_acme/memberId. Empty: that of the schema's descriptors.",
+    )
+    namespaces: Strings = _option((), "Identity namespaces allowed in identityMap. Empty: all.")
+    max_future_seconds: Seconds = _option(300.0, "How far ahead of now an event's timestamp may be.", "seconds")
+    max_age_days: Seconds | None = _option(None, "How old an event may be. Null: any age.", "days")
+    max_event_bytes: Count = _option(10_240, "Largest event (time-series class), serialised.", "bytes")
+    max_record_bytes: Count = _option(102_400, "Largest record (profile class), serialised.", "bytes")
+
+
+class MapOptions(OptionGroup):
+    """Mapping: how an XDM record is made of what was read, before it is checked."""
+
+    file: str | None = _option(
+        None,
+        "YAML or JSON file. A list is a JSON Patch (RFC 6902); a mapping says of each XDM field which field, constant "
+        "or Kafka metadata it is made of.",
+    )
+    patch_dialect: PatchDialect = _option(
+        "rfc6902",
+        "Whose rules a JSON Patch follows. adobe: those of Adobe's JsonPatchTransform for Kafka Connect, where to "
+        "remove what is absent does nothing, and to move or copy it sets null.",
+    )
+
+
+class BatchOptions(OptionGroup):
+    """Batching: one request carries a batch; whichever limit is reached first ends it."""
+
+    mode: Literal["bundle", "state"] = _option(
+        "bundle", "bundle: a batch ends with its bundle. state: batches span bundles, in the runner's state."
+    )
+    max_messages: Count = _option(1_000, "Most messages in a request.", "messages")
+    max_bytes: BatchBytes = _option(950_000, "Largest body of a request, envelope included; AEP takes 1 MB.", "bytes")
+    max_seconds: Seconds = _option(1.0, "How long a batch may wait for more.", "seconds")
+    allow_unsafe: bool = _option(
+        False, "Allow batch_mode=state on runners that lose the last batch (FnApiRunner, PrismRunner)."
+    )
+
+
+class DeadLetterOptions(OptionGroup):
+    """Dead letters: where records go that AEP can't take, with the reason and their original bytes."""
+
+    path: str | None = _option(None, "Folder for files of JSON lines, on any file system of Beam's.")
+    topic: Topic | None = _option(None, "Kafka topic, on the brokers that are read from.")
+    max_first: Count | None = _option(
+        500,
+        "When a worker process has seen so many records of a route refused before the post (parse, map, validate) and "
+        "none passed, the run stops: its topic and its schema do not belong together. A replay does not stop. Null: "
+        "never.",
+        "records",
+    )
+    max_share: Share | None = _option(
+        None,
+        "When more than this share (0.5: half) of the last 1,000 records of a route were refused before the post in a "
+        "worker process, the run stops. A replay does not stop. Null: never.",
+        "parts of 1",
+    )
+
+
+class ReceiptOptions(OptionGroup):
+    """Receipts: where to write, for each record that AEP has received, AEP's xactionId and the record's place."""
+
+    path: str | None = _option(None, "Folder for files of JSON lines, on any file system of Beam's.")
+    topic: Topic | None = _option(None, "Kafka topic, on the brokers that are read from.")
+
+
+class ReplayOptions(OptionGroup):
+    """Replay: which dead letters pipelines.replay_dead_letters sends again. They must fit all that is given."""
+
+    source: Place | None = _option(
+        None,
+        "Where they are: a folder, files as FOLDER/2026*.jsonl, or topic:NAME. Null: dead_letter_path, or where there "
+        "is none dead_letter_topic.",
+    )
+    codes: Strings = _option((), "Codes of the reasons, as required,type. Empty: all.")
+    stages: Strings = _option((), "Stages that refused them: parse, map, validate, post, ingest. Empty: all.")
+    routes: Strings = _option((), "Names of the routes that they took. Empty: all.")
+    since: Time | None = _option(None, "Dead-lettered at this time or later: ISO 8601 with its offset.")
+    until: Time | None = _option(None, "Dead-lettered before this time: ISO 8601 with its offset.")
+    max_attempts: Count | None = _option(
+        None, "Leave those that were replayed so many times already. Null: none.", "replays"
+    )
+    group_id: str = _option(
+        "beam-aep-replay", "Consumer group that remembers how far a topic is replayed; another one begins again."
+    )
+
+
+class GeneralOptions(OptionGroup):
+    """General: files with options, and what is shown."""
+
+    options_file: Strings = _option(
+        (), "YAML file of options. Repeatable; a later file wins over an earlier one, the command line over all."
+    )
+    routes_file: str | None = _option(None, "YAML file of routes, for a run with several destinations.")
+    summary_file: str | None = _option(None, "Write the run's account to this file as JSON.")
+    print_options: bool = _option(False, "Print the merged options with the origin of each, and stop.")
+    log_format: Literal["text", "json"] = _option("text", "json: each line of the log is a JSON object.")
+    shutdown_seconds: Seconds = _option(
+        20.0,
+        "How long deliveries may go on after the signal to end (SIGTERM, Ctrl-C); what is not delivered by then is "
+        "read again. Keep it some seconds below what the orchestrator allows: Kubernetes kills after 30 s.",
+        "seconds",
+    )
+    progress: Literal["auto", "on", "off"] = _option("auto", "Live progress; auto: where the output is a terminal.")
+
+
+# Group's attribute in Settings -> (prefix of its options, model).
+GROUPS: dict[str, tuple[str, type[OptionGroup]]] = {
+    "kafka": ("kafka_", KafkaOptions),
+    "aep": ("aep_", AepOptions),
+    "xdm": ("xdm_", XdmOptions),
+    "map": ("map_", MapOptions),
+    "batch": ("batch_", BatchOptions),
+    "dead_letter": ("dead_letter_", DeadLetterOptions),
+    "receipt": ("receipt_", ReceiptOptions),
+    "replay": ("replay_", ReplayOptions),
+    "general": ("", GeneralOptions),
+}

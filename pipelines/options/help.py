@@ -1,0 +1,63 @@
+"""The text of `--help`, made from the declarations of the options."""
+
+import textwrap
+
+from pipelines.options.declarations import GROUPS
+from pipelines.options.table import OPTIONS, Option
+from pipelines.options.yaml_files import dump
+
+_WIDTH = 100
+
+_HEAD = """\
+Carries events from Kafka into Adobe Experience Platform.
+
+Usage: python -m pipelines.kafka_to_aep [--options_file=FILE]... [--OPTION=VALUE]...
+
+Examples:
+  # a first run on this machine: read what is there, then stop
+  python -m pipelines.kafka_to_aep --options_file=configs/base.yaml --options_file=configs/local.yaml \\
+      --kafka_topics=loyalty-events --kafka_stop_at=end \\
+      --aep_inlet_url=http://127.0.0.1:8080/collection/INLET_ID --aep_dataset_id=DATASET_ID \\
+      --xdm_schema_file=configs/schemas/loyalty-event.schema.json
+
+  # what would run, and which file each value comes from
+  python -m pipelines.kafka_to_aep --options_file=configs/base.yaml --options_file=configs/flink.yaml \\
+      --kafka_bootstrap_servers=kafka:9092 --routes_file=configs/loyalty-routes.yaml --print_options
+
+  # dead letters once more, after what they were refused for is mended
+  python -m pipelines.replay_dead_letters --options_file=configs/base.yaml --options_file=my-events.yaml \\
+      --replay_codes=required,type
+
+How options are given:
+  On the command line as --name=value, in an options file (YAML) as `name: value`: the names are the same.
+  Files merge from left to right, and the command line wins. A value replaces an earlier one; mappings merge
+  key by key. Paths are relative to the working directory, in files too.
+  switches   --x, --x=true, --x=false, --no_x
+  lists      --x=a,b or --x=a --x=b or --x='["a", "b"]'; commas inside {} do not split
+  mappings   --x=key=value, repeated, or --x='{"key": "value"}'
+  null       --x=null, where the type says `or null`: as if the option were not given
+  secrets    only by reference: env:NAME, file:PATH, gcp-secret:projects/P/secrets/S/versions/V, or of a regional secret
+             gcp-secret:projects/P/locations/L/secrets/S/versions/V
+"""
+
+_TAIL = """
+Beam's own options (--runner, --streaming, --flink_master, ...; see Beam's documentation), and those of
+Flink's Java side (--checkpointing_interval, ...), are accepted by their names, here and in options files.
+"""
+
+
+def help_text() -> str:
+    """All options by group: name, type, default, unit and what each does."""
+    parts = [_HEAD]
+    for group, (_, model) in GROUPS.items():
+        parts.append(f"\n{model.__doc__}\n")
+        parts += [_option_help(option) for option in OPTIONS.values() if option.group == group]
+    return "".join(parts) + _TAIL
+
+
+def _option_help(option: Option) -> str:
+    default = option.default
+    shown = default if isinstance(default, str) else dump(list(default) if isinstance(default, tuple) else default)
+    unit = f", in {option.unit}" if option.unit and option.kind != "list" else ""
+    facts = f"  --{option.name}  ({option.type}{unit}; default {shown})\n"
+    return facts + textwrap.fill(option.help, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6) + "\n"

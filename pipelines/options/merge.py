@@ -1,0 +1,231 @@
+"""Merging options: options files from left to right, then the command line, into checked Settings."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from pipelines.options.beam import BeamOption, check_beam_value, known_beam_options
+from pipelines.options.checks import Finding, contradictions
+from pipelines.options.declarations import GROUPS, OptionGroup
+from pipelines.options.help import help_text
+from pipelines.options.settings import Settings
+from pipelines.options.table import OPTIONS, Option, explain
+from pipelines.options.yaml_files import OptionsError, nearest, read_entries, read_text, scalar, unknown
+
+__all__ = ["OptionsError", "Settings", "parse"]
+
+COMMAND_LINE = "command line"
+
+
+Check = Callable[[Settings], Iterable[Finding]]
+
+
+def parse(argv: Sequence[str], check: Check = contradictions) -> Settings:
+    """Reads the options of a run from its arguments and the options files they name.
+
+    Beam's own options, and those of Flink's Java side, may stand among ours. `--help` prints the help and
+    exits, as argparse does.
+
+    Args:
+        argv: the arguments, without the program's name.
+        check: finds what is missing or contradictory; by default all that a pipeline needs.
+
+    Raises:
+        OptionsError: with all problems found, one a line, each with its place.
+    """
+    if "--help" in argv or "-h" in argv:
+        sys.stdout.write(help_text())
+        raise SystemExit(0)
+    merge = _Merge()
+    given = _read_command_line(argv, merge)
+    paths = given.get("options_file")
+    for path in paths if isinstance(paths, list) else []:  # anything else is refused with its type, below
+        _read_file(str(path), merge)
+    for name, value in given.items():
+        merge.put(name, value, COMMAND_LINE)
+    return merge.settings(check)
+
+
+class _Merge:
+    """Values given so far, the later over the earlier, and the problems found."""
+
+    def __init__(self) -> None:
+        self.known_beam = known_beam_options()
+        self.known = [*OPTIONS, *self.known_beam]
+        self.problems: list[str] = []
+        self.incomplete = False  # a file could not be read: what is missing may stand there
+        self._own: dict[str, Any] = {}
+        self._beam: dict[str, tuple[str, Any]] = {}  # by dest: two flags that set the same replace each other
+        self._origins: dict[str, str] = {}
+        self._doubtful: set[str] = set()  # names with a problem already: nothing more is said of them
+
+    def unknown(self, name: str, origin: str) -> None:
+        """Notes an unknown name."""
+        self.problems.append(f"{origin}: {unknown('option', name, self.known)}")
+        self._doubtful.add(nearest(name, self.known) or "")
+
+    def put(self, name: str, value: Any, origin: str, entry_origins: Mapping[str, str] | None = None) -> None:
+        """Takes a value over an earlier one; mappings merge key by key, each entry with an origin of its own."""
+        if option := OPTIONS.get(name):
+            if option.kind == "list" and isinstance(value, str):
+                value = _from_text(option, value)
+            if option.kind == "mapping" and isinstance(value, dict):
+                self._origins |= {f"{name}[{key}]": (entry_origins or {}).get(key, origin) for key in value}
+                value = _add(self._own.get(name, {}), value)
+            self._own[name] = value
+            self._origins[name] = origin
+        elif beam := self.known_beam.get(name):
+            if value is not None and (problem := check_beam_value(beam, value)):
+                self.problems.append(f"{origin}: {name}: {problem}")
+                self._doubtful.add(name)
+                return
+            if beam.kind == "list" and value is not None and not isinstance(value, list):
+                value = [value]
+            self._beam[beam.dest] = (name, value)
+            self._origins[name] = origin
+        else:
+            self.unknown(name, origin)
+
+    def settings(self, check: Check) -> Settings:
+        """Checks each value, then all together."""
+        groups: dict[str, Any] = {
+            group: self._group(model, {o.field: o for o in OPTIONS.values() if o.group == group})
+            for group, (_, model) in GROUPS.items()
+        }
+        settings = Settings(**groups, beam=dict(self._beam.values()), origins=self._origins)
+        for names, text in check(settings):
+            if not self.incomplete and self._doubtful.isdisjoint(names):
+                self.problems.append(text)
+        if self.problems:
+            raise OptionsError(self.problems)
+        return settings
+
+    def _group(self, model: type[OptionGroup], options: Mapping[str, Option]) -> OptionGroup:
+        values = {field: self._own[o.name] for field, o in options.items() if o.name in self._own}
+        try:
+            return model(**values)
+        except ValidationError as errors:
+            for error in errors.errors(include_url=False):
+                option = options[str(error["loc"][0])]
+                for entry, text in explain(error, option.type, secret=option.secret):
+                    origin = self._origins.get(f"{option.name}[{entry}]") or self._origins[option.name]
+                    self.problems.append(f"{origin}: {option.name}: {text}")
+                self._doubtful.add(option.name)
+                values.pop(option.field, None)
+            return model(**values)
+
+
+def _read_file(path: str, merge: _Merge) -> None:
+    problems: list[str] = []
+    entries = []
+    try:
+        entries = read_entries(read_text(path, "options file"), path, problems)
+    except OptionsError as error:
+        problems = error.problems
+    merge.problems += problems
+    merge.incomplete |= bool(problems and not entries)
+    for key, value, line, lines in entries:
+        if key == "options_file":
+            merge.problems.append(f"{path}:{line}: options_file: only the command line can name options files")
+        else:
+            merge.put(key, value, f"{path}:{line}", {entry: f"{path}:{n}" for entry, n in lines.items()})
+
+
+def _add(earlier: Any, value: Any) -> Any:
+    """Adds up lists and mappings; what is neither wins, to be refused if it should have been one."""
+    if isinstance(earlier, list) and isinstance(value, list):
+        return earlier + value
+    if isinstance(earlier, dict) and isinstance(value, dict):
+        return {**earlier, **value}
+    return earlier if isinstance(value, list | dict) else value
+
+
+class _Argument(NamedTuple):
+    """An argument as written: `--name`, `--name=text` or `--name text`."""
+
+    name: str
+    text: str | None
+
+
+def _read_command_line(argv: Sequence[str], merge: _Merge) -> dict[str, Any]:
+    """Turns arguments into values by name; what repeats adds up if it is a list or mapping, else the last wins."""
+    values: dict[str, Any] = {}
+    for name, text in _split(argv, merge):
+        if option := OPTIONS.get(name):
+            value = True if text is None else _from_text(option, text)
+            values[name] = _add(values[name], value) if name in values else value
+        elif beam := merge.known_beam.get(name):
+            values[name] = [*values.get(name, []), text] if beam.kind == "list" else _beam_value(beam, text)
+        else:
+            values[name.removeprefix("no_")] = False
+    return values
+
+
+def _split(argv: Sequence[str], merge: _Merge) -> list[_Argument]:
+    """Splits arguments into names and texts. Texts of unknown ones are not shown: they may be secrets."""
+    arguments: list[_Argument] = []
+    rest = list(argv)
+    while rest:
+        token = rest.pop(0)
+        name, equals, text = token.removeprefix("--").partition("=")
+        if not token.startswith("--") or not name:
+            after = f" after --{arguments[-1].name}" if arguments else ""
+            merge.problems.append(f"{COMMAND_LINE}: unexpected argument{after}: options are written --name=value")
+            continue
+        switch = _is_switch(name, merge)
+        negated = switch and name.startswith("no_") and name not in merge.known
+        if not equals and not switch and rest and not rest[0].startswith("--"):
+            text, equals = rest.pop(0), "="
+        if not switch and name not in merge.known:
+            merge.unknown(name, COMMAND_LINE)
+        elif not equals and not switch:
+            merge.problems.append(f"{COMMAND_LINE}: {name}: needs a value: --{name}=VALUE")
+        elif negated and equals:
+            merge.problems.append(f"{COMMAND_LINE}: {name}: takes no value; write --{name.removeprefix('no_')}={text}")
+        else:
+            arguments.append(_Argument(name, text if equals else None))
+    return arguments
+
+
+def _is_switch(name: str, merge: _Merge) -> bool:
+    """Says whether an option can stand without a value: --x, and --no_x for ours."""
+    if beam := merge.known_beam.get(name):
+        return beam.kind in ("flag", "off_flag")
+    option = OPTIONS.get(name) or OPTIONS.get(name.removeprefix("no_"))
+    return option is not None and option.kind == "bool"
+
+
+def _from_text(option: Option, text: str) -> Any:
+    """Turns text into what YAML would have given; text that does not fit stays, to be refused with its type."""
+    if option.nullable and text == "null":
+        return None
+    if option.kind in ("bool", "int", "float"):
+        return scalar(text)
+    if option.kind == "list":
+        if text.startswith("["):
+            return _json(text)
+        items = [item.strip() for item in re.split(r",(?![^{]*\})", text)] if text else []
+        return [scalar(item) for item in items] if option.type == "list of int" else items
+    if option.kind == "mapping":
+        if text.startswith("{"):
+            return _json(text)
+        key, equals, value = text.partition("=")
+        return {key: value} if equals else text
+    return text
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _beam_value(option: BeamOption, text: str | None) -> Any:
+    if text is None:
+        return True
+    return scalar(text) if option.kind in ("flag", "off_flag", "number") else text

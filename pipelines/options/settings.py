@@ -1,0 +1,97 @@
+"""The result of merging all options: typed values, and where each came from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.options.beam import beam_flags, own_flag, runner_name
+from pipelines.options.declarations import (
+    AepOptions,
+    BatchOptions,
+    DeadLetterOptions,
+    GeneralOptions,
+    KafkaOptions,
+    MapOptions,
+    ReceiptOptions,
+    ReplayOptions,
+    XdmOptions,
+)
+from pipelines.options.table import OPTIONS, Option
+from pipelines.options.yaml_files import dump
+
+DEFAULT = "default"
+# They say where options come from, or what to do instead of a run; neither belongs to the merged result.
+_NOT_MERGED = ("options_file", "print_options")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All options of a run.
+
+    Attributes:
+        beam: values of Beam's own options by name, as far as they were given.
+        origins: for each option given, and for each `name[key]` of a mapping: FILE:LINE or `command line`.
+    """
+
+    kafka: KafkaOptions
+    aep: AepOptions
+    xdm: XdmOptions
+    map: MapOptions
+    batch: BatchOptions
+    dead_letter: DeadLetterOptions
+    receipt: ReceiptOptions
+    replay: ReplayOptions
+    general: GeneralOptions
+    beam: Mapping[str, Any]
+    origins: Mapping[str, str]
+
+    @property
+    def runner(self) -> str:
+        """The runner's full name."""
+        name = self.beam.get("runner") or "DirectRunner"
+        return runner_name(name) or name
+
+    @property
+    def beam_flags(self) -> list[str]:
+        """Flags for `PipelineOptions(flags)`: Beam's options, and of ours those that differ from the default."""
+        own = [
+            own_flag(option, value)
+            for option in OPTIONS.values()
+            if option.name not in _NOT_MERGED and (value := self.value(option)) != option.default and value is not None
+        ]
+        return beam_flags(self.beam) + own
+
+    def value(self, option: Option) -> Any:
+        """The value of one of our options."""
+        return getattr(getattr(self, option.group), option.field)
+
+    def origin(self, name: str) -> str:
+        """Where an option's value came from: FILE:LINE, `command line` or `default`."""
+        return self.origins.get(name, DEFAULT)
+
+    def as_table(self) -> list[tuple[str, str, str]]:
+        """Name, value and origin of every option, ours first; secrets show as their references."""
+        return [(name, dump(value), self.origin(name)) for name, value in self._merged()]
+
+    def as_yaml(self) -> str:
+        """The merged options as an options file, with the origin of each as a comment."""
+        lines = []
+        for name, value in self._merged():
+            if isinstance(value, dict) and value and name in OPTIONS:
+                lines.append(f"{name}:")
+                lines += [
+                    f"  {dump(key)}: {dump(item)}  # {_comment(self.origin(f'{name}[{key}]'))}"
+                    for key, item in value.items()
+                ]
+            else:
+                lines.append(f"{name}: {dump(value)}  # {_comment(self.origin(name))}")
+        return "\n".join(lines) + "\n"
+
+    def _merged(self) -> list[tuple[str, Any]]:
+        own = [(option.name, self.value(option)) for option in OPTIONS.values() if option.name not in _NOT_MERGED]
+        values = own + list(self.beam.items())
+        return [(name, list(value) if isinstance(value, tuple) else value) for name, value in values]
+
+
+def _comment(origin: str) -> str:
+    return origin if origin.isprintable() else ascii(origin)

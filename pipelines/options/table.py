@@ -1,0 +1,109 @@
+"""What is known of each option, by name, and what to say of a value that does not fit: made from the declarations."""
+
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic_core import ErrorDetails
+
+from aep.mapping.entries import EntriesError
+from pipelines.options.declarations import GROUPS
+from pipelines.options.yaml_files import describe
+
+Kind = Literal["bool", "int", "float", "str", "list", "mapping"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """What is known of one option; made from its declaration above.
+
+    Attributes:
+        type: the type as a person reads it, as `list of str` or `native|file`.
+        nullable: whether null (not given) is a value.
+    """
+
+    name: str
+    group: str
+    field: str
+    kind: Kind
+    type: str
+    nullable: bool
+    default: Any
+    unit: str | None
+    help: str
+
+    @property
+    def secret(self) -> bool:
+        """Whether its value, or a part of it, may be secret and must not show in an error."""
+        return self.name in (
+            "aep_client_secret",
+            "aep_token",
+            "aep_proxy",
+            "aep_proxy_password",
+            "aep_client_key_password",
+            "kafka_config",
+            "kafka_schema_registry_config",
+            "aep_headers",
+        )
+
+
+def describe_type(annotation: Any) -> tuple[Kind, str, bool]:
+    """Turns an annotation into its kind, its name for people, and whether it may be null."""
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        kind, name, _ = describe_type(next(arg for arg in args if arg is not type(None)))
+        return kind, f"{name} or null", True
+    if origin is Literal:
+        return "str", "|".join(args), False
+    if origin is tuple:
+        return "list", f"list of {args[0].__name__}", False
+    if origin is dict:
+        return "mapping", "mapping of str", False
+    return annotation.__name__, annotation.__name__, False
+
+
+def _options() -> dict[str, Option]:
+    options = {}
+    for group, (prefix, model) in GROUPS.items():
+        for field, info in model.model_fields.items():
+            kind, type_name, nullable = describe_type(info.annotation)
+            extra = info.json_schema_extra
+            unit = extra["unit"] if isinstance(extra, dict) else None
+            options[prefix + field] = Option(
+                name=prefix + field,
+                group=group,
+                field=field,
+                kind=kind,
+                type=type_name,
+                nullable=nullable,
+                default=info.default,
+                unit=unit if isinstance(unit, str) else None,
+                help=info.description or "",
+            )
+    return options
+
+
+OPTIONS: dict[str, Option] = _options()
+
+
+def explain(error: ErrorDetails, type_name: str, *, secret: bool = False) -> list[tuple[str | None, str]]:
+    """Says for a person what pydantic found wrong with a value of a type; a secret value is not shown.
+
+    Returns:
+        Sentences, each with the key of the mapping's entry that it is about, if it is about one.
+    """
+    kind, got = error["type"], describe(error["input"], secret=secret)
+    if kind == "value_error":  # a check of ours, which words its message itself
+        cause = error["ctx"]["error"]
+        return list(cause.entries.items()) if isinstance(cause, EntriesError) else [(None, str(cause))]
+    if kind == "literal_error":
+        return [(None, f"expected one of {type_name.replace('|', ', ')}, got {got}")]
+    if kind.startswith(("greater_than", "less_than", "finite_number")):
+        return [(None, f"{error['msg'].replace('Input should be', 'must be')}, got {got}")]
+    part = error["loc"][1] if len(error["loc"]) > 1 else None
+    if part is None:
+        return [(None, f"expected {type_name}, got {got}")]
+    where = f"entry {part + 1}" if isinstance(part, int) else part
+    return [(str(part), f"expected {type_name}, got {got} in {where}")]

@@ -1,0 +1,1 @@
+"""What runs a pipeline: plan, preflight, the run itself, its report and logs."""

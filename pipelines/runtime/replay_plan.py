@@ -1,0 +1,147 @@
+"""From options to a replay: where its dead letters are, which ones it takes, and what becomes of their files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+
+from aep.errors import ConfigurationError
+from pipelines.options.settings import Settings
+from pipelines.options.types import TOPIC, seconds_of
+from pipelines.runtime.plan import Plan, make_plan
+from transforms.kafka.client import (
+    KafkaCluster,
+    KafkaSetupError,
+    admin_client,
+    list_partitions,
+    unknown_topics,
+    why_unknown,
+)
+from transforms.kafka.source import KafkaSource
+from transforms.read_dead_letter_topic import ReadDeadLetterTopic
+from transforms.records.failed_records import with_returned
+from transforms.records.refusal_guard import NO_GUARD
+from transforms.replay import REPLAYED, ReadDeadLetterFiles, Selection, set_aside
+from transforms.sinks.files import list_files, reason_of
+
+
+@dataclass(frozen=True)
+class ReplayPlan(Plan):
+    """All that a replay is built from.
+
+    Attributes:
+      place: the folder, or the pattern of files, as given; or topic:NAME.
+      files: the files that are there before the run; none when a topic is read.
+      selection: which dead letters are replayed.
+    """
+
+    place: str
+    files: tuple[str, ...]
+    selection: Selection
+
+    def read(self) -> beam.PTransform:
+        """The transform that reads dead letters: a topic's from the group's offsets to its present end, or files'."""
+        return ReadDeadLetterFiles(self.files) if self.source is None else ReadDeadLetterTopic(super().read())
+
+
+def make_replay_plan(settings: Settings) -> ReplayPlan:
+    """Turns options into a plan, and looks at the files or the topic.
+
+    A replay has an end and remembers where it was, whatever the options say of the topics of the first run.
+
+    Raises:
+      ConfigurationError, KafkaSetupError: there is no such place.
+      OptionsError, SchemaError: as for every plan.
+    """
+    given = settings.replay
+    place = given.source or settings.dead_letter.path or f"{TOPIC}{settings.dead_letter.topic}"
+    kafka = {"group_id": given.group_id, "start": "committed", "reset": "earliest", "stop_at": "end"}
+    if place.startswith(TOPIC):
+        kafka["source"] = "native"
+    settings = replace(
+        settings,
+        kafka=settings.kafka.model_copy(update=kafka),
+        batch=settings.batch.model_copy(update={"mode": "bundle"}),  # the only mode that commits offsets
+    )
+    plan = make_plan(settings)
+    # Somebody chose these records: that they are refused again, all of them, is no reason to stop.
+    plan = replace(plan, routes=with_returned(plan.routes), guard=NO_GUARD)
+    source: KafkaSource | None = None
+    files: tuple[str, ...] = ()
+    if place.startswith(TOPIC):
+        assert plan.source is not None  # parse() refuses a topic without brokers
+        topic = place.removeprefix(TOPIC)
+        check_topic_is_there(plan.source.cluster, topic, "replay_source or dead_letter_topic")
+        source = replace(plan.source, topics=(topic,))
+    else:
+        files = tuple(find_files(place, "replay_source or dead_letter_path"))
+        if settings.beam.get("no_wait_until_finish"):
+            raise ConfigurationError(
+                "no_wait_until_finish: a replay of files must be waited for, as it moves them at its end; leave it out"
+            )
+    selection = Selection(
+        codes=given.codes,
+        stages=given.stages,
+        routes=given.routes,
+        since=seconds_of(given.since),
+        until=seconds_of(given.until),
+        max_attempts=given.max_attempts,
+    )
+    return ReplayPlan(**{**vars(plan), "source": source}, place=place, files=files, selection=selection)
+
+
+def find_files(place: str, option: str) -> list[str]:
+    """The files of dead letters that are there; a folder may have none.
+
+    Raises:
+      ConfigurationError: there is no such folder, no file fits the pattern, or it is a file of another kind.
+    """
+    if "://" not in place and not place.endswith(".jsonl") and Path(place).is_file():
+        raise ConfigurationError(
+            f"{place} is a file that does not end in .jsonl, as those of dead letters do; check {option}"
+        )
+    found = list_files(place)
+    if not found and place.endswith(".jsonl"):
+        raise ConfigurationError(f"no file matches {place}; check {option}")
+    # In an object store a folder is where there are files.
+    if not found and "://" not in place and not FileSystems.exists(place):
+        raise ConfigurationError(f"no folder {place}; check {option}")
+    return found
+
+
+def check_topic_is_there(cluster: KafkaCluster, topic: str, option: str) -> None:
+    """Looks for the topic.
+
+    Raises:
+      KafkaSetupError: there is none.
+    """
+    admin = admin_client(cluster)
+    if missing := unknown_topics([topic], list_partitions(cluster, admin, [topic])):
+        raise KafkaSetupError(why_unknown(cluster, admin, missing, option))
+
+
+def move_replayed(plan: ReplayPlan, finished: bool) -> str:
+    """Moves the dead letters that were replayed into the folder `replayed` beside their files; says so.
+
+    Only once everything has ended well: a replay that was cut short is made again from the same files.
+
+    Raises:
+      ConfigurationError: a file cannot be moved.
+    """
+    if not plan.files:
+        return "" if plan.source else f"there are no dead letters in {plan.place}"
+    if not finished:
+        return f"stopped: no dead letter of {plan.place} was moved, and the next replay reads them all again"
+    moved = 0
+    for path in plan.files:
+        try:
+            moved += set_aside(path, plan.selection, plan.routes)
+        except Exception as error:  # noqa: BLE001 (each file system of Beam's has errors of its own)
+            raise ConfigurationError(
+                f"{path}: its dead letters were replayed, but cannot be moved: {reason_of(error)}; move the file away "
+                "before the next replay, which would send them again"
+            ) from None
+    return f"{moved:,} dead letters were replayed and moved into the folder {REPLAYED} beside their files"

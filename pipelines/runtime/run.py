@@ -1,0 +1,246 @@
+"""Runs a pipeline: options, checks, the run itself, its account, its exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Generic, TypeVar
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineResult, PipelineState
+
+from aep.errors import AepError, StoppedError
+from aep.xdm.schema import SchemaError
+from pipelines.options.merge import OptionsError, Settings, parse
+from pipelines.runtime.console import ConsoleTeller, LogTeller, Teller, console
+from pipelines.runtime.local_runner import keep_metrics_small
+from pipelines.runtime.logs import leave_out_beams_tracebacks, set_up_logging
+from pipelines.runtime.plan import Plan
+from pipelines.runtime.preflight import PreflightError, preflight
+from pipelines.runtime.progress import Progress
+from pipelines.runtime.report import summary, warnings, without_success, write_summary
+from transforms.kafka.client import KafkaReadError, KafkaSetupError
+from transforms.kafka.read import close_readers
+from transforms.sinks.files import SinkError, reason_of
+from transforms.worker import metrics as account
+from transforms.worker import process
+
+DONE, FAILED, WRONG = 0, 1, 2
+INTERRUPTED = 128 + signal.SIGINT
+
+# When Flink begins to wind up a job that reads to an end. From then on it takes no checkpoint until all is read.
+_FLINK_IDLE_MS = 10_000
+
+# How long the last commits of a cluster's job may take to reach a worker in this process.
+_COMMIT_SECONDS = 15.0
+
+# Errors whose message is for the person who runs the pipeline; anything else is a bug and shows its traceback.
+_EXPLAINED = (OptionsError, SchemaError, PreflightError, KafkaSetupError, KafkaReadError, SinkError, AepError)
+
+_LOG = logging.getLogger(__name__)
+
+P = TypeVar("P", bound=Plan)
+
+
+@dataclass(frozen=True)
+class Job(Generic[P]):
+    """What differs between pipelines.
+
+    Attributes:
+      title: what the account of a run is called.
+      plan: turns options into what the pipeline is built from.
+      build: builds the pipeline.
+      after: called once the pipeline has ended without an error, with the plan, and whether it read everything rather
+        than being asked to stop. Returns what to say, or "".
+    """
+
+    title: str
+    plan: Callable[[Settings], P]
+    build: Callable[[beam.Pipeline, P], None]
+    after: Callable[[P, bool], str] = lambda _, __: ""
+
+
+def run(argv: Sequence[str], job: Job[P]) -> int:
+    """Runs a pipeline with the options in ``argv``.
+
+    Returns:
+      0 when it ended well, 2 when something that a person has to mend stopped it, 130 when a person interrupted its
+      start or the wait for a cluster's job, 1 for anything else. A cluster's job is waited for unless Beam's own
+      ``--no_wait_until_finish`` says otherwise.
+    """
+    teller: Teller = ConsoleTeller(console())
+    try:
+        settings = parse(argv)
+        if settings.general.print_options:
+            sys.stdout.write(settings.as_yaml())
+            return DONE
+        set_up_logging(settings.general.log_format)
+        if settings.general.log_format == "json":
+            teller = LogTeller()
+        plan = job.plan(settings)
+        preflight(plan)
+        pipeline = beam.Pipeline(options=PipelineOptions(_flags(plan, teller)))
+        job.build(pipeline, plan)
+    except _EXPLAINED as error:
+        teller.error(str(error))
+        return WRONG
+    except KeyboardInterrupt:
+        teller.say("ended before anything was read")
+        return INTERRUPTED
+    return _run_here(pipeline, plan, job, teller) if plan.local else _run_on_cluster(pipeline, plan, job, teller)
+
+
+def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], teller: Teller) -> int:
+    process.start_run()
+    process.tune_garbage_collector()
+    keep_metrics_small()
+    account.reset()
+    leave_out_beams_tracebacks()
+    started = time.monotonic()
+    error: Exception | None = None
+    show = plan.settings.general.progress
+    live = show == "on" or (show == "auto" and teller.is_terminal)
+    with _ends_on_signals(teller, plan.settings.general.shutdown_seconds):
+        with Progress(teller) if live else nullcontext():
+            try:
+                pipeline.run().wait_until_finish()
+            except Exception as raised:  # noqa: BLE001 (runners raise what they like; it is shown below)
+                error = process.failure or raised
+                # Deliveries that still wait for AEP would keep the process alive.
+                process.request_stop(grace_seconds=0)
+        if plan.source is not None:
+            close_readers(plan.source.id)
+    outcome = "failed" if error else "stopped" if process.stop_requested.is_set() else "finished"
+    told = _account(account.process_counts(), time.monotonic() - started, outcome, plan, job.title, teller)
+    if error is None:
+        return _end(plan, job, told, teller)
+    return _explain(error, teller)
+
+
+def _run_on_cluster(pipeline: beam.Pipeline, plan: P, job: Job[P], teller: Teller) -> int:
+    started = time.monotonic()
+    result: PipelineResult = pipeline.run()
+    teller.say(f"the job is running on {plan.settings.runner}; ending this process does not end it")
+    if plan.settings.beam.get("no_wait_until_finish"):
+        return DONE
+    try:
+        state = result.wait_until_finish()
+    except KeyboardInterrupt:
+        teller.say("no longer waiting for the job; it is the cluster's to end it")
+        return INTERRUPTED
+    done = state == PipelineState.DONE
+    if plan.source is not None:
+        close_readers(plan.source.id, commit_seconds=_COMMIT_SECONDS if done else 0)
+    counts: Counter[str] = account.beam_counts(result.metrics())
+    outcome = "finished" if done else str(state)
+    told = _account(counts, time.monotonic() - started, outcome, plan, job.title, teller)
+    return _end(plan, job, told, teller) if done else FAILED
+
+
+def _end(plan: P, job: Job[P], account_of_run: dict[str, Any], teller: Teller) -> int:
+    finished = account_of_run["outcome"] == "finished"
+    try:
+        said = job.after(plan, finished)
+    except _EXPLAINED as error:
+        teller.error(str(error))
+        return WRONG
+    for words in (said, without_success(account_of_run) if finished else ""):
+        if words:
+            teller.say(words)
+    return DONE
+
+
+def _account(
+    counts: Counter[str], seconds: float, outcome: str, plan: Plan, title: str, teller: Teller
+) -> dict[str, Any]:
+    account_of_run = summary(counts, seconds, outcome)
+    teller.account(account_of_run, plan.dead_letters, title)
+    for warning in warnings(account_of_run):
+        teller.say(warning)
+    path = plan.settings.general.summary_file
+    if path:
+        try:
+            write_summary(path, account_of_run)
+        except OSError as error:  # the preflight could write it
+            teller.error(f"the summary cannot be written to {path}: {reason_of(error)}; what it tells is above")
+    return account_of_run
+
+
+def _explain(error: Exception, teller: Teller) -> int:
+    if isinstance(error, StoppedError):
+        teller.say(str(error))
+        return FAILED
+    if isinstance(error, _EXPLAINED):
+        teller.error(str(error))
+        teller.say("Nothing of the bundle was committed; it will be read again.")
+        return WRONG
+    _LOG.error("the run failed", exc_info=error)
+    return FAILED
+
+
+def _flags(plan: Plan, teller: Teller) -> list[str]:
+    """Flags for Beam, with what the run needs beside what was given."""
+    settings = plan.settings
+    flags = settings.beam_flags
+    runner = settings.runner.rsplit(".", 1)[-1]
+    if runner == "DirectRunner":
+        # A switch between runners, which would choose one that cannot read Kafka.
+        teller.say("DirectRunner: running on FnApiRunner, Beam's own in-process runner")
+        return [flag for flag in flags if not flag.startswith("--runner")] + ["--runner=FnApiRunner"]
+    ends = settings.kafka.stop_at == "end" or settings.kafka.stop_after_seconds is not None
+    if ends and not plan.local and "shutdown_sources_after_idle_ms" not in settings.beam:
+        # Flink keeps a job alive while it takes checkpoints, even when everything is read, unless told this.
+        flags = [*flags, f"--shutdown_sources_after_idle_ms={_FLINK_IDLE_MS}"]
+    return flags
+
+
+def awaited_of_aep(under_way: int, waiting: Sequence[str]) -> str:
+    """What a run that is to end still waits for, "" for nothing.
+
+    Args:
+      under_way: requests that are not answered yet.
+      waiting: why batches wait to be sent again, one reason for each.
+    """
+    parts = [_counted(under_way, "request") + " without an answer yet"] if under_way else []
+    parts += [f"{_counted(number, 'batch')} to be sent again, {why}" for why, number in Counter(waiting).most_common(1)]
+    return "; ".join(parts)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}{'es' if noun.endswith('ch') else 's'}"
+
+
+@contextmanager
+def _ends_on_signals(teller: Teller, seconds: float) -> Iterator[None]:
+    """The first signal to end ends the run in good order, the second at once.
+
+    SIGHUP is one, sent as a terminal closes, unless the run was started with nohup.
+    """
+
+    def end(number: int, _: FrameType | None) -> None:
+        if process.stop_requested.is_set():
+            os._exit(128 + number)
+        process.request_stop(seconds)
+        teller.say("ending: the bundle is finished and its offsets are committed; once more ends at once")
+        awaited = awaited_of_aep(account.level(account.IN_FLIGHT), process.waiting())
+        if awaited:
+            teller.say(f"waiting up to {seconds:g} s for AEP: {awaited}")
+
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,241 @@
+"""The command: what it says, writes and sends, and how it refuses what is wrong."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from pipelines.cli.generate import write_lines
+from pipelines.cli.main import main
+from samples.broken import BROKEN_KINDS
+from samples.loyalty import Kind, Sample, generate
+from tests.services.emulator import Emulator
+from tests.services.kafka import KafkaBroker
+from tests.services.process import PATIENCE_SECONDS, free_port
+
+ROOT = Path(__file__).parents[3]
+COMMAND = [sys.executable, "-m", "pipelines.cli"]
+
+
+def lines_of(samples: Iterator[Sample]) -> bytes:
+    return b"".join(sample.value + b"\n" for sample in samples)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_help_names_the_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert all(command in out for command in ("run", "replay", "dead-letters", "generate", "emulate"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--help"], ["--kafka_bootstrap_servers", "--aep_inlet_url", "dead_letter_path"]),
+        (["replay", "--help"], ["--replay_source", "--replay_codes", "pipelines.replay_dead_letters"]),
+        (["dead-letters", "--help"], ["show", "stats"]),
+        (["dead-letters", "show", "--help"], ["--from", "--values", "--limit"]),
+        (["generate", "--help"], ["--broken-share", *BROKEN_KINDS, "--topic-prefix"]),
+        (["emulate", "--help"], ["--state", "--inlets", "/__local"]),
+    ],
+)
+def test_each_command_explains_itself(arguments: list[str], words: list[str]) -> None:
+    helped = subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_SECONDS, check=True
+    )
+    assert [word for word in words if word not in helped.stdout] == []
+
+
+def test_broken_kinds_are_listed_without_a_count(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "--broken-kind", "list"]) == 0
+    listed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert {(words[0], words[-1]) for words in listed} == {(kind.name, kind.code) for kind in BROKEN_KINDS.values()}
+
+
+def test_records_to_standard_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(["generate", "200", "--seed", "3", "--broken-share", "0.1", "--event-bytes", "1900"]) == 0
+    samples = list(generate(200, seed=3, broken_share=0.1, event_bytes=1900))
+    out, err = capfdbinary.readouterr()
+    assert out == lines_of(iter(samples))
+    broken = sum(sample.broken is not None for sample in samples)
+    assert f"200 records to standard output: {200 - broken} good, {broken} broken (".encode() in err
+
+
+def test_a_file_and_what_was_broken_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain, packed = tmp_path / "events.jsonl", tmp_path / "events.jsonl.gz"
+    arguments = ["generate", "300", "--kind", "events", "--broken-share", "0.5"]
+    arguments += ["--broken-kind", "nan", "--broken-kind", "empty"]
+    for path in (plain, packed):
+        assert main([*arguments, "--output", str(path)]) == 0
+    samples = list(generate(300, kind="events", broken_share=0.5, broken_kinds=["nan", "empty"]))
+    assert plain.read_bytes() == gzip.decompress(packed.read_bytes()) == lines_of(iter(samples))
+    kinds = Counter(sample.broken for sample in samples)
+    said = f"{kinds[None]} good, {300 - kinds[None]} broken (empty {kinds['empty']}, nan {kinds['nan']})"
+    assert capsys.readouterr().err.count(said) == 2
+
+
+@pytest.mark.parametrize("name", BROKEN_KINDS)
+def test_no_broken_record_holds_a_line_break(name: str, tmp_path: Path) -> None:
+    kinds: list[Kind] = [kind for kind in ("events", "profiles") if getattr(BROKEN_KINDS[name], kind)]
+    for kind in kinds:
+        path = tmp_path / kind
+        with path.open("wb") as file:
+            write_lines(generate(100, kind=kind, broken_share=1, broken_kinds=[name]), file)
+        assert path.read_bytes().count(b"\n") == 100
+
+
+def test_a_line_break_would_be_refused(tmp_path: Path) -> None:
+    (sample,) = generate(1)
+    with (tmp_path / "file").open("wb") as file, pytest.raises(ValueError, match="holds a line break"):
+        write_lines([sample._replace(value=b"{\n}")], file)
+
+
+def test_a_reader_that_has_enough() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "generate", "20000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+@pytest.mark.kafka
+def test_records_to_kafka(
+    broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for topic in ("shop-events", "shop-profiles"):
+        broker.create_topic(topic, 2)
+    monkeypatch.setenv("A_CLIENT", "told-by-reference")
+    arguments = ["generate", "500", "--broken-share", "0.1", "--bootstrap-servers", broker.bootstrap_servers]
+    arguments += ["--topic-prefix", "shop-", "--kafka-config", "client.id=env:A_CLIENT"]
+    assert main(arguments) == 0
+    assert f"500 records to Kafka at {broker.bootstrap_servers}: " in capsys.readouterr().err
+    sent = {
+        (message.topic(), int(dict(message.headers() or [])["sequence"]), message.key(), message.value())
+        for topic in ("shop-events", "shop-profiles")
+        for message in broker.consume_all(topic)
+    }
+    made = generate(500, broken_share=0.1)
+    assert sent == {(s.topic.replace("loyalty-", "shop-"), s.sequence, s.key, s.value) for s in made}
+
+
+@pytest.mark.kafka
+def test_a_topic_that_is_not_there(broker: KafkaBroker, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["generate", "5", "--bootstrap-servers", broker.bootstrap_servers, "--topic-prefix", "nowhere-"]
+    assert main(arguments) == 2
+    assert "topic nowhere-profiles on " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nope"], "nope"),
+        (["generate"], "count"),
+        (["generate", "x"], "count"),
+        (["generate", "5", "--kind", "both"], "--kind"),
+        (["generate", "5", "--seed", "-1"], "seed"),
+        (["generate", "5", "--broken-share", "2"], "0 to 1"),
+        (["generate", "5", "--broken-share", "1", "--broken-kind", "rotten"], "rotten"),
+        (["generate", "5", "--broken-kind", "nan"], "--broken-share"),
+        (["generate", "5", "--event-bytes", "3"], "900"),
+        (["generate", "5", "--output", "/nowhere/file"], "/nowhere/file: No such file or directory"),
+        (["generate", "5", "--topic-prefix", "a-"], "--bootstrap-servers"),
+        (["generate", "5", "--bootstrap-servers", "host:port"], "HOST:PORT"),
+        (["generate", "5", "--bootstrap-servers", "h:1", "--output", "f"], "not both"),
+        (["generate", "5", "--bootstrap-servers", "h:1", "--kafka-config", "hush"], "KEY=VALUE"),
+        (["generate", "5", "--bootstrap-servers", "h:1", "--kafka-config", "sasl.password=hush"], "reference"),
+        (["generate", "5", "--bootstrap-servers", "h:1", "--kafka-config", "sasl.password=env:NO_SUCH"], "NO_SUCH"),
+        (["generate", "5", "--bootstrap-servers", "h:1", "--kafka-config", "no.such=1"], "no.such"),
+        (["generate", "5", "--bootstrap-servers", f"127.0.0.1:{free_port()}"], "no Kafka broker answers at 127.0.0.1"),
+    ],
+)
+def test_wrong_input_is_refused_in_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert err.startswith("error: ")
+    assert words in err
+    assert "hush" not in err
+
+
+def test_run_refuses_what_the_pipeline_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--kafka_topic=loyalty-events"]) == 2
+    assert "kafka_topics" in capsys.readouterr().err
+
+
+def test_a_file_of_samples_runs_through_the_pipeline(tmp_path: Path) -> None:
+    events, summary = tmp_path / "events.jsonl.gz", tmp_path / "summary.json"
+    schema = ROOT / "configs" / "schemas" / "loyalty-event.schema.json"
+    assert main(["generate", "400", "--kind", "events", "--broken-share", "0.3", "--output", str(events)]) == 0
+    with Emulator() as emulator:
+        inlet = emulator.create_inlet(name="events", org_id="ACME@AdobeOrg", schema=orjson.loads(schema.read_bytes()))
+        options = {
+            "kafka_source": "file",
+            "kafka_file_pattern": events,
+            "aep_inlet_url": inlet["inletUrl"],
+            "aep_dataset_id": inlet["datasetId"],
+            "aep_org_id": inlet["orgId"],
+            "xdm_schema_file": schema,
+            "dead_letter_path": tmp_path / "dead-letters",
+            "summary_file": summary,
+        }
+        arguments = [f"--{name}={value}" for name, value in options.items()]
+        done = subprocess.run(
+            [*COMMAND, "run", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        arrived = set(emulator.ids(inlet["inletId"]))
+    samples = list(generate(400, kind="events", broken_share=0.3))
+    assert arrived == {orjson.loads(sample.value)["_id"] for sample in samples if sample.broken is None}
+    codes = Counter(sample.expected_code for sample in samples if sample.broken is not None)
+    assert orjson.loads(summary.read_bytes())["dead_lettered"] == codes
+
+
+def test_emulate_serves_until_it_is_told_to_end() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "emulate", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("listening on http://127.0.0.1:")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
+def test_emulate_says_which_extra_to_install(missing: str, tmp_path: Path) -> None:
+    # A module of that name that is not there, as in an installation without the extra.
+    (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('no {missing}', name='{missing}')")
+    failed = subprocess.run(
+        [*COMMAND, "emulate"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert failed.returncode == 2
+    assert failed.stderr.splitlines() == [
+        f"error: the emulator needs {missing}, which is not installed: pip install 'beam-aep[emulator]'"
+    ]

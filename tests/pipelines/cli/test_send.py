@@ -1,0 +1,90 @@
+"""What `beam-aep send` posts of an event: what a pipeline would. Sending itself is in test_provision_cli."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from aep.mapping.conditions import compile_conditions
+from aep.mapping.ids import OFFSET
+from aep.mapping.json_patch import compile_patch
+from aep.xdm.rules import XdmRules
+from pipelines.cli.main import main
+from pipelines.cli.send import EventError, prepare_event
+from tests.transforms.examples import route, small_schema
+from transforms.parse_avro import ParseAvro
+from transforms.records.prepare import Refusal
+from transforms.records.route import Route, Routes
+
+NOW_MS = 1_790_000_000_000
+SCHEMA = small_schema(_id={"type": "string"}, name={"type": "string"})
+REFERENCE = {"schemaRef": {"id": SCHEMA.id, "contentType": "application/vnd.adobe.xed-full+json;version=1"}}
+
+
+def prepared(event: Any, only: Route, *others: Route, **rules: Any) -> bytes | Refusal:
+    value = event if isinstance(event, bytes) else orjson.dumps(event)
+    return prepare_event(value, only, Routes([only, *others]), XdmRules(**rules), NOW_MS)
+
+
+def test_an_id_is_filled_into_a_ready_made_message() -> None:
+    only = replace(route("r", "t", schema=SCHEMA, schema_id=SCHEMA.id, payload="message"), id_from=(OFFSET,))
+    message = {
+        "header": {**REFERENCE, "datasetId": "d" * 24},
+        "body": {"xdmMeta": REFERENCE, "xdmEntity": {"name": "x"}},
+    }
+    sent = prepared(message, only)
+    assert isinstance(sent, bytes)
+    assert orjson.loads(sent)["body"]["xdmEntity"] == {"name": "x", "_id": f"t-0-{NOW_MS}"}
+
+
+def test_nulls_are_taken_out_where_the_options_say_so() -> None:
+    only = route("r", "t", schema=SCHEMA)
+    assert prepared({"name": None, "_id": "a"}, only, nulls="prune") == b'{"_id":"a"}'
+    assert isinstance(prepared({"name": None, "_id": "a"}, only), Refusal)
+
+
+def test_operations_that_a_pipeline_refuses_are_not_sent() -> None:
+    found = prepared({"header": {"operations": {"data": "drop"}}, "body": {}}, route("r", "t", payload="raw"))
+    assert isinstance(found, Refusal)
+    assert (found.stage, found.code) == ("validate", "operations")
+
+
+def test_a_mapping_that_does_not_apply_is_a_refusal() -> None:
+    only = replace(route("r", "t"), mapping=compile_patch([{"op": "remove", "path": "/x"}]))
+    found = prepared({}, only)
+    assert isinstance(found, Refusal)
+    assert (found.stage, found.code) == ("map", "patch")
+
+
+def test_an_event_that_a_pipeline_sends_by_another_route_is_not_sent_by_this_one() -> None:
+    one = replace(route("one", "t"), when=compile_conditions({"/kind": "a"}))
+    two = route("two", "t")
+    assert prepared({"kind": "a"}, one, two) == b'{"kind":"a"}'
+    with pytest.raises(EventError, match=r"by the route two, whose conditions .* give --route two"):
+        prepared({"kind": "b"}, one, two)
+    with pytest.raises(EventError, match="no record by the route two: one takes them all"):
+        prepare_event(b"{}", two, Routes([replace(one, when=()), two]), XdmRules(), NOW_MS)
+
+
+def test_an_event_for_a_route_of_avro_may_be_json() -> None:
+    schema = '{"type":"record","name":"r","fields":[{"name":"name","type":"string"}]}'
+    only = replace(route("r", "^t.*", schema=SCHEMA), parse=ParseAvro(schema))
+    assert prepared({"name": "x"}, only) == prepared(b"\x02x", only) == b'{"name":"x"}'
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b'{"a":1,"a":2}', b'"a"'])
+def test_what_is_no_event_is_said(value: bytes) -> None:
+    with pytest.raises(EventError, match="this is no event: "):
+        prepared(value, route("r", "t"))
+
+
+def test_a_compressed_file_that_was_cut_off_is_not_sent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "event.json.gz"
+    path.write_bytes(gzip.compress(b'{"_id":"1"}')[:-1])
+    assert main(["send", "--route", "r", "--routes_file=none.yaml", str(path)]) == 2
+    assert f"error: {path} is cut off" in capsys.readouterr().err

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from pipelines.runtime.report import summary, without_success
+from transforms.worker import metrics
+
+
+def counts(**routes: tuple[int, int]) -> Counter[str]:
+    """Of a run with these routes: how many records were accepted and dead-lettered."""
+    found: Counter[str] = Counter()
+    for route, (accepted, dead_lettered) in routes.items():
+        found[metrics.ACCEPTED] += accepted
+        found[f"{metrics.DEAD_LETTERED}required"] += dead_lettered
+        found[metrics.accepted_by(route)] += accepted
+        found[metrics.dead_lettered_by(route)] += dead_lettered
+    return found
+
+
+@pytest.mark.parametrize(
+    ("found", "named"),
+    [
+        (counts(one=(0, 400)), "through by route one (400 dead-lettered): do"),
+        (
+            counts(one=(0, 400), two=(5, 1), three=(0, 1)),
+            "by route one (400 dead-lettered), by route three (1 dead-lettered): do",
+        ),
+        # Where fields decide on the route, what was not parsed has none.
+        (Counter({f"{metrics.DEAD_LETTERED}json": 7}), "through (7 dead-lettered): do"),
+    ],
+)
+def test_a_route_of_which_nothing_got_through_is_named(found: Counter[str], named: str) -> None:
+    assert named in without_success(summary(found, 1.0, "finished"))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Counter(),
+        counts(one=(5, 0)),
+        counts(one=(1, 400)),
+        counts(one=(0, 0), two=(1, 0)),
+        Counter({metrics.TOMBSTONES: 5, metrics.PASSED_OVER: 3}),
+        Counter({metrics.ACCEPTED: 1, f"{metrics.DEAD_LETTERED}json": 7}),
+    ],
+)
+def test_nothing_is_said_where_records_got_through_or_there_were_none(found: Counter[str]) -> None:
+    assert without_success(summary(found, 1.0, "finished")) == ""

@@ -1,0 +1,266 @@
+"""A run as a process: what it does when it cannot tell what it has to tell, and when it is interrupted."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+import zstandard
+
+from pipelines.options.merge import parse
+from pipelines.runtime.plan import make_plan
+from pipelines.runtime.preflight import PreflightError, preflight
+from pipelines.runtime.run import awaited_of_aep
+from tests.aep.http_server import Exchange, HttpServer
+from tests.services.process import PATIENCE_SECONDS, free_port, wait_for
+
+ROOT = Path(__file__).parents[3]
+
+
+def arguments(folder: Path, **more: object) -> list[str]:
+    """Options of a run that reads lines that are no JSON, so that nothing is posted."""
+    events = folder / "events.jsonl"
+    events.write_bytes(b"no json\n" * 3)
+    options = {
+        "kafka_source": "file",
+        "kafka_file_pattern": events,
+        "xdm_payload": "raw",
+        "aep_inlet_url": f"http://127.0.0.1:{free_port()}/collection/{'0' * 64}",
+        "dead_letter_path": folder / "dead-letters",
+        **more,
+    }
+    return [f"--{name}={value}" for name, value in options.items()]
+
+
+def python(*command: str, stderr: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("options", [["--log_format=text"], ["--log_format=json"], ["--progress=on"]])
+def test_it_ends_well_and_writes_its_summary_though_nobody_reads_what_it_says(
+    tmp_path: Path, options: list[str]
+) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    summary = tmp_path / "summary.json"
+    done = python("-m", "pipelines.kafka_to_aep", *arguments(tmp_path, summary_file=summary), *options, stderr=writes)
+    os.close(writes)
+    assert done.returncode == 0
+    account = orjson.loads(summary.read_bytes())
+    assert (account["read"], account["dead_lettered"], account["unaccounted"]) == (3, {"json": 3}, 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("none/summary.json", "No such file or directory"),
+        ("events.jsonl/summary.json", "Not a directory"),
+        (".", "Is a directory"),
+    ],
+)
+def test_a_summary_that_cannot_be_written_is_refused_before_anything_is_read(
+    tmp_path: Path, path: str, reason: str
+) -> None:
+    plan = make_plan(parse(arguments(tmp_path, summary_file=tmp_path / path)))
+    with pytest.raises(PreflightError, match=f"{tmp_path / path}: {reason}; check summary_file"):
+        preflight(plan)
+
+
+@pytest.mark.parametrize(
+    ("name", "compress"),
+    [("a.jsonl.gz", gzip.compress), ("a.jsonl.bz2", bz2.compress), ("a.jsonl.zst", zstandard.compress)],
+)
+def test_a_compressed_file_that_was_cut_off_stops_the_run_and_is_not_called_finished(
+    tmp_path: Path, name: str, compress: Callable[[bytes], bytes]
+) -> None:
+    options = [*arguments(tmp_path, kafka_file_pattern=tmp_path / name, summary_file=tmp_path / "summary.json")]
+    packed = compress(b"no json\n" * 300)
+    command = [sys.executable, "-m", "pipelines.kafka_to_aep", *options]
+    for content, code, outcome in ((packed, 0, "finished"), (packed[:-2], 2, "failed")):
+        (tmp_path / name).write_bytes(content)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (done.returncode, orjson.loads((tmp_path / "summary.json").read_bytes())["outcome"]) == (code, outcome)
+    assert f"{tmp_path / name} is cut off" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_temporary_folder_tmpdir_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)  # found before
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/dev/null/tmp"])
+    plan = make_plan(parse(arguments(tmp_path)))
+    with pytest.raises(PreflightError, match=r"No usable temporary directory .*Beam needs .*set TMPDIR"):
+        preflight(plan)
+
+
+def test_a_summary_of_before_stays_until_there_is_a_new_one(tmp_path: Path) -> None:
+    summary = tmp_path / "summary.json"
+    summary.write_text("the last one")
+    preflight(make_plan(parse(arguments(tmp_path, summary_file=summary))))
+    assert summary.read_text() == "the last one"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["dead-letters", "events.jsonl", "summary.json"]
+
+
+def test_a_summary_that_cannot_be_written_any_more_is_told_and_shows_no_traceback(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    code = """
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from pipelines.kafka_to_aep import kafka_to_aep
+from pipelines.runtime.plan import make_plan
+from pipelines.runtime.run import Job, run
+
+def build(pipeline, plan):
+    Path(plan.settings.general.summary_file).parent.rmdir()
+    kafka_to_aep(pipeline, plan)
+
+sys.exit(run(sys.argv[1:], Job("Kafka to AEP", make_plan, build)))
+"""
+    done = python("-c", code, *arguments(tmp_path, summary_file=folder / "s.json"), stderr=subprocess.PIPE)
+    assert done.returncode == 0
+    assert f"error: the summary cannot be written to {folder / 's.json'}: No such file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_interrupted_while_it_starts_it_ends_without_a_traceback(tmp_path: Path) -> None:
+    code = """
+import signal, sys
+from pipelines.kafka_to_aep import kafka_to_aep
+from pipelines.runtime.run import Job, run
+
+sys.exit(run(sys.argv[1:], Job("Kafka to AEP", lambda _: signal.raise_signal(signal.SIGINT), kafka_to_aep)))
+"""
+    done = python("-c", code, *arguments(tmp_path), stderr=subprocess.PIPE)
+    assert done.returncode == 128 + signal.SIGINT
+    assert done.stderr.splitlines()[-1] == "ended before anything was read"
+    assert "Traceback" not in done.stderr
+
+
+def test_what_a_run_that_is_to_end_waits_for_is_said() -> None:
+    assert awaited_of_aep(0, []) == ""
+    assert awaited_of_aep(1, []) == "1 request without an answer yet"
+    down = "connection to aep:443: Connection refused"
+    assert awaited_of_aep(2, ["AEP answers 503", down, down]) == (
+        f"2 requests without an answer yet; 2 batches to be sent again, {down}"
+    )
+
+
+@contextmanager
+def first_of_its_namespace(*command: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A process that is PID 1, as in a container, and its PID outside."""
+    if subprocess.run(["unshare", "--pid", "--fork", "true"], stderr=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip("no right to make a PID namespace (unshare)")
+    started = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, *command]
+    with subprocess.Popen(started, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as outside:
+        children = Path(f"/proc/{outside.pid}/task/{outside.pid}/children")
+        try:
+            wait_for(lambda: bool(children.read_text()), PATIENCE_SECONDS, "the process to be started")
+            yield outside, int(children.read_text())
+        finally:
+            outside.kill()
+
+
+def test_as_pid_1_sigterm_ends_it_before_beam_is_loaded() -> None:
+    code = """
+import sys, time
+import pipelines
+assert "apache_beam" not in sys.modules
+print("ready", flush=True)
+time.sleep(600)
+"""
+    with first_of_its_namespace("-c", code) as (outside, pid):
+        assert outside.stdout is not None
+        assert outside.stdout.readline() == "ready\n"
+        os.kill(pid, signal.SIGTERM)
+        assert outside.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("start", [["-m", "pipelines.kafka_to_aep"], ["-m", "pipelines.cli", "run"]])
+def test_as_pid_1_sigterm_ends_it_while_it_starts(tmp_path: Path, start: list[str]) -> None:
+    def hang(exchange: Exchange) -> None:
+        exchange.pause(PATIENCE_SECONDS)
+
+    with HttpServer(hang) as hangs:
+        options = arguments(
+            tmp_path,
+            xdm_payload="entity",
+            xdm_schema_id="https://ns.adobe.com/acme/schemas/1",
+            aep_platform_url=hangs.url,
+            aep_org_id="ACME@AdobeOrg",
+            aep_dataset_id="d",
+            aep_client_id="id",
+            aep_token="env:PATH",
+        )
+        with first_of_its_namespace(*start, *options) as (outside, pid):
+            wait_for(lambda: bool(hangs.requests), PATIENCE_SECONDS, "the registry to be asked")
+            os.kill(pid, signal.SIGTERM)
+            assert outside.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
+
+
+def test_a_run_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    code = """
+import signal, sys
+from pipelines.kafka_to_aep import kafka_to_aep
+from pipelines.runtime.plan import make_plan
+from pipelines.runtime.run import Job, run
+
+def build(pipeline, plan):
+    kafka_to_aep(pipeline, plan)
+    run_it = pipeline.run
+    pipeline.run = lambda: signal.raise_signal(signal.SIGHUP) or run_it()
+
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+sys.exit(run(sys.argv[1:], Job("Kafka to AEP", make_plan, build)))
+"""
+    summary = tmp_path / "summary.json"
+    done = python("-c", code, *arguments(tmp_path, summary_file=summary), stderr=subprocess.PIPE)
+    assert done.returncode == 0, done.stderr
+    assert orjson.loads(summary.read_bytes())["outcome"] == "finished"
+
+
+def test_dead_letters_that_cannot_be_written_are_no_traceback_and_stay_unaccounted_for(tmp_path: Path) -> None:
+    folder = tmp_path / "dead-letters"
+    code = """
+import sys
+import tempfile
+from pathlib import Path
+from pipelines.kafka_to_aep import kafka_to_aep
+from pipelines.runtime.plan import make_plan
+from pipelines.runtime.run import Job, run
+
+def build(pipeline, plan):
+    Path(plan.dead_letters.path).rmdir()
+    Path(plan.dead_letters.path).write_text("a file where the folder was")
+    kafka_to_aep(pipeline, plan)
+
+sys.exit(run(sys.argv[1:], Job("Kafka to AEP", make_plan, build)))
+"""
+    summary = tmp_path / "summary.json"
+    done = python("-c", code, *arguments(tmp_path, summary_file=summary), stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    assert f"error: {folder} cannot be written to: " in done.stderr
+    assert "Traceback" not in done.stderr
+    account = orjson.loads(summary.read_bytes())
+    assert (account["outcome"], account["read"], account["dead_lettered"], account["unaccounted"]) == (
+        *("failed", 3, {}, 3),
+    )
