@@ -109,7 +109,7 @@ _HOT = """
 from confluent_kafka import Consumer, Producer, TopicPartition
 from tests.services import raw_headers
 from tests.services.process import PATIENCE_SECONDS
-from transforms.kafka.read.record import record_of
+from transforms.kafka.record import record_of
 from transforms.records.record import UNREADABLE_HEADERS
 
 host = Producer({"test.mock.num.brokers": 1, "log_level": 0})
