@@ -7,6 +7,7 @@ who parses them.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from itertools import chain
@@ -48,10 +49,13 @@ def read_records(file: BinaryIO, max_bytes: int | None = None) -> JsonRecords:
       max_bytes: a longer record is not kept; None keeps all.
     """
     limit = -1 if max_bytes is None else max_bytes
-    head = []
+    head: list[bytes] = []
     texts: list[bytes] = []  # the first lines that are not empty: two, or one that is a record
     while (not texts or (len(texts) == 1 and not _is_object(texts[0]))) and (line := file.readline(limit)):
-        head.append(line)
+        if not head and line.startswith(codecs.BOM_UTF8):  # the file's, as Windows writes it, and not the record's
+            line = line.removeprefix(codecs.BOM_UTF8)
+            line += b"" if line.endswith(b"\n") else file.readline(len(codecs.BOM_UTF8))
+        head += [line] if line else []
         texts += [line.strip()] if line.strip() else []
     lines = chain(head, iter(lambda: file.readline(limit), b""))
     shape = _shape(texts)

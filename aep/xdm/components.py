@@ -5,6 +5,7 @@ shows in what it says (adobe/xdm; "Basics of schema composition"): a field group
 `meta:intendedToExtend`, and a class is made of a behaviour.
 """
 
+import codecs
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -149,7 +150,7 @@ def read_object(path: str) -> dict[str, Any]:
         SchemaError: it cannot be read, or does not.
     """
     try:
-        document = orjson.loads(Path(path).read_bytes())
+        document = orjson.loads(Path(path).read_bytes().removeprefix(codecs.BOM_UTF8))
     except OSError as error:
         raise SchemaError(f"{path}: {error.strerror or error}") from error
     except orjson.JSONDecodeError as error:

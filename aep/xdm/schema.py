@@ -1,5 +1,6 @@
 """Resolved XDM schemas: what they are and where they come from."""
 
+import codecs
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,10 +30,10 @@ class ResolvedSchema:
     """One schema with nothing left to look up, in compatibility notation (`_id`, not `@id`).
 
     Attributes:
-        document: the JSON as it came, the only part that matters for validation.
+        document: the JSON, the only part that matters for validation.
         id: its `$id`.
         version: its `version`, such as "1.4"; "1" when it has none.
-        sha256: hex digest of `document`.
+        sha256: hex digest of the file or reply that it came in.
         title: its title, or its `$id`.
         where: the file or address it came from, for messages.
         is_event: whether it belongs to a time-series class, such as XDM ExperienceEvent.
@@ -89,6 +90,8 @@ def parse_schema(document: bytes, where: str) -> ResolvedSchema:
     Raises:
         SchemaError: not JSON, not resolved, not in compatibility notation, or not a schema at all.
     """
+    digest = hashlib.sha256(document).hexdigest()
+    document = document.removeprefix(codecs.BOM_UTF8)  # as Windows writes it
     schema = _read(document, where)
     identifier = schema.get("$id")
     if not isinstance(identifier, str) or not identifier:
@@ -111,7 +114,7 @@ def parse_schema(document: bytes, where: str) -> ResolvedSchema:
         document=document,
         id=identifier,
         version=str(schema.get("version", "1")),
-        sha256=hashlib.sha256(document).hexdigest(),
+        sha256=digest,
         title=str(schema.get("title") or identifier),
         where=where,
         is_event=_is_event(schema, hardened),

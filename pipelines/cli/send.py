@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import time
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ def send(
 
     path, options = _split(context.args)
     try:
-        return _send(options, route, _read(path))
+        return _send(options, route, read_events(path))
     except OptionsError as error:
         for problem in error.problems:
             say(f"error: {problem}")
@@ -81,13 +82,13 @@ def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     return (None if path == "-" else path), options
 
 
-def _read(path: str | None) -> list[bytes]:
+def read_events(path: str | None) -> list[bytes]:
     """The events of a file; what is not JSON is one."""
     from aep.formats.json_records import read_records
     from pipelines.cli.event_lines import open_lines
 
     with open_lines(Path(path) if path else None) as source:
-        content = source.lines.read()
+        content = source.lines.read().removeprefix(codecs.BOM_UTF8)
     if content.lstrip()[:1] not in _JSON:
         return [content]
     events = [value for _, value in read_records(io.BytesIO(content)).entries if value]

@@ -55,6 +55,16 @@ def test_records_stand_in_lines_one_after_another_or_in_an_array(
     assert found == (shape, list(enumerate(values, start=1)))
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b'{"a":1}\n{"a":2}\n', b'{\n"a":1\n}\n', b'[{"a":1}]', b"x" * 200 + b'\n{"a":1}']
+)
+@pytest.mark.parametrize("max_bytes", [None, 100, 7, 8])
+def test_a_byte_order_mark_at_the_beginning_of_a_file_is_not_part_of_its_first_record(
+    content: bytes, max_bytes: int | None
+) -> None:
+    assert read(b"\xef\xbb\xbf" + content, max_bytes) == read(content, max_bytes)
+
+
 @pytest.mark.parametrize("block", [1, 7, 10_000])
 @settings(max_examples=60)
 @given(objects=OBJECTS, indent=st.sampled_from([None, 0, 2]))

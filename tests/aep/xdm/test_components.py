@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from aep.xdm.components import read_component, read_components
+from aep.xdm.components import read_component, read_components, read_object
 from aep.xdm.schema import SchemaError
 
 FOLDER = str(Path(__file__).with_name("components"))
@@ -95,3 +95,9 @@ def test_folders_without_components(tmp_path: Path) -> None:
     write(tmp_path, "a.schema.json", {"title": "no id"})
     with pytest.raises(SchemaError, match=r"a\.schema\.json: the component has no \"\$id\""):
         read_components([str(tmp_path)])
+
+
+def test_a_byte_order_mark_in_front_of_a_component_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "own.json"
+    path.write_bytes(b'\xef\xbb\xbf{"title": "Own"}')
+    assert read_object(str(path)) == {"title": "Own"}

@@ -1,3 +1,4 @@
+import hashlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,13 @@ def test_events_are_known_by_class_or_by_what_they_require(more: dict[str, Any])
 def test_schemas_and_sources_can_be_pickled() -> None:
     source = FileSchemaSource(str(FOLDER / "loyalty-event.schema.json"))
     assert pickle.loads(pickle.dumps(source)).load() == pickle.loads(pickle.dumps(EVENT)) == EVENT
+
+
+def test_a_byte_order_mark_in_front_of_a_schema_is_passed_over_and_its_digest_is_of_the_file() -> None:
+    marked = b"\xef\xbb\xbf" + PROFILE.document
+    parsed = parse_schema(marked, "x.json")
+    assert (parsed.document, parsed.id) == (PROFILE.document, PROFILE.id)
+    assert parsed.sha256 == hashlib.sha256(marked).hexdigest()
 
 
 @pytest.mark.parametrize(

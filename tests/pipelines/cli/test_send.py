@@ -15,7 +15,7 @@ from aep.mapping.ids import OFFSET
 from aep.mapping.json_patch import compile_patch
 from aep.xdm.rules import XdmRules
 from pipelines.cli.main import main
-from pipelines.cli.send import EventError, prepare_event
+from pipelines.cli.send import EventError, prepare_event, read_events
 from tests.transforms.examples import route, small_schema
 from transforms.parse_avro import ParseAvro
 from transforms.records.prepare import Refusal
@@ -88,3 +88,10 @@ def test_a_compressed_file_that_was_cut_off_is_not_sent(tmp_path: Path, capsys: 
     path.write_bytes(gzip.compress(b'{"_id":"1"}')[:-1])
     assert main(["send", "--route", "r", "--routes_file=none.yaml", str(path)]) == 2
     assert f"error: {path} is cut off" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b'{"a":1}', b'[{"a":1}]', b'{\r\n"a": 1\r\n}\r\n'])
+def test_a_byte_order_mark_in_front_of_a_file_is_not_sent(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "event.json"
+    path.write_bytes(b"\xef\xbb\xbf" + content)
+    assert [orjson.loads(event) for event in read_events(str(path))] == [{"a": 1}]
