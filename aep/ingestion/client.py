@@ -253,6 +253,8 @@ class InletClient:
             case outcomes.Retry(after, cause, arrived, mismatch, aside):
                 delivery.count(_again(cause, sent.messages if arrived else 0))
                 failures = sent.failures + 1 if cause == "500" else 0
+                if sent.messages == 1 and sent.halved_at is not None and not aside:
+                    failures = 0  # AEP may be down: these tries say nothing about the message
                 again = self._next(sent, mismatches=sent.mismatches + mismatch, failures=failures)
                 why = outcomes.describe(outcome)
                 if aside:
@@ -260,9 +262,9 @@ class InletClient:
                 else:
                     self._pause(after, why)
                     batch.put_back(_Piece(piece.indices, again, why=why))
-            case outcomes.Halve(cause, arrived):
+            case outcomes.Halve(cause, arrived, probing):
                 delivery.count(_again(cause, sent.messages if arrived else 0))
-                pieces.extendleft(reversed(self._halves(piece, cause)))
+                pieces.extendleft(reversed(self._halves(piece, cause, probing)))
             case outcomes.RefreshToken():
                 delivery.count(_again("token", 0))
                 if self._tokens is not None:
@@ -278,19 +280,23 @@ class InletClient:
     def _next(self, sent: Try, **changes: Any) -> Try:
         """The next sending of the same messages, or of some of them; its token may be renewed once again."""
         # Without authentication there is no token to renew after a 401.
-        return replace(sent, **{"number": sent.number + 1, "refreshed": self._tokens is None, "failures": 0, **changes})
+        anew = {"number": sent.number + 1, "refreshed": self._tokens is None, "failures": 0, "probing": False}
+        return replace(sent, **{**anew, **changes})
 
-    def _halves(self, piece: _Piece, cause: str) -> list[_Piece]:
+    def _halves(self, piece: _Piece, cause: str, probing: bool) -> list[_Piece]:
         """Two pieces of half the messages; one message goes to the single-message endpoint."""
         sent = piece.sent
         halved_at = self._clock() if cause == "500" and sent.halved_at is None else sent.halved_at
-        half = self._next(sent, number=1, before=sent.before + sent.number, mismatches=0, halved_at=halved_at)
+        half = self._next(sent, mismatches=0, halved_at=halved_at)
+        if not probing:  # AEP may be down then: the pauses stay as long as they were
+            half = replace(half, number=1, before=sent.before + sent.number)
         if len(piece.indices) == 1:
             return [_Piece(piece.indices, replace(half, single=True))]
         middle = len(piece.indices) // 2
+        first, second = piece.indices[:middle], piece.indices[middle:]
         return [
-            _Piece(indices, replace(half, messages=len(indices)))
-            for indices in (piece.indices[:middle], piece.indices[middle:])
+            _Piece(first, replace(half, messages=len(first), probing=probing)),
+            _Piece(second, replace(half, messages=len(second))),
         ]
 
     def _request(

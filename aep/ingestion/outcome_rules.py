@@ -19,6 +19,7 @@ from aep.ingestion.outcome_actions import settle, stop, stop_budget, stop_creden
 from aep.ingestion.outcomes import (
     GIVE_UP_TRIES,
     HALVE_TRIES,
+    PROBE_TRIES,
     Case,
     Decision,
     Halve,
@@ -155,6 +156,15 @@ RULES: tuple[Rule, ...] = (
         OUR_CHOICE,
         lambda case: case.over_budget and any(rule.applies(case) for rule in SENT_AGAIN),
         stop_budget,
+    ),
+    Rule(
+        "probed_batch",
+        f"500 to a batch, {PROBE_TRIES} times in a row, while nothing is accepted",
+        "halved to see whether anything of it is accepted, its first half at once again, down to one message, which is "
+        "not given up for it; duplicates are possible",
+        OUR_CHOICE,
+        lambda case: case.status == 500 and case.sent.messages > 1 and case.may_be_poisoned(),
+        lambda case: Halve("500", arrived=True, probing=True),
     ),
     *SENT_AGAIN,
     Rule(

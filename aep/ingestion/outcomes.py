@@ -25,6 +25,11 @@ MAY_HAVE_ARRIVED = frozenset({500, 502, 504})
 HALVE_TRIES = 4
 GIVE_UP_TRIES = 16
 
+# If nothing passes, AEP is down, or each batch under way has such a message. After so many tries, half a minute on
+# average, a batch is halved to probe: down to one message, so that something passes unless AEP is down. Tries of a
+# message count against it only from then on.
+PROBE_TRIES = 8
+
 
 @dataclass(frozen=True)
 class RetryPolicy:
@@ -59,6 +64,7 @@ class Try:
       before: sendings of these messages in larger requests.
       failures: how many times in a row AEP has answered 500 to them.
       halved_at: clock reading of the first halving for 500 of a request that they were in, None for none.
+      probing: sent to see whether AEP takes anything of the batch.
       refreshed: the token was renewed for them already.
       mismatches: 207 replies to them that did not fit.
       single: sent to the single-message endpoint.
@@ -70,6 +76,7 @@ class Try:
     before: int = 0
     failures: int = 0
     halved_at: float | None = None
+    probing: bool = False
     refreshed: bool = False
     mismatches: int = 0
     single: bool = False
@@ -112,11 +119,15 @@ class Retry:
 class Halve:
     """Send the two halves separately; a single message goes to the single-message endpoint.
 
-    ``arrived``: the messages may have been received the first time.
+    Attributes:
+      cause: for counts.
+      arrived: the messages may have been received the first time.
+      probing: the first half is halved again at once if AEP fails on it too.
     """
 
     cause: str
     arrived: bool = False
+    probing: bool = False
 
 
 @dataclass(frozen=True)
@@ -238,6 +249,10 @@ class Case:
     def fails_on_batch(self) -> bool:
         """Whether a request that AEP answers 500 should be halved to find the message that it fails on."""
         return self.others_still_pass or (self.sent.failures + 1 >= HALVE_TRIES and self.others_pass)
+
+    def may_be_poisoned(self) -> bool:
+        """Whether a request that AEP answers 500 should be halved to see if anything of it passes."""
+        return self.sent.probing or self.sent.failures + 1 >= PROBE_TRIES
 
     def fails_on_message(self) -> bool:
         """Whether a message that AEP answers 500 should be given up."""

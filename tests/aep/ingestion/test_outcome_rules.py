@@ -50,6 +50,8 @@ EXAMPLES: list[tuple[str, Case]] = [
     ("batch_too_large", case(problem(413))),
     ("message_too_large", case(problem(413), ONE)),
     ("failing_batch", case(problem(500), sent(failures=3))),
+    ("probed_batch", case(problem(500), sent(failures=7), NEVER)),
+    ("probed_batch", case(problem(500), sent(probing=True), NEVER)),
     ("failing_message", case(problem(500), sent(ONE, failures=15))),
     ("out_of_budget", case(problem(503), LATE, policy=BUDGET)),
     ("out_of_budget", case(multi(200, 429, 400), LATE, policy=BUDGET)),
@@ -153,7 +155,8 @@ def test_every_status(status: int) -> None:
         elif status in TRANSIENT_STATUSES:
             # Given up for the budget alone; 500 is a message's fault only while others are accepted.
             assert isinstance(done, Retry | Halve | Reject) or late
-            assert not isinstance(done, Halve | Reject) or (status == 500 and inlet is WELL and what.failures)
+            assert not isinstance(done, Halve) or (status == 500 and what.failures)
+            assert not isinstance(done, Reject) or (status == 500 and inlet is WELL and what.failures)
             assert not isinstance(done, Stop) or type(done.error) is RetryBudgetError
         elif 200 <= status < 300:
             assert isinstance(done, Stop if what.single else Retry | Halve) or late

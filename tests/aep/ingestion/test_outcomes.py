@@ -226,10 +226,13 @@ class TestPoison:
             (2, NOW - 1, Retry(0.25, "500", arrived=True)),
             (3, NOW - 1, Halve("500", arrived=True)),
             (3, NOW - 10, Retry(0.25, "500", arrived=True)),
-            (99, float("-inf"), Retry(0.25, "500", arrived=True)),
+            (6, float("-inf"), Retry(0.25, "500", arrived=True)),
+            (7, float("-inf"), Halve("500", arrived=True, probing=True)),
         ],
     )
-    def test_a_batch_is_halved_while_others_pass(self, failures: int, last_success: float, expected: Decision) -> None:
+    def test_a_batch_is_halved_soon_while_others_pass_and_late_to_probe(
+        self, failures: int, last_success: float, expected: Decision
+    ) -> None:
         assert after(problem(500), sent(failures=failures), InletRecord(9, 0, last_success)) == expected
 
     @pytest.mark.parametrize("what", [ONE, SINGLE])
@@ -239,7 +242,7 @@ class TestPoison:
             "rejected", "AEP answers 500 (AEP's words) to this message while others pass"
         )
 
-    @pytest.mark.parametrize("what", [BATCH, ONE, SINGLE])
+    @pytest.mark.parametrize("what", [ONE, SINGLE, sent(ONE, probing=True, halved_at=NOW - 5)])
     def test_nothing_is_given_up_while_no_other_passes(self, what: Try) -> None:
         assert isinstance(after(problem(500), sent(what, failures=500), InletRecord(9, 0, NOW - 10)), Retry)
 
