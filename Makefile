@@ -47,10 +47,10 @@ test-fast: check
 	$(RUN) -m pytest -m "not kafka and not flink and not zjsonpatch and not browser and not slow"
 
 bench: $(READY)
-	$(RUN) -m benchmarks
+	$(RUN) -m bench
 
 soak: $(READY)
-	$(RUN) -m soak $(SOAK)
+	$(RUN) -m bench.soak $(SOAK)
 
 docs: $(READY)
 	$(RUN) -m aep.ingestion.outcome_page > docs/outcomes.md
@@ -62,7 +62,7 @@ lock: $(READY)
 	    --custom-compile-command "make lock" --output-file requirements.lock requirements-dev.txt
 	$(RUN) -m uv pip compile --quiet --universal --python-version 3.10 --no-deps --generate-hashes --no-annotate \
 	    --no-emit-index-url --no-emit-find-links \
-	    --custom-compile-command "make lock" --output-file tests/services/python/aepp.lock tests/services/python/aepp.txt
+	    --custom-compile-command "make lock" --output-file testing/services/python/aepp.lock testing/services/python/aepp.txt
 
 clean:
 	rm -rf $(VENV) .demo .bench dead-letters

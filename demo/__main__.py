@@ -20,8 +20,8 @@ from demo.account import Delivered, Expected, differences
 from pipelines.cli.generate import send
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import EVENTS_TOPIC, PROFILES_TOPIC, generate, sequence_of
-from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
-from tests.services.process import ServiceError, ServiceUnavailable, wait_for
+from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+from testing.services.process import ServiceError, ServiceUnavailable, wait_for
 from transforms.kafka.client import KafkaCluster, KafkaSetupError
 from transforms.records.dead_letter import DeadLetter
 from transforms.sinks.files import read_files

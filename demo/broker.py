@@ -8,7 +8,7 @@ from typing import Literal
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from tests.services.kafka import KafkaBroker
+from testing.services.kafka import KafkaBroker
 from transforms.kafka.client import KafkaCluster
 
 Kind = Literal["embedded", "apache"]

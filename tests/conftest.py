@@ -17,11 +17,11 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from tests.services.emulator import Emulator
-from tests.services.flink import FlinkCluster
-from tests.services.kafka import KafkaBroker, RunningBroker
-from tests.services.pytest_support import require
-from tests.services.sharing import SharedServices
+from testing.services.emulator import Emulator
+from testing.services.flink import FlinkCluster
+from testing.services.kafka import KafkaBroker, RunningBroker
+from testing.services.pytest_support import require
+from testing.services.sharing import SharedServices
 
 # Hypothesis's own deadline, 200 ms for an example, is one that a busy machine breaks.
 settings.register_profile("no deadline", deadline=None)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.services.process import PATIENCE_SECONDS
+from testing.services.process import PATIENCE_SECONDS
 from transforms.records.chunk import Record
 from transforms.records.dead_letter import DeadLetter
 from transforms.sinks.files import write_file

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.kafka import KafkaBroker
-from tests.services.process import PATIENCE_SECONDS, ServiceProcess, free_port
+from testing.services.kafka import KafkaBroker
+from testing.services.process import PATIENCE_SECONDS, ServiceProcess, free_port
 
 pytestmark = pytest.mark.kafka
 

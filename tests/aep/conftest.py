@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from testing.services.emulator import CLIENT_SECRET, Emulator
 from tests.aep.management import Organisation
-from tests.services.emulator import CLIENT_SECRET, Emulator
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,8 @@ from aep.platform.flow_service import (
 from aep.platform.inlets import Inlet
 from aep.platform.schema_registry import SchemaRegistry
 from aep.xdm.identities import identity_descriptor
-from tests.aep.http_server import Exchange, HttpServer
-from tests.services.emulator import CLIENT_ID, Emulator
+from testing.fakes.http_server import Exchange, HttpServer
+from testing.services.emulator import CLIENT_ID, Emulator
 
 TOKEN = "sesame-open-0451"
 CONTENT_TYPE = "application/vnd.adobe.xed-full+json;version=1"

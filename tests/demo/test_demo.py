@@ -20,8 +20,8 @@ from demo.__main__ import TOPICS, check_held, parse_arguments, verdict
 from demo.account import Delivered, Expected
 from pipelines.cli.generate import send
 from samples.loyalty import generate
-from tests.services.emulator import CLIENT_SECRET
-from tests.services.process import PATIENCE_SECONDS, ServiceError, is_listening, wait_for
+from testing.services.emulator import CLIENT_SECRET
+from testing.services.process import PATIENCE_SECONDS, ServiceError, is_listening, wait_for
 
 ROOT = Path(__file__).parents[2]
 SAME = {topic: topic for topic in TOPICS}

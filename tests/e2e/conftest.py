@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from testing.services.emulator import Emulator
+from testing.services.kafka import KafkaBroker
 from tests.e2e.scenario import Scenario
-from tests.services.emulator import Emulator
-from tests.services.kafka import KafkaBroker
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ import orjson
 import yaml
 
 from samples.loyalty import EVENTS_TOPIC, Sample, sequence_of
-from tests.services.emulator import Emulator
-from tests.services.kafka import KafkaBroker
-from tests.services.process import PATIENCE_SECONDS, ServiceError, ServiceProcess, wait_for
+from testing.services.emulator import Emulator
+from testing.services.kafka import KafkaBroker
+from testing.services.process import PATIENCE_SECONDS, ServiceError, ServiceProcess, wait_for
 from transforms.records.dead_letter import DeadLetter
 from transforms.sinks.files import read_files
 

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from samples.loyalty import generate
+from testing.services.emulator import CLIENT_ID, CLIENT_SECRET
+from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.e2e.scenario import ORG_ID, SCHEMAS, Scenario
-from tests.services.emulator import CLIENT_ID, CLIENT_SECRET
-from tests.services.process import PATIENCE_SECONDS, wait_for
 
 pytestmark = pytest.mark.kafka
 

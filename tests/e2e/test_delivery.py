@@ -7,9 +7,9 @@ import signal
 import pytest
 
 from samples.loyalty import generate
+from testing.services.emulator import Emulator
+from testing.services.process import PATIENCE_SECONDS, ServiceProcess, wait_for
 from tests.e2e.scenario import RUN_SECONDS, Scenario
-from tests.services.emulator import Emulator
-from tests.services.process import PATIENCE_SECONDS, ServiceProcess, wait_for
 
 pytestmark = pytest.mark.kafka
 

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from samples.loyalty import generate
+from testing.services.flink import FlinkCluster
+from testing.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, wait_for
 from tests.e2e.scenario import ROOT, Scenario
-from tests.services.flink import FlinkCluster
-from tests.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, wait_for
 
 pytestmark = [pytest.mark.kafka, pytest.mark.flink]
 

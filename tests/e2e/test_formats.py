@@ -12,9 +12,9 @@ import orjson
 import pytest
 
 from samples.loyalty import generate, sequence_of
+from testing.services.process import PATIENCE_SECONDS, wait_for
+from testing.services.schema_registry import SchemaRegistryServer, guid_of
 from tests.e2e.scenario import ORG_ID, SCHEMAS, Scenario
-from tests.services.process import PATIENCE_SECONDS, wait_for
-from tests.services.schema_registry import SchemaRegistryServer, guid_of
 
 pytestmark = pytest.mark.kafka
 

@@ -18,12 +18,12 @@ from confluent_kafka.admin import AclOperation as Operation
 from confluent_kafka.admin import ResourceType as Kind
 
 from samples.loyalty import generate
+from testing.services.emulator import Emulator
+from testing.services.process import PATIENCE_SECONDS, wait_for
+from testing.services.pytest_support import require
+from testing.services.secured_kafka import PASSWORD, SecuredKafka
+from testing.services.sharing import SharedServices
 from tests.e2e.scenario import ROOT, Finished, Scenario
-from tests.services.emulator import Emulator
-from tests.services.process import PATIENCE_SECONDS, wait_for
-from tests.services.pytest_support import require
-from tests.services.secured_kafka import PASSWORD, SecuredKafka
-from tests.services.sharing import SharedServices
 from transforms.kafka import auth
 from transforms.kafka.client import KafkaCluster, KafkaSetupError
 from transforms.kafka.offsets import resolve_start

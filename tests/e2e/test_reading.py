@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from samples.loyalty import generate
+from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.e2e.scenario import Scenario
-from tests.services.process import PATIENCE_SECONDS, wait_for
 
 pytestmark = pytest.mark.kafka
 

@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from samples.loyalty import generate
+from testing.services.emulator import CLIENT_ID, Emulator
+from testing.services.kafka import KafkaBroker
+from testing.services.process import free_port
 from tests.e2e.scenario import ORG_ID, ROOT, RUN_SECONDS, SCHEMAS, Finished, Scenario
-from tests.services.emulator import CLIENT_ID, Emulator
-from tests.services.kafka import KafkaBroker
-from tests.services.process import free_port
 
 pytestmark = pytest.mark.kafka
 

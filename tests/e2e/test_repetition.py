@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from samples.loyalty import Sample, generate
+from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.e2e.scenario import ORG_ID, Scenario
-from tests.services.process import PATIENCE_SECONDS, wait_for
 
 pytestmark = pytest.mark.kafka
 

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from samples.loyalty import EVENTS_TOPIC, generate
+from testing.services import raw_headers
+from testing.services.process import ServiceProcess, wait_for
 from tests.e2e.scenario import ORG_ID, ROOT, RUN_SECONDS, SCHEMAS, Finished, Scenario
-from tests.services import raw_headers
-from tests.services.process import ServiceProcess, wait_for
 from transforms.records.dead_letter import DeadLetter
 from transforms.sinks.files import read_files
 

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from tests.aep.http_server import Exchange, HttpServer
-from tests.aep.proxy_server import ProxyServer
-from tests.services.certificates import Authority
-from tests.services.process import PATIENCE_SECONDS
+from testing.fakes.http_server import Exchange, HttpServer
+from testing.fakes.proxy_server import ProxyServer
+from testing.services.certificates import Authority
+from testing.services.process import PATIENCE_SECONDS
 
 HOSTS = ("platform.adobe.io", "ims-na1.adobelogin.com", "dcs.adobedc.net")
 # What is between two neighbours on the way, and not for those behind them (RFC 9110, 7.6.1).

@@ -9,9 +9,9 @@ import orjson
 import pytest
 import requests
 
+from testing.services.emulator import Emulator
+from testing.services.process import PATIENCE_SECONDS
 from tests.emulator.management import Platform
-from tests.services.emulator import Emulator
-from tests.services.process import PATIENCE_SECONDS
 
 SCHEMA_ID = "https://ns.adobe.com/acme/schemas/emulator-test"
 SCHEMA: dict[str, Any] = {

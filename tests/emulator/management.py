@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import requests
 
-from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
 
 PROFILE = "https://ns.adobe.com/xdm/context/profile"
 EVENT = "https://ns.adobe.com/xdm/context/experienceevent"

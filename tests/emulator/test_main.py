@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 import pytest
 
+from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+from testing.services.process import PATIENCE_SECONDS
 from tests.emulator.conftest import SCHEMA, Client, make_message
-from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
-from tests.services.process import PATIENCE_SECONDS
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

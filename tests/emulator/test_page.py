@@ -11,10 +11,10 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from testing.services.emulator import CLIENT_SECRET, Emulator
+from testing.services.process import PATIENCE_SECONDS
 from tests.emulator.conftest import SCHEMA, Client, make_message
 from tests.emulator.management import EVENT, PROFILE, Platform
-from tests.services.emulator import CLIENT_SECRET, Emulator
-from tests.services.process import PATIENCE_SECONDS
 
 SECTIONS = ("/", "/events", "/datasets", "/schemas", "/connections", "/profiles", "/faults")
 HOSTILE = "</code></div>\"'<script>alert(1)</script><img src=x onerror=alert(1)>&amp;"

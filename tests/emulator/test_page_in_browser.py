@@ -13,12 +13,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
+from testing.services.browser import chromium
+from testing.services.emulator import Emulator
+from testing.services.process import PATIENCE_SECONDS, wait_for
+from testing.services.pytest_support import require
 from tests.emulator.conftest import SCHEMA, Client, make_message
 from tests.emulator.management import EVENT, Platform
-from tests.services.browser import chromium
-from tests.services.emulator import Emulator
-from tests.services.process import PATIENCE_SECONDS, wait_for
-from tests.services.pytest_support import require
 
 pytestmark = pytest.mark.browser
 

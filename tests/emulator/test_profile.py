@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from testing.services.emulator import Emulator
 from tests.emulator.api.test_flow_service import make_mapping
 from tests.emulator.conftest import Client
 from tests.emulator.management import ENTITIES, EVENT, FLOW_SERVICE, PROFILE, Platform
-from tests.services.emulator import Emulator
 
 TEXT = {"type": "string"}
 IDENTITY_MAP = "https://ns.adobe.com/xdm/context/identitymap"

@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 import orjson
 import pytest
 
+from testing.services import downloads
+from testing.services.certificates import Authority
+from testing.services.emulator import Emulator
+from testing.services.process import PATIENCE_SECONDS
+from testing.services.pytest_support import require
 from tests.emulator.adobe_hosts import HOSTS, AdobeHosts
 from tests.emulator.management import EVENT, HTTP_STREAMING, PROFILE
-from tests.services import downloads
-from tests.services.certificates import Authority
-from tests.services.emulator import Emulator
-from tests.services.process import PATIENCE_SECONDS
-from tests.services.pytest_support import require
 
 TOUR = Path(__file__).with_name("aepp_tour.py")
 TENANT = "_aepp"

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import requests
 
+from testing.services.emulator import Emulator
+from testing.services.process import PATIENCE_SECONDS
 from tests.emulator.management import CATALOG, ENTITIES, EVENT, INLET, PROFILE, REGISTRY, XED, Platform
-from tests.services.emulator import Emulator
-from tests.services.process import PATIENCE_SECONDS
 
 MEMBER = "jdoe@testprofile.com"
 LEVELS = ["Silver", "Gold", "Platinum", "Diamond"]

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from testing.services.process import PATIENCE_SECONDS, ServiceProcess, wait_for
 from tests.e2e.scenario import ORG_ID, RUN_SECONDS, Scenario
-from tests.services.process import PATIENCE_SECONDS, ServiceProcess, wait_for
 
 STEP_SECONDS = PATIENCE_SECONDS
 # Small batches make many requests, each of which may meet the fault; a bundle soon ends when the topic is read.

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from testing.services.certificates import Authority
+from testing.services.pytest_support import require
+from testing.services.toxiproxy import Proxy, Toxiproxy
 from tests.e2e.conftest import own_scenario, scenario
 from tests.e2e.scenario import Scenario
 from tests.faults.campaign import through
-from tests.services.certificates import Authority
-from tests.services.pytest_support import require
-from tests.services.toxiproxy import Proxy, Toxiproxy
 
 __all__ = ["own_scenario", "scenario"]
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import requests
 
-from tests.aep.http_server import Exchange, HttpServer
-from tests.services.process import PATIENCE_SECONDS
+from testing.fakes.http_server import Exchange, HttpServer
+from testing.services.process import PATIENCE_SECONDS
 
 # Takes the place of the whole reply, or returns False to leave it as it is.
 Fault = Callable[[Exchange, requests.Response], bool]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from samples.loyalty import EVENTS_TOPIC, Sample, generate
+from testing.services.emulator import CLIENT_ID, CLIENT_SECRET
 from tests.e2e.scenario import Scenario
 from tests.faults.campaign import (
     ENDLESS,
@@ -20,7 +21,6 @@ from tests.faults.campaign import (
     refused,
     wait_until_all_committed,
 )
-from tests.services.emulator import CLIENT_ID, CLIENT_SECRET
 
 pytestmark = pytest.mark.kafka
 

@@ -12,9 +12,9 @@ from aep.http.auth import OAuthClient, OAuthTokens
 from aep.http.transport import RequestsTransport
 from aep.ingestion.client import InletClient
 from aep.ingestion.envelope import Destination
-from tests.aep.fake_aep import Clock, multi_status
-from tests.aep.http_server import Exchange, HttpServer
-from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+from testing.fakes.fake_aep import Clock, multi_status
+from testing.fakes.http_server import Exchange, HttpServer
+from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
 
 JUMPS = [-3_600, -300, 300, 3_600]
 LIFE_SECONDS = 600

@@ -8,12 +8,12 @@ import pytest
 import requests
 
 from samples.loyalty import generate
-from tests.aep.http_server import Exchange, HttpServer
+from testing.fakes.http_server import Exchange, HttpServer
+from testing.services.process import BUSY_SECONDS
+from testing.services.toxiproxy import Proxy
 from tests.e2e.scenario import Scenario
 from tests.faults.campaign import ENDLESS, SMALL, deliver, finish, nothing_happened, through, wait_until_all_committed
 from tests.faults.front import Front
-from tests.services.process import BUSY_SECONDS
-from tests.services.toxiproxy import Proxy
 
 pytestmark = pytest.mark.kafka
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from samples.loyalty import generate
+from testing.services.flink import FlinkCluster
+from testing.services.process import wait_for
 from tests.e2e.scenario import Scenario
 from tests.faults.campaign import STEP_SECONDS, finish
-from tests.services.flink import FlinkCluster
-from tests.services.process import wait_for
 
 pytestmark = [pytest.mark.kafka, pytest.mark.flink]
 

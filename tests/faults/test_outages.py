@@ -13,8 +13,12 @@ from aep.http.transport import RequestsTransport
 from aep.ingestion.client import InletClient
 from aep.ingestion.envelope import Destination
 from samples.loyalty import generate
-from tests.aep.fake_aep import multi_status
-from tests.aep.http_server import Exchange, HttpServer
+from testing.fakes.fake_aep import multi_status
+from testing.fakes.http_server import Exchange, HttpServer
+from testing.services.emulator import Emulator
+from testing.services.kafka import KafkaBroker
+from testing.services.process import wait_for
+from testing.services.toxiproxy import Proxy
 from tests.e2e.scenario import Scenario
 from tests.faults.campaign import (
     ENDLESS,
@@ -25,10 +29,6 @@ from tests.faults.campaign import (
     requests,
     wait_until_all_committed,
 )
-from tests.services.emulator import Emulator
-from tests.services.kafka import KafkaBroker
-from tests.services.process import wait_for
-from tests.services.toxiproxy import Proxy
 
 pytestmark = pytest.mark.kafka
 

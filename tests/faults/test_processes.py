@@ -10,7 +10,9 @@ import pytest
 from requests import Response
 
 from samples.loyalty import generate
-from tests.aep.http_server import Exchange
+from testing.fakes.http_server import Exchange
+from testing.services.kafka import KafkaBroker
+from testing.services.process import BUSY_SECONDS, PATIENCE_SECONDS, wait_for
 from tests.e2e.scenario import Scenario
 from tests.faults.campaign import (
     ENDLESS,
@@ -25,8 +27,6 @@ from tests.faults.campaign import (
     wait_until_all_committed,
 )
 from tests.faults.front import Front
-from tests.services.kafka import KafkaBroker
-from tests.services.process import BUSY_SECONDS, PATIENCE_SECONDS, wait_for
 
 pytestmark = pytest.mark.kafka
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from samples.loyalty import generate
-from tests.aep.proxy_server import ProxyServer
+from testing.fakes.proxy_server import ProxyServer
+from testing.services.certificates import Authority
+from testing.services.toxiproxy import Toxiproxy
 from tests.e2e.scenario import Scenario
 from tests.faults.campaign import SMALL, ask_for_tokens, during, finish, nothing_happened, through
 from tests.faults.front import Front
-from tests.services.certificates import Authority
-from tests.services.toxiproxy import Toxiproxy
 
 pytestmark = pytest.mark.kafka
 

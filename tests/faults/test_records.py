@@ -11,9 +11,9 @@ import yaml
 
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import EVENTS_TOPIC, Sample, generate
+from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.e2e.scenario import ORG_ID, SCHEMAS, Scenario
 from tests.faults.campaign import ENDLESS, SMALL, deliver, nothing_happened, wait_until_all_committed
-from tests.services.process import PATIENCE_SECONDS, wait_for
 
 pytestmark = pytest.mark.kafka
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from samples.loyalty import generate
+from testing.services.certificates import Authority
 from tests.e2e.scenario import Scenario
 from tests.faults.campaign import SMALL, deliver, nothing_happened, through
 from tests.faults.front import Front
-from tests.services.certificates import Authority
 
 pytestmark = pytest.mark.kafka
 

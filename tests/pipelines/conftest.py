@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from testing.services.emulator import CLIENT_SECRET, Emulator
 from tests.pipelines.platform_bench import PlatformBench
-from tests.services.emulator import CLIENT_SECRET, Emulator
 
 
 @pytest.fixture

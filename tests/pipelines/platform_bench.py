@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 
 from pipelines.cli.main import main
+from testing.services.emulator import CLIENT_ID, Emulator
+from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.aep.management import Organisation
 from tests.emulator.management import Platform
-from tests.services.emulator import CLIENT_ID, Emulator
-from tests.services.process import PATIENCE_SECONDS, wait_for
 from transforms.records.dead_letter import DeadLetter
 from transforms.sinks.files import read_files
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import requests
 
-from tests.aep.http_server import Exchange, HttpServer
+from testing.fakes.http_server import Exchange, HttpServer
 
 # Answers an exchange itself, or returns False to have it passed on.
 Interception = Callable[[Exchange], bool]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.kafka import KafkaBroker
+from testing.services.kafka import KafkaBroker
 from transforms.kafka.client import KafkaCluster
 from transforms.worker import metrics, process
 

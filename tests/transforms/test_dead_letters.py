@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aep.errors import ConfigurationError
-from tests.services.kafka import KafkaBroker
-from tests.services.process import PATIENCE_SECONDS
+from testing.services.kafka import KafkaBroker
+from testing.services.process import PATIENCE_SECONDS
 from tests.transforms.conftest import NewTopic
 from tests.transforms.eager import apply
 from tests.transforms.examples import chunk, record, records

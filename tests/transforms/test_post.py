@@ -10,10 +10,10 @@ import pytest
 from aep.errors import AuthenticationError, ConfigurationError, RetryBudgetError
 from aep.http.auth import OAuthClient
 from aep.ingestion.outcomes import RetryPolicy
-from tests.aep.fake_aep import multi_status
-from tests.aep.http_server import Exchange, HttpServer
-from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
-from tests.services.process import PATIENCE_SECONDS, wait_for
+from testing.fakes.fake_aep import multi_status
+from testing.fakes.http_server import Exchange, HttpServer
+from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.eager import apply_refusing
 from tests.transforms.examples import packed, route, routes, small_schema
 from transforms.post import AepConnection, PostToAep, token_source

@@ -6,8 +6,8 @@ import apache_beam as beam
 import pytest
 from hypothesis import given
 
-from tests.services.kafka import KafkaBroker
-from tests.services.kafka import Record as KafkaRecord
+from testing.services.kafka import KafkaBroker
+from testing.services.kafka import Record as KafkaRecord
 from tests.transforms.conftest import NewTopic
 from tests.transforms.eager import Collect
 from tests.transforms.kafka.drive import Member, source

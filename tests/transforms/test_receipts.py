@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from aep.ingestion.client import Answer
-from tests.services.kafka import KafkaBroker
+from testing.services.kafka import KafkaBroker
 from tests.transforms.conftest import NewTopic
 from tests.transforms.eager import apply
 from tests.transforms.examples import packed

@@ -24,8 +24,8 @@ from aep.errors import (
 )
 from aep.http.auth import AEP_SCOPES, OAuthClient, OAuthTokens, StaticToken, read_token_reply
 from aep.http.transport import Reply, Request, RequestsTransport
-from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
-from tests.services.process import PATIENCE_SECONDS, free_port, wait_for
+from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+from testing.services.process import PATIENCE_SECONDS, free_port, wait_for
 
 SECRET = "sesame-open-0451"
 CLIENT = OAuthClient("https://ims.test/", "client-1", "env:AEP_TEST_SECRET")

@@ -21,10 +21,10 @@ from aep.errors import AepError, ConfigurationError, ConnectError, ReplyError, S
 from aep.http.auth import OAuthClient, OAuthTokens
 from aep.http.network import Network, proxy_refusal
 from aep.http.transport import Reply, Request, RequestsTransport, Timeouts
-from tests.aep.http_server import Exchange, HttpServer
-from tests.aep.proxy_server import ProxyServer
-from tests.services.certificates import Authority
-from tests.services.process import BUSY_SECONDS, PATIENCE_SECONDS, free_port
+from testing.fakes.http_server import Exchange, HttpServer
+from testing.fakes.proxy_server import ProxyServer
+from testing.services.certificates import Authority
+from testing.services.process import BUSY_SECONDS, PATIENCE_SECONDS, free_port
 
 PASSWORD = "sesame-öpen-0451"
 BODY = b'{"messages":[]}' * 100

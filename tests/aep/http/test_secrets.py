@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from aep.errors import AepError, NetworkError, SecretError
 from aep.http import secrets
-from tests.aep.http_server import Exchange, HttpServer
-from tests.aep.proxy_server import ProxyServer
-from tests.services.process import free_port
+from testing.fakes.http_server import Exchange, HttpServer
+from testing.fakes.proxy_server import ProxyServer
+from testing.services.process import free_port
 
 SECRET = "sesame-open-0451"
 NAME = "projects/p/secrets/s/versions/latest"

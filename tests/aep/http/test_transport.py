@@ -19,10 +19,10 @@ import aep.http.transport
 from aep.errors import AepError, ConfigurationError, ConnectError, NetworkError, ReplyError, StoppedError
 from aep.http.network import Network
 from aep.http.transport import Reply, Request, RequestsTransport, Timeouts
-from tests.aep.fake_aep import Clock
-from tests.aep.http_server import Exchange, HttpServer
-from tests.aep.proxy_server import ProxyServer
-from tests.services.process import BUSY_SECONDS, PATIENCE_SECONDS, free_port
+from testing.fakes.fake_aep import Clock
+from testing.fakes.http_server import Exchange, HttpServer
+from testing.fakes.proxy_server import ProxyServer
+from testing.services.process import BUSY_SECONDS, PATIENCE_SECONDS, free_port
 
 SECRET = "sesame-open-0451"
 QUICK = Timeouts(connect=5, total=0.5)

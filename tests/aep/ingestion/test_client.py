@@ -30,8 +30,8 @@ from aep.ingestion.client import Answer, Counts, Delivery, InletClient
 from aep.ingestion.envelope import Destination
 from aep.ingestion.limits import RequestLimit
 from aep.ingestion.outcomes import RetryPolicy
-from tests.aep.fake_aep import BATCH_URL, INLET, Clock, FakeAep, Step, multi_status, record
-from tests.services.process import PATIENCE_SECONDS
+from testing.fakes.fake_aep import BATCH_URL, INLET, Clock, FakeAep, Step, multi_status, record
+from testing.services.process import PATIENCE_SECONDS
 
 RAW = Destination(INLET, "raw", flow_id="flow-1", headers={"x-sandbox-name": "dev"})
 ONE_SECOND = RetryPolicy(max_seconds=1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aep.errors import StoppedError
 from aep.ingestion.limits import RequestLimit, Window
-from tests.services.process import PATIENCE_SECONDS, wait_for
+from testing.services.process import PATIENCE_SECONDS, wait_for
 
 
 def test_a_round_of_good_replies_adds_one() -> None:

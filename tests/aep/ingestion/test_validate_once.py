@@ -11,7 +11,7 @@ from aep.errors import AuthenticationError, ConfigurationError
 from aep.http.transport import Reply, RequestsTransport
 from aep.ingestion.envelope import Destination
 from aep.ingestion.validate_once import Violation, read_verdict, send_validated
-from tests.aep.http_server import HttpServer
+from testing.fakes.http_server import HttpServer
 from tests.aep.management import TOKEN, Script, Tokens, answer
 
 

@@ -14,8 +14,8 @@ import pytest
 from aep.mapping.adobe_patch import differences
 from aep.mapping.entries import EntriesError
 from aep.mapping.json_patch import PatchFault, compile_patch
-from tests.services.pytest_support import require
-from tests.services.zjsonpatch import PatchFailedError, Zjsonpatch
+from testing.services.pytest_support import require
+from testing.services.zjsonpatch import PatchFailedError, Zjsonpatch
 
 
 @pytest.fixture(scope="module")

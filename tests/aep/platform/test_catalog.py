@@ -8,7 +8,7 @@ import pytest
 from aep.errors import InvalidRequestError, NotFoundError, PlatformError
 from aep.platform.catalog import PROFILE_TAGS, BatchError, Catalog
 from aep.platform.data_access import DataAccess, RecordError, read_failed_record
-from tests.aep.http_server import HttpServer
+from testing.fakes.http_server import HttpServer
 from tests.aep.management import CONTENT_TYPE, Organisation, Script, answer, scripted
 
 

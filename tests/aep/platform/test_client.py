@@ -26,9 +26,9 @@ from aep.errors import (
 from aep.http.network import Network
 from aep.http.transport import Reply, RequestsTransport
 from aep.platform.client import TRIES, PlatformClient, checked_base_url, next_link, segment
-from tests.aep.http_server import Exchange, HttpServer
+from testing.fakes.http_server import Exchange, HttpServer
+from testing.services.process import free_port
 from tests.aep.management import TOKEN, Organisation, Script, Tokens, Waits, answer, scripted
-from tests.services.process import free_port
 
 BUSY = answer({"title": "busy"}, 503)
 REFUSED = answer({"error_code": "401013", "message": "Oauth token is not valid"}, 401)

@@ -19,7 +19,7 @@ from aep.platform.flow_service import (
     streaming_source,
 )
 from aep.platform.inlets import Inlet, InletApi, read_inlet
-from tests.aep.http_server import HttpServer
+from testing.fakes.http_server import HttpServer
 from tests.aep.management import CONTENT_TYPE, Organisation, Script, answer, scripted
 
 ETAG = '"f50185ed-0000-0200-0000-637e8fad0000"'

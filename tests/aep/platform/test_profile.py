@@ -7,9 +7,9 @@ import pytest
 
 from aep.errors import InvalidRequestError, UnavailableError
 from aep.platform.profile import ProfileAccess, ProfileEvent
-from tests.aep.http_server import HttpServer
+from testing.fakes.http_server import HttpServer
+from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.aep.management import TOKEN, Organisation, Script, answer, scripted
-from tests.services.process import PATIENCE_SECONDS, wait_for
 
 EMPTY = {
     "XID": {

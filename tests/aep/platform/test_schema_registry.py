@@ -11,7 +11,7 @@ from aep.platform.schema_registry import (
     SchemaRegistry,
 )
 from aep.xdm.identities import Identity, identities, identity_descriptor
-from tests.aep.http_server import HttpServer
+from testing.fakes.http_server import HttpServer
 from tests.aep.management import Organisation, Script, answer, scripted
 
 PROFILE_CLASS = "https://ns.adobe.com/xdm/context/profile"

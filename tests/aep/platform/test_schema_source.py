@@ -19,9 +19,9 @@ from aep.xdm.identities import Identity, with_descriptors
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import SchemaError
 from aep.xdm.validate import validator_for
-from tests.aep.http_server import Exchange, HttpServer
+from testing.fakes.http_server import Exchange, HttpServer
+from testing.services.process import PATIENCE_SECONDS
 from tests.aep.management import FakeClock, Organisation, Waits, answer, scripted
-from tests.services.process import PATIENCE_SECONDS
 
 SCHEMA_ID = "https://ns.adobe.com/acme/schemas/1"
 

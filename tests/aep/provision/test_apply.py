@@ -22,9 +22,9 @@ from aep.provision.plan import make_plan
 from aep.provision.routes import read_documents, route_values, schema_files
 from aep.provision.steps import Action
 from aep.xdm.validate import XdmValidator
+from testing.services.emulator import CLIENT_SECRET, Emulator
 from tests.aep.management import Organisation
 from tests.aep.provisioning import IDENTITY_MAP, Severed, carried_out, parsed, planned, sample, services_of
-from tests.services.emulator import CLIENT_SECRET, Emulator
 
 _ANY = 1_000  # more calls than provisioning makes
 

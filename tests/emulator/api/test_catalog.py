@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from testing.services.emulator import Emulator
 from tests.emulator.conftest import SCHEMA, Client, make_message
 from tests.emulator.management import CATALOG, CONTENT_TYPE, EVENT, EXPORT, PROFILE, Platform
-from tests.services.emulator import Emulator
 
 TEXT = {"type": "string"}
 NOW = "2026-01-02T03:04:05Z"

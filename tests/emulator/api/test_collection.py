@@ -10,9 +10,9 @@ import orjson
 import pytest
 import requests
 
+from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+from testing.services.process import PATIENCE_SECONDS
 from tests.emulator.conftest import SCHEMA, Client, batch_url, make_message
-from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
-from tests.services.process import PATIENCE_SECONDS
 
 INLET_TYPE = "http://ns.adobe.com/adobecloud/problem/data-collection-service/inlet"
 AUTH_TYPE = "https://ns.adobe.com/adobecloud/problem/data-collection-service-authorization"

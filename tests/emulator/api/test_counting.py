@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from testing.services.emulator import Emulator
 from tests.emulator.conftest import Client, make_message
-from tests.services.emulator import Emulator
 
 
 @pytest.fixture(scope="module")

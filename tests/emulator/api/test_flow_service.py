@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 
+from testing.services.emulator import Emulator
 from tests.emulator.conftest import Client
 from tests.emulator.management import (
     DATA_LAKE,
@@ -23,7 +24,6 @@ from tests.emulator.management import (
     TRANSFORMING_FLOW,
     Platform,
 )
-from tests.services.emulator import Emulator
 
 MAPPINGS = "/data/foundation/mappingSets"
 PERSON: dict[str, Any] = {

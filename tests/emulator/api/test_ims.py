@@ -8,9 +8,9 @@ import orjson
 import pytest
 import requests
 
+from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+from testing.services.process import PATIENCE_SECONDS
 from tests.emulator.conftest import Client, make_message
-from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
-from tests.services.process import PATIENCE_SECONDS
 
 SCOPE = "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session"
 GOOD = {

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from testing.services.emulator import Emulator
 from tests.emulator.conftest import SCHEMA, SCHEMA_ID, Client, make_message
-from tests.services.emulator import Emulator
 
 
 def test_created_inlet(emulator: Emulator) -> None:

@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 import pytest
 
+from testing.services.emulator import Emulator
 from tests.emulator.management import EVENT, FULL, PROFILE, REGISTRY, XED, Platform
-from tests.services.emulator import Emulator
 
 TEXT = {"type": "string"}
 PERSON_DETAILS = "https://ns.adobe.com/xdm/context/profile-person-details"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from testing.services.emulator import Emulator
 from tests.emulator.conftest import SCHEMA, Client, make_message
-from tests.services.emulator import Emulator
 
 
 def test_invalid_messages_are_accepted_and_fail_later(

@@ -15,7 +15,7 @@ from aep.xdm.schema import parse_schema
 from emulator.state.build_standard_xdm import COMPONENTS as WANTED
 from emulator.state.build_standard_xdm import TARGET, build
 from emulator.state.standard_xdm import COMPONENTS
-from tests.services.process import PATIENCE_SECONDS
+from testing.services.process import PATIENCE_SECONDS
 
 
 def nodes(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -18,9 +18,9 @@ from pipelines.cli.generate import write_lines
 from pipelines.cli.main import main
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import Kind, Sample, generate
-from tests.services.emulator import Emulator
-from tests.services.kafka import KafkaBroker
-from tests.services.process import PATIENCE_SECONDS, free_port
+from testing.services.emulator import Emulator
+from testing.services.kafka import KafkaBroker
+from testing.services.process import PATIENCE_SECONDS, free_port
 
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "pipelines.cli"]

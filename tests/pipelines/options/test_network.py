@@ -12,7 +12,7 @@ from aep.http.transport import Timeouts
 from pipelines.options.merge import parse
 from pipelines.runtime.plan import Plan, make_plan
 from pipelines.runtime.preflight import preflight
-from tests.aep.http_server import Exchange, HttpServer
+from testing.fakes.http_server import Exchange, HttpServer
 from transforms.post import inlet_client
 
 

@@ -9,7 +9,7 @@ import pytest
 from aep.platform.schema_registry import SchemaRegistry
 from pipelines.options.platform_access import platform_client, platform_settings, tokens_of, transport_of
 from pipelines.options.yaml_files import OptionsError
-from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
 
 CREDENTIALS = ["--aep_org_id=ACME@AdobeOrg", f"--aep_client_id={CLIENT_ID}", "--aep_client_secret=env:AEP_SECRET"]
 

@@ -16,8 +16,8 @@ from pipelines.cli.main import main
 from pipelines.options.merge import parse
 from pipelines.options.yaml_files import OptionsError
 from pipelines.runtime.plan import make_plan
+from testing.services.process import free_port
 from tests.pipelines.platform_bench import PlatformBench
-from tests.services.process import free_port
 
 SCHEMA_FILE = Path(__file__).parents[3] / "configs" / "schemas" / "loyalty-event.schema.json"
 

@@ -11,7 +11,7 @@ from aep.errors import ConfigurationError
 from pipelines.options.merge import OptionsError, parse
 from pipelines.replay_dead_letters import replay_dead_letters
 from pipelines.runtime.replay_plan import ReplayPlan, make_replay_plan, move_replayed
-from tests.services.process import free_port
+from testing.services.process import free_port
 from tests.transforms.test_dead_letters import letter
 from transforms.kafka.client import KafkaSetupError
 from transforms.replay import Selection

@@ -21,8 +21,8 @@ from pipelines.options.merge import parse
 from pipelines.runtime.plan import make_plan
 from pipelines.runtime.preflight import PreflightError, preflight
 from pipelines.runtime.run import awaited_of_aep
-from tests.aep.http_server import Exchange, HttpServer
-from tests.services.process import PATIENCE_SECONDS, free_port, wait_for
+from testing.fakes.http_server import Exchange, HttpServer
+from testing.services.process import PATIENCE_SECONDS, free_port, wait_for
 
 ROOT = Path(__file__).parents[3]
 

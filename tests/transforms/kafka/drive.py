@@ -11,8 +11,8 @@ from typing import Literal
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from tests.services.kafka import KafkaBroker
-from tests.services.process import PATIENCE_SECONDS
+from testing.services.kafka import KafkaBroker
+from testing.services.process import PATIENCE_SECONDS
 from transforms.kafka.client import KafkaCluster, Partition
 from transforms.kafka.offsets import Committed, Start
 from transforms.kafka.reader import Reader

@@ -9,8 +9,8 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AclOperation
 
 from aep.errors import StoppedError
-from tests.services.kafka import KafkaBroker
-from tests.services.process import BUSY_SECONDS, PATIENCE_SECONDS
+from testing.services.kafka import KafkaBroker
+from testing.services.process import BUSY_SECONDS, PATIENCE_SECONDS
 from tests.transforms.conftest import NewTopic
 from transforms.kafka import client as kafka_client
 from transforms.kafka.client import (

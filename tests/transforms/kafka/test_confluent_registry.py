@@ -19,9 +19,9 @@ from aep.errors import ConfigurationError, SecretError, StoppedError
 from aep.formats.avro import AvroReader
 from aep.formats.json import ParsedObject, ParseFailure
 from aep.ingestion.envelope import Destination
-from tests.aep.proxy_server import ProxyServer
-from tests.services.process import PATIENCE_SECONDS, wait_for
-from tests.services.schema_registry import SchemaRegistryServer, guid_of
+from testing.fakes.proxy_server import ProxyServer
+from testing.services.process import PATIENCE_SECONDS, wait_for
+from testing.services.schema_registry import SchemaRegistryServer, guid_of
 from transforms.kafka.confluent_registry import SchemaReaders, SchemaRegistry
 from transforms.parse import ParseRecordsFn
 from transforms.parse_avro import ParseAvro, ParseConfluentAvro

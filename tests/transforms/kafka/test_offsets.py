@@ -8,8 +8,8 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import OffsetSpec
 
-from tests.services.kafka import KafkaBroker
-from tests.services.process import BUSY_SECONDS, free_port
+from testing.services.kafka import KafkaBroker
+from testing.services.process import BUSY_SECONDS, free_port
 from tests.transforms.conftest import NewTopic
 from tests.transforms.kafka.drive import commit, delete_before, transaction
 from transforms.kafka.client import REQUEST_SECONDS, KafkaCluster, KafkaReadError, KafkaSetupError, Reset, admin_client

@@ -12,8 +12,8 @@ import apache_beam as beam
 import pytest
 from confluent_kafka import Producer
 
-from tests.services.kafka import KafkaBroker
-from tests.services.process import PATIENCE_SECONDS
+from testing.services.kafka import KafkaBroker
+from testing.services.process import PATIENCE_SECONDS
 from tests.transforms.conftest import NewTopic
 from tests.transforms.eager import Collect
 from tests.transforms.kafka.drive import source

@@ -13,10 +13,10 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from tests.services.kafka import KafkaBroker
-from tests.services.process import BUSY_SECONDS, PATIENCE_SECONDS, wait_for
-from tests.services.pytest_support import require
-from tests.services.sharing import SharedServices
+from testing.services.kafka import KafkaBroker
+from testing.services.process import BUSY_SECONDS, PATIENCE_SECONDS, wait_for
+from testing.services.pytest_support import require
+from testing.services.sharing import SharedServices
 from tests.transforms.conftest import NewTopic
 from tests.transforms.kafka.drive import QUICK, Member, delete_before, source, transaction
 from transforms.kafka import assignment

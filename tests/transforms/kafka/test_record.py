@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from aep.ingestion.envelope import Destination
-from tests.services import raw_headers
-from tests.services.kafka import KafkaBroker
-from tests.services.process import PATIENCE_SECONDS, wait_for
+from testing.services import raw_headers
+from testing.services.kafka import KafkaBroker
+from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.conftest import NewTopic
 from tests.transforms.kafka.drive import Member, source
 from transforms.kafka.client import KafkaCluster
@@ -107,8 +107,8 @@ def test_the_error_is_caught_where_the_interpreter_has_specialised_the_loop() ->
 
 _HOT = """
 from confluent_kafka import Consumer, Producer, TopicPartition
-from tests.services import raw_headers
-from tests.services.process import PATIENCE_SECONDS
+from testing.services import raw_headers
+from testing.services.process import PATIENCE_SECONDS
 from transforms.kafka.record import record_of
 from transforms.records.record import UNREADABLE_HEADERS
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import Producer
 
-from tests.services.kafka import KafkaBroker
+from testing.services.kafka import KafkaBroker
 from tests.transforms.conftest import NewTopic
 from transforms.kafka.client import KafkaCluster
 from transforms.kafka.sample import read_newest

@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 from confluent_kafka import Consumer, Producer
 
-from tests.services.kafka import KafkaBroker
-from tests.services.process import PATIENCE_SECONDS, wait_for
+from testing.services.kafka import KafkaBroker
+from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.conftest import NewTopic
 from tests.transforms.kafka.drive import Member, commit, source
 from transforms.kafka.client import KafkaCluster, KafkaReadError, Partition, admin_client

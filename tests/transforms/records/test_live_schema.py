@@ -17,9 +17,9 @@ from aep.platform.schema_source import RegistrySchemaSource
 from aep.xdm.identities import with_descriptors
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema, parse_schema
-from tests.aep.http_server import Exchange, HttpServer
+from testing.fakes.http_server import Exchange, HttpServer
+from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.aep.management import FakeClock, answer, scripted
-from tests.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.eager import apply_refusing
 from tests.transforms.examples import record
 from transforms.records.chunk import Chunk

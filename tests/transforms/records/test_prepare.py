@@ -20,7 +20,7 @@ from aep.mapping.ids import OFFSET
 from aep.mapping.json_patch import Patch, compile_patch
 from aep.xdm.rules import XdmRules
 from samples.loyalty import EVENTS_TOPIC, generate
-from tests.services.process import PATIENCE_SECONDS
+from testing.services.process import PATIENCE_SECONDS
 from tests.transforms.examples import EVENT_SCHEMA, chunk, record, route, small_schema
 from transforms.map import ApplyMappingFn
 from transforms.parse import ParseRecordsFn

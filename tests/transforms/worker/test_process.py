@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.services.process import BUSY_SECONDS
+from testing.services.process import BUSY_SECONDS
 from transforms.worker import process
 
 

@@ -21,7 +21,7 @@ from apache_beam.transforms.environments import (
     SubprocessSDKEnvironment,
 )
 
-from tests.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, wait_for
+from testing.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, wait_for
 from tests.transforms.examples import chunk, routes
 from transforms.parse import ParseRecords
 from transforms.records.chunk import Chunk

@@ -24,9 +24,9 @@ from pipelines.cli.check.platform import Known, dataset_found, inlet_found, majo
 from pipelines.cli.check.report import Check, exit_code
 from pipelines.cli.main import main
 from pipelines.options.merge import parse
+from testing.services.kafka import KafkaBroker
+from testing.services.process import PATIENCE_SECONDS, free_port, wait_for
 from tests.pipelines.platform_bench import PlatformBench
-from tests.services.kafka import KafkaBroker
-from tests.services.process import PATIENCE_SECONDS, free_port, wait_for
 from tests.transforms.examples import route
 from transforms.kafka.sample import spread
 from transforms.records.route import Auth

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.cli.dead_letters.tables import field_of
 from pipelines.cli.main import main
-from tests.services.kafka import KafkaBroker
+from testing.services.kafka import KafkaBroker
 from tests.transforms.examples import record
 from tests.transforms.test_dead_letters import AT, letter
 from transforms.kafka.client import KafkaCluster

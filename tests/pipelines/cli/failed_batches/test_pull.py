@@ -15,7 +15,7 @@ from aep.platform.catalog import Batch
 from aep.platform.data_access import FailedRecord, RecordError, read_failed_record
 from aep.xdm.rules import XdmRules
 from pipelines.cli.main import main
-from tests.aep.http_server import Exchange
+from testing.fakes.http_server import Exchange
 from tests.pipelines.platform_bench import PlatformBench
 from tests.pipelines.platform_front import PlatformFront
 from tests.transforms.examples import route, routes, small_schema

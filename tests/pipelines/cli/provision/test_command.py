@@ -24,13 +24,13 @@ from pipelines.cli.provision.command import SOMETHING_TO_DO, warm_up_notice
 from pipelines.options.merge import parse
 from pipelines.options.routes import load_routes
 from samples.loyalty import generate
-from tests.aep.http_server import Exchange
+from testing.fakes.http_server import Exchange
+from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.aep.management import Organisation
 from tests.aep.provision.test_apply import ALL, counts
 from tests.aep.provisioning import sample
 from tests.pipelines.platform_front import Interception, PlatformFront
-from tests.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
-from tests.services.process import PATIENCE_SECONDS, wait_for
 from transforms.sinks.files import read_files
 
 ROOT = Path(__file__).parents[4]

@@ -1,0 +1,58 @@
+"""Measures the pipeline and prints the figures beside their targets.
+
+python -m bench [--events N] [--rounds 3] [--output .bench/bench.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import kafka_bench, transforms_bench
+from bench.report import document, figures, table
+from testing.services.process import ServiceUnavailable
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs all benchmarks; returns the exit code: 0 when everything was measured, whether targets are met or not."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Benchmarks of the pipeline.")
+    parser.add_argument(
+        "--events",
+        type=int,
+        default=200_000,
+        help="events of each run, default 200000; with far fewer, the start-up drowns what is measured",
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured, default 3")
+    parser.add_argument("--idle_seconds", type=float, default=20, help="how long to watch an idle pipeline, default 20")
+    parser.add_argument("--output", type=Path, default=Path(".bench/bench.json"), help="where the JSON file goes")
+    arguments = parser.parse_args(argv)
+    events, rounds, idle_seconds = arguments.events, arguments.rounds, arguments.idle_seconds
+    if not sys.platform.startswith("linux"):
+        parser.error("CPU and memory are read from /proc, which only Linux has")
+    if events < 1 or rounds < 1 or idle_seconds <= 0:
+        parser.error("--events, --rounds and --idle_seconds must be positive")
+
+    console = Console(stderr=True, highlight=False)
+    try:
+        console.print(f"1/2 parse, validate, serialise: {rounds} rounds of {events:,} events")
+        transforms = transforms_bench.measure(events, rounds)
+        console.print(f"2/2 Kafka to accepted: {rounds} rounds of {events:,} events")
+        kafka = kafka_bench.measure(events, rounds, idle_seconds)
+    except ServiceUnavailable as reason:
+        console.print(f"cannot be measured here: {reason}")
+        return 2
+    all_figures = figures(transforms, kafka)
+    Console(width=130 if not sys.stdout.isatty() else None).print(table(all_figures))
+    settings = {"events": events, "rounds": rounds, "idle_seconds": idle_seconds}
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_bytes(document(all_figures, transforms, kafka, settings))
+    console.print(f"written: {arguments.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

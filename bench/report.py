@@ -1,0 +1,153 @@
+"""Figures with their targets: as a table for people, and as JSON with the raw numbers."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+import orjson
+from rich.table import Table
+
+from bench import kafka_bench, transforms_bench
+
+_PACKAGES = ("apache-beam", "confluent-kafka", "jsonschema-rs", "orjson", "requests")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a figure has to reach."""
+
+    sign: Literal[">=", "<"]
+    value: float
+
+    def met(self, figure: float) -> bool:
+        """Whether it does."""
+        return figure >= self.value if self.sign == ">=" else figure < self.value
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.value:g}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table: a value for each round, judged by their median."""
+
+    name: str
+    values: list[float]
+    target: Target | None = None
+
+    @property
+    def median(self) -> float:
+        """The figure."""
+        return median(self.values)
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is met; None where there is none."""
+        return self.target.met(self.median) if self.target else None
+
+
+def figures(transforms: Sequence[transforms_bench.Round], kafka: kafka_bench.KafkaResults) -> list[Figure]:
+    """The figures that the raw numbers come to."""
+    rounds = kafka.rounds
+    steps = f"parse, validate, serialise ({transforms_bench.EVENT_BYTES / 1000:g} kB): loop's"
+    to_accepted = "Kafka to accepted (0.9 kB)"
+    delayed = f"{to_accepted}, {kafka_bench.LATENCY_MS} ms latency"
+    memory = Target("<", 400)
+    return [
+        Figure(
+            f"{steps} CPU time / pipeline's",
+            [one.loop.cpu_seconds / one.pipeline.cpu_seconds for one in transforms],
+            Target(">=", 0.85),
+        ),
+        Figure(
+            f"{steps} wall time / pipeline's",
+            [one.loop.wall_seconds / one.pipeline.wall_seconds for one in transforms],
+            Target(">=", 0.85),
+        ),
+        Figure(
+            f"{to_accepted}: CPU seconds per million events",
+            [one.without_latency.cpu_seconds / one.events * 1e6 for one in rounds],
+        ),
+        Figure(f"{to_accepted}: events/s", [one.events / one.without_latency.wall_seconds for one in rounds]),
+        Figure(f"{to_accepted}: peak memory, MB", [one.without_latency.peak_bytes / 1e6 for one in rounds], memory),
+        Figure(
+            f"{delayed}: throughput / that without",
+            [one.without_latency.wall_seconds / one.with_latency.wall_seconds for one in rounds],
+            Target(">=", 0.9),
+        ),
+        Figure(
+            f"{to_accepted}, {kafka_bench.LATENCY_MS} ms, by key: throughput / unordered",
+            [one.with_latency.wall_seconds / one.in_order.wall_seconds for one in rounds],
+        ),
+        Figure(f"{delayed}: peak memory, MB", [one.with_latency.peak_bytes / 1e6 for one in rounds], memory),
+        Figure("caught up and idle: CPU, % of a core", [kafka.idle_share * 100], Target("<", 3)),
+    ]
+
+
+def table(all_figures: Sequence[Figure]) -> Table:
+    """The figures for people."""
+    grid = Table(title="Benchmarks", title_justify="left")
+    grid.add_column("figure")
+    for name in ("measured", "min", "max", "target", "met"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    for one in all_figures:
+        values = [_number(value) for value in (one.median, min(one.values), max(one.values))]
+        met = "-" if one.met is None else "[green]yes[/green]" if one.met else "[red]no[/red]"
+        grid.add_row(one.name, *values, str(one.target or "-"), met)
+    return grid
+
+
+def document(
+    all_figures: Sequence[Figure],
+    transforms: Sequence[transforms_bench.Round],
+    kafka: kafka_bench.KafkaResults,
+    settings: dict[str, Any],
+) -> bytes:
+    """All of it as JSON."""
+    return orjson.dumps(
+        {
+            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "machine": machine(),
+            "settings": settings,
+            "figures": [
+                {
+                    "name": one.name,
+                    "median": one.median,
+                    "min": min(one.values),
+                    "max": max(one.values),
+                    "values": one.values,
+                    "target": str(one.target) if one.target else None,
+                    "met": one.met,
+                }
+                for one in all_figures
+            ],
+            "raw": {"transforms": [asdict(one) for one in transforms], "kafka": asdict(kafka)},
+        },
+        option=orjson.OPT_INDENT_2,
+    )
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were taken on."""
+    model = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return {
+        "cpu": model[1] if model else platform.machine(),
+        "cores": os.cpu_count(),
+        "load_average": os.getloadavg(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in _PACKAGES},
+    }
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"

@@ -1,0 +1,161 @@
+"""Runs the pipeline under random faults and accounts for every record.
+
+python -m bench.soak [--minutes 10] [--rate 500] [--seed N] [--output .bench/soak.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from bench.soak import report
+from bench.soak.chaos import SHORTEST_RUN, STOPS, TROUBLES
+from bench.soak.pipeline import OPTIONS_FILE
+from bench.soak.run import Settings, State, run
+from testing.services.process import ServiceError, ServiceUnavailable
+
+_LINE_SECONDS = 5.0
+_SHOWN = 20  # problems, when there are some
+
+
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.soak",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Writes samples to a real Apache Kafka at a steady rate, 1 % of them broken, runs the pipeline\n"
+        "to a local AEP that asks for tokens, and meanwhile does it all sorts of harm, drawn from the seed:\n\n"
+        f"  AEP slow, refusing, losing answers: {', '.join(TROUBLES)}\n"
+        f"  nothing gets through: {', '.join(STOPS)}\n\n"
+        "At the end everything drains, and each record, by its number, must be accepted by AEP or dead-lettered for\n"
+        "the right reason. Needs Linux, Java 17 and Maven.",
+        epilog="A run that went wrong is repeated with its --seed: the same records, the same faults at the same\n"
+        "seconds. The pipeline's options, logs, summaries and dead letters are in the folder beside the output, which\n"
+        "the next run empties. Exit code: 0 when the account adds up; 1 when a record is missing or in the wrong\n"
+        "place, there are more duplicates than the crashes explain, or a process ends by itself or takes more than\n"
+        "400 MB; 2 when the machine lacks something.",
+    )
+    parser.add_argument("--minutes", type=float, default=10, help="how long, 1 or more (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=500, help="records a second (default: %(default)s)")
+    parser.add_argument("--seed", type=int, help="0 to 4294967295 (default: a new one, which is printed)")
+    parser.add_argument(
+        "--output", type=Path, default=Path(".bench/soak.json"), help="where the JSON goes (default: %(default)s)"
+    )
+    arguments = parser.parse_args(argv)
+    if not sys.platform.startswith("linux"):
+        parser.error("memory is read from /proc, which only Linux has")
+    if not arguments.minutes * 60 >= SHORTEST_RUN:
+        parser.error("--minutes must be 1 or more: less has no room for the faults")
+    if not 1 <= arguments.rate <= 20_000:
+        parser.error("--rate must be from 1 to 20000: the samples' producer is one thread")
+    if _holds_other_things(_folder(arguments.output)):
+        parser.error(f"{_folder(arguments.output)} holds something else than a soak's files: give another --output")
+    if arguments.seed is None:
+        arguments.seed = random.SystemRandom().randrange(2**32)
+    if not 0 <= arguments.seed < 2**32:
+        parser.error("--seed must be from 0 to 4294967295")
+    return arguments
+
+
+def _folder(output: Path) -> Path:
+    return output.with_name(f"{output.stem}-files")
+
+
+def _holds_other_things(folder: Path) -> bool:
+    return folder.exists() and any(folder.iterdir()) and not (folder / OPTIONS_FILE).exists()
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+class Live:
+    """Shows how a soak stands: in place on a terminal, else a line every 5 s."""
+
+    def __init__(self, console: Console, seconds: float):
+        self._console = console
+        self._seconds = seconds
+        self._status = console.status("") if console.is_terminal else None
+        self._next = 0.0
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """While the block lasts."""
+        if self._status is None:
+            yield
+        else:
+            with self._status:
+                yield
+
+    def __call__(self, state: State) -> None:
+        """Shows a state, when it is time to."""
+        line = report.line(state, self._seconds)
+        if self._status is not None:
+            self._status.update(line)
+        elif time.monotonic() >= self._next:
+            self._next = time.monotonic() + _LINE_SECONDS
+            self._console.print(line)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs a soak; returns its exit code."""
+    arguments = parse_arguments(argv)
+    output: Path = arguments.output
+    settings = Settings(arguments.minutes * 60, arguments.rate, arguments.seed, _folder(output))
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    # What Kafka's client remarks while a broker is away is no news.
+    logging.basicConfig(level=logging.ERROR)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    _empty(settings.folder)
+    console.print(f"soak with --seed {settings.seed}; logs and dead letters are in {settings.folder}")
+    live = Live(console, settings.seconds)
+    try:
+        with live.shown():
+            result = run(settings, live)
+    except KeyboardInterrupt:
+        console.print("ended before its time; nothing is left running")
+        return 130
+    except ServiceUnavailable as reason:
+        console.print(f"cannot be run here: {reason}")
+        return 2
+    except ServiceError as error:
+        console.print(f"error: {error}")
+        return 1
+    output.write_bytes(report.document(result))
+    table_console = Console(width=130 if not sys.stdout.isatty() else None)
+    for table in report.tables(result):
+        table_console.print(table)
+    console.print(f"written: {output}")
+    return _verdict(result.account.problems, result.account.produced, console)
+
+
+def _verdict(problems: Sequence[str], produced: int, console: Console) -> int:
+    for sentence in problems[:_SHOWN]:
+        console.print(sentence, style="red")
+    if len(problems) > _SHOWN:
+        console.print(f"and {len(problems) - _SHOWN:,} more like these", style="red")
+    if problems:
+        return 1
+    console.print(f"every one of {produced:,} records is accounted for", style="bold green")
+    return 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

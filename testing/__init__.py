@@ -1,0 +1,1 @@
+"""What demo, bench and tests share: real services, and fakes. Nothing else imports it."""

@@ -1,0 +1,1 @@
+"""Stand-ins for Adobe's servers and for proxies, in this process."""

@@ -1,0 +1,248 @@
+"""A real Flink cluster on 127.0.0.1 with Beam's job server in front: job manager, task managers, job server."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import requests
+
+from testing.services import downloads
+from testing.services.process import PATIENCE_SECONDS, ServiceError, ServiceProcess, free_port, is_listening, wait_for
+
+JOB_SERVER = Path(__file__).parent / "JobServer.java"
+HEAP_MB = 320
+TASK_MANAGER_ID = "task-manager-{}"
+ENDED = {"FINISHED", "CANCELED", "FAILED"}
+QUICK_START = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]  # halves the time of the first job
+
+CONFIG = """\
+jobmanager.rpc.address: 127.0.0.1
+jobmanager.rpc.port: {rpc_port}
+jobmanager.bind-host: 127.0.0.1
+taskmanager.host: 127.0.0.1
+taskmanager.bind-host: 127.0.0.1
+rest.address: 127.0.0.1
+rest.bind-address: 127.0.0.1
+rest.port: {rest_port}
+state.backend.type: hashmap
+state.checkpoints.dir: file://{folder}/checkpoints
+io.tmp.dirs: {folder}/tmp
+heartbeat.interval: 1000
+heartbeat.timeout: 15000
+restart-strategy.type: fixed-delay
+restart-strategy.fixed-delay.attempts: 5
+restart-strategy.fixed-delay.delay: 1 s
+"""
+
+# A task manager started by its main class computes nothing by itself: it wants every figure.
+TASK_MANAGER_MEMORY = {
+    "taskmanager.cpu.cores": "2",
+    "taskmanager.memory.task.heap.size": f"{HEAP_MB - 64}m",
+    "taskmanager.memory.framework.heap.size": "64m",
+    "taskmanager.memory.task.off-heap.size": "0m",
+    "taskmanager.memory.framework.off-heap.size": "128m",
+    "taskmanager.memory.managed.size": "64m",
+    "taskmanager.memory.network.min": "64m",
+    "taskmanager.memory.network.max": "64m",
+    "taskmanager.memory.jvm-metaspace.size": "256m",
+    "taskmanager.memory.jvm-overhead.min": "64m",
+    "taskmanager.memory.jvm-overhead.max": "64m",
+}
+
+# Flink 1.19 reaches into the JDK; its own scripts open the same packages on Java 17.
+OPEN_PACKAGES = [
+    "java.base/java.lang",
+    "java.base/java.lang.invoke",
+    "java.base/java.lang.reflect",
+    "java.base/java.net",
+    "java.base/java.nio",
+    "java.base/java.text",
+    "java.base/java.time",
+    "java.base/java.util",
+    "java.base/java.util.concurrent",
+    "java.base/java.util.concurrent.atomic",
+    "java.base/java.util.concurrent.locks",
+    "java.base/sun.net.util",
+    "java.base/sun.nio.ch",
+]
+
+LOG4J = """\
+rootLogger.level = INFO
+rootLogger.appenderRef.console.ref = Console
+appender.console.name = Console
+appender.console.type = CONSOLE
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{HH:mm:ss,SSS} %-5p %c{1} %x - %m%n
+"""
+
+
+class FlinkCluster:
+    """A session cluster and a job server while its ``with`` block lasts.
+
+    Pipelines are submitted with ``--runner=PortableRunner --job_endpoint=<job_endpoint>``.
+    """
+
+    def __init__(self, task_managers: int = 1, slots: int = 2) -> None:
+        """``slots`` are those of one task manager: a job's parallelism needs as many in all."""
+        self._count = task_managers
+        self._slots = slots
+        self._temporary = tempfile.TemporaryDirectory(prefix="flink-")
+        self._folder = Path(self._temporary.name)
+        self._rest_port = free_port()
+        self._job_port = free_port()
+        self._processes: list[ServiceProcess] = []
+        self.task_managers: list[ServiceProcess] = []
+        self.rest_url = f"http://127.0.0.1:{self._rest_port}"
+        self.job_endpoint = f"127.0.0.1:{self._job_port}"
+
+    def __enter__(self) -> FlinkCluster:
+        self._java = downloads.java(compiler=True)
+        self._beam_jars = f"{downloads.flink_job_server_jars()}/*"
+        self._flink_jars = f"{downloads.flink_jars()}/*"
+        self._write_config()
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in [*self.task_managers, *self._processes]:
+            process.kill()
+        self._temporary.cleanup()
+
+    def options(self) -> dict[str, Any]:
+        """Options of a pipeline that runs here, with its worker in the process that submits it."""
+        return {
+            "runner": "PortableRunner",
+            "job_endpoint": self.job_endpoint,
+            "environment_type": "LOOPBACK",
+            "streaming": True,
+            "parallelism": 2,
+            "checkpointing_interval": 1000,
+            "finish_bundle_before_checkpointing": True,
+        }
+
+    def start_task_manager(self) -> ServiceProcess:
+        """Adds a task manager and returns it when its slots can be used."""
+        process = self._spawn_task_manager()
+        self._await_task_manager(process)
+        return process
+
+    def kill_task_manager(self, index: int = -1) -> None:
+        """Crashes the task manager that was started as number ``index``, from 0; by default the newest."""
+        self.task_managers[index].kill()
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """All jobs that the cluster knows, newest last: ``jid``, ``name``, ``state``, ``start-time`` and more."""
+        return sorted(self._get("/jobs/overview")["jobs"], key=lambda job: job["start-time"])
+
+    def clear(self) -> None:
+        """Cancels the jobs that a test has left, and sees to it that there is a task manager."""
+        for job in self.jobs():
+            if job["state"] not in ENDED:
+                self.cancel(job["jid"])
+        if not any(process.running for process in self.task_managers):
+            self.start_task_manager()
+
+    def cancel(self, job_id: str) -> None:
+        """Cancels a job and returns when it is cancelled."""
+        self._request("PATCH", f"/jobs/{job_id}?mode=cancel")
+        wait_for(lambda: self._get(f"/jobs/{job_id}")["state"] == "CANCELED", PATIENCE_SECONDS, "the job to end")
+
+    def savepoint(self, job_id: str, *, cancel: bool = False) -> str:
+        """Takes a savepoint, cancels the job with it if asked to, and returns its path."""
+        body = {"target-directory": f"file://{self._folder}/savepoints", "cancel-job": cancel}
+        trigger = self._request("POST", f"/jobs/{job_id}/savepoints", body)["request-id"]
+
+        def outcome() -> Any:
+            answer = self._get(f"/jobs/{job_id}/savepoints/{trigger}")
+            return answer["status"]["id"] == "COMPLETED" and answer["operation"]
+
+        operation = wait_for(outcome, PATIENCE_SECONDS, "the savepoint")
+        if "location" not in operation:
+            raise ServiceError(f"the savepoint failed: {operation}")
+        return str(operation["location"])
+
+    def checkpoints(self, job_id: str) -> dict[str, Any]:
+        """Flink's checkpoint statistics of a job: ``counts``, ``latest``, ``history`` and more."""
+        return self._get(f"/jobs/{job_id}/checkpoints")
+
+    def _start(self) -> None:
+        job_manager = self._flink("entrypoint.StandaloneSessionClusterEntrypoint")
+        self._processes.append(ServiceProcess("Flink job manager", job_manager, self._folder / "job-manager.log"))
+        job_server = [
+            *[self._java, "-Xmx256m", *QUICK_START, "-Dorg.slf4j.simpleLogger.showDateTime=true"],
+            *["-cp", self._beam_jars, str(JOB_SERVER)],
+            f"--flink-master=127.0.0.1:{self._rest_port}",
+            "--job-host=127.0.0.1",
+            f"--job-port={self._job_port}",
+            f"--artifact-port={free_port()}",
+            f"--expansion-port={free_port()}",
+            f"--artifacts-dir={self._folder}/artifacts",
+        ]
+        self._processes.append(ServiceProcess("Beam job server", job_server, self._folder / "job-server.log"))
+        for _ in range(self._count):
+            self._spawn_task_manager()
+        for process, port in zip(self._processes, (self._rest_port, self._job_port), strict=True):
+            process.wait_until_ready(partial(is_listening, port), PATIENCE_SECONDS)
+        for process in self.task_managers:
+            self._await_task_manager(process)
+
+    def _spawn_task_manager(self) -> ServiceProcess:
+        number = len(self.task_managers)
+        settings = TASK_MANAGER_MEMORY | {
+            "taskmanager.numberOfTaskSlots": str(self._slots),
+            "taskmanager.resource-id": TASK_MANAGER_ID.format(number),
+        }
+        definitions = [part for key, value in settings.items() for part in ("-D", f"{key}={value}")]
+        process = ServiceProcess(
+            f"Flink task manager {number}",
+            [*self._flink("taskexecutor.TaskManagerRunner"), *definitions],
+            self._folder / f"task-manager-{number}.log",
+        )
+        self.task_managers.append(process)
+        return process
+
+    def _await_task_manager(self, process: ServiceProcess) -> None:
+        name = TASK_MANAGER_ID.format(self.task_managers.index(process))
+
+        def registered() -> bool:
+            try:
+                return name in {each["id"] for each in self._get("/taskmanagers")["taskmanagers"]}
+            except requests.RequestException:
+                return False  # the dispatcher comes up a little after its port
+
+        process.wait_until_ready(registered, PATIENCE_SECONDS)
+
+    def _flink(self, main_class: str) -> list[str]:
+        opens = [part for package in OPEN_PACKAGES for part in ("--add-opens", f"{package}=ALL-UNNAMED")]
+        return [
+            *[self._java, f"-Xmx{HEAP_MB}m", "-XX:MaxMetaspaceSize=256m", *QUICK_START, *opens],
+            f"-Djava.io.tmpdir={self._folder}/tmp",
+            f"-Dlog4j.configurationFile={self._folder}/conf/log4j.properties",
+            *["-cp", f"{self._flink_jars}:{self._beam_jars}", f"org.apache.flink.runtime.{main_class}"],
+            *["--configDir", f"{self._folder}/conf"],
+        ]
+
+    def _write_config(self) -> None:
+        for name in ("conf", "tmp", "checkpoints", "savepoints"):
+            (self._folder / name).mkdir()
+        config = CONFIG.format(folder=self._folder, rest_port=self._rest_port, rpc_port=free_port())
+        (self._folder / "conf" / "flink-conf.yaml").write_text(config)
+        (self._folder / "conf" / "log4j.properties").write_text(LOG4J)
+
+    def _get(self, path: str) -> Any:
+        return self._request("GET", path)
+
+    def _request(self, method: str, path: str, body: object = None) -> Any:
+        response = requests.request(method, self.rest_url + path, json=body, timeout=PATIENCE_SECONDS)
+        response.raise_for_status()
+        return response.json()

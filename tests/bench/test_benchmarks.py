@@ -1,0 +1,75 @@
+"""The benchmarks measure what they say: each run delivers all the events, and each figure follows from raw numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+
+from bench.__main__ import main
+from bench.report import Figure, Target
+from testing.services import downloads
+from testing.services.pytest_support import require
+
+EVENTS, ROUNDS = 3_000, 2
+
+
+@pytest.mark.parametrize(
+    ("target", "values", "met"),
+    [
+        (Target(">=", 0.9), [0.9, 0.5, 0.95], True),  # the median counts
+        (Target(">=", 0.9), [0.89], False),
+        (Target("<", 3), [3.0], False),
+        (Target("<", 3), [2.9], True),
+        (None, [1.0], None),
+    ],
+)
+def test_a_figure_is_judged_by_its_median(target: Target | None, values: list[float], met: bool | None) -> None:
+    assert Figure("figure", values, target).met is met
+
+
+@pytest.mark.parametrize("arguments", [["--events=0"], ["--rounds=0"], ["--idle_seconds=0"], ["--events=many"]])
+def test_wrong_arguments_are_refused(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+
+
+@contextmanager
+def what_kafka_needs() -> Iterator[None]:
+    downloads.java()
+    downloads.kafka_jars()
+    yield
+
+
+@pytest.mark.kafka
+@pytest.mark.usefixtures("broker_turn")
+def test_all_is_measured_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with require(what_kafka_needs()):
+        output = tmp_path / "new" / "bench.json"
+        arguments = [f"--events={EVENTS}", f"--rounds={ROUNDS}", "--idle_seconds=0.5", f"--output={output}"]
+        assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    written = orjson.loads(output.read_bytes())
+
+    assert written["settings"] == {"events": EVENTS, "rounds": ROUNDS, "idle_seconds": 0.5}
+    assert written["machine"]["packages"]["apache-beam"]
+    names = [figure["name"] for figure in written["figures"]]
+    assert len(set(names)) == 9
+    for figure in written["figures"]:
+        assert figure["name"] in printed
+        assert 0 <= figure["min"] <= figure["median"] <= figure["max"]
+        assert (figure["met"] is None) == (figure["target"] is None)
+
+    # Each round has checked its own counts: a run that reads or delivers too few or too many events is an error.
+    transforms, kafka = written["raw"]["transforms"], written["raw"]["kafka"]
+    assert [one["events"] for one in (*transforms, *kafka["rounds"])] == [EVENTS] * 2 * ROUNDS
+    for one in kafka["rounds"]:
+        assert one["start_up"]["cpu_seconds"] > 0
+        assert one["without_latency"]["peak_bytes"] > 50_000_000  # Python with Beam alone has more
+        assert one["with_latency"]["peak_bytes"] > 50_000_000
+    (per_million,) = (figure for figure in written["figures"] if "CPU seconds per million" in figure["name"])
+    assert per_million["values"] == [one["without_latency"]["cpu_seconds"] / EVENTS * 1e6 for one in kafka["rounds"]]
