@@ -1,4 +1,4 @@
-"""Every command of the README works as it stands there."""
+"""Every command and every example of the README and of the pages in docs/ works as it stands there."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from transforms.records.dead_letter import DeadLetter
 from transforms.sinks.files import write_file
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
+# The tutorial's blocks are run in their order by test_tutorial.py.
+RUN_HERE = [page for page in PAGES if page != "docs/tutorial.md"]
 MY_EVENTS = "# my-events.yaml\n"
 
 
 def blocks(language: str) -> list[str]:
-    """The fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    """Return the fenced blocks of a language, of all pages."""
+    fenced = re.compile(rf"^```{language}\n(.*?)^```", re.DOTALL | re.MULTILINE)
+    return [block for page in RUN_HERE for block in fenced.findall(PAGES[page])]
 
 
-COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
+COMMANDS = sorted({line for block in blocks("sh") for line in block.splitlines()})
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])
@@ -68,14 +71,36 @@ def test_there_are_commands_of_both_kinds() -> None:
     assert len([line for line in COMMANDS if not line.startswith("make ")]) >= 3
 
 
-def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("https://") or (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]+))?\)", PAGES[page]):
+        if target.startswith("https://"):
+            continue
+        path = ((ROOT / page).parent / target).resolve() if target else ROOT / page
+        assert path.exists(), target
+        if anchor:
+            assert anchor in anchors(path.read_text()), f"{target}#{anchor}"
 
 
-def test_mentions_of_options_are_of_options_that_exist() -> None:
+def anchors(text: str) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_each_page_can_be_found_from_the_readme() -> None:
+    missing = {page for page in PAGES if page != "README.md" and f"]({page})" not in PAGES["README.md"]}
+    assert missing == set()
+
+
+def test_the_readme_stays_short() -> None:
+    assert len(PAGES["README.md"].splitlines()) < 160
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_mentions_of_options_are_of_options_that_exist(page: str) -> None:
     from pipelines.options.table import OPTIONS
 
-    mentioned = set(re.findall(r"\b((?:kafka|aep|xdm|map|batch|dead_letter|receipt|replay)_[a-z0-9_]+)\b", README))
+    mentioned = set(re.findall(r"\b((?:kafka|aep|xdm|map|batch|dead_letter|receipt|replay)_[a-z0-9_]+)\b", PAGES[page]))
     unknown = {name for name in mentioned if name not in OPTIONS and not name.endswith("_to_aep")}
-    assert unknown - {"kafka_bundle_"} == set()
+    assert unknown == set()
