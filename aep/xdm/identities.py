@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from aep.xdm.pointers import follow, pointer, steps_of
+from aep.xdm.pointers import follow, is_pointer, pointer, steps_of
 from aep.xdm.rejection import XdmError
 
 IDENTITY = "xdm:descriptorIdentity"
@@ -57,6 +57,20 @@ def identities(schema: Mapping[str, Any]) -> list[Identity]:
     ]
     there = [each for each in found if _leads(schema, steps_of(each.pointer))]
     return sorted(there, key=lambda each: not each.primary)
+
+
+def descriptor_fault(schema: Mapping[str, Any]) -> str | None:
+    """Say what is wrong with `meta:descriptors` that were not written by a registry; None where nothing is."""
+    descriptors = schema.get("meta:descriptors")
+    if descriptors is not None and not isinstance(descriptors, list):
+        return "meta:descriptors must be a list, as the Schema Registry returns it for xed-full-desc"
+    for each in descriptors or ():
+        if isinstance(each, dict) and each.get("@type") == IDENTITY:
+            place = each.get("xdm:sourceProperty")
+            if not (isinstance(place, str) and place and is_pointer(place)):
+                expected = "xdm:sourceProperty must be a JSON pointer, as /_acme/memberId"
+                return f"meta:descriptors: {expected}, and not {place!r}"
+    return None
 
 
 def _leads(node: Any, steps: Sequence[str]) -> bool:

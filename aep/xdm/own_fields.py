@@ -17,6 +17,19 @@ from aep.xdm.schema import SchemaError
 _ADOBE = "https://ns.adobe.com/"
 # "alphanumeric, dash, or underscore characters" and no underscore at its start (Schema Registry API: getting started).
 _FIELD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+# What says of a field what it is: without any, its fields were written without `properties` around them.
+_KINDS = {
+    "$ref",
+    "type",
+    "meta:xdmType",
+    "properties",
+    "items",
+    "additionalProperties",
+    "enum",
+    "allOf",
+    "anyOf",
+    "oneOf",
+}
 
 
 def read_own_fields(path: str, tenant: str) -> Component:
@@ -38,7 +51,12 @@ def read_own_fields(path: str, tenant: str) -> Component:
             document = {namespace: {"type": "object", "properties": document}}
         document = {"type": "object", "properties": document}
     check_component(document, path)
-    for name, place in _declared_names(document, ()):
+    for name, place, field in _declared(document, ()):
+        if not _KINDS & field.keys():
+            raise SchemaError(
+                f"{path}: the field {pointer(place)} has no type: give its type, and what is inside an object as "
+                '{"type": "object", "properties": {...}}'
+            )
         if namespace in place[:-1] and not _FIELD_NAME.fullmatch(name):
             raise SchemaError(
                 f"{path}: the name of the field {pointer(place)} is not allowed: "
@@ -98,13 +116,13 @@ def _has_key(node: Any, key: str) -> bool:
     return isinstance(node, list) and any(_has_key(each, key) for each in node)
 
 
-def _declared_names(node: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The names that a component gives to fields, not those of what it refers to, each with its path in a record."""
+def _declared(node: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
+    """The fields that a component declares, not those of what it refers to: name, path in a record, and schema."""
     for name, field in node.get("properties", {}).items():
-        yield name, (*path, name)
-        yield from _declared_names(field, (*path, name))
+        yield name, (*path, name), field
+        yield from _declared(field, (*path, name))
     for keyword in ("items", "additionalProperties"):
         if isinstance(node.get(keyword), dict):
-            yield from _declared_names(node[keyword], (*path, "*"))
+            yield from _declared(node[keyword], (*path, "*"))
     for each in (*node.get("allOf", ()), *node.get("definitions", {}).values()):
-        yield from _declared_names(each, path)
+        yield from _declared(each, path)

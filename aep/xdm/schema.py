@@ -11,7 +11,7 @@ import jsonschema_rs
 import orjson
 
 from aep.xdm.harden import field_path, harden
-from aep.xdm.identities import Identity, identities
+from aep.xdm.identities import Identity, descriptor_fault, identities
 from aep.xdm.pointers import pointer
 
 FULL_MEDIA_TYPE = "application/vnd.adobe.xed-full+json"
@@ -96,6 +96,8 @@ def parse_schema(document: bytes, where: str) -> ResolvedSchema:
     identifier = schema.get("$id")
     if not isinstance(identifier, str) or not identifier:
         raise SchemaError(f'{where}: the XDM schema has no "$id"; save it as the Schema Registry returns it')
+    if fault := descriptor_fault(schema):
+        raise SchemaError(f"{where}: {fault}")
     try:
         _refuse_unresolved(schema, where)
         _refuse_empty(schema, where)

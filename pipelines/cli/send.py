@@ -7,6 +7,7 @@ import io
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,13 +102,13 @@ def read_events(path: str | None) -> list[bytes]:
 
 def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
     from aep.ingestion.validate_once import send_validated
-    from pipelines.options.checks import network_gaps
+    from pipelines.options.checks import network_gaps, route_contradictions
     from pipelines.options.merge import parse
     from pipelines.options.platform_access import tokens_of, transport_of
     from pipelines.options.yaml_files import OptionsError
     from pipelines.runtime.plan import make_routes, make_rules
 
-    settings = parse(options, network_gaps)
+    settings = parse(options, lambda given: chain(network_gaps(given), route_contradictions(given)))
     file = settings.general.routes_file
     if file is None:
         raise OptionsError(["routes_file: missing: give the file that has the route"])

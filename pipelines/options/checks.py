@@ -1,7 +1,7 @@
 """What options mean together: values that are missing or contradict each other."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipelines.options.beam import RUNNERS_WITHOUT_DURABLE_STATE
 from pipelines.options.declarations import Auth, Format, KafkaOptions, Payload
@@ -137,16 +137,10 @@ def _registry(settings: Settings) -> Iterator[Finding]:
 
 
 def _destination(settings: Settings) -> Iterator[Finding]:
-    values = {name: getattr(getattr(settings, name.split("_")[0]), name.split("_", 1)[1]) for name in SINGLE_ROUTE}
     if settings.general.routes_file is not None:
-        for name, value in values.items():
-            if value:
-                yield Finding(
-                    (name, "routes_file"),
-                    f"{_given(settings, name)}: contradicts {_given(settings, 'routes_file')}: "
-                    "each route gives its own; take one of the two out",
-                )
+        yield from route_contradictions(settings)
         return
+    values = _single_route(settings)
     if settings.aep.inlet_url is None:
         yield Finding(
             ("aep_inlet_url", "routes_file"),
@@ -169,6 +163,21 @@ def _destination(settings: Settings) -> Iterator[Finding]:
         yield Finding((name, "xdm_payload"), f"{_given(settings, name)}: {text}")
     for field, text in format_faults(settings.kafka.format, settings.kafka.avro_schema_file, settings.kafka):
         yield Finding((f"kafka_{field}", "kafka_format"), f"{_given(settings, f'kafka_{field}')}: {text}")
+
+
+def _single_route(settings: Settings) -> dict[str, Any]:
+    return {name: getattr(getattr(settings, name.split("_")[0]), name.split("_", 1)[1]) for name in SINGLE_ROUTE}
+
+
+def route_contradictions(settings: Settings) -> Iterator[Finding]:
+    """Finds options of a run without a routes_file that are given beside one, which would do nothing."""
+    for name, value in _single_route(settings).items():
+        if value and settings.general.routes_file is not None:
+            yield Finding(
+                (name, "routes_file"),
+                f"{_given(settings, name)}: contradicts {_given(settings, 'routes_file')}: "
+                "each route gives its own; take one of the two out",
+            )
 
 
 def network_gaps(settings: Settings) -> Iterator[Finding]:

@@ -86,6 +86,17 @@ def test_a_byte_order_mark_in_front_of_a_schema_is_passed_over_and_its_digest_is
             ["not a valid JSON Schema"],
         ),
         (document({"a": 5}), ["not a valid JSON Schema"]),
+        (document({"a": {}}, **{"meta:descriptors": {}}), ["meta:descriptors must be a list"]),
+        *(
+            (
+                document(
+                    {"a": {}},
+                    **{"meta:descriptors": [{"@type": "xdm:descriptorIdentity", "xdm:sourceProperty": place}]},
+                ),
+                ["xdm:sourceProperty must be a JSON pointer, as /_acme/memberId"],
+            )
+            for place in ("_acme.memberId", "a", "", 5, None)
+        ),
     ],
 )
 def test_unusable_schemas_are_refused(text: bytes, words: list[str]) -> None:

@@ -95,3 +95,12 @@ def test_a_byte_order_mark_in_front_of_a_file_is_not_sent(content: bytes, tmp_pa
     path = tmp_path / "event.json"
     path.write_bytes(b"\xef\xbb\xbf" + content)
     assert [orjson.loads(event) for event in read_events(str(path))] == [{"a": 1}]
+
+
+def test_an_option_that_a_run_refuses_beside_a_routes_file_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "event.json"
+    path.write_bytes(b'{"a":1}')
+    assert main(["send", "--route=r", "--routes_file=none.yaml", "--xdm_id_from=offset", str(path)]) == 2
+    assert "xdm_id_from (command line): contradicts routes_file" in capsys.readouterr().err
