@@ -18,9 +18,10 @@ from aep.errors import ConfigurationError
 from aep.http.auth import OAuthClient, OAuthTokens, StaticToken, TokenSource
 from aep.http.network import Network
 from aep.http.transport import RequestsTransport, Timeouts
-from aep.ingestion.client import Counts, Delivery, InletClient
+from aep.ingestion.client import InletClient
+from aep.ingestion.decision import RetryPolicy
+from aep.ingestion.delivery import Counts, Delivery
 from aep.ingestion.limits import RequestLimit
-from aep.ingestion.outcomes import RetryPolicy
 from transforms.outputs import refused, with_dead_letters
 from transforms.receipts import Receipts, receipts_of
 from transforms.records.chunk import Batch

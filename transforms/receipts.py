@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import apache_beam as beam
 import orjson
 
-from aep.ingestion.client import Answer
+from aep.ingestion.delivery import Answer
 from transforms.kafka.client import KafkaCluster
 from transforms.kafka.send import send_all
 from transforms.records.chunk import Batch

@@ -1,6 +1,6 @@
 """Delivers batches to an inlet: sends, decides, waits, halves, until each message has its answer.
 
-``aep.ingestion.outcome_rules.decide`` says what to do; this module does it. One ``InletClient`` serves a whole
+``aep.ingestion.rules.decide`` says what to do; this module does it. One ``InletClient`` serves a whole
 process: its threads share the connections, the token, and the limit on requests in flight.
 """
 
@@ -11,100 +11,23 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 from aep.errors import NetworkError, StoppedError
 from aep.http.auth import TokenSource
 from aep.http.backoff import sleep
 from aep.http.transport import Reply, Request, Transport
-from aep.ingestion import outcomes
+from aep.ingestion import decision as decisions
+from aep.ingestion.decision import Attempt, InletStats, RetryPolicy
+from aep.ingestion.delivery import Answer, Counts, Delivery, Observer
 from aep.ingestion.envelope import Destination, Envelope, batch_url, single_url
 from aep.ingestion.limits import RequestLimit
-from aep.ingestion.outcome_rules import decide
-from aep.ingestion.outcomes import InletRecord, RetryPolicy, Try
+from aep.ingestion.rules import decide
 
 _LOG = logging.getLogger(__name__)
 _LOG_EVERY_SECONDS = 60.0
 _NOW = float("-inf")  # due at any time
-
-
-class Answer(NamedTuple):
-    """What became of one message. An empty ``code`` means that AEP has received it."""
-
-    code: str
-    message: str
-    attempts: int
-    xaction_id: str = ""
-
-    @property
-    def accepted(self) -> bool:
-        """Whether AEP has received the message."""
-        return not self.code
-
-
-@dataclass
-class Counts:
-    """Numbers of a delivery.
-
-    Attributes:
-      requests: requests sent, token requests not counted.
-      sent_bytes: bytes of their bodies.
-      accepted: messages that AEP has received.
-      retries: sendings again by cause: a status, ``element`` of a 207, ``mismatch``, ``token``, or a network cause.
-      duplicates_possible: messages sent again although AEP may have received them the first time.
-    """
-
-    requests: int = 0
-    sent_bytes: int = 0
-    accepted: int = 0
-    retries: Counter[str] = field(default_factory=Counter)
-    duplicates_possible: int = 0
-
-    def add(self, more: Counts) -> None:
-        """Adds numbers to these."""
-        self.requests += more.requests
-        self.sent_bytes += more.sent_bytes
-        self.accepted += more.accepted
-        self.retries += more.retries
-        self.duplicates_possible += more.duplicates_possible
-
-
-Observer = Callable[[Counts], None]
-"""Called by the delivering thread with the numbers of each step at once, so that they are known whatever follows."""
-
-
-@dataclass
-class Delivery(Counts):
-    """What became of a batch: an answer for each message, in order, and what it took.
-
-    Attributes:
-      answers: one for each message.
-      seconds: from the call to the last answer.
-      in_flight: the most requests that were under way to the inlet when one of these was sent, itself included.
-      observer: see ``Observer``; None for none.
-    """
-
-    answers: list[Answer] = field(default_factory=list)
-    seconds: float = 0.0
-    in_flight: int = 0
-    observer: Observer | None = None
-
-    def count(self, more: Counts) -> None:
-        """Adds the numbers of a step, and passes them on."""
-        self.add(more)
-        if self.observer is not None:
-            self.observer(more)
-
-    def answer(self, index: int, answer: Answer) -> bool:
-        """Notes the answer to a message; returns whether it says for the first time that AEP has received it.
-
-        What AEP has received once is received, also if it was sent again for its place among others and refused then.
-        """
-        received = self.answers[index].accepted
-        if not received or answer.accepted:
-            self.answers[index] = answer
-        return answer.accepted and not received
 
 
 @dataclass(frozen=True)
@@ -119,7 +42,7 @@ class _Piece:
     """
 
     indices: Sequence[int]
-    sent: Try
+    sent: Attempt
     due: float = _NOW
     why: str = ""
 
@@ -185,7 +108,7 @@ class InletClient:
         self._clock = clock
         self._wait = wait or sleep
         self._lock = threading.Lock()
-        self._record = InletRecord()
+        self._stats = InletStats()
         self._next_log = float("-inf")
         self._waiting: dict[int, str] = {}
 
@@ -212,11 +135,11 @@ class InletClient:
             batch may be delivered meanwhile. Never called where order matters.
 
         Raises:
-          AepError: the bundle must fail, see ``aep.ingestion.outcomes.Stop``.
+          AepError: the bundle must fail, see ``aep.ingestion.decision.Stop``.
         """
         started = self._clock()
         delivery = Delivery(answers=[Answer("unsent", "", 0)] * len(records), observer=observer)
-        first = Try(len(records), started, refreshed=self._tokens is None)
+        first = Attempt(len(records), started, refreshed=self._tokens is None)
         batch = _Batch(records, keys, deque([_Piece(range(len(records)), first)] if records else []), aside)
         while batch.pieces:
             self._send(batch, delivery)
@@ -242,7 +165,7 @@ class InletClient:
         sent = replace(piece.sent, since=sent_at) if first else piece.sent
         piece = replace(piece, sent=sent)
         match self._decide(sent, outcome, sent_at):
-            case outcomes.Settle() as settled:
+            case decisions.PerMessage() as settled:
                 indices = self._settle(piece, settled, batch.keys, delivery)
                 if indices:
                     failures = sent.failures + 1 if settled.failed else 0
@@ -250,34 +173,34 @@ class InletClient:
                     why = f"AEP asks to send {len(indices)} messages of a batch again"
                     self._pause(settled.after, why)
                     batch.put_back(_Piece(indices, again, why=why))
-            case outcomes.Retry(after, cause, arrived, mismatch, aside):
+            case decisions.Retry(after, cause, arrived, mismatch, aside):
                 delivery.count(_again(cause, sent.messages if arrived else 0))
                 failures = sent.failures + 1 if cause == "500" else 0
-                if sent.messages == 1 and sent.halved_at is not None and not aside:
+                if sent.messages == 1 and sent.split_at is not None and not aside:
                     failures = 0  # AEP may be down: these tries say nothing about the message
                 again = self._next(sent, mismatches=sent.mismatches + mismatch, failures=failures)
-                why = outcomes.describe(outcome)
+                why = decisions.describe(outcome)
                 if aside:
                     batch.put_back(_Piece(piece.indices, again, self._clock() + after, why))
                 else:
                     self._pause(after, why)
                     batch.put_back(_Piece(piece.indices, again, why=why))
-            case outcomes.Halve(cause, arrived, probing):
+            case decisions.Split(cause, arrived, probing):
                 delivery.count(_again(cause, sent.messages if arrived else 0))
                 pieces.extendleft(reversed(self._halves(piece, cause, probing)))
-            case outcomes.RefreshToken():
+            case decisions.RefreshToken():
                 delivery.count(_again("token", 0))
                 if self._tokens is not None:
                     self._tokens.reject(token)
                 pieces.appendleft(_Piece(piece.indices, self._next(sent, refreshed=True)))
-            case outcomes.Reject(code, message):
+            case decisions.Reject(code, message):
                 delivery.answer(piece.indices[0], Answer(code, message, sent.before + sent.number))
-            case outcomes.Stop(error, elements):
-                if elements:
-                    self._settle(piece, outcomes.Settle(elements), None, delivery)
+            case decisions.Stop(error, results):
+                if results:
+                    self._settle(piece, decisions.PerMessage(results), None, delivery)
                 raise error
 
-    def _next(self, sent: Try, **changes: Any) -> Try:
+    def _next(self, sent: Attempt, **changes: Any) -> Attempt:
         """The next sending of the same messages, or of some of them; its token may be renewed once again."""
         # Without authentication there is no token to renew after a 401.
         anew = {"number": sent.number + 1, "refreshed": self._tokens is None, "failures": 0, "probing": False}
@@ -286,8 +209,8 @@ class InletClient:
     def _halves(self, piece: _Piece, cause: str, probing: bool) -> list[_Piece]:
         """Two pieces of half the messages; one message goes to the single-message endpoint."""
         sent = piece.sent
-        halved_at = self._clock() if cause == "500" and sent.halved_at is None else sent.halved_at
-        half = self._next(sent, mismatches=0, halved_at=halved_at)
+        split_at = self._clock() if cause == "500" and sent.split_at is None else sent.split_at
+        half = self._next(sent, mismatches=0, split_at=split_at)
         if not probing:  # AEP may be down then: the pauses stay as long as they were
             half = replace(half, number=1, before=sent.before + sent.number)
         if len(piece.indices) == 1:
@@ -325,24 +248,24 @@ class InletClient:
             except NetworkError as error:
                 # Without its traceback, which would hold the body until the garbage collector happens to run.
                 outcome = error.with_traceback(None)
-        self._limit.note(outcomes.is_overload(outcome))
+        self._limit.note(decisions.is_overload(outcome))
         if isinstance(outcome, Reply) and not 200 <= outcome.status < 300:
             outcome = outcome.without(token)
         return outcome, token, sent_at
 
     def _settle(
-        self, piece: _Piece, settled: outcomes.Settle, keys: Sequence[bytes | None] | None, delivery: Delivery
+        self, piece: _Piece, settled: decisions.PerMessage, keys: Sequence[bytes | None] | None, delivery: Delivery
     ) -> list[int]:
         """Notes the answers and returns the indices of the messages that go again."""
         again = set(settled.again)
         attempts = piece.sent.before + piece.sent.number
         counts = Counts()
-        for position, (index, element) in enumerate(zip(piece.indices, settled.elements, strict=True)):
-            if element.accepted:
-                counts.accepted += delivery.answer(index, Answer("", "", attempts, element.xaction_id))
+        for position, (index, result) in enumerate(zip(piece.indices, settled.results, strict=True)):
+            if result.accepted:
+                counts.accepted += delivery.answer(index, Answer("", "", attempts, result.xaction_id))
             elif position not in again:
-                words = element.message or f"AEP answers {element.status}"
-                delivery.answer(index, Answer("rejected", words, attempts, element.xaction_id))
+                words = result.message or f"AEP answers {result.status}"
+                delivery.answer(index, Answer("rejected", words, attempts, result.xaction_id))
         if again:
             counts.retries["element"] = len(again)
             counts.duplicates_possible = settled.duplicates_possible
@@ -353,12 +276,12 @@ class InletClient:
         delivery.count(counts)
         return [piece.indices[position] for position in sorted(again.union(followers))]
 
-    def _decide(self, sent: Try, outcome: Reply | NetworkError, sent_at: float) -> outcomes.Decision:
+    def _decide(self, sent: Attempt, outcome: Reply | NetworkError, sent_at: float) -> decisions.Decision:
         """Decides and notes it at once, so that replies that come together know of each other."""
         with self._lock:
             now = self._clock()
-            decision = decide(sent, outcome, now, self._record, self._policy)
-            self._record = self._record.noting(decision, sent_at, now)
+            decision = decide(sent, outcome, now, self._stats, self._policy)
+            self._stats = self._stats.noting(decision, sent_at, now)
         return decision
 
     def _pause(self, seconds: float, why: str) -> None:
@@ -387,7 +310,7 @@ def _again(cause: str, duplicates_possible: int) -> Counts:
     return Counts(retries=Counter({cause: 1}), duplicates_possible=duplicates_possible)
 
 
-def overtaken(settled: outcomes.Settle, keys: Sequence[bytes | None]) -> list[int]:
+def overtaken(settled: decisions.PerMessage, keys: Sequence[bytes | None]) -> list[int]:
     """The messages that AEP has received though an earlier one of the same key goes again: sent once more after it,
     they arrive last, as they should.
 
@@ -401,11 +324,11 @@ def overtaken(settled: outcomes.Settle, keys: Sequence[bytes | None]) -> list[in
     again = set(settled.again)
     waiting: set[bytes] = set()
     found = []
-    for position, (key, element) in enumerate(zip(keys, settled.elements, strict=True)):
+    for position, (key, result) in enumerate(zip(keys, settled.results, strict=True)):
         if key is None:
             continue
         if position in again:
             waiting.add(key)
-        elif element.accepted and key in waiting:
+        elif result.accepted and key in waiting:
             found.append(position)
     return found

@@ -109,7 +109,7 @@ def single_url(inlet_url: str) -> str:
     return inlet_url.replace("/collection/batch/", "/collection/", 1)
 
 
-class Element(NamedTuple):
+class MessageResult(NamedTuple):
     """What AEP says of one message of a batch. ``status`` is 200 for an accepted one."""
 
     status: int
@@ -122,10 +122,10 @@ class Element(NamedTuple):
         return 200 <= self.status < 300
 
 
-def read_multi_status(body: bytes, count: int) -> list[Element] | None:
-    """The elements of a 207 in the order of the request's messages, or None when they do not fit it one to one.
+def read_multi_status(body: bytes, count: int) -> list[MessageResult] | None:
+    """The results of a 207 in the order of the request's messages, or None when they do not fit it one to one.
 
-    Adobe documents a failed element as ``statusCode`` and ``message`` (Stream multiple messages); its Kafka connector
+    Adobe documents a failed message as ``statusCode`` and ``message`` (Stream multiple messages); its Kafka connector
     expects ``status``, ``message`` and ``xactionId``. Both are read. Position tells which message is meant; ids that
     number the messages (``<batch>-<n>``, ``<batch>:<n>``) must not contradict it.
     """
@@ -136,16 +136,16 @@ def read_multi_status(body: bytes, count: int) -> list[Element] | None:
         return None
     if not isinstance(responses, list) or len(responses) != count:
         return None
-    elements = []
+    results = []
     for response in responses:
-        element = _read_element(response)
-        if element is None:
+        result = _read_result(response)
+        if result is None:
             return None
-        elements.append(element)
-    return elements if _ids_agree([element.xaction_id for element in elements], reply.get("batchId")) else None
+        results.append(result)
+    return results if _ids_agree([result.xaction_id for result in results], reply.get("batchId")) else None
 
 
-def _read_element(response: object) -> Element | None:
+def _read_result(response: object) -> MessageResult | None:
     if not isinstance(response, dict):
         return None
     xaction_id = response.get("xactionId")
@@ -153,7 +153,7 @@ def _read_element(response: object) -> Element | None:
     if status is None:
         status = response.get("statusCode")
     if status is None:
-        return Element(200, "", xaction_id) if isinstance(xaction_id, str) and xaction_id else None
+        return MessageResult(200, "", xaction_id) if isinstance(xaction_id, str) and xaction_id else None
     try:
         status = int(status)
     except (TypeError, ValueError, OverflowError):
@@ -161,7 +161,7 @@ def _read_element(response: object) -> Element | None:
     if not (200 <= status < 300 or 400 <= status < 600):
         return None  # neither received nor refused
     words = str(response.get("message") or "")[:_MOST_WORDS]
-    return Element(status, words, xaction_id if isinstance(xaction_id, str) else "")
+    return MessageResult(status, words, xaction_id if isinstance(xaction_id, str) else "")
 
 
 def _ids_agree(ids: list[str], batch_id: object) -> bool:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from aep.ingestion.adobe_documents import ADDRESSES
-from aep.ingestion.element_rules import ELEMENT_RULES, ElementRule
-from aep.ingestion.outcome_rules import RULES
-from aep.ingestion.outcomes import GIVE_UP_TRIES, HALVE_TRIES, RetryPolicy, Rule
+from aep.ingestion.decision import GIVE_UP_TRIES, SPLIT_TRIES, RetryPolicy
+from aep.ingestion.message_rules import ADDRESSES, MESSAGE_RULES, MessageRule
+from aep.ingestion.rules import RULES, Rule
 
 _DEFAULT = RetryPolicy()
 
@@ -19,8 +18,8 @@ _INTRODUCTION = f"""\
 
 After each request one rule decides. The rules are tried from the first to the last, and the first that applies
 decides, so each row leaves out what the rows above it are about. The tables are made from the rules that run
-(`outcome_rules.py`, `retry_rules.py` and `element_rules.py` in `aep/ingestion/`). "Not documented" means that
-Adobe's documents, as far as we have read them, say nothing about it.
+(`rules.py` and `message_rules.py` in `aep/ingestion/`). "Not documented" means that Adobe's documents, as far as we
+have read them, say nothing about it.
 
 **Accepted** means that AEP's endpoint has received the message. What its asynchronous validation finds later is
 another matter.
@@ -48,7 +47,7 @@ Three numbers tell a fault of AEP's, of a message and of the set-up apart:
 
 | number | why |
 | --- | --- |
-| {HALVE_TRIES} tries | 500 may be AEP's trouble or a message that it cannot process. After so many in a row, and if \
+| {SPLIT_TRIES} tries | 500 may be AEP's trouble or a message that it cannot process. After so many in a row, and if \
 others were accepted meanwhile, the batch is halved. From then on, if others that were sent later are accepted, its \
 halves are halved at their first 500, without a pause. While nothing is accepted it is AEP's trouble, and nothing is \
 given up |
@@ -73,10 +72,10 @@ A batch is answered with a 207, which has an answer for each message. Position t
 def page() -> str:
     """The page, in Markdown."""
     links = "".join(f"[{title}]: {address}\n" for title, address in ADDRESSES.items())
-    return f"{_INTRODUCTION}{_table(RULES)}{_OF_A_207}{_table(ELEMENT_RULES)}\n{links}"
+    return f"{_INTRODUCTION}{_table(RULES)}{_OF_A_207}{_table(MESSAGE_RULES)}\n{links}"
 
 
-def _table(rules: Sequence[Rule] | Sequence[ElementRule]) -> str:
+def _table(rules: Sequence[Rule] | Sequence[MessageRule]) -> str:
     rows = [("what comes back", "what happens", "source"), ("---",) * 3]
     rows += [(rule.what_comes_back, rule.what_happens, _linked(rule.source)) for rule in rules]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

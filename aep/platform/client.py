@@ -20,7 +20,7 @@ from aep.errors import ConfigurationError, ConnectError, NetworkError, PlatformE
 from aep.http.auth import TokenSource
 from aep.http.backoff import full_jitter, sleep
 from aep.http.transport import Reply, Request, Transport
-from aep.ingestion.outcomes import TRANSIENT_STATUSES
+from aep.ingestion.decision import TRANSIENT_STATUSES
 from aep.platform.problem import Problem, read_problem
 
 _LOG = logging.getLogger(__name__)

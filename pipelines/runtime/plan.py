@@ -10,8 +10,8 @@ import apache_beam as beam
 
 from aep.formats.avro import AvroReader, AvroSchemaError
 from aep.http.auth import OAuthClient
+from aep.ingestion.decision import RetryPolicy
 from aep.ingestion.envelope import Destination, batch_url
-from aep.ingestion.outcomes import RetryPolicy
 from aep.platform.schema_source import PinnedSchemaSource
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import FileSchemaSource, ResolvedSchema

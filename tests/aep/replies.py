@@ -8,22 +8,22 @@ from typing import Any
 import orjson
 
 from aep.http.transport import Reply
-from aep.ingestion.outcomes import InletRecord, RetryPolicy, Try
+from aep.ingestion.decision import Attempt, InletStats, RetryPolicy
 
 POLICY = RetryPolicy()
 BUDGET = RetryPolicy(budget_seconds=100)
 NOW = 1_000.0
-HEALTHY = InletRecord(accepted=50, last_success=NOW - 1)
-NEVER = InletRecord()
+HEALTHY = InletStats(accepted=50, last_success=NOW - 1)
+NEVER = InletStats()
 WALL = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 
-BATCH = Try(messages=3, since=NOW - 10)
-ONE = Try(messages=1, since=NOW - 10)
-SINGLE = Try(messages=1, since=NOW - 10, single=True)
+BATCH = Attempt(messages=3, since=NOW - 10)
+ONE = Attempt(messages=1, since=NOW - 10)
+SINGLE = Attempt(messages=1, since=NOW - 10, single=True)
 
 
-def sent(base: Try = BATCH, **changes: Any) -> Try:
-    return Try(**{**vars(base), **changes})
+def sent(base: Attempt = BATCH, **changes: Any) -> Attempt:
+    return Attempt(**{**vars(base), **changes})
 
 
 def reply(status: int, content: object = None, **headers: str) -> Reply:

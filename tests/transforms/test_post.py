@@ -9,7 +9,7 @@ import pytest
 
 from aep.errors import AuthenticationError, ConfigurationError, RetryBudgetError
 from aep.http.auth import OAuthClient
-from aep.ingestion.outcomes import RetryPolicy
+from aep.ingestion.decision import RetryPolicy
 from testing.fakes.fake_aep import multi_status
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator

@@ -6,7 +6,7 @@ import apache_beam as beam
 import orjson
 import pytest
 
-from aep.ingestion.client import Answer
+from aep.ingestion.delivery import Answer
 from testing.services.kafka import KafkaBroker
 from tests.transforms.conftest import NewTopic
 from tests.transforms.eager import apply

@@ -26,10 +26,11 @@ from aep.errors import (
 )
 from aep.http.auth import OAuthClient, OAuthTokens, StaticToken, TokenSource
 from aep.http.transport import Reply, Request
-from aep.ingestion.client import Answer, Counts, Delivery, InletClient
+from aep.ingestion.client import InletClient
+from aep.ingestion.decision import RetryPolicy
+from aep.ingestion.delivery import Answer, Counts, Delivery
 from aep.ingestion.envelope import Destination
 from aep.ingestion.limits import RequestLimit
-from aep.ingestion.outcomes import RetryPolicy
 from testing.fakes.fake_aep import BATCH_URL, INLET, Clock, FakeAep, Step, multi_status, record
 from testing.services.process import PATIENCE_SECONDS
 
@@ -690,7 +691,7 @@ def test_many_threads_share_a_client() -> None:
         one.join(timeout=PATIENCE_SECONDS)
     answers = [answer for batch in sorted(deliveries) for answer in deliveries[batch].answers]
     assert [answer.code for answer in answers] == ["rejected" if number % 7 == 0 else "" for number in range(800)]
-    assert client._record.accepted == sum(answer.accepted for answer in answers)
+    assert client._stats.accepted == sum(answer.accepted for answer in answers)
 
 
 statuses = st.sampled_from([200, 200, 200, 400, 401, 404, 408, 413, 422, 429, 500, 502, 503, 504, 505])

@@ -11,8 +11,8 @@ from aep.errors import ConfigurationError
 from aep.ingestion.envelope import (
     BATCH_OVERHEAD,
     Destination,
-    Element,
     Envelope,
+    MessageResult,
     batch_url,
     error_message,
     read_multi_status,
@@ -138,7 +138,7 @@ CONNECTOR = {
 }
 
 
-def read(responses: object, count: int | None = None, batch_id: object = "1:2:3") -> list[Element] | None:
+def read(responses: object, count: int | None = None, batch_id: object = "1:2:3") -> list[MessageResult] | None:
     body = orjson.dumps({"inletId": "9b0c", "batchId": batch_id, "responses": responses})
     return read_multi_status(body, len(responses) if count is None and isinstance(responses, list) else count or 0)
 
@@ -152,24 +152,24 @@ class TestMultiStatus:
     def test_adobes_example_of_success(self) -> None:
         elements = read_multi_status(orjson.dumps(ALL_GOOD), 2)
         assert elements == [
-            Element(200, "", "1565628583792:1485:153:0"),
-            Element(200, "", "1565628583792:1485:153:1"),
+            MessageResult(200, "", "1565628583792:1485:153:0"),
+            MessageResult(200, "", "1565628583792:1485:153:1"),
         ]
         assert [element.accepted for element in elements] == [True, True]
 
     def test_adobes_example_of_a_partial_success(self) -> None:
         elements = read_multi_status(orjson.dumps(PARTIAL), 3)
         assert elements == [
-            Element(200, "", "1565650704337:2124:92:3"),
-            Element(400, UNKNOWN_FORMAT),
-            Element(400, WRONG_ORG),
+            MessageResult(200, "", "1565650704337:2124:92:3"),
+            MessageResult(400, UNKNOWN_FORMAT),
+            MessageResult(400, WRONG_ORG),
         ]
         assert [element.accepted for element in elements] == [True, False, False]
 
     def test_the_form_that_adobes_connector_reads(self) -> None:
         assert read_multi_status(orjson.dumps(CONNECTOR), 2) == [
-            Element(400, NO_HEADER, "9341f8eb-494a-4c89-9879-4d06a58d2dc7-0"),
-            Element(200, "", "9341f8eb-494a-4c89-9879-4d06a58d2dc7-1"),
+            MessageResult(400, NO_HEADER, "9341f8eb-494a-4c89-9879-4d06a58d2dc7-0"),
+            MessageResult(200, "", "9341f8eb-494a-4c89-9879-4d06a58d2dc7-1"),
         ]
 
     @pytest.mark.parametrize("count", [1, 3, 5])
@@ -211,18 +211,18 @@ class TestMultiStatus:
     @pytest.mark.parametrize(
         ("response", "element"),
         [
-            ({"xactionId": "x", "status": 200}, Element(200, "", "x")),
-            ({"status": 201}, Element(201)),
-            ({"statusCode": "429", "message": "slow down"}, Element(429, "slow down")),
-            ({"status": None, "statusCode": 400, "xactionId": "x"}, Element(400, "", "x")),
-            ({"status": 503, "statusCode": 400}, Element(503)),
-            ({"status": 400, "message": {"a": 1}}, Element(400, "{'a': 1}")),
-            ({"status": 400, "message": None}, Element(400)),
-            ({"status": 400, "message": "m" * 1_000_000}, Element(400, "m" * 500)),
-            ({"status": 500, "xactionId": 7}, Element(500)),
+            ({"xactionId": "x", "status": 200}, MessageResult(200, "", "x")),
+            ({"status": 201}, MessageResult(201)),
+            ({"statusCode": "429", "message": "slow down"}, MessageResult(429, "slow down")),
+            ({"status": None, "statusCode": 400, "xactionId": "x"}, MessageResult(400, "", "x")),
+            ({"status": 503, "statusCode": 400}, MessageResult(503)),
+            ({"status": 400, "message": {"a": 1}}, MessageResult(400, "{'a': 1}")),
+            ({"status": 400, "message": None}, MessageResult(400)),
+            ({"status": 400, "message": "m" * 1_000_000}, MessageResult(400, "m" * 500)),
+            ({"status": 500, "xactionId": 7}, MessageResult(500)),
         ],
     )
-    def test_one_response(self, response: dict[str, Any], element: Element) -> None:
+    def test_one_response(self, response: dict[str, Any], element: MessageResult) -> None:
         assert read([response]) == [element]
 
     @pytest.mark.parametrize(

@@ -3,15 +3,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from aep.ingestion.adobe_documents import ADDRESSES
-from aep.ingestion.element_rules import ELEMENT_RULES, ElementRule
+from aep.ingestion.message_rules import ADDRESSES, MESSAGE_RULES, MessageRule
 from aep.ingestion.outcome_page import page
-from aep.ingestion.outcome_rules import RULES
-from aep.ingestion.outcomes import Rule
+from aep.ingestion.rules import RULES, Rule
 from pipelines.options.table import OPTIONS
 
 ROOT = Path(__file__).parents[3]
-ALL_RULES: list[Rule | ElementRule] = [*RULES, *ELEMENT_RULES]
+ALL_RULES: list[Rule | MessageRule] = [*RULES, *MESSAGE_RULES]
 
 
 def test_the_page_is_made_from_the_rules_that_run() -> None:

@@ -9,22 +9,22 @@ import pytest
 
 from aep.errors import AuthenticationError, ConfigurationError, ConnectError, NetworkError, ReplyError, RetryBudgetError
 from aep.http.transport import Reply
-from aep.ingestion.element_rules import ELEMENT_RULES, element_rule
-from aep.ingestion.envelope import Element
-from aep.ingestion.outcome_rules import RULES, decide, deciding_rule
-from aep.ingestion.outcomes import (
+from aep.ingestion.decision import (
     TRANSIENT_STATUSES,
-    Case,
-    Halve,
-    InletRecord,
+    Attempt,
+    Context,
+    InletStats,
+    PerMessage,
     RefreshToken,
     Reject,
     Retry,
     RetryPolicy,
-    Settle,
+    Split,
     Stop,
-    Try,
 )
+from aep.ingestion.envelope import MessageResult
+from aep.ingestion.message_rules import MESSAGE_RULES, message_rule
+from aep.ingestion.rules import RULES, decide, deciding_rule
 from tests.aep.replies import BATCH, BUDGET, HEALTHY, NEVER, NOW, ONE, POLICY, SINGLE, multi, problem, reply, sent
 
 LATE = sent(since=NOW - 1_000)
@@ -34,13 +34,13 @@ WELL = HEALTHY._replace(refused=LAST)
 
 
 def case(
-    outcome: Reply | NetworkError, what: Try = BATCH, inlet: InletRecord = HEALTHY, policy: RetryPolicy = POLICY
-) -> Case:
-    return Case(what, outcome, NOW, inlet, policy, after=1.0)
+    outcome: Reply | NetworkError, what: Attempt = BATCH, inlet: InletStats = HEALTHY, policy: RetryPolicy = POLICY
+) -> Context:
+    return Context(what, outcome, NOW, inlet, policy, after=1.0)
 
 
 # The rule that must decide each.
-EXAMPLES: list[tuple[str, Case]] = [
+EXAMPLES: list[tuple[str, Context]] = [
     ("received", case(reply(200, {"xactionId": "1:2:3"}), SINGLE)),
     ("not_aep", case(reply(200, b"<html>"), SINGLE)),
     ("not_aep", case(reply(200, b"<html>"), sent(mismatches=1))),
@@ -70,12 +70,12 @@ EXAMPLES: list[tuple[str, Case]] = [
     ("misfit", case(reply(207))),
     ("misfit", case(reply(200))),
     ("misfit_again", case(reply(207), sent(mismatches=1))),
-    ("nothing_is_ever_accepted", case(multi(400, 400, 400), inlet=InletRecord(0, LAST - 3))),
-    ("nothing_is_ever_accepted", case(problem(400), ONE, InletRecord(0, LAST - 1))),
+    ("nothing_is_ever_accepted", case(multi(400, 400, 400), inlet=InletStats(0, LAST - 3))),
+    ("nothing_is_ever_accepted", case(problem(400), ONE, InletStats(0, LAST - 1))),
     ("answered", case(multi(200, 200, 400))),
-    ("answered", case(multi(400, 400, 400), inlet=InletRecord(0, LAST - 4))),
+    ("answered", case(multi(400, 400, 400), inlet=InletStats(0, LAST - 4))),
     ("answered", case(multi(200, 400, 400), LATE, policy=BUDGET)),
-    ("batch_refused", case(problem(422), inlet=InletRecord(0, LAST))),
+    ("batch_refused", case(problem(422), inlet=InletStats(0, LAST))),
     ("message_refused", case(problem(400), ONE)),
     ("no_inlet", case(problem(404))),
     ("not_json", case(problem(415))),
@@ -85,29 +85,29 @@ EXAMPLES: list[tuple[str, Case]] = [
     ("anything_else", case(problem(503), policy=RetryPolicy(frozenset()))),
 ]
 
-ELEMENT_EXAMPLES: list[tuple[str, Element, Case]] = [
-    ("accepted", Element(200), case(multi(200, 500, 500))),
-    ("failing", Element(500), case(multi(200, 500, 500), sent(failures=15))),
-    ("transient", Element(500), case(multi(200, 500, 500))),
-    ("transient", Element(429), case(multi(200, 429, 429))),
-    ("transient", Element(505), case(multi(200, 505, 505), policy=RetryPolicy(frozenset()))),
-    ("refused", Element(400), case(multi(200, 400, 400))),
+MESSAGE_EXAMPLES: list[tuple[str, MessageResult, Context]] = [
+    ("accepted", MessageResult(200), case(multi(200, 500, 500))),
+    ("failing", MessageResult(500), case(multi(200, 500, 500), sent(failures=15))),
+    ("transient", MessageResult(500), case(multi(200, 500, 500))),
+    ("transient", MessageResult(429), case(multi(200, 429, 429))),
+    ("transient", MessageResult(505), case(multi(200, 505, 505), policy=RetryPolicy(frozenset()))),
+    ("refused", MessageResult(400), case(multi(200, 400, 400))),
 ]
 
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES)
-def test_the_rule_that_decides(name: str, example: Case) -> None:
+def test_the_rule_that_decides(name: str, example: Context) -> None:
     assert deciding_rule(example).name == name
 
 
-@pytest.mark.parametrize(("name", "element", "example"), ELEMENT_EXAMPLES)
-def test_the_rule_that_decides_on_a_message_of_a_207(name: str, element: Element, example: Case) -> None:
-    assert element_rule(element, example).name == name
+@pytest.mark.parametrize(("name", "result", "example"), MESSAGE_EXAMPLES)
+def test_the_rule_that_decides_on_a_message_of_a_207(name: str, result: MessageResult, example: Context) -> None:
+    assert message_rule(result, example).name == name
 
 
 def test_no_rule_is_dead() -> None:
     assert [rule.name for rule in RULES] == sorted({name for name, _ in EXAMPLES}, key=_order)
-    assert [rule.name for rule in ELEMENT_RULES] == list(dict.fromkeys(name for name, *_ in ELEMENT_EXAMPLES))
+    assert [rule.name for rule in MESSAGE_RULES] == list(dict.fromkeys(name for name, *_ in MESSAGE_EXAMPLES))
 
 
 def _order(name: str) -> int:
@@ -119,7 +119,7 @@ def test_names_are_unique() -> None:
     assert len(set(names)) == len(names)
 
 
-def every_request() -> Iterator[tuple[Try, InletRecord, RetryPolicy]]:
+def every_request() -> Iterator[tuple[Attempt, InletStats, RetryPolicy]]:
     """Each kind of request, with and without a new token, failures, misfits and time left, and each kind of inlet."""
     for base, refreshed, failures, mismatches, since, inlet, policy in itertools.product(
         (BATCH, ONE, SINGLE),
@@ -127,13 +127,13 @@ def every_request() -> Iterator[tuple[Try, InletRecord, RetryPolicy]]:
         (0, 3, 15),
         (0, 1),
         (NOW - 10, LATE.since),
-        (WELL, NEVER, InletRecord(0, LAST)),
+        (WELL, NEVER, InletStats(0, LAST)),
         (POLICY, BUDGET),
     ):
         yield sent(base, refreshed=refreshed, failures=failures, mismatches=mismatches, since=since), inlet, policy
 
 
-def out_of_time(what: Try, policy: RetryPolicy) -> bool:
+def out_of_time(what: Attempt, policy: RetryPolicy) -> bool:
     return policy is BUDGET and what.since == LATE.since
 
 
@@ -144,7 +144,7 @@ def test_every_status(status: int) -> None:
         done = decide(what, problem(status), NOW, inlet, policy)
         many, late = what.messages > 1, out_of_time(what, policy)
         assert not (isinstance(done, Reject) and many)
-        assert not (isinstance(done, Halve) and what.single)
+        assert not (isinstance(done, Split) and what.single)
         assert not (late and isinstance(done, Retry))
         if status in (401, 403):
             assert isinstance(done, Stop if what.refreshed else RefreshToken)
@@ -154,15 +154,15 @@ def test_every_status(status: int) -> None:
             assert type(done.error) is AuthenticationError
         elif status in TRANSIENT_STATUSES:
             # Given up for the budget alone; 500 is a message's fault only while others are accepted.
-            assert isinstance(done, Retry | Halve | Reject) or late
-            assert not isinstance(done, Halve) or (status == 500 and what.failures)
+            assert isinstance(done, Retry | Split | Reject) or late
+            assert not isinstance(done, Split) or (status == 500 and what.failures)
             assert not isinstance(done, Reject) or (status == 500 and inlet is WELL and what.failures)
             assert not isinstance(done, Stop) or type(done.error) is RetryBudgetError
         elif 200 <= status < 300:
-            assert isinstance(done, Stop if what.single else Retry | Halve) or late
+            assert isinstance(done, Stop if what.single else Retry | Split) or late
         elif status in (400, 413, 422):
-            assert not isinstance(done, Retry | Settle)
-            assert isinstance(done, Halve) is many
+            assert not isinstance(done, Retry | PerMessage)
+            assert isinstance(done, Split) is many
             if isinstance(done, Stop):
                 assert status != 413
                 assert not inlet.accepted
@@ -185,10 +185,10 @@ def test_every_status_of_a_message_in_a_207(status: int) -> None:
         if again and out_of_time(what, policy):
             assert isinstance(done, Stop)
             assert type(done.error) is RetryBudgetError
-        elif not again and 200 not in statuses and inlet == InletRecord(0, LAST):
+        elif not again and 200 not in statuses and inlet == InletStats(0, LAST):
             assert isinstance(done, Stop)
             assert type(done.error) is ConfigurationError
         else:
-            assert isinstance(done, Settle)
+            assert isinstance(done, PerMessage)
             assert done.again == again
-            assert [element.status for element in done.elements] == statuses
+            assert [result.status for result in done.results] == statuses

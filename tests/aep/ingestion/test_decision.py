@@ -18,22 +18,22 @@ from aep.errors import (
     TokenError,
 )
 from aep.http.transport import Reply
-from aep.ingestion.envelope import Element
-from aep.ingestion.outcome_rules import decide
-from aep.ingestion.outcomes import (
+from aep.ingestion.decision import (
     TRANSIENT_STATUSES,
+    Attempt,
     Decision,
-    Halve,
-    InletRecord,
+    InletStats,
+    PerMessage,
     RefreshToken,
     Reject,
     Retry,
     RetryPolicy,
-    Settle,
+    Split,
     Stop,
-    Try,
     describe,
 )
+from aep.ingestion.envelope import MessageResult
+from aep.ingestion.rules import decide
 from tests.aep.replies import (
     BATCH,
     BUDGET,
@@ -53,8 +53,8 @@ from tests.aep.replies import (
 
 def after(
     outcome: Reply | NetworkError,
-    what: Try = BATCH,
-    inlet: InletRecord = HEALTHY,
+    what: Attempt = BATCH,
+    inlet: InletStats = HEALTHY,
     policy: RetryPolicy = POLICY,
     random: float = 0.5,
 ) -> Decision:
@@ -64,13 +64,17 @@ def after(
 class TestReceived:
     def test_all_elements_received(self) -> None:
         decision = after(multi(200, 200, 200))
-        assert isinstance(decision, Settle)
-        assert decision.elements == [Element(200, "", "u-0"), Element(200, "", "u-1"), Element(200, "", "u-2")]
+        assert isinstance(decision, PerMessage)
+        assert decision.results == [
+            MessageResult(200, "", "u-0"),
+            MessageResult(200, "", "u-1"),
+            MessageResult(200, "", "u-2"),
+        ]
         assert (decision.again, decision.duplicates_possible, decision.failed) == ([], 0, False)
 
     @pytest.mark.parametrize("status", [200, 201, 202, 207])
     def test_a_single_message_has_its_transaction_id(self, status: int) -> None:
-        assert after(reply(status, {"xactionId": "1:2:3"}), SINGLE) == Settle([Element(200, "", "1:2:3")])
+        assert after(reply(status, {"xactionId": "1:2:3"}), SINGLE) == PerMessage([MessageResult(200, "", "1:2:3")])
 
     @pytest.mark.parametrize("status", [200, 202, 204, 207])
     @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"ok":true}', b'{"responses":[{"statusCode":400}]}'])
@@ -84,29 +88,29 @@ class TestElements:
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 422, 499])
     def test_one_of_the_400_class_is_answered_and_the_others_stand(self, status: int) -> None:
         decision = after(multi(200, status, 200))
-        assert isinstance(decision, Settle)
-        assert decision.elements[1] == Element(status, f"words of {status}", "u-1")
+        assert isinstance(decision, PerMessage)
+        assert decision.results[1] == MessageResult(status, f"words of {status}", "u-1")
         assert decision.again == []
 
     @pytest.mark.parametrize("status", sorted(TRANSIENT_STATUSES | {501, 505, 599}))
     def test_a_transient_one_alone_goes_again(self, status: int) -> None:
         decision = after(multi(200, status, 400))
-        assert isinstance(decision, Settle)
+        assert isinstance(decision, PerMessage)
         assert decision.again == [1]
         assert decision.duplicates_possible == (status in (500, 502, 504))
         assert decision.failed is (status == 500)
 
     def test_which_statuses_are_transient_is_an_option(self) -> None:
         decision = after(multi(409, 429), sent(messages=2), policy=RetryPolicy(frozenset({409})))
-        assert isinstance(decision, Settle)
+        assert isinstance(decision, PerMessage)
         assert decision.again == [0]
 
     def test_the_pause_grows_with_the_tries_and_obeys_retry_after(self) -> None:
         first, third = after(multi(429, 200, 200)), after(multi(429, 200, 200), sent(number=3))
         asked = after(Reply(207, multi(429, 200, 200).body, {"retry-after": "20"}))
-        assert isinstance(first, Settle)
-        assert isinstance(third, Settle)
-        assert isinstance(asked, Settle)
+        assert isinstance(first, PerMessage)
+        assert isinstance(third, PerMessage)
+        assert isinstance(asked, PerMessage)
         assert (first.after, third.after, asked.after) == (0.25, 1.0, 20.25)
 
     @pytest.mark.parametrize(
@@ -123,8 +127,8 @@ class TestElements:
     def test_500_is_given_up_after_sixteen_in_a_row_while_others_pass(
         self, failures: int, last_success: float, again: bool
     ) -> None:
-        decision = after(multi(500, 503), sent(messages=2, failures=failures), InletRecord(9, 0, last_success))
-        assert isinstance(decision, Settle)
+        decision = after(multi(500, 503), sent(messages=2, failures=failures), InletStats(9, 0, last_success))
+        assert isinstance(decision, PerMessage)
         assert decision.again == ([0, 1] if again else [1])
 
     def test_the_budget_holds_for_elements_too(self) -> None:
@@ -133,7 +137,7 @@ class TestElements:
         assert isinstance(stop, Stop)
         assert isinstance(stop.error, RetryBudgetError)
         assert "last: AEP answers 429 (words of 429)" in str(stop.error)
-        assert isinstance(after(multi(200, 400, 200), late, policy=BUDGET), Settle)
+        assert isinstance(after(multi(200, 400, 200), late, policy=BUDGET), PerMessage)
 
 
 class TestMismatch:
@@ -153,7 +157,7 @@ class TestMismatch:
     @pytest.mark.parametrize("misfit", MISFITS)
     def test_sent_again_once_and_then_halved(self, misfit: Reply) -> None:
         assert after(misfit) == Retry(0.25, "mismatch", arrived=True, mismatch=True)
-        assert after(misfit, sent(mismatches=1, number=2)) == Halve("mismatch", arrived=True)
+        assert after(misfit, sent(mismatches=1, number=2)) == Split("mismatch", arrived=True)
 
     def test_a_page_twice_is_not_of_aep(self) -> None:
         page = reply(200, b"<html>Log in</html>")
@@ -163,7 +167,7 @@ class TestMismatch:
         assert "nothing says that AEP received it: check aep_inlet_url" in str(decision.error)
 
     def test_down_to_the_single_message_endpoint(self) -> None:
-        assert after(multi(200, 200), sent(ONE, mismatches=1)) == Halve("mismatch", arrived=True)
+        assert after(multi(200, 200), sent(ONE, mismatches=1)) == Split("mismatch", arrived=True)
 
 
 class TestAgain:
@@ -183,7 +187,7 @@ class TestAgain:
             (NetworkError("secret"), "network", False),
         ],
     )
-    def test_transient(self, what: Try, outcome: Reply | NetworkError, cause: str, arrived: bool) -> None:
+    def test_transient(self, what: Attempt, outcome: Reply | NetworkError, cause: str, arrived: bool) -> None:
         assert after(outcome, what) == Retry(0.25, cause, arrived)
 
     @pytest.mark.parametrize("outcome", [problem(429), problem(503), ReplyError("reset"), reply(207)])
@@ -224,27 +228,27 @@ class TestPoison:
         [
             (0, NOW - 1, Retry(0.25, "500", arrived=True)),
             (2, NOW - 1, Retry(0.25, "500", arrived=True)),
-            (3, NOW - 1, Halve("500", arrived=True)),
+            (3, NOW - 1, Split("500", arrived=True)),
             (3, NOW - 10, Retry(0.25, "500", arrived=True)),
             (6, float("-inf"), Retry(0.25, "500", arrived=True)),
-            (7, float("-inf"), Halve("500", arrived=True, probing=True)),
+            (7, float("-inf"), Split("500", arrived=True, probing=True)),
         ],
     )
     def test_a_batch_is_halved_soon_while_others_pass_and_late_to_probe(
         self, failures: int, last_success: float, expected: Decision
     ) -> None:
-        assert after(problem(500), sent(failures=failures), InletRecord(9, 0, last_success)) == expected
+        assert after(problem(500), sent(failures=failures), InletStats(9, 0, last_success)) == expected
 
     @pytest.mark.parametrize("what", [ONE, SINGLE])
-    def test_a_message_is_given_up_after_sixteen_in_a_row(self, what: Try) -> None:
+    def test_a_message_is_given_up_after_sixteen_in_a_row(self, what: Attempt) -> None:
         assert isinstance(after(problem(500), sent(what, failures=14)), Retry)
         assert after(problem(500), sent(what, failures=15)) == Reject(
             "rejected", "AEP answers 500 (AEP's words) to this message while others pass"
         )
 
-    @pytest.mark.parametrize("what", [ONE, SINGLE, sent(ONE, probing=True, halved_at=NOW - 5)])
-    def test_nothing_is_given_up_while_no_other_passes(self, what: Try) -> None:
-        assert isinstance(after(problem(500), sent(what, failures=500), InletRecord(9, 0, NOW - 10)), Retry)
+    @pytest.mark.parametrize("what", [ONE, SINGLE, sent(ONE, probing=True, split_at=NOW - 5)])
+    def test_nothing_is_given_up_while_no_other_passes(self, what: Attempt) -> None:
+        assert isinstance(after(problem(500), sent(what, failures=500), InletStats(9, 0, NOW - 10)), Retry)
 
     @pytest.mark.parametrize("status", [429, 502, 503, 504])
     def test_only_500_makes_poison(self, status: int) -> None:
@@ -258,7 +262,7 @@ class TestPoison:
 class TestCredential:
     @pytest.mark.parametrize("status", [401, 403])
     @pytest.mark.parametrize("what", [BATCH, ONE, SINGLE])
-    def test_one_refresh_and_then_stop(self, status: int, what: Try) -> None:
+    def test_one_refresh_and_then_stop(self, status: int, what: Attempt) -> None:
         assert after(problem(status), what) == RefreshToken()
         stop = after(problem(status, "Ims service token is empty"), sent(what, refreshed=True))
         assert isinstance(stop, Stop)
@@ -269,10 +273,10 @@ class TestCredential:
 
 class TestTooLarge:
     def test_halved_until_it_passes(self) -> None:
-        assert after(problem(413)) == Halve("413")
+        assert after(problem(413)) == Split("413")
 
     @pytest.mark.parametrize("what", [ONE, SINGLE])
-    def test_a_single_message(self, what: Try) -> None:
+    def test_a_single_message(self, what: Attempt) -> None:
         decision = after(problem(413, "Payload too large"), what)
         assert decision == Reject("too_large", "AEP answers 413 (Payload too large) to this message alone")
 
@@ -280,17 +284,17 @@ class TestTooLarge:
 class TestRefused:
     @pytest.mark.parametrize("status", [400, 422])
     def test_halved(self, status: int) -> None:
-        assert after(problem(status)) == Halve(str(status))
+        assert after(problem(status)) == Split(str(status))
 
     @pytest.mark.parametrize("status", [400, 422])
     @pytest.mark.parametrize("what", [ONE, SINGLE])
-    def test_a_single_message_is_rejected_in_aeps_words(self, status: int, what: Try) -> None:
+    def test_a_single_message_is_rejected_in_aeps_words(self, status: int, what: Attempt) -> None:
         assert after(problem(status), what) == Reject("rejected", "AEP's words")
         assert after(reply(status), what) == Reject("rejected", f"AEP answers {status}")
 
     @pytest.mark.parametrize("refused", range(25))
     def test_twenty_at_the_start_mean_that_the_set_up_is_wrong(self, refused: int) -> None:
-        decision = after(problem(400), ONE, InletRecord(0, refused))
+        decision = after(problem(400), ONE, InletStats(0, refused))
         if refused < 19:
             assert isinstance(decision, Reject)
         else:
@@ -302,9 +306,9 @@ class TestRefused:
 
     @pytest.mark.parametrize("refused", range(25))
     def test_the_messages_of_a_207_count_as_well(self, refused: int) -> None:
-        decision = after(multi(400, 404, 422), BATCH, InletRecord(0, refused))
+        decision = after(multi(400, 404, 422), BATCH, InletStats(0, refused))
         if refused < 17:
-            assert isinstance(decision, Settle)
+            assert isinstance(decision, PerMessage)
         else:
             assert isinstance(decision, Stop)
             assert type(decision.error) is ConfigurationError
@@ -313,17 +317,17 @@ class TestRefused:
 
     @pytest.mark.parametrize("statuses", [(400, 200, 400), (400, 429, 400), (503, 400, 400), (500, 500, 400)])
     def test_a_207_that_does_not_refuse_all_is_not_the_set_up(self, statuses: tuple[int, ...]) -> None:
-        assert isinstance(after(multi(*statuses), BATCH, InletRecord(0, 500)), Settle)
+        assert isinstance(after(multi(*statuses), BATCH, InletStats(0, 500)), PerMessage)
 
     @pytest.mark.parametrize(("what", "outcome"), [(ONE, problem(400)), (BATCH, multi(400, 400, 400))])
-    def test_after_one_was_accepted_it_is_the_message(self, what: Try, outcome: Reply) -> None:
-        assert not isinstance(after(outcome, what, InletRecord(1, 500)), Stop)
+    def test_after_one_was_accepted_it_is_the_message(self, what: Attempt, outcome: Reply) -> None:
+        assert not isinstance(after(outcome, what, InletStats(1, 500)), Stop)
 
     @pytest.mark.parametrize(("what", "outcome"), [(ONE, problem(400)), (BATCH, multi(400, 400, 400))])
-    def test_the_limit_is_an_option(self, what: Try, outcome: Reply) -> None:
+    def test_the_limit_is_an_option(self, what: Attempt, outcome: Reply) -> None:
         assert isinstance(after(outcome, what, NEVER, RetryPolicy(max_first_refusals=1)), Stop)
         unlimited = RetryPolicy(max_first_refusals=None)
-        assert isinstance(after(outcome, what, InletRecord(0, 10**6), unlimited), Settle | Reject)
+        assert isinstance(after(outcome, what, InletStats(0, 10**6), unlimited), PerMessage | Reject)
 
 
 class TestConfiguration:
@@ -340,7 +344,7 @@ class TestConfiguration:
             ),
         ],
     )
-    def test_is_a_stop_and_never_halved(self, what: Try, status: int, advice: str) -> None:
+    def test_is_a_stop_and_never_halved(self, what: Attempt, status: int, advice: str) -> None:
         stop = after(problem(status), what)
         assert isinstance(stop, Stop)
         assert type(stop.error) is ConfigurationError
@@ -356,28 +360,28 @@ class TestConfiguration:
 class TestRecord:
     """What an inlet's record keeps of a decision."""
 
-    RECORD = InletRecord(5, 7, NOW - 60)
+    RECORD = InletStats(5, 7, NOW - 60)
 
     def test_each_message_of_a_207_counts_by_its_own_answer(self) -> None:
         decision = after(multi(200, 400, 429, 200, 404, 400), sent(messages=6))
-        assert self.RECORD.noting(decision, NOW - 2, NOW) == InletRecord(7, 10, NOW, NOW - 2)
+        assert self.RECORD.noting(decision, NOW - 2, NOW) == InletStats(7, 10, NOW, NOW - 2)
 
     def test_without_a_message_accepted_the_last_success_stays(self) -> None:
-        assert self.RECORD.noting(after(multi(400, 429, 429)), NOW, NOW) == InletRecord(5, 8, NOW - 60)
+        assert self.RECORD.noting(after(multi(400, 429, 429)), NOW, NOW) == InletStats(5, 8, NOW - 60)
 
     def test_a_message_refused_alone(self) -> None:
-        assert self.RECORD.noting(Reject("rejected", "no"), NOW, NOW) == InletRecord(5, 8, NOW - 60)
+        assert self.RECORD.noting(Reject("rejected", "no"), NOW, NOW) == InletStats(5, 8, NOW - 60)
 
     @pytest.mark.parametrize(
         "decision",
-        [Reject("too_large", "1 MB"), Retry(1, "503"), Halve("400"), RefreshToken(), Stop(ConfigurationError("404"))],
+        [Reject("too_large", "1 MB"), Retry(1, "503"), Split("400"), RefreshToken(), Stop(ConfigurationError("404"))],
     )
     def test_all_else_leaves_it(self, decision: Decision) -> None:
         assert self.RECORD.noting(decision, NOW, NOW) == self.RECORD
 
 
 tries = st.builds(
-    lambda messages, ago, **rest: Try(messages, NOW - ago, **rest),
+    lambda messages, ago, **rest: Attempt(messages, NOW - ago, **rest),
     st.integers(1, 4),
     st.floats(0, 1e6),
     number=st.integers(1, 10**6),
@@ -388,7 +392,7 @@ tries = st.builds(
 )
 tries |= tries.map(lambda what: sent(what, messages=1, single=True))
 inlets = st.builds(
-    InletRecord, st.integers(0, 3), st.integers(0, 30), st.just(float("-inf")) | st.floats(NOW - 1e6, NOW)
+    InletStats, st.integers(0, 3), st.integers(0, 30), st.just(float("-inf")) | st.floats(NOW - 1e6, NOW)
 )
 bodies = st.one_of(
     st.binary(max_size=100),
@@ -411,20 +415,20 @@ failures = st.sampled_from([ConnectError("c"), ReplyError("r"), TokenError("t"),
     st.floats(0, 1, exclude_max=True),
 )
 def test_every_outcome_has_a_decision_that_can_be_carried_out(
-    outcome: Reply | NetworkError, what: Try, inlet: InletRecord, policy: RetryPolicy, random: float
+    outcome: Reply | NetworkError, what: Attempt, inlet: InletStats, policy: RetryPolicy, random: float
 ) -> None:
     decision = after(outcome, what, inlet, policy, random)
-    if isinstance(decision, Settle):
-        assert len(decision.elements) == what.messages
+    if isinstance(decision, PerMessage):
+        assert len(decision.results) == what.messages
         assert decision.again == sorted(set(decision.again))
-        assert not any(decision.elements[position].accepted for position in decision.again)
+        assert not any(decision.results[position].accepted for position in decision.again)
         assert 0 <= decision.duplicates_possible <= len(decision.again)
-    if isinstance(decision, Retry | Settle):
+    if isinstance(decision, Retry | PerMessage):
         assert 0 <= decision.after <= policy.max_retry_after_seconds + policy.max_seconds
     if isinstance(decision, Reject):
         assert what.messages == 1
         assert decision.code in ("rejected", "too_large")
-    if isinstance(decision, Halve):
+    if isinstance(decision, Split):
         assert not what.single
     if isinstance(decision, RefreshToken):
         assert not what.refreshed

@@ -1,18 +1,17 @@
 """What can come back after messages were sent to AEP, and what can be done about it.
 
-The types only: ``outcome_rules.decide`` goes from one to the other, ``client`` carries it out.
+The types only: ``rules.decide`` goes from one to the other, ``client`` carries it out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 from aep.errors import AepError, NetworkError, TokenError
 from aep.http.transport import Reply
-from aep.ingestion.envelope import Element, error_message, read_multi_status
+from aep.ingestion.envelope import MessageResult, error_message, read_multi_status
 
 TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -22,7 +21,7 @@ MAY_HAVE_ARRIVED = frozenset({500, 502, 504})
 # A 500 may be AEP's trouble ("Try the request again in a few minutes") or a message it chokes on ("Message payload
 # schema not specified, or did not match"). If others pass, a batch is halved after so many tries to find the message,
 # its halves at once, and the message given up after so many tries, which takes 5 minutes on average.
-HALVE_TRIES = 4
+SPLIT_TRIES = 4
 GIVE_UP_TRIES = 16
 
 # If nothing passes, AEP is down, or each batch under way has such a message. After so many tries, half a minute on
@@ -54,7 +53,7 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True)
-class Try:
+class Attempt:
     """One sending of some messages of a batch, and what went before.
 
     Attributes:
@@ -63,7 +62,7 @@ class Try:
       number: 1 for the first sending of this request.
       before: sendings of these messages in larger requests.
       failures: how many times in a row AEP has answered 500 to them.
-      halved_at: clock reading of the first halving for 500 of a request that they were in, None for none.
+      split_at: clock reading of the first halving for 500 of a request that they were in, None for none.
       probing: sent to see whether AEP takes anything of the batch.
       refreshed: the token was renewed for them already.
       mismatches: 207 replies to them that did not fit.
@@ -75,7 +74,7 @@ class Try:
     number: int = 1
     before: int = 0
     failures: int = 0
-    halved_at: float | None = None
+    split_at: float | None = None
     probing: bool = False
     refreshed: bool = False
     mismatches: int = 0
@@ -83,13 +82,18 @@ class Try:
 
 
 @dataclass(frozen=True)
-class Settle:
-    """Each message has its own answer, but those at the positions ``again`` go again after so many seconds.
+class PerMessage:
+    """Per-message results.
 
-    ``failed``: AEP has answered 500 to some of those.
+    Attributes:
+      results: AEP's result for each message of the request, in order.
+      again: positions of the messages that are sent again.
+      after: seconds to wait before that.
+      duplicates_possible: how many of them AEP may have received.
+      failed: AEP answered 500 to some of them.
     """
 
-    elements: list[Element]
+    results: list[MessageResult]
     again: list[int] = field(default_factory=list)
     after: float = 0.0
     duplicates_possible: int = 0
@@ -116,7 +120,7 @@ class Retry:
 
 
 @dataclass(frozen=True)
-class Halve:
+class Split:
     """Send the two halves separately; a single message goes to the single-message endpoint.
 
     Attributes:
@@ -145,16 +149,16 @@ class Reject:
 
 @dataclass(frozen=True)
 class Stop:
-    """Fail the bundle. ``elements``: the reply's answers, if it has one for each message; some may be accepted."""
+    """Fail the bundle. ``results``: the reply's answers, if it has one for each message; some may be accepted."""
 
     error: AepError
-    elements: list[Element] = field(default_factory=list)
+    results: list[MessageResult] = field(default_factory=list)
 
 
-Decision = Settle | Retry | Halve | RefreshToken | Reject | Stop
+Decision = PerMessage | Retry | Split | RefreshToken | Reject | Stop
 
 
-class InletRecord(NamedTuple):
+class InletStats(NamedTuple):
     """What this process has seen of an inlet.
 
     Attributes:
@@ -169,24 +173,24 @@ class InletRecord(NamedTuple):
     last_success: float = float("-inf")
     last_sent: float = float("-inf")
 
-    def noting(self, decision: Decision, sent_at: float, now: float) -> InletRecord:
+    def noting(self, decision: Decision, sent_at: float, now: float) -> InletStats:
         """The record after one more decision, on the reply to a request that was sent at ``sent_at``."""
         match decision:
-            case Settle(elements, again):
-                accepted = sum(element.accepted for element in elements)
-                refused = len(elements) - accepted - len(again)
+            case PerMessage(results, again):
+                accepted = sum(result.accepted for result in results)
+                refused = len(results) - accepted - len(again)
             case Reject(code="rejected"):
                 accepted, refused = 0, 1
             case _:
                 return self
         counts = self.accepted + accepted, self.refused + refused
         if not accepted:
-            return InletRecord(*counts, self.last_success, self.last_sent)
-        return InletRecord(*counts, now, max(sent_at, self.last_sent))
+            return InletStats(*counts, self.last_success, self.last_sent)
+        return InletStats(*counts, now, max(sent_at, self.last_sent))
 
 
 @dataclass(frozen=True)
-class Case:
+class Context:
     """All that a decision rests on.
 
     Attributes:
@@ -198,10 +202,10 @@ class Case:
       after: seconds to wait if the messages are to be sent again.
     """
 
-    sent: Try
+    sent: Attempt
     outcome: Reply | NetworkError
     now: float
-    inlet: InletRecord
+    inlet: InletStats
     policy: RetryPolicy
     after: float
 
@@ -221,7 +225,7 @@ class Case:
         return 200 <= self.status < 300
 
     @cached_property
-    def elements(self) -> list[Element] | None:
+    def results(self) -> list[MessageResult] | None:
         """AEP's answer to each message, in order, where the reply is a 207 that fits the batch one to one."""
         if self.sent.single or self.status != 207:
             return None
@@ -244,11 +248,11 @@ class Case:
     @property
     def others_still_pass(self) -> bool:
         """Whether AEP has accepted what was sent after it had failed on these messages and their batch was halved."""
-        return self.sent.halved_at is not None and self.inlet.last_sent > self.sent.halved_at
+        return self.sent.split_at is not None and self.inlet.last_sent > self.sent.split_at
 
     def fails_on_batch(self) -> bool:
         """Whether a request that AEP answers 500 should be halved to find the message that it fails on."""
-        return self.others_still_pass or (self.sent.failures + 1 >= HALVE_TRIES and self.others_pass)
+        return self.others_still_pass or (self.sent.failures + 1 >= SPLIT_TRIES and self.others_pass)
 
     def may_be_poisoned(self) -> bool:
         """Whether a request that AEP answers 500 should be halved to see if anything of it passes."""
@@ -256,29 +260,8 @@ class Case:
 
     def fails_on_message(self) -> bool:
         """Whether a message that AEP answers 500 should be given up."""
-        others_pass = self.others_pass if self.sent.halved_at is None else self.others_still_pass
+        others_pass = self.others_pass if self.sent.split_at is None else self.others_still_pass
         return self.sent.failures + 1 >= GIVE_UP_TRIES and others_pass
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What to do with one kind of outcome.
-
-    Attributes:
-      name: of the rule.
-      what_comes_back: the outcome in words; those of earlier rules are meant to be taken out.
-      what_happens: in words.
-      source: where Adobe says so.
-      applies: whether the rule is about this case, provided that no earlier one is.
-      decide: what to do.
-    """
-
-    name: str
-    what_comes_back: str
-    what_happens: str
-    source: str
-    applies: Callable[[Case], bool]
-    decide: Callable[[Case], Decision]
 
 
 def is_overload(outcome: Reply | NetworkError) -> bool:

@@ -1,0 +1,86 @@
+"""What became of a batch: an answer for each message, and the numbers of what it took."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Answer(NamedTuple):
+    """What became of one message. An empty ``code`` means that AEP has received it."""
+
+    code: str
+    message: str
+    attempts: int
+    xaction_id: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether AEP has received the message."""
+        return not self.code
+
+
+@dataclass
+class Counts:
+    """Numbers of a delivery.
+
+    Attributes:
+      requests: requests sent, token requests not counted.
+      sent_bytes: bytes of their bodies.
+      accepted: messages that AEP has received.
+      retries: sendings again by cause: a status, ``element`` of a 207, ``mismatch``, ``token``, or a network cause.
+      duplicates_possible: messages sent again although AEP may have received them the first time.
+    """
+
+    requests: int = 0
+    sent_bytes: int = 0
+    accepted: int = 0
+    retries: Counter[str] = field(default_factory=Counter)
+    duplicates_possible: int = 0
+
+    def add(self, more: Counts) -> None:
+        """Adds numbers to these."""
+        self.requests += more.requests
+        self.sent_bytes += more.sent_bytes
+        self.accepted += more.accepted
+        self.retries += more.retries
+        self.duplicates_possible += more.duplicates_possible
+
+
+Observer = Callable[[Counts], None]
+"""Called by the delivering thread with the numbers of each step at once, so that they are known whatever follows."""
+
+
+@dataclass
+class Delivery(Counts):
+    """What became of a batch: an answer for each message, in order, and what it took.
+
+    Attributes:
+      answers: one for each message.
+      seconds: from the call to the last answer.
+      in_flight: the most requests that were under way to the inlet when one of these was sent, itself included.
+      observer: see ``Observer``; None for none.
+    """
+
+    answers: list[Answer] = field(default_factory=list)
+    seconds: float = 0.0
+    in_flight: int = 0
+    observer: Observer | None = None
+
+    def count(self, more: Counts) -> None:
+        """Adds the numbers of a step, and passes them on."""
+        self.add(more)
+        if self.observer is not None:
+            self.observer(more)
+
+    def answer(self, index: int, answer: Answer) -> bool:
+        """Notes the answer to a message; returns whether it says for the first time that AEP has received it.
+
+        What AEP has received once is received, also if it was sent again for its place among others and refused then.
+        """
+        received = self.answers[index].accepted
+        if not received or answer.accepted:
+            self.answers[index] = answer
+        return answer.accepted and not received

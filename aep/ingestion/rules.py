@@ -1,0 +1,362 @@
+"""What to do with what came back from AEP: a table of rules, of which the first that applies decides.
+
+docs/outcomes.md is made from it (``make docs``). What Adobe does not document, or leaves to the client, says so.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aep.errors import NetworkError, ReplyError
+from aep.http.backoff import full_jitter, retry_after
+from aep.http.transport import Reply
+from aep.ingestion.actions import retry, retry_without_reply, settle, stop, stop_budget, stop_credential, stop_setup
+from aep.ingestion.decision import (
+    GIVE_UP_TRIES,
+    PROBE_TRIES,
+    SPLIT_TRIES,
+    Attempt,
+    Context,
+    Decision,
+    InletStats,
+    PerMessage,
+    RefreshToken,
+    Reject,
+    Retry,
+    RetryPolicy,
+    Split,
+    describe,
+)
+from aep.ingestion.envelope import MessageResult, error_message, is_object, read_xaction_id
+from aep.ingestion.message_rules import API, CONNECTOR, MULTIPLE, OUR_CHOICE, VALIDATION, refused_by_reply, sent_again
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What to do with one kind of outcome.
+
+    Attributes:
+      name: of the rule.
+      what_comes_back: the outcome in words; those of earlier rules are meant to be taken out.
+      what_happens: in words.
+      source: where Adobe says so.
+      applies: whether the rule covers this outcome, provided that no earlier one is.
+      decide: what to do.
+    """
+
+    name: str
+    what_comes_back: str
+    what_happens: str
+    source: str
+    applies: Callable[[Context], bool]
+    decide: Callable[[Context], Decision]
+
+
+def decide(
+    sent: Attempt,
+    outcome: Reply | NetworkError,
+    now: float,
+    inlet: InletStats,
+    policy: RetryPolicy,
+    random_unit: Callable[[], float] = random.random,
+    wall_clock: Callable[[], float] = time.time,
+) -> Decision:
+    """What to do after a request.
+
+    Args:
+      sent, outcome, now, inlet, policy: see ``Context``.
+      random_unit: source of jitter, in [0, 1).
+      wall_clock: seconds since the epoch, for a ``Retry-After`` that is a date.
+    """
+    header = outcome.headers.get("retry-after") if isinstance(outcome, Reply) else None
+    asked = retry_after(header, policy.max_retry_after_seconds, wall_clock)
+    after = asked + full_jitter(sent.number, policy.base_seconds, policy.max_seconds, random_unit)
+    context = Context(sent, outcome, now, inlet, policy, after)
+    return deciding_rule(context).decide(context)
+
+
+def deciding_rule(context: Context) -> Rule:
+    """The first rule that applies; the last one always does."""
+    return next(rule for rule in RULES if rule.applies(context))
+
+
+def _is(*statuses: int) -> Callable[[Context], bool]:
+    return lambda context: context.status in statuses
+
+
+def _nothing_is_ever_accepted(context: Context) -> bool:
+    limit, refused = context.policy.max_first_refusals, refused_by_reply(context)
+    if limit is None or not refused or context.inlet.accepted:
+        return False
+    return context.inlet.refused + refused >= limit
+
+
+def _is_not_aeps(context: Context) -> bool:
+    if context.sent.single:
+        return context.success
+    page = context.success and context.status != 207 and context.body and not is_object(context.body)
+    return bool(page) and context.sent.mismatches > 0
+
+
+def _is_transient(*statuses: int) -> Callable[[Context], bool]:
+    return lambda context: context.status in statuses and context.status in context.policy.transient_statuses
+
+
+def does_not_fit(context: Context) -> bool:
+    """Whether a batch was received, by its status, but not by a word for each message."""
+    return context.success and context.results is None
+
+
+# The rules that send the same messages again after a pause; the retry budget limits them all.
+RETRY_RULES: tuple[Rule, ...] = (
+    Rule(
+        "not_sent",
+        "no connection, or no token from IMS",
+        "again",
+        OUR_CHOICE,
+        lambda context: context.status == 0 and not isinstance(context.outcome, ReplyError),
+        retry_without_reply,
+    ),
+    Rule(
+        "no_reply",
+        "the connection breaks, or no whole reply comes in time (`aep_timeout_seconds`)",
+        "again; duplicates are possible",
+        f"{CONNECTOR} tries again too",
+        lambda context: isinstance(context.outcome, ReplyError),
+        retry_without_reply,
+    ),
+    Rule(
+        "throttled",
+        "429",
+        "again",
+        f'{MULTIPLE}, 429: "Too many requests within specified time duration". What to do is not documented; our '
+        "choice",
+        _is_transient(429),
+        retry,
+    ),
+    Rule(
+        "unavailable",
+        "503",
+        "again",
+        f'{API}, 503: "Clients should retry at least 3 times using an exponential back-off strategy", `Retry-After`',
+        _is_transient(503),
+        retry,
+    ),
+    Rule(
+        "failed",
+        "500",
+        "again; duplicates are possible",
+        f'{API}, 500: "Try the request again in a few minutes"',
+        _is_transient(500),
+        retry,
+    ),
+    Rule(
+        "gateway",
+        "502, 504",
+        "again; duplicates are possible",
+        f"Not documented; {CONNECTOR} tries any 5xx again",
+        _is_transient(502, 504),
+        retry,
+    ),
+    Rule(
+        "transient",
+        "408, and what else `aep_retry_statuses` has",
+        "again",
+        OUR_CHOICE,
+        lambda context: not context.success and context.status in context.policy.transient_statuses,
+        retry,
+    ),
+    Rule(
+        "partly_again",
+        "207 in which AEP could not take some messages now",
+        "those alone again; each of the others has its answer, see [the messages of a 207](#the-messages-of-a-207)",
+        f"{MULTIPLE}, Identify failed messages: what was accepted need not be sent again",
+        lambda context: bool(sent_again(context)),
+        settle,
+    ),
+    Rule(
+        "misfit",
+        "207 whose `responses` do not fit the messages one to one, or another 2xx to a batch",
+        "never guessed at: all again, once; duplicates are possible",
+        f'{MULTIPLE}, Response: "A response is returned for each element of the request messages array". What to do '
+        "when it is not so is our choice",
+        lambda context: does_not_fit(context) and context.sent.mismatches == 0,
+        lambda context: Retry(context.after, "mismatch", arrived=True, mismatch=True),
+    ),
+)
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "received",
+        "2xx with an `xactionId` to a message that was sent alone, after replies to its batch that did not fit",
+        "accepted",
+        f"{VALIDATION}, 200: the message was received; any 2xx: {CONNECTOR}",
+        lambda context: context.sent.single and context.success and bool(read_xaction_id(context.body)),
+        lambda context: PerMessage([MessageResult(200, "", read_xaction_id(context.body))]),
+    ),
+    Rule(
+        "not_aep",
+        "any other 2xx to such a message; twice a 2xx other than 207 to a batch, with a body that is no JSON object: a "
+        "page of a proxy or of another host",
+        "stop: nothing says that AEP has received anything",
+        f"{VALIDATION}, 200: each reply has an `xactionId`; {MULTIPLE}: a batch is answered with 207. To stop is our "
+        "choice",
+        _is_not_aeps,
+        stop("nothing says that AEP received it: check aep_inlet_url, and whether a proxy answers in AEP's place"),
+    ),
+    Rule(
+        "credential",
+        "401, 403",
+        "again at once with a new token, one for all threads; where there is no token (`aep_auth=none`), the next row "
+        "applies",
+        f"{MULTIPLE}, 401 and 403: the token is missing, invalid or expired. The new token is our choice",
+        lambda context: context.status in (401, 403) and not context.sent.refreshed,
+        lambda context: RefreshToken(),
+    ),
+    Rule(
+        "credential_refused",
+        "401, 403 to the new token",
+        "stop; nothing is ever dead-lettered for a credential",
+        f"{CONNECTOR} stops too (its developer guide)",
+        _is(401, 403),
+        stop_credential,
+    ),
+    Rule(
+        "batch_too_large",
+        "413 to a batch",
+        "halved until it passes",
+        f'{MULTIPLE}, 413: "thrown when the total payload request is greater than 1MB". Halving is our choice',
+        lambda context: context.status == 413 and context.sent.messages > 1,
+        lambda context: Split("413"),
+    ),
+    Rule(
+        "message_too_large",
+        "413 to one message",
+        "dead-lettered, `too_large`",
+        f"{MULTIPLE}, 413",
+        _is(413),
+        lambda context: Reject("too_large", f"{describe(context.outcome)} to this message alone"),
+    ),
+    Rule(
+        "failing_batch",
+        f"500 to a batch, {SPLIT_TRIES} times in a row, while others are accepted; to a half of it the first time, if "
+        "others sent after the halving are accepted",
+        "halved at once to find the message that AEP fails on; duplicates are possible",
+        f'{MULTIPLE}, 500: "Error in processing payload", so it may be a message. Halving is our choice',
+        lambda context: context.status == 500 and context.sent.messages > 1 and context.fails_on_batch(),
+        lambda context: Split("500", arrived=True),
+    ),
+    Rule(
+        "failing_message",
+        f"500 to one message, {GIVE_UP_TRIES} times in a row, while others are accepted",
+        "dead-lettered, `rejected`",
+        OUR_CHOICE,
+        lambda context: context.status == 500 and context.sent.messages == 1 and context.fails_on_message(),
+        lambda context: Reject("rejected", f"{describe(context.outcome)} to this message while others pass"),
+    ),
+    Rule(
+        "out_of_budget",
+        f"what one of the next {len(RETRY_RULES)} rows would send again later than `aep_retry_budget_seconds` after it "
+        "was first sent",
+        "stop",
+        OUR_CHOICE,
+        lambda context: context.over_budget and any(rule.applies(context) for rule in RETRY_RULES),
+        stop_budget,
+    ),
+    Rule(
+        "probed_batch",
+        f"500 to a batch, {PROBE_TRIES} times in a row, while nothing is accepted",
+        "halved to see whether anything of it is accepted, its first half at once again, down to one message, which is "
+        "not given up for it; duplicates are possible",
+        OUR_CHOICE,
+        lambda context: context.status == 500 and context.sent.messages > 1 and context.may_be_poisoned(),
+        lambda context: Split("500", arrived=True, probing=True),
+    ),
+    *RETRY_RULES,
+    Rule(
+        "misfit_again",
+        "the same a second time",
+        "halved, down to the single-message endpoint, whose reply is about that message alone; duplicates are possible",
+        OUR_CHOICE,
+        does_not_fit,
+        lambda context: Split("mismatch", arrived=True),
+    ),
+    Rule(
+        "nothing_is_ever_accepted",
+        "a reply that refuses all its messages for good, a 207 or 400, 422 to one message, when this process has never "
+        "seen the inlet accept one and `aep_max_first_refusals` are refused",
+        "stop: not the messages but the schema, the dataset or the organisation is wrong",
+        f"{MULTIPLE}, Identify failed messages: AEP refuses a wrong organisation or schema message by message. To stop "
+        "is our choice",
+        _nothing_is_ever_accepted,
+        stop_setup,
+    ),
+    Rule(
+        "answered",
+        "207 that accepts or refuses each message",
+        "each message has its answer, see [the messages of a 207](#the-messages-of-a-207)",
+        f"{MULTIPLE}, Response; {API}, 207",
+        lambda context: context.results is not None,
+        settle,
+    ),
+    Rule(
+        "batch_refused",
+        "400, 422 to a batch",
+        "halved to find the messages that are meant",
+        f'{MULTIPLE}, 400: "problem with the request. See the response body"; 422 is not documented. Halving is our '
+        "choice",
+        lambda context: context.status in (400, 422) and context.sent.messages > 1,
+        lambda context: Split(str(context.status)),
+    ),
+    Rule(
+        "message_refused",
+        "400, 422 to one message",
+        "dead-lettered, `rejected`, with AEP's words",
+        f"{VALIDATION}, 400; 422 is not documented",
+        _is(400, 422),
+        lambda context: Reject("rejected", error_message(context.body) or describe(context.outcome)),
+    ),
+    Rule(
+        "no_inlet",
+        "404",
+        "stop: `aep_inlet_url` is wrong",
+        OUR_CHOICE,
+        _is(404),
+        stop("no such inlet: check aep_inlet_url"),
+    ),
+    Rule(
+        "not_json",
+        "415",
+        "stop: `aep_inlet_url`, `aep_headers` or `aep_gzip` is wrong",
+        OUR_CHOICE,
+        _is(415),
+        stop("the endpoint does not take JSON as it is sent: check aep_inlet_url, aep_headers and aep_gzip"),
+    ),
+    Rule(
+        "not_supported",
+        "501",
+        "stop: `aep_inlet_url` asks for what the location does not have, as synchronous validation",
+        f"{VALIDATION}, 501",
+        _is(501),
+        stop("the endpoint does not support this: check aep_inlet_url"),
+    ),
+    Rule(
+        "redirect",
+        "a redirect, 3xx",
+        "stop; it is not followed, since the token would go with it",
+        f"{CONNECTOR} follows none either",
+        lambda context: 300 <= context.status < 400,
+        stop("redirects are not followed: check aep_inlet_url"),
+    ),
+    Rule(
+        "anything_else",
+        "any other status",
+        "stop",
+        OUR_CHOICE,
+        lambda context: True,
+        stop("this will not change by trying again: check aep_inlet_url"),
+    ),
+)
