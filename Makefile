@@ -17,7 +17,7 @@ help:
 	@echo "make test-fast   checks, and the tests that need Python packages only"
 	@echo "make bench       the benchmark table"
 	@echo "make soak        10 minutes of random faults, every record accounted for; SOAK=\"--minutes 60\" for more"
-	@echo "make docs        docs/outcomes.md from the rules"
+	@echo "make docs        docs/outcomes.md from the rules, docs/configuration.md from the declarations of the options"
 	@echo "make lock        requirements.lock from the pins"
 
 setup: $(READY)
@@ -54,6 +54,7 @@ soak: $(READY)
 
 docs: $(READY)
 	$(RUN) -m aep.ingestion.outcome_page > docs/outcomes.md
+	$(RUN) -m pipelines.options.page > docs/configuration.md
 
 lock: $(READY)
 	$(RUN) -m pip install --quiet --disable-pip-version-check uv==0.13.9

@@ -5,25 +5,11 @@ from typing import Any, NamedTuple
 
 from pipelines.options.beam import RUNNERS_WITHOUT_DURABLE_STATE
 from pipelines.options.declarations import Auth, Format, KafkaOptions, Payload
+from pipelines.options.route_keys import SINGLE_ROUTE
 from pipelines.options.settings import Settings
+from pipelines.options.table import OPTIONS
 from pipelines.options.types import TOPIC, seconds_of
 from transforms.records.topic_names import covers
-
-# What only a single-route run says with options; in a routes file each route says its own.
-SINGLE_ROUTE = (
-    "kafka_topics",
-    "aep_inlet_url",
-    "aep_dataset_id",
-    "aep_flow_id",
-    "aep_operations",
-    "aep_key_field",
-    "xdm_id_from",
-    "xdm_schema_file",
-    "xdm_schema_id",
-    "xdm_schema_sha256",
-    "kafka_avro_schema_file",
-    "map_file",
-)
 
 
 class Finding(NamedTuple):
@@ -166,7 +152,7 @@ def _destination(settings: Settings) -> Iterator[Finding]:
 
 
 def _single_route(settings: Settings) -> dict[str, Any]:
-    return {name: getattr(getattr(settings, name.split("_")[0]), name.split("_", 1)[1]) for name in SINGLE_ROUTE}
+    return {name: settings.value(OPTIONS[name]) for name in SINGLE_ROUTE}
 
 
 def route_contradictions(settings: Settings) -> Iterator[Finding]:

@@ -9,19 +9,16 @@ A routes file is YAML:
         dataset_id: DATASET_ID
         schema_file: configs/schemas/loyalty-profile.schema.json
 
-What a route leaves out of `org_id`, `source_name`, `payload`, `format`, `map_patch_dialect`, `auth` and `headers` comes
-from the options.
+The keys, and which of them a route may leave to the options, are declared in `route_keys`.
 """
 
-import re
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import ValidationError
 
-from aep.mapping.json_patch import PatchDialect
 from pipelines.options.checks import (
     format_faults,
     missing_credentials,
@@ -30,23 +27,10 @@ from pipelines.options.checks import (
     pin_faults,
     reads_back,
 )
-from pipelines.options.declarations import Auth, Format, OptionGroup, Payload
 from pipelines.options.platform_access import missing_access
+from pipelines.options.route_keys import ROUTE_KEYS, SINGLE_ROUTE, RouteSpec
 from pipelines.options.settings import Settings
-from pipelines.options.table import describe_type, explain
-from pipelines.options.types import (
-    Files,
-    Headers,
-    IdRule,
-    InletUrl,
-    Operations,
-    Pointers,
-    RecordMapping,
-    Sha256,
-    Strings,
-    Topics,
-    When,
-)
+from pipelines.options.table import OPTIONS, describe_type, explain
 from pipelines.options.yaml_files import (
     Entry,
     OptionsError,
@@ -58,59 +42,6 @@ from pipelines.options.yaml_files import (
     unknown,
 )
 from transforms.records.topic_names import covers
-
-
-def _check_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise ValueError(f"{name!r} is no name of a route (letters, digits, '.', '_', '-'): it shows in metrics")
-    return name
-
-
-class RouteSpec(OptionGroup):
-    """A route as configured: the topics it takes in, and where and how their records are posted.
-
-    Attributes:
-        topics: names of topics; one that starts with ^ is a regular expression. Empty: whatever is read, for
-            a single route that reads files.
-        schema_id: the schema's $id; None stands for the one in `schema_file`. Without a file it is looked up.
-        schema_sha256: digest of `schema_file`, to refuse another.
-        id_from: what a missing `_id` is made of: `offset`, or JSON pointers to fields.
-        operations: `header.operations`, to make upserts of raw records.
-        key_field: the attribute that a tombstone's key becomes in a delete.
-        when: fields, by their JSON pointers, and the values of which they must have one.
-        format: how values are written.
-        avro_schema_file: the files of plain Avro's schema, its own last; empty stands for Confluent's wire format.
-        map_patch_dialect: whose rules the patch follows; before `map`, which is compiled by it.
-        map: the patch or the map that makes XDM records, or a file with one of them.
-        identity: whether a record must have an identity; None, here and in the next two, takes the option's value.
-        primary_identity: JSON pointers of the primary identity; empty uses the schema's descriptors.
-        namespaces: identity namespaces allowed in `identityMap`; empty allows all.
-    """
-
-    name: Annotated[str, AfterValidator(_check_name)]
-    topics: Topics = ()
-    inlet_url: InletUrl
-    dataset_id: str | None = None
-    org_id: str | None = None
-    flow_id: str | None = None
-    source_name: str | None = None
-    schema_file: str | None = None
-    schema_id: str | None = None
-    schema_sha256: Sha256 | None = None
-    id_from: IdRule = ()
-    operations: Operations = Field(default_factory=dict)
-    key_field: str | None = None
-    when: When = ()
-    format: Format = "json"
-    avro_schema_file: Files = ()
-    map_patch_dialect: PatchDialect = "rfc6902"
-    map: RecordMapping = None
-    identity: Literal["off", "required"] | None = None
-    primary_identity: Pointers | None = None
-    namespaces: Strings | None = None
-    payload: Payload = "entity"
-    auth: Auth = "none"
-    headers: Headers = Field(default_factory=dict)
 
 
 def load_routes(settings: Settings) -> list[RouteSpec]:
@@ -147,37 +78,13 @@ def _registry_gaps(routes: Sequence[RouteSpec], settings: Settings) -> list[str]
 
 def _defaults(settings: Settings) -> dict[str, Any]:
     """What routes share unless they say otherwise."""
-    aep = settings.aep
-    return {
-        "org_id": aep.org_id,
-        "source_name": aep.source_name,
-        "payload": settings.xdm.payload,
-        "format": settings.kafka.format,
-        "auth": aep.auth,
-        "headers": aep.headers,
-        "map_patch_dialect": settings.map.patch_dialect,
-    }
+    shared = (key for key in ROUTE_KEYS.values() if key.shared and not key.rule)
+    return {key.name: settings.value(OPTIONS[key.option]) for key in shared if key.option}
 
 
 def _single_route(settings: Settings) -> RouteSpec:
-    aep, xdm = settings.aep, settings.xdm
-    assert aep.inlet_url is not None  # parse() refuses a run with neither inlet nor routes
-    return RouteSpec(
-        name="default",
-        topics=settings.kafka.topics,
-        inlet_url=aep.inlet_url,
-        dataset_id=aep.dataset_id,
-        flow_id=aep.flow_id,
-        schema_file=xdm.schema_file,
-        schema_id=xdm.schema_id,
-        schema_sha256=xdm.schema_sha256,
-        id_from=xdm.id_from,
-        operations=aep.operations,
-        key_field=aep.key_field,
-        avro_schema_file=settings.kafka.avro_schema_file,
-        map=settings.map.file,
-        **_defaults(settings),
-    )
+    given = {key.name: settings.value(OPTIONS[key.option]) for key in ROUTE_KEYS.values() if key.option in SINGLE_ROUTE}
+    return RouteSpec(name="default", **given, **_defaults(settings))
 
 
 GIVE_TOPICS = "give the topics of this route"

@@ -18,7 +18,8 @@ from aep.xdm.schema import FileSchemaSource, ResolvedSchema
 from pipelines.options.declarations import KafkaOptions
 from pipelines.options.mapping_file import read_mapping
 from pipelines.options.platform_access import network_of, timeouts_of
-from pipelines.options.routes import RouteSpec, load_routes
+from pipelines.options.route_keys import OWN_RULES, RouteSpec
+from pipelines.options.routes import load_routes
 from pipelines.options.settings import Settings
 from pipelines.options.yaml_files import OptionsError, read_text
 from pipelines.runtime.registry_schema import registry_schema
@@ -213,7 +214,7 @@ def make_route(spec: RouteSpec, settings: Settings) -> Route:
 
 def _own_rules(spec: RouteSpec, settings: Settings) -> XdmRules | None:
     """The rules of a route that sets its own identity rules; the others come from the options."""
-    stated = {key: getattr(spec, key) for key in ("identity", "primary_identity", "namespaces")}
+    stated = {key: getattr(spec, key) for key in OWN_RULES}
     stated = {key: value for key, value in stated.items() if value is not None}
     return replace(make_rules(settings), **stated) if stated else None
 

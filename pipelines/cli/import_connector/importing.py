@@ -27,8 +27,8 @@ from pipelines.cli.import_connector.aep import (
 from pipelines.cli.import_connector.draft import LEVELS, Draft, Note, nearest
 from pipelines.cli.import_connector.kafka import import_consumer, import_group, import_topics
 from pipelines.cli.import_connector.values import import_converters, import_transforms
-from pipelines.options.checks import SINGLE_ROUTE
 from pipelines.options.declarations import GROUPS
+from pipelines.options.route_keys import SINGLE_ROUTE
 from pipelines.options.table import OPTIONS, explain
 
 _SINK = re.compile(r"(com\.adobe\.platform\.streaming\.sink\.impl\.)?AEPSink(Connector)?")

@@ -30,7 +30,8 @@ from aep.provision.problem import Problem
 from aep.provision.routes import RouteValues
 from pipelines.options.checks import payload_faults
 from pipelines.options.declarations import Payload
-from pipelines.options.routes import GIVE_TOPICS, RouteSpec, shared_topics
+from pipelines.options.route_keys import RouteSpec
+from pipelines.options.routes import GIVE_TOPICS, shared_topics
 from pipelines.options.table import describe_type, explain
 from pipelines.options.yaml_files import OptionsError, describe, dump, read_document, read_text, unknown
 

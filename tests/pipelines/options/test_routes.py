@@ -9,7 +9,8 @@ from aep.mapping.field_map import compile_map
 from aep.mapping.json_patch import compile_patch
 from aep.xdm.rules import XdmRules
 from pipelines.options.merge import OptionsError, Settings, parse
-from pipelines.options.routes import RouteSpec, load_routes
+from pipelines.options.route_keys import RouteSpec
+from pipelines.options.routes import load_routes
 from pipelines.runtime.plan import make_routes
 
 CONFIGS = Path(__file__).parents[3] / "configs"

@@ -1,0 +1,56 @@
+"""docs/configuration.md has every option and every key of a route, as they are declared."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pipelines.options.page import page
+from pipelines.options.route_keys import ROUTE_KEYS, RouteKey, RouteSpec
+from pipelines.options.table import OPTIONS, Option
+
+ROOT = Path(__file__).parents[3]
+OPTIONS_PART, ROUTES_PART = page().split("\n## Keys of a route\n")
+
+
+def row(part: str, name: str) -> list[str]:
+    """The cells of the only row about a name."""
+    (found,) = re.findall(rf"^\| `{name}` \| (.*) \|$", part, re.MULTILINE)
+    return re.split(r"(?<!\\) \| ", found)
+
+
+def plain(cell: str) -> str:
+    return cell.replace("`", "").replace("\\|", "|")
+
+
+def test_the_page_is_made_from_the_declarations_that_run() -> None:
+    assert (ROOT / "docs" / "configuration.md").read_text() == page(), "run `make docs`"
+
+
+@pytest.mark.parametrize("option", OPTIONS.values(), ids=lambda option: option.name)
+def test_each_option_is_there_with_type_unit_default_and_help(option: Option) -> None:
+    type_, default, help_ = row(OPTIONS_PART, option.name)
+    assert plain(type_).startswith(option.type.removesuffix(" or null").replace("|", ", "))
+    assert ("null" in type_) == option.nullable
+    assert option.unit is None or option.kind == "list" or type_.endswith(f", in {option.unit}")
+    assert default
+    assert plain(help_) == option.help
+
+
+@pytest.mark.parametrize("key", ROUTE_KEYS.values(), ids=lambda key: key.name)
+def test_each_key_of_a_route_is_there_with_what_it_is_when_left_out(key: RouteKey) -> None:
+    _, default, help_ = row(ROUTES_PART, key.name)
+    assert plain(help_) == key.help
+    assert not key.shared or default == f"option `{key.option}`"
+
+
+def test_the_keys_are_those_that_a_route_takes() -> None:
+    assert ROUTE_KEYS.keys() == RouteSpec.model_fields.keys()
+
+
+def test_each_table_has_four_columns() -> None:
+    for line in page().splitlines():
+        if line.startswith("| `"):
+            assert len(re.split(r"(?<!\\) \| ", line)) == 4, line
