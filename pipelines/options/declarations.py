@@ -313,7 +313,7 @@ class ReceiptOptions(OptionGroup):
 
 
 class ReplayOptions(OptionGroup):
-    """Replay: which dead letters pipelines.replay_dead_letters sends again. They must fit all that is given."""
+    """Replay: which dead letters beam-aep replay sends again. They must fit all that is given."""
 
     source: Place | None = _option(
         None,
