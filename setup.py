@@ -1,15 +1,32 @@
 """Packaging: ranges here, exact pins in requirements.txt, the same with hashes in requirements.lock."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+
+class BuildWithConfigs(build_py):
+    """Put configs/ of the checkout into the wheel as samples/configs, where `beam-aep configs` finds it."""
+
+    def run(self) -> None:
+        """Build, then copy the folder."""
+        super().run()
+        if not self.editable_mode:
+            self.copy_tree("configs", str(Path(self.build_lib, "samples", "configs")))
+
 
 setup(
     name="beam-aep",
-    version="0.1.0",
+    version="0.1.0",  # here and nowhere else
     description="Apache Beam pipelines that carry events from Kafka into Adobe Experience Platform",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["aep*", "emulator*", "pipelines*", "samples*", "transforms*"]),
     package_data={"": ["py.typed"], "emulator.state": ["standard_xdm.json"], "emulator.page": ["page.css", "page.js"]},
+    cmdclass={"build_py": BuildWithConfigs},
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "confluent-kafka[schemaregistry]>=2.16,<3",

@@ -9,6 +9,7 @@ import gzip
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, BinaryIO, cast
 
@@ -101,6 +102,40 @@ def emulate(context: typer.Context) -> int:
         say(f"error: the emulator needs {error.name}, which is not installed: pip install 'beam-aep[emulator]'")
         return WRONG
     return emulator(context.args)
+
+
+@app.command()
+def configs(
+    directory: Annotated[Path, typer.Argument(help="Where to; made if it is missing.")] = Path("configs"),
+) -> int:
+    """Copy the sample options files, routes and schemas that come with the package.
+
+    Files that exist already are left alone: nothing is copied then.
+    """
+    from samples.files import copy_configs
+
+    try:
+        copies = copy_configs(directory)
+    except OSError as error:
+        say(f"error: {error}")
+        return WRONG
+    say(f"{len(copies)} files copied to {directory}")
+    return 0
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"beam-aep {version('beam-aep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_any_command(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
 
 
 def _list_broken_kinds(names: list[str] | None) -> list[str] | None:
