@@ -123,7 +123,7 @@ def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], teller: Teller) -> 
     told = _account(account.process_counts(), time.monotonic() - started, outcome, plan, job.title, teller)
     if error is None:
         return _end(plan, job, told, teller)
-    return _explain(error, teller)
+    return _explain(error, teller, plan)
 
 
 def _run_on_cluster(pipeline: beam.Pipeline, plan: P, job: Job[P], teller: Teller) -> int:
@@ -175,13 +175,17 @@ def _account(
     return account_of_run
 
 
-def _explain(error: Exception, teller: Teller) -> int:
+def _explain(error: Exception, teller: Teller, plan: Plan) -> int:
     if isinstance(error, StoppedError):
         teller.say(str(error))
         return FAILED
     if isinstance(error, _EXPLAINED):
         teller.error(str(error))
-        teller.say("Nothing of the bundle was committed; it will be read again.")
+        teller.say(
+            "The next run reads the files from their beginning, and sends again what was accepted."
+            if plan.source is None
+            else "Nothing of the bundle was committed; it will be read again."
+        )
         return WRONG
     _LOG.error("the run failed", exc_info=error)
     return FAILED

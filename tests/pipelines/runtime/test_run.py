@@ -99,6 +99,9 @@ def test_a_compressed_file_that_was_cut_off_stops_the_run_and_is_not_called_fini
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert (done.returncode, orjson.loads((tmp_path / "summary.json").read_bytes())["outcome"]) == (code, outcome)
     assert f"{tmp_path / name} is cut off" in done.stderr
+    # What is said of Kafka's offsets would not be true of files.
+    assert "The next run reads the files from their beginning" in done.stderr
+    assert "committed" not in done.stderr
     assert "Traceback" not in done.stderr
 
 
