@@ -83,8 +83,8 @@ class Reader:
         yield from self._topic_steps()
         while not self.must_stop() and not self.is_at_ends():
             # A poll for many returns when it has them all or the time is up, so wait for the first alone.
-            many = first_at is not None
-            messages = self._consumer.consume(_POLL_RECORDS if many else 1, 0.02 if many else limits.idle_seconds)
+            many = min(_POLL_RECORDS, limits.max_records - records)
+            messages = self._consumer.consume(*((many, 0.02) if first_at else (1, limits.idle_seconds)))
             for step in self._steps(messages):
                 if step.chunk is not None:
                     first_at = first_at or self._clock()
