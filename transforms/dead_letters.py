@@ -7,46 +7,24 @@ the bundle fails and nothing is committed.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 import apache_beam as beam
 
-from transforms.kafka.client import KafkaCluster
-from transforms.kafka.send import send_all
-from transforms.records.chunk import Headers
 from transforms.records.dead_letter import DeadLetter
-from transforms.sinks.files import write_to_sink
-from transforms.worker import metrics, process
+from transforms.sinks.base import Sinks, write_to_all
+from transforms.worker import metrics
 
-# A file is written once this many bytes are waiting, and at the end of the bundle.
-_FILE_BYTES = 8_000_000
-
-
-@dataclass(frozen=True)
-class DeadLetterSinks:
-    """Where dead letters go; at least one must be given.
-
-    Attributes:
-      path: a folder on any Beam filesystem, for files of JSON lines.
-      topic: a Kafka topic of ``cluster``; the value is the original, the reason is in the headers.
-    """
-
-    path: str | None = None
-    topic: str | None = None
-    cluster: KafkaCluster | None = None
-
-    def __post_init__(self) -> None:
-        if not self.path and not self.topic:
-            raise ValueError("dead letters need a place: give dead_letter_path, dead_letter_topic or both")
-        if self.topic and self.cluster is None:
-            raise ValueError("dead_letter_topic needs kafka_bootstrap_servers")
+# They are written once this many bytes are waiting, and at the end of the bundle.
+_WAITING_BYTES = 8_000_000
 
 
 class WriteDeadLetters(beam.PTransform):
-    """Writes dead letters to the sinks by the end of the bundle, or fails the bundle."""
+    """Writes dead letters to the sinks, of which there must be one, by the end of the bundle, or fails the bundle."""
 
-    def __init__(self, sinks: DeadLetterSinks):
+    def __init__(self, sinks: Sinks):
         super().__init__()
+        if not sinks:
+            raise ValueError("dead letters need a sink: without one they would be lost")
         self._sinks = sinks
 
     def expand(self, dead_letters: beam.PCollection[DeadLetter]) -> beam.PCollection[None]:
@@ -55,7 +33,7 @@ class WriteDeadLetters(beam.PTransform):
 
 
 class _WriteDeadLetters(beam.DoFn):
-    def __init__(self, sinks: DeadLetterSinks):
+    def __init__(self, sinks: Sinks):
         self._sinks = sinks
 
     def start_bundle(self) -> None:
@@ -65,7 +43,7 @@ class _WriteDeadLetters(beam.DoFn):
     def process(self, element: DeadLetter) -> None:
         self._waiting.append(element)
         self._bytes += _size(element)
-        if self._bytes >= _FILE_BYTES:
+        if self._bytes >= _WAITING_BYTES:
             self._write()
 
     def finish_bundle(self) -> None:
@@ -74,11 +52,7 @@ class _WriteDeadLetters(beam.DoFn):
 
     def _write(self) -> None:
         waiting = self._waiting
-        with process.remember_failure():
-            if self._sinks.path:
-                write_to_sink(self._sinks.path, [one.to_json() for one in waiting], "dead_letter_path")
-            if self._sinks.topic and self._sinks.cluster:
-                send_all(self._sinks.cluster, self._sinks.topic, map(_as_message, waiting))
+        write_to_all(self._sinks, waiting)
         # Only now: the account of a run that fails must not name what is nowhere to be found.
         for code, number in Counter(one.code for one in waiting).items():
             metrics.count(metrics.DEAD_LETTERED + code, number)
@@ -92,7 +66,3 @@ def _size(one: DeadLetter) -> int:
     record = one.record
     headers = sum(len(name) + len(value or b"") for name, value in record.headers)
     return len(record.value or b"") + len(record.key or b"") + headers + 1000
-
-
-def _as_message(one: DeadLetter) -> tuple[bytes | None, bytes | None, Headers]:
-    return one.record.key, one.record.value, one.kafka_headers()

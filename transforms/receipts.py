@@ -9,12 +9,11 @@ import apache_beam as beam
 import orjson
 
 from aep.ingestion.delivery import Answer
-from transforms.kafka.client import KafkaCluster
-from transforms.kafka.send import send_all
 from transforms.records.chunk import Batch
 from transforms.records.dead_letter import iso_time
-from transforms.sinks.files import write_to_sink
-from transforms.worker import metrics, process
+from transforms.records.record import Message
+from transforms.sinks.base import Sinks, write_to_all
+from transforms.worker import metrics
 
 # The element: receipts of a batch, each a line of JSON.
 Receipts = list[bytes]
@@ -45,20 +44,16 @@ def receipts_of(batch: Batch, answers: list[Answer], now: float | None = None) -
 
 
 @dataclass(frozen=True)
-class ReceiptSinks:
-    """Where receipts go; nowhere unless one is given.
+class _Receipt:
+    """A receipt as sinks take it."""
 
-    Attributes:
-      path: a folder on any Beam filesystem, for files of JSON lines.
-      topic: a Kafka topic of ``cluster``, a record for each receipt.
-    """
+    line: bytes
 
-    path: str | None = None
-    topic: str | None = None
-    cluster: KafkaCluster | None = None
+    def to_json(self) -> bytes:
+        return self.line
 
-    def __bool__(self) -> bool:
-        return bool(self.path or self.topic)
+    def to_message(self) -> Message:
+        return None, self.line, ()
 
 
 class WriteReceipts(beam.PTransform):
@@ -66,7 +61,7 @@ class WriteReceipts(beam.PTransform):
     that a record was not received.
     """
 
-    def __init__(self, sinks: ReceiptSinks):
+    def __init__(self, sinks: Sinks):
         super().__init__()
         self._sinks = sinks
 
@@ -76,7 +71,7 @@ class WriteReceipts(beam.PTransform):
 
 
 class _WriteReceipts(beam.DoFn):
-    def __init__(self, sinks: ReceiptSinks):
+    def __init__(self, sinks: Sinks):
         self._sinks = sinks
 
     def start_bundle(self) -> None:
@@ -88,10 +83,6 @@ class _WriteReceipts(beam.DoFn):
     def finish_bundle(self) -> None:
         if not self._waiting:
             return
-        with process.remember_failure():
-            if self._sinks.path:
-                write_to_sink(self._sinks.path, self._waiting, "receipt_path")
-            if self._sinks.topic and self._sinks.cluster:
-                send_all(self._sinks.cluster, self._sinks.topic, ((None, line, ()) for line in self._waiting))
+        write_to_all(self._sinks, [_Receipt(line) for line in self._waiting])
         metrics.count(metrics.RECEIPTS, len(self._waiting))
         self._waiting = []

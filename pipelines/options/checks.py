@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipelines.options.beam import RUNNERS_WITHOUT_DURABLE_STATE
-from pipelines.options.declarations import Auth, Format, KafkaOptions, Payload
+from pipelines.options.declarations import Auth, Format, KafkaOptions, Payload, SinkOptions
 from pipelines.options.route_keys import SINGLE_ROUTE
 from pipelines.options.settings import Settings
 from pipelines.options.table import OPTIONS
@@ -86,10 +86,14 @@ def format_faults(format_: Format, avro_schema_file: Sequence[str], kafka: Kafka
         yield "format", "avro needs its schemas: give a kafka_schema_registry_url, or an avro_schema_file"
 
 
-def reads_back(topics: Iterable[str], written: str | None) -> str | None:
+def written_topics(settings: Settings) -> dict[str, str]:
+    """Return the topics that the run writes to, by the option that names them."""
+    named = {"dead_letter_topic": settings.dead_letter.topic, "receipt_topic": settings.receipt.topic}
+    return {name: topic for name, topic in named.items() if topic is not None}
+
+
+def reads_back(topics: Iterable[str], written: str) -> str | None:
     """Gives the topic or pattern among `topics` that would read in again what the run writes to a topic."""
-    if written is None:
-        return None
     return next((topic for topic in topics if covers(topic, written)), None)
 
 
@@ -218,28 +222,22 @@ def _batching(settings: Settings) -> Iterator[Finding]:
 
 
 def _written(settings: Settings) -> Iterator[Finding]:
-    path, topic = settings.dead_letter.path, settings.dead_letter.topic
-    if path is None and topic is None:
-        yield Finding(
-            ("dead_letter_path", "dead_letter_topic"),
-            "dead_letter_path: missing: give a folder, or a dead_letter_topic, for records that AEP can't take",
-        )
-    yield from _written_topic(settings, "dead_letter_topic", topic)
-    yield from _written_topic(settings, "receipt_topic", settings.receipt.topic)
-
-
-def _written_topic(settings: Settings, name: str, topic: str | None) -> Iterator[Finding]:
-    if topic is not None and settings.kafka.bootstrap_servers is None and settings.kafka.source == "file":
-        yield Finding(
-            ("kafka_bootstrap_servers", name),
-            f"kafka_bootstrap_servers: missing: {_given(settings, name)} needs it",
-        )
-    if again := reads_back(settings.kafka.topics, topic):
-        yield Finding(
-            (name, "kafka_topics"),
-            f"{_given(settings, name)}: is read again by {again} in {_given(settings, 'kafka_topics')}, "
-            "a loop without end: use another topic",
-        )
+    if not settings.dead_letter.sinks():
+        names = tuple(f"dead_letter_{field}" for field in SinkOptions.model_fields)
+        others = " or ".join(names[1:])
+        yield Finding(names, f"{names[0]}: missing: give it or {others}, for records that AEP can't take")
+    for name, topic in written_topics(settings).items():
+        if settings.kafka.bootstrap_servers is None and settings.kafka.source == "file":
+            yield Finding(
+                ("kafka_bootstrap_servers", name),
+                f"kafka_bootstrap_servers: missing: {_given(settings, name)} needs it",
+            )
+        if again := reads_back(settings.kafka.topics, topic):
+            yield Finding(
+                (name, "kafka_topics"),
+                f"{_given(settings, name)}: is read again by {again} in {_given(settings, 'kafka_topics')}, "
+                "a loop without end: use another topic",
+            )
 
 
 def _replay(settings: Settings) -> Iterator[Finding]:

@@ -285,11 +285,21 @@ class BatchOptions(OptionGroup):
     )
 
 
-class DeadLetterOptions(OptionGroup):
-    """Dead letters: where records go that AEP can't take, with the reason and their original bytes."""
+class SinkOptions(OptionGroup):
+    """The sinks of dead letters and of receipts, each of which has these options."""
 
     path: str | None = _option(None, "Folder for files of JSON lines, on any file system of Beam's.")
     topic: Topic | None = _option(None, "Kafka topic, on the brokers that are read from.")
+
+    def sinks(self) -> dict[str, str]:
+        """Return what is given of these options, by field."""
+        values = {field: getattr(self, field) for field in SinkOptions.model_fields}
+        return {field: value for field, value in values.items() if value is not None}
+
+
+class DeadLetterOptions(SinkOptions):
+    """Dead letters: where records go that AEP can't take, with the reason and their original bytes."""
+
     max_first: Count | None = _option(
         500,
         "When a worker process has seen so many records of a route refused before the post (parse, map, validate) and "
@@ -305,11 +315,8 @@ class DeadLetterOptions(OptionGroup):
     )
 
 
-class ReceiptOptions(OptionGroup):
+class ReceiptOptions(SinkOptions):
     """Receipts: where to write, for each record that AEP has received, AEP's xactionId and the record's place."""
-
-    path: str | None = _option(None, "Folder for files of JSON lines, on any file system of Beam's.")
-    topic: Topic | None = _option(None, "Kafka topic, on the brokers that are read from.")
 
 
 class ReplayOptions(OptionGroup):

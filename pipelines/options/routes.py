@@ -26,6 +26,7 @@ from pipelines.options.checks import (
     payload_faults,
     pin_faults,
     reads_back,
+    written_topics,
 )
 from pipelines.options.platform_access import missing_access
 from pipelines.options.route_keys import ROUTE_KEYS, SINGLE_ROUTE, RouteSpec
@@ -178,10 +179,7 @@ def _check_together(routes: Sequence[_Placed], path: str, settings: Settings) ->
             elif (route.format, route.avro_schema_file) != (other.format, other.avro_schema_file):
                 problems.append(f"{place} (line {lines['topics']}) too, which reads it in another format")
     for route, lines in routes:
-        for name, written in (
-            ("dead_letter_topic", settings.dead_letter.topic),
-            ("receipt_topic", settings.receipt.topic),
-        ):
+        for name, written in written_topics(settings).items():
             if again := reads_back(route.topics, written):
                 problems.append(
                     f"{path}:{lines['topics']}: topics: {again} takes in {name} ({settings.origin(name)}), a loop "

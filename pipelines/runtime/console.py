@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipelines.runtime.report import table
-from transforms.dead_letters import DeadLetterSinks
+from transforms.sinks.base import Sinks
 
 _LOG = logging.getLogger("beam_aep")
 
@@ -60,7 +60,7 @@ class Teller(Protocol):
         """What a person has to mend."""
         ...
 
-    def account(self, account_of_run: dict[str, Any], sinks: DeadLetterSinks, title: str) -> None:
+    def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str) -> None:
         """The account of the run, as the summary file has it."""
         ...
 
@@ -84,7 +84,7 @@ class ConsoleTeller:
         """A line that begins with `error:`."""
         self.console.print(f"[red]error:[/red] {escape(text)}")
 
-    def account(self, account_of_run: dict[str, Any], sinks: DeadLetterSinks, title: str) -> None:
+    def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str) -> None:
         """A table."""
         self.console.print(table(account_of_run, sinks, title))
 
@@ -102,6 +102,6 @@ class LogTeller:
         """A line at ERROR."""
         _LOG.error(text)
 
-    def account(self, account_of_run: dict[str, Any], sinks: DeadLetterSinks, title: str) -> None:
+    def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str) -> None:
         """A line at INFO."""
         _LOG.info("%s: %s", title, account_of_run["outcome"], extra={"account": account_of_run})

@@ -22,10 +22,10 @@ from pipelines.options.route_keys import OWN_RULES, RouteSpec
 from pipelines.options.routes import load_routes
 from pipelines.options.settings import Settings
 from pipelines.options.yaml_files import OptionsError, read_text
+from pipelines.runtime.kafka_cluster import kafka_cluster
 from pipelines.runtime.registry_schema import registry_schema
+from pipelines.runtime.sinks import make_sinks
 from transforms.batch import BatchLimits, BatchMode
-from transforms.dead_letters import DeadLetterSinks
-from transforms.kafka.client import KafkaCluster
 from transforms.kafka.confluent_registry import SchemaRegistry
 from transforms.kafka.offsets import resolve_start
 from transforms.kafka.read import ReadFromKafka, new_source_id
@@ -33,10 +33,10 @@ from transforms.kafka.source import BundleLimits, KafkaSource
 from transforms.parse_avro import ParseAvro, ParseConfluentAvro
 from transforms.post import AepConnection
 from transforms.read_files import ReadJsonLines
-from transforms.receipts import ReceiptSinks
 from transforms.records.prepare import Tombstones
 from transforms.records.refusal_guard import RefusalGuard, RefusalLimits
 from transforms.records.route import Parse, Route, Routes, parse_json
+from transforms.sinks.base import Sinks
 
 # Runners that read, process and post in this process, or beside it; they keep no state over a restart.
 LOCAL_RUNNERS = frozenset({"DirectRunner", "FnApiRunner", "PrismRunner"})
@@ -52,8 +52,8 @@ class Plan:
     batch_limits: BatchLimits
     batch_mode: BatchMode
     connection: AepConnection
-    dead_letters: DeadLetterSinks
-    receipts: ReceiptSinks
+    dead_letters: Sinks
+    receipts: Sinks
     tombstones: Tombstones
     guard: RefusalGuard
     source: KafkaSource | None
@@ -94,7 +94,7 @@ def make_plan(settings: Settings, routes: Routes | None = None) -> Plan:
     kafka, aep, batch = settings.kafka, settings.aep, settings.batch
     local = settings.runner.rsplit(".", 1)[-1] in LOCAL_RUNNERS
     routes = make_routes(settings) if routes is None else routes
-    cluster = KafkaCluster(kafka.bootstrap_servers, kafka.config) if kafka.bootstrap_servers else None
+    cluster = kafka_cluster(settings)
     source = None
     if kafka.source == "native" and cluster is not None:
         source = KafkaSource(
@@ -136,8 +136,8 @@ def make_plan(settings: Settings, routes: Routes | None = None) -> Plan:
             max_messages_per_second=aep.max_messages_per_second,
             order=aep.order,
         ),
-        dead_letters=DeadLetterSinks(settings.dead_letter.path, settings.dead_letter.topic, cluster),
-        receipts=ReceiptSinks(settings.receipt.path, settings.receipt.topic, cluster),
+        dead_letters=make_sinks("dead_letter", settings),
+        receipts=make_sinks("receipt", settings),
         tombstones=kafka.tombstones,
         guard=RefusalGuard(
             RefusalLimits(settings.dead_letter.max_first, settings.dead_letter.max_share), uuid.uuid4().hex

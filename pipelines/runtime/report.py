@@ -12,7 +12,7 @@ import orjson
 from rich.table import Table
 
 from aep.mapping.repeated_ids import RepeatedIds
-from transforms.dead_letters import DeadLetterSinks
+from transforms.sinks.base import Sinks, describe_all
 from transforms.worker import metrics
 
 
@@ -100,7 +100,7 @@ def _unfinished(path: str) -> Path:
     return Path(f"{path}.unfinished")
 
 
-def table(account_of_run: dict[str, Any], sinks: DeadLetterSinks, title: str) -> Table:
+def table(account_of_run: dict[str, Any], sinks: Sinks, title: str) -> Table:
     """The account as a table."""
     grid = Table(title=f"{title}: {account_of_run['outcome']}", show_header=False, title_justify="left")
     grid.add_column(style="bold")
@@ -129,8 +129,7 @@ def table(account_of_run: dict[str, Any], sinks: DeadLetterSinks, title: str) ->
     grid.add_row("seconds", f"{seconds:,.1f}")
     grid.add_row("events/s", f"{account_of_run['read'] / seconds:,.0f}" if seconds else "-")
     grid.add_section()
-    places = [place for place in (sinks.path, sinks.topic and f"topic {sinks.topic}") if place]
-    grid.add_row("dead letters", ", ".join(places))
+    grid.add_row("dead letters", describe_all(sinks))
     return grid
 
 

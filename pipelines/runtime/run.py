@@ -30,7 +30,8 @@ from pipelines.runtime.progress import Progress
 from pipelines.runtime.report import summary, warnings, without_success, write_summary
 from transforms.kafka.client import KafkaReadError, KafkaSetupError
 from transforms.kafka.read import close_readers
-from transforms.sinks.files import SinkError, reason_of
+from transforms.sinks.base import SinkError
+from transforms.sinks.files import reason_of
 from transforms.worker import metrics as account
 from transforms.worker import process
 

@@ -21,11 +21,13 @@ from testing.services.process import PATIENCE_SECONDS
 from tests.transforms.conftest import NewTopic
 from tests.transforms.eager import apply
 from tests.transforms.examples import chunk, record, records
-from transforms.dead_letters import DeadLetterSinks, WriteDeadLetters
+from transforms.dead_letters import WriteDeadLetters
 from transforms.kafka.client import KafkaCluster, KafkaSetupError
 from transforms.records.dead_letter import DeadLetter, dead_letter
 from transforms.records.prepare import Refusal
-from transforms.sinks.files import SinkError, read_file, read_files, write_file
+from transforms.sinks.base import SinkError
+from transforms.sinks.files import FileSink, read_file, read_files, write_file
+from transforms.sinks.kafka import KafkaSink
 from transforms.worker import metrics, process
 
 AT = 1_700_000_000.125
@@ -55,6 +57,10 @@ def letter(offset: int = 0, value: bytes | None = b"{}", **more: object) -> Dead
     for name, content in more.items():
         setattr(one, name, content)
     return one
+
+
+def folder(path: Path) -> FileSink:
+    return FileSink(str(path), "dead_letter_path")
 
 
 @given(dead_letters)
@@ -152,11 +158,9 @@ def test_the_second_time_the_reasons_are_those_of_the_second() -> None:
     assert dict(second)["beam_aep.code"] == b"rejected"
 
 
-def test_dead_letters_need_a_place() -> None:
-    with pytest.raises(ValueError, match="give dead_letter_path, dead_letter_topic or both"):
-        DeadLetterSinks()
-    with pytest.raises(ValueError, match="dead_letter_topic needs kafka_bootstrap_servers"):
-        DeadLetterSinks(topic="dead")
+def test_dead_letters_need_a_sink() -> None:
+    with pytest.raises(ValueError, match="dead letters need a sink"):
+        WriteDeadLetters(())
 
 
 def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -192,7 +196,7 @@ def test_files_are_read_in_the_order_they_were_written(tmp_path: Path) -> None:
 
 def test_a_bundle_writes_its_dead_letters_to_whole_files_and_counts_them_by_code(tmp_path: Path) -> None:
     written = [letter(offset) for offset in range(5)] + [letter(5, code="json")]
-    assert apply(WriteDeadLetters(DeadLetterSinks(path=str(tmp_path))), written) == []
+    assert apply(WriteDeadLetters((folder(tmp_path),)), written) == []
     assert sorted(one.record.offset for one in read_files(str(tmp_path))) == [0, 1, 2, 3, 4, 5]
     assert len(list(tmp_path.iterdir())) == 1
     assert metrics.process_counts() == {"dead_lettered/type": 5, "dead_lettered/json": 1}
@@ -200,7 +204,7 @@ def test_a_bundle_writes_its_dead_letters_to_whole_files_and_counts_them_by_code
 
 def test_large_bundles_are_rolled_into_several_files(tmp_path: Path) -> None:
     written = [letter(offset, b"x" * 1_000_000) for offset in range(20)]
-    apply(WriteDeadLetters(DeadLetterSinks(path=str(tmp_path))), written)
+    apply(WriteDeadLetters((folder(tmp_path),)), written)
     sizes = [path.stat().st_size for path in tmp_path.iterdir()]
     assert len(sizes) == 3
     assert max(sizes) < 9_000_000
@@ -209,12 +213,12 @@ def test_large_bundles_are_rolled_into_several_files(tmp_path: Path) -> None:
 
 def test_large_keys_and_headers_count_too(tmp_path: Path) -> None:
     large = record(0, b"{}", key=b"k" * 500_000, headers=(("h", b"h" * 500_000),))
-    apply(WriteDeadLetters(DeadLetterSinks(path=str(tmp_path))), [letter(record=large) for _ in range(20)])
+    apply(WriteDeadLetters((folder(tmp_path),)), [letter(record=large) for _ in range(20)])
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_no_dead_letters_make_no_file(tmp_path: Path) -> None:
-    apply(beam.Filter(lambda _: False) | WriteDeadLetters(DeadLetterSinks(path=str(tmp_path))), [letter()])
+    apply(beam.Filter(lambda _: False) | WriteDeadLetters((folder(tmp_path),)), [letter()])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -222,7 +226,7 @@ def test_a_folder_that_cannot_be_written_fails_the_bundle(tmp_path: Path) -> Non
     file = tmp_path / "file"
     file.write_bytes(b"")
     with pytest.raises(Exception, match="file"):
-        apply(WriteDeadLetters(DeadLetterSinks(path=str(file / "below"))), [letter(route="r")])
+        apply(WriteDeadLetters((folder(file / "below"),)), [letter(route="r")])
     assert isinstance(process.failure, SinkError)
     assert str(process.failure) == f"{file / 'below'} cannot be written to: Not a directory; check dead_letter_path"
     assert metrics.process_counts() == {}  # what is not written is not accounted for
@@ -233,11 +237,12 @@ def test_a_full_disk_is_named_and_gets_its_room_back(tmp_path: Path) -> None:
     code = f"""
 import resource, signal
 from tests.transforms.test_dead_letters import letter
-from transforms.sinks.files import SinkError, write_to_sink
+from transforms.sinks.base import SinkError
+from transforms.sinks.files import FileSink
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
-    write_to_sink({str(tmp_path)!r}, [letter(value=b"x" * 5000).to_json()] * 9, "dead_letter_path")
+    FileSink({str(tmp_path)!r}, "dead_letter_path").write([letter(value=b"x" * 5000)] * 9)
 except SinkError as error:
     print(error)
 """
@@ -254,7 +259,7 @@ def test_a_topic_gets_the_original_with_the_reason_in_headers(
 ) -> None:
     topic = new_topic()
     written = [letter(0, b"\xff"), letter(1, None)]
-    apply(WriteDeadLetters(DeadLetterSinks(str(tmp_path), topic, cluster)), written)
+    apply(WriteDeadLetters((folder(tmp_path), KafkaSink(topic, cluster, "dead_letter_topic"))), written)
     found = sorted(broker.consume_all(topic), key=lambda message: message.value() is None)
     assert [(message.key(), message.value()) for message in found] == [(b"k", b"\xff"), (b"k", None)]
     assert [tuple(message.headers()) for message in found] == [one.kafka_headers() for one in written]
@@ -267,7 +272,9 @@ def test_a_topic_that_does_not_take_them_fails_the_bundle_with_its_name(
 ) -> None:
     topic = new_topic(max_message_bytes=1000)
     with pytest.raises(Exception, match=topic):
-        apply(WriteDeadLetters(DeadLetterSinks(topic=topic, cluster=cluster)), [letter(0, Random(7).randbytes(5000))])
+        apply(
+            WriteDeadLetters((KafkaSink(topic, cluster, "dead_letter_topic"),)), [letter(0, Random(7).randbytes(5000))]
+        )
     assert isinstance(process.failure, KafkaSetupError)
 
 

@@ -12,8 +12,10 @@ from tests.transforms.conftest import NewTopic
 from tests.transforms.eager import apply
 from tests.transforms.examples import packed
 from transforms.kafka.client import KafkaCluster
-from transforms.receipts import ReceiptSinks, WriteReceipts, receipts_of
+from transforms.receipts import WriteReceipts, receipts_of
 from transforms.records.chunk import Batch
+from transforms.sinks.files import FileSink
+from transforms.sinks.kafka import KafkaSink
 from transforms.worker import metrics
 
 BATCH = Batch("events", [packed(b"1", b"2", start=5), packed(b"3", partition=1)])
@@ -44,7 +46,7 @@ def test_what_aep_has_received_has_a_receipt() -> None:
 
 def test_a_bundles_receipts_are_in_one_file(tmp_path: Path) -> None:
     written = receipts_of(BATCH, ANSWERS, now=7)
-    apply(WriteReceipts(ReceiptSinks(path=str(tmp_path))), [written, written])
+    apply(WriteReceipts((FileSink(str(tmp_path), "receipt_path"),)), [written, written])
     (file,) = tmp_path.iterdir()
     assert [orjson.loads(line) for line in file.read_bytes().splitlines()] == RECEIPTS * 2
     assert metrics.process_counts() == {"receipts": 4}
@@ -53,12 +55,12 @@ def test_a_bundles_receipts_are_in_one_file(tmp_path: Path) -> None:
 @pytest.mark.kafka
 def test_receipts_go_to_a_topic(broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic) -> None:
     topic = new_topic()
-    apply(WriteReceipts(ReceiptSinks(topic=topic, cluster=cluster)), [receipts_of(BATCH, ANSWERS, now=7)])
+    apply(WriteReceipts((KafkaSink(topic, cluster, "receipt_topic"),)), [receipts_of(BATCH, ANSWERS, now=7)])
     assert [orjson.loads(message.value() or b"") for message in broker.consume_all(topic)] == RECEIPTS
 
 
 def test_receipts_that_cannot_be_written_fail_the_bundle(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    sinks = ReceiptSinks(path=str(tmp_path / "file" / "folder"))
+    sink = FileSink(str(tmp_path / "file" / "folder"), "receipt_path")
     with pytest.raises(Exception, match="folder"), beam.Pipeline("FnApiRunner") as pipeline:
-        pipeline | beam.Create([receipts_of(BATCH, ANSWERS)], reshuffle=False) | WriteReceipts(sinks)
+        pipeline | beam.Create([receipts_of(BATCH, ANSWERS)], reshuffle=False) | WriteReceipts((sink,))

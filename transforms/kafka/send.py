@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Message as DeliveredMessage
 from confluent_kafka.admin import AclOperation
 
 from aep.errors import StoppedError
@@ -20,7 +21,7 @@ from transforms.kafka.client import (
     without,
     without_right,
 )
-from transforms.records.chunk import Headers
+from transforms.records.record import Message
 from transforms.worker import process
 
 # How often it is seen that the process is to end; brokers that are well have taken everything within it.
@@ -42,7 +43,7 @@ def check_writable(cluster: KafkaCluster, topic: str, option: str) -> None:
         raise KafkaSetupError(f"topic {topic} on {cluster.bootstrap_servers}: {needed('WRITE', f'topic {topic}')}")
 
 
-def send_all(cluster: KafkaCluster, topic: str, messages: Iterable[tuple[bytes | None, bytes | None, Headers]]) -> None:
+def send_all(cluster: KafkaCluster, topic: str, messages: Iterable[Message]) -> None:
     """Produces messages of (key, value, headers) and returns when the brokers have them all.
 
     Raises:
@@ -53,7 +54,7 @@ def send_all(cluster: KafkaCluster, topic: str, messages: Iterable[tuple[bytes |
     producer, heard = process.shared(key_of_producer, lambda: _producer(cluster))
     errors: list[KafkaError] = []
 
-    def delivered(error: KafkaError | None, _: Message) -> None:
+    def delivered(error: KafkaError | None, _: DeliveredMessage) -> None:
         if error is not None:
             errors.append(error)
 

@@ -14,7 +14,7 @@ from apache_beam import coders
 
 from aep.xdm.schema import ResolvedSchema
 from transforms.records.prepare import Refusal
-from transforms.records.record import UNREADABLE_HEADERS, Headers, Record
+from transforms.records.record import UNREADABLE_HEADERS, Headers, Message, Record
 
 REPLAYS_HEADER = "beam_aep.replays"
 """How often a record that is under way has been replayed; on its way only, a dead letter has a field for it."""
@@ -123,6 +123,10 @@ class DeadLetter:
         for error in self.errors:
             if not (isinstance(error, dict) and all(isinstance(error.get(name), str) for name in _ERROR_FIELDS)):
                 raise TypeError(f"one of errors has not {', '.join(_ERROR_FIELDS)}")
+
+    def to_message(self) -> Message:
+        """The record's own key and value, with the reason in headers."""
+        return self.record.key, self.record.value, self.kafka_headers()
 
     def kafka_headers(self) -> Headers:
         """The record's own headers, Kafka Connect's dead-letter headers, and ours.

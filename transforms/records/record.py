@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
+Message = tuple[bytes | None, bytes | None, Headers]
+"""What is sent to Kafka: key, value, headers."""
+
 UNREADABLE_HEADERS: Headers = (("beam_aep.unreadable_headers", None),)
 """Instead of a record's headers, where the client cannot read them: the name of one is not UTF-8."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from apache_beam.io.filesystems import FileSystems
@@ -12,27 +13,57 @@ from apache_beam.io.filesystems import FileSystems
 from aep.errors import ConfigurationError
 from transforms.records.dead_letter import DeadLetter, damage
 from transforms.records.open_file import open_file
+from transforms.sinks.base import Entry, SinkError
 
 
-class SinkError(Exception):
-    """Dead letters or receipts cannot be written: where, why, and what to do."""
+@dataclass(frozen=True)
+class FileSink:
+    """A folder, in which all that is written at once is a file of JSON lines.
 
-
-def write_to_sink(folder: str, lines: Sequence[bytes], option: str) -> None:
-    """Writes a file of JSON lines, as ``write_lines`` does.
-
-    Args:
-      folder: for the file.
-      lines: without their ends.
-      option: that names the folder.
-
-    Raises:
-      SinkError: the folder cannot be written to.
+    Attributes:
+      folder: on any file system of Beam's.
+      option: that names it.
     """
-    try:
-        write_lines(folder, lines)
-    except Exception as error:  # each file system of Beam's has errors of its own
-        raise SinkError(f"{folder} cannot be written to: {reason_of(error)}; check {option}") from error
+
+    folder: str
+    option: str
+
+    def check(self, local: bool) -> None:
+        """Write an empty file into the folder and delete it; make the folder first, on a local file system.
+
+        Raises:
+          SinkError: that is not possible.
+        """
+        # On a cluster a path of a local file system is the workers', and this machine's says nothing about it.
+        if not local and "://" not in self.folder:
+            return
+        try:
+            probe = FileSystems.join(self.folder, f".probe-{uuid.uuid4().hex}")
+            if not FileSystems.exists(self.folder) and "://" not in self.folder:
+                FileSystems.mkdirs(self.folder)
+            with FileSystems.create(probe) as file:
+                file.write(b"")
+            FileSystems.delete([probe])
+        except Exception as error:  # each file system of Beam's has errors of its own
+            raise self._error(error) from error
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Write a file, as ``write_lines`` does.
+
+        Raises:
+          SinkError: the folder cannot be written to.
+        """
+        try:
+            write_lines(self.folder, (entry.to_json() for entry in entries))
+        except Exception as error:  # each file system of Beam's has errors of its own
+            raise self._error(error) from error
+
+    def describe(self) -> str:
+        """Return the folder."""
+        return self.folder
+
+    def _error(self, error: Exception) -> SinkError:
+        return SinkError(f"{self.folder} cannot be written to: {reason_of(error)}; check {self.option}")
 
 
 def reason_of(error: Exception) -> str:

@@ -27,7 +27,6 @@ from pipelines.options.routes import load_routes
 from pipelines.options.settings import Settings
 from pipelines.options.yaml_files import OptionsError
 from pipelines.runtime.plan import Plan, make_plan, make_route
-from pipelines.runtime.preflight import PreflightError, check_sinks
 from transforms.kafka.causes import needed
 from transforms.kafka.client import (
     KafkaCluster,
@@ -47,6 +46,7 @@ from transforms.records.dead_letter import DeadLetter, dead_letter
 from transforms.records.open_file import open_file
 from transforms.records.prepare import Dropped, Preparation, Prepared, Refusal, Tombstones
 from transforms.records.route import Route, Routes
+from transforms.sinks.base import SinkError, describe_all
 from transforms.worker import process
 
 # Steps that wait for a service, as a run does without end, wait so long here.
@@ -124,19 +124,16 @@ def _route(route: Route) -> Check:
 
 
 def _sinks(plan: Plan) -> Iterator[Check]:
-    for subject, name, sinks in (
-        ("dead letters", "dead_letter", plan.dead_letters),
-        ("receipts", "receipt", plan.receipts),
-    ):
-        places = ", ".join(place for place in (sinks.path, sinks.topic and f"topic {sinks.topic}") if place)
-        if not places:
+    for subject, sinks in (("dead letters", plan.dead_letters), ("receipts", plan.receipts)):
+        if not sinks:
             continue
         try:
-            check_sinks(sinks, name, plan.local)
-        except (PreflightError, KafkaSetupError, AepError) as error:
+            for sink in sinks:
+                sink.check(plan.local)
+        except (SinkError, KafkaSetupError, AepError) as error:
             yield Check(subject, "wrong", str(error))
         else:
-            yield Check(subject, "ok", f"can be written to {places}")
+            yield Check(subject, "ok", f"can be written to {describe_all(sinks)}")
 
 
 def _connections(plan: Plan) -> Iterator[Check]:

@@ -47,8 +47,8 @@ def failed_batches(
     from pipelines.options.types import check_time, seconds_of
     from pipelines.options.yaml_files import OptionsError
     from pipelines.runtime.plan import make_routes, make_rules
-    from pipelines.runtime.preflight import PreflightError, check_sinks
-    from transforms.dead_letters import DeadLetterSinks
+    from transforms.sinks.base import SinkError
+    from transforms.sinks.files import FileSink
 
     for name, time in (("--since", since), ("--until", until)):
         try:
@@ -61,9 +61,9 @@ def failed_batches(
         client = platform_client(settings)
         routes = make_routes(settings)
         pull = FailedBatches(Catalog(client), DataAccess(client), routes, make_rules(settings), dataset or (), to)
-        check_sinks(DeadLetterSinks(to, None, None), "dead_letter", local=True)
+        FileSink(to, "--to").check(local=True)
         account = pull.pull(seconds_of(since), seconds_of(until))
-    except (OptionsError, PreflightError, SchemaError, AepError, OSError) as error:
+    except (OptionsError, SinkError, SchemaError, AepError, OSError) as error:
         say(f"error: {error}")
         return WRONG
     if account.records:

@@ -341,7 +341,7 @@ def test_problems_of_files_and_command_line_come_together(here: Path) -> None:
         "command line: aep_orgid: unknown option, did you mean aep_org_id?",
         "a.yaml:1: kafka_topic: unknown option, did you mean kafka_topics?",  # so kafka_topics is not also missing
         "a.yaml:2: batch_max_messages: must be greater than 0, got int 0",
-        "dead_letter_path: missing: give a folder, or a dead_letter_topic, for records that AEP can't take",
+        "dead_letter_path: missing: give it or dead_letter_topic, for records that AEP can't take",
     ]
 
 
@@ -404,7 +404,7 @@ TOGETHER = [
     ),
     (
         without("dead_letter_path"),
-        ["dead_letter_path: missing: give a folder, or a dead_letter_topic, for records that AEP can't take"],
+        ["dead_letter_path: missing: give it or dead_letter_topic, for records that AEP can't take"],
     ),
     (
         [*FILE_RUN, "--kafka_file_pattern=*.json", "--dead_letter_topic=d"],

@@ -252,8 +252,8 @@ from pipelines.runtime.plan import make_plan
 from pipelines.runtime.run import Job, run
 
 def build(pipeline, plan):
-    Path(plan.dead_letters.path).rmdir()
-    Path(plan.dead_letters.path).write_text("a file where the folder was")
+    Path(plan.dead_letters[0].folder).rmdir()
+    Path(plan.dead_letters[0].folder).write_text("a file where the folder was")
     kafka_to_aep(pipeline, plan)
 
 sys.exit(run(sys.argv[1:], Job("Kafka to AEP", make_plan, build)))

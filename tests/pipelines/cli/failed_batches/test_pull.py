@@ -151,7 +151,7 @@ def test_a_route_without_a_data_set_is_told(bench: PlatformBench, capsys: pytest
     [
         (["--since="], "Invalid value for --since: must be an ISO 8601 time"),
         (["--until=2026-01-02"], "Invalid value for --until: must be an ISO 8601 time"),
-        (["--to", "nowhere://x/y"], "dead letters cannot be written to nowhere://x/y"),
+        (["--to", "nowhere://x/y"], "nowhere://x/y cannot be written to: "),
     ],
 )
 def test_what_cannot_be_meant(

@@ -1,0 +1,45 @@
+"""A Kafka topic of dead letters, or of receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transforms.kafka.client import KafkaCluster
+from transforms.kafka.send import check_writable, send_all
+from transforms.sinks.base import Entry
+
+
+@dataclass(frozen=True)
+class KafkaSink:
+    """A topic, to which each entry is a message.
+
+    Attributes:
+      topic: its name.
+      cluster: where it is.
+      option: that names it.
+    """
+
+    topic: str
+    cluster: KafkaCluster
+    option: str
+
+    def check(self, local: bool) -> None:
+        """Look whether the topic is there and can be written to. Brokers answer the same wherever they are asked.
+
+        Raises:
+          KafkaSetupError: it is not, or cannot.
+        """
+        check_writable(self.cluster, self.topic, self.option)
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Produce the messages; return when the brokers have them all.
+
+        Raises:
+          KafkaSetupError, StoppedError: as for ``send_all``.
+        """
+        send_all(self.cluster, self.topic, (entry.to_message() for entry in entries))
+
+    def describe(self) -> str:
+        """Return ``topic NAME``."""
+        return f"topic {self.topic}"
