@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -104,3 +105,13 @@ def test_mentions_of_options_are_of_options_that_exist(page: str) -> None:
     mentioned = set(re.findall(r"\b((?:kafka|aep|xdm|map|batch|dead_letter|receipt|replay)_[a-z0-9_]+)\b", PAGES[page]))
     unknown = {name for name in mentioned if name not in OPTIONS and not name.endswith("_to_aep")}
     assert unknown == set()
+
+
+def test_each_command_is_in_the_table_of_commands() -> None:
+    import typer
+
+    from pipelines.cli.main import app
+
+    documented = set(re.findall(r"^\| `([\w-]+)` \|", PAGES["docs/commands.md"], re.MULTILINE))
+    group: Any = typer.main.get_command(app)
+    assert documented == set(group.commands)
