@@ -7,6 +7,9 @@ from typing import Any, Literal
 from aep.xdm.harden import UnknownFields
 from aep.xdm.rejection import XdmError
 
+Nulls = Literal["reject", "prune"]
+Identity = Literal["off", "required"]
+
 _DAY = 86_400
 
 
@@ -32,9 +35,9 @@ class XdmRules:
     """
 
     unknown_fields: UnknownFields = "reject"
-    nulls: Literal["reject", "prune"] = "reject"
+    nulls: Nulls = "reject"
     integer_ranges: bool = True
-    identity: Literal["off", "required"] = "off"
+    identity: Identity = "off"
     primary_identity: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
     max_future_seconds: float = 300

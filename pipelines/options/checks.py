@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from aep.ingestion.envelope import Payload
 from pipelines.options.beam import RUNNERS_WITHOUT_DURABLE_STATE
-from pipelines.options.declarations import Auth, Format, KafkaOptions, Payload, SinkOptions
+from pipelines.options.declarations import Auth, Format, KafkaOptions, SinkOptions
 from pipelines.options.route_keys import SINGLE_ROUTE
 from pipelines.options.settings import Settings
 from pipelines.options.table import OPTIONS

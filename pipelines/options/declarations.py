@@ -10,13 +10,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from aep.ingestion.envelope import Payload
 from aep.mapping.json_patch import PatchDialect
+from aep.xdm.harden import UnknownFields
+from aep.xdm.rules import Identity, Nulls
 from pipelines.options.types import (
     BatchBytes,
     BootstrapServers,
     Count,
+    DiscoverySeconds,
     Files,
     Headers,
+    HeaderValue,
     IdRule,
     InletUrl,
     KafkaConfig,
@@ -40,10 +45,13 @@ from pipelines.options.types import (
     Url,
     start_time,
 )
+from transforms.batch import BatchMode
+from transforms.kafka.client import Reset
+from transforms.records.prepare import Tombstones
 
-Payload = Literal["entity", "message", "raw"]
 Format = Literal["json", "avro"]
 Auth = Literal["none", "oauth", "token"]
+LogFormat = Literal["text", "json"]
 
 
 def _option(default: Any, description: str, unit: str | None = None) -> Any:
@@ -80,7 +88,7 @@ class KafkaOptions(OptionGroup):
         "Where to start: committed (the group's offsets), earliest, latest, or an ISO 8601 time with its "
         "offset, as 2026-01-31T08:00:00+00:00.",
     )
-    reset: Literal["earliest", "latest", "error"] = _option(
+    reset: Reset = _option(
         "earliest",
         "Where to start when no offset is committed, or the one asked for is gone. error: stop, also at a topic that "
         "was deleted and created again, which is otherwise read from its beginning.",
@@ -103,7 +111,7 @@ class KafkaOptions(OptionGroup):
     )
     bundle_max_bytes: Count = _option(64_000_000, "A bundle ends after so many bytes of records.", "bytes")
     bundle_max_seconds: Seconds = _option(5.0, "A bundle ends after so long.", "seconds")
-    discovery_seconds: Seconds = _option(60.0, "How often to look for new topics and partitions.", "seconds")
+    discovery_seconds: DiscoverySeconds = _option(60.0, "How often to look for new topics and partitions.", "seconds")
     format: Format = _option(
         "json",
         "How values are written. avro: plain Avro with kafka_avro_schema_file, else Confluent's wire format with the "
@@ -122,7 +130,7 @@ class KafkaOptions(OptionGroup):
         "Properties of confluent-kafka's SchemaRegistryClient. A secret one, as basic.auth.user.info (USER:PASSWORD), "
         "takes a reference to a secret.",
     )
-    tombstones: Literal["skip", "dead_letter", "delete"] = _option(
+    tombstones: Tombstones = _option(
         "skip",
         "What becomes of records without a value. delete: an upsert that deletes the profile named by the record's key "
         "(xdm_payload=raw, aep_key_field).",
@@ -138,9 +146,9 @@ class AepOptions(OptionGroup):
     """Adobe Experience Platform: where events go, as whom, and how hard to try."""
 
     inlet_url: InletUrl | None = _option(None, "The streaming connection's inletUrl: https://HOST/collection/INLET_ID.")
-    org_id: str | None = _option(None, "The organisation, as ID@AdobeOrg, for the message's header (imsOrgId).")
+    org_id: HeaderValue | None = _option(None, "The organisation, as ID@AdobeOrg, for the message's header (imsOrgId).")
     dataset_id: str | None = _option(None, "The dataset, for the message's header (datasetId).")
-    flow_id: str | None = _option(
+    flow_id: HeaderValue | None = _option(
         None,
         "The dataflow, sent as x-adobe-flow-id. Raw payloads need it; Adobe requires it where the connection has one.",
     )
@@ -149,7 +157,7 @@ class AepOptions(OptionGroup):
         "none", "none: an inlet without authentication. oauth: server-to-server credentials. token: a ready token."
     )
     ims_url: Url = _option("https://ims-na1.adobelogin.com", "Adobe's identity service (IMS), for aep_auth=oauth.")
-    client_id: str | None = _option(None, "Client id of the credentials, for aep_auth=oauth.")
+    client_id: HeaderValue | None = _option(None, "Client id of the credentials, for aep_auth=oauth.")
     client_secret: SecretReference | None = _option(None, "Reference to the client secret, for aep_auth=oauth.")
     token: SecretReference | None = _option(None, "Reference to an access token, for aep_auth=token.")
     scopes: str = _option(
@@ -195,7 +203,7 @@ class AepOptions(OptionGroup):
     platform_url: Url = _option(
         "https://platform.adobe.io", "The gateway of Experience Platform's APIs, for provision, lookup, ..."
     )
-    sandbox: str = _option("prod", "The sandbox that these APIs are called for.")
+    sandbox: HeaderValue = _option("prod", "The sandbox that these APIs are called for.")
     gzip: bool = _option(
         False, "Compress the requests with data. Adobe does not say that AEP takes that: for inlets known to."
     )
@@ -241,10 +249,10 @@ class XdmOptions(OptionGroup):
         "Fill in a missing _id, the same each time a record is sent: offset (of topic, partition and offset), or JSON "
         "pointers to fields, for a hash of their values. Empty: leave it.",
     )
-    unknown_fields: Literal["reject", "allow"] = _option("reject", "What becomes of fields the schema lacks.")
-    nulls: Literal["reject", "prune"] = _option("reject", "What becomes of null values; prune takes them out.")
+    unknown_fields: UnknownFields = _option("reject", "What becomes of fields the schema lacks.")
+    nulls: Nulls = _option("reject", "What becomes of null values; prune takes them out.")
     integer_ranges: bool = _option(True, "Refuse integers that do not fit their XDM type (byte, short, int, long).")
-    identity: Literal["off", "required"] = _option("off", "required: refuse a record without an identity.")
+    identity: Identity = _option("off", "required: refuse a record without an identity.")
     primary_identity: Pointers = _option(
         (),
         "JSON pointers to the primary identity, as /_acme/memberId. Empty: that of the schema's descriptors.",
@@ -274,7 +282,7 @@ class MapOptions(OptionGroup):
 class BatchOptions(OptionGroup):
     """Batching: one request carries a batch; whichever limit is reached first ends it."""
 
-    mode: Literal["bundle", "state"] = _option(
+    mode: BatchMode = _option(
         "bundle", "bundle: a batch ends with its bundle. state: batches span bundles, in the runner's state."
     )
     max_messages: Count = _option(1_000, "Most messages in a request.", "messages")
@@ -349,7 +357,7 @@ class GeneralOptions(OptionGroup):
     routes_file: str | None = _option(None, "YAML file of routes, for a run with several destinations.")
     summary_file: str | None = _option(None, "Write the run's account to this file as JSON.")
     print_options: bool = _option(False, "Print the merged options with the origin of each, and stop.")
-    log_format: Literal["text", "json"] = _option("text", "json: each line of the log is a JSON object.")
+    log_format: LogFormat = _option("text", "json: each line of the log is a JSON object.")
     shutdown_seconds: Seconds = _option(
         20.0,
         "How long deliveries may go on after the signal to end (SIGTERM, Ctrl-C); what is not delivered by then is "

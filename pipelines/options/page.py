@@ -32,7 +32,7 @@ merge key by key. Paths are relative to the working directory, in files too.
 | list | `--x=a,b`, or `--x=a --x=b`, or `--x='["a", "b"]'`; commas inside `{}` do not split |
 | mapping | `--x=key=value`, repeated, or `--x='{"key": "value"}'` |
 | ... or null | `--x=null`: as if the option were not given |
-| secret reference | `env:NAME`, `file:PATH`, or `gcp-secret:projects/P/secrets/S/versions/V` (of a regional secret \
+| reference to a secret | `env:NAME`, `file:PATH`, or `gcp-secret:projects/P/secrets/S/versions/V` (a regional secret: \
 `gcp-secret:projects/P/locations/L/secrets/S/versions/V`); the secret itself is refused |
 
 Beam's own options (`--runner`, `--streaming`, `--flink_master`, ...), and those of Flink's Java side

@@ -2,16 +2,19 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from aep.ingestion.envelope import Payload
 from aep.mapping.json_patch import PatchDialect
-from pipelines.options.declarations import Auth, Format, OptionGroup, Payload
-from pipelines.options.table import OPTIONS, describe_type
+from aep.xdm.rules import Identity
+from pipelines.options.declarations import Auth, Format, OptionGroup
+from pipelines.options.table import OPTIONS, describe_type, holds_secret
 from pipelines.options.types import (
     Files,
     Headers,
+    HeaderValue,
     IdRule,
     InletUrl,
     Operations,
@@ -64,8 +67,8 @@ class RouteSpec(OptionGroup):
     )
     inlet_url: InletUrl = Field(json_schema_extra={"option": "aep_inlet_url"})
     dataset_id: str | None = _of("aep_dataset_id")
-    org_id: str | None = _shared("aep_org_id")
-    flow_id: str | None = _of("aep_flow_id")
+    org_id: HeaderValue | None = _shared("aep_org_id")
+    flow_id: HeaderValue | None = _of("aep_flow_id")
     source_name: str | None = _shared("aep_source_name")
     schema_file: str | None = _of("xdm_schema_file")
     schema_id: str | None = _of("xdm_schema_id")
@@ -90,7 +93,7 @@ class RouteSpec(OptionGroup):
         "list of operations, mapping of fields, or path of a file, or null",
         option="map_file",
     )
-    identity: Literal["off", "required"] | None = _rule("xdm_identity")
+    identity: Identity | None = _rule("xdm_identity")
     primary_identity: Pointers | None = _rule("xdm_primary_identity")
     namespaces: Strings | None = _rule("xdm_namespaces")
     payload: Payload = _shared("xdm_payload")
@@ -107,6 +110,7 @@ class RouteKey:
         needed: whether each route of a routes file must give it.
         option: the option that gives it where there is a single route, None for a key that only routes have.
         shared: whether a route that leaves it out takes the option's value.
+        secret: as for an option.
         rule: whether it is one of the rules: a route that gives none of them has those of the run, not a copy.
     """
 
@@ -117,6 +121,7 @@ class RouteKey:
     option: str | None
     shared: bool
     rule: bool
+    secret: bool
     help: str
 
 
@@ -133,6 +138,7 @@ def _route_keys() -> dict[str, RouteKey]:
             option=option,
             shared=extra.get("shared", False),
             rule=extra.get("rule", False),
+            secret=holds_secret(info.annotation, *info.metadata),
             help=extra.get("help") or OPTIONS[option].help,
         )
     return keys

@@ -158,7 +158,7 @@ def _explain(errors: ValidationError, entries: Sequence[Entry], first: int, path
             problems.append(f"{path}:{first}: {field}: missing: a route needs it")
             continue
         _, type_name, _ = describe_type(RouteSpec.model_fields[field].annotation)
-        for key, text in explain(error, type_name, secret=field == "headers"):
+        for key, text in explain(error, type_name, secret=ROUTE_KEYS[field].secret):
             problems.append(f"{path}:{entry.lines.get(key or '', entry.line)}: {field}: {text}")
     return problems
 

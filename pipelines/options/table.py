@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 from aep.mapping.entries import EntriesError
 from pipelines.options.declarations import GROUPS
+from pipelines.options.types import SECRET
 from pipelines.options.yaml_files import describe
 
 Kind = Literal["bool", "int", "float", "str", "list", "mapping"]
@@ -20,6 +21,7 @@ class Option:
     Attributes:
         type: the type as a person reads it, as `list of str` or `native|file`.
         nullable: whether null (not given) is a value.
+        secret: whether its value, or a part of it, may be secret and must not show in an error; its type says so.
     """
 
     name: str
@@ -28,23 +30,10 @@ class Option:
     kind: Kind
     type: str
     nullable: bool
+    secret: bool
     default: Any
     unit: str | None
     help: str
-
-    @property
-    def secret(self) -> bool:
-        """Whether its value, or a part of it, may be secret and must not show in an error."""
-        return self.name in (
-            "aep_client_secret",
-            "aep_token",
-            "aep_proxy",
-            "aep_proxy_password",
-            "aep_client_key_password",
-            "kafka_config",
-            "kafka_schema_registry_config",
-            "aep_headers",
-        )
 
 
 def describe_type(annotation: Any) -> tuple[Kind, str, bool]:
@@ -64,6 +53,11 @@ def describe_type(annotation: Any) -> tuple[Kind, str, bool]:
     return annotation.__name__, annotation.__name__, False
 
 
+def holds_secret(*parts: Any) -> bool:
+    """Whether an annotation, or its metadata, is marked as secret."""
+    return any(part is SECRET or holds_secret(*get_args(part)) for part in parts)
+
+
 def _options() -> dict[str, Option]:
     options = {}
     for group, (prefix, model) in GROUPS.items():
@@ -78,6 +72,7 @@ def _options() -> dict[str, Option]:
                 kind=kind,
                 type=type_name,
                 nullable=nullable,
+                secret=holds_secret(info.annotation, *info.metadata),
                 default=info.default,
                 unit=unit if isinstance(unit, str) else None,
                 help=info.description or "",

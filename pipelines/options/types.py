@@ -19,22 +19,13 @@ from aep.mapping.field_map import FieldMap, compile_map
 from aep.mapping.ids import OFFSET
 from aep.mapping.json_patch import Patch, PatchDialect, compile_patch
 from aep.mapping.upserts import operations_fault
+from transforms.kafka.owned_properties import OWNED_PROPERTIES, property_faults
 
 _SECRET_REFERENCE = re.compile(rf"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|gcp-secret:{secrets.GOOGLE_NAME}")
 # Properties of librdkafka (and of Java clients, copied by habit) whose values are secret.
 _SECRET_PROPERTY = re.compile(
     r"(password|passphrase|secret|key\.pem|jaas\.config|user\.info|(^|\.)token|credentials)$", re.IGNORECASE
 )
-# What the reader sets itself: a second place to say it could only contradict the first.
-_OWN_PROPERTIES = {
-    "bootstrap.servers": "use kafka_bootstrap_servers",
-    "metadata.broker.list": "use kafka_bootstrap_servers",
-    "group.id": "use kafka_group_id",
-    "auto.offset.reset": "use kafka_reset",
-    "enable.auto.commit": "offsets are committed only once their records are posted or dead-lettered",
-    "enable.auto.offset.store": "offsets are committed only once their records are posted or dead-lettered",
-    "enable.partition.eof": "the reader compares positions with the end of the partition itself",
-}
 # Of SchemaRegistryClient's properties those that a user may set; it does not know the Java client's.
 _REGISTRY_PROPERTIES = (
     "basic.auth.user.info",
@@ -45,6 +36,8 @@ _REGISTRY_PROPERTIES = (
     "timeout",
     "proxy",
 )
+_KEY = "PRIVATE KEY"  # in a key in PEM form
+_UNKNOWN = "0"  # for a value that is not known
 TOPIC = "topic:"  # how a place that is a Kafka topic begins
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -71,13 +64,18 @@ def check_secret_reference(value: str) -> str:
 
 
 def check_kafka_config(config: dict[str, str]) -> dict[str, str]:
-    """Refuses plain secrets, and properties that belong to another option."""
-    problems = {}
-    for name, value in config.items():
-        if reason := _OWN_PROPERTIES.get(name):
-            problems[name] = f"{name} can't be set here: {reason}"
-        elif (is_secret_property(name) or "PRIVATE KEY" in value) and not _SECRET_REFERENCE.fullmatch(value):
-            problems[name] = f"{name} is a secret: give a reference, as {secrets.FORMS} (the value is not shown)"
+    """Refuses plain secrets, properties that belong to another option, and what librdkafka does not accept."""
+    references = {name for name, value in config.items() if _SECRET_REFERENCE.fullmatch(value)}
+    problems = {
+        name: f"{name} is a secret: give a reference, as {secrets.FORMS} (the value is not shown)"
+        for name, value in config.items()
+        if name not in references and name not in OWNED_PROPERTIES and (is_secret_property(name) or _KEY in value)
+    }
+    # What a reference stands for is known on the worker only; its name is looked at here.
+    shown = {name: _UNKNOWN if name in references else value for name, value in config.items() if name not in problems}
+    for name, text in property_faults(shown).items():
+        if name not in references or "No such configuration property" in text or name in OWNED_PROPERTIES:
+            problems[name] = text
     if problems:
         raise EntriesError(problems)
     return config
@@ -104,8 +102,8 @@ def check_headers(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
             problems[name] = f"{name!r} is no name of an HTTP header"
-        elif re.search(r"[\r\n\0]", value):
-            problems[name] = f"the value of {name} has a line break or NUL"
+        elif fault := _header_fault(value):
+            problems[name] = f"the value of {name} {fault}"
         elif name.lower() in ("authorization", "cookie"):
             problems[name] = f"{name} would carry a secret in plain: use aep_auth"
         elif name.lower() == "proxy-authorization":
@@ -115,6 +113,21 @@ def check_headers(headers: dict[str, str]) -> dict[str, str]:
     if problems:
         raise EntriesError(problems)
     return headers
+
+
+def check_header_value(value: str) -> str:
+    """Refuses what can't be sent as the value of an HTTP header."""
+    if fault := _header_fault(value):
+        raise ValueError(f"{fault}: it is sent in an HTTP header")
+    return value
+
+
+def _header_fault(value: str) -> str | None:
+    if re.search(r"[\r\n\0]", value):
+        return "has a line break or NUL"
+    if value[:1].isspace():
+        return "has a blank at its start"
+    return None if all(ord(char) < 256 for char in value) else "has a character beyond Latin-1"
 
 
 def check_url(value: str, *, login: str = "aep_auth") -> str:
@@ -348,13 +361,19 @@ def _scalar_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
+class _Secret:
+    """Marks a type whose values, or a part of them, may be secret: they are not shown in errors."""
+
+
+SECRET = _Secret()
+
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 Files = Annotated[tuple[str, ...], BeforeValidator(_as_files)]
 StringMap = Annotated[dict[str, str], BeforeValidator(_as_strings)]
-SecretReference = Annotated[str, AfterValidator(check_secret_reference)]
+SecretReference = Annotated[str, AfterValidator(check_secret_reference), SECRET]
 Sha256 = Annotated[str, AfterValidator(check_sha256)]
 Url = Annotated[str, AfterValidator(check_url)]
-ProxyUrl = Annotated[str, AfterValidator(check_proxy_url)]
+ProxyUrl = Annotated[str, AfterValidator(check_proxy_url), SECRET]
 ProxyUser = Annotated[str, AfterValidator(check_proxy_user)]
 InletUrl = Annotated[str, AfterValidator(check_inlet_url)]
 BootstrapServers = Annotated[str, AfterValidator(check_bootstrap_servers)]
@@ -370,10 +389,13 @@ Place = Annotated[str, AfterValidator(check_place)]
 Start = Annotated[str, AfterValidator(check_start)]
 Statuses = Annotated[tuple[int, ...], BeforeValidator(_as_tuple), AfterValidator(check_retry_statuses)]
 RegistryUrls = Annotated[str, AfterValidator(check_urls)]
-RegistryConfig = Annotated[StringMap, AfterValidator(check_registry_config)]
-KafkaConfig = Annotated[StringMap, AfterValidator(check_kafka_config)]
-Headers = Annotated[StringMap, AfterValidator(check_headers)]
+RegistryConfig = Annotated[StringMap, AfterValidator(check_registry_config), SECRET]
+KafkaConfig = Annotated[StringMap, AfterValidator(check_kafka_config), SECRET]
+Headers = Annotated[StringMap, AfterValidator(check_headers), SECRET]
+HeaderValue = Annotated[str, AfterValidator(check_header_value)]
 Count = Annotated[int, Field(gt=0)]
 BatchBytes = Annotated[Count, AfterValidator(check_batch_bytes)]
 Seconds = Annotated[float, Field(gt=0)]
+# An hour is the most that librdkafka takes for topic.metadata.refresh.interval.ms.
+DiscoverySeconds = Annotated[float, Field(gt=0, le=3600)]
 Share = Annotated[float, Field(gt=0, lt=1)]

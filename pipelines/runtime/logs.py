@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timezone
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
+from pipelines.options.declarations import LogFormat
 from transforms.worker import process
-
-LogFormat = Literal["text", "json"]
 
 
 def set_up_logging(log_format: LogFormat) -> None:

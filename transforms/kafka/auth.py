@@ -41,6 +41,16 @@ def with_login(properties: Mapping[str, object]) -> dict[str, object]:
         _check_signing(region)
         others = {name: value for name, value in properties.items() if name not in _NAMES}
         return {"security.protocol": "SASL_SSL", **others, "sasl.mechanism": "OAUTHBEARER", "oauth_cb": sign}
+    check_login(properties)
+    return dict(properties)
+
+
+def check_login(properties: Mapping[str, object]) -> None:
+    """Refuse what librdkafka would accept and then wait for without a word.
+
+    Raises:
+      KafkaLoginError: OAUTHBEARER without a way to get tokens.
+    """
     if (
         _value(properties, "security.protocol").startswith("SASL")
         and _value(properties, *_NAMES) == "OAUTHBEARER"
@@ -51,7 +61,6 @@ def with_login(properties: Mapping[str, object]) -> dict[str, object]:
             "sasl.mechanism OAUTHBEARER has no way to get tokens: set sasl.oauthbearer.method: oidc in kafka_config, "
             f"with sasl.oauthbearer.token.endpoint.url; for Amazon MSK with IAM set sasl.mechanism: {MSK_IAM}"
         )
-    return dict(properties)
 
 
 def msk_region(bootstrap_servers: str) -> str | None:

@@ -1,4 +1,4 @@
-"""librdkafka's properties for reading: what this source decides, and its defaults for what users may."""
+"""The consumer of a shard: what the reader decides of librdkafka's properties, and its defaults for the others."""
 
 from __future__ import annotations
 
@@ -9,16 +9,6 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from transforms.kafka.client import make_consumer
 from transforms.kafka.restriction import Shard
 from transforms.kafka.source import KafkaSource
-
-OWNED_PROPERTIES = {
-    "group.id": "kafka_group_id",
-    "enable.auto.commit": "offsets are committed when a bundle is finalised",
-    "enable.auto.offset.store": "offsets are committed when a bundle is finalised",
-    "auto.offset.reset": "kafka_reset",
-    "enable.partition.eof": "the end of the log is watched for",
-    "partition.assignment.strategy": "partitions are dealt cooperatively",
-}
-"""What this source decides, with the reason or the option; ``kafka_config`` may not."""
 
 
 def make_reader_consumer(

@@ -18,7 +18,7 @@ from apache_beam.utils.timestamp import Duration, Timestamp
 
 from transforms.kafka.client import KafkaSetupError, Partition
 from transforms.kafka.offsets import Start
-from transforms.kafka.properties import OWNED_PROPERTIES
+from transforms.kafka.owned_properties import OWNED_PROPERTIES
 from transforms.kafka.reader import Reader
 from transforms.kafka.restriction import PositionsProvider, Shard, deal
 from transforms.kafka.source import KafkaSource

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from aep.ingestion.envelope import Payload
 from aep.provision.checks import check
 from aep.provision.model import (
     Connection,
@@ -29,8 +30,7 @@ from aep.provision.problem import Path as Place
 from aep.provision.problem import Problem
 from aep.provision.routes import RouteValues
 from pipelines.options.checks import payload_faults
-from pipelines.options.declarations import Payload
-from pipelines.options.route_keys import RouteSpec
+from pipelines.options.route_keys import ROUTE_KEYS, RouteSpec
 from pipelines.options.routes import GIVE_TOPICS, shared_topics
 from pipelines.options.table import describe_type, explain
 from pipelines.options.yaml_files import OptionsError, describe, dump, read_document, read_text, unknown
@@ -216,7 +216,7 @@ def _route_problems(wanted: Provision) -> list[Problem]:
             for error in errors.errors(include_url=False):
                 key = str(error["loc"][0])
                 _, type_name, _ = describe_type(RouteSpec.model_fields[key].annotation)
-                for _, text in explain(error, type_name, secret=key == "headers"):
+                for _, text in explain(error, type_name, secret=ROUTE_KEYS[key].secret):
                     problems.append(Problem((*path, *error["loc"]), f"{key}: {text}"))
             continue
         if not spec.topics:

@@ -13,8 +13,10 @@ from pydantic import ValidationError
 from pipelines.options.beam import BeamAepOptions, beam_flags, known_beam_options, own_flag
 from pipelines.options.declarations import GROUPS, KafkaOptions
 from pipelines.options.help import help_text
+from pipelines.options.route_keys import ROUTE_KEYS
 from pipelines.options.table import OPTIONS, Option, explain
 from pipelines.options.types import is_secret_property
+from transforms.kafka.owned_properties import OWNED_PROPERTIES
 
 NAMES = """
 kafka_source kafka_bootstrap_servers kafka_topics kafka_group_id kafka_start kafka_stop_at kafka_config
@@ -47,6 +49,25 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("kafka_config", {"bootstrap.servers": "a"}, "bootstrap.servers can't be set here: use kafka_bootstrap_servers"),
     ("kafka_config", {"group.id": "a"}, "use kafka_group_id"),
     ("kafka_config", {"enable.auto.commit": "true"}, "enable.auto.commit can't be set here"),
+    ("kafka_config", {"metadata.broker.list": "a"}, "use kafka_bootstrap_servers"),
+    ("kafka_config", {"enable.partition.eof": "false"}, "can't be set here: the reader compares positions"),
+    ("kafka_config", {"partition.assignment.strategy": "range"}, "partition.assignment.strategy can't be set here"),
+    ("kafka_config", {"fetch.min.byte": "1"}, 'No such configuration property: "fetch.min.byte"'),
+    ("kafka_config", {"fetch.min.bytes": "many"}, 'Invalid value for configuration property "fetch.min.bytes"'),
+    ("kafka_config", {"security.protocol": "SSL_SASL"}, 'Invalid value for configuration property "security.protocol"'),
+    ("kafka_config", {"statistics.interval.ms": "-1"}, "is outside allowed range"),
+    ("kafka_config", {"error_cb": "log"}, "expected error_cb property as a callable function"),
+    ("kafka_config", {"sasl.pasword": "env:A"}, 'No such configuration property: "sasl.pasword"'),
+    (
+        "kafka_config",
+        {"security.protocol": "SASL_SSL", "sasl.mechanism": "OAUTHBEARER"},
+        "sasl.mechanism OAUTHBEARER has no way to get tokens",
+    ),
+    ("kafka_discovery_seconds", 3601, "must be less than or equal to 3600"),
+    ("aep_headers", {"x-a": " b"}, "the value of x-a has a blank at its start"),
+    ("aep_headers", {"x-a": "\u20ac"}, "the value of x-a has a character beyond Latin-1"),
+    ("aep_flow_id", "flow\u2013id", "has a character beyond Latin-1: it is sent in an HTTP header"),
+    ("aep_sandbox", "dev\n", "has a line break"),
     ("kafka_config", {"a": [1]}, "expected mapping of str, got list in a"),
     ("aep_inlet_url", "dcs.adobedc.net/collection/x", "must be an address like https://HOST/PATH"),
     ("aep_inlet_url", "ftp://h/collection/x", "must be an address like"),
@@ -96,6 +117,8 @@ SECRETS: list[tuple[str, Any]] = [
     ("aep_inlet_url", "https://me:hunter2@h/collection/x"),
     ("kafka_bootstrap_servers", "SASL_SSL://me:hunter2@h:9092"),
     ("kafka_config", {"sasl.password": "hunter2"}),
+    ("kafka_config", {"security.protocol": "hunter2"}),
+    ("kafka_config", {"no.such": "hunter2"}),
     ("kafka_config", {"ssl.key.password": "hunter2"}),
     ("kafka_config", {"ssl.keystore.password": "hunter2"}),
     ("kafka_config", {"ssl.key.pem": "-----BEGIN hunter2"}),
@@ -205,6 +228,25 @@ def test_accepted(name: str, value: Any) -> None:
 )
 def test_properties_that_hold_secrets(name: str, secret: bool) -> None:
     assert is_secret_property(name) is secret
+
+
+def test_an_option_is_secret_by_its_type() -> None:
+    assert {option.name for option in OPTIONS.values() if option.secret} == {
+        "aep_client_secret",
+        "aep_token",
+        "aep_proxy",
+        "aep_proxy_password",
+        "aep_client_key_password",
+        "kafka_config",
+        "kafka_schema_registry_config",
+        "aep_headers",
+    }
+    assert {key.name for key in ROUTE_KEYS.values() if key.secret} == {"headers"}
+
+
+@pytest.mark.parametrize("name", OWNED_PROPERTIES)
+def test_what_the_reader_decides_is_refused_with_the_options(name: str) -> None:
+    assert refusal("kafka_config", {name: "x"}) == f"{name} can't be set here: {OWNED_PROPERTIES[name]}"
 
 
 def test_start_time() -> None:

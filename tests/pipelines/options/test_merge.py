@@ -73,7 +73,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--xdm_namespaces="], "xdm_namespaces", ()),
         (['--xdm_namespaces=["a,b"]'], "xdm_namespaces", ("a,b",)),
         (["--aep_retry_statuses=429,503"], "aep_retry_statuses", (429, 503)),
-        (["--kafka_config=a=b=c", '--kafka_config={"d": 1}'], "kafka_config", {"a": "b=c", "d": "1"}),
+        (
+            ["--kafka_config=client.id=b=c", '--kafka_config={"linger.ms": 1}'],
+            "kafka_config",
+            {"client.id": "b=c", "linger.ms": "1"},
+        ),
     ],
 )
 def test_command_line(arguments: list[str], name: str, value: Any) -> None:
@@ -200,13 +204,16 @@ def test_later_files_win_and_the_command_line_wins_over_all(here: Path) -> None:
 
 
 def test_lists_replace_and_mappings_merge(here: Path) -> None:
-    Path("a.yaml").write_text("xdm_namespaces: [a, b]\nkafka_config:\n  a: 1\n  b: 1\nexperiments: [x, y]\n")
-    Path("b.yaml").write_text("xdm_namespaces: [c]\nkafka_config:\n  b: 2\n")
-    settings = parse([*MINIMAL, "--options_file=a.yaml,b.yaml", "--kafka_config=c=3", "--experiments=z"])
+    Path("a.yaml").write_text(
+        "xdm_namespaces: [a, b]\nkafka_config:\n  linger.ms: 1\n  retries: 1\nexperiments: [x, y]\n"
+    )
+    Path("b.yaml").write_text("xdm_namespaces: [c]\nkafka_config:\n  retries: 2\n")
+    settings = parse([*MINIMAL, "--options_file=a.yaml,b.yaml", "--kafka_config=client.id=3", "--experiments=z"])
     assert settings.xdm.namespaces == ("c",)
-    assert settings.kafka.config == {"a": "1", "b": "2", "c": "3"}
+    assert settings.kafka.config == {"linger.ms": "1", "retries": "2", "client.id": "3"}
     assert settings.beam == {"experiments": ["z"]}
-    assert [settings.origin(f"kafka_config[{key}]") for key in "abc"] == ["a.yaml:3", "b.yaml:3", "command line"]
+    origins = [settings.origin(f"kafka_config[{key}]") for key in ("linger.ms", "retries", "client.id")]
+    assert origins == ["a.yaml:3", "b.yaml:3", "command line"]
 
 
 def test_beams_switches_replace_each_other(here: Path) -> None:
@@ -231,9 +238,9 @@ def test_beams_switches_replace_each_other(here: Path) -> None:
         ("xdm_namespaces: a,b", "xdm_namespaces", ("a", "b")),
         ("aep_retry_statuses:\n- 429\n- 503", "aep_retry_statuses", (429, 503)),
         (
-            "kafka_config: {enable.idempotence: true, x: 1.5}",
+            "kafka_config: {enable.idempotence: true, linger.ms: 1.5}",
             "kafka_config",
-            {"enable.idempotence": "true", "x": "1.5"},
+            {"enable.idempotence": "true", "linger.ms": "1.5"},
         ),
         ('kafka_group_id: "1"', "kafka_group_id", "1"),
         ("\ufeffkafka_group_id: with-bom", "kafka_group_id", "with-bom"),
@@ -277,11 +284,12 @@ REFUSED_FILES = [
     ("a: " + "[" * 3000, ["a.yaml:1: not YAML that can be used: nested too deeply"]),
     ("kafka_group_id: a\x07", ["a.yaml:1: not YAML that can be used: special characters are not allowed"]),
     (
-        "kafka_config:\n  a: 1\n  sasl.password: hunter2\n  group.id: x",
+        "kafka_config:\n  retries: 1\n  sasl.password: hunter2\n  group.id: x\n  fetch.min.byte: 1",
         [
             "a.yaml:3: kafka_config: sasl.password is a secret: give a reference, as env:NAME, file:PATH or "
             "gcp-secret:projects/P/secrets/S/versions/V (the value is not shown)",
             "a.yaml:4: kafka_config: group.id can't be set here: use kafka_group_id",
+            'a.yaml:5: kafka_config: is not accepted by librdkafka: No such configuration property: "fetch.min.byte"',
         ],
     ),
     ("kafka_config:\n  a: 1\n  a: 2", ["a.yaml:3: not YAML that can be used: the key a stands twice"]),
@@ -547,7 +555,7 @@ def test_any_file_is_taken_or_refused(lines: dict[str, str], between: str, tmp_p
 
 
 def test_settings_pickle() -> None:
-    settings = parse([*MINIMAL, "--kafka_config=a=b", "--streaming"])
+    settings = parse([*MINIMAL, "--kafka_config=client.id=b", "--streaming"])
     assert pickle.loads(pickle.dumps(settings)) == settings
 
 
@@ -568,11 +576,11 @@ def test_the_table_has_every_option_with_its_origin(here: Path) -> None:
 
 def test_print_options_names_the_origin_of_each_line(here: Path) -> None:
     Path("a.yaml").write_text(
-        "kafka_config:\n  a: 1\n\n  sasl.password: env:P\nbatch_max_messages: 7\nstreaming: true\n"
+        "kafka_config:\n  retries: 1\n\n  sasl.password: env:P\nbatch_max_messages: 7\nstreaming: true\n"
     )
-    lines = parse([*MINIMAL, "--options_file=a.yaml", "--kafka_config=a=2"]).as_yaml().splitlines()
+    lines = parse([*MINIMAL, "--options_file=a.yaml", "--kafka_config=retries=2"]).as_yaml().splitlines()
     at = lines.index("kafka_config:")
-    assert lines[at + 1 : at + 3] == ["  a: '2'  # command line", "  sasl.password: env:P  # a.yaml:4"]
+    assert lines[at + 1 : at + 3] == ["  retries: '2'  # command line", "  sasl.password: env:P  # a.yaml:4"]
     assert "batch_max_messages: 7  # a.yaml:5" in lines
     assert "streaming: true  # a.yaml:6" in lines
     assert "kafka_start: committed  # default" in lines
@@ -595,16 +603,19 @@ def test_beam_takes_the_flags_and_knows_them_all(caplog: pytest.LogCaptureFixtur
 
 TEXT = st.text(min_size=1, max_size=40).filter(lambda text: text.strip() != "" and text != "null")
 TOKEN = st.text(alphabet=string.ascii_letters + string.digits + "-_.", min_size=1, max_size=40)
+HEADER = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n\0"), max_size=20).filter(
+    lambda text: not text[:1].isspace()
+)
 ANY_OPTIONS = st.fixed_dictionaries(
     {},
     optional={
         "kafka_group_id": TEXT,
-        "kafka_config": st.dictionaries(TOKEN.map(lambda key: "x." + key + ".x"), st.text(max_size=20)),
-        "kafka_stop_after_seconds": st.none() | st.floats(min_value=1e-9, max_value=1e300),
-        "aep_org_id": st.none() | TEXT,
-        "aep_headers": st.dictionaries(
-            TOKEN.map(lambda key: "x-" + key), st.text(st.characters(exclude_characters="\r\n\0"), max_size=20)
+        "kafka_config": st.dictionaries(
+            st.sampled_from(["client.id", "client.rack", "sasl.username", "ssl.ca.location"]), st.text(max_size=20)
         ),
+        "kafka_stop_after_seconds": st.none() | st.floats(min_value=1e-9, max_value=1e300),
+        "aep_org_id": st.none() | HEADER.filter(lambda text: text not in ("", "null")),
+        "aep_headers": st.dictionaries(TOKEN.map(lambda key: "x-" + key), HEADER),
         "aep_client_secret": st.just("env:SECRET"),
         "aep_retry_statuses": st.lists(st.integers(500, 599)),
         "xdm_namespaces": st.lists(TEXT, max_size=5),

@@ -19,7 +19,7 @@ from tests.transforms.eager import Collect
 from tests.transforms.kafka.drive import source
 from transforms.kafka.client import KafkaCluster, KafkaReadError, KafkaSetupError
 from transforms.kafka.offsets import Start, resolve_start
-from transforms.kafka.properties import OWNED_PROPERTIES
+from transforms.kafka.owned_properties import OWNED_PROPERTIES
 from transforms.kafka.read import ReadFromKafka, close_readers, shard_reader
 from transforms.kafka.restriction import deal
 from transforms.kafka.source import KafkaSource
