@@ -1,28 +1,34 @@
-"""Every error of this package.
+"""The errors whose message is for the person who runs the pipeline.
 
-AepError
-├── ConfigurationError        the same call will fail again: a person has to change something
-│   ├── SecretError           a secret reference that cannot be resolved
-│   └── AuthenticationError   IMS or the inlet refuses the credentials
-├── NetworkError              no complete reply came: worth another try
-│   ├── ConnectError          no connection was made, so nothing can have arrived
-│   ├── ReplyError            the connection broke or timed out: the request may have arrived
-│   └── TokenError            IMS gives no token now, so nothing was sent to AEP
-├── PlatformError             a management API answers with an error, in Adobe's code and words
-│   ├── InvalidRequestError   400, 422: it refuses what was asked
-│   ├── ForbiddenError        401, 403 that a new token does not mend
-│   ├── NotFoundError         404
-│   ├── ConflictError         somebody changed the object meanwhile, or its title is taken
-│   └── UnavailableError      429, 5xx, still after some tries
-├── RetryBudgetError      transient failures went on for longer than the budget
-└── StoppedError           the process was asked to end while a request waited to be sent again
+UserError                         the message is all that is shown; any other exception is a bug and shows its traceback
+├── AepError                      about AEP, IMS or the way to them
+│   ├── ConfigurationError        the same call will fail again: something has to be changed
+│   │   ├── SecretError           a secret reference that cannot be resolved
+│   │   └── AuthenticationError   IMS or the inlet refuses the credentials
+│   ├── NetworkError              no complete reply came: worth another try
+│   │   ├── ConnectError          no connection was made, so nothing can have arrived
+│   │   ├── ReplyError            the connection broke or timed out: the request may have arrived
+│   │   └── TokenError            IMS gives no token now, so nothing was sent to AEP
+│   ├── PlatformError             a management API answers with an error, in Adobe's code and words
+│   │   ├── InvalidRequestError   400, 422: it refuses what was asked
+│   │   ├── ForbiddenError        401, 403 that a new token does not fix
+│   │   ├── NotFoundError         404
+│   │   ├── ConflictError         somebody changed the object meanwhile, or its title is taken
+│   │   └── UnavailableError      429, 5xx, still after some tries
+│   ├── RetryBudgetError          transient failures went on for longer than the budget
+│   └── StoppedError              the process was asked to end while a request waited to be sent again
+└── SchemaError, OptionsError, PreflightError, KafkaSetupError, SinkError, ...: of the package that raises them
 """
 
 from __future__ import annotations
 
 
-class AepError(Exception):
-    """Base of this package's errors. The message says what, where and what to do; it never holds a secret."""
+class UserError(Exception):
+    """Base of all errors that a person reads. The message says what, where and what to do; it never holds a secret."""
+
+
+class AepError(UserError):
+    """AEP, IMS or the way to them, and what is configured for it."""
 
 
 class ConfigurationError(AepError):

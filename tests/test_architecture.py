@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -121,3 +122,32 @@ def test_each_room_of_aep_and_transforms_has_its_rule() -> None:
         if path.is_dir() and (path / "__init__.py").exists()
     }
     assert rooms <= MAY_IMPORT.keys()
+
+
+# Raised for code that catches them by name; nobody sees them.
+INTERNAL_ERRORS = {
+    "AvroSchemaError",
+    "DecodeError",
+    "EntriesError",
+    "NotApplicableError",
+    "ProxyConnectionError",
+    "TunnelError",
+    "Unfit",
+}
+
+
+def test_an_error_that_a_person_reads_derives_from_the_one_base() -> None:
+    strays = {
+        node.name
+        for module, path in MODULES.items()
+        if module.partition(".")[0] in ("aep", "transforms", "pipelines")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and node.name != "UserError"
+        if any(isinstance(base, ast.Name) and isinstance(builtin(base.id), type) for base in node.bases)
+    }
+    assert strays == INTERNAL_ERRORS
+
+
+def builtin(name: str) -> type[Exception] | None:
+    found = getattr(builtins, name, None)
+    return found if isinstance(found, type) and issubclass(found, Exception) else None

@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
+from aep.errors import UserError
 from aep.xdm.harden import field_path, harden
 from aep.xdm.identities import Identity, descriptor_fault, identities
 from aep.xdm.pointers import pointer
@@ -21,7 +22,7 @@ _TIME_SERIES = ("https://ns.adobe.com/xdm/context/experienceevent", "https://ns.
 _STANDARD_PREFIXES = ("xdm:", "@", "http://", "https://")
 
 
-class SchemaError(ValueError):
+class SchemaError(UserError):
     """A schema that records cannot be validated with; the message says what, where and what to do."""
 
 

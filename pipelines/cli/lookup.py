@@ -34,7 +34,7 @@ def lookup(
     New data take up to 15 minutes to get there. Takes the pipeline's options besides, written --name=value:
     --options_file, --aep_org_id, --aep_client_id, --aep_client_secret, --aep_sandbox, --aep_platform_url, ...
     """
-    from aep.errors import AepError
+    from aep.errors import UserError
     from aep.platform.profile import ProfileAccess
     from pipelines.options.platform_access import platform_client, platform_settings
     from pipelines.options.yaml_files import OptionsError
@@ -47,7 +47,7 @@ def lookup(
         for problem in error.problems:
             say(f"error: {problem}")
         return WRONG
-    except AepError as error:
+    except UserError as error:
         say(f"error: {error}")
         return WRONG
     if as_json:

@@ -183,9 +183,8 @@ def generate(
     They go to the standard output or a file, a line of JSON each, or to Kafka, with their number in the header
     `sequence`. What reads a file takes its lines for one topic: use --kind for it.
     """
-    from aep.errors import SecretError
+    from aep.errors import UserError
     from pipelines.cli.generate import Tally, send, write_lines
-    from transforms.kafka.client import KafkaSetupError
 
     if broken_kind and not broken_share:
         raise typer.BadParameter("--broken-kind does nothing without --broken-share")
@@ -218,7 +217,7 @@ def generate(
             place = str(output or "standard output")
             with _lines(output) as file:
                 write_lines(tally.count(shown), file)
-    except (KafkaSetupError, SecretError) as error:
+    except UserError as error:
         say(f"error: {error}")
         return WRONG
     except OSError as error:

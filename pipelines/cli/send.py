@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from aep.errors import UserError
 from pipelines.cli.common import WHOLE_RECORD, WRONG, plain, say
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ def send(
     written --name=value: --options_file, --routes_file, ... Exit code: 0 when AEP takes all events, 1 when one is
     refused, 2 when they cannot be sent.
     """
-    from aep.errors import AepError
-    from aep.xdm.schema import SchemaError
     from pipelines.options.yaml_files import OptionsError
 
     path, options = _split(context.args)
@@ -53,7 +52,7 @@ def send(
             say(f"error: {problem}")
     except EventError as error:
         say(f"error: {path or 'standard input'}: {error}")
-    except (AepError, SchemaError) as error:
+    except UserError as error:
         say(f"error: {error}")
     except OSError as error:
         say(f"error: {path}: {error.strerror}")
@@ -66,7 +65,7 @@ MAX_EVENTS = 60
 _JSON = (b"{", b"[")  # how it begins
 
 
-class EventError(Exception):
+class EventError(UserError):
     """The event cannot be sent at all."""
 
 

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from aep.errors import UserError
+
 _INT = re.compile(r"[-+]?(0|[1-9](_?[0-9]){0,99})$")  # Python refuses to read thousands of digits
 _FLOAT = re.compile(r"[-+]?([0-9](_?[0-9])*\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?$")
 _BOOL = re.compile(r"(true|false)$")
@@ -25,7 +27,7 @@ _RESOLVERS = [
 ]
 
 
-class OptionsError(ValueError):
+class OptionsError(UserError):
     """Options that can't be used: `problems` holds all that was found, each with its place."""
 
     def __init__(self, problems: Iterable[str]) -> None:

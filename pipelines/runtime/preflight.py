@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 
-from aep.errors import NetworkError
+from aep.errors import NetworkError, UserError
 from pipelines.runtime.plan import Plan
 from pipelines.runtime.report import check_summary
 from transforms.parse_avro import ParseConfluentAvro
@@ -12,7 +12,7 @@ from transforms.post import token_source
 from transforms.sinks.files import reason_of
 
 
-class PreflightError(Exception):
+class PreflightError(UserError):
     """Something the run needs is not there: what, where, and what to do."""
 
 

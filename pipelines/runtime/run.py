@@ -18,19 +18,16 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from aep.errors import AepError, StoppedError
-from aep.xdm.schema import SchemaError
-from pipelines.options.merge import OptionsError, Settings, parse
+from aep.errors import StoppedError, UserError
+from pipelines.options.merge import Settings, parse
 from pipelines.runtime.console import ConsoleTeller, LogTeller, Teller, console
 from pipelines.runtime.local_runner import keep_metrics_small
 from pipelines.runtime.logs import leave_out_beams_tracebacks, set_up_logging
 from pipelines.runtime.plan import Plan
-from pipelines.runtime.preflight import PreflightError, preflight
+from pipelines.runtime.preflight import preflight
 from pipelines.runtime.progress import Progress
 from pipelines.runtime.report import summary, warnings, without_success, write_summary
-from transforms.kafka.client import KafkaReadError, KafkaSetupError
 from transforms.kafka.read import close_readers
-from transforms.sinks.base import SinkError
 from transforms.sinks.files import reason_of
 from transforms.worker import metrics as account
 from transforms.worker import process
@@ -43,9 +40,6 @@ _FLINK_IDLE_MS = 10_000
 
 # How long the last commits of a cluster's job may take to reach a worker in this process.
 _COMMIT_SECONDS = 15.0
-
-# Errors whose message is for the person who runs the pipeline; anything else is a bug and shows its traceback.
-_EXPLAINED = (OptionsError, SchemaError, PreflightError, KafkaSetupError, KafkaReadError, SinkError, AepError)
 
 _LOG = logging.getLogger(__name__)
 
@@ -91,7 +85,7 @@ def run(argv: Sequence[str], job: Job[P]) -> int:
         preflight(plan)
         pipeline = beam.Pipeline(options=PipelineOptions(_flags(plan, teller)))
         job.build(pipeline, plan)
-    except _EXPLAINED as error:
+    except UserError as error:
         teller.error(str(error))
         return WRONG
     except KeyboardInterrupt:
@@ -151,7 +145,7 @@ def _end(plan: P, job: Job[P], account_of_run: dict[str, Any], teller: Teller) -
     finished = account_of_run["outcome"] == "finished"
     try:
         said = job.after(plan, finished)
-    except _EXPLAINED as error:
+    except UserError as error:
         teller.error(str(error))
         return WRONG
     for words in (said, without_success(account_of_run) if finished else ""):
@@ -180,7 +174,7 @@ def _explain(error: Exception, teller: Teller, plan: Plan) -> int:
     if isinstance(error, StoppedError):
         teller.say(str(error))
         return FAILED
-    if isinstance(error, _EXPLAINED):
+    if isinstance(error, UserError):
         teller.error(str(error))
         teller.say(
             "The next run reads the files from their beginning, and sends again what was accepted."

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from functools import partial
 
+from aep.errors import UserError
+
 MSK_IAM = "AWS_MSK_IAM"
 """``sasl.mechanism`` for Amazon MSK with IAM, by the name that it has in Java clients.
 
@@ -20,7 +22,7 @@ _SIGNER = "aws_msk_iam_sasl_signer"
 _MSK_BROKER = re.compile(r"\.kafka(?:-serverless)?\.([a-z0-9-]+)\.amazonaws\.com")
 
 
-class KafkaLoginError(Exception):
+class KafkaLoginError(UserError):
     """There is no way to log in as ``kafka_config`` asks: what is missing, and what to do."""
 
 

@@ -15,6 +15,7 @@ from typing import Literal, TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient, TopicDescription
 
+from aep.errors import UserError
 from aep.http import secrets
 from transforms.kafka.auth import KafkaLoginError, login_advice, with_login
 from transforms.kafka.causes import Heard, advice
@@ -29,11 +30,11 @@ Reset = Literal["earliest", "latest", "error"]
 Partition = tuple[str, int]  # topic, partition
 
 
-class KafkaSetupError(Exception):
+class KafkaSetupError(UserError):
     """Kafka cannot be read or written as the options ask: what, where, and what to do."""
 
 
-class KafkaReadError(Exception):
+class KafkaReadError(UserError):
     """Reading failed for good; names the topic and partition."""
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from aep.errors import UserError
 from transforms.records.record import Message
 from transforms.worker import process
 
 
-class SinkError(Exception):
+class SinkError(UserError):
     """Dead letters or receipts cannot be written: where, why, and what to do."""
 
 

@@ -13,19 +13,17 @@ from itertools import islice
 from apache_beam.io.filesystems import FileSystems
 from confluent_kafka.admin import AclOperation
 
-from aep.errors import AepError, ConfigurationError, NetworkError
+from aep.errors import AepError, ConfigurationError, NetworkError, UserError
 from aep.formats.json_records import read_records
 from aep.http.transport import Request, RequestsTransport
 from aep.mapping.repeated_ids import IdSample, sample_of
 from aep.xdm.rules import XdmRules
-from aep.xdm.schema import SchemaError
 from pipelines.cli.check.platform import PlatformChecks, inlet_id_of
 from pipelines.cli.check.report import Check, State
 from pipelines.cli.event_hints import SHAPES, Hints, hints_on
 from pipelines.options.platform_access import missing_access, platform_client, tokens_of, transport_of
 from pipelines.options.routes import load_routes
 from pipelines.options.settings import Settings
-from pipelines.options.yaml_files import OptionsError
 from pipelines.runtime.plan import Plan, make_plan, make_route
 from transforms.kafka.causes import needed
 from transforms.kafka.client import (
@@ -46,7 +44,7 @@ from transforms.records.dead_letter import DeadLetter, dead_letter
 from transforms.records.open_file import open_file
 from transforms.records.prepare import Dropped, Preparation, Prepared, Refusal, Tombstones
 from transforms.records.route import Route, Routes
-from transforms.sinks.base import SinkError, describe_all
+from transforms.sinks.base import describe_all
 from transforms.worker import process
 
 # Steps that wait for a service, as a run does without end, wait so long here.
@@ -105,7 +103,7 @@ def _routes(settings: Settings, found: Findings) -> list[Route]:
     for spec in load_routes(settings):
         try:
             route = make_route(spec, settings)
-        except (OptionsError, SchemaError, AepError) as error:
+        except UserError as error:
             found.checks.append(Check(f"{spec.name}: options", "wrong", str(error)))
             continue
         routes.append(route)
@@ -130,7 +128,7 @@ def _sinks(plan: Plan) -> Iterator[Check]:
         try:
             for sink in sinks:
                 sink.check(plan.local)
-        except (SinkError, KafkaSetupError, AepError) as error:
+        except UserError as error:
             yield Check(subject, "wrong", str(error))
         else:
             yield Check(subject, "ok", f"can be written to {describe_all(sinks)}")
@@ -207,7 +205,7 @@ def _topic_samples(plan: Plan, cluster: KafkaCluster, topics: Sequence[str], num
     try:
         admin = admin_client(cluster)
         partitions = list_partitions(cluster, admin, topics)
-    except (KafkaSetupError, AepError) as error:
+    except UserError as error:
         found.checks.append(Check("Kafka", "wrong", str(error)))
         return
     found.checks.append(Check("Kafka", "ok", f"brokers answer at {cluster.bootstrap_servers}"))
@@ -234,7 +232,7 @@ def _group(cluster: KafkaCluster, group: str, partitions: Mapping[str, list[int]
         return
     try:
         group_offsets(cluster, group, first)
-    except (KafkaSetupError, AepError) as error:
+    except UserError as error:
         yield Check(f"group {group}", "wrong", str(error))
     else:
         yield Check(f"group {group}", "ok", "its offsets can be looked up")

@@ -109,10 +109,9 @@ def _read(
       typer.BadParameter: a value that cannot be right.
       typer.Exit: they cannot be read; why is said.
     """
-    from aep.errors import AepError
+    from aep.errors import UserError
     from pipelines.options.types import TOPIC, check_place, check_time, seconds_of
     from pipelines.runtime.replay_plan import check_topic_is_there, find_files
-    from transforms.kafka.client import KafkaReadError, KafkaSetupError
     from transforms.read_dead_letter_topic import read_topic
     from transforms.replay import Selection
     from transforms.sinks.files import read_file
@@ -137,7 +136,7 @@ def _read(
         else:
             for path in find_files(place, "--from"):
                 yield from filter(selection.takes, read_file(path))
-    except (KafkaSetupError, KafkaReadError, AepError) as error:
+    except UserError as error:
         say(f"error: {error}")
         raise typer.Exit(WRONG) from None
 

@@ -37,17 +37,14 @@ def failed_batches(
     -1, its offset made of the batch's time and the line. Where the route maps or has conditions the topic is
     failed-batches.ROUTE, whose records a replay posts as they are; a route of your own for that topic may map them.
     """
-    from aep.errors import AepError
+    from aep.errors import UserError
     from aep.platform.catalog import Catalog
     from aep.platform.data_access import DataAccess
-    from aep.xdm.schema import SchemaError
     from pipelines.cli.failed_batches.pull import FailedBatches
     from pipelines.options.merge import parse
     from pipelines.options.platform_access import platform_client
     from pipelines.options.types import check_time, seconds_of
-    from pipelines.options.yaml_files import OptionsError
     from pipelines.runtime.plan import make_routes, make_rules
-    from transforms.sinks.base import SinkError
     from transforms.sinks.files import FileSink
 
     for name, time in (("--since", since), ("--until", until)):
@@ -63,7 +60,7 @@ def failed_batches(
         pull = FailedBatches(Catalog(client), DataAccess(client), routes, make_rules(settings), dataset or (), to)
         FileSink(to, "--to").check(local=True)
         account = pull.pull(seconds_of(since), seconds_of(until))
-    except (OptionsError, SinkError, SchemaError, AepError, OSError) as error:
+    except (UserError, OSError) as error:
         say(f"error: {error}")
         return WRONG
     if account.records:

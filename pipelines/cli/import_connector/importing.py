@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from aep.errors import UserError
 from pipelines.cli.import_connector.aep import (
     AEP_PROPERTIES,
     import_auth,
@@ -34,7 +35,7 @@ from pipelines.options.table import OPTIONS, explain
 _SINK = re.compile(r"(com\.adobe\.platform\.streaming\.sink\.impl\.)?AEPSink(Connector)?")
 
 
-class ImportProblemError(ValueError):
+class ImportProblemError(UserError):
     """A configuration that can't be taken over: `problems` holds all that was found, without any value."""
 
     def __init__(self, problems: list[str]) -> None:

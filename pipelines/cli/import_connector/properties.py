@@ -8,10 +8,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from aep.errors import UserError
+
 _ESCAPED = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
 
-class ConnectorFileError(ValueError):
+class ConnectorFileError(UserError):
     """A file is no configuration of a connector: which, where, and why. Never holds a value, which may be secret."""
 
 

@@ -43,7 +43,7 @@ def provision(
     Takes the pipeline's options besides, written --name=value: --options_file, --aep_org_id, --aep_client_id,
     --aep_client_secret, --aep_sandbox, --aep_platform_url, ...; --routes_file says where to write the routes.
     """
-    from aep.errors import AepError
+    from aep.errors import UserError
     from pipelines.options.platform_access import platform_settings
     from pipelines.options.yaml_files import OptionsError
 
@@ -53,7 +53,7 @@ def provision(
     except OptionsError as error:
         for problem in error.problems:
             say(f"error: {problem}")
-    except AepError as error:
+    except UserError as error:
         say(f"error: {error}")
     except OSError as error:
         say(f"error: {error.filename}: {error.strerror}")
@@ -102,7 +102,7 @@ class _Provisioning:
         """Looks at what is there and compares.
 
         Raises:
-            OptionsError: something must be mended first.
+            OptionsError: something must be fixed first.
             AepError: a call failed.
         """
         from aep.provision.checks import check_tenant
@@ -161,7 +161,7 @@ class _Provisioning:
         return False
 
     def _carry_out(self, plan: Plan, pending: list[Step]) -> int:
-        from aep.errors import AepError
+        from aep.errors import UserError
         from aep.provision.apply import apply
 
         done: list[Step] = []
@@ -174,7 +174,7 @@ class _Provisioning:
             ids = apply(plan, self._services, tell)
             if self._file.wanted.routes:
                 self._write(self._contents(ids))
-        except AepError as error:
+        except UserError as error:
             say(f"error: {error}")
             _tell_half_way(done, pending)
             return WRONG

@@ -84,10 +84,10 @@ def build(
 
     The file is what --xdm_schema_file and `schema check` take. The same components make the same file.
     """
+    from aep.errors import UserError
     from aep.xdm.build import Recipe, build_schema, find_class, find_field_group
     from aep.xdm.components import read_components
     from aep.xdm.own_fields import read_own_fields
-    from aep.xdm.schema import SchemaError
 
     tenant_id = _tenant_id(tenant)
     if tenant_fields and not tenant_id:
@@ -113,7 +113,7 @@ def build(
         )
         built = build_schema(recipe, found, str(output))
         output.write_bytes(built.schema.document)
-    except SchemaError as error:
+    except UserError as error:
         say(f"error: {error}")
         return WRONG
     except OSError as error:
@@ -132,11 +132,11 @@ def build(
 @app.command()
 def show(schema_file: SchemaFile) -> int:
     """Show what a schema is: its id, version, digest, class, tenant, fields."""
-    from aep.xdm.schema import SchemaError
+    from aep.errors import UserError
 
     try:
         _tell(_load(schema_file, None))
-    except SchemaError as error:
+    except UserError as error:
         say(f"error: {error}")
         return WRONG
     return 0
@@ -182,12 +182,11 @@ def check(
     A line that holds several violations counts for the first. What is wrong may quote the event. Exit code: 0 when all
     are valid, 1 when some are not, 2 when they cannot be checked. Beside --adobe the counts go to the standard error.
     """
-    from aep.formats.unpack import DamagedFileError
+    from aep.errors import UserError
     from aep.ingestion.envelope import Destination
     from aep.mapping.repeated_ids import sample_of
     from aep.xdm.pointers import is_pointer
     from aep.xdm.rules import XdmRules
-    from aep.xdm.schema import SchemaError
     from pipelines.cli.event_hints import SHAPES
     from pipelines.cli.event_lines import EventCheck
     from pipelines.cli.schema.report import Tally
@@ -206,7 +205,7 @@ def check(
         tally = Tally(sample_of(Destination(""), schema, _IDS_LOOKED_AT))
         checking = EventCheck(schema, rules)
         _check(events, checking, form, limit, tally)
-    except (SchemaError, DamagedFileError) as error:
+    except UserError as error:
         say(f"error: {error}")
         return WRONG
     except OSError as error:
