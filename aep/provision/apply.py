@@ -14,7 +14,7 @@ from aep.platform.flow_service import data_lake_target, mapping, streaming_conne
 from aep.platform.schema_registry import Accept, Resources, SchemaRegistry
 from aep.provision import steps
 from aep.provision.fields import object_schema
-from aep.provision.found import Services
+from aep.provision.inventory import Services
 from aep.provision.model import CLASSES, Connection, FieldGroup, Schema
 from aep.provision.steps import Plan, Step
 from aep.xdm.identities import identity_descriptor

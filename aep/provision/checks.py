@@ -11,18 +11,19 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from aep.provision.field_checks import OWN, check_field_groups, is_custom, is_own, own_fields
+from aep.provision.fields import OWN, check_field_groups, is_custom, is_own, own_fields
 from aep.provision.model import (
     CLASSES,
     STANDARD,
     FieldSpec,
     Flow,
     IdentityField,
+    Path,
+    Problem,
     Provision,
     RouteEntry,
     Schema,
 )
-from aep.provision.problem import Path, Problem
 from aep.xdm.pointers import is_pointer, steps_of
 
 IDENTITY_MAP = "https://ns.adobe.com/xdm/context/identitymap"

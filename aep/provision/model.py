@@ -7,7 +7,7 @@ XDM types ("XDM field type constraints").
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -71,7 +71,7 @@ class FieldGroup(_Model):
       title: unique among all resources of the organisation.
       classes: that it is meant to extend: `profile`, `experienceevent`, or `$id`s.
       fields: one, the organisation's own `_{TENANT_ID}`, which holds the others.
-      delete: it is to go, when deletion is asked for.
+      delete: delete with ``--prune``.
     """
 
     title: str
@@ -104,7 +104,7 @@ class Schema(_Model):
       field_groups: titles of those declared, and `$id`s of others.
       profile: whether it takes part in the union, so that data of it can go to Profile.
       identities: its identity descriptors.
-      delete: it is to go, when deletion is asked for.
+      delete: delete with ``--prune``.
     """
 
     title: str
@@ -133,7 +133,7 @@ class DataSetEntry(_Model):
       name: it is found again by its name.
       schema_: title of a declared schema.
       profile: whether its records go to Profile.
-      delete: it is to go with its data, when deletion is asked for.
+      delete: delete with its data, with ``--prune``.
     """
 
     name: str
@@ -152,7 +152,7 @@ class Connection(_Model):
       data_type: `xdm`, or `raw` for a dataflow with mappings.
       authentication_required: whether requests need an access token.
       source_id: names the source in messages; the name if not given.
-      delete: it is to go, when deletion is asked for.
+      delete: delete with ``--prune``.
     """
 
     name: str
@@ -177,7 +177,7 @@ class Flow(_Model):
     Attributes:
       name: it is found again by its name, and so are its source and target connection, which get the same.
       mappings: for raw data.
-      delete: it is to go, when deletion is asked for.
+      delete: delete with ``--prune``.
     """
 
     name: str
@@ -235,3 +235,14 @@ def with_tenant(value: Any, tenant: str) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(with_tenant(item, tenant) for item in value)
     return value
+
+
+Path = tuple[str | int, ...]
+"""Keys and indices that lead to a place in the file."""
+
+
+class Problem(NamedTuple):
+    """What must be fixed before anything is done: where in the file, and why."""
+
+    path: Path
+    text: str

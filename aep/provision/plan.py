@@ -12,10 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aep.platform.flow_service import inlet_of
-from aep.provision.found import Found, dataset_of
-from aep.provision.model import Connection, DataSetEntry, Flow, Provision
+from aep.provision.inventory import Inventory, dataset_of
+from aep.provision.model import Connection, DataSetEntry, Flow, Path, Problem, Provision
 from aep.provision.plan_registry import plan_field_group, plan_schema
-from aep.provision.problem import Path, Problem
 from aep.provision.steps import (
     Action,
     CreateConnection,
@@ -33,37 +32,37 @@ from aep.provision.steps import (
 )
 
 
-def make_plan(wanted: Provision, found: Found, tenant: str, *, prune: bool = False) -> Plan:
+def make_plan(wanted: Provision, inventory: Inventory, tenant: str, *, prune: bool = False) -> Plan:
     """Compares.
 
     Args:
       wanted: what passed ``checks.check``, with the tenant id in it.
-      found: what there is.
+      inventory: the existing objects.
       tenant: the tenant id.
       prune: whether to delete what the file marks for it.
     """
     plan = Plan()
     for index, group in enumerate(wanted.field_groups):
         if not group.delete:
-            plan_field_group(plan, group, found, f"_{tenant}", ("field_groups", index))
+            plan_field_group(plan, group, inventory, f"_{tenant}", ("field_groups", index))
     for index, schema in enumerate(wanted.schemas):
         if not schema.delete:
-            plan_schema(plan, wanted, schema, found, ("schemas", index))
+            plan_schema(plan, wanted, schema, inventory, ("schemas", index))
     for index, dataset in enumerate(wanted.datasets):
         if not dataset.delete:
-            _dataset(plan, dataset, found, ("datasets", index))
+            _dataset(plan, dataset, inventory, ("datasets", index))
     for index, connection in enumerate(wanted.connections):
         if not connection.delete:
-            _connection(plan, connection, found, ("connections", index))
+            _connection(plan, connection, inventory, ("connections", index))
     for index, flow in enumerate(wanted.flows):
         if not flow.delete:
-            _flow(plan, flow, found, ("flows", index))
-    plan.steps += _deletions(wanted, found, prune)
+            _flow(plan, flow, inventory, ("flows", index))
+    plan.steps += _deletions(wanted, inventory, prune)
     return plan
 
 
-def _dataset(plan: Plan, dataset: DataSetEntry, found: Found, path: Path) -> None:
-    of_name = found.datasets.get(dataset.name, ())
+def _dataset(plan: Plan, dataset: DataSetEntry, inventory: Inventory, path: Path) -> None:
+    of_name = inventory.datasets.get(dataset.name, ())
     schema_id = plan.ids.get(("schema", dataset.schema_ or ""))
     fitting = [each for each in of_name if each.schema_id == schema_id]
     if not of_name:
@@ -93,11 +92,11 @@ def _ambiguous(kind: str, name: str, ids: Sequence[str], path: Path) -> Problem:
     return Problem((*path, "name"), f"name: {len(ids)} {kind} are called {name} ({', '.join(ids)}): rename the others")
 
 
-def _connection(plan: Plan, connection: Connection, found: Found, path: Path) -> None:
+def _connection(plan: Plan, connection: Connection, inventory: Inventory, path: Path) -> None:
     if connection.api == "inlet":
-        there = [(each.id, each) for each in found.inlets.get(connection.name, ())]
+        there = [(each.id, each) for each in inventory.inlets.get(connection.name, ())]
     else:
-        of_name = found.connections.get(connection.name, ())
+        of_name = inventory.connections.get(connection.name, ())
         there = [(str(each["id"]), inlet) for each in of_name if (inlet := inlet_of(each)) is not None]
     fitting = [(object_id, inlet) for object_id, inlet in there if inlet.data_type == connection.data_type]
     if not there:
@@ -123,8 +122,8 @@ def _connection(plan: Plan, connection: Connection, found: Found, path: Path) ->
     settle(plan, "connection", connection.name, notes)
 
 
-def _flow(plan: Plan, flow: Flow, found: Found, path: Path) -> None:
-    of_name = found.flows.get(flow.name, ())
+def _flow(plan: Plan, flow: Flow, inventory: Inventory, path: Path) -> None:
+    of_name = inventory.flows.get(flow.name, ())
     connection_id = plan.ids.get(("connection", flow.connection or ""))
     dataset_id = plan.ids.get(("data set", flow.dataset or ""))
     if of_name:
@@ -142,9 +141,9 @@ def _flow(plan: Plan, flow: Flow, found: Found, path: Path) -> None:
             plan.problems.append(Problem((*path, "name"), text))
         return
     source = next(
-        (each for each in found.sources.get(flow.name, ()) if each.get("baseConnectionId") == connection_id), None
+        (each for each in inventory.sources.get(flow.name, ()) if each.get("baseConnectionId") == connection_id), None
     )
-    target = next((each for each in found.targets.get(flow.name, ()) if dataset_of(each) == dataset_id), None)
+    target = next((each for each in inventory.targets.get(flow.name, ()) if dataset_of(each) == dataset_id), None)
     parts: tuple[tuple[str, Mapping[str, Any] | None, Work], ...] = (
         ("source connection", source, CreateSource(flow)),
         ("target connection", target, CreateTarget(flow)),
@@ -159,34 +158,34 @@ def _flow(plan: Plan, flow: Flow, found: Found, path: Path) -> None:
     plan.steps.append(Step("dataflow", flow.name, Action.CREATE, words, CreateFlow(flow)))
 
 
-def _deletions(wanted: Provision, found: Found, prune: bool) -> Iterator[Step]:
+def _deletions(wanted: Provision, inventory: Inventory, prune: bool) -> Iterator[Step]:
     """What the file marks to be deleted and is there, those first that are made of others."""
     doomed: list[tuple[str, str, tuple[tuple[str, str], ...], str]] = []
     for flow in [each for each in wanted.flows if each.delete]:
-        for each in found.flows.get(flow.name, ()):
+        for each in inventory.flows.get(flow.name, ()):
             parts = (
                 ("dataflow", each.id),
                 ("source connection", each.source_id),
                 ("target connection", each.target_id),
             )
             doomed.append(("dataflow", flow.name, tuple((kind, part) for kind, part in parts if part), ""))
-        for kind, of_name in (("source connection", found.sources), ("target connection", found.targets)):
+        for kind, of_name in (("source connection", inventory.sources), ("target connection", inventory.targets)):
             for left in of_name.get(flow.name, ()):  # of a deletion that was interrupted
-                if left["id"] not in found.in_use:
+                if left["id"] not in inventory.in_use:
                     doomed.append((kind, flow.name, ((kind, str(left["id"])),), "which no dataflow has"))
     for connection in [each for each in wanted.connections if each.delete]:
-        for item in found.connections.get(connection.name, ()):
+        for item in inventory.connections.get(connection.name, ()):
             doomed.append(("connection", connection.name, (("connection", str(item["id"])),), ""))
     for dataset in [each for each in wanted.datasets if each.delete]:
-        for there in found.datasets.get(dataset.name, ()):
+        for there in inventory.datasets.get(dataset.name, ()):
             doomed.append(("data set", dataset.name, (("data set", there.id),), "with its data"))
     for kind, titles in (
         ("schema", [each.title for each in wanted.schemas if each.delete]),
         ("field group", [each.title for each in wanted.field_groups if each.delete]),
     ):
         for title in titles:
-            if found.titles.get(title, ("",))[0] == kind:
-                doomed.append((kind, title, ((kind, found.titles[title][1]),), ""))
+            if inventory.titles.get(title, ("",))[0] == kind:
+                doomed.append((kind, title, ((kind, inventory.titles[title][1]),), ""))
     for kind, name, ids, words in doomed:
         if prune:
             yield Step(kind, name, Action.DELETE, (words,) if words else (), Delete(ids))

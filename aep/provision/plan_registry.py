@@ -1,15 +1,14 @@
-"""What is to be done in the Schema Registry: field groups, schemas, and their identities. Pure."""
+"""Changes to the Schema Registry: field groups, schemas and identities, compared with the existing resources. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from aep.provision.fields import Missing, Retyped, differences, json_schema
-from aep.provision.found import Found
-from aep.provision.model import CLASSES, FieldGroup, IdentityField, Provision, Schema
-from aep.provision.problem import Path, Problem
-from aep.provision.standing import holder_faults, identity_faults, own_node, part_faults
+from aep.provision.checks import own_field
+from aep.provision.fields import Missing, Retyped, differences, inside, is_own, json_schema, type_of
+from aep.provision.inventory import Inventory
+from aep.provision.model import CLASSES, FieldGroup, FieldSpec, IdentityField, Path, Problem, Provision, Schema
 from aep.provision.steps import (
     Action,
     AddFieldGroups,
@@ -23,6 +22,7 @@ from aep.provision.steps import (
     settle,
     text_notes,
 )
+from aep.xdm.pointers import pointer, steps_of
 
 # Those that every organisation has, in small letters (Privacy Service API guide, appendix; the hashed e-mail address:
 # "Amazon Kinesis connection", sample).
@@ -31,12 +31,12 @@ _STANDARD_NAMESPACES = frozenset(
 )
 
 
-def plan_field_group(plan: Plan, group: FieldGroup, found: Found, own: str, path: Path) -> None:
+def plan_field_group(plan: Plan, group: FieldGroup, inventory: Inventory, own: str, path: Path) -> None:
     """A field group: creates it, or adds the fields that it lacks."""
-    if not _titled(plan, "field group", group.title, found, path):
+    if not _titled(plan, "field group", group.title, inventory, path):
         plan.steps.append(Step("field group", group.title, Action.CREATE, work=CreateFieldGroup(group)))
         return
-    there = found.field_groups[group.title]
+    there = inventory.field_groups[group.title]
     notes, added = text_notes(there, group.description), []
     meant = there.get("meta:intendedToExtend") or ()
     notes += [f"is not meant to extend {name}" for name in group.classes if CLASSES.get(name, name) not in meant]
@@ -52,9 +52,8 @@ def plan_field_group(plan: Plan, group: FieldGroup, found: Found, own: str, path
                 operations += _addition(each, {op["path"] for op in operations})
                 added.append(f"adds {dotted} ({each.spec.type})")
             elif isinstance(each, Retyped):
-                text = (
-                    f"{dotted}: is of type {each.found}, and a field keeps its type: {each.wanted} needs another name"
-                )
+                text = f"{dotted}: is of type {each.existing}, and "
+                text += f"a field keeps its type: {each.wanted} needs another name"
                 plan.problems.append(Problem((*path, *field_path(each.path)), text))
             else:
                 notes.append(f"{dotted} {each.what}")
@@ -83,17 +82,19 @@ def _addition(missing: Missing, places: set[str]) -> Iterator[dict[str, Any]]:
         yield {"op": "add", "path": f"{required}/-", "value": name}
 
 
-def plan_schema(plan: Plan, wanted: Provision, schema: Schema, found: Found, path: Path) -> None:
+def plan_schema(plan: Plan, wanted: Provision, schema: Schema, inventory: Inventory, path: Path) -> None:
     """A schema with its identities: creates it, or adds what it lacks."""
-    faults = list(part_faults(schema, found, path))
-    plan.problems += faults or [*holder_faults(wanted, schema, found), *identity_faults(wanted, schema, found, path)]
-    if not _titled(plan, "schema", schema.title, found, path):
+    faults = list(part_faults(schema, inventory, path))
+    plan.problems += faults or holder_faults(wanted, schema, inventory)
+    if not faults:
+        plan.problems += identity_faults(wanted, schema, inventory, path)
+    if not _titled(plan, "schema", schema.title, inventory, path):
         words = ("for Profile",) if schema.profile else ()
         plan.steps.append(Step("schema", schema.title, Action.CREATE, words, CreateSchema(schema)))
         for identity in schema.identities:
             plan.steps.append(_new_identity(schema, identity))
         return
-    there, schema_id = found.schemas[schema.title], plan.ids["schema", schema.title]
+    there, schema_id = inventory.schemas[schema.title], plan.ids["schema", schema.title]
     notes, changed = text_notes(there, schema.description), False
     branches = [each for each in there.get("allOf") or () if isinstance(each, Mapping)]
     references = [each.get("$ref") for each in branches]
@@ -109,7 +110,7 @@ def plan_schema(plan: Plan, wanted: Provision, schema: Schema, found: Found, pat
         reasons = tuple(f"adds the field group {name}" for name in names)
         plan.steps.append(Step("schema", schema.title, Action.CHANGE, reasons, AddFieldGroups(schema_id, names)))
         changed = True
-    _described(plan, schema, schema_id, found, path)
+    _described(plan, schema, schema_id, inventory, path)
     united = "union" in (there.get("meta:immutableTags") or ())
     if schema.profile and not united:
         step = Step("schema", schema.title, Action.CHANGE, ("enables it for Profile",), EnableSchema(schema_id))
@@ -128,11 +129,11 @@ def _new_identity(schema: Schema, identity: IdentityField) -> Step:
     return Step("identity", name, Action.CREATE, tuple(words), CreateIdentity(schema.title, identity))
 
 
-def _described(plan: Plan, schema: Schema, schema_id: str, found: Found, path: Path) -> None:
+def _described(plan: Plan, schema: Schema, schema_id: str, inventory: Inventory, path: Path) -> None:
     """The identity descriptors of a schema that is there."""
     there = {
         str(each.get("xdm:sourceProperty")): each
-        for each in found.descriptors
+        for each in inventory.descriptors
         if each.get("xdm:sourceSchema") == schema_id
     }
     primary = next((place for place, each in there.items() if each.get("xdm:isPrimary")), None)
@@ -152,9 +153,9 @@ def _described(plan: Plan, schema: Schema, schema_id: str, found: Found, path: P
         settle(plan, "identity", f"{schema.title}: {identity.field}", notes)
 
 
-def _titled(plan: Plan, kind: str, title: str, found: Found, path: Path) -> bool:
+def _titled(plan: Plan, kind: str, title: str, inventory: Inventory, path: Path) -> bool:
     """Notes the id of a resource of the registry; False if there is none, or its title is another kind's."""
-    there = found.titles.get(title)
+    there = inventory.titles.get(title)
     if there is not None and there[0] != kind:
         text = f"title: {title} is taken by a {there[0]}, and titles are unique: give another ({there[1]})"
         plan.problems.append(Problem((*path, "title"), text))
@@ -162,3 +163,92 @@ def _titled(plan: Plan, kind: str, title: str, found: Found, path: Path) -> bool
         return False
     plan.ids[kind, title] = there[1]
     return True
+
+
+_HERE = "#/definitions/"
+
+
+def own_node(group: Mapping[str, Any], names: Collection[str]) -> tuple[str, Mapping[str, Any]] | None:
+    """Find the one node of an unresolved field group that declares fields of the organisation.
+
+    Args:
+      group: the field group.
+      names: the organisation's own field, and the standard fields that contain it.
+
+    Returns:
+      its JSON pointer in the field group, and the node; None if there is none, or several.
+    """
+    nodes: list[tuple[str, Any]] = [("", group)]
+    for index, branch in enumerate(group.get("allOf") or ()):
+        reference = branch.get("$ref", "") if isinstance(branch, Mapping) else ""
+        if reference.startswith(_HERE):
+            name = reference.removeprefix(_HERE)
+            nodes.append((pointer(("definitions", name)), (group.get("definitions") or {}).get(name)))
+        else:
+            nodes.append((pointer(("allOf", index)), branch))
+    holding = [
+        (place, node)
+        for place, node in nodes
+        if isinstance(node, Mapping) and any(name in names for name in node.get("properties") or ())
+    ]
+    return holding[0] if len(holding) == 1 else None
+
+
+def part_faults(schema: Schema, inventory: Inventory, path: Path) -> Iterator[Problem]:
+    """The `$id`s that a schema is to be made of and that the registry does not have."""
+    if schema.class_id not in inventory.components:
+        yield Problem((*path, "class"), f"class: the registry has no class {schema.class_id}")
+    for number, name in enumerate(schema.field_groups):
+        if name in schema.parts_elsewhere and name not in inventory.components:
+            yield Problem((*path, "field_groups", number), f"{name}: the registry has no such field group")
+
+
+def holder_faults(wanted: Provision, schema: Schema, inventory: Inventory) -> Iterator[Problem]:
+    """Find own fields in objects and arrays that the class and the other field groups of a schema do not have."""
+    parts = [inventory.components[each] for each in schema.parts_elsewhere if each in inventory.components]
+    for index, group in enumerate(wanted.field_groups):
+        if group.title in schema.field_groups:
+            yield from _holder_faults(group.fields, parts, schema, ("field_groups", index))
+
+
+def _holder_faults(
+    fields: Mapping[str, FieldSpec], nodes: Sequence[Mapping[str, Any]], schema: Schema, path: Path
+) -> Iterator[Problem]:
+    for name, spec in fields.items():
+        place = (*path, "fields", name)
+        inner = inside(spec, place)
+        if is_own(name) or inner is None:
+            continue
+        there = [fields_there[name] for node in nodes if name in (fields_there := node.get("properties") or {})]
+        if not there or any(type_of(node) != spec.type for node in there):
+            kind = (
+                f"{name} is of type {type_of(there[0])}, not {spec.type}" if there else f"there is no {name} to extend"
+            )
+            yield Problem(place, f"{name}: {kind} in the class and the other field groups of schema {schema.title}")
+        else:
+            yield from _holder_faults(inner[0], [_innermost(node) for node in there], schema, inner[1])
+
+
+def _innermost(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the object itself, or the objects in an array."""
+    while isinstance(node.get("items"), Mapping):
+        node = node["items"]
+    return node
+
+
+def identity_faults(wanted: Provision, schema: Schema, inventory: Inventory, path: Path) -> Iterator[Problem]:
+    """The identities of a schema whose field is in none of its parts."""
+    for number, identity in enumerate(schema.identities):
+        steps = steps_of(identity.field)
+        if own_field(wanted, schema, steps) is not None:
+            continue
+        parts = [inventory.components.get(each) for each in schema.parts_elsewhere]
+        if not any(part is not None and _leads(part, steps) for part in parts):
+            text = f"field: {identity.field} is no field of schema {schema.title}, nor of what it is made of"
+            yield Problem((*path, "identities", number, "field"), text)
+
+
+def _leads(node: Any, steps: list[str]) -> bool:
+    for step in steps:
+        node = (node.get("properties") or {}).get(step) if isinstance(node, Mapping) else None
+    return node is not None

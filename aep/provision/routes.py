@@ -13,7 +13,7 @@ from aep.errors import ConfigurationError
 from aep.platform.flow_service import inlet_of
 from aep.platform.inlets import Inlet
 from aep.platform.schema_source import described_document
-from aep.provision.found import Services
+from aep.provision.inventory import Services
 from aep.provision.model import Connection, Provision
 from aep.xdm.identities import identities
 

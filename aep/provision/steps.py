@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
-from aep.provision.model import Connection, DataSetEntry, FieldGroup, Flow, IdentityField, Schema
-from aep.provision.problem import Problem
+from aep.provision.model import Connection, DataSetEntry, FieldGroup, Flow, IdentityField, Problem, Schema
 
 _ALONE = "left alone: change it in AEP, or in this file"
 

@@ -8,7 +8,7 @@ from aep.errors import ReplyError
 from aep.http.transport import Reply, Request, Transport
 from aep.provision.apply import Ids, apply
 from aep.provision.checks import check
-from aep.provision.found import Services, look
+from aep.provision.inventory import Services, look
 from aep.provision.model import Provision
 from aep.provision.plan import make_plan
 from aep.provision.steps import Plan

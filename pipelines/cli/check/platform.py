@@ -14,7 +14,7 @@ from aep.platform.client import PlatformClient
 from aep.platform.flow_service import FlowService, inlet_of
 from aep.platform.inlets import Inlet, InletApi
 from aep.platform.schema_registry import Accept, SchemaRegistry
-from aep.provision.found import FoundFlow, read_flow
+from aep.provision.inventory import ExistingFlow, read_flow
 from aep.xdm.identities import Identity, identities
 from aep.xdm.schema import ResolvedSchema
 from pipelines.cli.check.report import Check, State
@@ -192,7 +192,7 @@ def dataset_found(dataset: DataSet, route: Route) -> Found:
     return Found("ok", f"{dataset.name}, {'enabled' if dataset.for_profile else 'not enabled'} for Profile")
 
 
-def flow_found(flow: FoundFlow, known: Known | None, route: Route, state: str) -> Found:
+def flow_found(flow: ExistingFlow, known: Known | None, route: Route, state: str) -> Found:
     """Compares a dataflow with its route: it must lead from the route's connection into its data set."""
     faults = []
     if known and known.connection_id and flow.connection_id and flow.connection_id != known.connection_id:

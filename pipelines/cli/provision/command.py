@@ -15,7 +15,7 @@ from pipelines.cli.common import WRONG, say
 
 if TYPE_CHECKING:
     from aep.provision.apply import Ids
-    from aep.provision.found import Services
+    from aep.provision.inventory import Services
     from aep.provision.steps import Plan, Step
     from pipelines.cli.provision.file import ProvisionFile
     from pipelines.options.settings import Settings
@@ -62,7 +62,7 @@ def provision(
 
 class _Provisioning:
     def __init__(self, path: str, settings: Settings):
-        from aep.provision.found import Services
+        from aep.provision.inventory import Services
         from pipelines.cli.provision.file import is_ours, read_provision
         from pipelines.options.platform_access import platform_client
 
@@ -106,7 +106,7 @@ class _Provisioning:
             AepError: a call failed.
         """
         from aep.provision.checks import check_tenant
-        from aep.provision.found import look
+        from aep.provision.inventory import look
         from aep.provision.plan import make_plan
         from pipelines.options.yaml_files import OptionsError
 

@@ -21,13 +21,13 @@ from aep.provision.model import (
     Flow,
     IdentityField,
     MappingEntry,
+    Problem,
     Provision,
     RouteEntry,
     Schema,
     with_tenant,
 )
-from aep.provision.problem import Path as Place
-from aep.provision.problem import Problem
+from aep.provision.model import Path as Place
 from aep.provision.routes import RouteValues
 from pipelines.options.checks import payload_faults
 from pipelines.options.route_keys import ROUTE_KEYS, RouteSpec

@@ -17,7 +17,7 @@ from aep.platform.inlets import InletApi
 from aep.platform.schema_registry import Accept
 from aep.platform.schema_source import RegistrySchemaSource
 from aep.provision.apply import apply
-from aep.provision.found import look
+from aep.provision.inventory import look
 from aep.provision.plan import make_plan
 from aep.provision.routes import read_documents, route_values, schema_files
 from aep.provision.steps import Action

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from aep.provision.checks import check, check_tenant
-from aep.provision.field_checks import own_fields
+from aep.provision.fields import own_fields
 from aep.provision.model import Provision
 from tests.aep.provisioning import IDENTITY_MAP, parsed, sample
 

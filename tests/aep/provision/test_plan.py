@@ -10,7 +10,7 @@ import pytest
 from aep.platform.catalog import DataSet
 from aep.provision.apply import field_group_body, schema_body
 from aep.provision.fields import json_schema
-from aep.provision.found import Found, FoundFlow
+from aep.provision.inventory import ExistingFlow, Inventory
 from aep.provision.model import FieldSpec
 from aep.provision.plan import make_plan
 from aep.provision.steps import Action, EnableDataSet, EnableSchema, PatchFieldGroup, Plan
@@ -25,7 +25,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
 
 
 def there(document: dict[str, Any]) -> dict[str, Any]:
-    """Keyword arguments of ``Found`` for an organisation that has it all."""
+    """Keyword arguments of ``Inventory`` for an organisation that has it all."""
     wanted = parsed(document)
     ids = {("field group", group.title): f"group {group.title}" for group in wanted.field_groups}
     schema_ids = {schema.title: f"schema {schema.title}" for schema in wanted.schemas}
@@ -53,7 +53,7 @@ def there(document: dict[str, Any]) -> dict[str, Any]:
         },
         "flows": {
             each.name: [
-                FoundFlow(
+                ExistingFlow(
                     "flow",
                     "source",
                     "target",
@@ -91,11 +91,11 @@ def without_older() -> dict[str, Any]:
 
 
 def plan_of(document: dict[str, Any], found: dict[str, Any], *, prune: bool = False) -> Plan:
-    return make_plan(parsed(document), Found(**found), "acme", prune=prune)
+    return make_plan(parsed(document), Inventory(**found), "acme", prune=prune)
 
 
 def test_nothing_is_there() -> None:
-    plan = make_plan(parsed(sample()), Found(components=COMPONENTS), "acme")
+    plan = make_plan(parsed(sample()), Inventory(components=COMPONENTS), "acme")
     assert plan.problems == []
     assert {step.action for step in plan.steps} == {Action.CREATE}
     assert [step.kind for step in plan.steps] == [
@@ -247,7 +247,7 @@ class TestSchemas:
     def test_an_identity_in_no_part_of_the_schema(self) -> None:
         document = without_older()
         document["schemas"][0]["identities"][1]["field"] = "/personalEmail/adress"
-        (problem,) = make_plan(parsed(document), Found(components=COMPONENTS), "acme").problems
+        (problem,) = make_plan(parsed(document), Inventory(components=COMPONENTS), "acme").problems
         assert problem.path == ("schemas", 0, "identities", 1, "field")
 
 
@@ -267,7 +267,7 @@ class TestTheRest:
                 ("connections", 0, "data_type"),
             ),
             ("connections", {"Stream": [connection("S", "xdm", authenticated=True)] * 2}, ("connections", 0, "name")),
-            ("flows", {"Members": [FoundFlow("f", "", "", "other", "set Members", None)]}, ("flows", 0, "name")),
+            ("flows", {"Members": [ExistingFlow("f", "", "", "other", "set Members", None)]}, ("flows", 0, "name")),
         ],
     )
     def test_what_would_make_the_result_wrong(self, kind: str, change: dict[str, Any], path: tuple[Any, ...]) -> None:

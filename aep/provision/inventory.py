@@ -1,4 +1,4 @@
-"""What a sandbox has already of what a provision file declares, found by titles and names. Reads only."""
+"""Inventory of a sandbox: the existing objects that a provision file declares, found by title or name. Reads only."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Services(NamedTuple):
         return cls(SchemaRegistry(client), Catalog(client), FlowService(client), InletApi(client))
 
 
-class FoundFlow(NamedTuple):
-    """A dataflow: its ids, the connection and the data set that it ties, and its mappings if they could be read."""
+class ExistingFlow(NamedTuple):
+    """An existing dataflow: its ids, its connection and data set, and its mappings if they could be read."""
 
     id: str
     source_id: str
@@ -42,8 +42,8 @@ class FoundFlow(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Found:
-    """What there is.
+class Inventory:
+    """The existing objects.
 
     Attributes:
       titles: of all resources of the organisation, with the kind and the `$id` of each.
@@ -66,12 +66,12 @@ class Found:
     inlets: Mapping[str, Sequence[Inlet]] = field(default_factory=dict)
     sources: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     targets: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
-    flows: Mapping[str, Sequence[FoundFlow]] = field(default_factory=dict)
+    flows: Mapping[str, Sequence[ExistingFlow]] = field(default_factory=dict)
     in_use: frozenset[str] = frozenset()
 
 
-def look(wanted: Provision, services: Services) -> Found:
-    """Looks at what there is; ``wanted`` has the tenant id in it.
+def look(wanted: Provision, services: Services) -> Inventory:
+    """Take the inventory; ``wanted`` has the tenant id in it.
 
     Raises:
       AepError: a call fails.
@@ -82,7 +82,7 @@ def look(wanted: Provision, services: Services) -> Found:
     older = [each.name for each in wanted.connections if each.api == "inlet"]
     newer = [each.name for each in wanted.connections if each.api == "flow_service"]
     names = [each.name for each in wanted.flows]
-    return Found(
+    return Inventory(
         titles=titles,
         field_groups={
             title: _listed(registry, registry.field_groups, titles[title][1])
@@ -121,7 +121,7 @@ def _titles(registry: SchemaRegistry) -> dict[str, tuple[str, str]]:
         ("field group", registry.field_groups),
         ("schema", registry.schemas),
     )
-    return {str(each.get("title")): (kind, str(each["$id"])) for kind, shelf in kinds for each in shelf.list()}
+    return {str(each.get("title")): (kind, str(each["$id"])) for kind, resources in kinds for each in resources.list()}
 
 
 def _listed(registry: SchemaRegistry, resources: Resources, resource_id: str) -> dict[str, Any]:
@@ -135,18 +135,18 @@ def _components(wanted: Provision, registry: SchemaRegistry) -> dict[str, Mappin
         if schema.delete:
             continue
         for component_id in schema.parts_elsewhere:
-            shelf = registry.classes if component_id == schema.class_id else registry.field_groups
+            resources = registry.classes if component_id == schema.class_id else registry.field_groups
             container = Container.GLOBAL if component_id.startswith(f"{STANDARD}xdm/") else Container.TENANT
             if component_id not in found:
                 try:
-                    found[component_id] = shelf.look_up(component_id, container, Accept.FULL_WITHOUT_TEXTS)
+                    found[component_id] = resources.look_up(component_id, container, Accept.FULL_WITHOUT_TEXTS)
                 except NotFoundError:
                     continue
     return found
 
 
-def _named(shelf: Entities, names: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-    return {name: [each for each in shelf.list(f"name=={name}") if each.get("name") == name] for name in names}
+def _named(resources: Entities, names: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    return {name: [each for each in resources.list(f"name=={name}") if each.get("name") == name] for name in names}
 
 
 def _in_use(flows: FlowService) -> frozenset[str]:
@@ -164,7 +164,7 @@ def _spec(connection: Mapping[str, Any]) -> str:
     return str(spec.get("id", "")) if isinstance(spec, Mapping) else ""
 
 
-def read_flow(flows: FlowService, flow: Mapping[str, Any]) -> FoundFlow:
+def read_flow(flows: FlowService, flow: Mapping[str, Any]) -> ExistingFlow:
     """A dataflow as Flow Service tells it, with what its source and target connection tell.
 
     Raises:
@@ -173,7 +173,7 @@ def read_flow(flows: FlowService, flow: Mapping[str, Any]) -> FoundFlow:
     source_id, target_id = _first(flow.get("sourceConnectionIds")), _first(flow.get("targetConnectionIds"))
     source = _looked_up(flows.source_connections, source_id)
     target = _looked_up(flows.target_connections, target_id)
-    return FoundFlow(
+    return ExistingFlow(
         str(flow["id"]),
         source_id,
         target_id,
@@ -193,9 +193,9 @@ def _first(ids: object) -> str:
     return str(ids[0]) if isinstance(ids, list) and ids else ""
 
 
-def _looked_up(shelf: Entities, entity_id: str) -> Mapping[str, Any]:
+def _looked_up(resources: Entities, entity_id: str) -> Mapping[str, Any]:
     try:
-        return shelf.look_up(entity_id) if entity_id else {}
+        return resources.look_up(entity_id) if entity_id else {}
     except NotFoundError:  # deleted by itself
         return {}
 
