@@ -27,7 +27,7 @@ from emulator.api.mapping_sets import MappingSets
 from emulator.api.problems import json_response
 from emulator.state.datasets import Datasets
 from emulator.state.errors import ApiError
-from emulator.state.repository import Shelf
+from emulator.state.repository import Repository
 
 BASE = "/data/foundation/flowservice"
 Body = dict[str, Any]
@@ -63,7 +63,7 @@ class FlowService:
 
     def routes(self, gateway: Gateway) -> list[Route]:
         """All endpoints."""
-        kinds: list[tuple[str, Shelf, Check]] = [
+        kinds: list[tuple[str, Repository, Check]] = [
             ("connections", self._flows.connections, self._check_connection),
             ("sourceConnections", self._flows.source_connections, self._check_source),
             ("targetConnections", self._flows.target_connections, self._check_target),
@@ -74,17 +74,17 @@ class FlowService:
             for name, specs in (("connectionSpecs", CONNECTION_SPECS), ("flowSpecs", FLOW_SPECS))
             for path, answer in (("", _list_specs), ("/{id}", _look_up_spec))
         ]
-        for name, shelf, check in kinds:
+        for name, repository, check in kinds:
             endpoints += [
-                ("GET", f"/{name}", partial(self._list, name, shelf)),
-                ("POST", f"/{name}", partial(self._create, name, shelf, check)),
-                ("GET", f"/{name}/{{id}}", partial(self._look_up, shelf)),
-                ("PATCH", f"/{name}/{{id}}", partial(self._patch, shelf, check)),
-                ("DELETE", f"/{name}/{{id}}", partial(self._delete, shelf)),
+                ("GET", f"/{name}", partial(self._list, name, repository)),
+                ("POST", f"/{name}", partial(self._create, name, repository, check)),
+                ("GET", f"/{name}/{{id}}", partial(self._look_up, repository)),
+                ("PATCH", f"/{name}/{{id}}", partial(self._patch, repository, check)),
+                ("DELETE", f"/{name}/{{id}}", partial(self._delete, repository)),
             ]
         return gateway.routes(BASE, endpoints)
 
-    def _list(self, name: str, shelf: Shelf, call: Call) -> Response:
+    def _list(self, name: str, repository: Repository, call: Call) -> Response:
         """A page; the link to the next one holds a token that knows the filters and the limit as well."""
         token = call.query.get("continuationToken")
         limit, skipped = call.whole_number("limit", DEFAULT_PAGE) or DEFAULT_PAGE, 0
@@ -92,7 +92,7 @@ class FlowService:
         if token:
             limit, skipped, properties = _continued(token)
         try:
-            found = matching([self._shown(call, each) for _, each in shelf.of(call.org_id)], properties)
+            found = matching([self._shown(call, each) for _, each in repository.of(call.org_id)], properties)
         except ValueError as error:
             raise _refused(400, str(error)) from error
         following = skipped + limit
@@ -102,7 +102,7 @@ class FlowService:
             links = {"next": {"href": f"/{name}?continuationToken={next_token}"}}
         return json_response({"items": found[skipped:following], "_links": links})
 
-    def _create(self, name: str, shelf: Shelf, check: Check, call: Call) -> Response:
+    def _create(self, name: str, repository: Repository, check: Check, call: Call) -> Response:
         body = check(call, call.json_object(), None)
         object_id, now = str(uuid.uuid4()), int(time.time() * 1000)
         created = {
@@ -119,15 +119,15 @@ class FlowService:
             **body,
             "state": "enabled",
         }
-        answer = self._keep(shelf, call, created)
+        answer = self._keep(repository, call, created)
         return json_response(answer, 201, {"location": f"{call.base_url}{BASE}/{name}/{object_id}"})
 
-    def _look_up(self, shelf: Shelf, call: Call) -> Response:
+    def _look_up(self, repository: Repository, call: Call) -> Response:
         """One object; Flow Service wraps it in a list."""
-        return json_response({"items": [self._shown(call, self._found(shelf, call))]})
+        return json_response({"items": [self._shown(call, self._found(repository, call))]})
 
-    def _patch(self, shelf: Shelf, check: Check, call: Call) -> Response:
-        old = self._found(shelf, call)
+    def _patch(self, repository: Repository, check: Check, call: Call) -> Response:
+        old = self._found(repository, call)
         supplied = call.request.headers.get("if-match")
         if supplied is None:
             raise _refused(400, "The header If-Match is required")
@@ -140,25 +140,25 @@ class FlowService:
             raise _refused(400, str(error)) from error
         changed.update({key: old[key] for key in _DECIDED})
         changed.update({"updatedAt": int(time.time() * 1000), "updatedBy": call.client_id})
-        return json_response(self._keep(shelf, call, check(call, changed, old)))
+        return json_response(self._keep(repository, call, check(call, changed, old)))
 
-    def _delete(self, shelf: Shelf, call: Call) -> Response:
-        found = self._found(shelf, call)
-        shelf.remove(found["id"])
-        if shelf is self._flows.connections:
+    def _delete(self, repository: Repository, call: Call) -> Response:
+        found = self._found(repository, call)
+        repository.remove(found["id"])
+        if repository is self._flows.connections:
             self._flows.close(found)
         return Response(status_code=204)
 
-    def _keep(self, shelf: Shelf, call: Call, kept: dict[str, Any]) -> dict[str, Any]:
+    def _keep(self, repository: Repository, call: Call, kept: dict[str, Any]) -> dict[str, Any]:
         etag = f'"{uuid.uuid4()}"'
         kept = {**kept, "version": etag, "etag": etag}
-        shelf.put(call.org_id, kept["id"], kept)
-        if shelf is self._flows.connections:
+        repository.put(call.org_id, kept["id"], kept)
+        if repository is self._flows.connections:
             self._flows.open(call.org_id, kept)
         return {"id": kept["id"], "etag": etag}
 
-    def _found(self, shelf: Shelf, call: Call) -> dict[str, Any]:
-        found = shelf.get(call.org_id, call.path("id"))
+    def _found(self, repository: Repository, call: Call) -> dict[str, Any]:
+        found = repository.get(call.org_id, call.path("id"))
         if found is None:
             raise _refused(404, f"entity {call.path('id')} not found")
         return found
@@ -222,7 +222,7 @@ class FlowService:
     def _check_flow(self, call: Call, body: Body, _: Body | None) -> Body:
         _text(body, "name")
         spec_id = _spec_id(body, "flowSpec")
-        for key, shelf in (
+        for key, repository in (
             ("sourceConnectionIds", self._flows.source_connections),
             ("targetConnectionIds", self._flows.target_connections),
         ):
@@ -230,7 +230,7 @@ class FlowService:
             if not isinstance(ids, list) or not ids:
                 raise _refused(400, f"{key} must list ids")
             for each in ids:
-                if shelf.get(call.org_id, str(each)) is None:
+                if repository.get(call.org_id, str(each)) is None:
                     raise _refused(400, f"{key}: {each!r} does not exist")
         if spec_id == TRANSFORMING_FLOW:
             self._check_mapping(call, body)

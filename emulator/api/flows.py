@@ -8,7 +8,7 @@ from emulator.api.mapping_sets import MappingSets
 from emulator.state.datasets import Datasets, OrgDatasets
 from emulator.state.inlets import FlowTarget, Inlet, Inlets
 from emulator.state.mapping import read_mappings
-from emulator.state.repository import Shelf
+from emulator.state.repository import Repository
 from emulator.state.store import Store
 
 HTTP_STREAMING = "bc7b00d6-623a-4dfc-9fdb-f1240aeadaeb"
@@ -32,11 +32,11 @@ class Flows:
         self._inlets = inlets
         self._datasets = datasets
         self._mapping_sets = mapping_sets
-        self.connections = Shelf(store, "connection")
-        self.source_connections = Shelf(store, "source_connection")
-        self.target_connections = Shelf(store, "target_connection")
-        self.flows = Shelf(store, "flow")
-        self.older_inlets = Shelf(store, "older_inlet")
+        self.connections = Repository(store, "connection")
+        self.source_connections = Repository(store, "source_connection")
+        self.target_connections = Repository(store, "target_connection")
+        self.flows = Repository(store, "flow")
+        self.older_inlets = Repository(store, "older_inlet")
         for org_id, _, connection in self.connections:
             self.open(org_id, connection)
         for org_id, _, inlet in self.older_inlets:

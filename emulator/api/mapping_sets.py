@@ -16,7 +16,7 @@ from emulator.api.gateway import Call, Gateway
 from emulator.api.problems import json_response
 from emulator.state.errors import ApiError, bad_request
 from emulator.state.mapping import read_mappings
-from emulator.state.repository import Shelf
+from emulator.state.repository import Repository
 from emulator.state.store import Store
 
 BASES = ("/data/foundation/mappingSets", "/data/foundation/conversion/mappingSets")
@@ -27,7 +27,7 @@ class MappingSets:
     """All mapping sets."""
 
     def __init__(self, store: Store) -> None:
-        self._shelf = Shelf(store, "mapping_set")
+        self._repository = Repository(store, "mapping_set")
 
     def routes(self, gateway: Gateway) -> list[Route]:
         """All endpoints."""
@@ -49,10 +49,10 @@ class MappingSets:
 
     def find(self, org_id: str, mapping_id: str) -> dict[str, Any] | None:
         """The mapping set of this id."""
-        return self._shelf.get(org_id, mapping_id)
+        return self._repository.get(org_id, mapping_id)
 
     def _list(self, call: Call) -> Response:
-        found = [each for _, each in self._shelf.of(call.org_id)]
+        found = [each for _, each in self._repository.of(call.org_id)]
         return json_response({"data": found, "_page": {"count": len(found), "limit": len(found)}, "_links": {}})
 
     def _create(self, call: Call) -> Response:
@@ -76,7 +76,7 @@ class MappingSets:
             "createdBy": call.client_id,
             "modifiedBy": call.client_id,
         }
-        self._shelf.put(call.org_id, mapping_id, {**body, **about})
+        self._repository.put(call.org_id, mapping_id, {**body, **about})
         return json_response(about)
 
     def _look_up(self, call: Call) -> Response:
@@ -87,7 +87,7 @@ class MappingSets:
 
     def _delete(self, call: Call) -> Response:
         self._found(call)
-        self._shelf.remove(call.path("id"))
+        self._repository.remove(call.path("id"))
         return Response(status_code=204)
 
     def _found(self, call: Call) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class Facts:
         flows = services.flows
         found = {inlet.org_id for inlet in services.inlets}
         found |= services.registry.organisations() | services.datasets.organisations()
-        found |= {org_id for shelf in (flows.connections, flows.older_inlets) for org_id, _, _ in shelf}
+        found |= {org_id for repository in (flows.connections, flows.older_inlets) for org_id, _, _ in repository}
         return sorted(found)
 
     def schemas(self) -> list[SchemaEntry]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from emulator.state.errors import ApiError, bad_request
 from emulator.state.inlets import Dataset
 from emulator.state.registry import TIME_SERIES, Registry
-from emulator.state.repository import Shelf
+from emulator.state.repository import Repository
 from emulator.state.schemas import load_schema
 from emulator.state.store import Store
 
@@ -43,21 +43,21 @@ class Datasets:
     """All data sets of the Catalog."""
 
     def __init__(self, store: Store, registry: Registry) -> None:
-        self._shelf = Shelf(store, "dataset")
+        self._repository = Repository(store, "dataset")
         self._registry = registry
         self._derived: dict[str, tuple[object, Dataset, Behaviour]] = {}
 
     def organisations(self) -> set[str]:
         """The organisations that have data sets."""
-        return self._shelf.organisations()
+        return self._repository.organisations()
 
     def of(self, org_id: str) -> list[tuple[str, dict[str, Any]]]:
         """The data sets of an organisation as (id, definition)."""
-        return self._shelf.of(org_id)
+        return self._repository.of(org_id)
 
     def find(self, org_id: str, dataset_id: str) -> dict[str, Any] | None:
         """The definition of a data set."""
-        return self._shelf.get(org_id, dataset_id)
+        return self._repository.get(org_id, dataset_id)
 
     def create(self, org_id: str, client_id: str, sandbox: str, body: dict[str, Any]) -> str:
         """Create a data set; return its id.
@@ -103,12 +103,12 @@ class Datasets:
 
     def delete(self, dataset_id: str) -> None:
         """Delete a data set."""
-        self._shelf.remove(dataset_id)
+        self._repository.remove(dataset_id)
         self._derived.pop(dataset_id, None)
 
     def collected(self, org_id: str, dataset_id: str) -> tuple[Dataset, Behaviour] | None:
         """A data set as messages meet it; None if the organisation has none of this id."""
-        definition = self._shelf.get(org_id, dataset_id)
+        definition = self._repository.get(org_id, dataset_id)
         if definition is None:
             return None
         state = (self._registry.revision, definition["version"])
@@ -158,7 +158,7 @@ class Datasets:
             tagged = "union" in schema.get("meta:immutableTags", ())
             if not tagged or not self._registry.has_primary_identity(org_id, schema):
                 raise bad_request("To enable profile datasets the schema should be valid")
-        self._shelf.put(org_id, dataset_id, definition)
+        self._repository.put(org_id, dataset_id, definition)
 
 
 class OrgDatasets(Mapping[str, Dataset]):

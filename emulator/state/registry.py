@@ -13,7 +13,7 @@ from typing import Any
 from aep.xdm.compose import compose
 from aep.xdm.schema import SchemaError
 from emulator.state.errors import ApiError, bad_request
-from emulator.state.repository import Shelf
+from emulator.state.repository import Repository
 from emulator.state.schemas import load_schema
 from emulator.state.standard_xdm import COMPONENTS, alternate_id
 from emulator.state.store import Store
@@ -34,8 +34,8 @@ class Registry:
     """All that the organisations have defined, beside the standard components."""
 
     def __init__(self, store: Store) -> None:
-        self._resources = Shelf(store, "registry")
-        self._descriptors = Shelf(store, "descriptor")
+        self._resources = Repository(store, "registry")
+        self._descriptors = Repository(store, "descriptor")
         self.revision = 0  # of everything: whatever was derived at another revision may be out of date
 
     def organisations(self) -> set[str]:

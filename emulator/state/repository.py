@@ -8,8 +8,8 @@ from typing import Any
 from emulator.state.store import Store
 
 
-class Shelf:
-    """JSON objects by id, each belonging to an organisation. What is taken from it must not be changed in place."""
+class Repository:
+    """JSON objects by id, each of one organisation. Do not change in place what it returns."""
 
     def __init__(self, store: Store, kind: str) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""What a run tells of itself: text and tables for people, or log lines of JSON for what collects logs."""
+"""Messages of a run: text and tables on a console, or log lines of JSON for a log collector."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOG = logging.getLogger("beam_aep")
 
 
 class _Standard:
-    """The standard error, whether anybody reads it or not: a run does not end because its terminal has."""
+    """The standard error; a closed terminal must not stop the run."""
 
     def __init__(self, file: TextIO):
         self._file = file
@@ -39,69 +39,69 @@ class _Standard:
 
 
 def console() -> Console:
-    """A console on the standard error, as it is now; there is none where it was closed at the start."""
+    """A console on the current standard error; silent if that was closed before the start."""
     file = cast("IO[str]", _Standard(sys.stderr)) if sys.stderr else None
     return Console(file=file, stderr=True, highlight=False, soft_wrap=True)
 
 
-class Teller(Protocol):
-    """Tells the person who runs the pipeline, or the collector of its log."""
+class Reporter(Protocol):
+    """Reports to the person who runs the pipeline, or to the collector of its log."""
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person watches."""
+        """Whether the output is an interactive terminal."""
         ...
 
     def say(self, text: str) -> None:
-        """What happens."""
+        """Report what happens."""
         ...
 
     def error(self, text: str) -> None:
-        """What a person has to mend."""
+        """Report an error that the user has to fix."""
         ...
 
     def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str) -> None:
-        """The account of the run, as the summary file has it."""
+        """Report the final counts, as the summary file has them."""
         ...
 
 
-class ConsoleTeller:
-    """Tells people."""
+class ConsoleReporter:
+    """Prints lines and tables on a console."""
 
     def __init__(self, console: Console):
         self.console = console
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person watches."""
+        """Whether the output is an interactive terminal."""
         return self.console.is_terminal
 
     def say(self, text: str) -> None:
-        """A line."""
+        """Print a line."""
         self.console.print(escape(text))
 
     def error(self, text: str) -> None:
-        """A line that begins with `error:`."""
+        """Print a line that begins with `error:`."""
         self.console.print(f"[red]error:[/red] {escape(text)}")
 
     def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str) -> None:
-        """A table."""
+        """Print a table."""
         self.console.print(table(account_of_run, sinks, title))
 
 
-class LogTeller:
-    """Tells the log. The account is a field of its line."""
+class LogReporter:
+    """Writes to the log; the final counts are the field `account` of their line."""
 
     is_terminal = False
 
     def say(self, text: str) -> None:
-        """A line at INFO."""
+        """Log a line at INFO."""
         _LOG.info(text)
 
     def error(self, text: str) -> None:
-        """A line at ERROR."""
+        """Log a line at ERROR."""
         _LOG.error(text)
 
     def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str) -> None:
-        """A line at INFO."""
+        """Log a line at INFO."""
         _LOG.info("%s: %s", title, account_of_run["outcome"], extra={"account": account_of_run})

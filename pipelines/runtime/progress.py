@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 
-from pipelines.runtime.console import ConsoleTeller, Teller
+from pipelines.runtime.console import ConsoleReporter, Reporter
 from pipelines.runtime.report import under
 from transforms.worker import metrics
 
@@ -19,8 +19,8 @@ _LINE_EVERY_SECONDS = 5.0
 class Progress:
     """A line that shows the process's counts while a run goes on: in place on a terminal, else every 5 s."""
 
-    def __init__(self, teller: Teller, clock: Callable[[], float] = time.monotonic):
-        self._teller = teller
+    def __init__(self, reporter: Reporter, clock: Callable[[], float] = time.monotonic):
+        self._reporter = reporter
         self._clock = clock
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
@@ -37,8 +37,8 @@ class Progress:
 
     def _show(self) -> None:
         started = self._clock()
-        if isinstance(self._teller, ConsoleTeller) and self._teller.is_terminal:
-            with self._teller.console.status("starting") as status:
+        if isinstance(self._reporter, ConsoleReporter) and self._reporter.is_terminal:
+            with self._reporter.console.status("starting") as status:
                 before, then = 0, started
                 while not self._end.wait(_EVERY_SECONDS):
                     counts, now = metrics.process_counts(), self._clock()
@@ -47,7 +47,7 @@ class Progress:
         else:
             while not self._end.wait(_LINE_EVERY_SECONDS):
                 counts = metrics.process_counts()
-                self._teller.say(_line_now(counts, counts[metrics.READ] / (self._clock() - started)))
+                self._reporter.say(_line_now(counts, counts[metrics.READ] / (self._clock() - started)))
 
 
 def line(counts: Counter[str], rate: float, in_flight: int, lag: int) -> str:

@@ -20,7 +20,7 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from aep.errors import StoppedError, UserError
 from pipelines.options.merge import Settings, parse
-from pipelines.runtime.console import ConsoleTeller, LogTeller, Teller, console
+from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
 from pipelines.runtime.local_runner import keep_metrics_small
 from pipelines.runtime.logs import leave_out_beams_tracebacks, set_up_logging
 from pipelines.runtime.plan import Plan
@@ -68,11 +68,11 @@ def run(argv: Sequence[str], job: Job[P]) -> int:
     """Runs a pipeline with the options in ``argv``.
 
     Returns:
-      0 when it ended well, 2 when something that a person has to mend stopped it, 130 when a person interrupted its
+      0 when it ended well, 2 when an error that the user has to fix stopped it, 130 when it was interrupted at its
       start or the wait for a cluster's job, 1 for anything else. A cluster's job is waited for unless Beam's own
       ``--no_wait_until_finish`` says otherwise.
     """
-    teller: Teller = ConsoleTeller(console())
+    reporter: Reporter = ConsoleReporter(console())
     try:
         settings = parse(argv)
         if settings.general.print_options:
@@ -80,21 +80,21 @@ def run(argv: Sequence[str], job: Job[P]) -> int:
             return DONE
         set_up_logging(settings.general.log_format)
         if settings.general.log_format == "json":
-            teller = LogTeller()
+            reporter = LogReporter()
         plan = job.plan(settings)
         preflight(plan)
-        pipeline = beam.Pipeline(options=PipelineOptions(_flags(plan, teller)))
+        pipeline = beam.Pipeline(options=PipelineOptions(_flags(plan, reporter)))
         job.build(pipeline, plan)
     except UserError as error:
-        teller.error(str(error))
+        reporter.error(str(error))
         return WRONG
     except KeyboardInterrupt:
-        teller.say("ended before anything was read")
+        reporter.say("ended before anything was read")
         return INTERRUPTED
-    return _run_here(pipeline, plan, job, teller) if plan.local else _run_on_cluster(pipeline, plan, job, teller)
+    return _run_here(pipeline, plan, job, reporter) if plan.local else _run_on_cluster(pipeline, plan, job, reporter)
 
 
-def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], teller: Teller) -> int:
+def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], reporter: Reporter) -> int:
     process.start_run()
     process.tune_garbage_collector()
     keep_metrics_small()
@@ -103,9 +103,9 @@ def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], teller: Teller) -> 
     started = time.monotonic()
     error: Exception | None = None
     show = plan.settings.general.progress
-    live = show == "on" or (show == "auto" and teller.is_terminal)
-    with _ends_on_signals(teller, plan.settings.general.shutdown_seconds):
-        with Progress(teller) if live else nullcontext():
+    live = show == "on" or (show == "auto" and reporter.is_terminal)
+    with _ends_on_signals(reporter, plan.settings.general.shutdown_seconds):
+        with Progress(reporter) if live else nullcontext():
             try:
                 pipeline.run().wait_until_finish()
             except Exception as raised:  # noqa: BLE001 (runners raise what they like; it is shown below)
@@ -115,68 +115,68 @@ def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], teller: Teller) -> 
         if plan.source is not None:
             close_readers(plan.source.id)
     outcome = "failed" if error else "stopped" if process.stop_requested.is_set() else "finished"
-    told = _account(account.process_counts(), time.monotonic() - started, outcome, plan, job.title, teller)
+    told = _account(account.process_counts(), time.monotonic() - started, outcome, plan, job.title, reporter)
     if error is None:
-        return _end(plan, job, told, teller)
-    return _explain(error, teller, plan)
+        return _end(plan, job, told, reporter)
+    return _explain(error, reporter, plan)
 
 
-def _run_on_cluster(pipeline: beam.Pipeline, plan: P, job: Job[P], teller: Teller) -> int:
+def _run_on_cluster(pipeline: beam.Pipeline, plan: P, job: Job[P], reporter: Reporter) -> int:
     started = time.monotonic()
     result: PipelineResult = pipeline.run()
-    teller.say(f"the job is running on {plan.settings.runner}; ending this process does not end it")
+    reporter.say(f"the job is running on {plan.settings.runner}; ending this process does not end it")
     if plan.settings.beam.get("no_wait_until_finish"):
         return DONE
     try:
         state = result.wait_until_finish()
     except KeyboardInterrupt:
-        teller.say("no longer waiting for the job; it is the cluster's to end it")
+        reporter.say("stopped waiting; the job keeps running on the cluster")
         return INTERRUPTED
     done = state == PipelineState.DONE
     if plan.source is not None:
         close_readers(plan.source.id, commit_seconds=_COMMIT_SECONDS if done else 0)
     counts: Counter[str] = account.beam_counts(result.metrics())
     outcome = "finished" if done else str(state)
-    told = _account(counts, time.monotonic() - started, outcome, plan, job.title, teller)
-    return _end(plan, job, told, teller) if done else FAILED
+    told = _account(counts, time.monotonic() - started, outcome, plan, job.title, reporter)
+    return _end(plan, job, told, reporter) if done else FAILED
 
 
-def _end(plan: P, job: Job[P], account_of_run: dict[str, Any], teller: Teller) -> int:
+def _end(plan: P, job: Job[P], account_of_run: dict[str, Any], reporter: Reporter) -> int:
     finished = account_of_run["outcome"] == "finished"
     try:
         said = job.after(plan, finished)
     except UserError as error:
-        teller.error(str(error))
+        reporter.error(str(error))
         return WRONG
     for words in (said, without_success(account_of_run) if finished else ""):
         if words:
-            teller.say(words)
+            reporter.say(words)
     return DONE
 
 
 def _account(
-    counts: Counter[str], seconds: float, outcome: str, plan: Plan, title: str, teller: Teller
+    counts: Counter[str], seconds: float, outcome: str, plan: Plan, title: str, reporter: Reporter
 ) -> dict[str, Any]:
     account_of_run = summary(counts, seconds, outcome)
-    teller.account(account_of_run, plan.dead_letters, title)
+    reporter.account(account_of_run, plan.dead_letters, title)
     for warning in warnings(account_of_run):
-        teller.say(warning)
+        reporter.say(warning)
     path = plan.settings.general.summary_file
     if path:
         try:
             write_summary(path, account_of_run)
         except OSError as error:  # the preflight could write it
-            teller.error(f"the summary cannot be written to {path}: {reason_of(error)}; what it tells is above")
+            reporter.error(f"the summary cannot be written to {path}: {reason_of(error)}; what it tells is above")
     return account_of_run
 
 
-def _explain(error: Exception, teller: Teller, plan: Plan) -> int:
+def _explain(error: Exception, reporter: Reporter, plan: Plan) -> int:
     if isinstance(error, StoppedError):
-        teller.say(str(error))
+        reporter.say(str(error))
         return FAILED
     if isinstance(error, UserError):
-        teller.error(str(error))
-        teller.say(
+        reporter.error(str(error))
+        reporter.say(
             "The next run reads the files from their beginning, and sends again what was accepted."
             if plan.source is None
             else "Nothing of the bundle was committed; it will be read again."
@@ -186,14 +186,14 @@ def _explain(error: Exception, teller: Teller, plan: Plan) -> int:
     return FAILED
 
 
-def _flags(plan: Plan, teller: Teller) -> list[str]:
+def _flags(plan: Plan, reporter: Reporter) -> list[str]:
     """Flags for Beam, with what the run needs beside what was given."""
     settings = plan.settings
     flags = settings.beam_flags
     runner = settings.runner.rsplit(".", 1)[-1]
     if runner == "DirectRunner":
         # A switch between runners, which would choose one that cannot read Kafka.
-        teller.say("DirectRunner: running on FnApiRunner, Beam's own in-process runner")
+        reporter.say("DirectRunner: running on FnApiRunner, Beam's own in-process runner")
         return [flag for flag in flags if not flag.startswith("--runner")] + ["--runner=FnApiRunner"]
     ends = settings.kafka.stop_at == "end" or settings.kafka.stop_after_seconds is not None
     if ends and not plan.local and "shutdown_sources_after_idle_ms" not in settings.beam:
@@ -219,7 +219,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 @contextmanager
-def _ends_on_signals(teller: Teller, seconds: float) -> Iterator[None]:
+def _ends_on_signals(reporter: Reporter, seconds: float) -> Iterator[None]:
     """The first signal to end ends the run in good order, the second at once.
 
     SIGHUP is one, sent as a terminal closes, unless the run was started with nohup.
@@ -229,10 +229,10 @@ def _ends_on_signals(teller: Teller, seconds: float) -> Iterator[None]:
         if process.stop_requested.is_set():
             os._exit(128 + number)
         process.request_stop(seconds)
-        teller.say("ending: the bundle is finished and its offsets are committed; once more ends at once")
+        reporter.say("ending: the bundle is finished and its offsets are committed; press Ctrl-C again to quit at once")
         awaited = awaited_of_aep(account.level(account.IN_FLIGHT), process.waiting())
         if awaited:
-            teller.say(f"waiting up to {seconds:g} s for AEP: {awaited}")
+            reporter.say(f"waiting up to {seconds:g} s for AEP: {awaited}")
 
     numbers = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:

@@ -175,7 +175,7 @@ def test_fault_20_ended_at_once_the_half_full_batches_are_read_again(scenario: S
     for number in (1, 2):
         pipeline.signal(signal.SIGTERM)
         if number == 1:
-            wait_for(lambda: "once more ends at once" in pipeline.log(), STEP_SECONDS, "the signal to be heard")
+            wait_for(lambda: "press Ctrl-C again" in pipeline.log(), STEP_SECONDS, "the signal to be heard")
     wait_for(lambda: not pipeline.running, STEP_SECONDS, "the pipeline to end at once")
     assert pipeline.exit_code == 128 + signal.SIGTERM
     assert scenario.records_committed() == 0

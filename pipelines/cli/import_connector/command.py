@@ -71,7 +71,7 @@ def import_connector(
         of_worker = read_connector(str(worker)) if worker else {}
         wanted_name = properties.get("name", "").strip() or name or ""
         folder = output or Path(re.sub(r"[^\w.-]+", "-", wanted_name).strip("-.") or "connector")
-        wishes = connectors.Wishes(
+        overrides = connectors.Overrides(
             name=name,
             bootstrap_servers=bootstrap_servers,
             new_group=new_group,
@@ -79,7 +79,7 @@ def import_connector(
             schema_id=schema_id,
             dead_letter_path=f"{folder}/dead-letters",
         )
-        imported = connectors.import_connector(properties, of_worker, wishes)
+        imported = connectors.import_connector(properties, of_worker, overrides)
     except ConnectorFileError as error:
         say(f"error: {error}")
         return WRONG

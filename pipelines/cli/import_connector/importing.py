@@ -67,8 +67,8 @@ class Imported:
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What the configuration does not say, or is to be otherwise.
+class Overrides:
+    """Values missing from or overriding the connector's configuration.
 
     Attributes:
       name: of the connector, where its file has none.
@@ -87,14 +87,14 @@ class Wishes:
 
 
 def import_connector(
-    properties: Mapping[str, str], worker: Mapping[str, str] | None = None, wishes: Wishes | None = None
+    properties: Mapping[str, str], worker: Mapping[str, str] | None = None, overrides: Overrides | None = None
 ) -> Imported:
     """Turns the properties of a connector, and of the workers that run it if they are known, into options.
 
     Raises:
       ImportProblemError: with all that is in the way.
     """
-    wishes = wishes or Wishes()
+    overrides = overrides or Overrides()
     _check_class(properties)
     draft = Draft(_with_worker(properties, worker or {}))
     draft.left.pop("connector.class")
@@ -104,21 +104,21 @@ def import_connector(
         guess = f", did you mean {close}?" if close else ""
         draft.problems.append(f"{name}: unknown property{guess} The connector ignores it: correct it or take it out.")
         draft.left.pop(name)
-    name = draft.take("name") or wishes.name or ""
+    name = draft.take("name") or overrides.name or ""
     if not name:
         draft.problems.append("name: missing: the consumer group is connect-NAME, so give the connector's with --name")
     topics = import_topics(draft)
-    import_group(draft, name, wishes.new_group)
-    import_consumer(draft, wishes.bootstrap_servers)
+    import_group(draft, name, overrides.new_group)
+    import_consumer(draft, overrides.bootstrap_servers)
     import_converters(draft)
     import_transforms(draft, topics)
     import_endpoint(draft)
     import_headers(draft)
-    import_payload(draft, wishes.schema_file, wishes.schema_id)
+    import_payload(draft, overrides.schema_file, overrides.schema_id)
     import_auth(draft)
     import_proxy(draft)
     import_sending(draft)
-    import_dead_letters(draft, topics, wishes.dead_letter_path)
+    import_dead_letters(draft, topics, overrides.dead_letter_path)
     _rest(draft)
     draft.problems += _faults(draft)
     if draft.problems:

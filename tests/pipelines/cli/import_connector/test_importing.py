@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaException
 
 from pipelines.cli.import_connector.aep import AEP_PROPERTIES
 from pipelines.cli.import_connector.draft import Level
-from pipelines.cli.import_connector.importing import Imported, ImportProblemError, Wishes, import_connector
+from pipelines.cli.import_connector.importing import Imported, ImportProblemError, Overrides, import_connector
 from pipelines.cli.import_connector.kafka import ADOPTED, RENAMED
 from pipelines.cli.import_connector.properties import ConnectorFileError, read_connector
 from pipelines.cli.main import main
@@ -119,7 +119,7 @@ DOCUMENTED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def bring(
-    more: dict[str, Any] | None = None, wishes: Wishes | None = None, worker: dict[str, str] | None = None
+    more: dict[str, Any] | None = None, overrides: Overrides | None = None, worker: dict[str, str] | None = None
 ) -> Imported:
     """The basic configuration with more properties; None takes one out."""
     merged = {"name": "aep-sink", **BASIC, **(more or {})}
@@ -128,7 +128,7 @@ def bring(
         for name, value in merged.items()
         if value is not None
     }
-    return import_connector(properties, worker, wishes or Wishes(bootstrap_servers="kafka:9092"))
+    return import_connector(properties, worker, overrides or Overrides(bootstrap_servers="kafka:9092"))
 
 
 def levels(imported: Imported, about: str) -> list[Level]:
@@ -474,11 +474,11 @@ def test_patches_of_some_topics_become_routes(tmp_path: Path, capsys: pytest.Cap
 def test_groups_and_offsets() -> None:
     imported = bring()
     assert levels(imported, "offsets") == ["to do", "changed"]
-    apart = bring(wishes=Wishes(new_group="other"))
+    apart = bring(overrides=Overrides(new_group="other"))
     assert apart.options["kafka_group_id"] == "other"
     assert levels(apart, "offsets") == ["changed"]
     for reset, words in (("earliest", "sends again all"), ("latest", "is not sent"), ("none", "give a kafka_start")):
-        told = bring({"consumer.override.auto.offset.reset": reset}, Wishes(new_group="other")).notes
+        told = bring({"consumer.override.auto.offset.reset": reset}, Overrides(new_group="other")).notes
         assert [words in note.text for note in told if note.about == "offsets"] == [True]
 
 
@@ -492,7 +492,7 @@ def test_what_only_the_workers_know_is_taken_from_their_configuration() -> None:
         "config.storage.topic": "x",
     }
     more = {"value.converter": None, "consumer.override.fetch.min.bytes": "3"}
-    imported = bring(more, Wishes(), worker)
+    imported = bring(more, Overrides(), worker)
     assert imported.options["kafka_bootstrap_servers"] == "k1:9092"
     assert imported.options["kafka_config"] == {"security.protocol": "SSL", "fetch.min.bytes": "3"}
     assert imported.options["kafka_group_id"] == "connect-aep-sink"
@@ -504,11 +504,11 @@ def test_what_only_the_workers_know_is_taken_from_their_configuration() -> None:
 
 
 def test_a_schema_has_messages_checked() -> None:
-    imported = bring(wishes=Wishes(schema_file="s.json", schema_id="https://ns.adobe.com/x"))
+    imported = bring(overrides=Overrides(schema_file="s.json", schema_id="https://ns.adobe.com/x"))
     wanted = {"xdm_payload": "message", "xdm_schema_file": "s.json", "xdm_schema_id": "https://ns.adobe.com/x"}
     assert {name: imported.options[name] for name in wanted} == wanted
     # The guide's messages have no datasetId of their own, which a route with one would refuse.
-    assert "aep_dataset_id" not in bring(JWT, Wishes(schema_file="s.json")).options
+    assert "aep_dataset_id" not in bring(JWT, Overrides(schema_file="s.json")).options
 
 
 @pytest.mark.parametrize(
