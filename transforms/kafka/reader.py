@@ -6,20 +6,20 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from transforms.kafka.assignment import GroupAssignment, ShardAssignment
+from transforms.kafka.assignment import ShardAssignment
 from transforms.kafka.causes import advice
 from transforms.kafka.client import KafkaReadError, Partition
+from transforms.kafka.commits import Commits
+from transforms.kafka.group_assignment import GroupAssignment
 from transforms.kafka.offsets import Committed, log_range, reset_position
 from transforms.kafka.properties import make_reader_consumer
 from transforms.kafka.record import record_of
 from transforms.kafka.restriction import Claim, Positions, Shard, TopicClaim
 from transforms.kafka.source import KafkaSource
-from transforms.kafka.topic_ids import as_metadata, from_metadata
 from transforms.records.chunk import CHUNK_RECORDS, Chunk, Record
 from transforms.worker import process
 
@@ -55,11 +55,6 @@ class Reader:
         self._source = source
         self._clock = clock
         self._cut_short = False
-        self._delivered: dict[Partition, Committed] = {}
-        self._committed: dict[Partition, Committed] = {}
-        self._expected: dict[Partition, Committed] = {}
-        self._commits_under_way = 0
-        self._commit_lock = threading.Lock()
         self._warn_at = float("-inf")
         self._gone: dict[Partition, int] = {}  # positions that are no more in the log
         self._refused: set[str] = set()  # topics that may not be read
@@ -67,6 +62,7 @@ class Reader:
         self._consumer = make_reader_consumer(source, shard, self._on_error, self._on_commit)
         kind = GroupAssignment if source.share_group else ShardAssignment
         self._assigned = kind(self._consumer, source, shard, clock)
+        self._commits = Commits(self._consumer, self._name, self._assigned.has_read)
 
     def go_to(self, restriction: Positions) -> None:
         """Makes the next bundle start where the restriction says."""
@@ -128,9 +124,8 @@ class Reader:
                 )
         for claim in self._assigned.topic_claims():
             if claim.next is not None:
-                for known in (self._delivered, self._committed, self._expected, self._gone):
-                    for one in [one for one in known if one[0] == claim.topic]:
-                        known.pop(one, None)
+                self._commits.forget(claim.topic)
+                self._gone = {one: at for one, at in self._gone.items() if one[0] != claim.topic}
             yield Step(claim)
 
     def must_stop(self) -> bool:
@@ -159,56 +154,23 @@ class Reader:
         return self.lag
 
     def commit(self, positions: dict[Partition, Committed]) -> None:
-        """Commits to the group, without waiting: a broker that is silent would hold up everything, signals too.
-
-        What cannot be committed is tried again with the next commit, of nothing new too. Not committing loses nothing:
-        after a restart the records are read again.
-        """
-        with self._commit_lock:
-            # What another member reads by now is its to commit, and so is what it has read since we lost the partition.
-            mine = {one: at for one, at in (self._delivered | positions).items() if self._assigned.has_read(one, at)}
-            self._delivered = mine
-            new = self._uncommitted()
-            try:
-                if new:
-                    self._consumer.commit(
-                        offsets=[
-                            TopicPartition(topic, number, at.offset, metadata=as_metadata(at.topic_id))
-                            for (topic, number), at in new.items()
-                        ]
-                    )
-                    self._commits_under_way += 1
-            except (KafkaException, RuntimeError) as error:
-                _LOG.warning("offsets of %s could not be committed, they will be with the next: %s", self._name, error)
-
-    def _on_commit(self, _: KafkaError | None, offsets: Sequence[TopicPartition]) -> None:
-        """Called by librdkafka in a poll or at the close. It must not wait for ``commit``, which waits for the poll."""
-        self._commits_under_way -= 1
-        for one in offsets:
-            if one.error is None:
-                self._committed[one.topic, one.partition] = Committed(one.offset, from_metadata(one.metadata))
-            else:
-                _LOG.warning(
-                    "offset %d of topic %s partition %d could not be committed, it will be with the next: %s",
-                    *(one.offset, one.topic, one.partition, one.error.str()),
-                )
+        """Commit to the group without waiting, see ``Commits.commit``."""
+        self._commits.commit(positions)
 
     def commit_later(self, positions: dict[Partition, Committed]) -> Callable[[], None]:
-        """What to call once the records before these positions are delivered."""
-        self._expected |= {one: at for one, at in positions.items() if self._assigned.has_read(one, at)}
-        return partial(self.commit, positions)
+        """Return what to call once the records before these positions are delivered."""
+        return self._commits.commit_later(positions)
 
     def owes_commit(self) -> bool:
         """Whether a commit has failed and is to be tried again; it must not wait for new records."""
-        return self._commits_under_way == 0 and bool(self._uncommitted())
-
-    def _uncommitted(self) -> dict[Partition, Committed]:
-        return {one: at for one, at in self._delivered.items() if self._committed.get(one) != at}
+        return self._commits.owed()
 
     def awaits_commit(self) -> bool:
-        """Whether something that ``commit_later`` gave out was not called yet."""
-        nothing = Committed(-1)
-        return any(self._delivered.get(one, nothing).offset < at.offset for one, at in self._expected.items())
+        """Whether something that ``commit_later`` returned was not called yet."""
+        return self._commits.awaited()
+
+    def _on_commit(self, _: KafkaError | None, offsets: Sequence[TopicPartition]) -> None:
+        self._commits.on_commit(offsets)
 
     def close(self) -> None:
         """Commits what is left to commit, waits for it, and leaves the group."""

@@ -1,0 +1,94 @@
+"""The offsets that a reader commits to its group, once the records before them are delivered."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from transforms.kafka.client import Partition
+from transforms.kafka.offsets import Committed
+from transforms.kafka.topic_ids import as_metadata, from_metadata
+
+_LOG = logging.getLogger(__name__)
+
+
+class Commits:
+    """What was delivered, what is committed, and what is still to be committed of one consumer.
+
+    Args:
+      consumer: commits for its group.
+      name: of the group, for the log.
+      has_read: whether the consumer has a partition and has come to an offset of it.
+    """
+
+    def __init__(self, consumer: Consumer, name: str, has_read: Callable[[Partition, Committed], bool]):
+        self._consumer = consumer
+        self._name = name
+        self._has_read = has_read
+        self._delivered: dict[Partition, Committed] = {}
+        self._committed: dict[Partition, Committed] = {}
+        self._expected: dict[Partition, Committed] = {}
+        self._under_way = 0
+        self._lock = threading.Lock()
+
+    def commit(self, positions: dict[Partition, Committed]) -> None:
+        """Commits to the group, without waiting: a broker that is silent would hold up everything, signals too.
+
+        What cannot be committed is tried again with the next commit, of nothing new too. Not committing loses nothing:
+        after a restart the records are read again.
+        """
+        with self._lock:
+            # What another member reads by now is its to commit, and so is what it has read since we lost the partition.
+            mine = {one: at for one, at in (self._delivered | positions).items() if self._has_read(one, at)}
+            self._delivered = mine
+            new = self._uncommitted()
+            try:
+                if new:
+                    self._consumer.commit(
+                        offsets=[
+                            TopicPartition(topic, number, at.offset, metadata=as_metadata(at.topic_id))
+                            for (topic, number), at in new.items()
+                        ]
+                    )
+                    self._under_way += 1
+            except (KafkaException, RuntimeError) as error:
+                _LOG.warning("offsets of %s could not be committed, they will be with the next: %s", self._name, error)
+
+    def on_commit(self, offsets: Sequence[TopicPartition]) -> None:
+        """Called by librdkafka in a poll or at the close. It must not wait for ``commit``, which waits for the poll."""
+        self._under_way -= 1
+        for one in offsets:
+            if one.error is None:
+                self._committed[one.topic, one.partition] = Committed(one.offset, from_metadata(one.metadata))
+            else:
+                _LOG.warning(
+                    "offset %d of topic %s partition %d could not be committed, it will be with the next: %s",
+                    *(one.offset, one.topic, one.partition, one.error.str()),
+                )
+
+    def commit_later(self, positions: dict[Partition, Committed]) -> Callable[[], None]:
+        """Return what to call once the records before these positions are delivered."""
+        self._expected |= {one: at for one, at in positions.items() if self._has_read(one, at)}
+        return partial(self.commit, positions)
+
+    def owed(self) -> bool:
+        """Whether a commit has failed and is to be tried again; it must not wait for new records."""
+        return self._under_way == 0 and bool(self._uncommitted())
+
+    def _uncommitted(self) -> dict[Partition, Committed]:
+        return {one: at for one, at in self._delivered.items() if self._committed.get(one) != at}
+
+    def awaited(self) -> bool:
+        """Whether something that ``commit_later`` returned was not called yet."""
+        nothing = Committed(-1)
+        return any(self._delivered.get(one, nothing).offset < at.offset for one, at in self._expected.items())
+
+    def forget(self, topic: str) -> None:
+        """Forget the offsets of a topic that was created again."""
+        for known in (self._delivered, self._committed, self._expected):
+            for one in [one for one in known if one[0] == topic]:
+                known.pop(one, None)
