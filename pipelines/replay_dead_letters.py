@@ -1,4 +1,4 @@
-"""Dead letters to AEP: those that are chosen, from what they were when they were read, by the steps of the first time.
+"""Replays selected dead letters through the original pipeline.
 
 python -m pipelines.replay_dead_letters --options_file=... --replay_codes=required,type
 """

@@ -125,7 +125,7 @@ class _Choose(beam.DoFn):
 
 
 class OriginalRecords(beam.PTransform):
-    """Makes dead letters the records that they were, in chunks, each with the count of its replays in a header."""
+    """Restores the original records from dead letters, in chunks, each with its count of replays in a header."""
 
     def expand(self, runs: beam.PCollection[Run]) -> beam.PCollection[Chunk]:
         """Adds the step."""

@@ -39,7 +39,7 @@ _ID_END, _GUID_END = 5, 17
 
 
 class AvroSchemaError(ValueError):
-    """What should be an Avro schema is none, or cannot be used; says why."""
+    """Not a usable Avro schema; the message says why."""
 
 
 SchemaKey = int | bytes

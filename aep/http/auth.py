@@ -129,7 +129,7 @@ class OAuthTokens:
         return read_token_reply(reply, client)
 
     def take_renewals(self) -> int:
-        """How many tokens were asked for since this was last asked."""
+        """Return how many tokens were fetched since the last call."""
         with self._lock:
             taken, self._renewals = self._renewals, 0
             return taken
@@ -182,7 +182,7 @@ class StaticToken:
                 self._token = None
 
     def take_renewals(self) -> int:
-        """How many times the token was another one since this was last asked."""
+        """Return how often the token changed since the last call."""
         with self._lock:
             taken, self._renewals = self._renewals, 0
             return taken

@@ -1,4 +1,4 @@
-"""How the client reaches the hosts of AEP and IMS: by which proxy, trusting whom, and as whom in TLS."""
+"""How the client reaches the hosts of AEP and IMS: proxy, CA bundle and client certificate."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def without(self, secret: str) -> Reply:
-        """An error reply, of which people will read, without a secret of the request that it may echo; "" for none."""
+        """Return the reply with any echoed secret redacted."""
         return replace(self, body=secrets.hide(self.body, secret)) if secret else self
 
 
@@ -88,13 +88,13 @@ class Transport(Protocol):
 
 class _Session(requests.Session):
     def get_redirect_target(self, response: requests.Response) -> None:
-        """None: even where redirects are not followed, requests reads their address, which may be none, and body."""
+        """Return None always: requests would otherwise parse Location and drain the body even with redirects off."""
 
 
 class RequestsTransport:
     """``Transport`` over requests: one session per thread, connections kept open, and used again within a minute.
 
-    What a session is made of is read again after an error that a person has to mend: a password may be a new one then.
+    The session is rebuilt after a configuration error: a password may have been rotated.
 
     Redirects are not followed: they would carry the token elsewhere. ``trust_env`` is off, since a ~/.netrc entry
     for the host would replace the bearer token, and proxies would come from the environment unseen.

@@ -57,14 +57,14 @@ class _Batch:
     aside: Callable[[], None]
 
     def put_back(self, piece: _Piece) -> None:
-        """To be sent again: last, so that what AEP fails on holds up nothing else; first where order matters."""
+        """Queue for a retry: at the back, so a failing piece does not block others; at the front when order matters."""
         if self.keys is None:
             self.pieces.append(piece)
         else:
             self.pieces.appendleft(piece)
 
     def take(self, now: float) -> _Piece:
-        """Takes the next piece to send, the one that is due first when none is due now."""
+        """Take the next piece to send: the one that is due first when none is due now."""
         if self.keys is not None:
             return self.pieces.popleft()
         piece = min(self.pieces, key=lambda one: max(one.due, now))

@@ -41,7 +41,7 @@ class Counts:
     duplicates_possible: int = 0
 
     def add(self, more: Counts) -> None:
-        """Adds numbers to these."""
+        """Add numbers to these."""
         self.requests += more.requests
         self.sent_bytes += more.sent_bytes
         self.accepted += more.accepted
@@ -70,15 +70,15 @@ class Delivery(Counts):
     observer: Observer | None = None
 
     def count(self, more: Counts) -> None:
-        """Adds the numbers of a step, and passes them on."""
+        """Add the numbers of a step, and pass them to the observer."""
         self.add(more)
         if self.observer is not None:
             self.observer(more)
 
     def answer(self, index: int, answer: Answer) -> bool:
-        """Notes the answer to a message; returns whether it says for the first time that AEP has received it.
+        """Note the answer to a message; return whether it says for the first time that AEP has received it.
 
-        What AEP has received once is received, also if it was sent again for its place among others and refused then.
+        An acceptance is final: a later rejection of a re-send (for ordering) does not undo it.
         """
         received = self.answers[index].accepted
         if not received or answer.accepted:

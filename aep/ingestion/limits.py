@@ -1,4 +1,4 @@
-"""How many requests may be under way to an inlet: as many as AEP takes well, found out by trying.
+"""Adaptive limit on concurrent requests to an inlet (AIMD).
 
 Additive increase, multiplicative decrease, as TCP does it: each round of good replies adds one request, and a sign of
 overload halves the number. So a slow or throttling AEP slows the read, and nothing piles up in memory.

@@ -35,7 +35,7 @@ _TOPIC_PREFIX = "loyalty-"
 app = typer.Typer(
     name="beam-aep",
     help="Carries events from Kafka into Adobe Experience Platform.",
-    epilog="Each command tells of itself: beam-aep COMMAND --help",
+    epilog="Run beam-aep COMMAND --help for the options of a command.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -157,7 +157,7 @@ def generate(
         list[str] | None,
         typer.Option(
             help="How to break them; may be repeated. Default: every way that there is. "
-            f"`--broken-kind list` tells of each. Known: {', '.join(BROKEN_KINDS)}.",
+            f"`--broken-kind list` lists them. Known: {', '.join(BROKEN_KINDS)}.",
             callback=_list_broken_kinds,
             is_eager=True,
             metavar="NAME",

@@ -136,7 +136,7 @@ def _read_file(path: str, merge: _Merge) -> None:
 
 
 def _add(earlier: Any, value: Any) -> Any:
-    """Adds up lists and mappings; what is neither wins, to be refused if it should have been one."""
+    """Concatenate lists, merge mappings; otherwise the later value wins, and is refused later if it does not fit."""
     if isinstance(earlier, list) and isinstance(value, list):
         return earlier + value
     if isinstance(earlier, dict) and isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What can be known to fail before anything is read: looked at before the pipeline runs. Posts nothing."""
+"""Checks that run before the pipeline starts. Posts nothing."""
 
 from __future__ import annotations
 

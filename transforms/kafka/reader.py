@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 _POLL_RECORDS = 500
 _WARN_EVERY_SECONDS = 60.0
 
-# Meanwhile no partition is read and no wish to end is seen; a leader that is late is asked again.
+# Blocks reading and shutdown while it runs; a leader that is late is asked again.
 _RANGE_SECONDS = 2.0
 
 

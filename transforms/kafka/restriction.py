@@ -160,7 +160,7 @@ class PositionsTracker(RestrictionTracker):
         return True
 
     def try_split(self, fraction_of_remainder: float) -> tuple[Positions, Positions] | None:
-        """Gives away all that is left; a part of it cannot be given away, since there is no end to divide."""
+        """Checkpoint the whole remainder; fractional splits are unsupported, since the restriction is unbounded."""
         if fraction_of_remainder != 0 or self._finished or self._checkpointed:
             return None
         residual = self.current_restriction()

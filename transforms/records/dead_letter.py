@@ -96,7 +96,7 @@ class DeadLetter:
         one = cls(
             record=record,
             at=time_of(fields["at"]),
-            replays=fields.get("replays", 0),  # dead letters of before there were replays have none
+            replays=fields.get("replays", 0),  # absent in files written before replay existed
             **{
                 name: fields[name]
                 for name in (
@@ -109,7 +109,7 @@ class DeadLetter:
         return one
 
     def check(self) -> None:
-        """Looks at what was read from outside, before anybody relies on it.
+        """Validate the field types of an untrusted dead letter.
 
         Raises:
           TypeError: a field has a value of another kind than dead letters have; names the field.

@@ -2,8 +2,8 @@
 
 They come from failed batches, which hold what was posted and nothing of Kafka. So a record's place is made up: the
 partition -1, the offset a number by which no two records are the same, and a topic by which a replay finds the route.
-A route whose records are XDM already gets its own topic. One that parses another format, maps or has conditions
-would do so to its own results, and its records are of a topic of their own, see ``returned_topic``.
+A route whose records are XDM already gets its own topic. Routes that parse, map or
+filter would do so twice, so their failed records get a synthetic topic, see ``returned_topic``.
 """
 
 from __future__ import annotations

@@ -76,13 +76,13 @@ def observe(name: str, value: int) -> None:
 
 
 def watch(name: str, part: Hashable, read: Callable[[], int]) -> None:
-    """Makes a part of a level of this process known, for whoever shows it while a run goes on."""
+    """Register a gauge callback of this process; its parts are added up."""
     with _lock:
         _watched[name, part] = read
 
 
 def unwatch(name: str, part: Hashable) -> None:
-    """The part is no more."""
+    """Unregister a gauge callback."""
     with _lock:
         _watched.pop((name, part), None)
 
