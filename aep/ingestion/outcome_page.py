@@ -16,45 +16,42 @@ _INTRODUCTION = f"""\
 
 # What AEP answers, and what happens
 
-After each request one rule decides. The rules are tried from the first to the last, and the first that applies
-decides, so each row leaves out what the rows above it are about. The tables are made from the rules that run
-(`rules.py` and `message_rules.py` in `aep/ingestion/`). "Not documented" means that Adobe's documents, as far as we
-have read them, say nothing about it.
+After each request one rule decides: the first in the table that applies. Each row therefore excludes the cases of the
+rows above it. The tables are generated from the rules themselves (`rules.py` and `message_rules.py` in
+`aep/ingestion/`). "Not documented" means that Adobe's documents, as far as we have read them, say nothing about it.
 
-**Accepted** means that AEP's endpoint has received the message. What its asynchronous validation finds later is
-another matter.
+**Accepted** means that AEP's endpoint has received the message. Its asynchronous validation may still reject it.
 
-**Again** means that the same messages are sent again after a pause. Its length is drawn evenly between nothing and a
-bound, which is {_DEFAULT.base_seconds:g} s after the first try, twice as long after each further one, and at most
+**Again** means that the same messages are sent again after a pause with full jitter: uniform between 0 and a bound,
+which is {_DEFAULT.base_seconds:g} s after the first try, doubles with each further one, and is at most
 `aep_retry_max_delay_seconds` ({_DEFAULT.max_seconds:g} s by default). A `Retry-After` of the reply, in seconds or as a
-date, is waited for besides, {_DEFAULT.max_retry_after_seconds:g} s at most. This goes on without limit, unless
-`aep_retry_budget_seconds` sets one; a line in the log tells of it once a minute, and reading waits meanwhile. Which
-statuses are tried again is an option too, `aep_retry_statuses`; by default they are
-{", ".join(map(str, sorted(_DEFAULT.transient_statuses)))}.
+date, is added, up to {_DEFAULT.max_retry_after_seconds:g} s. This goes on without limit unless
+`aep_retry_budget_seconds` sets one; it is logged once a minute, and reading waits meanwhile. `aep_retry_statuses` says
+which statuses are retried; the default is {", ".join(map(str, sorted(_DEFAULT.transient_statuses)))}.
 
-**Halved** means that the two halves of the batch are sent separately, at once, until what is wrong is alone.
+**Halved** means that the two halves of the batch are sent separately, at once, and so on until the culprit is alone.
 
 **Dead-lettered** means that the record, and only that record, goes to the dead letters with a code and AEP's words.
 
 **Stop** means an error that says what is wrong and which option to look at. The bundle fails and none of its offsets
-are committed, so that nothing is lost: its records are read again. A local run ends with exit code 2; on Flink and
-Dataflow the runner tries the bundle again, as it is set up to.
+are committed, so nothing is lost: its records are read again. A local run ends with exit code 2; on Flink and Dataflow
+the runner retries the bundle as configured.
 
 **Duplicates are possible** where AEP may have received a message although its reply does not say so. They are counted
 in the summary's `duplicates_possible`. AEP's Profile store drops an event whose `_id` it has; the data lake keeps both.
 
-Three numbers tell a fault of AEP's, of a message and of the set-up apart:
+Three numbers distinguish a fault of AEP, of a message and of the configuration:
 
 | number | why |
 | --- | --- |
-| {SPLIT_TRIES} tries | 500 may be AEP's trouble or a message that it cannot process. After so many in a row, and if \
-others were accepted meanwhile, the batch is halved. From then on, if others that were sent later are accepted, its \
-halves are halved at their first 500, without a pause. While nothing is accepted it is AEP's trouble, and nothing is \
+| {SPLIT_TRIES} tries | a 500 may come from an outage or from a message that AEP cannot process. After this many in a \
+row, if other batches were accepted meanwhile, the batch is halved. From then on, if batches sent later are accepted, \
+its halves are halved at their first 500, without a pause. While nothing is accepted it is an outage, and nothing is \
 given up |
-| {GIVE_UP_TRIES} tries | likewise, one message is given up. With the pauses above this takes about five minutes; the \
-messages that AEP fails on wait together, and other batches are sent meanwhile |
-| {_DEFAULT.max_first_refusals} refusals | when a worker process has had so many messages of a route refused and none \
-accepted, it is the set-up that is wrong, and dead letters would only pile up. `aep_max_first_refusals` sets another \
+| {GIVE_UP_TRIES} tries | likewise, a single message is dead-lettered. With the pauses above this takes about five \
+minutes; such messages wait together, and other batches are sent meanwhile |
+| {_DEFAULT.max_first_refusals} refusals | when a worker process has had this many messages of a route refused and \
+none accepted, the configuration is wrong, and dead letters would only pile up. `aep_max_first_refusals` sets another \
 number; null dead-letters them all |
 
 ## The replies to a request
