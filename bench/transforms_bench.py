@@ -17,11 +17,11 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from aep.formats.json import ParseFailure, parse_object
-from aep.ingestion.envelope import Destination
 from aep.xdm.schema import FileSchemaSource, ResolvedSchema
 from aep.xdm.validate import validator_for
 from bench.measure import Stopwatch, Usage, total
 from samples.loyalty import generate
+from transforms.aep.inlet import AepInlet
 from transforms.parse import ParseRecords
 from transforms.records.chunk import CHUNK_RECORDS, Chunk, Record
 from transforms.records.route import Route, Routes
@@ -86,7 +86,7 @@ _taken: list[Usage] = []  # by each run's bundle: FnApiRunner works in this proc
 
 
 def _run(events: int) -> None:
-    routes = Routes([Route("events", (_TOPIC,), Destination("http://127.0.0.1/collection/none"), _schema())])
+    routes = Routes([Route("events", (_TOPIC,), AepInlet("http://127.0.0.1/collection/none"), _schema())])
     with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
         # Made inside the bundle: elements of Create would be encoded and decoded, which Kafka's records are not.
         chunks = pipeline | beam.Create([events]) | "Read" >> beam.FlatMap(_read).with_output_types(Chunk)

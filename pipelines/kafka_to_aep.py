@@ -12,11 +12,11 @@ import apache_beam as beam
 
 from pipelines.runtime.plan import Plan, make_plan
 from pipelines.runtime.run import Job, run
+from transforms.aep.post import PostToAep
 from transforms.batch import GroupIntoBatches
 from transforms.dead_letters import WriteDeadLetters
 from transforms.map import ApplyMapping
 from transforms.parse import ParseRecords
-from transforms.post import PostToAep
 from transforms.receipts import WriteReceipts
 from transforms.records.chunk import Chunk
 from transforms.validate import ValidateXdm

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "aep.provision": ("aep.errors", "aep.xdm", "aep.platform"),
     "transforms.worker": ("aep",),
     "transforms.records": ("aep", "transforms.worker"),
+    "transforms.aep": ("aep", "transforms.worker", "transforms.records", "transforms.post"),
     "transforms.kafka": ("aep", "transforms.worker", "transforms.records"),
     "transforms.sinks": ("aep", "transforms.worker", "transforms.records", "transforms.kafka"),
     "transforms": ("aep",),
@@ -110,6 +111,18 @@ def test_aep_and_its_neighbours_know_no_beam() -> None:
         for module, path in MODULES.items()
         if module.partition(".")[0] in ("aep", "emulator", "samples")
         and any(is_in(other, "apache_beam") for other in imports(path))
+    ]
+    assert knowing == []
+
+
+def test_only_its_own_room_knows_how_records_get_to_aep() -> None:
+    """All other transforms ask the protocol of destinations, so that a second destination changes none of them."""
+    knowing = [
+        f"{module} imports {other}"
+        for module, path in MODULES.items()
+        if is_in(module, "transforms") and not is_in(module, "transforms.aep")
+        for other in imports(path)
+        if any(is_in(other, room) for room in ("transforms.aep", "aep.ingestion", "aep.mapping.upserts"))
     ]
     assert knowing == []
 

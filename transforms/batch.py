@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import apache_beam as beam
@@ -20,8 +20,8 @@ from apache_beam.transforms.window import GlobalWindow, GlobalWindows
 from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
-from aep.ingestion.envelope import BATCH_OVERHEAD, Envelope
 from transforms.records.chunk import Batch, Chunk, ChunkCoder
+from transforms.records.destination import Sizes
 from transforms.records.route import Routes
 
 BatchMode = Literal["bundle", "state"]
@@ -42,23 +42,31 @@ class BatchLimits:
     max_bytes: int = 950_000
     max_seconds: float = 1.0
 
+    def within(self, sizes: Sizes) -> BatchLimits:
+        """These limits where a destination allows them, and its own where not."""
+        return replace(
+            self,
+            max_messages=min(self.max_messages, sizes.max_records or self.max_messages),
+            max_bytes=min(self.max_bytes, sizes.max_request_bytes),
+        )
+
 
 class Packer:
     """Packs the chunks of one route into batches. Each record ends in exactly one batch, in the order they came.
 
     Args:
-      overhead: bytes that each record costs in a request beside its own.
+      sizes: of the route's destination.
       shard: of keys, that the chunks are of.
     """
 
-    def __init__(self, route: str, limits: BatchLimits, overhead: int, shard: int = 0):
+    def __init__(self, route: str, limits: BatchLimits, sizes: Sizes, shard: int = 0):
         self._route = route
         self._shard = shard
-        self._limits = limits
-        self._overhead = overhead
+        self._limits = limits.within(sizes)
+        self._request_overhead, self._overhead = sizes.request_overhead, sizes.record_overhead
         self._chunks: list[Chunk] = []
         self._messages = 0
-        self._bytes = BATCH_OVERHEAD
+        self._bytes = self._request_overhead
 
     def add(self, chunk: Chunk) -> Iterator[Batch]:
         """Takes in a chunk and yields the batches that it filled."""
@@ -83,7 +91,7 @@ class Packer:
         """Yields what is waiting, full or not."""
         if self._chunks:
             yield Batch(self._route, self._chunks, self._shard)
-        self._chunks, self._messages, self._bytes = [], 0, BATCH_OVERHEAD
+        self._chunks, self._messages, self._bytes = [], 0, self._request_overhead
 
     @property
     def waiting(self) -> list[Chunk]:
@@ -99,12 +107,12 @@ class GroupIntoBatches(beam.PTransform):
     that make small bundles and keep state durably.
 
     Args:
-      shards: a batch holds keys of one shard out of so many, for ``PostToAep`` to keep the records of a key in order.
+      shards: a batch holds keys of one shard out of so many, for ``Post`` to keep the records of a key in order.
     """
 
     def __init__(self, routes: Routes, limits: BatchLimits | None = None, mode: BatchMode = "bundle", shards: int = 1):
         super().__init__()
-        self._overheads = {route.name: Envelope(route.destination).overhead for route in routes}
+        self._sizes = {route.name: route.destination.sizes() for route in routes}
         self._limits = limits or BatchLimits()
         self._mode = mode
         self._shards = shards
@@ -112,12 +120,12 @@ class GroupIntoBatches(beam.PTransform):
     def expand(self, chunks: beam.PCollection[Chunk]) -> beam.PCollection[Batch]:
         """Adds the step."""
         if self._mode == "bundle":
-            batches = chunks | "InBundle" >> beam.ParDo(_BatchInBundle(self._overheads, self._limits, self._shards))
+            batches = chunks | "InBundle" >> beam.ParDo(_BatchInBundle(self._sizes, self._limits, self._shards))
         else:
             batches = (
                 chunks
                 | "ByPartition" >> beam.FlatMap(_by_partition, self._shards).with_output_types(tuple[str, Chunk])
-                | "InState" >> beam.ParDo(_BatchInState(self._overheads, self._limits))
+                | "InState" >> beam.ParDo(_BatchInState(self._sizes, self._limits))
             )
         batches.element_type = Batch
         return batches
@@ -126,12 +134,12 @@ class GroupIntoBatches(beam.PTransform):
 class _BatchInBundle(beam.DoFn):
     def __init__(
         self,
-        overheads: Mapping[str, int],
+        sizes: Mapping[str, Sizes],
         limits: BatchLimits,
         shards: int = 1,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self._overheads = overheads
+        self._sizes = sizes
         self._limits = limits
         self._shards = shards
         self._clock = clock
@@ -153,7 +161,7 @@ class _BatchInBundle(beam.DoFn):
         packer = self._packers.get(one)
         if packer is None:
             route, shard = one
-            packer = self._packers[one] = Packer(route, self._limits, self._overheads[route], shard)
+            packer = self._packers[one] = Packer(route, self._limits, self._sizes[route], shard)
         full = list(packer.add(chunk))
         yield from full
         if not packer.waiting:
@@ -179,8 +187,8 @@ class _BatchInState(beam.DoFn):
     # A drained or finished pipeline must not keep what waits.
     _END = TimerSpec("end", TimeDomain.WATERMARK)
 
-    def __init__(self, overheads: Mapping[str, int], limits: BatchLimits, clock: Callable[[], float] = time.time):
-        self._overheads = overheads
+    def __init__(self, sizes: Mapping[str, Sizes], limits: BatchLimits, clock: Callable[[], float] = time.time):
+        self._sizes = sizes
         self._limits = limits
         self._clock = clock
 
@@ -193,18 +201,20 @@ class _BatchInState(beam.DoFn):
         end: Any = beam.DoFn.TimerParam(_END),
     ) -> Iterator[Batch]:
         key, chunk = element
-        overhead = self._overheads[chunk.route]
-        messages, total = size.read() or (0, BATCH_OVERHEAD)
+        sizes = self._sizes[chunk.route]
+        limits = self._limits.within(sizes)
+        overhead = sizes.record_overhead
+        messages, total = size.read() or (0, sizes.request_overhead)
         if not messages:
             age.set(Timestamp.of(self._clock() + self._limits.max_seconds))
             end.set(GlobalWindow().max_timestamp())
         messages += len(chunk.bodies)
         total += sum(map(len, chunk.bodies)) + overhead * len(chunk.bodies)
         chunks.add(chunk)
-        if messages < self._limits.max_messages and total < self._limits.max_bytes:
+        if messages < limits.max_messages and total < limits.max_bytes:
             size.write((messages, total))
             return
-        packer = Packer(chunk.route, self._limits, overhead, _shard_of(key))
+        packer = Packer(chunk.route, self._limits, sizes, _shard_of(key))
         for waiting in chunks.read():
             yield from packer.add(waiting)
         chunks.clear()
@@ -212,7 +222,7 @@ class _BatchInState(beam.DoFn):
         for waiting in rest:
             chunks.add(waiting)
         count = sum(len(waiting.bodies) for waiting in rest)
-        size.write((count, BATCH_OVERHEAD + sum(len(b) + overhead for waiting in rest for b in waiting.bodies)))
+        size.write((count, sizes.request_overhead + sum(len(b) + overhead for waiting in rest for b in waiting.bodies)))
         if not count:
             age.clear()
 
@@ -243,7 +253,7 @@ class _BatchInState(beam.DoFn):
         size.clear()
         if waiting:
             route = waiting[0].route
-            packer = Packer(route, self._limits, self._overheads[route], _shard_of(key))
+            packer = Packer(route, self._limits, self._sizes[route], _shard_of(key))
             for chunk in waiting:
                 yield from packer.add(chunk)
             yield from packer.flush()

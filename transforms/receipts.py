@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import apache_beam as beam
 import orjson
 
-from aep.ingestion.delivery import Answer
 from transforms.records.chunk import Batch
 from transforms.records.dead_letter import iso_time
+from transforms.records.delivery import Answer
 from transforms.records.record import Message
 from transforms.sinks.base import Sinks, write_to_all
 from transforms.worker import metrics
@@ -19,7 +20,7 @@ from transforms.worker import metrics
 Receipts = list[bytes]
 
 
-def receipts_of(batch: Batch, answers: list[Answer], now: float | None = None) -> Receipts:
+def receipts_of(batch: Batch, answers: Sequence[Answer], now: float | None = None) -> Receipts:
     """The receipts of the records of a batch that AEP has received.
 
     Args:
@@ -30,7 +31,7 @@ def receipts_of(batch: Batch, answers: list[Answer], now: float | None = None) -
     return [
         orjson.dumps(
             {
-                "xactionId": answer.xaction_id,
+                **answer.receipt,
                 "route": batch.route,
                 "topic": chunk.topic,
                 "partition": chunk.partition,

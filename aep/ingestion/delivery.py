@@ -21,6 +21,11 @@ class Answer(NamedTuple):
         """Whether AEP has received the message."""
         return not self.code
 
+    @property
+    def receipt(self) -> dict[str, str]:
+        """AEP's name for the message, as receipts have it."""
+        return {"xactionId": self.xaction_id}
+
 
 @dataclass
 class Counts:

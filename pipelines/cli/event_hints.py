@@ -7,8 +7,8 @@ from typing import Any
 
 from aep.formats.json import ParsedObject
 from aep.formats.json_records import Shape
-from aep.ingestion.envelope import Payload
 from aep.xdm.spelling import is_message, spelling_hints
+from transforms.aep.inlet import as_inlet
 from transforms.records.prepare import Refusal
 from transforms.records.record import Record
 from transforms.records.route import Route
@@ -58,7 +58,7 @@ def hints_on(record: Record, route: Route, refusal: Refusal) -> list[str]:
 
 
 def _hints(entity: dict[str, Any], route: Route) -> list[str]:
-    payload: Payload = route.destination.payload
+    payload = as_inlet(route.destination).payload
     if payload == "entity" and is_message(entity):
         return ["this is a whole message (header and body.xdmEntity): give its route `payload: message` (xdm_payload)"]
     if payload == "message" and not is_message(entity):

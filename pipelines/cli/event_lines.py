@@ -13,11 +13,11 @@ import orjson
 from aep.formats.json import ParsedObject, ParseFailure, parse_object
 from aep.formats.json_records import Shape, read_records
 from aep.formats.unpack import unpacked
-from aep.ingestion.envelope import Destination
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema
 from aep.xdm.spelling import is_message
 from pipelines.cli.event_hints import Hints, hints_on
+from transforms.aep.inlet import AepInlet
 from transforms.records.prepare import Preparation, Prepared, Refusal
 from transforms.records.record import Headers, Record
 from transforms.records.route import Route
@@ -79,7 +79,7 @@ class EventCheck:
     """
 
     def __init__(self, schema: ResolvedSchema, rules: XdmRules):
-        destination = Destination("", schema_id=schema.id)
+        destination = AepInlet("", schema_id=schema.id)
         self._route = Route("", ("",), destination, schema, parse=self._parse)
         self._prepare = Preparation((self._route,), rules)
         self._is_message = False

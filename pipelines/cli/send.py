@@ -106,6 +106,7 @@ def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
     from pipelines.options.platform_access import tokens_of, transport_of
     from pipelines.options.yaml_files import OptionsError
     from pipelines.runtime.plan import make_routes, make_rules
+    from transforms.aep.inlet import as_inlet
 
     settings = parse(options, lambda given: chain(network_gaps(given), route_contradictions(given)))
     file = settings.general.routes_file
@@ -123,13 +124,14 @@ def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
         except EventError as error:
             raise EventError(f"event {number + 1}: {error}" if len(events) > 1 else str(error)) from None
     transport = transport_of(settings)
-    tokens = None if route.auth == "none" else tokens_of(settings, transport)
+    inlet = as_inlet(route.destination)
+    tokens = None if inlet.auth == "none" else tokens_of(settings, transport)
     codes = []
     for number, (event, one) in enumerate(zip(events, prepared, strict=True), start=1):
         if len(events) > 1:
             Console(highlight=False).print(f"event {number} of {len(events)}")
         if isinstance(one, bytes):
-            codes.append(_show(send_validated(route.destination, one, transport, tokens)))
+            codes.append(_show(send_validated(inlet, one, transport, tokens)))
         else:
             codes.append(_show_refusal(one, event, route))
     return max(codes)

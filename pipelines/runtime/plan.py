@@ -11,7 +11,7 @@ import apache_beam as beam
 from aep.formats.avro import AvroReader, AvroSchemaError
 from aep.http.auth import OAuthClient
 from aep.ingestion.decision import RetryPolicy
-from aep.ingestion.envelope import Destination, batch_url
+from aep.ingestion.envelope import batch_url
 from aep.platform.schema_source import PinnedSchemaSource
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import FileSchemaSource, ResolvedSchema
@@ -25,13 +25,14 @@ from pipelines.options.yaml_files import OptionsError, read_text
 from pipelines.runtime.kafka_cluster import kafka_cluster
 from pipelines.runtime.registry_schema import registry_schema
 from pipelines.runtime.sinks import make_sinks
+from transforms.aep.connection import AepConnection
+from transforms.aep.inlet import AepInlet
 from transforms.batch import BatchLimits, BatchMode
 from transforms.kafka.confluent_registry import SchemaRegistry
 from transforms.kafka.offsets import resolve_start
 from transforms.kafka.read import ReadFromKafka, new_source_id
 from transforms.kafka.source import BundleLimits, KafkaSource
 from transforms.parse_avro import ParseAvro, ParseConfluentAvro
-from transforms.post import AepConnection
 from transforms.read_files import ReadJsonLines
 from transforms.records.prepare import Tombstones
 from transforms.records.refusal_guard import RefusalGuard, RefusalLimits
@@ -184,26 +185,26 @@ def make_route(spec: RouteSpec, settings: Settings) -> Route:
         registered = registry_schema(spec.name, spec.schema_id, settings)
         schema = registered.first
     batch_url(spec.inlet_url)  # refuses what is no inlet before anything is read
-    destination = Destination(
+    destination = AepInlet(
         inlet_url=spec.inlet_url,
         payload=spec.payload,
         schema_id=spec.schema_id or (schema.id if schema else None),
-        content_type=schema.content_type if schema else Destination.content_type,
+        content_type=schema.content_type if schema else AepInlet.content_type,
         org_id=spec.org_id,
         dataset_id=spec.dataset_id,
         flow_id=spec.flow_id,
         source_name=spec.source_name,
         headers=spec.headers,
+        auth=spec.auth,
+        operations=spec.operations,
+        key_field=spec.key_field,
     )
     return Route(
         spec.name,
         spec.topics or ("files",),
         destination,
         schema,
-        spec.auth,
         id_from=spec.id_from,
-        operations=spec.operations,
-        key_field=spec.key_field,
         when=spec.when,
         parse=_parse(spec, settings.kafka),
         mapping=read_mapping(spec.map, spec.map_patch_dialect) if isinstance(spec.map, str) else spec.map,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import tempfile
 
-from aep.errors import NetworkError, UserError
+from aep.errors import UserError
 from pipelines.runtime.plan import Plan
 from pipelines.runtime.report import check_summary
 from transforms.parse_avro import ParseConfluentAvro
-from transforms.post import token_source
 from transforms.sinks.files import reason_of
 
 
@@ -17,14 +16,14 @@ class PreflightError(UserError):
 
 
 def preflight(plan: Plan) -> None:
-    """Checks that files can be written, what TLS, proxies and a registry need, and that AEP gives a token.
+    """Checks that files can be written, what a registry needs, and what the connection does: TLS, proxies, credentials.
 
     Beam makes a temporary folder as it builds a pipeline.
 
     Kafka and its topics are looked at when the start offsets are resolved, schemas and routes when the plan is made.
 
     Raises:
-      PreflightError, SinkError, KafkaSetupError, ConfigurationError: with one clear message.
+      PreflightError, SinkError, KafkaSetupError, AepError: with one clear message.
     """
     _check_temporary_folder()
     _check_summary(plan.settings.general.summary_file)
@@ -33,19 +32,7 @@ def preflight(plan: Plan) -> None:
     registries = [route.parse.registry for route in plan.routes if isinstance(route.parse, ParseConfluentAvro)]
     if plan.local and registries:
         registries[0].check()  # there is one in a run
-    network = plan.connection.network
-    if plan.local:
-        network.check()
-    elif network.has_files:
-        return  # They are the workers', who alone can ask for a token with them.
-    for route in plan.routes:
-        tokens = token_source(route, plan.connection)
-        if tokens is None:
-            continue
-        try:
-            tokens.token()
-        except NetworkError as error:
-            raise PreflightError(f"no token: {error}; check aep_ims_url and the network") from None
+    plan.connection.check([route.destination for route in plan.routes], local=plan.local)
 
 
 def _check_temporary_folder() -> None:

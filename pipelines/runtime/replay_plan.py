@@ -12,6 +12,7 @@ from aep.errors import ConfigurationError
 from pipelines.options.settings import Settings
 from pipelines.options.types import TOPIC, seconds_of
 from pipelines.runtime.plan import Plan, make_plan
+from transforms.aep.failed_records import with_returned
 from transforms.kafka.client import (
     KafkaCluster,
     KafkaSetupError,
@@ -22,7 +23,6 @@ from transforms.kafka.client import (
 )
 from transforms.kafka.source import KafkaSource
 from transforms.read_dead_letter_topic import ReadDeadLetterTopic
-from transforms.records.failed_records import with_returned
 from transforms.records.refusal_guard import NO_GUARD
 from transforms.replay import REPLAYED, ReadDeadLetterFiles, Selection, set_aside
 from transforms.sinks.files import list_files, reason_of

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 from hypothesis import strategies as st
 
-from aep.ingestion.envelope import Destination
 from aep.xdm.schema import FileSchemaSource, ResolvedSchema, parse_schema
+from transforms.aep.inlet import AepInlet
 from transforms.records.chunk import Chunk, Record
 from transforms.records.route import Route, Routes
 
@@ -41,7 +41,7 @@ def route(
     **destination: Any,
 ) -> Route:
     fields = {"schema_id": "https://ns.adobe.com/acme/schemas/x", "org_id": "ACME@AdobeOrg", "dataset_id": "d" * 24}
-    return Route(name, topics or (name,), Destination(inlet_url, **(fields | destination)), schema)
+    return Route(name, topics or (name,), AepInlet(inlet_url, **(fields | destination)), schema)
 
 
 def routes(*all_routes: Route) -> Routes:

@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from aep.ingestion.envelope import Envelope
 from tests.transforms.eager import Collect, apply
 from tests.transforms.examples import json_bodies, packed, route, routes
+from transforms.aep.inlet import as_inlet
 from transforms.batch import BatchLimits, BatchMode, GroupIntoBatches, Packer, _BatchInBundle
 from transforms.records.chunk import Batch, Chunk
+from transforms.records.route import Route
 
 ENTITY = route("events", org_id="ACME@AdobeOrg", source_name="Läden")
 RAW = route("events", payload="raw")
-OVERHEADS = {"events": 10, "profiles": 10}
+SIZES = RAW.destination.sizes()
+SIZES_OF = {"events": SIZES, "profiles": SIZES}
 
 runs_of_bodies = st.lists(st.lists(json_bodies, max_size=12), max_size=6)
 limits = st.builds(BatchLimits, max_messages=st.integers(1, 15), max_bytes=st.integers(100, 3000))
@@ -33,8 +36,8 @@ def as_chunks(runs: list[list[bytes]], name: str = "events", partition: int = 0)
     return chunks
 
 
-def pack(chunks: list[Chunk], of: BatchLimits, envelope: Envelope) -> list[Batch]:
-    packer = Packer("events", of, envelope.overhead)
+def pack(chunks: list[Chunk], of: BatchLimits, to: Route) -> list[Batch]:
+    packer = Packer("events", of, to.destination.sizes())
     return [batch for chunk in chunks for batch in packer.add(chunk)] + list(packer.flush())
 
 
@@ -56,9 +59,9 @@ def test_requests_keep_the_limits_and_each_record_is_in_one_batch_in_order(
     runs: list[list[bytes]], of: BatchLimits, to: object
 ) -> None:
     assert isinstance(to, type(ENTITY))
-    envelope = Envelope(to.destination)
+    envelope = Envelope(as_inlet(to.destination))
     chunks = as_chunks(runs)
-    batches = pack(chunks, of, envelope)
+    batches = pack(chunks, of, to)
     assert rows(batches) == all_rows(chunks)
     for batch in batches:
         assert 1 <= len(batch.bodies) <= of.max_messages
@@ -70,7 +73,7 @@ def test_requests_keep_the_limits_and_each_record_is_in_one_batch_in_order(
 
 
 def test_a_full_batch_does_not_wait_for_the_next_chunk() -> None:
-    packer = Packer("events", BatchLimits(max_messages=4), 10)
+    packer = Packer("events", BatchLimits(max_messages=4), SIZES)
     assert list(packer.add(packed(b"1", b"2"))) == []
     (batch,) = packer.add(packed(b"3", b"4"))
     assert batch.bodies == [b"1", b"2", b"3", b"4"]
@@ -79,7 +82,7 @@ def test_a_full_batch_does_not_wait_for_the_next_chunk() -> None:
 
 
 def test_a_record_beyond_the_limit_is_a_batch_of_its_own() -> None:
-    batches = pack(as_chunks([[b"1", b"x" * 500, b"2"]]), BatchLimits(max_bytes=100), Envelope(RAW.destination))
+    batches = pack(as_chunks([[b"1", b"x" * 500, b"2"]]), BatchLimits(max_bytes=100), RAW)
     assert [batch.bodies for batch in batches] == [[b"1"], [b"x" * 500], [b"2"]]
 
 
@@ -104,7 +107,7 @@ def bundle(step: _BatchInBundle, clock: Clock, chunks: list[tuple[float, Chunk]]
 
 def test_routes_are_batched_apart_and_end_with_the_bundle() -> None:
     clock = Clock()
-    step = _BatchInBundle(OVERHEADS, BatchLimits(max_messages=3), clock=clock)
+    step = _BatchInBundle(SIZES_OF, BatchLimits(max_messages=3), clock=clock)
     mixed = [(0.0, packed(b"1", b"2")), (0.0, packed(b"a", route="profiles")), (0.1, packed(b"3", b"4"))]
     found = [(at, batch.route, batch.bodies) for at, batch in bundle(step, clock, mixed)]
     assert found == [(0.1, "events", [b"1", b"2", b"3"]), (-1, "events", [b"4"]), (-1, "profiles", [b"a"])]
@@ -114,7 +117,7 @@ def test_routes_are_batched_apart_and_end_with_the_bundle() -> None:
 
 def test_a_quiet_route_does_not_wait_for_a_busy_one() -> None:
     clock = Clock()
-    step = _BatchInBundle(OVERHEADS, BatchLimits(max_messages=2, max_seconds=1.0), clock=clock)
+    step = _BatchInBundle(SIZES_OF, BatchLimits(max_messages=2, max_seconds=1.0), clock=clock)
     quiet, busy = packed(b"q", route="profiles"), packed(b"1")
     came = [(0.0, quiet), *((at / 10, busy) for at in range(1, 20))]
     found = [(at, batch.bodies) for at, batch in bundle(step, clock, came) if batch.route == "profiles"]
@@ -123,7 +126,7 @@ def test_a_quiet_route_does_not_wait_for_a_busy_one() -> None:
 
 def test_the_age_counts_from_the_oldest_record_that_waits() -> None:
     clock = Clock()
-    step = _BatchInBundle(OVERHEADS, BatchLimits(max_messages=2, max_seconds=1.0), clock=clock)
+    step = _BatchInBundle(SIZES_OF, BatchLimits(max_messages=2, max_seconds=1.0), clock=clock)
     came = [(0.0, packed(b"1", b"2")), (0.9, packed(b"3")), (1.5, packed(b"a", route="profiles"))]
     assert [(at, batch.bodies) for at, batch in bundle(step, clock, came)] == [
         (0.0, [b"1", b"2"]),
@@ -144,7 +147,7 @@ def test_in_a_pipeline_nothing_is_lost_or_doubled_and_limits_hold(
     for name, mine in (("events", as_chunks(first)), ("profiles", as_chunks(second, "profiles", 1))):
         of_route = [batch for batch in batches if batch.route == name]
         assert sorted(rows(of_route)) == sorted(all_rows(mine))
-        envelope = Envelope(both[name].destination)
+        envelope = Envelope(as_inlet(both[name].destination))
         for batch in of_route:
             assert 1 <= len(batch.bodies) <= of.max_messages
             assert len(batch.bodies) == 1 or len(envelope.batch(batch.bodies)) <= of.max_bytes

@@ -59,7 +59,7 @@ def test_the_entity_of_a_ready_made_message_gets_its_id() -> None:
 
 
 def test_upserts_and_deletes() -> None:
-    upserts = replace(route("events", payload="raw", flow_id="f"), operations={"data": "merge"}, key_field="memberId")
+    upserts = route("events", payload="raw", flow_id="f", operations={"data": "merge"}, key_field="memberId")
     own = b'{"header":{"operations":{"data":"create"}},"body":{"a":2}}'
     header = {"flowId": "f", "imsOrgId": "ACME@AdobeOrg", "datasetId": "d" * 24}
     assert mapped(upserts, b'{"a":1}', own, None)[0] == [
@@ -70,7 +70,7 @@ def test_upserts_and_deletes() -> None:
 
 
 def test_a_tombstone_is_a_delete_also_where_records_are_no_upserts() -> None:
-    raw = replace(route("events", payload="raw"), key_field="memberId")
+    raw = route("events", payload="raw", key_field="memberId")
     plain, delete = mapped(raw, b'{"a":1}', None)[0]
     assert plain == {"a": 1}
     assert delete["body"] == {"memberId": "k-1"}
@@ -109,7 +109,7 @@ def test_a_mapping_that_nests_a_record_too_deeply() -> None:
 
 def test_an_upsert_has_its_header_around_the_mapped_record_and_a_tombstone_is_not_mapped() -> None:
     patch = compile_patch([{"op": "move", "from": "/a", "path": "/b"}])
-    upserts = replace(route("events", payload="raw"), mapping=patch, operations={"data": "merge"}, key_field="memberId")
+    upserts = replace(route("events", payload="raw", operations={"data": "merge"}, key_field="memberId"), mapping=patch)
     entities, dead = mapped(upserts, b'{"a":1}', None)
     assert [entity["body"] for entity in entities] == [{"b": 1}, {"memberId": "k-1"}]
     assert dead == []

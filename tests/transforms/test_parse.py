@@ -69,7 +69,7 @@ def test_tombstones_can_be_dead_lettered() -> None:
 
 def test_tombstones_can_be_parsed_into_what_is_to_be_deleted() -> None:
     read = Chunk("events", 0, [record(0, None, b"a-1"), record(1, None, None), record(2)])
-    keyed = Routes([replace(route("events", payload="raw"), key_field="memberId")])
+    keyed = Routes([route("events", payload="raw", key_field="memberId")])
     (parsed,), (dead,) = apply_refusing(ParseRecords(keyed, "delete"), [read])
     assert parsed.entities == [{"memberId": "a-1"}, {}]
     assert parsed.bodies == [b'{"memberId":"a-1"}', b"{}"]
@@ -86,7 +86,7 @@ BY_TYPE = routes(
     replace(route("a"), topics=("events",), when=compile_conditions({"/type": "a"})),
     replace(route("b"), topics=("^ev",), when=compile_conditions({"/type": ["b", "c"]})),
 )
-WITH_REST = Routes([*BY_TYPE, replace(route("rest", "events"), key_field="memberId")])
+WITH_REST = Routes([*BY_TYPE, route("rest", "events", key_field="memberId")])
 
 
 def test_a_field_of_the_record_decides_which_route_it_takes() -> None:

@@ -16,7 +16,9 @@ from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.eager import apply_refusing
 from tests.transforms.examples import packed, route, routes, small_schema
-from transforms.post import AepConnection, PostToAep, token_source
+from transforms.aep.connection import AepConnection, token_source
+from transforms.aep.inlet import AepInlet, Auth, as_inlet
+from transforms.aep.post import PostToAep
 from transforms.records.chunk import Batch
 from transforms.records.route import Route
 from transforms.worker import metrics, process
@@ -40,6 +42,10 @@ def create_inlet(aep: Emulator, **definition: Any) -> dict[str, Any]:
 
 def to(inlet: dict[str, Any], **more: Any) -> Route:
     return route(inlet_url=inlet["inletUrl"], dataset_id=inlet["datasetId"], schema_id=SCHEMA.id, **more)
+
+
+def to_any(auth: Auth, **more: Any) -> AepInlet:
+    return as_inlet(route(auth=auth, **more).destination)
 
 
 def batch(*ids: str, start: int = 0) -> Batch:
@@ -199,7 +205,7 @@ def test_the_token_of_a_delivery_that_ends_in_an_error_is_counted(
     inlet = create_inlet(aep, authentication_required=True)
     aep.faults(rate={"403": 1})
     oauth = OAuthClient(aep.url, CLIENT_ID, "env:TEST_SECRET", scopes="openid")
-    with_token = Route("events", ("events",), to(inlet).destination, auth="oauth")
+    with_token = to(inlet, auth="oauth")
     with pytest.raises(Exception, match="refuses the credential"):
         apply_refusing(PostToAep(routes(with_token), AepConnection(oauth=oauth)), [batch("a")])
     counts = metrics.process_counts()
@@ -210,7 +216,7 @@ def test_requests_carry_a_token_where_the_route_says_so(aep: Emulator, monkeypat
     monkeypatch.setenv("TEST_SECRET", CLIENT_SECRET)
     inlet = create_inlet(aep, authentication_required=True)
     oauth = OAuthClient(aep.url, CLIENT_ID, "env:TEST_SECRET")
-    with_token = Route("events", ("events",), to(inlet).destination, auth="oauth")
+    with_token = to(inlet, auth="oauth")
     assert apply_refusing(PostToAep(routes(with_token), AepConnection(oauth=oauth)), [batch("a")]) == ([], [])
     assert aep.ids(inlet["inletId"]) == {"a": 1}
     with pytest.raises(Exception, match="refuses"):
@@ -219,16 +225,15 @@ def test_requests_carry_a_token_where_the_route_says_so(aep: Emulator, monkeypat
 
 
 def test_a_route_that_asks_for_a_credential_which_is_not_given_is_refused() -> None:
-    destination = route().destination
     with pytest.raises(ConfigurationError, match="aep_client_id"):
-        token_source(Route("r", ("r",), destination, auth="oauth"), AepConnection())
+        token_source(to_any("oauth"), AepConnection())
     with pytest.raises(ConfigurationError, match="aep_token"):
-        token_source(Route("r", ("r",), destination, auth="token"), AepConnection())
-    assert token_source(Route("r", ("r",), destination), AepConnection()) is None
+        token_source(to_any("token"), AepConnection())
+    assert token_source(to_any("none"), AepConnection()) is None
 
 
 def test_routes_share_the_tokens_of_a_credential() -> None:
     oauth = OAuthClient("https://ims.example", "id", "env:TEST_SECRET")
-    first = token_source(Route("a", ("a",), route().destination, auth="oauth"), AepConnection(oauth=oauth))
-    second = token_source(Route("b", ("b",), route().destination, auth="oauth"), AepConnection(oauth=oauth))
+    first = token_source(to_any("oauth"), AepConnection(oauth=oauth))
+    second = token_source(to_any("oauth", flow_id="other"), AepConnection(oauth=oauth))
     assert first is second is not None

@@ -11,6 +11,7 @@ from aep.xdm.rules import XdmRules
 from samples.loyalty import EVENTS_TOPIC, generate
 from tests.transforms.eager import apply_refusing
 from tests.transforms.examples import EVENT_SCHEMA, record, route, routes, small_schema
+from transforms.aep.inlet import as_inlet
 from transforms.records.chunk import Chunk
 from transforms.validate import ValidateXdm, ValidateXdmFn
 from transforms.worker import metrics
@@ -64,7 +65,9 @@ def test_pruned_nulls_are_gone_from_what_is_posted_and_kept_in_what_was_read() -
 
 def test_the_largest_record_that_fits_a_request_goes_on_and_one_byte_more_does_not() -> None:
     only = route(payload="raw")
-    room = MAX_REQUEST_BYTES - len(Envelope(only.destination).batch([b""])) - 1  # a comma is counted for each message
+    room = (
+        MAX_REQUEST_BYTES - len(Envelope(as_inlet(only.destination)).batch([b""])) - 1
+    )  # a comma is counted for each message
     entities = [{"name": "x" * (room - len(b'{"name":""}') + more)} for more in (0, 1)]
     (valid,), (dead,) = apply_refusing(ValidateXdm(routes(only)), [parsed(*entities)])
     assert [len(body) for body in valid.bodies] == [room]

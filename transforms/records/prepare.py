@@ -7,17 +7,15 @@ record is what the pipeline does with it, to the byte.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import orjson
 
 from aep.formats.json import ParsedObject, ParseFailure
-from aep.ingestion.envelope import BATCH_OVERHEAD, MAX_REQUEST_BYTES, Envelope
 from aep.mapping.field_map import FieldMap, MapFault, Origin
 from aep.mapping.ids import MissingField, Place, fill_id
 from aep.mapping.json_patch import Patch, PatchFault
-from aep.mapping.message import unwrap
-from aep.mapping.upserts import DELETE, UpsertEnvelope, attributes_to_delete, check_operations, operations_of
 from aep.xdm.schema import ResolvedSchema
 from aep.xdm.validate import Rejection, XdmError, XdmRules, prune_nulls, validator_for
 from transforms.records.record import UNREADABLE_HEADERS, Record
@@ -87,7 +85,7 @@ class ParseStep:
         self._parse = routes[0].parse
         self._route = "" if routes[0].when else routes[0].name
         self._tombstones = tombstones
-        self._key_field = routes[-1].key_field
+        self._destination = routes[-1].destination  # of the only one that takes tombstones
 
     def __call__(self, record: Record) -> ParsedObject | Refusal | Dropped:
         """The record as a JSON object; for a tombstone that deletes, the attributes that say what."""
@@ -101,7 +99,7 @@ class ParseStep:
         if self._tombstones == "skip":
             return Dropped("tombstone")
         if self._tombstones == "delete":
-            return attributes_to_delete(record.key, self._key_field)
+            return self._destination.deletion(record.key)
         return ParseFailure("tombstone", "the record has no value")
 
 
@@ -120,7 +118,7 @@ def route_of(record: Record, entity: dict[str, Any], routes: tuple[Route, ...]) 
 
 
 class MapStep:
-    """Maps the records of a route, fills in missing ``_id``s, and makes upserts and deletes of raw records.
+    """Maps the records of a route, fills in missing ``_id``s, and makes of them what the destination takes.
 
     Attributes:
       is_needed: False where the route leaves its records as they are.
@@ -130,12 +128,10 @@ class MapStep:
         self._route = route
         self._mapping = route.mapping
         self._fault_code = "patch" if isinstance(route.mapping, Patch) else "map"
-        raw = route.destination.payload == "raw"
-        self._raw = raw
-        self._upserts = UpsertEnvelope(route.destination, route.operations) if raw and route.operations else None
-        self._deletes = UpsertEnvelope(route.destination, DELETE)
-        self._fill_in = self._fill_message if route.destination.payload == "message" else self._fill_entity
-        self.is_needed = route.mapping is not None or bool(route.id_from) or raw
+        form = route.destination.form()
+        self._finish = form.finish
+        self._fill_inside = form.fill_id
+        self.is_needed = route.mapping is not None or bool(route.id_from) or form.finish is not None
 
     def __call__(
         self, topic: str, partition: int, record: Record, entity: dict[str, Any], body: bytes
@@ -155,9 +151,12 @@ class MapStep:
                 return mapped
             entity, body = mapped
         if self._route.id_from:
-            return self._fill_id(entity, body, Place(topic, partition, record.offset))
-        if self._raw:
-            return self._upsert(record, entity, body)
+            filled = self._fill_id(entity, body, Place(topic, partition, record.offset))
+            if isinstance(filled, Refusal):
+                return filled
+            body = filled
+        if self._finish is not None:
+            return self._finish(entity, body, record.value is None)
         return ParsedObject(entity, body)
 
     def _map(
@@ -177,32 +176,15 @@ class MapStep:
             message = "objects and arrays are nested too deeply, more than 254 levels"
             return Refusal("map", self._route.name, self._fault_code, message)
 
-    def _fill_id(self, entity: dict[str, Any], body: bytes, place: Place) -> ParsedObject | Refusal:
-        filled = self._fill_in(entity, body, place)
+    def _fill_id(self, entity: dict[str, Any], body: bytes, place: Place) -> bytes | Refusal:
+        if self._fill_inside is None:
+            filled = fill_id(entity, body, self._route.id_from, place)
+        else:
+            filled = self._fill_inside(entity, body, partial(fill_id, rule=self._route.id_from, place=place))
         if isinstance(filled, MissingField):
             message = "the record has no _id, and no such field to make one of (xdm_id_from)"
             return Refusal("map", self._route.name, "id_field_missing", message, filled.pointer)
-        return ParsedObject(entity, filled)
-
-    def _fill_entity(self, entity: dict[str, Any], body: bytes, place: Place) -> bytes | MissingField:
-        return fill_id(entity, body, self._route.id_from, place)
-
-    def _fill_message(self, message: dict[str, Any], body: bytes, place: Place) -> bytes | MissingField:
-        """Fills the entity in a ready-made envelope; one that has none is refused when it is validated."""
-        holder = message.get("body")
-        entity = holder.get("xdmEntity") if isinstance(holder, dict) else None
-        if not isinstance(entity, dict) or entity.get("_id") is not None:
-            return body
-        filled = self._fill_entity(entity, orjson.dumps(entity), place)
-        return filled if isinstance(filled, MissingField) else orjson.dumps(message)
-
-    def _upsert(self, record: Record, entity: dict[str, Any], body: bytes) -> ParsedObject:
-        """Puts a header around a record that is to have one and does not bring its own."""
-        if record.value is None:
-            return ParsedObject(*self._deletes.wrap(entity, body))
-        if self._upserts is None or operations_of(entity) is not None:
-            return ParsedObject(entity, body)
-        return ParsedObject(*self._upserts.wrap(entity, body))
+        return filled
 
 
 class ValidateStep:
@@ -216,9 +198,8 @@ class ValidateStep:
         self._route = route
         self._rules = route.rules or rules
         self._prunes = self._rules.nulls == "prune"
-        self._entities = route.destination.payload == "entity"
-        # Bytes of the largest record that fits into a request by itself.
-        self._largest = MAX_REQUEST_BYTES - BATCH_OVERHEAD - Envelope(route.destination).overhead
+        self._unwrap = route.destination.form().unwrap
+        self._largest = route.destination.sizes().max_record_bytes
         self.schema = route.registered.first if route.registered is not None else route.schema
         self._validator = validator_for(self.schema, self._rules) if self.schema else None
 
@@ -228,17 +209,17 @@ class ValidateStep:
             self.schema, self._validator = schema, validator_for(schema, self._rules)
 
     def __call__(self, entity: dict[str, Any], body: bytes) -> bytes | Refusal:
-        """The bytes to post, or what AEP would refuse or drop the record for.
+        """The bytes to post, or what the destination would refuse or drop the record for.
 
         Args:
-          entity: the record; with payload ``message`` the whole message.
+          entity: the record, as its destination takes it.
           body: the same as JSON.
         """
         if self._prunes and b"null" in body:
             entity, changed = prune_nulls(entity)
             body = orjson.dumps(entity) if changed else body
-        if not self._entities:
-            found = self._check_other(entity, body)
+        if self._unwrap is not None:
+            found = self._check_inside(self._unwrap(entity, body))
         else:
             found = self._validator.check(entity, len(body)) if self._validator is not None else None
         if found is not None:
@@ -248,18 +229,12 @@ class ValidateStep:
             return Refusal("validate", self._route.name, "too_large", message)
         return body
 
-    def _check_other(self, record: dict[str, Any], body: bytes) -> Rejection | None:
-        """Checks a whole message, or a raw record."""
-        destination = self._route.destination
-        if destination.payload == "message":
-            unwrapped = unwrap(record, destination)
-            if isinstance(unwrapped, Rejection):
-                return unwrapped
-            record, body = unwrapped, orjson.dumps(unwrapped)
-        elif operations_of(record) is not None:
-            # Its attributes are the mapping's: no schema here knows them.
-            return check_operations(record)
-        return self._validator.check(record, len(body)) if self._validator is not None else None
+    def _check_inside(self, unwrapped: ParsedObject | Rejection | None) -> Rejection | None:
+        """Checks the part of a record that the schema describes, if there is one."""
+        if not isinstance(unwrapped, ParsedObject):
+            return unwrapped
+        entity, body = unwrapped
+        return self._validator.check(entity, len(body)) if self._validator is not None else None
 
 
 class Preparation:

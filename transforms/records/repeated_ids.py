@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from aep.mapping.repeated_ids import IdSample, sample_of
+from aep.mapping.repeated_ids import IdSample
 from transforms.records.route import Route
 from transforms.worker import metrics, process
 
@@ -30,7 +30,7 @@ class IdWatch:
 
     @classmethod
     def _make(cls, route: Route) -> IdWatch | None:
-        sample = sample_of(route.destination, route.schema)
+        sample = route.destination.id_sample(route.schema)
         return None if sample is None else cls(route.name, sample)
 
     def look_at(self, bodies: Sequence[bytes]) -> None:

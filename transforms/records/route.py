@@ -1,25 +1,24 @@
-"""Routes: which topics go to which destination in AEP, and by which schema."""
+"""Routes: which topics go to which destination, and by which schema."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from aep.errors import ConfigurationError
 from aep.formats.json import ParsedObject, ParseFailure, parse_object
-from aep.ingestion.envelope import Destination
 from aep.mapping.conditions import Condition
 from aep.mapping.field_map import FieldMap
 from aep.mapping.ids import IdRule
 from aep.mapping.json_patch import Patch
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema
+from transforms.records.destination import Destination
 from transforms.records.live_schema import RegistrySchema
 from transforms.records.record import Headers
 from transforms.records.topic_names import covers
 
-Auth = Literal["none", "oauth", "token"]
 Parse = Callable[[bytes, Headers], ParsedObject | ParseFailure]
 """Makes an object of a record's value, with the help of the record's headers."""
 
@@ -36,12 +35,9 @@ class Route:
     Attributes:
       name: how counts and dead letters call it.
       topics: names; one that starts with ``^`` is a regular expression.
-      destination: the inlet and the envelope.
+      destination: where its records go; see ``transforms.records.destination``.
       schema: what records must fit; None validates nothing (raw payloads without a schema).
-      auth: how requests to the inlet authenticate.
       id_from: where the ``_id`` of a record that has none comes from; see ``aep.mapping.ids``.
-      operations: ``header.operations`` that make upserts of raw records; empty for none. See ``aep.mapping.upserts``.
-      key_field: the attribute that the key of a tombstone becomes in a delete; None for keys that are JSON objects.
       when: what must hold for a record, as it was parsed, to take the route; empty for any.
       parse: makes an object of a record's value. Compared by value, and sent to workers.
       mapping: what makes an XDM record of the parsed one; None leaves it as it is.
@@ -53,10 +49,7 @@ class Route:
     topics: tuple[str, ...]
     destination: Destination
     schema: ResolvedSchema | None = None
-    auth: Auth = "none"
     id_from: IdRule = ()
-    operations: Mapping[str, str] = field(default_factory=dict)
-    key_field: str | None = None
     when: tuple[Condition, ...] = ()
     parse: Parse = parse_json
     mapping: Patch | FieldMap | None = None

@@ -16,15 +16,17 @@ from confluent_kafka.admin import AclOperation
 from aep.errors import AepError, ConfigurationError, NetworkError, UserError
 from aep.formats.json_records import read_records
 from aep.http.transport import Request, RequestsTransport
-from aep.mapping.repeated_ids import IdSample, sample_of
+from aep.mapping.repeated_ids import IdSample
 from aep.xdm.rules import XdmRules
-from pipelines.cli.check.platform import PlatformChecks, inlet_id_of
+from pipelines.cli.check.platform import PlatformChecks
 from pipelines.cli.check.report import Check, State
 from pipelines.cli.event_hints import SHAPES, Hints, hints_on
 from pipelines.options.platform_access import missing_access, platform_client, tokens_of, transport_of
 from pipelines.options.routes import load_routes
 from pipelines.options.settings import Settings
 from pipelines.runtime.plan import Plan, make_plan, make_route
+from transforms.aep.connection import token_source
+from transforms.aep.inlet import AepInlet, as_inlet
 from transforms.kafka.causes import needed
 from transforms.kafka.client import (
     KafkaCluster,
@@ -38,7 +40,6 @@ from transforms.kafka.client import (
 )
 from transforms.kafka.offsets import group_offsets
 from transforms.kafka.sample import read_newest
-from transforms.post import token_source
 from transforms.records.chunk import Chunk, Record
 from transforms.records.dead_letter import DeadLetter, dead_letter
 from transforms.records.open_file import open_file
@@ -113,11 +114,13 @@ def _routes(settings: Settings, found: Findings) -> list[Route]:
 
 def _route(route: Route) -> Check:
     """Whether the id that messages name is that of the schema which they are checked with."""
-    schema, named = route.schema, route.destination.schema_id
+    schema, inlet = route.schema, as_inlet(route.destination)
     if schema is None:
-        return Check(f"{route.name}: options", "ok", f"{route.destination.payload} records, not checked by a schema")
-    if named != schema.id and route.registered is None:
-        return Check(f"{route.name}: options", "wrong", f"schema_id is {named}, and {schema.where} is {schema.id}")
+        return Check(f"{route.name}: options", "ok", f"{inlet.payload} records, not checked by a schema")
+    if inlet.schema_id != schema.id and route.registered is None:
+        return Check(
+            f"{route.name}: options", "wrong", f"schema_id is {inlet.schema_id}, and {schema.where} is {schema.id}"
+        )
     return Check(f"{route.name}: options", "ok", f"{schema.title}, version {schema.version}")
 
 
@@ -145,25 +148,26 @@ def _connections(plan: Plan) -> Iterator[Check]:
     except (AepError, OSError) as error:
         yield Check("connections", "wrong", str(error))
         return
-    for route in {route.auth: route for route in plan.routes if route.auth != "none"}.values():
-        yield _checked(f"token (auth={route.auth})", partial(_token, route, plan))
-    for route in {route.destination.inlet_url: route for route in plan.routes}.values():
-        yield _reached(route, plan)
+    inlets = [as_inlet(route.destination) for route in plan.routes]
+    for inlet in {inlet.auth: inlet for inlet in inlets if inlet.auth != "none"}.values():
+        yield _checked(f"token (auth={inlet.auth})", partial(_token, inlet, plan))
+    for inlet in {inlet.inlet_url: inlet for inlet in inlets}.values():
+        yield _reached(inlet, plan)
 
 
-def _token(route: Route, plan: Plan) -> str:
-    tokens = token_source(route, plan.connection)
-    assert tokens is not None  # the route wants one
+def _token(inlet: AepInlet, plan: Plan) -> str:
+    tokens = token_source(inlet, plan.connection)
+    assert tokens is not None  # it asks for one
     tokens.token()
     return "there is one"
 
 
-def _reached(route: Route, plan: Plan) -> Check:
+def _reached(inlet: AepInlet, plan: Plan) -> Check:
     """Whether anything answers at an inlet. What it answers says nothing: an inlet takes only posts."""
-    subject = f"connection to inlet {inlet_id_of(route)[:12]}"
+    subject = f"connection to inlet {inlet.inlet_id[:12]}"
     try:
         transport = RequestsTransport(plan.connection.timeouts, plan.connection.network)
-        transport.send(Request(route.destination.inlet_url, b"", {}, "GET"))
+        transport.send(Request(inlet.inlet_url, b"", {}, "GET"))
     except AepError as error:
         return Check(subject, "wrong", str(error))
     return Check(subject, "ok", "a server answers")
@@ -346,6 +350,6 @@ def prepare_sample(
 def _look_at_id(prepared: Prepared, ids: dict[str, IdSample | None]) -> None:
     route = prepared.route
     if route.name not in ids:
-        ids[route.name] = sample_of(route.destination, route.schema)
+        ids[route.name] = route.destination.id_sample(route.schema)
     if (seen := ids[route.name]) is not None:
         seen.add([prepared.body])

@@ -18,6 +18,7 @@ from aep.provision.inventory import ExistingFlow, read_flow
 from aep.xdm.identities import Identity, identities
 from aep.xdm.schema import ResolvedSchema
 from pipelines.cli.check.report import Check, State
+from transforms.aep.inlet import as_inlet
 from transforms.records.route import Route
 
 
@@ -54,7 +55,7 @@ class PlatformChecks:
 
     def of(self, route: Route) -> Iterator[Check]:
         """The checks of a route, each by itself: where one fails the others go on, unless nothing answers there."""
-        destination, schema = route.destination, route.schema
+        destination, schema = as_inlet(route.destination), route.schema
         yield self._checked(f"{route.name}: inlet", partial(self._inlet, route))
         if destination.dataset_id:
             yield self._checked(f"{route.name}: data set", partial(self._dataset, route, destination.dataset_id))
@@ -83,9 +84,10 @@ class PlatformChecks:
             return Check(subject, "wrong", str(error))
 
     def _inlet(self, route: Route) -> Found:
-        known = self._inlets.get(inlet_id_of(route))
+        known = self._inlets.get(as_inlet(route.destination).inlet_id)
         if known is None:
-            return Found("wrong", f"no connection of {self._where} has the inlet {inlet_id_of(route)}; check inlet_url")
+            inlet_id = as_inlet(route.destination).inlet_id
+            return Found("wrong", f"no connection of {self._where} has the inlet {inlet_id}; check inlet_url")
         return inlet_found(known, route)
 
     @cached_property
@@ -130,11 +132,11 @@ class PlatformChecks:
         state = str(flow.get("state", ""))
         if state not in ("", "enabled"):
             return Found("wrong", state)
-        known = self._inlets.get(inlet_id_of(route))
+        known = self._inlets.get(as_inlet(route.destination).inlet_id)
         return flow_found(read_flow(self._flows, flow), known, route, state)
 
     def _no_flow(self, route: Route) -> Found:
-        known = self._inlets.get(inlet_id_of(route))
+        known = self._inlets.get(as_inlet(route.destination).inlet_id)
         flow_ids = self._flow_ids.get(known.connection_id, []) if known else []
         return no_flow_found(flow_ids, route)
 
@@ -158,35 +160,31 @@ def names_flow(destination: Destination) -> bool:
     return destination.payload == "message" or (destination.payload == "raw" and header)
 
 
-def inlet_id_of(route: Route) -> str:
-    """The last part of the inlet's address."""
-    return route.destination.inlet_url.rstrip("/").rpartition("/")[2]
-
-
 def inlet_found(known: Known, route: Route) -> Found:
     """Compares an inlet with the route that posts to it ("Create a streaming connection for HTTP API")."""
-    inlet, destination = known.inlet, route.destination
+    inlet, destination = known.inlet, as_inlet(route.destination)
     data_type = "raw" if destination.payload == "raw" else "xdm"
     faults = []
     if inlet.data_type != data_type:
         faults.append(f"it takes data of type {inlet.data_type}, and payload={destination.payload} is {data_type}")
     if known.org_id and destination.org_id and known.org_id != destination.org_id:
         faults.append(f"it is of the organisation {known.org_id}, and org_id is {destination.org_id}")
-    if inlet.authentication_required and route.auth == "none":
+    if inlet.authentication_required and destination.auth == "none":
         faults.append("it requires authentication, and auth is none")
     if faults:
         return Found("wrong", "; ".join(faults))
-    if not inlet.authentication_required and route.auth != "none":
-        return Found("warning", f"it requires no authentication, and auth is {route.auth}: a token is sent in vain")
+    if not inlet.authentication_required and destination.auth != "none":
+        auth = destination.auth
+        return Found("warning", f"it requires no authentication, and auth is {auth}: a token is sent in vain")
     return Found("ok", f"connection {inlet.name}, data of type {inlet.data_type}")
 
 
 def dataset_found(dataset: DataSet, route: Route) -> Found:
     """Compares a data set with the route into it: messages must name its schema (Streaming Ingestion API)."""
-    wanted = route.destination.schema_id
+    wanted = as_inlet(route.destination).schema_id
     if wanted and dataset.schema_id != wanted:
         return Found("wrong", f"its schema is {dataset.schema_id}, and the route's is {wanted}")
-    given, major = major_of(dataset.content_type), major_of(route.destination.content_type)
+    given, major = major_of(dataset.content_type), major_of(as_inlet(route.destination).content_type)
     if wanted and given and given != major:
         return Found("wrong", f"its schema is of version {given}, and the route's of version {major}")
     return Found("ok", f"{dataset.name}, {'enabled' if dataset.for_profile else 'not enabled'} for Profile")
@@ -197,7 +195,7 @@ def flow_found(flow: ExistingFlow, known: Known | None, route: Route, state: str
     faults = []
     if known and known.connection_id and flow.connection_id and flow.connection_id != known.connection_id:
         faults.append(f"it leads from another connection, {flow.connection_id}: check flow_id and inlet_url")
-    wanted = route.destination.dataset_id
+    wanted = as_inlet(route.destination).dataset_id
     if wanted and flow.dataset_id and flow.dataset_id != wanted:
         faults.append(f"it leads into another data set, {flow.dataset_id}: check flow_id and dataset_id")
     return Found("wrong", "; ".join(faults)) if faults else Found("ok", state or "there")
@@ -209,7 +207,7 @@ def no_flow_found(flow_ids: Sequence[str], route: Route) -> Found:
     Connections from before there were dataflows need none.
     """
     there = f"{', '.join(flow_ids)} {'lead' if len(flow_ids) > 1 else 'leads'} from its connection"
-    if route.destination.payload == "raw":
+    if as_inlet(route.destination).payload == "raw":
         return Found("wrong", f"flow_id: missing: raw records need it; {there if flow_ids else 'create a dataflow'}")
     if flow_ids:
         return Found("warning", f"flow_id: missing: Adobe requires it where a connection has a dataflow; {there}")

@@ -45,6 +45,7 @@ def failed_batches(
     from pipelines.options.platform_access import platform_client
     from pipelines.options.types import check_time, seconds_of
     from pipelines.runtime.plan import make_routes, make_rules
+    from transforms.aep.inlet import as_inlet
     from transforms.sinks.files import FileSink
 
     for name, time in (("--since", since), ("--until", until)):
@@ -76,7 +77,7 @@ def failed_batches(
         say(f"warning: not pulled: {words}")
     if not dataset:
         for route in routes:
-            if not route.destination.dataset_id:
+            if not as_inlet(route.destination).dataset_id:
                 say(f"warning: route {route.name} names no data set (dataset_id), so its failed batches are not known")
     return WRONG if account.too_large else 0
 

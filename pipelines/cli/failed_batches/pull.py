@@ -21,8 +21,9 @@ from aep.platform.client import segment
 from aep.platform.data_access import DataAccess, FileTooLargeError
 from aep.xdm.rules import XdmRules
 from pipelines.cli.dead_letters.tables import field_of, printable
+from transforms.aep.failed_records import dead_letters_of, route_of_dataset
+from transforms.aep.inlet import as_inlet
 from transforms.records.dead_letter import DeadLetter
-from transforms.records.failed_records import dead_letters_of, route_of_dataset
 from transforms.records.prepare import Refusal
 from transforms.records.route import Route, Routes
 from transforms.sinks.files import write_lines
@@ -203,7 +204,8 @@ def _route_to(dataset_id: str, routes: Routes) -> Route:
 
 
 def _datasets(routes: Routes) -> Iterator[str]:
-    return (route.destination.dataset_id for route in routes if route.destination.dataset_id)
+    inlets = (as_inlet(route.destination) for route in routes)
+    return (inlet.dataset_id for inlet in inlets if inlet.dataset_id)
 
 
 def _make_folder(folder: str) -> None:

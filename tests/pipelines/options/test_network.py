@@ -13,7 +13,8 @@ from pipelines.options.merge import parse
 from pipelines.runtime.plan import Plan, make_plan
 from pipelines.runtime.preflight import preflight
 from testing.fakes.http_server import Exchange, HttpServer
-from transforms.post import inlet_client
+from tests.transforms.examples import packed
+from transforms.records.chunk import Batch
 
 
 def plan_of(folder: Path, *arguments: str, inlet_url: str = "http://aep.test/collection/i") -> Plan:
@@ -90,7 +91,8 @@ def test_data_is_compressed_and_the_request_for_a_token_is_not(tmp_path: Path, m
         url = f"{server.url}/collection/i"
         plan = plan_of(tmp_path, f"--aep_ims_url={server.url}", *oauth, "--aep_gzip", inlet_url=url)
         (route,) = plan.routes
-        inlet_client(route, plan.connection).deliver([b"{}"])
+        client = plan.connection.client(route.destination)
+        client.deliver(Batch(route.name, [packed(b"{}")]), lambda _: None, lambda: None)
     token, data = server.requests
     assert "content-encoding" not in token.headers
     assert token.body.startswith(b"grant_type=client_credentials")

@@ -18,6 +18,7 @@ from pipelines.options.yaml_files import OptionsError
 from pipelines.runtime.plan import make_plan
 from testing.services.process import free_port
 from tests.pipelines.platform_bench import PlatformBench
+from transforms.aep.inlet import as_inlet
 
 SCHEMA_FILE = Path(__file__).parents[3] / "configs" / "schemas" / "loyalty-event.schema.json"
 
@@ -26,7 +27,7 @@ def test_a_route_with_an_id_and_no_file_takes_its_schema_from_the_registry(bench
     (route,) = make_plan(parse(bench.arguments())).routes
     assert route.schema is not None
     assert (route.schema.id, route.schema.is_event) == (bench.streaming.schema_id, True)
-    assert route.destination.content_type == "application/vnd.adobe.xed-full+json;version=1"
+    assert as_inlet(route.destination).content_type == "application/vnd.adobe.xed-full+json;version=1"
     assert route.registered is not None
     assert route.registered.first == route.schema
     assert [each.pointer for each in route.schema.identities if each.primary] == [f"/{bench.tenant}/member"]
@@ -81,7 +82,7 @@ def test_the_messages_of_an_imported_connector_are_asked_for_their_primary_ident
     command = ["import-connector", str(connector), f"--output={folder}", "--bootstrap-servers=k:9092"]
     assert main([*command, f"--schema-id={schema_id}"]) == 0
     (route,) = make_plan(parse(bench.arguments())).routes
-    wrap = Envelope(route.destination).message
+    wrap = Envelope(as_inlet(route.destination)).message
     without = bench.event(1)
     del without[bench.tenant]["member"]
     bench.events.write_bytes(b"\n".join(wrap(orjson.dumps(event)) for event in (without, bench.event(2))))

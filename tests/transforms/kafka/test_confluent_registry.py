@@ -18,10 +18,10 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from aep.errors import ConfigurationError, SecretError, StoppedError
 from aep.formats.avro import AvroReader
 from aep.formats.json import ParsedObject, ParseFailure
-from aep.ingestion.envelope import Destination
 from testing.fakes.proxy_server import ProxyServer
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from testing.services.schema_registry import SchemaRegistryServer, guid_of
+from transforms.aep.inlet import AepInlet
 from transforms.kafka.confluent_registry import SchemaReaders, SchemaRegistry
 from transforms.parse import ParseRecordsFn
 from transforms.parse_avro import ParseAvro, ParseConfluentAvro
@@ -140,7 +140,7 @@ def test_a_registry_that_knows_no_guids_is_told_of_and_ends_the_run(server: Sche
 
 def test_records_in_a_chunk_bring_their_headers_to_the_parser(server: SchemaRegistryServer) -> None:
     number = server.register(ORDER)
-    route = Route("r", ("t",), Destination("http://127.0.0.1:9"), parse=ParseConfluentAvro(SchemaRegistry(server.url)))
+    route = Route("r", ("t",), AepInlet("http://127.0.0.1:9"), parse=ParseConfluentAvro(SchemaRegistry(server.url)))
     chunk = Chunk("t", 0, [Record(0, 0, None, (header(number),), b"\x02a")])
     (parsed,) = ParseRecordsFn(Routes([route]), "skip").process(chunk)
     assert isinstance(parsed, Chunk)

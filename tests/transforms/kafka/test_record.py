@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from aep.ingestion.envelope import Destination
 from testing.services import raw_headers
 from testing.services.kafka import KafkaBroker
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.conftest import NewTopic
 from tests.transforms.kafka.drive import Member, source
+from transforms.aep.inlet import AepInlet
 from transforms.kafka.client import KafkaCluster
 from transforms.kafka.offsets import resolve_start
 from transforms.kafka.sample import read_newest
@@ -81,7 +81,7 @@ def test_what_is_no_dead_letter_for_its_header_names_is_passed_over(
 
 
 def test_such_a_record_is_refused_and_its_dead_letter_has_no_headers() -> None:
-    route = Route("r", ("t",), Destination("http://127.0.0.1/collection/i", "entity"), None, "none")
+    route = Route("r", ("t",), AepInlet("http://127.0.0.1/collection/i", "entity"))
     record = Record(7, 5, b"k", UNREADABLE_HEADERS, b'{"a":1}')
     refusal = ParseStep((route,), "skip")(record)
     assert isinstance(refusal, Refusal)

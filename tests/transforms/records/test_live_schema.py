@@ -11,7 +11,6 @@ import orjson
 import pytest
 
 from aep.http.transport import Reply
-from aep.ingestion.envelope import Destination
 from aep.platform.schema_registry import SchemaRegistry
 from aep.platform.schema_source import RegistrySchemaSource
 from aep.xdm.identities import with_descriptors
@@ -22,6 +21,7 @@ from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.aep.management import FakeClock, answer, scripted
 from tests.transforms.eager import apply_refusing
 from tests.transforms.examples import record
+from transforms.aep.inlet import AepInlet
 from transforms.records.chunk import Chunk
 from transforms.records.live_schema import LiveSchema, RegistrySchema
 from transforms.records.route import Route, Routes
@@ -145,7 +145,7 @@ class Access:
 def route_of(fake: FakeRegistry, server: HttpServer) -> Route:
     first = fake.registered()
     registered = RegistrySchema(SCHEMA_ID, Access(server.url), first)
-    destination = Destination("https://dcs.adobedc.net/collection/abc", schema_id=SCHEMA_ID, dataset_id="d" * 24)
+    destination = AepInlet("https://dcs.adobedc.net/collection/abc", schema_id=SCHEMA_ID, dataset_id="d" * 24)
     return Route("events", ("events",), destination, first, registered=registered)
 
 

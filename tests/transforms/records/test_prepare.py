@@ -22,6 +22,7 @@ from aep.xdm.rules import XdmRules
 from samples.loyalty import EVENTS_TOPIC, generate
 from testing.services.process import PATIENCE_SECONDS
 from tests.transforms.examples import EVENT_SCHEMA, chunk, record, route, small_schema
+from transforms.aep.inlet import as_inlet
 from transforms.map import ApplyMappingFn
 from transforms.parse import ParseRecordsFn
 from transforms.records.chunk import Chunk
@@ -151,15 +152,15 @@ conditions: st.SearchStrategy[tuple[Condition, ...]] = st.sampled_from(
 @st.composite
 def one_route(draw: st.DrawFn, name: str) -> Route:
     payload = draw(st.sampled_from(["entity", "message", "raw"]))
-    made = route(name, TOPIC, schema=draw(st.sampled_from([SCHEMA, None])), payload=payload, **DESTINATION)
     operations: Mapping[str, str] = draw(st.sampled_from([{}, {"data": "merge"}])) if payload == "raw" else {}
+    key_field = draw(st.sampled_from([None, "name"]))
+    inlet: dict[str, Any] = {"payload": payload, "operations": operations, "key_field": key_field, **DESTINATION}
+    made = route(name, TOPIC, schema=draw(st.sampled_from([SCHEMA, None])), **inlet)
     return replace(
         made,
         when=draw(conditions),
         mapping=draw(mappings),
         id_from=() if payload == "raw" else draw(st.sampled_from([(), (OFFSET,), ("/name",), ("/name", "/n")])),
-        operations=operations,
-        key_field=draw(st.sampled_from([None, "name"])),
     )
 
 
@@ -182,7 +183,7 @@ def test_a_record_goes_through_commands_and_pipeline_to_the_same_bytes_or_the_sa
 def test_a_record_too_large_for_a_request_is_refused_by_both(payload: str) -> None:
     only = route("one", TOPIC, schema=None, payload=payload)
     version = "application/vnd.adobe.xed-full+json;version=1"
-    reference = {"schemaRef": {"id": only.destination.schema_id, "contentType": version}}
+    reference = {"schemaRef": {"id": as_inlet(only.destination).schema_id, "contentType": version}}
     message = {"header": {**reference, "datasetId": "d" * 24}, "body": {"xdmMeta": reference, "xdmEntity": {}}}
     read = Chunk(TOPIC, 0, [record(at, orjson.dumps({**message, "x": "x" * at})) for at in (1, 1_000_000)])
     found = by_command(read, Routes([only]), XdmRules(), "skip")

@@ -28,8 +28,8 @@ from testing.services.kafka import KafkaBroker
 from testing.services.process import PATIENCE_SECONDS, free_port, wait_for
 from tests.pipelines.platform_bench import PlatformBench
 from tests.transforms.examples import route
+from transforms.aep.inlet import Auth, as_inlet
 from transforms.kafka.sample import spread
-from transforms.records.route import Auth
 from transforms.worker import process
 
 LOYALTY = Path(__file__).parents[4] / "configs" / "schemas" / "loyalty-event.schema.json"
@@ -496,10 +496,8 @@ def test_the_exit_code(checks: list[Check], code: int) -> None:
     ],
 )
 def test_authentication_is_what_the_inlet_requires(required: bool, auth: Auth, state: str) -> None:
-    made = route()
     known = Known(Inlet("abc", "https://h/collection/abc", "n", "s", "xdm", required), "ACME@AdobeOrg", "")
-    one = type(made)(made.name, made.topics, made.destination, auth=auth)
-    assert inlet_found(known, one).state == state
+    assert inlet_found(known, route(auth=auth)).state == state
 
 
 @pytest.mark.parametrize(
@@ -514,6 +512,6 @@ def test_authentication_is_what_the_inlet_requires(required: bool, auth: Auth, s
 )
 def test_a_data_sets_version_is_the_routes(content_type: str, state: str) -> None:
     only = route()
-    dataset = DataSet("d", "n", str(only.destination.schema_id), content_type, {}, {})
+    dataset = DataSet("d", "n", str(as_inlet(only.destination).schema_id), content_type, {}, {})
     assert dataset_found(dataset, only).state == state
     assert major_of(content_type) in ("", "1", "2")

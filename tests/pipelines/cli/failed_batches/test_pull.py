@@ -19,8 +19,8 @@ from testing.fakes.http_server import Exchange
 from tests.pipelines.platform_bench import PlatformBench
 from tests.pipelines.platform_front import PlatformFront
 from tests.transforms.examples import route, routes, small_schema
+from transforms.aep.failed_records import code_of, dead_letters_of, pointer_of, posted, takes_back, with_returned
 from transforms.parse_avro import ParseAvro
-from transforms.records.failed_records import code_of, dead_letters_of, pointer_of, posted, takes_back, with_returned
 from transforms.records.route import Route, Routes
 
 GOOD, BAD = 5, 3

@@ -18,6 +18,7 @@ import orjson
 from aep.platform.catalog import Batch
 from aep.platform.data_access import FailedRecord, RecordError
 from aep.xdm.rules import XdmRules
+from transforms.aep.inlet import as_inlet
 from transforms.records.dead_letter import DeadLetter, schema_fields
 from transforms.records.prepare import Preparation, Refusal
 from transforms.records.record import Record
@@ -66,7 +67,7 @@ def _as_posted(route: Route) -> Route:
 
 def route_of_dataset(dataset_id: str, routes: Routes) -> Route | None:
     """The route to a data set, the first of several."""
-    return next((route for route in routes if route.destination.dataset_id == dataset_id), None)
+    return next((route for route in routes if as_inlet(route.destination).dataset_id == dataset_id), None)
 
 
 def dead_letters_of(
@@ -86,7 +87,7 @@ def dead_letters_of(
     for number, failed in enumerate(records):
         value = failed.line
         if failed.document is not None:
-            value = orjson.dumps(posted(failed.document, route.destination.payload))
+            value = orjson.dumps(posted(failed.document, as_inlet(route.destination).payload))
         header = (failed.document or {}).get("header")
         header = header if isinstance(header, dict) else {}
         received = header.get("createdAt")

@@ -1,0 +1,149 @@
+"""How a pipeline talks to AEP: tokens, the limit on requests, the clients of its inlets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from aep.errors import ConfigurationError, NetworkError
+from aep.http.auth import OAuthClient, OAuthTokens, StaticToken, TokenSource
+from aep.http.network import Network
+from aep.http.transport import RequestsTransport, Timeouts
+from aep.ingestion.client import InletClient
+from aep.ingestion.decision import RetryPolicy
+from aep.ingestion.delivery import Delivery
+from aep.ingestion.limits import RequestLimit
+from transforms.aep.inlet import AepInlet, as_inlet
+from transforms.records.chunk import Batch
+from transforms.records.delivery import Counts, Order
+from transforms.records.destination import Destination
+from transforms.worker import metrics, process
+
+
+@dataclass(frozen=True)
+class AepConnection:
+    """How this pipeline talks to AEP; the same for all its routes.
+
+    Attributes:
+      oauth: the OAuth client of inlets with ``auth="oauth"``.
+      token: secret reference of the bearer token of inlets with ``auth="token"``.
+      timeouts: of each request.
+      network: the way to the inlets and to IMS; only what goes to inlets is compressed.
+      policy: what is tried again, and when.
+      max_in_flight: requests under way at a time at most, for each inlet and worker process; fewer while AEP is slow.
+      max_messages_per_second: messages sent at most, for each inlet and worker process; None for no such limit.
+      order: ``key`` sends the records of a key in their order: batches must be of one shard of keys out of
+        ``max_in_flight``, and of each shard one request is under way at a time.
+    """
+
+    oauth: OAuthClient | None = None
+    token: str | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    network: Network = field(default_factory=Network)
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    max_in_flight: int = 8
+    max_messages_per_second: float | None = None
+    order: Order = "none"
+
+    @property
+    def name(self) -> str:
+        """What tables and messages call it."""
+        return "AEP"
+
+    @property
+    def shards(self) -> int:
+        """How many shards of keys the batches must be made of."""
+        return self.max_in_flight if self.order == "key" else 1
+
+    def client(self, destination: Destination) -> AepClient:
+        """A client for an inlet, which shares the process's tokens and its limit on requests.
+
+        Raises:
+          ConfigurationError: the inlet asks for a credential that is not given.
+        """
+        to = as_inlet(destination)
+        tokens = token_source(to, self)
+        client = InletClient(
+            to,
+            RequestsTransport(self.timeouts, self.network, time_left=process.time_left),
+            tokens,
+            self.policy,
+            wait=process.pause,
+            limit=_request_limit(to, self),
+        )
+        return AepClient(client, tokens, ordered=self.order == "key")
+
+    def check(self, destinations: Iterable[Destination], *, local: bool) -> None:
+        """Looks at what TLS and proxies need, and asks for a token where an inlet needs one.
+
+        Raises:
+          AepError: what is missing, where, and what to do.
+        """
+        if local:
+            self.network.check()
+        elif self.network.has_files:
+            return  # They are the workers', who alone can ask for a token with them.
+        for destination in destinations:
+            tokens = token_source(as_inlet(destination), self)
+            if tokens is None:
+                continue
+            try:
+                tokens.token()
+            except NetworkError as error:
+                raise ConfigurationError(f"no token: {error}; check aep_ims_url and the network") from None
+
+
+class AepClient:
+    """The client of an inlet in this process."""
+
+    def __init__(self, client: InletClient, tokens: TokenSource | None, *, ordered: bool):
+        self._client = client
+        self._tokens = tokens
+        self._ordered = ordered
+
+    @property
+    def waiting(self) -> Sequence[str]:
+        """Why batches wait to be sent again."""
+        return self._client.waiting
+
+    def deliver(self, batch: Batch, observer: Callable[[Counts], None], aside: Callable[[], None]) -> Delivery:
+        """Sends a batch; see ``InletClient.deliver``."""
+        return self._client.deliver(batch.bodies, batch.keys if self._ordered else None, observer, aside)
+
+    def take_renewals(self) -> int:
+        """Tokens fetched since this was last asked."""
+        return self._tokens.take_renewals() if self._tokens else 0
+
+
+def _request_limit(to: AepInlet, connection: AepConnection) -> RequestLimit:
+    """The process's limit on requests under way to an inlet, whichever routes lead there."""
+    ceiling, rate = connection.max_in_flight, connection.max_messages_per_second
+    key = ("request limit", to.inlet_url, ceiling, rate)
+
+    def make() -> RequestLimit:
+        limit = RequestLimit(ceiling, rate, wait=process.wait_for_turn)
+        metrics.watch(metrics.IN_FLIGHT, key, lambda: limit.under_way)
+        return limit
+
+    return process.shared(key, make)
+
+
+def token_source(to: AepInlet, connection: AepConnection) -> TokenSource | None:
+    """The process's tokens for an inlet, None where it takes requests without authentication.
+
+    Raises:
+      ConfigurationError: the inlet asks for a credential that is not given.
+    """
+    if to.auth == "oauth":
+        oauth = connection.oauth
+        if oauth is None:
+            raise ConfigurationError("aep_auth=oauth needs aep_client_id and aep_client_secret")
+        network = replace(connection.network, gzip=False)
+        transport = RequestsTransport(connection.timeouts, network, time_left=process.time_left)
+        return process.shared((oauth, connection.timeouts, network), lambda: OAuthTokens(oauth, transport))
+    if to.auth == "token":
+        token = connection.token
+        if token is None:
+            raise ConfigurationError("aep_auth=token needs aep_token")
+        return process.shared(("token", token), lambda: StaticToken(token))
+    return None
