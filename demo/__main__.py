@@ -17,7 +17,7 @@ from rich.console import Console
 
 from demo import broker, files, tables
 from demo.account import Delivered, Expected, differences
-from pipelines.cli.generate import send
+from pipelines.cli.generate.records import send
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import EVENTS_TOPIC, PROFILES_TOPIC, generate, sequence_of
 from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator

@@ -11,6 +11,22 @@ import typer
 if TYPE_CHECKING:
     from transforms.kafka.client import KafkaCluster
 
+app = typer.Typer(
+    name="beam-aep",
+    help="Carries events from Kafka into Adobe Experience Platform.",
+    epilog="Run beam-aep COMMAND --help for the options of a command.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+"""All commands: each registers itself, when `main` imports it."""
+
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""For a command whose arguments something else reads, --help among them."""
+
+AND_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""For a command that takes the options of a run beside its own."""
+
 WRONG = 2
 """Exit code: a person has to mend something."""
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.cli.common import WRONG, plain, say
+from pipelines.cli.common import AND_OPTIONS, WRONG, app, plain, say
 
 if TYPE_CHECKING:
     from aep.platform.profile import Profile, ProfileEvent
@@ -21,6 +21,7 @@ NOT_FOUND = 1
 """Exit code: there is no such profile."""
 
 
+@app.command("lookup", context_settings=AND_OPTIONS)
 def lookup(
     context: typer.Context,
     namespace: Annotated[str, typer.Option(help="Code of the identity's namespace, as Email.")],

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from aep.errors import UserError
-from pipelines.cli.common import WHOLE_RECORD, WRONG, plain, say
+from pipelines.cli.common import AND_OPTIONS, WHOLE_RECORD, WRONG, app, plain, say
 
 if TYPE_CHECKING:
     from aep.ingestion.validate_once import Verdict
@@ -27,6 +27,7 @@ REFUSED = 1
 """Exit code: AEP does not take the event."""
 
 
+@app.command("send", context_settings=AND_OPTIONS)
 def send(
     context: typer.Context,
     route: Annotated[str, typer.Option(help="Name of the route in the routes file.")],

@@ -18,7 +18,7 @@ from rich.console import Console
 from demo import broker
 from demo.__main__ import TOPICS, check_held, parse_arguments, verdict
 from demo.account import Delivered, Expected
-from pipelines.cli.generate import send
+from pipelines.cli.generate.records import send
 from samples.loyalty import generate
 from testing.services.emulator import CLIENT_SECRET
 from testing.services.process import PATIENCE_SECONDS, ServiceError, is_listening, wait_for

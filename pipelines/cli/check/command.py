@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import WRONG, plain, say
+from pipelines.cli.common import AND_OPTIONS, WRONG, app, plain, say
 
 
+@app.command("check", context_settings=AND_OPTIONS)
 def check(
     context: typer.Context,
     sample: Annotated[

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import WRONG, KafkaConfigOption, cluster_of, say
+from pipelines.cli.common import WRONG, KafkaConfigOption, app, cluster_of, say
 
 if TYPE_CHECKING:
     from transforms.records.dead_letter import DeadLetter
 
-app = typer.Typer(
+commands = typer.Typer(
     name="dead-letters",
     help="Look at dead letters: what was refused, why, and how often.",
     rich_markup_mode=None,
 )
+app.add_typer(commands)
 
 Place = Annotated[
     str,
@@ -43,7 +44,7 @@ Values = Annotated[
 _FOLDER = "dead-letters"
 
 
-@app.command()
+@commands.command()
 def show(
     place: Place = _FOLDER,
     code: Codes = None,
@@ -70,7 +71,7 @@ def show(
     return 0
 
 
-@app.command()
+@commands.command()
 def stats(
     place: Place = _FOLDER,
     code: Codes = None,

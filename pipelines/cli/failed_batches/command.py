@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import WRONG, say
+from pipelines.cli.common import AND_OPTIONS, WRONG, app, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipelines.options.settings import Settings
 
 
+@app.command("failed-batches", context_settings=AND_OPTIONS)
 def failed_batches(
     context: typer.Context,
     to: Annotated[str, typer.Option(help="Folder for the dead letters, as dead_letter_path of a run.", metavar="DIR")],

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.cli.common import WRONG, say
+from pipelines.cli.common import WRONG, app, say
 
 if TYPE_CHECKING:
     from pipelines.cli.import_connector.draft import Note
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _STYLES = {"to do": "bold", "changed": "yellow", "dropped": "dim", "better": "green"}
 
 
+@app.command("import-connector")
 def import_connector(
     file: Annotated[
         Path,

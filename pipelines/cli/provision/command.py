@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import WRONG, say
+from pipelines.cli.common import AND_OPTIONS, WRONG, app, say
 
 if TYPE_CHECKING:
     from aep.provision.apply import Ids
@@ -28,6 +28,7 @@ _INTERRUPTED = 130
 _WIDTH = 160  # of what goes to a file
 
 
+@app.command("provision", context_settings=AND_OPTIONS)
 def provision(
     context: typer.Context,
     file: Annotated[Path, typer.Option("--file", "-f", help="YAML file that declares what there is to be.")],

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from pipelines.cli.common import WRONG, plain, say
+from pipelines.cli.common import WRONG, app, plain, say
 
 if TYPE_CHECKING:
     from aep.xdm.identities import Identity
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from pipelines.cli.event_lines import EventCheck
     from pipelines.cli.schema.report import Tally
 
-app = typer.Typer(
+commands = typer.Typer(
     name="schema",
     help="XDM schemas as files: compose one, check events against it.",
     rich_markup_mode=None,
 )
+app.add_typer(commands)
 
 Form = Literal["text", "json", "adobe"]
 SchemaFile = Annotated[Path, typer.Argument(help="A resolved schema, as `schema build` or the registry makes it.")]
@@ -35,7 +36,7 @@ _SHOW_EVERY = 1_000  # lines
 _IDS_LOOKED_AT = 100_000  # different events, of which the hashes are kept: 30 MB
 
 
-@app.command()
+@commands.command()
 def build(
     components: Annotated[
         list[Path],
@@ -129,7 +130,7 @@ def build(
     return 0
 
 
-@app.command()
+@commands.command()
 def show(schema_file: SchemaFile) -> int:
     """Show what a schema is: its id, version, digest, class, tenant, fields."""
     from aep.errors import UserError
@@ -142,7 +143,7 @@ def show(schema_file: SchemaFile) -> int:
     return 0
 
 
-@app.command()
+@commands.command()
 def check(
     schema_file: SchemaFile,
     events: Annotated[

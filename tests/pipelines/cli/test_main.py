@@ -10,12 +10,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
+import typer
 
-from pipelines.cli.generate import write_lines
-from pipelines.cli.main import main
+from pipelines import cli
+from pipelines.cli.generate.records import write_lines
+from pipelines.cli.main import app, main
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import Kind, Sample, generate
 from testing.services.emulator import Emulator
@@ -53,6 +56,53 @@ def test_each_command_explains_itself(arguments: list[str], words: list[str]) ->
         [*COMMAND, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_SECONDS, check=True
     )
     assert [word for word in words if word not in helped.stdout] == []
+
+
+NEW_COMMAND = """
+from pipelines.cli.common import app
+
+@app.command("say-hello")
+def say_hello() -> int:
+    '''Say hello.'''
+    print("hello")
+    return 3
+"""
+WITH_A_FOLDER = """
+import sys
+from pipelines import cli
+cli.__path__.append(sys.argv[1])
+from pipelines.cli.main import app, main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("file", ["say_hello.py", "say_hello/command.py"])
+def test_a_new_command_is_a_file_and_nothing_else(file: str, tmp_path: Path) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(NEW_COMMAND)
+    for package in {(tmp_path / file).parent} - {tmp_path}:
+        (package / "__init__.py").touch()
+    done = subprocess.run(
+        [sys.executable, "-c", WITH_A_FOLDER, str(tmp_path), "say-hello"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (3, "hello\n", "")
+
+
+def test_each_command_is_in_a_file_or_folder_of_its_name() -> None:
+    group: Any = typer.main.get_command(app)
+    folder = Path(cli.__path__[0])
+    for name in group.commands:
+        place = folder / name.replace("-", "_")
+        assert place.with_suffix(".py").exists() or (place / "command.py").exists(), name
+
+
+def test_help_loads_neither_beam_nor_a_client() -> None:
+    code = (
+        "import sys; from pipelines.cli.main import main; main(['--help']); "
+        "print(sorted({'apache_beam', 'confluent_kafka', 'pydantic', 'requests', 'emulator'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_broken_kinds_are_listed_without_a_count(capsys: pytest.CaptureFixture[str]) -> None:

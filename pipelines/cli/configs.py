@@ -1,0 +1,29 @@
+"""The command `beam-aep configs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.common import WRONG, app, say
+
+
+@app.command()
+def configs(
+    directory: Annotated[Path, typer.Argument(help="Where to; made if it is missing.")] = Path("configs"),
+) -> int:
+    """Copy the sample options files, routes and schemas that come with the package.
+
+    Files that exist already are left alone: nothing is copied then.
+    """
+    from samples.files import copy_configs
+
+    try:
+        copies = copy_configs(directory)
+    except OSError as error:
+        say(f"error: {error}")
+        return WRONG
+    say(f"{len(copies)} files copied to {directory}")
+    return 0

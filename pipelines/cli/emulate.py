@@ -1,0 +1,21 @@
+"""The command `beam-aep emulate`."""
+
+from __future__ import annotations
+
+import typer
+
+from pipelines.cli.common import PASSED_ON, WRONG, app, say
+
+
+@app.command(context_settings=PASSED_ON)
+def emulate(context: typer.Context) -> int:
+    """Serve a local Experience Platform for trials and tests; takes the emulator's options.
+
+    beam-aep emulate --help shows them all.
+    """
+    try:
+        from emulator.__main__ import main as emulator
+    except ModuleNotFoundError as error:
+        say(f"error: the emulator needs {error.name}, which is not installed: pip install 'beam-aep[emulator]'")
+        return WRONG
+    return emulator(context.args)

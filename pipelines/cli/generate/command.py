@@ -1,0 +1,118 @@
+"""The command `beam-aep generate`: what it takes, and where the records go."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Annotated, BinaryIO, cast
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from pipelines.cli.common import WRONG, KafkaConfigOption, app, cluster_of, say
+from samples.broken import BROKEN_KINDS
+from samples.loyalty import EVENTS_TOPIC, MIN_EVENT_BYTES, PROFILES_TOPIC, Kind
+from samples.loyalty import generate as make_samples
+
+_TOPIC_PREFIX = "loyalty-"
+
+
+def _list_broken_kinds(names: list[str] | None) -> list[str] | None:
+    if "list" in (names or ()):
+        for kind in BROKEN_KINDS.values():
+            where = "events" if not kind.profiles else "profiles" if not kind.events else "both"
+            typer.echo(f"{kind.name:<20}{where:<10}found by {kind.stage:<10}code {kind.code}")
+        raise typer.Exit
+    return names
+
+
+@app.command()
+def generate(
+    count: Annotated[int, typer.Argument(min=0, help="How many records.")],
+    seed: Annotated[int, typer.Option(help="Another seed makes other records; the same seed, the same.")] = 7,
+    kind: Annotated[Kind, typer.Option(help="mixed: every fifth record is a profile.")] = "mixed",
+    broken_share: Annotated[float, typer.Option(help="Share of records broken on purpose, from 0 to 1.")] = 0.0,
+    broken_kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How to break them; may be repeated. Default: every way that there is. "
+            f"`--broken-kind list` lists them. Known: {', '.join(BROKEN_KINDS)}.",
+            callback=_list_broken_kinds,
+            is_eager=True,
+            metavar="NAME",
+        ),
+    ] = None,
+    event_bytes: Annotated[
+        int | None, typer.Option(help=f"Exact size of each good event, from {MIN_EVENT_BYTES}. Default: 1 to 2 kB.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="File for lines of JSON; compressed if it ends in .gz. Default: the standard output."),
+    ] = None,
+    bootstrap_servers: Annotated[
+        str | None, typer.Option(help="Send to Kafka instead: brokers as HOST:PORT[,HOST:PORT...].")
+    ] = None,
+    kafka_config: KafkaConfigOption = None,
+    topic_prefix: Annotated[
+        str, typer.Option(help="Topics to send to are this and `profiles` or `events`; they must exist.")
+    ] = _TOPIC_PREFIX,
+) -> int:
+    """Make records of a loyalty programme, good ones and broken ones, as the sample schemas have them.
+
+    They go to the standard output or a file, a line of JSON each, or to Kafka, with their number in the header
+    `sequence`. What reads a file takes its lines for one topic: use --kind for it.
+    """
+    from aep.errors import UserError
+    from pipelines.cli.generate.records import Tally, send, write_lines
+
+    if broken_kind and not broken_share:
+        raise typer.BadParameter("--broken-kind does nothing without --broken-share")
+    if bootstrap_servers is None and (kafka_config or topic_prefix != _TOPIC_PREFIX):
+        raise typer.BadParameter("--kafka-config and --topic-prefix need --bootstrap-servers")
+    if bootstrap_servers is not None and output is not None:
+        raise typer.BadParameter("give --output or --bootstrap-servers, not both")
+    try:
+        samples = make_samples(
+            count,
+            seed=seed,
+            kind=kind,
+            broken_share=broken_share,
+            broken_kinds=broken_kind,
+            event_bytes=event_bytes,
+        )
+        cluster = None if bootstrap_servers is None else cluster_of(bootstrap_servers, kafka_config or [])
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    tally = Tally()
+    shown = track(samples, "making records", count, console=console, transient=True, disable=not console.is_terminal)
+    try:
+        if cluster is not None:
+            place = f"Kafka at {cluster.bootstrap_servers}"
+            topics = {PROFILES_TOPIC: f"{topic_prefix}profiles", EVENTS_TOPIC: f"{topic_prefix}events"}
+            send(tally.count(shown), cluster, topics)
+        else:
+            place = str(output or "standard output")
+            with _lines(output) as file:
+                write_lines(tally.count(shown), file)
+    except UserError as error:
+        say(f"error: {error}")
+        return WRONG
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # whoever reads has enough, as `head` does
+            raise
+        say(f"error: {place}: {error.strerror}")
+        return WRONG
+    say(f"{count:,} records to {place}: {tally}")
+    return 0
+
+
+def _lines(output: Path | None) -> AbstractContextManager[BinaryIO]:
+    if output is None:
+        return nullcontext(sys.stdout.buffer)
+    file = gzip.open if output.suffix == ".gz" else open
+    return cast("AbstractContextManager[BinaryIO]", file(output, "wb"))

@@ -1,0 +1,18 @@
+"""The command `beam-aep replay`."""
+
+from __future__ import annotations
+
+import typer
+
+from pipelines.cli.common import PASSED_ON, app
+
+
+@app.command(context_settings=PASSED_ON)
+def replay(context: typer.Context) -> int:
+    """Send dead letters again that were refused for what is mended now; takes the pipeline's options.
+
+    The options files of the run that wrote them, and --replay_codes, --replay_since, ...: beam-aep replay --help.
+    """
+    from pipelines import replay_dead_letters
+
+    return replay_dead_letters.main(context.args)
