@@ -164,3 +164,9 @@ def test_an_error_that_a_person_reads_derives_from_the_one_base() -> None:
 def builtin(name: str) -> type[Exception] | None:
     found = getattr(builtins, name, None)
     return found if isinstance(found, type) and issubclass(found, Exception) else None
+
+
+def test_the_page_on_architecture_shows_each_room() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = {place.replace(".", "/") + "/" for place in MAY_IMPORT if (ROOT / place.replace(".", "/")).is_dir()}
+    assert {room for room in rooms if f"{room.split('/')[-2]}/" not in page} == set()
