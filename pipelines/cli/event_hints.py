@@ -50,8 +50,9 @@ class Hints:
 
 
 def hints_on(record: Record, route: Route, refusal: Refusal) -> list[str]:
-    """Hints on a record that was refused; none where a mapping makes another record of it."""
-    if refusal.stage != "validate" or route.mapping is not None or record.value is None:
+    """Hints on a record that was refused; none where a mapping or a transform makes another one of it."""
+    changed = route.mapping is not None or route.transform is not None
+    if refusal.stage != "validate" or changed or record.value is None:
         return []
     parsed = route.parse(record.value, record.headers)
     return _hints(parsed.entity, route) if isinstance(parsed, ParsedObject) else []

@@ -20,11 +20,11 @@ from pipelines.cli.common import AND_OPTIONS, WHOLE_RECORD, WRONG, app, plain, s
 if TYPE_CHECKING:
     from aep.ingestion.validate_once import Verdict
     from aep.xdm.rules import XdmRules
-    from transforms.records.prepare import Refusal
+    from transforms.records.prepare import Dropped, Refusal
     from transforms.records.route import Route, Routes
 
 REFUSED = 1
-"""Exit code: AEP does not take the event."""
+"""Exit code: AEP does not take the event, or is not sent it."""
 
 
 @app.command("send", context_settings=AND_OPTIONS)
@@ -38,10 +38,10 @@ def send(
 
     AEP validates the event before it answers, which it does 60 times a minute and connection. The event goes through
     the steps of a pipeline first, as if it had just been read from the route's topic: format, conditions, mapping,
-    _id, nulls, schema. What a pipeline would dead-letter is not sent. The event may be pretty-printed, also for a route
-    that reads Avro, and there may be up to 60, in an array or one after another. Takes the pipeline's options besides,
-    written --name=value: --options_file, --routes_file, ... Exit code: 0 when AEP takes all events, 1 when one is
-    refused, 2 when they cannot be sent.
+    transform, _id, nulls, schema. What a pipeline would dead-letter or drop is not sent. The event may be
+    pretty-printed, also for a route that reads Avro, and there may be up to 60, in an array or one after another. Takes
+    the pipeline's options besides, written --name=value: --options_file, --routes_file, ... Exit code: 0 when AEP takes
+    all events, 1 when one is refused or dropped, 2 when they cannot be sent.
     """
     from pipelines.options.yaml_files import OptionsError
 
@@ -108,6 +108,7 @@ def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
     from pipelines.options.yaml_files import OptionsError
     from pipelines.runtime.plan import make_routes, make_rules
     from transforms.aep.inlet import as_inlet
+    from transforms.records.prepare import Dropped
 
     settings = parse(options, lambda given: chain(network_gaps(given), route_contradictions(given)))
     file = settings.general.routes_file
@@ -133,12 +134,16 @@ def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
             Console(highlight=False).print(f"event {number} of {len(events)}")
         if isinstance(one, bytes):
             codes.append(_show(send_validated(inlet, one, transport, tokens)))
+        elif isinstance(one, Dropped):
+            codes.append(_show_dropped(one))
         else:
             codes.append(_show_refusal(one, event, route))
     return max(codes)
 
 
-def prepare_event(event: bytes, route: Route, routes: Routes, rules: XdmRules, now_ms: int) -> bytes | Refusal:
+def prepare_event(
+    event: bytes, route: Route, routes: Routes, rules: XdmRules, now_ms: int
+) -> bytes | Refusal | Dropped:
     """What a pipeline would post of an event that it had just read from the route's topic, or why it would not.
 
     The time serves as its offset, so that each sending has an _id of its own where that is made of the offset.
@@ -161,13 +166,20 @@ def prepare_event(event: bytes, route: Route, routes: Routes, rules: XdmRules, n
         if outcome.stage == "parse":
             raise EventError(f"this is no event: {outcome.message}")
         return outcome
-    assert not isinstance(outcome, Dropped)  # only a record without a value is dropped
-    if outcome.route.name != route.name:
+    taken_by = outcome.route if isinstance(outcome, Dropped) else outcome.route.name
+    if taken_by != route.name:
         raise EventError(
-            f"a pipeline sends this event by the route {outcome.route.name}, whose conditions (when) it fits: "
-            f"give --route {outcome.route.name}"
+            f"a pipeline sends this event by the route {taken_by}, whose conditions (when) it fits: "
+            f"give --route {taken_by}"
         )
-    return outcome.body
+    return outcome if isinstance(outcome, Dropped) else outcome.body
+
+
+def _show_dropped(dropped: Dropped) -> int:
+    rule = "the route's conditions (drop)" if dropped.reason == "drop" else "the route's transform, which returned None"
+    words = f"not sent: a pipeline would drop this event, by {rule}"
+    Console(highlight=False, soft_wrap=True).print(words, style="yellow", markup=False)
+    return REFUSED
 
 
 def _show_refusal(refusal: Refusal, event: bytes, route: Route) -> int:

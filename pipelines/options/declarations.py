@@ -42,6 +42,7 @@ from pipelines.options.types import (
     Time,
     Topic,
     Topics,
+    TransformReference,
     Url,
     start_time,
 )
@@ -277,6 +278,11 @@ class MapOptions(OptionGroup):
         "Whose rules a JSON Patch follows. adobe: those of Adobe's JsonPatchTransform for Kafka Connect, where to "
         "remove what is absent does nothing, and to move or copy it sets null.",
     )
+    transform: TransformReference | None = _option(
+        None,
+        "A Python function that records go through after the mapping, as package.module:function. It takes a record "
+        "and its metadata, and returns a record, or None to drop it. It must be importable where the workers run.",
+    )
 
 
 class BatchOptions(OptionGroup):
@@ -310,9 +316,9 @@ class DeadLetterOptions(SinkOptions):
 
     max_first: Count | None = _option(
         500,
-        "When a worker process has seen so many records of a route refused before the post (parse, map, validate) and "
-        "none passed, the run stops: its topic and its schema do not belong together. A replay does not stop. Null: "
-        "never.",
+        "When a worker process has seen so many records of a route refused before the post (parse, map, transform, "
+        "validate) and none passed, the run stops: its topic and its schema do not belong together. A replay does not "
+        "stop. Null: never.",
         "records",
     )
     max_share: Share | None = _option(
@@ -336,7 +342,9 @@ class ReplayOptions(OptionGroup):
         "is none dead_letter_topic.",
     )
     codes: Strings = _option((), "Codes of the reasons, as required,type. Empty: all.")
-    stages: Strings = _option((), "Stages that refused them: parse, map, validate, post, ingest. Empty: all.")
+    stages: Strings = _option(
+        (), "Stages that refused them: parse, map, transform, validate, post, ingest. Empty: all."
+    )
     routes: Strings = _option((), "Names of the routes that they took. Empty: all.")
     since: Time | None = _option(None, "Dead-lettered at this time or later: ISO 8601 with its offset.")
     until: Time | None = _option(None, "Dead-lettered before this time: ISO 8601 with its offset.")

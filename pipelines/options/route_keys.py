@@ -23,6 +23,7 @@ from pipelines.options.types import (
     Sha256,
     Strings,
     Topics,
+    TransformReference,
     When,
 )
 
@@ -82,6 +83,12 @@ class RouteSpec(OptionGroup):
         "must have one. A record takes the first route of its topic whose conditions it fits. Empty: any record.",
         "mapping of JSON pointers to values",
     )
+    drop: When = _key(
+        (),
+        "Conditions of the same form, on the record as it was parsed. A record of the route that fits all of them is "
+        "left out: neither mapped nor posted nor dead-lettered, only counted as dropped. Empty: none is left out.",
+        "mapping of JSON pointers to values",
+    )
     format: Format = _shared("kafka_format")
     avro_schema_file: Files = _of("kafka_avro_schema_file")
     # Before `map`, which is compiled by it.
@@ -93,6 +100,7 @@ class RouteSpec(OptionGroup):
         "list of operations, mapping of fields, or path of a file, or null",
         option="map_file",
     )
+    transform: TransformReference | None = _of("map_transform")
     identity: Identity | None = _rule("xdm_identity")
     primary_identity: Pointers | None = _rule("xdm_primary_identity")
     namespaces: Strings | None = _rule("xdm_namespaces")

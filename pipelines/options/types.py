@@ -18,6 +18,7 @@ from aep.mapping.entries import EntriesError
 from aep.mapping.field_map import FieldMap, compile_map
 from aep.mapping.ids import OFFSET
 from aep.mapping.json_patch import Patch, PatchDialect, compile_patch
+from aep.mapping.transform import check_reference
 from aep.mapping.upserts import operations_fault
 from transforms.kafka.owned_properties import OWNED_PROPERTIES, property_faults
 
@@ -383,6 +384,7 @@ Pointers = Annotated[Strings, AfterValidator(check_pointers)]
 IdRule = Annotated[Strings, AfterValidator(check_id_rule)]
 Operations = Annotated[StringMap, AfterValidator(check_operations)]
 RecordMapping = Annotated[InstanceOf[Patch] | InstanceOf[FieldMap] | str | None, BeforeValidator(_compile_mapping)]
+TransformReference = Annotated[str, AfterValidator(check_reference)]
 When = Annotated[tuple[InstanceOf[Condition], ...], BeforeValidator(compile_when)]
 Time = Annotated[str, AfterValidator(check_time)]
 Place = Annotated[str, AfterValidator(check_place)]

@@ -12,6 +12,7 @@ from aep.formats.avro import AvroReader, AvroSchemaError
 from aep.http.auth import OAuthClient
 from aep.ingestion.decision import RetryPolicy
 from aep.ingestion.envelope import batch_url
+from aep.mapping.transform import RecordTransform
 from aep.platform.schema_source import PinnedSchemaSource
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import FileSchemaSource, ResolvedSchema
@@ -207,7 +208,9 @@ def make_route(spec: RouteSpec, settings: Settings) -> Route:
         id_from=spec.id_from,
         when=spec.when,
         parse=_parse(spec, settings.kafka),
+        drop=spec.drop,
         mapping=read_mapping(spec.map, spec.map_patch_dialect) if isinstance(spec.map, str) else spec.map,
+        transform=RecordTransform(spec.transform) if spec.transform else None,
         registered=registered,
         rules=_own_rules(spec, settings),
     )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 
 from aep.errors import UserError
+from aep.mapping.transform import TransformError
 from pipelines.runtime.plan import Plan
 from pipelines.runtime.report import check_summary
 from transforms.parse_avro import ParseConfluentAvro
+from transforms.records.route import Route
 from transforms.sinks.files import reason_of
+
+_LOG = logging.getLogger(__name__)
 
 
 class PreflightError(UserError):
@@ -16,7 +21,7 @@ class PreflightError(UserError):
 
 
 def preflight(plan: Plan) -> None:
-    """Checks that files can be written, what a registry needs, and what the connection does: TLS, proxies, credentials.
+    """Checks that files can be written, transforms imported, what a registry needs, and TLS, proxies and credentials.
 
     Beam makes a temporary folder as it builds a pipeline.
 
@@ -29,10 +34,29 @@ def preflight(plan: Plan) -> None:
     _check_summary(plan.settings.general.summary_file)
     for sink in (*plan.dead_letters, *plan.receipts):
         sink.check(plan.local)
+    for route in plan.routes:
+        check_transform(route, plan.local)
     registries = [route.parse.registry for route in plan.routes if isinstance(route.parse, ParseConfluentAvro)]
     if plan.local and registries:
         registries[0].check()  # there is one in a run
     plan.connection.check([route.destination for route in plan.routes], local=plan.local)
+
+
+def check_transform(route: Route, local: bool) -> None:
+    """Import the function of a route that has one.
+
+    Raises:
+      TransformError: it cannot be imported. On a cluster that is only logged: the workers may have packages that this
+        machine lacks, and their first bundle fails if they do not.
+    """
+    if route.transform is None:
+        return
+    try:
+        route.transform.load()
+    except TransformError as error:
+        if local:
+            raise
+        _LOG.warning("on this machine, the %s", error)
 
 
 def _check_temporary_folder() -> None:

@@ -60,8 +60,9 @@ def line(counts: Counter[str], rate: float, in_flight: int, lag: int) -> str:
     """
     dead = sum(under(counts, metrics.DEAD_LETTERED).values())
     retries = sum(under(counts, metrics.RETRIES).values())
+    dropped = f"dropped {counts[metrics.DROPPED]:,}  " if counts[metrics.DROPPED] else ""
     return (
-        f"read {counts[metrics.READ]:,}  accepted {counts[metrics.ACCEPTED]:,}  dead-lettered {dead:,}  "
+        f"read {counts[metrics.READ]:,}  accepted {counts[metrics.ACCEPTED]:,}  dead-lettered {dead:,}  {dropped}"
         f"requests {counts[metrics.REQUESTS]:,}  sent again {retries:,}  in flight {in_flight:,}  lag {lag:,}  "
         f"{rate:,.0f} events/s"
     )

@@ -19,21 +19,22 @@ from transforms.worker import metrics
 def summary(counts: Counter[str], seconds: float, outcome: str) -> dict[str, Any]:
     """The account as the summary file has it.
 
-    ``unaccounted`` is what was read and neither accepted nor dead-lettered nor skipped as a tombstone nor, in a
-    replay, passed over; it is 0 after a run that ended well.
+    ``unaccounted`` is what was read and neither accepted nor dead-lettered nor dropped by its route nor skipped as a
+    tombstone nor, in a replay, passed over; it is 0 after a run that ended well.
     """
     dead_lettered = under(counts, metrics.DEAD_LETTERED)
     accepted, tombstones = counts[metrics.ACCEPTED], counts[metrics.TOMBSTONES]
-    skipped = tombstones + counts[metrics.PASSED_OVER]
+    left_out = tombstones + counts[metrics.DROPPED] + counts[metrics.PASSED_OVER]
     return {
         "outcome": outcome,
         "read": counts[metrics.READ],
         "accepted": accepted,
         "dead_lettered": dead_lettered,
+        "dropped": counts[metrics.DROPPED],
         "routes": _by_route(counts),
         "tombstones": tombstones,
         "passed_over": counts[metrics.PASSED_OVER],
-        "unaccounted": counts[metrics.READ] - accepted - sum(dead_lettered.values()) - skipped,
+        "unaccounted": counts[metrics.READ] - accepted - sum(dead_lettered.values()) - left_out,
         "requests": counts[metrics.REQUESTS],
         "request_bytes": counts[metrics.REQUEST_BYTES],
         "retries": under(counts, metrics.RETRIES),
@@ -109,6 +110,8 @@ def table(account_of_run: dict[str, Any], sinks: Sinks, title: str) -> Table:
     grid.add_row("accepted by AEP", f"{account_of_run['accepted']:,}", style="green")
     for code, number in account_of_run["dead_lettered"].items():
         grid.add_row(f"dead-lettered: {code}", f"{number:,}", style="yellow")
+    if account_of_run["dropped"]:
+        grid.add_row("dropped by its route", f"{account_of_run['dropped']:,}")
     if account_of_run["tombstones"]:
         grid.add_row("tombstones skipped", f"{account_of_run['tombstones']:,}")
     if account_of_run["passed_over"]:
@@ -137,7 +140,7 @@ def _by_route(counts: Counter[str]) -> dict[str, dict[str, int]]:
     routes: dict[str, dict[str, int]] = {}
     for name, number in under(counts, metrics.BY_ROUTE).items():
         route, _, outcome = name.rpartition("/")
-        routes.setdefault(route, {"accepted": 0, "dead_lettered": 0})[outcome] = number
+        routes.setdefault(route, {"accepted": 0, "dead_lettered": 0, "dropped": 0})[outcome] = number
     return routes
 
 

@@ -1,7 +1,7 @@
 """A loyalty programme on a real broker and a real emulator, the pipeline as users run it, and the oracle.
 
 Each sample has a sequence number: in its ``_id``, by which the emulator knows it, and in a Kafka header, which dead
-letters keep. Every number must end in exactly one of the two places.
+letters keep. Every number must end in exactly one of the two places, unless its route drops it.
 """
 
 from __future__ import annotations
@@ -42,9 +42,17 @@ class Finished:
 
 @dataclass
 class Oracle:
-    """What must become of the samples: dead letters by (stage, code), and the rest accepted."""
+    """What must become of the samples: dropped by a rule of their route, dead-lettered, and the rest accepted.
+
+    Attributes:
+      samples: what was put into Kafka, by sequence number.
+      dropped: numbers of good samples that their route drops.
+      refused: (stage, code) of good samples that a transform of their route refuses, by number.
+    """
 
     samples: dict[int, Sample] = field(default_factory=dict)
+    dropped: set[int] = field(default_factory=set)
+    refused: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def good(self, events: bool) -> set[int]:
         """Sequence numbers that AEP must accept, of events or of profiles."""
@@ -52,15 +60,16 @@ class Oracle:
             number
             for number, sample in self.samples.items()
             if sample.broken is None and (sample.topic == EVENTS_TOPIC) == events
-        }
+        } - (self.dropped | self.refused.keys())
 
     def broken(self) -> dict[int, tuple[str | None, str | None]]:
         """Stage and code of each sample that must be dead-lettered."""
-        return {
+        broken = {
             number: (sample.expected_stage, sample.expected_code)
             for number, sample in self.samples.items()
             if sample.broken is not None
         }
+        return {**broken, **self.refused}
 
 
 class Scenario:
@@ -189,7 +198,7 @@ class Scenario:
         return {topic: self.broker.end_offsets(topic) for topic in self.topics.values()}
 
     def check_every_sample(self, duplicates: int = 0) -> int:
-        """Each sample is accepted or dead-lettered for the right reason, none is missing; duplicates are bounded.
+        """Each sample is accepted, dropped, or dead-lettered for the right reason; duplicates are bounded.
 
         Returns:
           the number of duplicates.

@@ -3,15 +3,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import orjson
+import pytest
 
+from aep.mapping.conditions import compile_conditions
 from aep.mapping.field_map import compile_map
 from aep.mapping.json_patch import compile_patch
+from aep.mapping.transform import RecordTransform, TransformError
 from tests.transforms.eager import apply_refusing
 from tests.transforms.examples import record, route
 from transforms.map import ApplyMapping
 from transforms.parse import ParseRecords
 from transforms.records.chunk import Chunk
 from transforms.records.route import Route, Routes
+from transforms.worker import metrics, process
 
 
 def mapped(one: Route, *values: bytes | None) -> tuple[list[dict[str, object]], list[tuple[str, str, str, int]]]:
@@ -26,6 +30,28 @@ def mapped(one: Route, *values: bytes | None) -> tuple[list[dict[str, object]], 
         assert len(chunk.records) == len(chunk.entities)
         found += chunk.entities
     return found, [(letter.stage, letter.code, letter.pointer, letter.record.offset) for letter in dead]
+
+
+def test_what_a_route_drops_and_refuses_is_counted_by_the_route() -> None:
+    metrics.reset()
+    one = replace(
+        route("one", "events"),
+        drop=compile_conditions({"/test": True}),
+        transform=RecordTransform("tests.own_steps:enrich"),
+    )
+    entities, dead = mapped(one, b'{"test":true}', b'{"kind":"b"}', b'{"kind":1}', b'{"kind":"a"}', b'{"test":true}')
+    assert entities == [{"kind": "a", "name": "events-2-3"}]
+    assert dead == [("transform", "transform", "", 2)]
+    assert metrics.process_counts() == {"dropped": 3, "route/one/dropped": 3}
+
+
+def test_where_the_function_cannot_be_imported_the_first_bundle_says_so() -> None:
+    process.start_run()
+    one = replace(route("events"), transform=RecordTransform("acme_not_there:enrich"))
+    with pytest.raises(TransformError, match="acme_not_there:enrich cannot be imported"):
+        mapped(one, b"{}")
+    assert isinstance(process.failure, TransformError)
+    process.start_run()
 
 
 def test_a_route_that_adds_nothing_leaves_records_as_they_are() -> None:

@@ -2,8 +2,8 @@
 
 They come from failed batches, which hold what was posted and nothing of Kafka. So a record's place is made up: the
 partition -1, the offset a number by which no two records are the same, and a topic by which a replay finds the route.
-A route whose records are XDM already gets its own topic. Routes that parse, map or
-filter would do so twice, so their failed records get a synthetic topic, see ``returned_topic``.
+A route whose records are XDM already gets its own topic. Routes that parse, map, transform
+or filter would do so twice, so their failed records get a synthetic topic, see ``returned_topic``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def returned_topic(route: Route) -> str:
 def takes_back(route: Route, routes: Routes) -> str | None:
     """The topic by which the route takes what it has posted and leaves it as it is; None if there is none."""
     named = next((topic for topic in route.topics if not topic.startswith("^")), None)
-    as_it_is = route.parse is parse_json and route.mapping is None and not route.when
+    as_it_is = _as_posted(route) == route
     return named if as_it_is and named and [one.name for one in routes.of_topic(named)] == [route.name] else None
 
 
@@ -62,7 +62,7 @@ def with_returned(routes: Routes) -> Routes:
 
 def _as_posted(route: Route) -> Route:
     """The route for records that are what it has made of others before."""
-    return replace(route, when=(), parse=parse_json, mapping=None)
+    return replace(route, when=(), parse=parse_json, drop=(), mapping=None, transform=None)
 
 
 def route_of_dataset(dataset_id: str, routes: Routes) -> Route | None:

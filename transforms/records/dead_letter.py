@@ -25,8 +25,8 @@ class DeadLetter:
     """A record that was refused, where it came from, and why.
 
     Attributes:
-      stage: the step that refused it: ``parse``, ``map``, ``validate``, ``post``, or ``ingest``, where AEP did so after
-        it had received it; see ``transforms.records.failed_records``.
+      stage: the step that refused it: ``parse``, ``map``, ``transform``, ``validate``, ``post``, or ``ingest``, where
+        AEP did so after it had received it; see ``transforms.records.failed_records``.
       code: the kind of reason, fit for counting and filtering.
       message: the reason in words.
       pointer: JSON pointer to the first offending field, "" for the whole record.

@@ -1,8 +1,8 @@
-"""Prepare a record for the post: parse, route, map, ``_id`` or upsert, prune, validate, size. Pure, and without Beam.
+"""Prepare a record for the post: parse, route, drop, map, transform, ``_id`` or upsert, prune, validate, size.
 
-Each step is made once for a topic or a route and called for each of its records. The pipeline's DoFns call the steps,
-one after another, over chunks; commands call all of them at once, by ``Preparation``. So what a command says of a
-record is what the pipeline does with it, to the byte.
+Pure, and without Beam. Each step is made once for a topic or a route and called for each of its records. The
+pipeline's DoFns call the steps, one after another, over chunks; commands call all of them at once, by ``Preparation``.
+So what a command says of a record is what the pipeline does with it, to the byte.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from aep.formats.json import ParsedObject, ParseFailure
 from aep.mapping.field_map import FieldMap, MapFault, Origin
 from aep.mapping.ids import MissingField, Place, fill_id
 from aep.mapping.json_patch import Patch, PatchFault
+from aep.mapping.transform import LoadedTransform, Metadata, TransformFault
 from aep.xdm.schema import ResolvedSchema
 from aep.xdm.validate import Rejection, XdmError, XdmRules, prune_nulls, validator_for
 from transforms.records.record import UNREADABLE_HEADERS, Record
@@ -28,7 +29,7 @@ class Refusal(NamedTuple):
     """Why a record is not posted.
 
     Attributes:
-      stage: the step that refuses it: ``parse``, ``map``, ``validate`` or ``post``.
+      stage: the step that refuses it: ``parse``, ``map``, ``transform``, ``validate`` or ``post``.
       route: name of its route; "" while that is not known.
       code: the kind of reason, fit for counting and filtering.
       message: the reason in words.
@@ -57,10 +58,13 @@ class Dropped(NamedTuple):
     """A record that is left out on purpose: neither posted nor dead-lettered, only counted.
 
     Attributes:
-      reason: ``tombstone``, for one without a value where these are skipped.
+      reason: ``tombstone``, for one without a value where these are skipped; ``drop``, where it fits the conditions
+        under which its route drops records; ``transform``, where its route's function does.
+      route: name of the route that drops it; "" for a tombstone.
     """
 
-    reason: str
+    reason: Literal["tombstone", "drop", "transform"]
+    route: str = ""
 
 
 class Prepared(NamedTuple):
@@ -118,24 +122,30 @@ def route_of(record: Record, entity: dict[str, Any], routes: tuple[Route, ...]) 
 
 
 class MapStep:
-    """Maps the records of a route, fills in missing ``_id``s, and makes of them what the destination takes.
+    """Drops, maps and transforms the records of a route, fills in ``_id``s, and makes what the destination takes.
 
     Attributes:
       is_needed: False where the route leaves its records as they are.
+
+    Raises:
+      TransformError: the route's transform cannot be imported here.
     """
 
     def __init__(self, route: Route):
         self._route = route
+        self._drops = bool(route.drop)
         self._mapping = route.mapping
+        self._transform = route.transform.load() if route.transform is not None else None
         self._fault_code = "patch" if isinstance(route.mapping, Patch) else "map"
         form = route.destination.form()
         self._finish = form.finish
         self._fill_inside = form.fill_id
-        self.is_needed = route.mapping is not None or bool(route.id_from) or form.finish is not None
+        changes = route.mapping is not None or route.transform is not None or form.finish is not None
+        self.is_needed = changes or bool(route.drop) or bool(route.id_from)
 
     def __call__(
         self, topic: str, partition: int, record: Record, entity: dict[str, Any], body: bytes
-    ) -> ParsedObject | Refusal:
+    ) -> ParsedObject | Refusal | Dropped:
         """The record as the route makes it. The entity that was given may be changed: use what is returned.
 
         Args:
@@ -144,12 +154,20 @@ class MapStep:
           entity: as it was parsed.
           body: the entity as JSON.
         """
-        # What a tombstone deletes is made from its key, and is not mapped.
-        if self._mapping is not None and record.value is not None:
-            mapped = self._map(self._mapping, topic, partition, record, entity)
-            if isinstance(mapped, Refusal):
-                return mapped
-            entity, body = mapped
+        # What a tombstone deletes is made from its key, and is neither dropped nor mapped nor transformed.
+        if record.value is not None:
+            if self._drops and self._route.drops(entity):
+                return Dropped("drop", self._route.name)
+            if self._mapping is not None:
+                mapped = self._map(self._mapping, topic, partition, record, entity)
+                if isinstance(mapped, Refusal):
+                    return mapped
+                entity, body = mapped
+            if self._transform is not None:
+                made = self._call(self._transform, _origin(topic, partition, record), entity)
+                if not isinstance(made, ParsedObject):
+                    return made
+                entity, body = made
         if self._route.id_from:
             filled = self._fill_id(entity, body, Place(topic, partition, record.offset))
             if isinstance(filled, Refusal):
@@ -166,8 +184,7 @@ class MapStep:
         if isinstance(mapping, Patch):
             made = mapping.apply(entity)
         else:
-            origin = Origin(topic, partition, record.offset, record.key, record.timestamp, record.headers)
-            made = mapping.apply(entity, origin)
+            made = mapping.apply(entity, _origin(topic, partition, record))
         if not isinstance(made, dict):
             return Refusal("map", self._route.name, self._fault_code, made.message, made.pointer)
         try:
@@ -175,6 +192,14 @@ class MapStep:
         except TypeError:  # the record was JSON, so it is the depth that a mapping can add
             message = "objects and arrays are nested too deeply, more than 254 levels"
             return Refusal("map", self._route.name, self._fault_code, message)
+
+    def _call(
+        self, transform: LoadedTransform, metadata: Metadata, entity: dict[str, Any]
+    ) -> ParsedObject | Refusal | Dropped:
+        made = transform(entity, metadata)
+        if isinstance(made, TransformFault):
+            return Refusal("transform", self._route.name, *made)
+        return Dropped("transform", self._route.name) if made is None else made
 
     def _fill_id(self, entity: dict[str, Any], body: bytes, place: Place) -> bytes | Refusal:
         if self._fill_inside is None:
@@ -185,6 +210,10 @@ class MapStep:
             message = "the record has no _id, and no such field to make one of (xdm_id_from)"
             return Refusal("map", self._route.name, "id_field_missing", message, filled.pointer)
         return filled
+
+
+def _origin(topic: str, partition: int, record: Record) -> Origin:
+    return Origin(topic, partition, record.offset, record.key, record.timestamp, record.headers)
 
 
 class ValidateStep:
@@ -244,6 +273,9 @@ class Preparation:
       routes: those that take the topic, as ``Routes.of_topic`` gives them.
       rules: what records are asked beyond their schemas, where their route has no rules of its own.
       tombstones: what becomes of records without a value.
+
+    Raises:
+      TransformError: a route's transform cannot be imported here.
     """
 
     def __init__(self, routes: tuple[Route, ...], rules: XdmRules, tombstones: Tombstones = "skip"):
@@ -265,7 +297,7 @@ class Preparation:
             return route
         apply_map, validate = self._steps[route.name]
         mapped = apply_map(topic, partition, record, *parsed)
-        if isinstance(mapped, Refusal):
+        if not isinstance(mapped, ParsedObject):
             return mapped
         body = validate(*mapped)
         return body if isinstance(body, Refusal) else Prepared(route, body)

@@ -12,6 +12,7 @@ from aep.mapping.conditions import Condition
 from aep.mapping.field_map import FieldMap
 from aep.mapping.ids import IdRule
 from aep.mapping.json_patch import Patch
+from aep.mapping.transform import RecordTransform
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema
 from transforms.records.destination import Destination
@@ -40,7 +41,9 @@ class Route:
       id_from: where the ``_id`` of a record that has none comes from; see ``aep.mapping.ids``.
       when: what must hold for a record, as it was parsed, to take the route; empty for any.
       parse: makes an object of a record's value. Compared by value, and sent to workers.
+      drop: what must hold for a record, as it was parsed, to be left out and only counted; empty leaves out none.
       mapping: what makes an XDM record of the parsed one; None leaves it as it is.
+      transform: a function of the user's that the record goes through after the mapping.
       registered: where ``schema`` is looked up again while records are validated; None for one from a file.
       rules: its rules beyond the schema; None for those of the run.
     """
@@ -52,13 +55,19 @@ class Route:
     id_from: IdRule = ()
     when: tuple[Condition, ...] = ()
     parse: Parse = parse_json
+    drop: tuple[Condition, ...] = ()
     mapping: Patch | FieldMap | None = None
+    transform: RecordTransform | None = None
     registered: RegistrySchema | None = None
     rules: XdmRules | None = None
 
     def fits(self, entity: dict[str, Any]) -> bool:
         """Whether a record of one of the topics takes this route."""
         return all(condition.fits(entity) for condition in self.when)
+
+    def drops(self, entity: dict[str, Any]) -> bool:
+        """Whether a record that takes this route is left out."""
+        return bool(self.drop) and all(condition.fits(entity) for condition in self.drop)
 
     def takes(self, topic: str) -> bool:
         """Whether records of this topic take this route."""

@@ -18,10 +18,11 @@ NAMESPACE = "beam_aep"
 
 READ = "read"
 TOMBSTONES = "tombstones"  # that were skipped
+DROPPED = "dropped"  # as their route says
 PASSED_OVER = "passed_over"  # dead letters that were read and not chosen for a replay
 ACCEPTED = "accepted"
 DEAD_LETTERED = "dead_lettered/"  # and the code
-BY_ROUTE = "route/"  # and the route's name, and /accepted or /dead_lettered
+BY_ROUTE = "route/"  # and the route's name, and /accepted, /dead_lettered or /dropped
 RECEIPTS = "receipts"
 REQUESTS = "requests"
 REQUEST_BYTES = "request_bytes"
@@ -68,6 +69,11 @@ def accepted_by(route: str) -> str:
 def dead_lettered_by(route: str) -> str:
     """The counter of the records of a route that were dead-lettered."""
     return f"{BY_ROUTE}{route}/{DEAD_LETTERED.rstrip('/')}"
+
+
+def dropped_by(route: str) -> str:
+    """The counter of the records that a route left out, as it says."""
+    return f"{BY_ROUTE}{route}/{DROPPED}"
 
 
 def observe(name: str, value: int) -> None:

@@ -17,6 +17,7 @@ from aep.errors import AepError, ConfigurationError, NetworkError, UserError
 from aep.formats.json_records import read_records
 from aep.http.transport import Request, RequestsTransport
 from aep.mapping.repeated_ids import IdSample
+from aep.mapping.transform import TransformError
 from aep.xdm.rules import XdmRules
 from pipelines.cli.check.platform import PlatformChecks
 from pipelines.cli.check.report import Check, State
@@ -85,6 +86,7 @@ def check_run(settings: Settings, number: int) -> Findings:
     """
     found = Findings()
     plan = make_plan(settings, Routes(_routes(settings, found)))
+    found.checks += _transforms(plan)
     found.checks += _sinks(plan)
     found.checks += _connections(plan)
     found.checks += _platform(settings, plan)
@@ -122,6 +124,19 @@ def _route(route: Route) -> Check:
             f"{route.name}: options", "wrong", f"schema_id is {inlet.schema_id}, and {schema.where} is {schema.id}"
         )
     return Check(f"{route.name}: options", "ok", f"{schema.title}, version {schema.version}")
+
+
+def _transforms(plan: Plan) -> Iterator[Check]:
+    for route in plan.routes:
+        if route.transform is None:
+            continue
+        try:
+            route.transform.load()
+        except TransformError as error:
+            # On a cluster it is the workers that must have it.
+            yield Check(f"{route.name}: transform", "wrong" if plan.local else "warning", str(error))
+        else:
+            yield Check(f"{route.name}: transform", "ok", f"{route.transform.reference} can be imported")
 
 
 def _sinks(plan: Plan) -> Iterator[Check]:
@@ -281,6 +296,9 @@ def _sample(
     process.request_stop(_PATIENCE_SECONDS)
     try:
         sample = prepare_sample(read(), plan.routes.of_topic(topic), plan.rules, plan.tombstones, found.ids)
+    except TransformError as error:
+        found.checks.append(Check(subject, "wrong" if plan.local else "not checked", str(error), failed=not plan.local))
+        return
     except (KafkaReadError, KafkaSetupError, ConfigurationError) as error:
         found.checks.append(Check(subject, "wrong", str(error)))
         return
@@ -298,7 +316,9 @@ def _sample(
         return
     words = f"of {sample.records:,} records {sample.posted:,} would be posted, {dead:,} dead-lettered"
     if sample.dropped:
-        words += f", {sample.dropped:,} skipped as tombstones"
+        words += f", {sample.dropped:,} dropped by their route"
+    if sample.tombstones:
+        words += f", {sample.tombstones:,} skipped as tombstones"
     state: State = "ok" if not dead else "warning" if sample.posted else "wrong"
     found.checks.append(Check(subject, state, words))
 
@@ -309,13 +329,14 @@ class Sample:
 
     posted: int = 0
     dropped: int = 0
+    tombstones: int = 0
     dead_letters: list[DeadLetter] = field(default_factory=list)
     hints: Hints = field(default_factory=lambda: Hints("offset"))
 
     @property
     def records(self) -> int:
         """How many there are."""
-        return self.posted + self.dropped + len(self.dead_letters)
+        return self.posted + self.dropped + self.tombstones + len(self.dead_letters)
 
 
 def prepare_sample(
@@ -340,7 +361,8 @@ def prepare_sample(
                 if outcome.route:
                     sample.hints.add(record.offset, hints_on(record, by_name[outcome.route], outcome))
             elif isinstance(outcome, Dropped):
-                sample.dropped += 1
+                sample.tombstones += outcome.reason == "tombstone"
+                sample.dropped += outcome.reason != "tombstone"
             else:
                 sample.posted += 1
                 _look_at_id(outcome, ids)

@@ -13,12 +13,13 @@ import pytest
 from aep.mapping.conditions import compile_conditions
 from aep.mapping.ids import OFFSET
 from aep.mapping.json_patch import compile_patch
+from aep.mapping.transform import RecordTransform
 from aep.xdm.rules import XdmRules
 from pipelines.cli.main import main
-from pipelines.cli.send import EventError, prepare_event, read_events
+from pipelines.cli.send import EventError, _show_dropped, prepare_event, read_events
 from tests.transforms.examples import route, small_schema
 from transforms.parse_avro import ParseAvro
-from transforms.records.prepare import Refusal
+from transforms.records.prepare import Dropped, Refusal
 from transforms.records.route import Route, Routes
 
 NOW_MS = 1_790_000_000_000
@@ -26,7 +27,7 @@ SCHEMA = small_schema(_id={"type": "string"}, name={"type": "string"})
 REFERENCE = {"schemaRef": {"id": SCHEMA.id, "contentType": "application/vnd.adobe.xed-full+json;version=1"}}
 
 
-def prepared(event: Any, only: Route, *others: Route, **rules: Any) -> bytes | Refusal:
+def prepared(event: Any, only: Route, *others: Route, **rules: Any) -> bytes | Refusal | Dropped:
     value = event if isinstance(event, bytes) else orjson.dumps(event)
     return prepare_event(value, only, Routes([only, *others]), XdmRules(**rules), NOW_MS)
 
@@ -59,6 +60,20 @@ def test_a_mapping_that_does_not_apply_is_a_refusal() -> None:
     found = prepared({}, only)
     assert isinstance(found, Refusal)
     assert (found.stage, found.code) == ("map", "patch")
+
+
+def test_an_event_that_its_route_drops_is_not_sent() -> None:
+    drops = replace(route("r", "t"), drop=compile_conditions({"/test": True}))
+    assert prepared({"test": True}, drops) == Dropped("drop", "r")
+    assert prepared({"test": False}, drops) == b'{"test":false}'
+    transforms = replace(route("r", "t"), transform=RecordTransform("tests.own_steps:enrich"))
+    assert prepared({"kind": "b"}, transforms) == Dropped("transform", "r")
+
+
+@pytest.mark.parametrize(("rule", "words"), [("drop", "the route's conditions"), ("transform", "returned None")])
+def test_an_event_that_is_dropped_says_by_which_rule(rule: Any, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _show_dropped(Dropped(rule, "r")) == 1
+    assert words in capsys.readouterr().out
 
 
 def test_an_event_that_a_pipeline_sends_by_another_route_is_not_sent_by_this_one() -> None:

@@ -8,6 +8,7 @@ import pytest
 from aep.formats.json import ParsedObject
 from aep.mapping.field_map import compile_map
 from aep.mapping.json_patch import compile_patch
+from aep.mapping.transform import RecordTransform
 from pipelines.options.mapping_file import read_mapping
 from pipelines.options.merge import OptionsError, parse
 from pipelines.runtime.plan import make_plan
@@ -72,6 +73,13 @@ def test_a_patch_has_the_dialect_of_its_route_or_the_options() -> None:
     assert route.mapping == compile_patch(operations, "adobe")
     with pytest.raises(OptionsError, match=r"^map\.yaml:1: operation 0: op must be one of add, remove"):
         make_plan(parse([*RUN, "--map_file=map.yaml"]))
+
+
+def test_a_single_route_has_the_function_of_the_options() -> None:
+    (route,) = make_plan(parse([*RUN, "--map_transform=acme.loyalty:enrich"])).routes
+    assert route.transform == RecordTransform("acme.loyalty:enrich")
+    (route,) = make_plan(parse(RUN)).routes
+    assert route.transform is None
 
 
 def test_a_file_that_is_not_there() -> None:
@@ -187,6 +195,8 @@ def test_a_schema_that_is_none() -> None:
             "kafka_format (command line): avro can't be read with kafka_source=file",
         ),
         (["--routes_file=r.yaml", "--map_file=m.yaml"], "map_file (command line): contradicts routes_file"),
+        (["--routes_file=r.yaml", "--map_transform=a:b"], "map_transform (command line): contradicts routes_file"),
+        (["--map_transform=a.b"], "map_transform: expected package.module:function"),
     ],
 )
 def test_options_that_do_not_go_together(arguments: list[str], problem: str) -> None:

@@ -208,6 +208,19 @@ REFUSED = [
         ["routes.yaml:14: when: 'b' is no JSON pointer: write /eventType"],
     ),
     (
+        ROUTES + "  drop: commerce\n",
+        ["routes.yaml:12: drop: must be a mapping of JSON pointers to values, as {/eventType: [commerce.purchases]}"],
+    ),
+    (
+        ROUTES + "  drop:\n    /a: 1\n    b: 1\n",
+        ["routes.yaml:14: drop: 'b' is no JSON pointer: write /eventType"],
+    ),
+    (
+        ROUTES + "  transform: acme.loyalty.enrich\n",
+        ["routes.yaml:12: transform: expected package.module:function, as acme.loyalty:enrich, got"],
+    ),
+    (ROUTES + "  transform: [a]\n", ["routes.yaml:12: transform: expected str or null"]),
+    (
         ROUTES.replace("loyalty-events", "loyalty-profiles") + "  when: {/a: 1}\n",
         [
             "routes.yaml:8: topics: loyalty-profiles belongs to route profiles (line 3) too: a record has one route, "
@@ -238,6 +251,12 @@ def test_routes_with_conditions_may_share_a_topic_if_they_read_it_in_one_format(
         "routes.yaml:9: topics: loyalty-profiles belongs to route profiles (line 3) too, which reads it in another "
         "format"
     ]
+
+
+def test_a_route_may_drop_records_and_have_a_function_of_its_own() -> None:
+    profiles, events = load_routes(settings_of(ROUTES + "  drop: {/test: true}\n  transform: acme.loyalty:enrich\n"))
+    assert (profiles.drop, profiles.transform) == ((), None)
+    assert (events.drop, events.transform) == ((Condition("/test", (True,)),), "acme.loyalty:enrich")
 
 
 def test_a_map_is_a_patch_fields_or_a_file() -> None:

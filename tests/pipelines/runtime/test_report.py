@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
+from rich.console import Console
 
-from pipelines.runtime.report import summary, without_success
+from pipelines.runtime.progress import line
+from pipelines.runtime.report import summary, table, without_success
+from transforms.sinks.files import FileSink
 from transforms.worker import metrics
 
 
@@ -48,3 +52,28 @@ def test_a_route_of_which_nothing_got_through_is_named(found: Counter[str], name
 )
 def test_nothing_is_said_where_records_got_through_or_there_were_none(found: Counter[str]) -> None:
     assert without_success(summary(found, 1.0, "finished")) == ""
+
+
+def shown(found: Counter[str]) -> str:
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(
+            table(summary(found, 1.0, "finished"), (FileSink("dead-letters", "dead_letter_path"),), "Kafka to AEP")
+        )
+    return capture.get()
+
+
+def test_what_a_route_drops_is_accounted_for_and_shown() -> None:
+    found = counts(one=(5, 2)) + Counter({metrics.READ: 1010, metrics.DROPPED: 1003, metrics.dropped_by("one"): 1003})
+    account = summary(found, 1.0, "finished")
+    assert (account["dropped"], account["unaccounted"]) == (1003, 0)
+    assert account["routes"] == {"one": {"accepted": 5, "dead_lettered": 2, "dropped": 1003}}
+    assert re.search(r"dropped by its route .* 1,003 ", shown(found))
+    assert "dead-lettered 2  dropped 1,003  requests" in line(found, 1.0, 0, 0)
+
+
+def test_where_nothing_is_dropped_nothing_is_shown_of_it() -> None:
+    found = counts(one=(5, 2))
+    assert summary(found, 1.0, "finished")["dropped"] == 0
+    assert "dropped" not in shown(found)
+    assert "dropped" not in line(found, 1.0, 0, 0)

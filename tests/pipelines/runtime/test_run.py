@@ -11,12 +11,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 import zstandard
 
+from aep.mapping.transform import TransformError
 from pipelines.options.merge import parse
 from pipelines.runtime.plan import make_plan
 from pipelines.runtime.preflight import PreflightError, preflight
@@ -103,6 +105,29 @@ def test_a_compressed_file_that_was_cut_off_stops_the_run_and_is_not_called_fini
     assert "The next run reads the files from their beginning" in done.stderr
     assert "committed" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_transform_that_cannot_be_imported_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    plan = make_plan(parse(arguments(tmp_path, map_transform="acme_not_there:enrich")))
+    with pytest.raises(TransformError, match="transform acme_not_there:enrich cannot be imported"):
+        preflight(plan)
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.kafka_to_aep", *arguments(tmp_path, map_transform="acme_not_there:enrich")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "error: transform acme_not_there:enrich cannot be imported: ModuleNotFoundError" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_for_workers_elsewhere_it_is_only_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    plan = make_plan(parse(arguments(tmp_path, map_transform="acme_not_there:enrich")))
+    preflight(replace(plan, local=False))
+    assert "on this machine, the transform acme_not_there:enrich cannot be imported" in caplog.text
 
 
 def test_without_a_temporary_folder_tmpdir_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

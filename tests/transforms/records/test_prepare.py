@@ -18,6 +18,7 @@ from aep.mapping.conditions import Condition, compile_conditions
 from aep.mapping.field_map import FieldMap, compile_map
 from aep.mapping.ids import OFFSET
 from aep.mapping.json_patch import Patch, compile_patch
+from aep.mapping.transform import RecordTransform
 from aep.xdm.rules import XdmRules
 from samples.loyalty import EVENTS_TOPIC, generate
 from testing.services.process import PATIENCE_SECONDS
@@ -144,6 +145,9 @@ mappings: st.SearchStrategy[Patch | FieldMap | None] = st.sampled_from(
         compile_map({"/_id": {"kafka": "key"}, "/name": {"kafka": "topic"}}),
     ]
 )
+transforms: st.SearchStrategy[RecordTransform | None] = st.sampled_from(
+    [None, *(RecordTransform(f"tests.own_steps:{name}") for name in ("enrich", "in_place", "as_it_is", "not_a_number"))]
+)
 conditions: st.SearchStrategy[tuple[Condition, ...]] = st.sampled_from(
     [(), compile_conditions({"/kind": "a"}), compile_conditions({"/kind": ["b", 1]})]
 )
@@ -159,7 +163,9 @@ def one_route(draw: st.DrawFn, name: str) -> Route:
     return replace(
         made,
         when=draw(conditions),
+        drop=draw(conditions),
         mapping=draw(mappings),
+        transform=draw(transforms),
         id_from=() if payload == "raw" else draw(st.sampled_from([(), (OFFSET,), ("/name",), ("/name", "/n")])),
     )
 
@@ -218,6 +224,46 @@ def test_conditions_mappings_and_tombstones_count() -> None:
     ]
     assert isinstance(outcomes[0], Prepared)
     assert orjson.loads(outcomes[0].body) == {"name": "x"}
+
+
+def test_a_route_drops_before_it_maps_and_transforms_after_it() -> None:
+    schema = small_schema(name={"type": "string"}, kind={"type": "string"})
+    patch = compile_patch([{"op": "move", "from": "/is", "path": "/kind"}])
+    only = replace(
+        route("one", "t", schema=schema),
+        drop=compile_conditions({"/is": ["x", "y"], "/test": True}),
+        mapping=patch,
+        transform=RecordTransform("tests.own_steps:enrich"),
+    )
+    read = [{"is": "x", "test": True}, {"is": "b"}, {"is": 1}, {"is": "a"}, {"kind": "b"}, {"is": "x", "test": 1}]
+    prepare = Preparation((only,), XdmRules())
+    outcomes = [prepare("t", 3, each) for each in chunk(*map(orjson.dumps, read)).records]
+    assert outcomes[0] == Dropped("drop", "one")
+    assert outcomes[1] == Dropped("transform", "one")
+    assert outcomes[2] == Refusal("transform", "one", "transform", "ValueError: kind 1 is unknown")
+    assert isinstance(outcomes[3], Prepared)
+    assert orjson.loads(outcomes[3].body) == {"kind": "a", "name": "t-3-3"}
+    assert [fate(one) and fate(one)[0:3:2] for one in outcomes[4:]] == [  # type: ignore[index]
+        ("map", "patch"),
+        ("validate", "additionalProperties"),
+    ]
+
+
+def test_a_delete_is_neither_dropped_nor_transformed() -> None:
+    deletes = replace(
+        route("one", "t", payload="raw"),
+        drop=compile_conditions({"/name": "m-1"}),
+        transform=RecordTransform("tests.own_steps:a_list"),
+        key_field="name",
+    )
+    outcome = Preparation((deletes,), XdmRules(), "delete")("t", 0, record(1, None, b"m-1"))
+    assert isinstance(outcome, Prepared)
+
+
+def test_where_neither_is_used_the_step_is_not_needed() -> None:
+    assert not MapStep(route("one", "t")).is_needed
+    assert MapStep(replace(route("one", "t"), drop=compile_conditions({"/a": 1}))).is_needed
+    assert MapStep(replace(route("one", "t"), transform=RecordTransform("tests.own_steps:as_it_is"))).is_needed
 
 
 def test_each_step_can_be_taken_alone() -> None:

@@ -169,6 +169,15 @@ def cut_off(bench: PlatformBench) -> dict[str, object]:
         (options_of(xdm_schema_id="https://ns.adobe.com/x"), "default: options", "wrong", "does not exist"),
         (options_of(xdm_schema_file="no-such-file"), "default: options", "wrong", "no-such-file"),
         (options_of(map_file="no-such-file"), "default: options", "wrong", "no-such-file"),
+        (options_of(map_transform="acme_not_there:f"), "default: transform", "wrong", "cannot be imported"),
+        (options_of(map_transform="tests.own_steps:as_it_is"), "default: transform", "ok", "can be imported"),
+        (
+            options_of(map_transform="tests.own_steps:a_list"),
+            "file ",
+            "wrong",
+            "of 2 records 0 would be",
+        ),
+        (options_of(map_transform="tests.own_steps:nothing_left"), "file ", "ok", "2 dropped by their route"),
         (other_schema_file, "default: options", "wrong", "schema_id is https://ns.adobe.com/org"),
         (options_of(xdm_schema_id=None, xdm_schema_file=LOYALTY), "default: schema", "wrong", "has no schema"),
         (

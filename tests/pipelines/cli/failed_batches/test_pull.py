@@ -10,7 +10,9 @@ from typing import Any
 import orjson
 import pytest
 
+from aep.mapping.conditions import compile_conditions
 from aep.mapping.json_patch import compile_patch
+from aep.mapping.transform import RecordTransform
 from aep.platform.catalog import Batch
 from aep.platform.data_access import FailedRecord, RecordError, read_failed_record
 from aep.xdm.rules import XdmRules
@@ -313,6 +315,8 @@ def changed(**fields: Any) -> Route:
         (changed(topics=("^all-.*",)), None),
         (changed(mapping=compile_patch([{"op": "remove", "path": "/x"}])), None),
         (changed(parse=ParseAvro('"string"')), None),
+        (changed(drop=compile_conditions({"/x": 1})), None),
+        (changed(transform=RecordTransform("tests.own_steps:enrich")), None),
     ],
 )
 def test_the_topic_by_which_a_replay_finds_the_route(one: Route, expected: str | None) -> None:
@@ -322,6 +326,7 @@ def test_the_topic_by_which_a_replay_finds_the_route(one: Route, expected: str |
     topic = expected or "failed-batches.events"
     (found,) = replayed.of_topic(topic)
     assert (found.destination, found.schema, found.mapping) == (one.destination, SCHEMA, None)
+    assert (found.drop, found.transform) == ((), None)
     assert found.name == ("events" if expected else "events.returned")
 
 
