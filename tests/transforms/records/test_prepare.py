@@ -251,10 +251,9 @@ def test_a_route_drops_before_it_maps_and_transforms_after_it() -> None:
 
 def test_a_delete_is_neither_dropped_nor_transformed() -> None:
     deletes = replace(
-        route("one", "t", payload="raw"),
+        route("one", "t", payload="raw", key_field="name"),
         drop=compile_conditions({"/name": "m-1"}),
         transform=RecordTransform("tests.own_steps:a_list"),
-        key_field="name",
     )
     outcome = Preparation((deletes,), XdmRules(), "delete")("t", 0, record(1, None, b"m-1"))
     assert isinstance(outcome, Prepared)
