@@ -60,7 +60,7 @@ class Reporter(Protocol):
         """Report an error that the user has to fix."""
         ...
 
-    def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str) -> None:
+    def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> None:
         """Report the final counts, as the summary file has them."""
         ...
 
@@ -84,9 +84,9 @@ class ConsoleReporter:
         """Print a line that begins with `error:`."""
         self.console.print(f"[red]error:[/red] {escape(text)}")
 
-    def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str) -> None:
+    def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> None:
         """Print a table."""
-        self.console.print(table(account_of_run, sinks, title))
+        self.console.print(table(account_of_run, sinks, title, destination))
 
 
 class LogReporter:
@@ -102,6 +102,6 @@ class LogReporter:
         """Log a line at ERROR."""
         _LOG.error(text)
 
-    def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str) -> None:
+    def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> None:
         """Log a line at INFO."""
         _LOG.info("%s: %s", title, account_of_run["outcome"], extra={"account": account_of_run})

@@ -35,6 +35,7 @@ from transforms.kafka.read import ReadFromKafka, new_source_id
 from transforms.kafka.source import BundleLimits, KafkaSource
 from transforms.parse_avro import ParseAvro, ParseConfluentAvro
 from transforms.read_files import ReadJsonLines
+from transforms.records.delivery import Connection
 from transforms.records.prepare import Tombstones
 from transforms.records.refusal_guard import RefusalGuard, RefusalLimits
 from transforms.records.route import Parse, Route, Routes, parse_json
@@ -53,7 +54,7 @@ class Plan:
     rules: XdmRules
     batch_limits: BatchLimits
     batch_mode: BatchMode
-    connection: AepConnection
+    connection: Connection
     dead_letters: Sinks
     receipts: Sinks
     tombstones: Tombstones

@@ -101,13 +101,13 @@ def _unfinished(path: str) -> Path:
     return Path(f"{path}.unfinished")
 
 
-def table(account_of_run: dict[str, Any], sinks: Sinks, title: str) -> Table:
+def table(account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> Table:
     """The account as a table."""
     grid = Table(title=f"{title}: {account_of_run['outcome']}", show_header=False, title_justify="left")
     grid.add_column(style="bold")
     grid.add_column(justify="right")
     grid.add_row("read", f"{account_of_run['read']:,}")
-    grid.add_row("accepted by AEP", f"{account_of_run['accepted']:,}", style="green")
+    grid.add_row(f"accepted by {destination}", f"{account_of_run['accepted']:,}", style="green")
     for code, number in account_of_run["dead_lettered"].items():
         grid.add_row(f"dead-lettered: {code}", f"{number:,}", style="yellow")
     if account_of_run["dropped"]:

@@ -104,13 +104,13 @@ def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], reporter: Reporter)
     error: Exception | None = None
     show = plan.settings.general.progress
     live = show == "on" or (show == "auto" and reporter.is_terminal)
-    with _ends_on_signals(reporter, plan.settings.general.shutdown_seconds):
+    with _ends_on_signals(reporter, plan.settings.general.shutdown_seconds, plan.connection.name):
         with Progress(reporter) if live else nullcontext():
             try:
                 pipeline.run().wait_until_finish()
             except Exception as raised:  # noqa: BLE001 (runners raise what they like; it is shown below)
                 error = process.failure or raised
-                # Deliveries that still wait for AEP would keep the process alive.
+                # Deliveries that still wait for their destination would keep the process alive.
                 process.request_stop(grace_seconds=0)
         if plan.source is not None:
             close_readers(plan.source.id)
@@ -158,7 +158,7 @@ def _account(
     counts: Counter[str], seconds: float, outcome: str, plan: Plan, title: str, reporter: Reporter
 ) -> dict[str, Any]:
     account_of_run = summary(counts, seconds, outcome)
-    reporter.account(account_of_run, plan.dead_letters, title)
+    reporter.account(account_of_run, plan.dead_letters, title, plan.connection.name)
     for warning in warnings(account_of_run):
         reporter.say(warning)
     path = plan.settings.general.summary_file
@@ -219,7 +219,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 @contextmanager
-def _ends_on_signals(reporter: Reporter, seconds: float) -> Iterator[None]:
+def _ends_on_signals(reporter: Reporter, seconds: float, destination: str) -> Iterator[None]:
     """The first signal to end ends the run in good order, the second at once.
 
     SIGHUP is one, sent as a terminal closes, unless the run was started with nohup.
@@ -232,7 +232,7 @@ def _ends_on_signals(reporter: Reporter, seconds: float) -> Iterator[None]:
         reporter.say("ending: the bundle is finished and its offsets are committed; press Ctrl-C again to quit at once")
         awaited = awaited_of_aep(account.level(account.IN_FLIGHT), process.waiting())
         if awaited:
-            reporter.say(f"waiting up to {seconds:g} s for AEP: {awaited}")
+            reporter.say(f"waiting up to {seconds:g} s for {destination}: {awaited}")
 
     numbers = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:

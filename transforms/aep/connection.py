@@ -15,7 +15,7 @@ from aep.ingestion.delivery import Delivery
 from aep.ingestion.limits import RequestLimit
 from transforms.aep.inlet import AepInlet, as_inlet
 from transforms.records.chunk import Batch
-from transforms.records.delivery import Counts, Order
+from transforms.records.delivery import Connection, Counts, Order
 from transforms.records.destination import Destination
 from transforms.worker import metrics, process
 
@@ -91,6 +91,17 @@ class AepConnection:
                 tokens.token()
             except NetworkError as error:
                 raise ConfigurationError(f"no token: {error}; check aep_ims_url and the network") from None
+
+
+def as_aep(connection: Connection) -> AepConnection:
+    """The connection of a pipeline to AEP, for what asks AEP alone.
+
+    Raises:
+      TypeError: it is another pipeline's.
+    """
+    if not isinstance(connection, AepConnection):
+        raise TypeError(f"expected a connection to AEP, not {type(connection).__name__}")
+    return connection
 
 
 class AepClient:

@@ -26,7 +26,7 @@ from pipelines.options.platform_access import missing_access, platform_client, t
 from pipelines.options.routes import load_routes
 from pipelines.options.settings import Settings
 from pipelines.runtime.plan import Plan, make_plan, make_route
-from transforms.aep.connection import token_source
+from transforms.aep.connection import as_aep, token_source
 from transforms.aep.inlet import AepInlet, as_inlet
 from transforms.kafka.causes import needed
 from transforms.kafka.client import (
@@ -154,7 +154,7 @@ def _sinks(plan: Plan) -> Iterator[Check]:
 
 def _connections(plan: Plan) -> Iterator[Check]:
     """The way to each inlet, and the tokens that requests to it need."""
-    network = plan.connection.network
+    network = as_aep(plan.connection).network
     if not plan.local and network.has_files:
         yield Check("connections", "not checked", _WORKERS)
         return
@@ -171,7 +171,7 @@ def _connections(plan: Plan) -> Iterator[Check]:
 
 
 def _token(inlet: AepInlet, plan: Plan) -> str:
-    tokens = token_source(inlet, plan.connection)
+    tokens = token_source(inlet, as_aep(plan.connection))
     assert tokens is not None  # it asks for one
     tokens.token()
     return "there is one"
@@ -181,7 +181,7 @@ def _reached(inlet: AepInlet, plan: Plan) -> Check:
     """Whether anything answers at an inlet. What it answers says nothing: an inlet takes only posts."""
     subject = f"connection to inlet {inlet.inlet_id[:12]}"
     try:
-        transport = RequestsTransport(plan.connection.timeouts, plan.connection.network)
+        transport = RequestsTransport(as_aep(plan.connection).timeouts, as_aep(plan.connection).network)
         transport.send(Request(inlet.inlet_url, b"", {}, "GET"))
     except AepError as error:
         return Check(subject, "wrong", str(error))
@@ -194,7 +194,7 @@ def _platform(settings: Settings, plan: Plan) -> Iterator[Check]:
     if missing:
         yield Check(subject, "not checked", "; ".join(missing))
         return
-    if not plan.local and plan.connection.network.has_files:
+    if not plan.local and as_aep(plan.connection).network.has_files:
         yield Check(subject, "not checked", _WORKERS)
         return
 

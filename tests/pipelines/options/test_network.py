@@ -14,6 +14,7 @@ from pipelines.runtime.plan import Plan, make_plan
 from pipelines.runtime.preflight import preflight
 from testing.fakes.http_server import Exchange, HttpServer
 from tests.transforms.examples import packed
+from transforms.aep.connection import as_aep
 from transforms.records.chunk import Batch
 
 
@@ -43,13 +44,13 @@ def test_the_options_become_the_network(tmp_path: Path) -> None:
         "client_key_password": "env:K",
     }
     arguments = [f"--aep_{name}={value}" for name, value in options.items()]
-    connection = plan_of(tmp_path, "--aep_gzip", "--aep_read_timeout_seconds=7", *arguments).connection
+    connection = as_aep(plan_of(tmp_path, "--aep_gzip", "--aep_read_timeout_seconds=7", *arguments).connection)
     assert connection.network == Network(**options, gzip=True)
     assert connection.timeouts == Timeouts(connect=10, total=60, read=7)
 
 
 def test_without_options_nothing_is_out_of_the_ordinary(tmp_path: Path) -> None:
-    connection = plan_of(tmp_path).connection
+    connection = as_aep(plan_of(tmp_path).connection)
     assert (connection.network, connection.timeouts) == (Network(), Timeouts())
 
 
