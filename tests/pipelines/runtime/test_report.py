@@ -57,7 +57,7 @@ def test_nothing_is_said_where_records_got_through_or_there_were_none(found: Cou
 def shown(found: Counter[str]) -> str:
     console, sink = Console(width=120), FileSink("dead-letters", "dead_letter_path")
     with console.capture() as capture:
-        console.print(table(summary(found, 1.0, "finished"), (sink,), "Kafka to AEP"))
+        console.print(table(summary(found, 1.0, "finished"), (sink,), "Kafka to AEP", "AEP"))
     return capture.get()
 
 
