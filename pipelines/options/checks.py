@@ -9,8 +9,8 @@ from pipelines.options.declarations import Auth, Format, KafkaOptions, SinkOptio
 from pipelines.options.route_keys import SINGLE_ROUTE
 from pipelines.options.settings import Settings
 from pipelines.options.table import OPTIONS
-from pipelines.options.types import TOPIC, seconds_of
-from transforms.records.topic_names import covers
+from pipelines.options.types import seconds_of
+from transforms.records.topic_names import TOPIC, covers
 
 
 class Finding(NamedTuple):

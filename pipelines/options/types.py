@@ -21,6 +21,7 @@ from aep.mapping.json_patch import Patch, PatchDialect, compile_patch
 from aep.mapping.transform import check_reference
 from aep.mapping.upserts import operations_fault
 from transforms.kafka.owned_properties import OWNED_PROPERTIES, property_faults
+from transforms.records.topic_names import TOPIC
 
 _SECRET_REFERENCE = re.compile(rf"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|gcp-secret:{secrets.GOOGLE_NAME}")
 # Properties of librdkafka (and of Java clients, copied by habit) whose values are secret.
@@ -39,7 +40,6 @@ _REGISTRY_PROPERTIES = (
 )
 _KEY = "PRIVATE KEY"  # in a key in PEM form
 _UNKNOWN = "0"  # for a value that is not known
-TOPIC = "topic:"  # how a place that is a Kafka topic begins
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Statuses with a treatment of their own, which sending the same request again would only delay.

@@ -10,8 +10,9 @@ from apache_beam.io.filesystems import FileSystems
 
 from aep.errors import ConfigurationError
 from pipelines.options.settings import Settings
-from pipelines.options.types import TOPIC, seconds_of
+from pipelines.options.types import seconds_of
 from pipelines.runtime.plan import Plan, make_plan
+from pipelines.runtime.sinks import make_sinks
 from transforms.aep.failed_records import with_returned
 from transforms.kafka.client import (
     KafkaCluster,
@@ -24,7 +25,9 @@ from transforms.kafka.client import (
 from transforms.kafka.source import KafkaSource
 from transforms.read_dead_letter_topic import ReadDeadLetterTopic
 from transforms.records.refusal_guard import NO_GUARD
+from transforms.records.topic_names import TOPIC
 from transforms.replay import REPLAYED, ReadDeadLetterFiles, Selection, set_aside
+from transforms.sinks.base import describe_all, first_source
 from transforms.sinks.files import list_files, reason_of
 
 
@@ -57,7 +60,10 @@ def make_replay_plan(settings: Settings) -> ReplayPlan:
       OptionsError, SchemaError: as for every plan.
     """
     given = settings.replay
-    place = given.source or settings.dead_letter.path or f"{TOPIC}{settings.dead_letter.topic}"
+    sinks = make_sinks("dead_letter", settings)
+    place = given.source or first_source(sinks)
+    if place is None:
+        raise ConfigurationError(f"replay_source: missing: nothing can be read back from {describe_all(sinks)}")
     kafka = {"group_id": given.group_id, "start": "committed", "reset": "earliest", "stop_at": "end"}
     if place.startswith(TOPIC):
         kafka["source"] = "native"

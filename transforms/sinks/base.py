@@ -54,6 +54,10 @@ class Sink(Protocol):
         """Return its name for tables and messages, without secrets."""
         ...
 
+    def source(self) -> str | None:
+        """Return what ``replay_source`` is to be to read it back; None for a sink that nothing is read back from."""
+        ...
+
 
 Sinks = tuple[Sink, ...]
 
@@ -67,6 +71,11 @@ def write_to_all(sinks: Sinks, entries: Sequence[Entry]) -> None:
     with process.remember_failure():
         for sink in sinks:
             sink.write(entries)
+
+
+def first_source(sinks: Sinks) -> str | None:
+    """Return the source of the first of the sinks that can be read back; None when there is none."""
+    return next((source for sink in sinks if (source := sink.source()) is not None), None)
 
 
 def describe_all(sinks: Sinks) -> str:

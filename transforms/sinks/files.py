@@ -62,6 +62,10 @@ class FileSink:
         """Return the folder."""
         return self.folder
 
+    def source(self) -> str:
+        """Return the folder, whose files a replay reads."""
+        return self.folder
+
     def _error(self, error: Exception) -> SinkError:
         return SinkError(f"{self.folder} cannot be written to: {reason_of(error)}; check {self.option}")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from transforms.kafka.client import KafkaCluster
 from transforms.kafka.send import check_writable, send_all
+from transforms.records.topic_names import TOPIC
 from transforms.sinks.base import Entry
 
 
@@ -43,3 +44,7 @@ class KafkaSink:
     def describe(self) -> str:
         """Return ``topic NAME``."""
         return f"topic {self.topic}"
+
+    def source(self) -> str:
+        """Return ``topic:NAME``."""
+        return f"{TOPIC}{self.topic}"

@@ -111,9 +111,10 @@ def _read(
       typer.Exit: they cannot be read; why is said.
     """
     from aep.errors import UserError
-    from pipelines.options.types import TOPIC, check_place, check_time, seconds_of
+    from pipelines.options.types import check_place, check_time, seconds_of
     from pipelines.runtime.replay_plan import check_topic_is_there, find_files
     from transforms.read_dead_letter_topic import read_topic
+    from transforms.records.topic_names import TOPIC
     from transforms.replay import Selection
     from transforms.sinks.files import read_file
 

@@ -13,11 +13,13 @@ from aep.ingestion.delivery import Answer
 from tests.transforms.eager import apply
 from tests.transforms.examples import packed, record
 from transforms.dead_letters import WriteDeadLetters
+from transforms.kafka.client import KafkaCluster
 from transforms.receipts import WriteReceipts, receipts_of
 from transforms.records.chunk import Batch
 from transforms.records.dead_letter import DeadLetter
-from transforms.sinks.base import Entry, Sink, SinkError, describe_all
+from transforms.sinks.base import Entry, Sink, SinkError, describe_all, first_source
 from transforms.sinks.files import FileSink, read_files
+from transforms.sinks.kafka import KafkaSink
 from transforms.worker import metrics, process
 
 LETTERS = [
@@ -43,6 +45,9 @@ class ListSink:
 
     def describe(self) -> str:
         return f"list {self.name}"
+
+    def source(self) -> None:
+        return None
 
 
 WRITTEN: dict[str, list[list[Entry]]] = defaultdict(list)
@@ -93,3 +98,10 @@ def test_a_folder_is_looked_at_from_where_it_is_written(tmp_path: Path) -> None:
 def test_sinks_are_named_together() -> None:
     assert describe_all((FileSink("out", "dead_letter_path"), ListSink("b"))) == "out, list b"
     assert describe_all(()) == ""
+
+
+def test_a_replay_reads_the_first_sink_that_can_be_read_back() -> None:
+    folder, topic = FileSink("out", "dead_letter_path"), KafkaSink("d", KafkaCluster("k:9092"), "dead_letter_topic")
+    assert first_source((ListSink("b"), folder, topic)) == "out"
+    assert first_source((topic,)) == "topic:d"
+    assert first_source((ListSink("b"),)) is None
