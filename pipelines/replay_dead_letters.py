@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipelines.kafka_to_aep import deliver
-from pipelines.runtime.replay_plan import ReplayPlan, make_replay_plan, move_replayed
+from pipelines.runtime.replay_plan import ReplayPlan, make_replay_plan
 from pipelines.runtime.run import Job, run
 from transforms.replay import ChooseDeadLetters, OriginalRecords
 
@@ -26,7 +26,9 @@ def replay_dead_letters(pipeline: beam.Pipeline, plan: ReplayPlan) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the pipeline; returns the exit code."""
-    job = Job("Dead letters to AEP", make_replay_plan, replay_dead_letters, move_replayed)
+    job = Job(
+        "Dead letters to AEP", make_replay_plan, replay_dead_letters, lambda plan, finished: plan.finish(finished)
+    )
     return run(sys.argv[1:] if argv is None else argv, job)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +23,6 @@ from transforms.kafka.client import (
     unknown_topics,
     why_unknown,
 )
-from transforms.kafka.source import KafkaSource
 from transforms.read_dead_letter_topic import ReadDeadLetterTopic
 from transforms.records.refusal_guard import NO_GUARD
 from transforms.records.topic_names import TOPIC
@@ -33,21 +33,74 @@ from transforms.sinks.files import list_files, reason_of
 
 @dataclass(frozen=True)
 class ReplayPlan(Plan):
-    """All that a replay is built from.
+    """All that a replay is built from; its subclasses say how it reads, and what becomes of what was replayed.
 
     Attributes:
-      place: the folder, or the pattern of files, as given; or topic:NAME.
-      files: the files that are there before the run; none when a topic is read.
-      selection: which dead letters are replayed.
+      place: where the dead letters are, as given.
+      selection: which of them are replayed.
     """
 
     place: str
-    files: tuple[str, ...]
     selection: Selection
 
+    def finish(self, finished: bool) -> str:
+        """Tidy up after a replay; return what a person is to be told.
+
+        Args:
+          finished: whether everything has ended well, and the replay was not cut short.
+
+        Raises:
+          ConfigurationError: that is not possible.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class FileReplay(ReplayPlan):
+    """A replay of the files of a folder, or of those that fit a pattern.
+
+    Attributes:
+      files: those that are there before the run.
+    """
+
+    files: tuple[str, ...]
+
     def read(self) -> beam.PTransform:
-        """The transform that reads dead letters: a topic's from the group's offsets to its present end, or files'."""
-        return ReadDeadLetterFiles(self.files) if self.source is None else ReadDeadLetterTopic(super().read())
+        """Return the transform that reads the files."""
+        return ReadDeadLetterFiles(self.files)
+
+    def finish(self, finished: bool) -> str:
+        """Move the dead letters that were replayed into the folder `replayed` beside their files.
+
+        Only once everything has ended well: a replay that was cut short is made again from the same files.
+        """
+        if not self.files:
+            return f"there are no dead letters in {self.place}"
+        if not finished:
+            return f"stopped: no dead letter of {self.place} was moved, and the next replay reads them all again"
+        moved = 0
+        for path in self.files:
+            try:
+                moved += set_aside(path, self.selection, self.routes)
+            except Exception as error:  # noqa: BLE001 (each file system of Beam's has errors of its own)
+                raise ConfigurationError(
+                    f"{path}: its dead letters were replayed, but cannot be moved: {reason_of(error)}; move the file "
+                    "away before the next replay, which would send them again"
+                ) from None
+        return f"{moved:,} dead letters were replayed and moved into the folder {REPLAYED} beside their files"
+
+
+@dataclass(frozen=True)
+class TopicReplay(ReplayPlan):
+    """A replay of a topic, from the offsets of its group to the topic's present end."""
+
+    def read(self) -> beam.PTransform:
+        """Return the transform that reads the topic."""
+        return ReadDeadLetterTopic(super().read())
+
+    def finish(self, finished: bool) -> str:
+        """Do nothing: the group's offsets remember what was replayed."""
+        return ""
 
 
 def make_replay_plan(settings: Settings) -> ReplayPlan:
@@ -65,29 +118,11 @@ def make_replay_plan(settings: Settings) -> ReplayPlan:
     if place is None:
         raise ConfigurationError(f"replay_source: missing: nothing can be read back from {describe_all(sinks)}")
     kafka = {"group_id": given.group_id, "start": "committed", "reset": "earliest", "stop_at": "end"}
-    if place.startswith(TOPIC):
-        kafka["source"] = "native"
     settings = replace(
         settings,
         kafka=settings.kafka.model_copy(update=kafka),
         batch=settings.batch.model_copy(update={"mode": "bundle"}),  # the only mode that commits offsets
     )
-    plan = make_plan(settings)
-    # Somebody chose these records: that they are refused again, all of them, is no reason to stop.
-    plan = replace(plan, routes=with_returned(plan.routes), guard=NO_GUARD)
-    source: KafkaSource | None = None
-    files: tuple[str, ...] = ()
-    if place.startswith(TOPIC):
-        assert plan.source is not None  # parse() refuses a topic without brokers
-        topic = place.removeprefix(TOPIC)
-        check_topic_is_there(plan.source.cluster, topic, "replay_source or dead_letter_topic")
-        source = replace(plan.source, topics=(topic,))
-    else:
-        files = tuple(find_files(place, "replay_source or dead_letter_path"))
-        if settings.beam.get("no_wait_until_finish"):
-            raise ConfigurationError(
-                "no_wait_until_finish: a replay of files must be waited for, as it moves them at its end; leave it out"
-            )
     selection = Selection(
         codes=given.codes,
         stages=given.stages,
@@ -96,7 +131,37 @@ def make_replay_plan(settings: Settings) -> ReplayPlan:
         until=seconds_of(given.until),
         max_attempts=given.max_attempts,
     )
-    return ReplayPlan(**{**vars(plan), "source": source}, place=place, files=files, selection=selection)
+    make = next(make for prefix, make in REPLAYS.items() if place.startswith(prefix))
+    return make(place, selection, settings)
+
+
+def _of_topic(place: str, selection: Selection, settings: Settings) -> ReplayPlan:
+    plan = _plan(replace(settings, kafka=settings.kafka.model_copy(update={"source": "native"})))
+    assert plan.source is not None  # parse() refuses a topic without brokers
+    topic = place.removeprefix(TOPIC)
+    check_topic_is_there(plan.source.cluster, topic, "replay_source or dead_letter_topic")
+    source = replace(plan.source, topics=(topic,))
+    return TopicReplay(**{**vars(plan), "source": source}, place=place, selection=selection)
+
+
+def _of_files(place: str, selection: Selection, settings: Settings) -> ReplayPlan:
+    plan = _plan(settings)
+    files = tuple(find_files(place, "replay_source or dead_letter_path"))
+    if settings.beam.get("no_wait_until_finish"):
+        raise ConfigurationError(
+            "no_wait_until_finish: a replay of files must be waited for, as it moves them at its end; leave it out"
+        )
+    return FileReplay(**{**vars(plan), "source": None}, place=place, selection=selection, files=files)
+
+
+REPLAYS: dict[str, Callable[[str, Selection, Settings], ReplayPlan]] = {TOPIC: _of_topic, "": _of_files}
+"""By how the place begins; the first that fits."""
+
+
+def _plan(settings: Settings) -> Plan:
+    plan = make_plan(settings)
+    # Somebody chose these records: that they are refused again, all of them, is no reason to stop.
+    return replace(plan, routes=with_returned(plan.routes), guard=NO_GUARD)
 
 
 def find_files(place: str, option: str) -> list[str]:
@@ -127,27 +192,3 @@ def check_topic_is_there(cluster: KafkaCluster, topic: str, option: str) -> None
     admin = admin_client(cluster)
     if missing := unknown_topics([topic], list_partitions(cluster, admin, [topic])):
         raise KafkaSetupError(why_unknown(cluster, admin, missing, option))
-
-
-def move_replayed(plan: ReplayPlan, finished: bool) -> str:
-    """Moves the dead letters that were replayed into the folder `replayed` beside their files; says so.
-
-    Only once everything has ended well: a replay that was cut short is made again from the same files.
-
-    Raises:
-      ConfigurationError: a file cannot be moved.
-    """
-    if not plan.files:
-        return "" if plan.source else f"there are no dead letters in {plan.place}"
-    if not finished:
-        return f"stopped: no dead letter of {plan.place} was moved, and the next replay reads them all again"
-    moved = 0
-    for path in plan.files:
-        try:
-            moved += set_aside(path, plan.selection, plan.routes)
-        except Exception as error:  # noqa: BLE001 (each file system of Beam's has errors of its own)
-            raise ConfigurationError(
-                f"{path}: its dead letters were replayed, but cannot be moved: {reason_of(error)}; move the file away "
-                "before the next replay, which would send them again"
-            ) from None
-    return f"{moved:,} dead letters were replayed and moved into the folder {REPLAYED} beside their files"

@@ -10,7 +10,7 @@ import pytest
 from aep.errors import ConfigurationError
 from pipelines.options.merge import OptionsError, parse
 from pipelines.replay_dead_letters import replay_dead_letters
-from pipelines.runtime.replay_plan import ReplayPlan, make_replay_plan, move_replayed
+from pipelines.runtime.replay_plan import FileReplay, make_replay_plan
 from testing.services.process import free_port
 from tests.transforms.test_dead_letters import letter
 from transforms.kafka.client import KafkaSetupError
@@ -20,9 +20,9 @@ from transforms.sinks.files import read_files, write_file
 SCHEMA = Path(__file__).parents[3] / "configs" / "schemas" / "loyalty-event.schema.json"
 
 
-def plan_of(folder: Path, *arguments: str) -> ReplayPlan:
+def plan_of(folder: Path, *arguments: str) -> FileReplay:
     """The plan of a replay with the options of a run that wrote to the folder."""
-    return make_replay_plan(
+    plan = make_replay_plan(
         parse(
             [
                 "--kafka_source=file",
@@ -36,6 +36,8 @@ def plan_of(folder: Path, *arguments: str) -> ReplayPlan:
             ]
         )
     )
+    assert isinstance(plan, FileReplay)
+    return plan
 
 
 def test_the_files_are_those_that_are_there_before_the_run(tmp_path: Path) -> None:
@@ -78,7 +80,7 @@ def test_a_folder_with_nothing_in_it_is_a_run_with_nothing_to_do(tmp_path: Path)
     pipeline = beam.Pipeline("FnApiRunner")
     replay_dead_letters(pipeline, plan)
     pipeline.run().wait_until_finish()
-    assert move_replayed(plan, finished=True) == f"there are no dead letters in {tmp_path}"
+    assert plan.finish(finished=True) == f"there are no dead letters in {tmp_path}"
 
 
 def test_the_steps_are_those_of_the_first_run(tmp_path: Path) -> None:
@@ -88,7 +90,7 @@ def test_the_steps_are_those_of_the_first_run(tmp_path: Path) -> None:
     pipeline = beam.Pipeline("FnApiRunner")
     replay_dead_letters(pipeline, plan)
     pipeline.run().wait_until_finish()
-    assert move_replayed(plan, finished=True).startswith("1 dead letters were replayed")
+    assert plan.finish(finished=True).startswith("1 dead letters were replayed")
     (again,) = read_files(str(tmp_path))
     assert (again.stage, again.code, again.replays, again.record) == ("parse", "json", 1, letter(5, b"no json").record)
     assert again.route == "default"
@@ -96,7 +98,7 @@ def test_the_steps_are_those_of_the_first_run(tmp_path: Path) -> None:
 
 def test_a_replay_that_was_stopped_moves_nothing(tmp_path: Path) -> None:
     write_file(str(tmp_path), [letter()])
-    assert move_replayed(plan_of(tmp_path), finished=False).startswith("stopped: no dead letter of ")
+    assert plan_of(tmp_path).finish(finished=False).startswith("stopped: no dead letter of ")
     assert len(list(read_files(str(tmp_path)))) == 1
 
 
@@ -105,7 +107,7 @@ def test_a_file_that_cannot_be_moved_is_named(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     Path(path).unlink()
     with pytest.raises(ConfigurationError, match="move the file away") as raised:
-        move_replayed(plan, finished=True)
+        plan.finish(finished=True)
     assert path in str(raised.value)
 
 
