@@ -75,7 +75,15 @@ def without_success(account_of_run: dict[str, Any]) -> str:
 def warnings(account_of_run: dict[str, Any]) -> list[str]:
     """What the numbers of an account do not say by themselves, for people."""
     found = account_of_run["repeated_ids"].items()
-    return [f"warning: route {route}: {RepeatedIds(**numbers).warning}" for route, numbers in found]
+    repeated = [f"warning: route {route}: {RepeatedIds(**numbers).warning}" for route, numbers in found]
+    # A function that changes a record and forgets to return it drops it.
+    dropped = [
+        f"warning: route {route}: all of its {counts['dropped']:,} records were dropped. If its transform is meant to "
+        "keep some, does it return them?"
+        for route, counts in account_of_run["routes"].items()
+        if counts["dropped"] and not counts["accepted"] and not counts["dead_lettered"]
+    ]
+    return [*repeated, *dropped]
 
 
 def write_summary(path: str, account_of_run: dict[str, Any]) -> None:

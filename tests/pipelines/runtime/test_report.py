@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from pipelines.runtime.progress import line
-from pipelines.runtime.report import summary, table, without_success
+from pipelines.runtime.report import summary, table, warnings, without_success
 from transforms.sinks.files import FileSink
 from transforms.worker import metrics
 
@@ -68,6 +68,13 @@ def test_what_a_route_drops_is_accounted_for_and_shown() -> None:
     assert account["routes"] == {"one": {"accepted": 5, "dead_lettered": 2, "dropped": 1003}}
     assert re.search(r"dropped by its route .* 1,003 ", shown(found))
     assert "dead-lettered 2  dropped 1,003  requests" in line(found, 1.0, 0, 0)
+
+
+def test_a_route_that_drops_all_of_its_records_is_warned_of() -> None:
+    found = counts(one=(5, 0), two=(0, 0)) + Counter({metrics.DROPPED: 9, metrics.dropped_by("one"): 1})
+    found[metrics.dropped_by("two")] = 1008
+    (warning,) = warnings(summary(found, 1.0, "finished"))
+    assert warning.startswith("warning: route two: all of its 1,008 records were dropped.")
 
 
 def test_where_nothing_is_dropped_nothing_is_shown_of_it() -> None:
