@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import apache_beam as beam
 
-from aep.formats.avro import AvroReader, AvroSchemaError
 from aep.http.auth import OAuthClient
 from aep.ingestion.decision import RetryPolicy
 from aep.ingestion.envelope import batch_url
@@ -16,29 +15,26 @@ from aep.mapping.transform import RecordTransform
 from aep.platform.schema_source import PinnedSchemaSource
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import FileSchemaSource, ResolvedSchema
-from pipelines.options.declarations import KafkaOptions
 from pipelines.options.mapping_file import read_mapping
 from pipelines.options.platform_access import network_of, timeouts_of
 from pipelines.options.route_keys import OWN_RULES, RouteSpec
 from pipelines.options.routes import load_routes
 from pipelines.options.settings import Settings
-from pipelines.options.yaml_files import OptionsError, read_text
+from pipelines.runtime.formats import PARSERS
 from pipelines.runtime.kafka_cluster import kafka_cluster
 from pipelines.runtime.registry_schema import registry_schema
 from pipelines.runtime.sinks import make_sinks
 from transforms.aep.connection import AepConnection
 from transforms.aep.inlet import AepInlet
 from transforms.batch import BatchLimits, BatchMode
-from transforms.kafka.confluent_registry import SchemaRegistry
 from transforms.kafka.offsets import resolve_start
 from transforms.kafka.read import ReadFromKafka, new_source_id
 from transforms.kafka.source import BundleLimits, KafkaSource
-from transforms.parse_avro import ParseAvro, ParseConfluentAvro
 from transforms.read_files import ReadJsonLines
 from transforms.records.delivery import Connection
 from transforms.records.prepare import Tombstones
 from transforms.records.refusal_guard import RefusalGuard, RefusalLimits
-from transforms.records.route import Parse, Route, Routes, parse_json
+from transforms.records.route import Route, Routes
 from transforms.sinks.base import Sinks
 
 # Runners that read, process and post in this process, or beside it; they keep no state over a restart.
@@ -208,7 +204,7 @@ def make_route(spec: RouteSpec, settings: Settings) -> Route:
         schema,
         id_from=spec.id_from,
         when=spec.when,
-        parse=_parse(spec, settings.kafka),
+        parse=PARSERS[spec.format](spec, settings.kafka),
         drop=spec.drop,
         mapping=read_mapping(spec.map, spec.map_patch_dialect) if isinstance(spec.map, str) else spec.map,
         transform=RecordTransform(spec.transform) if spec.transform else None,
@@ -230,18 +226,3 @@ def _schema_file(spec: RouteSpec) -> ResolvedSchema | None:
     if spec.schema_sha256 is None:
         return FileSchemaSource(spec.schema_file).load()
     return PinnedSchemaSource(spec.schema_file, spec.schema_sha256).load()
-
-
-def _parse(spec: RouteSpec, kafka: KafkaOptions) -> Parse:
-    if spec.format == "json":
-        return parse_json
-    if not spec.avro_schema_file:
-        return ParseConfluentAvro(SchemaRegistry(str(kafka.schema_registry_url), kafka.schema_registry_config))
-    schemas: list[str] = []
-    for path in spec.avro_schema_file:
-        schemas.append(read_text(path, "Avro schema"))
-        try:
-            AvroReader(schemas[-1], schemas[:-1])
-        except AvroSchemaError as error:
-            raise OptionsError([f"{path}: {error}"]) from None
-    return ParseAvro(schemas[-1], tuple(schemas[:-1]))
