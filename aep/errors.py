@@ -68,7 +68,7 @@ class TokenError(NetworkError):
 
 
 class PlatformError(AepError):
-    """A management API answers with an error, or with something that is no answer to the call.
+    """A management API answers with an error, or with something that is not an answer to the call.
 
     Attributes:
       status: HTTP status.

@@ -29,7 +29,7 @@ Run = list[DeadLetter]
 
 
 class ReadDeadLetterTopic(beam.PTransform):
-    """Reads a dead-letter topic. What is no dead letter there is passed over, with a warning."""
+    """Reads a dead-letter topic. What is not a dead letter is skipped, with a warning."""
 
     def __init__(self, read: ReadFromKafka):
         super().__init__()
@@ -57,7 +57,7 @@ def dead_letters_of(chunk: Chunk) -> Run:
             # Not what a header has: it may be of a record.
             why = damage(error) if isinstance(error, LookupError) else "its headers are damaged"
             place = f"topic {chunk.topic} partition {chunk.partition} offset {record.offset}"
-            first = first or f"{place} is no dead letter and is passed over: {why}"
+            first = first or f"{place} is not a dead letter and is skipped: {why}"
     others = len(chunk.records) - len(letters) - 1
     if first:  # one line for many: the topic may be of another kind altogether
         _LOG.warning("%s%s", first, f"; so are {others} of those behind it" if others else "")
@@ -105,7 +105,7 @@ def from_message(message: Record) -> DeadLetter:
         schema=orjson.loads(said.get("beam_aep.schema", "{}")),
         attempts=int(said.get("beam_aep.attempts", 0)),
         replays=int(said.get(REPLAYS_HEADER, 0)),
-        # A producer may write any timestamp, one that is no date too.
+        # A producer may write any timestamp, one that is not a date, too.
         at=time_of(said["beam_aep.at"]) if "beam_aep.at" in said else min(message.timestamp / 1000, time.time()),
     )
     one.check()

@@ -84,7 +84,7 @@ class AvroReader:
         """Takes the schema and those that it refers to by name, each after those that it refers to itself.
 
         Raises:
-          AvroSchemaError: one of them is no Avro schema, or names a type that none has.
+          AvroSchemaError: one of them is not an Avro schema, or names a type that none has.
         """
         named: dict[str, Any] = {}
         with _errors_in_words():

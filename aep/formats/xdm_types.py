@@ -53,7 +53,7 @@ def to_string(value: Any) -> str:
         return value
     if isinstance(value, bool | int | float):
         return orjson.dumps(value).decode()
-    raise Unfit("an object or array is no string")
+    raise Unfit("expected a string, got an object or array")
 
 
 def to_integer(value: Any) -> int:
@@ -64,7 +64,7 @@ def to_integer(value: Any) -> int:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
         return value
-    raise Unfit("it is no whole number of 64 bits")
+    raise Unfit("not a 64-bit integer")
 
 
 def to_number(value: Any) -> int | float:
@@ -83,7 +83,7 @@ def to_number(value: Any) -> int | float:
         and is_scale(value["scale"])
     ):
         return to_decimal(value["value"], value["scale"])
-    raise Unfit("it is no number")
+    raise Unfit("not a number")
 
 
 def is_scale(value: Any) -> bool:

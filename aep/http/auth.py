@@ -193,7 +193,7 @@ def read_token_reply(reply: Reply, client: OAuthClient) -> tuple[str, float]:
 
     Raises:
       TokenError: IMS is failing (408, 429, 5xx): worth another try.
-      AuthenticationError: IMS refuses the client, in its own words, or this is no reply of IMS.
+      AuthenticationError: IMS refuses the client, in its own words, or this is not a reply from IMS.
     """
     if reply.status in (408, 429) or reply.status >= 500:
         raise TokenError(f"IMS at {client.ims_url} answers {reply.status}")

@@ -68,7 +68,7 @@ class Network:
         if self.proxy_user is None or self.proxy_password is None:
             return {}
         credentials = f"{self.proxy_user}:{secrets.resolve(self.proxy_password)}"
-        # A password of the environment that is no UTF-8 goes out with the bytes that it has there.
+        # A password of the environment that is not UTF-8 goes out with the bytes that it has there.
         encoded = base64.b64encode(credentials.encode(errors="surrogateescape"))
         return {"Proxy-Authorization": f"Basic {encoded.decode()}"}
 

@@ -24,7 +24,7 @@ from aep.http import secrets
 from aep.http.deadline import DeadlineAdapter, Limits, ProxyConnectionError, TunnelError, header_limit_passed
 from aep.http.network import Network, proxy_address, proxy_refusal
 
-# A reply of AEP is a few kB; of a batch with thousands of failures a few MB. More is no reply of AEP's.
+# A reply of AEP is a few kB; of a batch with thousands of failures a few MB. More is not a reply from AEP.
 MAX_REPLY_BYTES = 32_000_000
 
 # OpenSSL's codes for a certificate whose authority is not known.

@@ -93,13 +93,14 @@ def batch_url(inlet_url: str) -> str:
     """The URL that takes many messages in a request, made from the inlet's URL.
 
     Raises:
-      ConfigurationError: this is no URL of an inlet.
+      ConfigurationError: this is not a URL of an inlet.
     """
     if "/collection/batch/" in inlet_url:
         return inlet_url
     if "/collection/" not in inlet_url:
         raise ConfigurationError(
-            f"aep_inlet_url {inlet_url} is no inlet: it should look like https://dcs.adobedc.net/collection/<inlet id>"
+            f"aep_inlet_url {inlet_url} is not an inlet URL: "
+            "it should look like https://dcs.adobedc.net/collection/<inlet id>"
         )
     return inlet_url.replace("/collection/", "/collection/batch/", 1)
 
@@ -182,7 +183,7 @@ def _ids_agree(ids: list[str], batch_id: object) -> bool:
 
 
 def read_xaction_id(body: bytes) -> str:
-    """The ``xactionId`` of the reply to a single message; empty when it has none, so that it is no reply of AEP's."""
+    """The ``xactionId`` of the reply to a single message; empty when it has none: not a reply from AEP."""
     try:
         reply = orjson.loads(body)
     except orjson.JSONDecodeError:

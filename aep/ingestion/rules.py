@@ -191,7 +191,7 @@ RETRY_RULES: tuple[Rule, ...] = (
 RULES: tuple[Rule, ...] = (
     Rule(
         "received",
-        "2xx with an `xactionId` to a message that was sent alone, after replies to its batch that did not fit",
+        "2xx with an `xactionId` for a single message, sent alone after malformed batch replies",
         "accepted",
         f"{VALIDATION}, 200: the message was received; any 2xx: {CONNECTOR}",
         lambda context: context.sent.single and context.success and bool(read_xaction_id(context.body)),
@@ -199,8 +199,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "not_aep",
-        "any other 2xx to such a message; twice a 2xx other than 207 to a batch, with a body that is no JSON object: a "
-        "page of a proxy or of another host",
+        "any other 2xx to such a message; twice a 2xx other than 207 to a batch, with a body that is not a JSON "
+        "object: a page of a proxy or of another host",
         "stop: nothing says that AEP has received anything",
         f"{VALIDATION}, 200: each reply has an `xactionId`; {MULTIPLE}: a batch is answered with 207. To stop is our "
         "choice",

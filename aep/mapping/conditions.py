@@ -36,7 +36,7 @@ def compile_conditions(fields: Mapping[str, Any]) -> tuple[Condition, ...]:
     for place, given in fields.items():
         values = given if isinstance(given, list) else [given]
         if place == "" or not is_pointer(place):
-            problems[place] = f"{place!r} is no JSON pointer: write /eventType"
+            problems[place] = f"{place!r} is not a JSON pointer: write /eventType"
         elif not values or not all(isinstance(value, Scalar) for value in values):
             problems[place] = f"{place}: give a text, number or true or false, or a list of these"
         else:

@@ -118,7 +118,7 @@ def _as_pointer(target: str) -> str:
 
 def _target_problem(target: str) -> str | None:
     if not is_pointer(_as_pointer(target)) or not all(steps_of(_as_pointer(target))):
-        return "is no place in a record: write /_acme/memberId or _acme.memberId"
+        return "is not a path in a record: write /_acme/memberId or _acme.memberId"
     return None
 
 

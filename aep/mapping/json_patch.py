@@ -55,7 +55,7 @@ class Patch:
             except adobe_patch.NotApplicableError as error:
                 return _fault(index, operation, str(error))
         if not isinstance(document, dict):
-            return PatchFault("", "the patch makes something of the record that is no JSON object")
+            return PatchFault("", "the patch turns the record into something that is not a JSON object")
         return document
 
 
@@ -63,7 +63,7 @@ def compile_patch(operations: Sequence[Any], dialect: PatchDialect = "rfc6902") 
     """The patch of these operations, as they were written in JSON or YAML.
 
     Members that an operation does not need are ignored (RFC 6902, 4). Adobe's transform takes more than the RFC: an op
-    in any case, and a path that is no JSON pointer.
+    in any case, and a path that is not a JSON pointer.
 
     Raises:
       EntriesError: with all that is wrong.

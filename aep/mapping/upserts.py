@@ -46,7 +46,7 @@ def check_operations(message: Mapping[str, Any]) -> Rejection | None:
 
 
 def operations_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The record's ``header.operations``; None when it has none, so that it is no upsert."""
+    """The record's ``header.operations``; None when it has none, so that it is not an upsert."""
     header = message.get("header")
     operations = header.get("operations") if isinstance(header, dict) else None
     return operations if isinstance(operations, dict) else None

@@ -54,7 +54,7 @@ class PlatformClient:
       random_unit: evenly from 0 to 1, for the back-off.
 
     Raises:
-      ConfigurationError: ``base_url`` is no address of a gateway.
+      ConfigurationError: ``base_url`` is not an address of a gateway.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class PlatformClient:
         """Makes a call that is answered with a JSON object; see ``send``.
 
         Raises:
-          PlatformError: also if the reply is no JSON object, or lacks a member that it ``needs``.
+          PlatformError: also if the reply is not a JSON object, or lacks a member that it ``needs``.
         """
         reply = self.send(method, path, content, query, headers)
         found = self.parsed(method, path, reply)
@@ -210,7 +210,7 @@ class PlatformClient:
         """The objects in a member of a page, each with the members that it ``needs``.
 
         Raises:
-          PlatformError: the member is no list of such objects; what is left out could be taken for missing.
+          PlatformError: the member is not a list of such objects; what is left out could be taken for missing.
         """
         found = page.get(name) or []
         good = isinstance(found, list) and all(isinstance(each, dict) and each.keys() >= {*needs} for each in found)
@@ -280,7 +280,7 @@ def segment(name: str) -> str:
       ConfigurationError: it is empty or dots, which would make another path.
     """
     if name.strip(".") == "":
-        raise ConfigurationError(f"{name!r} is no id")
+        raise ConfigurationError(f"{name!r}: invalid id")
     return quote(name, safe="")
 
 
@@ -288,8 +288,8 @@ def checked_base_url(url: str) -> str:
     """The address of the gateway without a slash at its end.
 
     Raises:
-      ConfigurationError: it is no http(s) address, or has a user, a query or a fragment. It is not repeated, since it
-        may hold a password.
+      ConfigurationError: it is not an http(s) address, or has a user, a query or a fragment. It is not repeated, since
+        it may hold a password.
     """
     try:
         parts = urlsplit(url.strip())

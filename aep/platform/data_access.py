@@ -50,7 +50,7 @@ class FailedRecord(NamedTuple):
 
     Attributes:
       line: as it is in the file.
-      document: parsed, with the errors that Adobe has added; None if it is no JSON object.
+      document: parsed, with the errors that Adobe has added; None if it is not a JSON object.
       errors: what was wrong.
     """
 

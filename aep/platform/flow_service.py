@@ -146,7 +146,7 @@ class FlowService:
 
 
 def inlet_of(connection: Mapping[str, Any]) -> Inlet | None:
-    """The inlet of a base connection as it was looked up; None if it is no streaming connection.
+    """The inlet of a base connection as it was looked up; None if it is not a streaming connection.
 
     Its id is the one to use in addresses: that of the connection is another.
     """

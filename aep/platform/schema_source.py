@@ -175,7 +175,7 @@ class PinnedSchemaSource:
         """Read the file.
 
         Raises:
-          SchemaError: the file cannot be read, is no usable schema, or is not the one that was pinned.
+          SchemaError: the file cannot be read, is not a usable schema, or is not the one that was pinned.
         """
         schema = FileSchemaSource(self.path).load()
         if schema.sha256 != self.sha256.lower():

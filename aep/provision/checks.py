@@ -82,7 +82,7 @@ def _twice(named: Iterable[tuple[str, int, str]], key: str, why: str) -> Iterato
         if not name.strip():
             yield Problem((kind, index, key), f"{key}: is empty")
         elif name in seen:
-            yield Problem((kind, index, key), f"{key}: {name} stands twice: {why}")
+            yield Problem((kind, index, key), f"{key}: duplicate {name}: {why}")
         seen.add(name)
 
 
@@ -124,7 +124,7 @@ def _identities(wanted: Provision, schema: Schema, path: Path) -> Iterator[Probl
             )
         primary = primary or (identity if identity.primary else None)
         if identity.field in seen:
-            yield Problem((*place, "field"), f"field: {identity.field} stands twice in schema {schema.title}")
+            yield Problem((*place, "field"), f"field: duplicate identity {identity.field} in schema {schema.title}")
         seen.add(identity.field)
         if not identity.namespace.strip():
             yield Problem((*place, "namespace"), "namespace: is empty")
@@ -200,7 +200,7 @@ def _flow(wanted: Provision, flow: Flow, path: Path) -> Iterator[Problem]:
 
 
 def _mappings(wanted: Provision, flow: Flow, path: Path) -> Iterator[Problem]:
-    """Destinations that stand twice, or whose field is not declared though the organisation's own are."""
+    """Duplicate destinations, or whose field is not declared though the organisation's own are."""
     dataset = next((each for each in wanted.datasets if each.name == flow.dataset), None)
     schema = next((each for each in wanted.schemas if dataset and each.title == dataset.schema_), None)
     groups = [each for each in wanted.field_groups if schema and each.title in schema.field_groups]
@@ -210,7 +210,7 @@ def _mappings(wanted: Provision, flow: Flow, path: Path) -> Iterator[Problem]:
     for number, each in enumerate(flow.mappings):
         place = (*path, number, "destination")
         if each.destination in seen:
-            yield Problem(place, f"destination: {each.destination} stands twice in dataflow {flow.name}")
+            yield Problem(place, f"destination: duplicate {each.destination} in dataflow {flow.name}")
         seen.add(each.destination)
         steps = _INDEX.sub("", each.destination).split(".")
         holding = [group.fields for group in groups if steps[0] in group.fields and is_custom(wanted, steps)]

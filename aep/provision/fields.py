@@ -276,7 +276,7 @@ def _itself(spec: FieldSpec, path: Path) -> Iterator[Problem]:
         try:
             re.compile(spec.pattern)
         except re.error as error:
-            yield Problem((*path, "pattern"), f"pattern: is no regular expression: {error}")
+            yield Problem((*path, "pattern"), f"pattern: not a valid regular expression: {error}")
 
 
 def _bounds(spec: FieldSpec, path: Path) -> Iterator[Problem]:

@@ -244,7 +244,7 @@ def identity_faults(wanted: Provision, schema: Schema, inventory: Inventory, pat
             continue
         parts = [inventory.components.get(each) for each in schema.parts_elsewhere]
         if not any(part is not None and _leads(part, steps) for part in parts):
-            text = f"field: {identity.field} is no field of schema {schema.title}, nor of what it is made of"
+            text = f"field: {identity.field} is not a field of schema {schema.title}, nor of what it is made of"
             yield Problem((*path, "identities", number, "field"), text)
 
 

@@ -147,7 +147,7 @@ class Plan:
     Attributes:
       steps: one or more for each object.
       ids: (kind, name) to id.
-      problems: what must be mended first.
+      problems: what must be fixed first.
     """
 
     steps: list[Step] = field(default_factory=list)

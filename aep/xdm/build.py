@@ -64,7 +64,7 @@ def find_class(components: Components, name: str) -> Component:
     """The class of this `$id`, alias or file name.
 
     Raises:
-        SchemaError: there is none, or it is no class.
+        SchemaError: there is none, or it is not a class.
     """
 
     def is_class(component: Component) -> bool:
@@ -72,7 +72,9 @@ def find_class(components: Components, name: str) -> Component:
 
     found = components.find(ALIASES.get(name, name), is_class)
     if not is_class(found):
-        raise SchemaError(f"{found.path}: {found.id} is no class: it is not made of a behaviour, such as time-series")
+        raise SchemaError(
+            f"{found.path}: {found.id} is not a class: it is not made of a behaviour, such as time-series"
+        )
     return found
 
 
@@ -80,11 +82,11 @@ def find_field_group(components: Components, name: str, class_: Component) -> Co
     """The field group of this `$id` or file name.
 
     Raises:
-        SchemaError: there is none, it is no field group, or it is not meant for the class.
+        SchemaError: there is none, it is not a field group, or it is not meant for the class.
     """
     found = components.find(name, lambda component: component.classes is not None)
     if found.classes is None:
-        raise SchemaError(f"{found.path}: {found.id} is no field group: it has no meta:intendedToExtend")
+        raise SchemaError(f"{found.path}: {found.id} is not a field group: it has no meta:intendedToExtend")
     _check_meant_for(found, class_, components)
     return found
 

@@ -51,7 +51,7 @@ class Component:
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """The `$id`s of the classes that a field group is for, none for all classes; None: it is no field group."""
+        """The `$id`s of the classes that a field group is for, none for all classes; None: it is not a field group."""
         stated = self.document.get("meta:intendedToExtend")
         return tuple(str(each) for each in stated) if isinstance(stated, list) else None
 

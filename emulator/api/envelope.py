@@ -38,7 +38,7 @@ def refusal(inlet: Inlet, text: str, cause: dict[str, Any] | None = None) -> Ref
 
 @lru_cache(maxsize=1024)
 def schema_major(content_type: str) -> str | None:
-    """The major version that a `contentType` asks for, "" if it asks for none, None if it is no XDM type.
+    """The major version that a `contentType` asks for, "" if it asks for none, None if it is not an XDM type.
 
     Lenient, since Adobe's own examples differ: with and without a blank, a minor version, `version=`, `-notext`.
     """

@@ -46,7 +46,7 @@ def _condition(text: str) -> Callable[[dict[str, Any]], bool]:
         try:
             pattern = re.compile(value)
         except re.error as error:
-            raise ValueError(f"property {text!r}: {value!r} is no regular expression: {error}") from error
+            raise ValueError(f"property {text!r}: {value!r} is not a valid regular expression: {error}") from error
         return lambda item: any(pattern.search(each) for each in _values(item, name))
     order = _ORDERS[operator]
     return lambda item: any(order(*_comparable(each, value)) for each in _values(item, name))

@@ -61,6 +61,6 @@ def apply_mappings(mappings: Sequence[Mapping], message: dict[str, Any]) -> dict
         for step in mapping.destination[:-1]:
             parent = parent.setdefault(step, {})
             if not isinstance(parent, dict):
-                raise ValueError(f"{'.'.join(mapping.destination)} leads through a value that is no object")
+                raise ValueError(f"{'.'.join(mapping.destination)} leads through a value that is not an object")
         parent[mapping.destination[-1]] = value
     return entity

@@ -28,7 +28,7 @@ AND_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """For a command that takes the options of a run beside its own."""
 
 WRONG = 2
-"""Exit code: a person has to mend something."""
+"""Exit code: the user has to fix something."""
 
 WHOLE_RECORD = "(the whole record)"
 """What a person reads for an empty pointer."""

@@ -63,6 +63,8 @@ def _hints(entity: dict[str, Any], route: Route) -> list[str]:
     if payload == "entity" and is_message(entity):
         return ["this is a whole message (header and body.xdmEntity): give its route `payload: message` (xdm_payload)"]
     if payload == "message" and not is_message(entity):
-        return ["this is no whole message (header and body.xdmEntity): give its route `payload: entity` (xdm_payload)"]
+        return [
+            "this is not a whole message (header and body.xdmEntity): give its route `payload: entity` (xdm_payload)"
+        ]
     inner = entity["body"]["xdmEntity"] if payload == "message" else entity
     return spelling_hints(inner, route.schema.tenant if route.schema else None) if isinstance(inner, dict) else []

@@ -149,7 +149,7 @@ def prepare_event(
     The time serves as its offset, so that each sending has an _id of its own where that is made of the offset.
 
     Raises:
-      EventError: it is no event of this route.
+      EventError: it is not an event of this route.
     """
     from transforms.records.prepare import Dropped, Preparation, Refusal
     from transforms.records.record import Record
@@ -164,7 +164,7 @@ def prepare_event(
     outcome = Preparation(candidates, rules)(topic, 0, Record(now_ms, now_ms, None, (), event))
     if isinstance(outcome, Refusal):
         if outcome.stage == "parse":
-            raise EventError(f"this is no event: {outcome.message}")
+            raise EventError(f"not a valid event: {outcome.message}")
         return outcome
     taken_by = outcome.route if isinstance(outcome, Dropped) else outcome.route.name
     if taken_by != route.name:
@@ -200,7 +200,7 @@ def _show(verdict: Verdict) -> int:
     console = Console(highlight=False, soft_wrap=True)
     if verdict.received:
         words = "passed validation" if verdict.validated else "AEP does not say that it was validated"
-        console.print(f"received: {words} (xactionId {verdict.xaction_id or 'not told'})", style="green")
+        console.print(f"received: {words} (xactionId {verdict.xaction_id or 'unknown'})", style="green")
         return 0
     console.print(f"refused ({verdict.status}): {plain(verdict.message)}", style="red", markup=False)
     for violation in verdict.violations:

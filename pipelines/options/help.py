@@ -24,7 +24,7 @@ Examples:
   python -m pipelines.kafka_to_aep --options_file=configs/base.yaml --options_file=configs/flink.yaml \\
       --kafka_bootstrap_servers=kafka:9092 --routes_file=configs/loyalty-routes.yaml --print_options
 
-  # dead letters once more, after what they were refused for is mended
+  # dead letters once more, after the reason for their refusal is fixed
   python -m pipelines.replay_dead_letters --options_file=configs/base.yaml --options_file=my-events.yaml \\
       --replay_codes=required,type
 

@@ -30,7 +30,7 @@ def platform_client(settings: Settings) -> PlatformClient:
     """A client for the organisation, sandbox and credentials of the options.
 
     Raises:
-        ConfigurationError: `aep_platform_url` is no address of a gateway.
+        ConfigurationError: `aep_platform_url` is not an address of a gateway.
     """
     aep = settings.aep
     transport = transport_of(settings)

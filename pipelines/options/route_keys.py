@@ -30,7 +30,7 @@ from pipelines.options.types import (
 
 def _check_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise ValueError(f"{name!r} is no name of a route (letters, digits, '.', '_', '-'): it shows in metrics")
+        raise ValueError(f"{name!r} is not a valid route name (letters, digits, '.', '_', '-'): it shows in metrics")
     return name
 
 

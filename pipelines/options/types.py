@@ -102,7 +102,7 @@ def check_headers(headers: dict[str, str]) -> dict[str, str]:
     problems = {}
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
-            problems[name] = f"{name!r} is no name of an HTTP header"
+            problems[name] = f"{name!r} is not a valid HTTP header name"
         elif fault := _header_fault(value):
             problems[name] = f"the value of {name} {fault}"
         elif name.lower() in ("authorization", "cookie"):
@@ -136,7 +136,7 @@ def check_url(value: str, *, login: str = "aep_auth") -> str:
     try:
         url = urlsplit(value)
         known = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:  # a port that is no number, a broken IPv6 address
+    except ValueError:  # a port that is not a number, a broken IPv6 address
         known = False
     if not known:
         raise ValueError("must be an address like https://HOST/PATH")
@@ -159,7 +159,7 @@ def check_proxy_url(value: str) -> str:
     try:
         url = urlsplit(value)
         known = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:  # a port that is no number, a broken IPv6 address
+    except ValueError:  # a port that is not a number, a broken IPv6 address
         known = False
     if known and (url.username is not None or url.password is not None):
         raise ValueError("must not hold a user name or password: use aep_proxy_user and aep_proxy_password")
@@ -187,7 +187,7 @@ def check_bootstrap_servers(value: str) -> str:
     """Accepts HOST:PORT[,HOST:PORT...], each with a protocol before it if need be."""
     for number, server in enumerate(value.split(","), start=1):
         if not re.fullmatch(r"\s*([A-Z_]+://)?([^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?\s*", server):
-            raise ValueError(f"entry {number} is no broker address: give HOST:PORT[,HOST:PORT...]")
+            raise ValueError(f"entry {number} is not a valid broker address: give HOST:PORT[,HOST:PORT...]")
     return value
 
 
@@ -198,10 +198,10 @@ def check_topics(topics: tuple[str, ...]) -> tuple[str, ...]:
             try:
                 re.compile(topic)
             except re.error as error:
-                raise ValueError(f"{topic!r} is no regular expression: {error}") from None
+                raise ValueError(f"{topic!r} is not a valid regular expression: {error}") from None
         elif not _TOPIC.fullmatch(topic) or topic in (".", ".."):
             raise ValueError(
-                f"{topic!r} is no name of a topic (letters, digits, '.', '_', '-'); a pattern starts with ^"
+                f"{topic!r} is not a valid topic name (letters, digits, '.', '_', '-'); a pattern starts with ^"
             )
     return topics
 
@@ -265,7 +265,7 @@ def check_pointers(pointers: tuple[str, ...]) -> tuple[str, ...]:
     """Accepts JSON pointers (RFC 6901) to a field."""
     for pointer in pointers:
         if not re.fullmatch(r"(/([^~/]|~[01])*)+", pointer):
-            raise ValueError(f"{pointer!r} is no JSON pointer: write /_acme/memberId")
+            raise ValueError(f"{pointer!r} is not a JSON pointer: write /_acme/memberId")
     return pointers
 
 
@@ -314,7 +314,7 @@ def compile_when(value: Any) -> Any:
 def check_sha256(digest: str) -> str:
     """Accepts a digest as sha256sum writes it."""
     if not re.fullmatch(r"[0-9A-Fa-f]{64}", digest):
-        raise ValueError(f"{digest!r} is no SHA-256: 64 hexadecimal digits, as sha256sum FILE prints")
+        raise ValueError(f"{digest!r} is not a SHA-256: 64 hexadecimal digits, as sha256sum FILE prints")
     return digest
 
 
@@ -322,7 +322,7 @@ def check_retry_statuses(statuses: tuple[int, ...]) -> tuple[int, ...]:
     """Accepts HTTP statuses of errors for which the same request is worth sending again."""
     for status in statuses:
         if not 400 <= status <= 599:
-            raise ValueError(f"{status} is no HTTP status of an error (400 to 599)")
+            raise ValueError(f"{status} is not an HTTP status of an error (400 to 599)")
         if reason := _NEVER_TRANSIENT.get(status):
             raise ValueError(f"{status} can't be retried as it is: {reason}")
     return statuses

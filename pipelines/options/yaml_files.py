@@ -66,12 +66,12 @@ class OptionsLoader(yaml.SafeLoader):
         return super().construct_object(node, deep=deep)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Refuses a key that stands twice, where PyYAML would keep the last one silently."""
+        """Refuses a duplicate key, where PyYAML would keep the last one silently."""
         mapping: dict[Hashable, Any] = {}
         for key_node, value_node in node.value:
             key = _key(key_node)
             if key in mapping:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key} stands twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key}", key_node.start_mark)
             mapping[key] = self.construct_object(value_node, deep=True)
         return mapping
 
@@ -161,7 +161,7 @@ def read_entries(text: str, path: str, problems: list[str]) -> list[Entry]:
     """Reads a document that is a mapping; what is wrong with it is added to `problems`.
 
     Returns:
-        The entries that could be read, in their order. A key that stands twice is a problem and keeps its
+        The entries that could be read, in their order. A duplicate key is a problem and keeps its
         first value.
     """
     with read_document(text, path, problems) as (loader, node):
@@ -177,7 +177,7 @@ def entries_of(loader: OptionsLoader, node: yaml.MappingNode, path: str, problem
         try:
             key = _key(key_node)
             if key in lines:
-                problems.append(f"{path}:{line}: {key}: stands twice, first on line {lines[key]}")
+                problems.append(f"{path}:{line}: {key}: duplicate key, first on line {lines[key]}")
                 continue
             lines[key] = line
             value = loader.construct_object(value_node, deep=True)

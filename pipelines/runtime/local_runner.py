@@ -1,4 +1,4 @@
-"""Beam's own in-process runner, mended for runs that do not end by themselves."""
+"""Beam's own in-process runner, fixed for runs that do not end by themselves."""
 
 from __future__ import annotations
 

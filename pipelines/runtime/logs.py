@@ -56,7 +56,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _utf8(text: str) -> str:
-    """The text with what UTF-8 cannot say written out, as the bytes of a file's name that is no text."""
+    """The text with what UTF-8 cannot say written out, as the bytes of a file's name that is not text."""
     return text.encode(errors="backslashreplace").decode()
 
 

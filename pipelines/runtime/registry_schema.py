@@ -23,7 +23,7 @@ class RegistryAccess:
         """A client.
 
         Raises:
-          ConfigurationError: `aep_platform_url` is no address of a gateway.
+          ConfigurationError: `aep_platform_url` is not an address of a gateway.
         """
         return SchemaRegistry(platform_client(self.settings))
 

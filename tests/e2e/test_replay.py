@@ -187,7 +187,7 @@ def test_a_topic_of_kafka_connects_dead_letters_is_replayed_too(scenario: Scenar
     finished = replay(scenario, "--replay_stages=TASK_PUT", **options)
     assert (finished.summary["accepted"], finished.summary["passed_over"]) == (200, 1)
     assert f"topic {topic} partition 0 offset" in finished.output
-    assert "is no dead letter" in finished.output
+    assert "is not a dead letter" in finished.output
     scenario.check_every_sample()
 
 
@@ -284,7 +284,7 @@ def test_a_damaged_file_is_named_and_nothing_is_moved(scenario: Scenario) -> Non
     lines = len(Path(damaged).read_bytes().splitlines())
     done = subprocess.run(command(scenario), cwd=ROOT, capture_output=True, text=True, timeout=RUN_SECONDS, check=False)
     assert done.returncode == 2, done.stderr
-    assert f"{damaged}, line {lines}, is no dead letter" in done.stderr
+    assert f"{damaged}, line {lines}, is not a dead letter" in done.stderr
     assert damaged.exists()
     assert not (scenario.dead_letters / "replayed").exists()
 

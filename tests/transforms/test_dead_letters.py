@@ -74,16 +74,16 @@ def test_a_dead_letter_comes_back_from_json_as_it_was(one: DeadLetter) -> None:
 @pytest.mark.parametrize(
     ("name", "wrong", "why"),
     [
-        ("pointer", 5, "pointer is no str"),
-        ("code", None, "code is no str"),
-        ("partition", "x", "partition is no int"),
-        ("offset", 1.5, "offset is no int"),
-        ("schema", [], "schema is no dict"),
+        ("pointer", 5, "pointer: expected str"),
+        ("code", None, "code: expected str"),
+        ("partition", "x", "partition: expected int"),
+        ("offset", 1.5, "offset: expected int"),
+        ("schema", [], "schema: expected dict"),
         ("schema", {"id": 5}, "schema has something else than texts"),
-        ("errors", {"code": "c"}, "errors is no list"),
+        ("errors", {"code": "c"}, "errors: expected list"),
         ("errors", [{"code": "c"}], "one of errors has not code, pointer, message"),
-        ("headers", [{"name": "h", "value": 5}], "value is no text"),
-        ("value", 5, "value is no text"),
+        ("headers", [{"name": "h", "value": 5}], "value: expected text"),
+        ("value", 5, "value: expected text"),
         ("at", 5, ""),
         ("at", "noon", ""),
         ("topic", ..., "it has no 'topic'"),
@@ -101,13 +101,13 @@ def test_a_line_that_is_no_dead_letter_is_refused_with_the_field(
     path.write_bytes(letter().to_json() + b"\n" + orjson.dumps(fields) + b"\n")
     with pytest.raises(ConfigurationError) as raised:
         list(read_files(str(tmp_path)))
-    assert str(raised.value).startswith(f"{path}, line 2, is no dead letter: {why}")
+    assert str(raised.value).startswith(f"{path}, line 2, is not a dead letter: {why}")
 
 
 @pytest.mark.parametrize("line", [b"[]", b"5", b'"x"', b"null", b"{", b"", b"\x1f\x8b\x08\x00"])
 def test_a_line_that_is_no_object_is_refused(line: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(line + b"\n")
-    with pytest.raises(ConfigurationError, match=r"a\.jsonl, line 1, is no dead letter: "):
+    with pytest.raises(ConfigurationError, match=r"a\.jsonl, line 1, is not a dead letter: "):
         list(read_files(str(tmp_path)))
 
 

@@ -81,7 +81,7 @@ def test_what_is_no_dead_letter_is_passed_over_with_its_place(
     with caplog.at_level(logging.WARNING):
         assert dead_letters_of(Chunk("dead", 2, records)) == [letter()]
     (warning,) = caplog.messages
-    assert warning.startswith("topic dead partition 2 offset 4 is no dead letter and is passed over: ")
+    assert warning.startswith("topic dead partition 2 offset 4 is not a dead letter and is skipped: ")
 
 
 def test_of_many_that_are_no_dead_letters_one_line_tells_and_shows_no_contents(
@@ -95,7 +95,7 @@ def test_of_many_that_are_no_dead_letters_one_line_tells_and_shows_no_contents(
     with caplog.at_level(logging.WARNING):
         assert dead_letters_of(Chunk("dead", 2, [*records, message(letter())])) == [letter()]
     assert caplog.messages == [
-        "topic dead partition 2 offset 0 is no dead letter and is passed over: its headers are damaged; "
+        "topic dead partition 2 offset 0 is not a dead letter and is skipped: its headers are damaged; "
         "so are 49 of those behind it"
     ]
 
@@ -107,7 +107,7 @@ def test_a_dead_letter_without_a_time_of_ours_has_that_of_its_record_and_none_to
         ("__connect.errors.offset", b"1"),
     )
     assert from_message(Record(0, 1_700_000_000_125, None, headers, b"{}")).at == 1_700_000_000.125
-    # One that is no date could not be shown, nor written again.
+    # One that is not a date could not be shown, nor written again.
     assert from_message(Record(0, 2**61, None, headers, b"{}")).to_json()
 
 

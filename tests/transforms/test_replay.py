@@ -108,7 +108,7 @@ def test_a_line_that_is_no_dead_letter_fails_the_run_with_file_and_line(line: by
     with pytest.raises(Exception, match="no dead letter"):
         read_all([str(path)])
     assert isinstance(process.failure, ConfigurationError)
-    assert str(process.failure).startswith(f"{path}, line 2, is no dead letter: ")
+    assert str(process.failure).startswith(f"{path}, line 2, is not a dead letter: ")
 
 
 def test_files_are_found_by_folder_or_pattern_and_never_below(tmp_path: Path) -> None:

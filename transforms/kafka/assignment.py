@@ -103,7 +103,7 @@ class Assignment:
         return self._topics.known.get(topic)
 
     def deleted(self) -> set[str]:
-        """The topics that are being read and are no more."""
+        """The topics that are being read and no longer exist."""
         return self._topics.deleted()
 
     def topic_claims(self) -> Iterator[TopicClaim]:

@@ -56,7 +56,7 @@ class Reader:
         self._clock = clock
         self._cut_short = False
         self._warn_at = float("-inf")
-        self._gone: dict[Partition, int] = {}  # positions that are no more in the log
+        self._gone: dict[Partition, int] = {}  # positions that are no longer in the log
         self._refused: set[str] = set()  # topics that may not be read
         self._ask_range_at = float("-inf")
         self._consumer = make_reader_consumer(source, shard, self._on_error, self._on_commit)
@@ -236,7 +236,7 @@ class Reader:
             self._warn(f"topic {partition[0]} partition {partition[1]}: {error.str()}; it is there by now")
             self._assigned.look_again()
         elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART and self._may_go(partition[0]):
-            self._warn(f"topic {partition[0]} is no more")
+            self._warn(f"topic {partition[0]} no longer exists")
             self._assigned.look_again()
         elif error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and self._may_go(partition[0]):
             self._warn_of_right(error, partition[0])

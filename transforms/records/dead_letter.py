@@ -117,7 +117,7 @@ class DeadLetter:
         for name, kind in _KINDS.items():
             value = getattr(self.record if name in Record._fields else self, name)
             if not isinstance(value, kind):
-                raise TypeError(f"{name} is no {kind.__name__}")
+                raise TypeError(f"{name}: expected {kind.__name__}")
         if not all(isinstance(text, str) for text in self.schema.values()):
             raise TypeError("schema has something else than texts")
         for error in self.errors:
@@ -236,7 +236,7 @@ def _bytes(name: str, fields: dict[str, Any]) -> bytes | None:
         return base64.b64decode(encoded)
     text = fields[name]
     if not isinstance(text, str | None):
-        raise TypeError(f"{name} is no text")
+        raise TypeError(f"{name}: expected text")
     return None if text is None else text.encode()
 
 

@@ -120,7 +120,7 @@ def read_file(path: str) -> Iterator[DeadLetter]:
             try:
                 yield DeadLetter.from_json(line)
             except (ValueError, LookupError, TypeError) as error:
-                raise ConfigurationError(f"{path}, line {number}, is no dead letter: {damage(error)}") from None
+                raise ConfigurationError(f"{path}, line {number}, is not a dead letter: {damage(error)}") from None
 
 
 def read_files(place: str) -> Iterator[DeadLetter]:

@@ -24,8 +24,8 @@ def check(
 
     Takes the options of the run (beam-aep run --help), as --options_file and --routes_file. With credentials for
     Platform's APIs the inlets, data sets and schemas there are compared with the routes. Records of each topic are
-    parsed, mapped and checked as a run would; no consumer group is joined. Exit code: 0 ready, 1 not ready, 2 that
-    cannot be told.
+    parsed, mapped and checked as a run would; no consumer group is joined. Exit code: 0 ready, 1 not ready, 2
+    undetermined.
     """
     from pipelines.cli.check.checks import check_run
     from pipelines.cli.check.report import check_table, dead_letter_table, exit_code, verdict

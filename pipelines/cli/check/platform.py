@@ -218,7 +218,7 @@ def schema_found(schema: ResolvedSchema, version: str, known: Sequence[Identity]
     """Compares a schema file with the version and the identity descriptors that the registry shows."""
     again = "get the file again, or give schema_id without schema_file"
     if version != schema.version:
-        shown = version or "not told"
+        shown = version or "unknown"
         return Found("warning", f"{schema.where} is version {schema.version}, and the registry's is {shown}: {again}")
     if set(known) != set(schema.identities):
         shown = ", ".join(each.pointer for each in known) or "none"

@@ -15,7 +15,7 @@ from transforms.records.dead_letter import DeadLetter
 State = Literal["ok", "warning", "wrong", "not checked"]
 
 READY, NOT_READY, UNKNOWN = 0, 1, 2
-"""Exit codes: a run would work; it would not; that cannot be told."""
+"""Exit codes: a run would work; it would not; undetermined."""
 
 _STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "wrong": "red", "not checked": "dim"}
 
@@ -27,7 +27,7 @@ class Check(NamedTuple):
       subject: what it is.
       state: how it is.
       detail: what was found, or why it was not checked.
-      failed: it was to be checked, and could not be: readiness cannot be told.
+      failed: it was to be checked, and could not be: readiness is undetermined.
     """
 
     subject: str
@@ -37,7 +37,7 @@ class Check(NamedTuple):
 
 
 def exit_code(checks: Iterable[Check]) -> int:
-    """0 where nothing is wrong, 1 where something is, 2 where that cannot be told."""
+    """0 where nothing is wrong, 1 where something is, 2 where that is undetermined."""
     found = list(checks)
     if any(check.state == "wrong" for check in found):
         return NOT_READY
@@ -48,7 +48,7 @@ def verdict(checks: Sequence[Check]) -> str:
     """A line for the end."""
     counts = {state: sum(check.state == state for check in checks) for state in _STYLES}
     numbers = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
-    words = {READY: "ready", NOT_READY: "not ready", UNKNOWN: "cannot be told, since checks failed"}
+    words = {READY: "ready", NOT_READY: "not ready", UNKNOWN: "undetermined, since checks failed"}
     return f"{words[exit_code(checks)]}: {numbers}"
 
 

@@ -218,7 +218,7 @@ def import_dead_letters(draft: Draft, topics: list[str], path: str) -> None:
     topic = draft.take(f"{_DEAD_LETTERS}topic.name")
     if topic:
         draft.set("dead_letter_topic", topic, f"{_DEAD_LETTERS}topic.name")
-        text = "gets single records, each with its reason, not whole batches; and what is no JSON, which was dropped"
+        text = "gets single records, each with its reason, not whole batches; and what is not JSON, which was dropped"
         draft.note("better", f"{_DEAD_LETTERS}topic.name", text)
         if again := reads_back([one for one in topics if not _broken(one)], topic):
             draft.problems.append(f"{_DEAD_LETTERS}topic.name: is read again by {again}, a loop without end")
@@ -228,7 +228,7 @@ def import_dead_letters(draft: Draft, topics: list[str], path: str) -> None:
             "better",
             f"{_DEAD_LETTERS}topic.name",
             "is not given: the connector logged and dropped what AEP answered with 400, 413, 429, 502, 503 or 504, and "
-            "what is no JSON; here it is sent again, or dead-lettered to dead_letter_path",
+            "what is not JSON; here it is sent again, or dead-lettered to dead_letter_path",
         )
     if tolerance:
         text = "here a record that can't be taken is always dead-lettered, and never stops the run or is dropped"

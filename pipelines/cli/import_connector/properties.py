@@ -14,7 +14,7 @@ _ESCAPED = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
 
 class ConnectorFileError(UserError):
-    """A file is no configuration of a connector: which, where, and why. Never holds a value, which may be secret."""
+    """A file is not a configuration of a connector: which, where, and why. Never holds a value, which may be secret."""
 
 
 def read_connector(path: str) -> dict[str, str]:
@@ -67,7 +67,7 @@ def _scalar(value: Any, name: str, path: str) -> str:
 
 
 def _from_properties(text: str, path: str) -> dict[str, str]:
-    """The properties by java.util.Properties' rules; of a key that stands twice the last value counts."""
+    """The properties by java.util.Properties' rules; of duplicate keys the last value counts."""
     properties = {}
     for number, line in _logical_lines(text):
         # The key ends at the first = or : or blank that is not escaped.

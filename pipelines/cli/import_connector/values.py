@@ -166,7 +166,7 @@ def _topics_of(draft: Draft, prefix: str, topics: Sequence[str]) -> Sequence[str
         try:
             return [topic for topic in topics if (re.fullmatch(pattern, topic) is not None) != negate]
         except re.error as error:
-            draft.problems.append(f"predicates.{name}.pattern: is no regular expression: {error}")
+            draft.problems.append(f"predicates.{name}.pattern: not a valid regular expression: {error}")
             return []
     text = f"{kind or name}: has no equivalent here, so the patch is applied to every record: see `when` of a route"
     draft.note("to do", f"{prefix}predicate", text)

@@ -211,7 +211,7 @@ def _tell_half_way(done: list[Step], pending: list[Step]) -> None:
     say(f"stopped half-way: {len(done)} done, {len(left)} not:")
     for step in left:
         say(f"  not done: {step.action.value} {step.kind} {step.name}")
-    say("run the same command again, once the reason is mended: it finds what was done, and continues")
+    say("run the same command again, once the reason is fixed: it finds what was done, and continues")
 
 
 def _past(step: Step) -> str:

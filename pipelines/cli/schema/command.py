@@ -196,7 +196,7 @@ def check(
         raise typer.BadParameter("--limit does nothing without --all or --adobe")
     for place in primary_identity or ():
         if place == "" or not is_pointer(place):
-            raise typer.BadParameter(f"--primary-identity {place!r} is no JSON pointer: write /_acme/memberId")
+            raise typer.BadParameter(f"--primary-identity {place!r} is not a JSON pointer: write /_acme/memberId")
     rules = XdmRules(
         unknown_fields=unknown_fields, nulls=nulls, identity=identity, primary_identity=tuple(primary_identity or ())
     )
@@ -298,7 +298,7 @@ def _tenant_id(tenant: str | None) -> str:
         return ""
     found = _TENANT.fullmatch(tenant)
     if found is None:
-        raise typer.BadParameter(f"--tenant {tenant!r} is no tenant id: letters and digits, such as acme")
+        raise typer.BadParameter(f"--tenant {tenant!r} is not a tenant id: letters and digits, such as acme")
     return found[1]
 
 

@@ -155,7 +155,7 @@ def schema_rows(schema: ResolvedSchema) -> list[tuple[str, str]]:
         ("title", schema.title),
         ("version", schema.version),
         ("SHA-256", schema.sha256),
-        ("class", str(document.get("meta:class", "(not told)")) + (", with time" if schema.is_event else "")),
+        ("class", str(document.get("meta:class", "(unknown)")) + (", with time" if schema.is_event else "")),
         ("tenant", schema.tenant or "(none)"),
         ("fields", f"{len(fields):,}"),
         ("required", required),

@@ -417,7 +417,7 @@ FILES: dict[str, tuple[Change, str]] = {
         lambda network, folder: replace(network, client_certificate=str(folder / "none")),
         r"aep_client_certificate: \S+/none cannot be read: No such file or directory",
     ),
-    "a certificate that is no PEM": (
+    "a certificate that is not a PEM": (
         lambda network, folder: replace(network, client_certificate=str(folder / "junk")),
         r"aep_client_certificate: \S+/junk holds no certificate in PEM form",
     ),
@@ -429,7 +429,7 @@ FILES: dict[str, tuple[Change, str]] = {
         lambda network, folder: replace(network, client_key=str(folder / "none")),
         r"aep_client_key: \S+/none cannot be read: No such file or directory",
     ),
-    "a key that is no PEM": (
+    "a key that is not a PEM": (
         lambda network, folder: replace(network, client_key=str(folder / "junk")),
         r"aep_client_key: \S+/junk holds no private key in PEM form",
     ),

@@ -81,7 +81,7 @@ def applied(operations: list[dict[str, Any]], record: dict[str, Any]) -> Any:
 
 
 def applied_by_adobe(library: Zjsonpatch, operations: list[dict[str, Any]], record: dict[str, Any]) -> Any:
-    """What the library makes of it; FAILS also for what is no object, which AEP cannot take."""
+    """What the library makes of it; FAILS also for what is not an object, which AEP cannot take."""
     try:
         made = library.apply(operations, record)
     except PatchFailedError:

@@ -33,8 +33,8 @@ def test_all_conditions_must_hold(given: dict[str, Any], record: dict[str, Any],
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"type": "a"}, "'type' is no JSON pointer: write /eventType"),
-        ({"": "a"}, "'' is no JSON pointer"),
+        ({"type": "a"}, "'type' is not a JSON pointer: write /eventType"),
+        ({"": "a"}, "'' is not a JSON pointer"),
         ({"/a": None}, "/a: give a text, number or true or false"),
         ({"/a": []}, "/a: give a text"),
         ({"/a": [["b"]]}, "/a: give a text"),

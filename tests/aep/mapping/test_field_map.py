@@ -191,7 +191,7 @@ def test_a_default_stands_for_what_is_missing_only() -> None:
     fields = {"/a": {"from": "/x", "type": "integer", "default": 7}}
     assert made(fields) == {"a": 7}
     assert made(fields, {"x": 0}) == {"a": 0}
-    assert made(fields, {"x": "seven"}) == MapFault("/x", "/a cannot be made of /x: it is no whole number of 64 bits")
+    assert made(fields, {"x": "seven"}) == MapFault("/x", "/a cannot be made of /x: not a 64-bit integer")
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_a_default_stands_for_what_is_missing_only() -> None:
         ({"kafka": "header:bad"}, MapFault("", "/a cannot be made of Kafka's header:bad: it is not UTF-8 text")),
         (
             {"from": "", "type": "string"},
-            MapFault("", "/a cannot be made of the record: an object or array is no string"),
+            MapFault("", "/a cannot be made of the record: expected a string, got an object or array"),
         ),
     ],
 )
@@ -224,9 +224,9 @@ def test_the_whole_record_can_be_a_field() -> None:
 @pytest.mark.parametrize(
     ("fields", "problems"),
     [
-        ({"": {"value": 1}}, {"": "is no place in a record"}),
-        ({"/a//b": {"value": 1}}, {"/a//b": "is no place in a record"}),
-        ({"/a~2": {"value": 1}}, {"/a~2": "is no place in a record"}),
+        ({"": {"value": 1}}, {"": "is not a path in a record"}),
+        ({"/a//b": {"value": 1}}, {"/a//b": "is not a path in a record"}),
+        ({"/a~2": {"value": 1}}, {"/a~2": "is not a path in a record"}),
         ({"/a": 1}, {"/a": "needs a source, as {from: /orderId}"}),
         ({"/a": {}}, {"/a": "needs one of from, value, kafka"}),
         ({"/a": {"from": "/x", "value": 1}}, {"/a": "needs one of from, value, kafka"}),

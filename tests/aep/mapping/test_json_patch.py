@@ -105,7 +105,7 @@ def test_what_does_not_apply_is_told_with_its_operation_and_place(
 
 def test_what_is_left_must_be_an_object() -> None:
     made = compile_patch([{"op": "replace", "path": "", "value": [1]}]).apply({})
-    assert made == PatchFault("", "the patch makes something of the record that is no JSON object")
+    assert made == PatchFault("", "the patch turns the record into something that is not a JSON object")
     assert compile_patch([{"op": "move", "from": "/a", "path": ""}]).apply({"a": {"b": 1}}) == {"b": 1}
 
 

@@ -57,7 +57,7 @@ def test_a_mapping_into_a_standard_object_that_has_own_fields() -> None:
     nick_named(document)
     mappings = document["flows"][1]["mappings"]
     mappings += [{"source": "f", "destination": "person.name.firstName"}]
-    mappings += [{"source": "t", "destination": "person._repo.etag"}]  # _repo is no organisation's
+    mappings += [{"source": "t", "destination": "person._repo.etag"}]  # _repo is not an organisation's
     mappings += [{"source": "n", "destination": f"person.name.{OWN}.nick"}]
     parsed(document)
     mappings[-1]["destination"] += "name"
@@ -132,7 +132,7 @@ BROKEN: list[tuple[Break, tuple[str | int, ...], str]] = [
     (
         lambda d: own(d).update(a={"type": "string", "pattern": "("}),
         ("field_groups", 0, "fields", OWN, "fields", "a", "pattern"),
-        "no regular expression",
+        "not a valid regular expression",
     ),
     (
         lambda d: own(d).update(a={"type": "array", "items": {"type": "int", "enum": ["a"]}}),
@@ -141,8 +141,8 @@ BROKEN: list[tuple[Break, tuple[str | int, ...], str]] = [
     ),
     (lambda d: entry(d, "field_groups").update(classes=["profil"]), ("field_groups", 0, "classes", 0), "unknown class"),
     (lambda d: entry(d, "field_groups").update(fields={}), ("field_groups", 0), "fields: missing"),
-    (lambda d: entry(d, "schemas").update(title="Member details"), ("schemas", 0, "title"), "stands twice"),
-    (lambda d: add(d, "datasets", name="Members", schema="Member"), ("datasets", 1, "name"), "stands twice"),
+    (lambda d: entry(d, "schemas").update(title="Member details"), ("schemas", 0, "title"), "duplicate "),
+    (lambda d: add(d, "datasets", name="Members", schema="Member"), ("datasets", 1, "name"), "duplicate "),
     (lambda d: entry(d, "schemas").pop("class"), ("schemas", 0), "class: missing"),
     (lambda d: entry(d, "schemas").update({"class": "person"}), ("schemas", 0, "class"), "unknown class"),
     (
@@ -163,7 +163,7 @@ BROKEN: list[tuple[Break, tuple[str | int, ...], str]] = [
     (
         lambda d: entry(d, "schemas")["identities"].append({"field": "/personalEmail/address", "namespace": "E"}),
         ("schemas", 0, "identities", 2, "field"),
-        "stands twice",
+        "duplicate ",
     ),
     (
         lambda d: entry(d, "schemas")["identities"][0].update(field="personalEmail"),
@@ -206,7 +206,7 @@ BROKEN: list[tuple[Break, tuple[str | int, ...], str]] = [
     (
         lambda d: entry(d, "flows", 1)["mappings"].append({"source": "b", "destination": f"{OWN}.loyalty.memberId"}),
         ("flows", 1, "mappings", 1, "destination"),
-        "stands twice in dataflow Raw members",
+        " in dataflow Raw members",
     ),
     (lambda d: entry(d, "routes").update(flow="Member"), ("routes", 0, "flow"), "no such dataflow"),
     (lambda d: entry(d, "routes").update(dataset="Members"), ("routes", 0, "dataset"), "take this out"),

@@ -211,11 +211,11 @@ def test_a_class_made_of_another_takes_its_field_groups(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("class_", "groups", "hint"),
     [
-        ("shopping", [], "shopping is no class"),
-        ("price", [], "price is no class"),
+        ("shopping", [], "shopping is not a class"),
+        ("price", [], "price is not a class"),
         ("experienceevents", [], "no component has 'experienceevents'"),
         ("profile", ["shopping"], f"is not meant for {XDM}context/profile, but for {EVENT_CLASS}"),
-        ("profile", ["price"], "price is no field group"),
+        ("profile", ["price"], "price is not a field group"),
     ],
 )
 def test_a_class_or_field_group_that_is_none(class_: str, groups: list[str], hint: str) -> None:

@@ -47,7 +47,7 @@ def test_a_list_is_a_patch_and_a_mapping_a_map() -> None:
             "- {op: no}\n- op: remove\n",
             ["map.yaml:1: operation 0: op must be", "map.yaml:2: operation 1: remove needs"],
         ),
-        ("/a: {from: /x}\n/a: {from: /y}\n", ["map.yaml:2: not YAML that can be used: the key /a stands twice"]),
+        ("/a: {from: /x}\n/a: {from: /y}\n", ["map.yaml:2: not YAML that can be used: duplicate key /a"]),
         ("/a: !x 1\n", ["map.yaml:1: not YAML that can be used: a tag (!) is not accepted here"]),
         ("/a/1: {value: 1}\n", ["map.yaml:1: /a: an array needs the places"]),
         (

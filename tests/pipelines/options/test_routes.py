@@ -116,9 +116,9 @@ REFUSED = [
     (ROUTES + "route: []\n", ["routes.yaml:12: route: unknown key, did you mean routes?"]),
     (ROUTES + ROUTES, ["routes.yaml: must have one key, routes, with a list of routes"]),
     (ROUTES + "  datasetid: x\n", ["routes.yaml:12: datasetid: unknown key of a route, did you mean dataset_id?"]),
-    (ROUTES + "  topics: [x]\n", ["routes.yaml:12: topics: stands twice, first on line 8"]),
+    (ROUTES + "  topics: [x]\n", ["routes.yaml:12: topics: duplicate key, first on line 8"]),
     (ROUTES + "  payload: avro\n", ["routes.yaml:12: payload: expected one of entity, message, raw, got str avro"]),
-    (ROUTES + "  primary_identity: [id]\n", ["routes.yaml:12: primary_identity: 'id' is no JSON pointer"]),
+    (ROUTES + "  primary_identity: [id]\n", ["routes.yaml:12: primary_identity: 'id' is not a JSON pointer"]),
     (ROUTES + "  identity: needed\n", ["routes.yaml:12: identity: expected"]),
     (ROUTES + "  namespaces: Email\n", ["routes.yaml:12: namespaces: expected"]),
     (ROUTES + "  org_id: 5\n", ["routes.yaml:12: org_id: expected str or null, got int 5"]),
@@ -130,7 +130,7 @@ REFUSED = [
         ROUTES.replace("https://h/collection/e", "https://h/e"),
         ["routes.yaml:9: inlet_url: must be the inletUrl of a streaming connection"],
     ),
-    (ROUTES.replace("name: events", "name: a/b"), ["routes.yaml:7: name: 'a/b' is no name of a route"]),
+    (ROUTES.replace("name: events", "name: a/b"), ["routes.yaml:7: name: 'a/b' is not a valid route name"]),
     (
         ROUTES.replace("  inlet_url: https://h/collection/e\n", ""),
         ["routes.yaml:7: inlet_url: missing: a route needs it"],
@@ -170,7 +170,7 @@ REFUSED = [
     (
         ROUTES.replace("name: profiles", "name: ''").replace("dataset_id: de", "dataset: de"),
         [
-            "routes.yaml:2: name: '' is no name of a route",
+            "routes.yaml:2: name: '' is not a valid route name",
             "routes.yaml:10: dataset: unknown key of a route, did you mean dataset_id?",
             "routes.yaml:7: route events: dataset_id: missing",
         ],
@@ -205,7 +205,7 @@ REFUSED = [
     ),
     (
         ROUTES + "  when:\n    /a: 1\n    b: 1\n",
-        ["routes.yaml:14: when: 'b' is no JSON pointer: write /eventType"],
+        ["routes.yaml:14: when: 'b' is not a JSON pointer: write /eventType"],
     ),
     (
         ROUTES + "  drop: commerce\n",

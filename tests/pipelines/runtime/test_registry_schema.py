@@ -148,5 +148,5 @@ def test_a_pinned_file_is_that_file(bench: PlatformBench) -> None:
     other = digest.translate(str.maketrans("0123456789abcdef", "123456789abcdef0"))
     with pytest.raises(SchemaError, match="was pinned"):
         make_plan(parse(bench.arguments(**options, xdm_schema_sha256=other)))
-    with pytest.raises(OptionsError, match="is no SHA-256"):
+    with pytest.raises(OptionsError, match="is not a SHA-256"):
         parse(bench.arguments(**options, xdm_schema_sha256="abc"))

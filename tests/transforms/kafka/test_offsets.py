@@ -125,7 +125,7 @@ def test_the_end_is_before_open_transactions_where_only_committed_records_are_re
         assert ends[log.topic, 0] == 11
         admin = admin_client(log.cluster)
         assert log_bounds(admin, [(log.topic, 0)], OffsetSpec.latest(), read_committed=False) == {(log.topic, 0): 11}
-        # What was committed while everything was read is no offset that is gone.
+        # What was committed while everything was read is not an offset that is gone.
         commit(log.cluster, log.group, {(log.topic, 0): 11, (log.topic, 1): 0})
         assert log.positions("committed", "error") == [11, 0]
 

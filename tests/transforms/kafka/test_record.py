@@ -77,7 +77,7 @@ def test_what_is_no_dead_letter_for_its_header_names_is_passed_over(
     cluster: KafkaCluster, topic: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert list(read_topic(cluster, topic)) == []
-    assert f"topic {topic} partition 0 offset 0 is no dead letter" in caplog.text
+    assert f"topic {topic} partition 0 offset 0 is not a dead letter" in caplog.text
 
 
 def test_such_a_record_is_refused_and_its_dead_letter_has_no_headers() -> None:

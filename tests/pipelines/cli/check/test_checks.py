@@ -425,7 +425,7 @@ def test_an_array_of_events_is_sampled_as_a_run_reads_it_and_other_forms_are_rec
 def test_entities_for_a_route_of_messages_are_recognised(bench: PlatformBench) -> None:
     bench.write(bench.event(1))
     findings = check(bench, {"xdm_payload": "message"})
-    assert any("this is no whole message (header and body.xdmEntity): give its" in hint for hint in findings.hints)
+    assert any("this is not a whole message (header and body.xdmEntity): give its" in hint for hint in findings.hints)
 
 
 @pytest.mark.kafka

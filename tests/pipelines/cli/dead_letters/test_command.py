@@ -181,7 +181,7 @@ def test_a_damaged_file_is_named(folder: str, capsys: pytest.CaptureFixture[str]
     path = Path(folder, "99990101T000000-a.jsonl")
     path.write_bytes(b"{}\n")
     assert main(["dead-letters", "stats", "--from", folder]) == 2
-    assert f"error: {path}, line 1, is no dead letter" in capsys.readouterr().err
+    assert f"error: {path}, line 1, is not a dead letter" in capsys.readouterr().err
 
 
 def test_a_file_of_another_kind_is_not_taken_for_an_empty_folder(

@@ -444,7 +444,7 @@ class TestSendAndLookup:
     ) -> None:
         assert send(sandbox, "members", orjson.dumps([self.member(sandbox, "m1"), 1])) == 2
         out, err = capsys.readouterr()
-        assert (out, "event 2: this is no event: a JSON object is needed, not a number" in err) == ("", True)
+        assert (out, "event 2: not a valid event: a JSON object is needed, not a number" in err) == ("", True)
         assert send(sandbox, "members", orjson.dumps([{}] * 61)) == 2
         assert "there are 61 events: AEP validates 60 a minute" in capsys.readouterr().err
 
@@ -463,7 +463,10 @@ class TestSendAndLookup:
 
     @pytest.mark.parametrize(
         ("route", "entity", "words"),
-        [("member", {}, "no route is called member: it has members, older, raw"), ("members", b"[1]", "is no event")],
+        [
+            ("member", {}, "no route is called member: it has members, older, raw"),
+            ("members", b"[1]", "not a valid event"),
+        ],
     )
     def test_what_cannot_be_sent(
         self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], route: str, entity: Any, words: str

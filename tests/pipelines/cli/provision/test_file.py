@@ -76,7 +76,7 @@ def test_places_follow_the_tenant_id(tmp_path: Path) -> None:
         ("    schema: Member", "    shema: Member", "aep.yaml:20: shema: unknown key, did you mean schema?"),
         ("    topics:", "    topcis:", "aep.yaml:30: topcis: unknown key, did you mean topics?"),
         ("    topics:", "    inlet_url: x\n    topics:", "aep.yaml:30: inlet_url: is found out by provisioning"),
-        ("[members]", "[a b]", "aep.yaml:30: topics: 'a b' is no name of a topic"),
+        ("[members]", "[a b]", "aep.yaml:30: topics: 'a b' is not a valid topic name"),
         ("    topics: [members]", "", "aep.yaml:28: route members: topics: missing: give the topics of this route"),
         ("[members]", "[]", "aep.yaml:28: route members: topics: missing: give the topics of this route"),
         ("[members]", "[members]\n    id_from: /_id", "aep.yaml:31: id_from: expected list of str, got str /_id"),
@@ -103,7 +103,7 @@ def test_places_follow_the_tenant_id(tmp_path: Path) -> None:
         (
             "  - name: Members\n    schema",
             "  - name: Members\n    name: Members\n    schema",
-            "the key name stands twice",
+            "duplicate key name",
         ),
         ("flows:", "flows: [", "aep.yaml:"),
         (

@@ -192,7 +192,7 @@ def test_a_schema_that_was_built_without_identities_has_no_descriptors(build: Bu
             ["--primary-identity", "/_acme/loyalty=X"],
             "identity /_acme/loyalty: expected a string field, got type object",
         ),
-        (["--tenant", "a-b"], "'a-b' is no tenant id"),
+        (["--tenant", "a-b"], "'a-b' is not a tenant id"),
         (["--output", "/nowhere/v.json"], "/nowhere/v.json: No such file or directory"),
     ],
 )
