@@ -19,7 +19,7 @@ from testing.services.pytest_support import require
 from testing.services.sharing import SharedServices
 from tests.transforms.conftest import NewTopic
 from tests.transforms.kafka.drive import QUICK, Member, delete_before, source, transaction
-from transforms.kafka import assignment
+from transforms.kafka import group_assignment
 from transforms.kafka import offsets as kafka_offsets
 from transforms.kafka import reader as kafka_reader
 from transforms.kafka.client import KafkaCluster, KafkaReadError, KafkaSetupError, Partition, Reset
@@ -541,7 +541,7 @@ def test_partitions_dealt_while_the_offsets_cannot_be_read_wait_and_are_read(
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         return right(consumer, partitions)
 
-    monkeypatch.setattr(assignment, "committed_offsets", fails)
+    monkeypatch.setattr(group_assignment, "committed_offsets", fails)
     member = join(of, start)
     read_to_end(member)
     assert failures == 0
