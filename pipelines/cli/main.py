@@ -55,7 +55,7 @@ def _before_any_command(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit code: 2 for what a person has to mend."""
+    """Runs the command; returns the exit code: 2 for what the user has to fix."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         code = app(args=arguments or ["--help"], prog_name="beam-aep", standalone_mode=False)

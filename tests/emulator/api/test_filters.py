@@ -41,7 +41,7 @@ def test_matching(properties: list[str], found: list[dict[str, object]]) -> None
     assert matching([A, B], properties) == found
 
 
-@pytest.mark.parametrize(("text", "words"), [("==x", "such as title==Loyalty"), ("title~(", "no regular expression")])
+@pytest.mark.parametrize(("text", "words"), [("==x", "such as title==Loyalty"), ("title~(", "not a valid regular")])
 def test_not_to_be_read(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         matching([A], [text])

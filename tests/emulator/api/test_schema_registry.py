@@ -400,7 +400,7 @@ class TestLists:
 
     def test_wrong_filter(self, platform: Platform) -> None:
         answer = platform.call("GET", f"{REGISTRY}/tenant/schemas?property=title~(", Accept=XED_ID)
-        assert (answer.status_code, "no regular expression" in answer.json()["detail"]) == (400, True)
+        assert (answer.status_code, "not a valid regular expression" in answer.json()["detail"]) == (400, True)
 
 
 class TestChanges:

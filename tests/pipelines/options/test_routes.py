@@ -213,7 +213,7 @@ REFUSED = [
     ),
     (
         ROUTES + "  drop:\n    /a: 1\n    b: 1\n",
-        ["routes.yaml:14: drop: 'b' is no JSON pointer: write /eventType"],
+        ["routes.yaml:14: drop: 'b' is not a JSON pointer: write /eventType"],
     ),
     (
         ROUTES + "  transform: acme.loyalty.enrich\n",
