@@ -38,9 +38,9 @@ class BatchLimits:
       max_seconds: how long a record may wait for the batch to fill.
     """
 
-    max_messages: int = 1000
-    max_bytes: int = 950_000
-    max_seconds: float = 1.0
+    max_messages: int
+    max_bytes: int
+    max_seconds: float
 
     def within(self, sizes: Sizes) -> BatchLimits:
         """These limits where a destination allows them, and its own where not."""
@@ -110,10 +110,10 @@ class GroupIntoBatches(beam.PTransform):
       shards: a batch holds keys of one shard out of so many, for ``Post`` to keep the records of a key in order.
     """
 
-    def __init__(self, routes: Routes, limits: BatchLimits | None = None, mode: BatchMode = "bundle", shards: int = 1):
+    def __init__(self, routes: Routes, limits: BatchLimits, mode: BatchMode, shards: int = 1):
         super().__init__()
         self._sizes = {route.name: route.destination.sizes() for route in routes}
-        self._limits = limits or BatchLimits()
+        self._limits = limits
         self._mode = mode
         self._shards = shards
 

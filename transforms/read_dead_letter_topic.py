@@ -14,7 +14,7 @@ from transforms.kafka.offsets import resolve_start
 from transforms.kafka.read import ReadFromKafka, new_source_id
 from transforms.kafka.reader import Reader
 from transforms.kafka.restriction import PositionsTracker, deal, decode
-from transforms.kafka.source import KafkaSource
+from transforms.kafka.source import BundleLimits, KafkaSource
 from transforms.records.chunk import Chunk
 from transforms.records.dead_letter import REPLAYS_HEADER, DeadLetter, damage, time_of
 from transforms.records.record import UNREADABLE_HEADERS, Record
@@ -112,13 +112,25 @@ def from_message(message: Record) -> DeadLetter:
     return one
 
 
+# To look at a topic no option says how: nothing is committed, and the look ends at the present end.
+_LOOK_SECONDS = 60.0
+
+
 def read_topic(cluster: KafkaCluster, topic: str) -> Iterator[DeadLetter]:
     """The dead letters that the topic holds now, for a person to look at: commits nothing, joins no group.
 
     Raises:
       KafkaSetupError, KafkaReadError: the topic cannot be read.
     """
-    source = KafkaSource(new_source_id(), cluster, (topic,), group_id="beam-aep-show")
+    source = KafkaSource(
+        new_source_id(),
+        cluster,
+        (topic,),
+        group_id="beam-aep-show",
+        reset="earliest",
+        discovery_seconds=_LOOK_SECONDS,
+        limits=BundleLimits(max_records=10_000, max_bytes=64_000_000, max_seconds=_LOOK_SECONDS, linger_seconds=1.0),
+    )
     start = resolve_start(cluster, source.topics, source.group_id, "earliest", "earliest", stop_at_end=True)
     (shard,) = deal(start, 1)
     reader = Reader(source, shard)

@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 from aep.ingestion.envelope import Payload
 from pipelines.options.beam import RUNNERS_WITHOUT_DURABLE_STATE
-from pipelines.options.declarations import Auth, Format, KafkaOptions, SinkOptions
+from pipelines.options.declarations import Format, KafkaOptions, SinkOptions
 from pipelines.options.route_keys import SINGLE_ROUTE
 from pipelines.options.settings import Settings
 from pipelines.options.table import OPTIONS
 from pipelines.options.types import seconds_of
+from transforms.aep.inlet import Auth
 from transforms.records.topic_names import TOPIC, covers
 
 

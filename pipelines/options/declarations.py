@@ -46,12 +46,13 @@ from pipelines.options.types import (
     Url,
     start_time,
 )
+from transforms.aep.inlet import Auth
 from transforms.batch import BatchMode
 from transforms.kafka.client import Reset
+from transforms.records.delivery import Order
 from transforms.records.prepare import Tombstones
 
 Format = Literal["json", "avro"]
-Auth = Literal["none", "oauth", "token"]
 LogFormat = Literal["text", "json"]
 
 
@@ -173,7 +174,7 @@ class AepOptions(OptionGroup):
     key_field: str | None = _option(
         None, "The attribute that a tombstone's key becomes in a delete. Null: keys are JSON objects of attributes."
     )
-    order: Literal["none", "key"] = _option(
+    order: Order = _option(
         "none",
         "key: records of one key arrive in their order, as aep_max_in_flight shards of keys with one request at a time "
         "each. none: requests overlap.",

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from aep.ingestion.envelope import Payload
 from aep.mapping.json_patch import PatchDialect
 from aep.xdm.rules import Identity
-from pipelines.options.declarations import Auth, Format, OptionGroup
+from pipelines.options.declarations import Format, OptionGroup
 from pipelines.options.table import OPTIONS, describe_type, holds_secret
 from pipelines.options.types import (
     Files,
@@ -26,6 +26,7 @@ from pipelines.options.types import (
     TransformReference,
     When,
 )
+from transforms.aep.inlet import Auth
 
 
 def _check_name(name: str) -> str:

@@ -9,7 +9,9 @@ import orjson
 from hypothesis import strategies as st
 
 from aep.xdm.schema import FileSchemaSource, ResolvedSchema, parse_schema
+from pipelines.options.declarations import BatchOptions
 from transforms.aep.inlet import AepInlet
+from transforms.batch import BatchLimits
 from transforms.records.chunk import Chunk, Record
 from transforms.records.route import Route, Routes
 
@@ -66,3 +68,9 @@ records = st.builds(
 json_bodies = st.dictionaries(st.text(max_size=5), st.text(max_size=30) | st.integers(-(2**53), 2**53), max_size=4).map(
     orjson.dumps
 )
+
+
+def batch_limits(**own: float) -> BatchLimits:
+    """The limits of the options' defaults, but those given."""
+    options = BatchOptions(**own)  # type: ignore[arg-type]
+    return BatchLimits(options.max_messages, options.max_bytes, options.max_seconds)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aep.ingestion.envelope import Envelope
 from tests.transforms.eager import Collect, apply
-from tests.transforms.examples import json_bodies, packed, route, routes
+from tests.transforms.examples import batch_limits, json_bodies, packed, route, routes
 from transforms.aep.inlet import as_inlet
 from transforms.batch import BatchLimits, BatchMode, GroupIntoBatches, Packer, _BatchInBundle
 from transforms.records.chunk import Batch, Chunk
@@ -24,7 +24,7 @@ SIZES = RAW.destination.sizes()
 SIZES_OF = {"events": SIZES, "profiles": SIZES}
 
 runs_of_bodies = st.lists(st.lists(json_bodies, max_size=12), max_size=6)
-limits = st.builds(BatchLimits, max_messages=st.integers(1, 15), max_bytes=st.integers(100, 3000))
+limits = st.builds(batch_limits, max_messages=st.integers(1, 15), max_bytes=st.integers(100, 3000))
 
 
 def as_chunks(runs: list[list[bytes]], name: str = "events", partition: int = 0) -> list[Chunk]:
@@ -73,7 +73,7 @@ def test_requests_keep_the_limits_and_each_record_is_in_one_batch_in_order(
 
 
 def test_a_full_batch_does_not_wait_for_the_next_chunk() -> None:
-    packer = Packer("events", BatchLimits(max_messages=4), SIZES)
+    packer = Packer("events", batch_limits(max_messages=4), SIZES)
     assert list(packer.add(packed(b"1", b"2"))) == []
     (batch,) = packer.add(packed(b"3", b"4"))
     assert batch.bodies == [b"1", b"2", b"3", b"4"]
@@ -82,7 +82,7 @@ def test_a_full_batch_does_not_wait_for_the_next_chunk() -> None:
 
 
 def test_a_record_beyond_the_limit_is_a_batch_of_its_own() -> None:
-    batches = pack(as_chunks([[b"1", b"x" * 500, b"2"]]), BatchLimits(max_bytes=100), RAW)
+    batches = pack(as_chunks([[b"1", b"x" * 500, b"2"]]), batch_limits(max_bytes=100), RAW)
     assert [batch.bodies for batch in batches] == [[b"1"], [b"x" * 500], [b"2"]]
 
 
@@ -107,7 +107,7 @@ def bundle(step: _BatchInBundle, clock: Clock, chunks: list[tuple[float, Chunk]]
 
 def test_routes_are_batched_apart_and_end_with_the_bundle() -> None:
     clock = Clock()
-    step = _BatchInBundle(SIZES_OF, BatchLimits(max_messages=3), clock=clock)
+    step = _BatchInBundle(SIZES_OF, batch_limits(max_messages=3), clock=clock)
     mixed = [(0.0, packed(b"1", b"2")), (0.0, packed(b"a", route="profiles")), (0.1, packed(b"3", b"4"))]
     found = [(at, batch.route, batch.bodies) for at, batch in bundle(step, clock, mixed)]
     assert found == [(0.1, "events", [b"1", b"2", b"3"]), (-1, "events", [b"4"]), (-1, "profiles", [b"a"])]
@@ -117,7 +117,7 @@ def test_routes_are_batched_apart_and_end_with_the_bundle() -> None:
 
 def test_a_quiet_route_does_not_wait_for_a_busy_one() -> None:
     clock = Clock()
-    step = _BatchInBundle(SIZES_OF, BatchLimits(max_messages=2, max_seconds=1.0), clock=clock)
+    step = _BatchInBundle(SIZES_OF, batch_limits(max_messages=2, max_seconds=1.0), clock=clock)
     quiet, busy = packed(b"q", route="profiles"), packed(b"1")
     came = [(0.0, quiet), *((at / 10, busy) for at in range(1, 20))]
     found = [(at, batch.bodies) for at, batch in bundle(step, clock, came) if batch.route == "profiles"]
@@ -126,7 +126,7 @@ def test_a_quiet_route_does_not_wait_for_a_busy_one() -> None:
 
 def test_the_age_counts_from_the_oldest_record_that_waits() -> None:
     clock = Clock()
-    step = _BatchInBundle(SIZES_OF, BatchLimits(max_messages=2, max_seconds=1.0), clock=clock)
+    step = _BatchInBundle(SIZES_OF, batch_limits(max_messages=2, max_seconds=1.0), clock=clock)
     came = [(0.0, packed(b"1", b"2")), (0.9, packed(b"3")), (1.5, packed(b"a", route="profiles"))]
     assert [(at, batch.bodies) for at, batch in bundle(step, clock, came)] == [
         (0.0, [b"1", b"2"]),
@@ -167,7 +167,7 @@ def test_in_state_a_batch_grows_over_bundles_until_it_is_full() -> None:
     for at in range(5):
         stream.add_elements([packed(b"%d" % at, start=at)])
     stream.advance_watermark_to_infinity()
-    assert batches_of_stream(stream, BatchLimits(max_messages=2, max_seconds=1e6)) == [
+    assert batches_of_stream(stream, batch_limits(max_messages=2, max_seconds=1e6)) == [
         [b"0", b"1"],
         [b"2", b"3"],
         [b"4"],
@@ -182,12 +182,12 @@ def test_in_state_a_record_waits_no_longer_than_the_age() -> None:
     stream.advance_processing_time(200)
     stream.add_elements([packed(b"3", start=2)])
     stream.advance_watermark_to_infinity()
-    assert batches_of_stream(stream, BatchLimits(max_seconds=100)) == [[b"1", b"2"], [b"3"]]
+    assert batches_of_stream(stream, batch_limits(max_seconds=100)) == [[b"1", b"2"], [b"3"]]
 
 
 def test_in_state_partitions_do_not_share_a_batch() -> None:
     chunks = [packed(b"1", partition=0), packed(b"2", partition=1)]
-    batches = apply(GroupIntoBatches(routes(ENTITY), BatchLimits(), "state"), chunks)
+    batches = apply(GroupIntoBatches(routes(ENTITY), batch_limits(), "state"), chunks)
     assert sorted(batch.bodies for batch in batches) == [[b"1"], [b"2"]]
 
 
@@ -196,7 +196,7 @@ def test_batches_hold_one_shard_of_keys_each(mode: BatchMode) -> None:
     chunks = as_chunks([[b"%d" % number for number in range(at, at + 10)] for at in range(0, 60, 10)])
     for chunk in chunks:
         chunk.records = [one._replace(key=b"k%d" % (one.offset % 13)) for one in chunk.records]
-    step = GroupIntoBatches(routes(ENTITY), BatchLimits(max_messages=7), mode, shards=4)
+    step = GroupIntoBatches(routes(ENTITY), batch_limits(max_messages=7), mode, shards=4)
     batches: list[Batch] = apply(step, chunks)
     keys: dict[int, set[bytes | None]] = {}
     for batch in batches:

@@ -16,8 +16,8 @@ from aep.formats.json import ParsedObject, ParseFailure
 from aep.mapping.repeated_ids import IdSample
 from aep.xdm.schema import ResolvedSchema
 from tests.transforms.eager import Collect
-from tests.transforms.examples import chunk
-from transforms.batch import BatchLimits, GroupIntoBatches
+from tests.transforms.examples import batch_limits, chunk
+from transforms.batch import GroupIntoBatches
 from transforms.map import ApplyMapping
 from transforms.parse import ParseRecords
 from transforms.post import Post
@@ -122,7 +122,7 @@ def test_records_go_to_another_destination_by_the_same_steps(mode: Any) -> None:
         read = pipeline | beam.Create([chunk(*values)], reshuffle=False)
         parsed = read | ParseRecords(to, "delete")
         valid = (parsed.main | ApplyMapping(to)).main | ValidateXdm(to)
-        batches = valid.main | GroupIntoBatches(to, BatchLimits(), mode)
+        batches = valid.main | GroupIntoBatches(to, batch_limits(), mode)
         posted = batches | "PutToStream" >> Post(to, StreamConnection(), receipts=True)
         (valid.dead_letters, posted.dead_letters) | beam.Flatten() | "Dead" >> dead
         posted.receipts | "Receipts" >> receipts

@@ -17,10 +17,10 @@ class BundleLimits:
       idle_seconds: how long an empty poll may block; readers that share a thread with others must not block long.
     """
 
-    max_records: int = 50_000
-    max_bytes: int = 64_000_000
-    max_seconds: float = 5.0
-    linger_seconds: float = 1.0
+    max_records: int
+    max_bytes: int
+    max_seconds: float
+    linger_seconds: float
     idle_seconds: float = 1.0
 
 
@@ -44,9 +44,9 @@ class KafkaSource:
     cluster: KafkaCluster
     topics: tuple[str, ...]
     group_id: str
-    reset: Reset = "earliest"
+    reset: Reset
+    discovery_seconds: float
+    limits: BundleLimits
     share_group: bool = False
-    discovery_seconds: float = 60.0
     deadline: float | None = None
-    limits: BundleLimits = BundleLimits()
     left_out: frozenset[str] = frozenset()

@@ -11,6 +11,7 @@ from typing import Literal
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from pipelines.options.declarations import KafkaOptions
 from testing.services.kafka import KafkaBroker
 from testing.services.process import PATIENCE_SECONDS
 from transforms.kafka.client import KafkaCluster, Partition
@@ -20,7 +21,9 @@ from transforms.kafka.restriction import PositionsTracker, Shard, deal, decode
 from transforms.kafka.source import BundleLimits, KafkaSource
 from transforms.records.chunk import Record
 
-QUICK = BundleLimits(max_records=300, max_seconds=2.0, linger_seconds=0.1, idle_seconds=0.2)
+QUICK = BundleLimits(
+    max_records=300, max_bytes=KafkaOptions().bundle_max_bytes, max_seconds=2.0, linger_seconds=0.1, idle_seconds=0.2
+)
 
 
 class Member:
@@ -81,7 +84,7 @@ class Member:
 def source(cluster: KafkaCluster, *topics: str, group: str | None = None, **more: object) -> KafkaSource:
     """A source for tests: it looks for new partitions before each bundle, and its bundles are small and quick."""
     cluster = replace(cluster, config={"fetch.wait.max.ms": "50", **cluster.config})
-    fields = {"discovery_seconds": 0.0, "limits": QUICK} | more
+    fields = {"reset": KafkaOptions().reset, "discovery_seconds": 0.0, "limits": QUICK} | more
     return KafkaSource(uuid.uuid4().hex, cluster, topics, group or f"group-{uuid.uuid4().hex[:8]}", **fields)  # type: ignore[arg-type]
 
 

@@ -12,6 +12,7 @@ from aep.errors import StoppedError
 from testing.services.kafka import KafkaBroker
 from testing.services.process import BUSY_SECONDS, PATIENCE_SECONDS
 from tests.transforms.conftest import NewTopic
+from tests.transforms.kafka.drive import source
 from transforms.kafka import client as kafka_client
 from transforms.kafka.client import (
     KafkaCluster,
@@ -27,7 +28,6 @@ from transforms.kafka.reader import Reader
 from transforms.kafka.restriction import deal
 from transforms.kafka.sample import read_newest
 from transforms.kafka.send import check_writable, send_all
-from transforms.kafka.source import KafkaSource
 from transforms.read_dead_letter_topic import read_topic
 from transforms.worker import process
 
@@ -68,9 +68,8 @@ def test_a_wrong_property_is_named() -> None:
 
 
 def _bundle(of: KafkaCluster) -> None:
-    source = KafkaSource("s", of, ("t",), "g")
     (shard,) = deal(Start({("t", 0): 0}, None), 1)
-    Reader(source, shard)
+    Reader(source(of, "t"), shard)
 
 
 CLIENTS: dict[str, Callable[[KafkaCluster], object]] = {
