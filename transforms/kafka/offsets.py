@@ -80,7 +80,8 @@ def log_bounds(
             try:
                 offsets[at.topic, at.partition] = future.result().offset
             except KafkaException as error:
-                if not error.args[0].retriable() or time.monotonic() > deadline:
+                passing = error.args[0].code() in _LEADER_MOVING or error.args[0].retriable()
+                if not passing or time.monotonic() > deadline:
                     raise KafkaSetupError(
                         f"offsets of topic {at.topic} partition {at.partition} cannot be read: "
                         f"{why(admin, error.args[0])}{advice(error.args[0], 'DESCRIBE', f'topic {at.topic}')}"

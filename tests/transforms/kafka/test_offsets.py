@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import logging
 import time
+from concurrent.futures import Future
 from datetime import datetime, timezone
+from typing import Any, cast
 
 import pytest
-from confluent_kafka import Producer
-from confluent_kafka.admin import OffsetSpec
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec
 
 from testing.services.kafka import KafkaBroker
 from testing.services.process import BUSY_SECONDS, free_port
@@ -39,6 +41,28 @@ def test_a_log_that_was_cut_off_and_records_that_are_gone_can_be_an_error() -> N
         reset_position(("t", 1), 95, 50, 90, "error", "group g")
     with pytest.raises(KafkaReadError, match="30 records before it were deleted"):
         reset_position(("t", 1), 20, 50, 90, "error", "group g")
+
+
+class NewLeader:
+    """An admin client whose partition has no leader yet when it is first asked, as right after a topic was created."""
+
+    def __init__(self, code: int):
+        self._answers: list[KafkaException | ListOffsetsResultInfo] = [
+            KafkaException(KafkaError(code)),
+            ListOffsetsResultInfo(7, -1, 0),
+        ]
+
+    def list_offsets(self, wanted: dict[TopicPartition, OffsetSpec], **_: object) -> dict[TopicPartition, Future[Any]]:
+        future: Future[Any] = Future()
+        answer = self._answers.pop(0)
+        future.set_exception(answer) if isinstance(answer, KafkaException) else future.set_result(answer)
+        return dict.fromkeys(wanted, future)
+
+
+@pytest.mark.parametrize("code", [KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE])
+def test_a_leader_that_is_just_changing_is_asked_again(code: int) -> None:
+    admin = cast("AdminClient", NewLeader(code))
+    assert log_bounds(admin, [("t", 0)], OffsetSpec.latest()) == {("t", 0): 7}
 
 
 class Log:
