@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from aep.xdm.schema import parse_schema
+from aep.xdm.schema import SchemaError, parse_schema
 from aep.xdm.validate import XdmValidator
 
 
@@ -42,4 +42,7 @@ def load_schema(document: dict[str, Any], where: str) -> Schema:
     Raises:
         ValueError: The document cannot be used; the message says why and what to do.
     """
-    return Schema(document, where)
+    try:
+        return Schema(document, where)
+    except SchemaError as error:
+        raise ValueError(str(error)) from error

@@ -34,11 +34,13 @@ def test_killed_again_and_again_each_event_is_in_the_profile_store_once(scenario
     routes = scenario.routes()
     routes["events"]["id_from"] = rule
     path = scenario.write_routes(routes, "with-ids.yaml")
-    options = {"routes_file": str(path), "kafka_bundle_max_records": BUNDLE, "kafka_config": SOON_DEAD}
+    options: dict[str, Any] = {"routes_file": str(path), "kafka_bundle_max_records": BUNDLE, "kafka_config": SOON_DEAD}
+    # One small request after the other, so that the kill comes in the middle of a bundle and not just after its commit.
+    options |= {"batch_max_messages": 50, "aep_max_in_flight": 1}
     for kill in range(1, kills + 1):
         scenario.emulator.faults(latency_ms=40)
         pipeline = scenario.start(**options)
-        scenario.wait_until_accepted(kill * 2_000)
+        scenario.wait_until_accepted(kill * 2_000 + 100)
         pipeline.kill()
     scenario.emulator.clear_faults()
     finished = scenario.run(**options)

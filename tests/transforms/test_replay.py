@@ -105,7 +105,7 @@ def test_a_request_to_stop_ends_the_read(tmp_path: Path) -> None:
 def test_a_line_that_is_no_dead_letter_fails_the_run_with_file_and_line(line: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(letter().to_json() + b"\n" + line + b"\n")
-    with pytest.raises(Exception, match="no dead letter"):
+    with pytest.raises(Exception, match="is not a dead letter"):
         read_all([str(path)])
     assert isinstance(process.failure, ConfigurationError)
     assert str(process.failure).startswith(f"{path}, line 2, is not a dead letter: ")

@@ -314,7 +314,7 @@ def test_rules(
         (["check", LOYALTY, "--events", "{folder}"], "{folder}: Is a directory"),
         (["check", LOYALTY, "--sha256", "abc"], f"its SHA-256 is {EVENT.sha256}, not abc"),
         (["check", LOYALTY, "--limit", "3"], "--limit does nothing without"),
-        (["check", LOYALTY, "--primary-identity", "memberId"], "no JSON pointer"),
+        (["check", LOYALTY, "--primary-identity", "memberId"], "not a JSON pointer"),
         (["check", LOYALTY, "--nulls", "keep"], "--nulls"),
         (["check"], "SCHEMA_FILE"),
     ],
