@@ -26,8 +26,7 @@ from transforms.parse import ParseRecords
 from transforms.records.chunk import CHUNK_RECORDS, Chunk, Record
 from transforms.records.route import Route, Routes
 from transforms.validate import ValidateXdm
-from transforms.worker import metrics as account
-from transforms.worker import process
+from transforms.worker import metrics, process
 
 EVENT_BYTES = 1_900
 SCHEMA = Path(__file__).parents[1] / "configs" / "schemas" / "loyalty-event.schema.json"
@@ -93,7 +92,7 @@ def _run(events: int) -> None:
         parsed = chunks | ParseRecords(routes)
         valid = parsed.main | ValidateXdm(routes)
         valid.main | "Accept" >> beam.Map(_accept)
-    _check_all_valid(events, account.beam_counts(pipeline.result.metrics())[account.ACCEPTED])
+    _check_all_valid(events, metrics.beam_counts(pipeline.result.metrics())[metrics.ACCEPTED])
 
 
 def _read(events: int) -> Iterator[Chunk]:
@@ -103,7 +102,7 @@ def _read(events: int) -> Iterator[Chunk]:
 
 
 def _accept(chunk: Chunk) -> None:
-    account.count(account.ACCEPTED, len(chunk.bodies))
+    metrics.count(metrics.ACCEPTED, len(chunk.bodies))
 
 
 def _loop(events: int) -> None:

@@ -29,8 +29,7 @@ from pipelines.runtime.progress import Progress
 from pipelines.runtime.report import summary, warnings, without_success, write_summary
 from transforms.kafka.read import close_readers
 from transforms.sinks.files import reason_of
-from transforms.worker import metrics as account
-from transforms.worker import process
+from transforms.worker import metrics, process
 
 DONE, FAILED, WRONG = 0, 1, 2
 INTERRUPTED = 128 + signal.SIGINT
@@ -98,7 +97,7 @@ def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], reporter: Reporter)
     process.start_run()
     process.tune_garbage_collector()
     keep_metrics_small()
-    account.reset()
+    metrics.reset()
     leave_out_beams_tracebacks()
     started = time.monotonic()
     error: Exception | None = None
@@ -115,7 +114,7 @@ def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], reporter: Reporter)
         if plan.source is not None:
             close_readers(plan.source.id)
     outcome = "failed" if error else "stopped" if process.stop_requested.is_set() else "finished"
-    told = _account(account.process_counts(), time.monotonic() - started, outcome, plan, job.title, reporter)
+    told = _account(metrics.process_counts(), time.monotonic() - started, outcome, plan, job.title, reporter)
     if error is None:
         return _end(plan, job, told, reporter)
     return _explain(error, reporter, plan)
@@ -135,7 +134,7 @@ def _run_on_cluster(pipeline: beam.Pipeline, plan: P, job: Job[P], reporter: Rep
     done = state == PipelineState.DONE
     if plan.source is not None:
         close_readers(plan.source.id, commit_seconds=_COMMIT_SECONDS if done else 0)
-    counts: Counter[str] = account.beam_counts(result.metrics())
+    counts: Counter[str] = metrics.beam_counts(result.metrics())
     outcome = "finished" if done else str(state)
     told = _account(counts, time.monotonic() - started, outcome, plan, job.title, reporter)
     return _end(plan, job, told, reporter) if done else FAILED
@@ -230,7 +229,7 @@ def _ends_on_signals(reporter: Reporter, seconds: float, destination: str) -> It
             os._exit(128 + number)
         process.request_stop(seconds)
         reporter.say("ending: the bundle is finished and its offsets are committed; press Ctrl-C again to quit at once")
-        awaited = awaited_of_aep(account.level(account.IN_FLIGHT), process.waiting())
+        awaited = awaited_of_aep(metrics.level(metrics.IN_FLIGHT), process.waiting())
         if awaited:
             reporter.say(f"waiting up to {seconds:g} s for {destination}: {awaited}")
 

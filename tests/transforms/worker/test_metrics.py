@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import apache_beam as beam
 
-from transforms.worker import metrics as account
+from transforms.worker import metrics
 
 
 class _Count(beam.DoFn):
     def process(self, element: int) -> None:
-        account.count(account.READ, element)
-        account.count(account.DEAD_LETTERED + "json", element % 2)
+        metrics.count(metrics.READ, element)
+        metrics.count(metrics.DEAD_LETTERED + "json", element % 2)
 
 
 def test_counts_are_the_same_in_the_process_and_in_beam() -> None:
@@ -16,18 +16,18 @@ def test_counts_are_the_same_in_the_process_and_in_beam() -> None:
     pipeline | beam.Create([1, 2, 3, 4], reshuffle=False) | beam.ParDo(_Count())
     result = pipeline.run()
     result.wait_until_finish()
-    assert account.process_counts() == {"read": 10, "dead_lettered/json": 2}
-    assert account.beam_counts(result.metrics()) == account.process_counts()
+    assert metrics.process_counts() == {"read": 10, "dead_lettered/json": 2}
+    assert metrics.beam_counts(result.metrics()) == metrics.process_counts()
 
 
 def test_nothing_counted_makes_no_counter() -> None:
-    account.count(account.TOMBSTONES, 0)
-    assert account.process_counts() == {}
+    metrics.count(metrics.TOMBSTONES, 0)
+    assert metrics.process_counts() == {}
 
 
 def test_reset_forgets_and_what_was_given_out_stays_as_it_was() -> None:
-    account.count(account.READ, 3)
-    before = account.process_counts()
-    account.reset()
-    assert account.process_counts() == {}
+    metrics.count(metrics.READ, 3)
+    before = metrics.process_counts()
+    metrics.reset()
+    assert metrics.process_counts() == {}
     assert before == {"read": 3}
