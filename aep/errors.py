@@ -26,6 +26,11 @@ from __future__ import annotations
 class UserError(Exception):
     """Base of all errors that a person reads. The message says what, where and what to do; it never holds a secret."""
 
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, each problem by itself."""
+        return [str(self)]
+
 
 class AepError(UserError):
     """AEP, IMS or the way to them, and what is configured for it."""

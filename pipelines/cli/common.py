@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from aep.errors import UserError
     from transforms.kafka.client import KafkaCluster
 
 app = typer.Typer(
@@ -45,6 +46,12 @@ KafkaConfigOption = Annotated[
 def say(text: str) -> None:
     """One line to the standard error, so that it never mixes with what a command puts out."""
     typer.echo(text, err=True)
+
+
+def say_problems(error: UserError) -> None:
+    """Each problem of an error on a line of its own."""
+    for problem in error.problems:
+        say(f"error: {problem}")
 
 
 def plain(text: str) -> str:

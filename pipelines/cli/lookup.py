@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, app, plain, say
+from pipelines.cli.common import AND_OPTIONS, WRONG, app, plain, say, say_problems
 
 if TYPE_CHECKING:
     from aep.platform.profile import Profile, ProfileEvent
@@ -38,18 +38,13 @@ def lookup(
     from aep.errors import UserError
     from aep.platform.profile import ProfileAccess
     from pipelines.options.platform_access import platform_client, platform_settings
-    from pipelines.options.yaml_files import OptionsError
 
     try:
         access = ProfileAccess(platform_client(platform_settings(context.args)))
         profile = access.profile(id_, namespace)
         found = list(islice(access.events(id_, namespace, newest_first=True), limit)) if events else []
-    except OptionsError as error:
-        for problem in error.problems:
-            say(f"error: {problem}")
-        return WRONG
     except UserError as error:
-        say(f"error: {error}")
+        say_problems(error)
         return WRONG
     if as_json:
         typer.echo(orjson.dumps(_plain(profile, found)).decode())

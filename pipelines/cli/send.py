@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from aep.errors import UserError
-from pipelines.cli.common import AND_OPTIONS, WHOLE_RECORD, WRONG, app, plain, say
+from pipelines.cli.common import AND_OPTIONS, WHOLE_RECORD, WRONG, app, plain, say, say_problems
 
 if TYPE_CHECKING:
     from aep.ingestion.validate_once import Verdict
@@ -43,18 +43,14 @@ def send(
     the pipeline's options besides, written --name=value: --options_file, --routes_file, ... Exit code: 0 when AEP takes
     all events, 1 when one is refused or dropped, 2 when they cannot be sent.
     """
-    from pipelines.options.yaml_files import OptionsError
 
     path, options = _split(context.args)
     try:
         return _send(options, route, read_events(path))
-    except OptionsError as error:
-        for problem in error.problems:
-            say(f"error: {problem}")
     except EventError as error:
         say(f"error: {path or 'standard input'}: {error}")
     except UserError as error:
-        say(f"error: {error}")
+        say_problems(error)
     except OSError as error:
         say(f"error: {path}: {error.strerror}")
     return WRONG

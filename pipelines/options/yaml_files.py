@@ -31,11 +31,16 @@ class OptionsError(UserError):
     """Options that can't be used: `problems` holds all that was found, each with its place."""
 
     def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = list(problems)
-        super().__init__("\n".join(self.problems))
+        self._problems = list(problems)
+        super().__init__("\n".join(self._problems))
+
+    @property
+    def problems(self) -> list[str]:
+        """All that was found."""
+        return self._problems
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return OptionsError, (self.problems,)
+        return OptionsError, (self._problems,)
 
 
 class Entry(NamedTuple):

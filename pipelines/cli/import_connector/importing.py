@@ -39,8 +39,13 @@ class ImportProblemError(UserError):
     """A configuration that can't be taken over: `problems` holds all that was found, without any value."""
 
     def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
+        self._problems = problems
         super().__init__("\n".join(problems))
+
+    @property
+    def problems(self) -> list[str]:
+        """All that was found."""
+        return self._problems
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, app, say
+from pipelines.cli.common import AND_OPTIONS, WRONG, app, say, say_problems
 
 if TYPE_CHECKING:
     from aep.provision.apply import Ids
@@ -46,16 +46,12 @@ def provision(
     """
     from aep.errors import UserError
     from pipelines.options.platform_access import platform_settings
-    from pipelines.options.yaml_files import OptionsError
 
     try:
         settings = platform_settings(context.args)
         return _Provisioning(str(file), settings).run(dry_run=dry_run, yes=yes, prune=prune)
-    except OptionsError as error:
-        for problem in error.problems:
-            say(f"error: {problem}")
     except UserError as error:
-        say(f"error: {error}")
+        say_problems(error)
     except OSError as error:
         say(f"error: {error.filename}: {error.strerror}")
     return WRONG
