@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from pipelines.options.declarations import KafkaOptions
 from testing.services.kafka import KafkaBroker
-from testing.services.process import PATIENCE_SECONDS
+from testing.services.process import PATIENCE_SECONDS, wait_for
 from transforms.kafka.client import KafkaCluster, Partition
 from transforms.kafka.offsets import Committed, Start
 from transforms.kafka.reader import Reader
@@ -94,6 +94,16 @@ def commit(cluster: KafkaCluster, group: str, offsets: dict[Partition, int], met
     at = [TopicPartition(topic, number, offset, metadata=metadata) for (topic, number), offset in offsets.items()]
     consumer.commit(offsets=at, asynchronous=False)
     consumer.close()
+
+
+def await_committed(broker: KafkaBroker, of: KafkaSource, offsets: dict[int, int]) -> None:
+    """Waits for what the group has committed of the source's topic: commits arrive a moment after they were asked for.
+
+    Args:
+      offsets: by partition.
+    """
+    what = f"the commit of {offsets}"
+    wait_for(lambda: broker.committed(of.group_id, of.topics[0]) == offsets, PATIENCE_SECONDS, what)
 
 
 def delete_before(broker: KafkaBroker, offsets: dict[Partition, int]) -> None:

@@ -18,7 +18,7 @@ from testing.services.process import BUSY_SECONDS, PATIENCE_SECONDS, wait_for
 from testing.services.pytest_support import require
 from testing.services.sharing import SharedServices
 from tests.transforms.conftest import NewTopic
-from tests.transforms.kafka.drive import QUICK, Member, delete_before, source, transaction
+from tests.transforms.kafka.drive import QUICK, Member, await_committed, delete_before, source, transaction
 from transforms.kafka import group_assignment
 from transforms.kafka import offsets as kafka_offsets
 from transforms.kafka import reader as kafka_reader
@@ -70,11 +70,6 @@ def read_to_end(*members: Member) -> None:
         return all(member.done for member in members)
 
     wait_for(step, SECONDS, "the ends")
-
-
-def await_committed(broker: KafkaBroker, of: KafkaSource, offsets: dict[int, int]) -> None:
-    """Commits arrive a moment after they were asked for."""
-    wait_for(lambda: broker.committed(of.group_id, of.topics[0]) == offsets, SECONDS, f"the commit of {offsets}")
 
 
 def assert_once(member: Member, values: set[bytes]) -> None:

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, Producer
 from testing.services.kafka import KafkaBroker
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.conftest import NewTopic
-from tests.transforms.kafka.drive import Member, commit, source
+from tests.transforms.kafka.drive import Member, await_committed, commit, source
 from transforms.kafka.client import KafkaCluster, KafkaReadError, Partition, admin_client
 from transforms.kafka.offsets import Committed, Start, committed_offsets, resolve_start
 from transforms.kafka.restriction import Positions, decode, encode
@@ -52,10 +52,6 @@ def members() -> Iterator[list[Member]]:
 
 def read_until(member: Member, values: set[bytes]) -> None:
     wait_for(lambda: member.bundle() < 0 or values <= set(member.values()), SECONDS, "the records")
-
-
-def await_committed(broker: KafkaBroker, of: KafkaSource, offsets: dict[int, int]) -> None:
-    wait_for(lambda: broker.committed(of.group_id, of.topics[0]) == offsets, SECONDS, f"the commit of {offsets}")
 
 
 def offsets_of(of: KafkaSource) -> dict[Partition, Committed]:
