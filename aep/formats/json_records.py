@@ -1,8 +1,7 @@
 """Split a file into JSON records: one a line, or pretty-printed one after another, or the items of one array.
 
-Only records a line each are what a pipeline's topics hold. The other two are what people have at hand: they are told
-apart by the first lines. The records are the bytes that stand in the file; whether they are JSON at all is looked at by
-who parses them.
+Topics hold one record a line; the other two forms are what people export or write by hand. The first lines decide which
+one a file has. Records are returned as the bytes of the file: whoever parses them finds out whether they are JSON.
 """
 
 from __future__ import annotations

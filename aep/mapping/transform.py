@@ -24,7 +24,7 @@ from aep.formats.json import ParsedObject
 from aep.mapping.field_map import Origin
 
 Metadata = Origin
-"""What such a function is told of a record besides its content: where and when it was written to Kafka."""
+"""Passed to such a function with the record: where and when it was written to Kafka."""
 
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 _MOST_WORDS = 500  # characters of an exception's words that a dead letter keeps

@@ -39,7 +39,7 @@ def service(folder: Path, name: str) -> Iterator[str]:
 
 
 class User:
-    """A process that uses the service until it is told to end."""
+    """A process that uses the service until it is asked to end."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._process = subprocess.Popen(

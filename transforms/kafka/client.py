@@ -143,7 +143,7 @@ def make_consumer(
         Consumer,
         {
             **_member_defaults(cluster),
-            # Its log would repeat what error_cb is told, with each try to connect.
+            # Its log would repeat what error_cb receives, at each attempt to connect.
             "log_level": 2,
             **defaults,
             **cluster.properties(),

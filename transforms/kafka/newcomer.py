@@ -1,6 +1,6 @@
 """What a consumer that joins a group by KIP-848's protocol has to find out by itself.
 
-With Kafka's first protocol each member is told its partitions as it joins, even if there are none for it, and gets what
+With Kafka's classic protocol each member learns its partitions as it joins, even if it gets none, and receives what
 others hand over only after that. With ``group.protocol=consumer`` a member hears nothing until it gets its first
 partitions, which may be new to the group or handed over.
 """
