@@ -62,7 +62,7 @@ class Member:
             self.restriction = tracker.current_restriction()
             for partition, record in records:
                 self.read.setdefault(partition, []).append(record)
-            if commit and self.advanced:
+            if commit and (self.advanced or self.reader.owes_commit()):  # as the splittable DoFn does
                 self.reader.commit(self.advanced)
         return len(records)
 
