@@ -49,7 +49,7 @@ class AuthenticationError(ConfigurationError):
 
 
 class NetworkError(AepError):
-    """A request got no complete reply. ``cause`` names the kind in counts of retries."""
+    """A request got no complete reply. `cause` names the kind in counts of retries."""
 
     cause = "network"
 
@@ -76,14 +76,14 @@ class PlatformError(AepError):
     """A management API answers with an error, or with something that is not an answer to the call.
 
     Attributes:
-      status: HTTP status.
-      code: Adobe's code, such as ``XDM-1012-404``; empty when the reply has none, as for all below.
-      title: of the kind of error.
-      detail: what is wrong.
-      request_id: to be named to Adobe's support.
-      method: of the call.
-      url: of the call without its query, which may name a person.
-      advice: what to do, where that is the same for all errors of a class.
+        status: HTTP status.
+        code: Adobe's code, such as `XDM-1012-404`; empty when the reply has none, as for all below.
+        title: Of the kind of error.
+        detail: What is wrong.
+        request_id: To be named to Adobe's support.
+        method: Of the call.
+        url: Of the call without its query, which may name a person.
+        advice: What to do, where that is the same for all errors of a class.
     """
 
     advice = ""
@@ -129,7 +129,7 @@ class UnavailableError(PlatformError):
 
 
 class RetryBudgetError(AepError):
-    """Transient failures went on for longer than ``aep_retry_budget_seconds``."""
+    """Transient failures went on for longer than `aep_retry_budget_seconds`."""
 
 
 class StoppedError(AepError):

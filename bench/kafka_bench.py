@@ -41,7 +41,7 @@ class Round:
 
 @dataclass(frozen=True)
 class KafkaResults:
-    """All that was measured; ``idle_share`` is the share of a core that a pipeline uses that has caught up."""
+    """All that was measured; `idle_share` is the share of a core that a pipeline uses that has caught up."""
 
     rounds: list[Round]
     idle_share: float
@@ -51,8 +51,8 @@ def measure(events: int, rounds: int, idle_seconds: float) -> KafkaResults:
     """Starts the services, fills a topic, and reads it again and again.
 
     Raises:
-      ServiceUnavailable: this machine cannot run Apache Kafka; the message says what it lacks.
-      ServiceError: a run failed, or did not deliver each event exactly once.
+        ServiceUnavailable: This machine cannot run Apache Kafka; the message says what it lacks.
+        ServiceError: A run failed, or did not deliver each event exactly once.
     """
     with (
         KafkaBroker() as broker,

@@ -58,7 +58,7 @@ def of_command(name: str, command: Sequence[str], log: Path, timeout: float) -> 
     """What a command takes from its start to its end.
 
     Raises:
-      ServiceError: it failed, or had not ended after ``timeout`` seconds; the message ends with its log.
+        ServiceError: It failed, or had not ended after `timeout` seconds; the message ends with its log.
     """
     cpu, wall = _ended_children_cpu_seconds(), time.perf_counter()
     peak = 0
@@ -95,7 +95,7 @@ def _cpu_seconds(pid: int) -> float:
 def _peak_bytes(pid: int) -> int:
     """The most memory that a process has had resident; 0 when it has ended.
 
-    ``ru_maxrss`` would not do: a child inherits it from the process that started it.
+    `ru_maxrss` would not do: a child inherits it from the process that started it.
     """
     try:
         found = re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)

@@ -152,7 +152,7 @@ def check_held(cluster: KafkaCluster, events: int) -> None:
     """Makes sure that Kafka still has every event.
 
     Raises:
-      ServiceError: the embedded broker has thrown some away.
+        ServiceError: The embedded broker has thrown some away.
     """
     kept = broker.held(cluster, TOPICS)
     if kept != events:

@@ -17,8 +17,8 @@ class Expected:
     """What was put into Kafka.
 
     Attributes:
-      good: sequence numbers of the good samples, by topic.
-      broken: the broken samples, by sequence number.
+        good: Sequence numbers of the good samples, by topic.
+        broken: The broken samples, by sequence number.
     """
 
     good: dict[str, set[int]]
@@ -49,9 +49,9 @@ class Delivered:
     """What an inlet received, by its own count.
 
     Attributes:
-      accepted: sequence number of each accepted event, and how often it came.
-      requests: requests that brought them.
-      invalid: accepted events that failed the platform's validation afterwards.
+        accepted: Sequence number of each accepted event, and how often it came.
+        requests: Requests that brought them.
+        invalid: Accepted events that failed the platform's validation afterwards.
     """
 
     accepted: Mapping[int, int]
@@ -70,7 +70,7 @@ def differences(
     """Compares what was put in with what arrived, each event by its number.
 
     Returns:
-      a sentence for each thing that is wrong; none when every event is accounted for.
+        A sentence for each thing that is wrong; none when every event is accounted for.
     """
     found = []
     for topic, good in expected.good.items():

@@ -12,12 +12,12 @@ class BrokenKind(NamedTuple):
     """One way to break a record.
 
     Attributes:
-        name: its name.
-        stage: the step that finds it.
-        code: the code it is dead-lettered with under default rules.
-        make: turns the JSON of a good record into the broken value.
-        events: whether events can be broken so.
-        profiles: whether profiles can be.
+        name: Its name.
+        stage: The step that finds it.
+        code: The code it is dead-lettered with under default rules.
+        make: Turns the JSON of a good record into the broken value.
+        events: Whether events can be broken so.
+        profiles: Whether profiles can be.
     """
 
     name: str

@@ -14,11 +14,11 @@ def copy_configs(directory: Path) -> list[Path]:
     """Copy the sample options files and schemas; return the files written.
 
     Args:
-      directory: Where to; made if it is missing.
+        directory: Where to; made if it is missing.
 
     Raises:
-      FileExistsError: A file of that name is there already; nothing has been copied.
-      OSError: A file cannot be written.
+        FileExistsError: A file of that name is there already; nothing has been copied.
+        OSError: A file cannot be written.
     """
     source = next(place for place in _PLACES if place.is_dir())
     files = sorted(path for path in source.rglob("*") if path.suffix in (".yaml", ".json"))

@@ -30,12 +30,12 @@ class Sample(NamedTuple):
     """One record for Kafka.
 
     Attributes:
-        sequence: its number, from 0.
-        topic: the topic it belongs to.
-        key: the member's number.
+        sequence: Its number, from 0.
+        topic: The topic it belongs to.
+        key: The member's number.
         value: JSON of the XDM record, or what is left of it.
-        broken: name of the breakage, None for a good record.
-        expected_code: the code that a pipeline with default rules dead-letters it with; None for a good one.
+        broken: Name of the breakage, None for a good record.
+        expected_code: The code that a pipeline with default rules dead-letters it with; None for a good one.
         expected_stage: "parse" or "validate"; None for a good one.
     """
 
@@ -60,15 +60,15 @@ def generate(
     """Make `count` samples.
 
     Args:
-        count: how many.
-        seed: another seed makes other records; 0 to 4,294,967,295.
+        count: How many.
+        seed: Another seed makes other records; 0 to 4,294,967,295.
         kind: "profiles", "events", or "mixed", where every fifth record is a profile.
-        broken_share: share of records broken on purpose, 0 to 1.
-        broken_kinds: names from `BROKEN_KINDS` to break them with, each where it applies; None for all.
-        event_bytes: exact size of each good event in bytes; None for whatever it comes to, 1 to 2 kB.
+        broken_share: Share of records broken on purpose, 0 to 1.
+        broken_kinds: Names from `BROKEN_KINDS` to break them with, each where it applies; None for all.
+        event_bytes: Exact size of each good event in bytes; None for whatever it comes to, 1 to 2 kB.
 
     Raises:
-        ValueError: an unknown kind, a number out of its range, or no broken kind that applies.
+        ValueError: An unknown kind, a number out of its range, or no broken kind that applies.
     """
     if kind not in ("mixed", "profiles", "events"):
         raise ValueError(f"unknown kind {kind!r}; known: mixed, profiles, events")

@@ -1,7 +1,7 @@
 """The services that all tests share, and how tests are dealt to processes.
 
 A real broker and a Flink cluster are started once, by the first test that needs them. A test that stops, freezes or
-configures its broker takes ``own_broker`` instead, of which there is one at a time.
+configures its broker takes `own_broker` instead, of which there is one at a time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Scheduling(LoadFileScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Scheduling | None:
-    """Takes the place of ``--dist loadfile``."""
+    """Takes the place of `--dist loadfile`."""
     return _Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
@@ -85,14 +85,14 @@ def own_broker(broker_turn: None) -> Iterator[KafkaBroker]:
 
 @pytest.fixture(scope="session")
 def flink_cluster() -> Iterator[FlinkCluster]:
-    """The cluster behind ``flink``."""
+    """The cluster behind `flink`."""
     with require(FlinkCluster(slots=2)) as running:
         yield running
 
 
 @pytest.fixture
 def flink(flink_cluster: FlinkCluster) -> Iterator[FlinkCluster]:
-    """The Flink cluster of all tests that need one, which are in files called ``test_flink*.py``.
+    """The Flink cluster of all tests that need one, which are in files called `test_flink*.py`.
 
     It shows the jobs of earlier tests too, the newest last. What a test leaves running is cancelled.
     """

@@ -1,1 +1,1 @@
-"""The PTransforms of the pipelines. They wire and count; ``aep`` decides."""
+"""The PTransforms of the pipelines. They wire and count; `aep` decides."""

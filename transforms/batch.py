@@ -32,10 +32,10 @@ class BatchLimits:
     """When a batch is full, whichever comes first.
 
     Attributes:
-      max_messages: records in a request.
-      max_bytes: bytes of the whole request body, envelopes included. A record that is larger by itself makes a batch
-        of its own.
-      max_seconds: how long a record may wait for the batch to fill.
+        max_messages: Records in a request.
+        max_bytes: Bytes of the whole request body, envelopes included. A record that is larger by itself makes a batch
+            of its own.
+        max_seconds: How long a record may wait for the batch to fill.
     """
 
     max_messages: int
@@ -55,8 +55,8 @@ class Packer:
     """Packs the chunks of one route into batches. Each record ends in exactly one batch, in the order they came.
 
     Args:
-      sizes: of the route's destination.
-      shard: of keys, that the chunks are of.
+        sizes: Of the route's destination.
+        shard: Of keys, that the chunks are of.
     """
 
     def __init__(self, route: str, limits: BatchLimits, sizes: Sizes, shard: int = 0):
@@ -102,12 +102,12 @@ class Packer:
 class GroupIntoBatches(beam.PTransform):
     """Groups the records of each route into batches.
 
-    Mode ``bundle``: batches end with their bundle, fused with the read, so that nothing is committed before it is
-    posted; safe on every runner. Mode ``state``: batches grow across bundles in keyed state with timers, for runners
+    Mode `bundle`: batches end with their bundle, fused with the read, so that nothing is committed before it is
+    posted; safe on every runner. Mode `state`: batches grow across bundles in keyed state with timers, for runners
     that make small bundles and keep state durably.
 
     Args:
-      shards: a batch holds keys of one shard out of so many, for ``Post`` to keep the records of a key in order.
+        shards: A batch holds keys of one shard out of so many, for `Post` to keep the records of a key in order.
     """
 
     def __init__(self, routes: Routes, limits: BatchLimits, mode: BatchMode, shards: int = 1):

@@ -16,10 +16,10 @@ from transforms.worker import metrics, process
 
 
 class ApplyMapping(beam.PTransform):
-    """Does with records what their route says: drop, map, transform, fill in ``_id``, make upserts and deletes.
+    """Does with records what their route says: drop, map, transform, fill in `_id`, make upserts and deletes.
 
-    ``main``: the chunks, changed or not. ``dead_letters``: records to which the mapping does not apply, or that lack
-    what the ``_id`` is made of, stage ``map``; those that the route's function refuses, stage ``transform``. Dropped
+    `main`: the chunks, changed or not. `dead_letters`: records to which the mapping does not apply, or that lack
+    what the `_id` is made of, stage `map`; those that the route's function refuses, stage `transform`. Dropped
     records are only counted.
     """
 
@@ -34,7 +34,7 @@ class ApplyMapping(beam.PTransform):
 
 
 class ApplyMappingFn(beam.DoFn):
-    """What ``ApplyMapping`` does to a chunk; needs no pipeline."""
+    """What `ApplyMapping` does to a chunk; needs no pipeline."""
 
     def __init__(self, routes: Routes, guard: RefusalGuard = NO_GUARD):
         self._routes = routes

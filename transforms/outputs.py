@@ -1,4 +1,4 @@
-"""The outputs of a step that may refuse records: ``main``, ``dead_letters``, and what else it has to tell."""
+"""The outputs of a step that may refuse records: `main`, `dead_letters`, and what else it has to tell."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def with_dead_letters(step: beam.ParDo, pcoll: beam.PCollection, main_type: type
     """Applies a step and gives its outputs their types, and so their deterministic coders.
 
     Args:
-      more: the types of further outputs, by their tags.
+        more: The types of further outputs, by their tags.
     """
     outputs = pcoll | step.with_outputs(_DEAD_LETTERS, *more, main=_MAIN)
     for tag, element_type in {_MAIN: main_type, _DEAD_LETTERS: DeadLetter, **more}.items():

@@ -19,9 +19,9 @@ from transforms.worker import metrics, process
 class ParseRecords(beam.PTransform):
     """Parses the records of each chunk strictly, by the format of their route, and names the chunk's route.
 
-    ``main``: chunks with an entity and its canonical JSON for each record. Where a field of the record decides which
-    route it takes, a chunk for each route. ``dead_letters``: what is not one object, stage ``parse``, and what takes
-    no route, stage ``map``. Records without a value (tombstones) are counted and skipped, or dead-lettered, or parsed
+    `main`: chunks with an entity and its canonical JSON for each record. Where a field of the record decides which
+    route it takes, a chunk for each route. `dead_letters`: what is not one object, stage `parse`, and what takes
+    no route, stage `map`. Records without a value (tombstones) are counted and skipped, or dead-lettered, or parsed
     from their key into the attributes that tell AEP what to delete.
     """
 
@@ -37,7 +37,7 @@ class ParseRecords(beam.PTransform):
 
 
 class ParseRecordsFn(beam.DoFn):
-    """What ``ParseRecords`` does to a chunk; needs no pipeline."""
+    """What `ParseRecords` does to a chunk; needs no pipeline."""
 
     def __init__(self, routes: Routes, tombstones: Tombstones, guard: RefusalGuard = NO_GUARD):
         self._routes = routes

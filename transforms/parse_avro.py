@@ -18,8 +18,8 @@ class ParseAvro:
     """Parses values that are Avro and nothing else, all of one schema.
 
     Attributes:
-      schema: as JSON; ``AvroReader`` must accept it.
-      references: the schemas whose types it uses, each after those that it uses itself.
+        schema: As JSON; `AvroReader` must accept it.
+        references: The schemas whose types it uses, each after those that it uses itself.
     """
 
     schema: str
@@ -41,11 +41,11 @@ class ParseConfluentAvro:
         """The record that the value is; waits while the registry cannot be reached.
 
         Args:
-          value: of a Kafka record.
-          headers: of the same record: one of them may name the schema.
+            value: Of a Kafka record.
+            headers: Of the same record: one of them may name the schema.
 
         Raises:
-          ConfigurationError, StoppedError: see ``SchemaRegistry.reader``.
+            ConfigurationError, StoppedError: See `SchemaRegistry.reader`.
         """
         if not value:
             return _EMPTY

@@ -29,7 +29,7 @@ _ASIDE = 3
 class Post(beam.PTransform):
     """Posts each batch; the bundle ends when all its records have their answer.
 
-    ``main`` is empty. ``dead_letters``: the records that the destination refused, stage ``post``. ``receipts``: of the
+    `main` is empty. `dead_letters`: the records that the destination refused, stage `post`. `receipts`: of the
     records that it has received, if they are asked for. An error that a person has to put right fails the bundle.
     """
 

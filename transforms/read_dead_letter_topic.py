@@ -70,7 +70,7 @@ def from_message(message: Record) -> DeadLetter:
     Headers of the original whose names begin as ours or Kafka Connect's do are not told from those of the reason.
 
     Raises:
-      LookupError, ValueError, TypeError: it is none, or its headers are damaged.
+        LookupError, ValueError, TypeError: It is none, or its headers are damaged.
     """
     if message.headers == UNREADABLE_HEADERS:
         raise ValueError("the name of a header is not UTF-8")
@@ -120,7 +120,7 @@ def read_topic(cluster: KafkaCluster, topic: str) -> Iterator[DeadLetter]:
     """The dead letters that the topic holds now, for a person to look at: commits nothing, joins no group.
 
     Raises:
-      KafkaSetupError, KafkaReadError: the topic cannot be read.
+        KafkaSetupError, KafkaReadError: The topic cannot be read.
     """
     source = KafkaSource(
         new_source_id(),

@@ -19,9 +19,9 @@ from transforms.worker import metrics, process
 class ReadJsonLines(beam.PTransform):
     """Reads files, plain or compressed (by their ending), from any Beam filesystem.
 
-    A record's ``offset`` is the number of its line, from 1, or of the record in a file of pretty-printed JSON or of an
-    array; its header ``file`` is the path; its topic is given.
-    The bundle fails with a ``ConfigurationError`` when no file matches, or a compressed one is cut off or damaged.
+    A record's `offset` is the number of its line, from 1, or of the record in a file of pretty-printed JSON or of an
+    array; its header `file` is the path; its topic is given.
+    The bundle fails with a `ConfigurationError` when no file matches, or a compressed one is cut off or damaged.
     """
 
     def __init__(self, file_pattern: str, topic: str):

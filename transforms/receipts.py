@@ -1,4 +1,4 @@
-"""Receipts: for each record that AEP has received, AEP's ``xactionId`` and where the record was read."""
+"""Receipts: for each record that AEP has received, AEP's `xactionId` and where the record was read."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def receipts_of(batch: Batch, answers: Sequence[Answer], now: float | None = Non
     """The receipts of the records of a batch that AEP has received.
 
     Args:
-      answers: one for each record.
-      now: seconds since 1970, the time of the receipts; None for the clock's.
+        answers: One for each record.
+        now: Seconds since 1970, the time of the receipts; None for the clock's.
     """
     at = iso_time(time.time() if now is None else now)
     return [

@@ -32,9 +32,9 @@ class Selection:
     """Which dead letters are meant: all those that fit whatever is given.
 
     Attributes:
-      codes, stages, routes: one of these; empty for any.
-      since, until: dead-lettered at this time or later, and before that time, in seconds since 1970.
-      max_attempts: replayed fewer times than this.
+        codes, stages, routes: One of these; empty for any.
+        since, until: Dead-lettered at this time or later, and before that time, in seconds since 1970.
+        max_attempts: Replayed fewer times than this.
     """
 
     codes: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ def _read(path: str) -> Iterator[Run]:
 
 
 class ChooseDeadLetters(beam.PTransform):
-    """Passes on the dead letters that ``is_chosen`` takes, and counts the others."""
+    """Passes on the dead letters that `is_chosen` takes, and counts the others."""
 
     def __init__(self, selection: Selection, routes: Routes):
         super().__init__()
@@ -143,13 +143,13 @@ def originals(run: Run) -> list[Chunk]:
 
 
 def set_aside(path: str, selection: Selection, routes: Routes) -> int:
-    """Moves the dead letters of a file that were replayed into the folder ``replayed`` beside it.
+    """Moves the dead letters of a file that were replayed into the folder `replayed` beside it.
 
     The others go into a new file where it was, and the file is deleted last: a crash in between leaves some dead
     letters in two places, and none in no place.
 
     Returns:
-      how many were moved.
+        How many were moved.
     """
     letters = list(read_file(path))
     moved = [one for one in letters if is_chosen(one, selection, routes)]

@@ -21,8 +21,8 @@ from transforms.records.route import Routes
 class ValidateXdm(beam.PTransform):
     """Checks each entity against the schema of its route and the rules beyond it.
 
-    ``main``: chunks with the bytes to post, serialised from what was checked. ``dead_letters``: what AEP would refuse
-    or drop, stage ``validate``, with all the violations.
+    `main`: chunks with the bytes to post, serialised from what was checked. `dead_letters`: what AEP would refuse
+    or drop, stage `validate`, with all the violations.
     """
 
     def __init__(self, routes: Routes, rules: XdmRules | None = None, guard: RefusalGuard = NO_GUARD):
@@ -37,7 +37,7 @@ class ValidateXdm(beam.PTransform):
 
 
 class ValidateXdmFn(beam.DoFn):
-    """What ``ValidateXdm`` does to a chunk; needs no pipeline."""
+    """What `ValidateXdm` does to a chunk; needs no pipeline."""
 
     def __init__(self, routes: Routes, rules: XdmRules, guard: RefusalGuard = NO_GUARD):
         self._routes = routes

@@ -1,9 +1,9 @@
 """Read a record's Avro (Avro specification 1.12) as the JSON that XDM wants.
 
 Records, maps and arrays become objects and arrays, enums strings, a union what its branch is; null stays null. Bytes
-and fixed become text in base64. Logical types: ``date`` becomes ``YYYY-MM-DD``; ``timestamp-millis``, ``-micros`` and
-``-nanos`` a date-time in UTC with ``Z``, ``local-timestamp-*`` the same without it; ``time-*`` a time; ``decimal`` a
-number, ``uuid`` text. Types that only ``connect.name`` marks become the same (connect_types.py). A value that JSON
+and fixed become text in base64. Logical types: `date` becomes `YYYY-MM-DD`; `timestamp-millis`, `-micros` and
+`-nanos` a date-time in UTC with `Z`, `local-timestamp-*` the same without it; `time-*` a time; `decimal` a
+number, `uuid` text. Types that only `connect.name` marks become the same (connect_types.py). A value that JSON
 cannot carry unchanged (NaN, a decimal of too many digits) is a failure.
 """
 
@@ -51,12 +51,12 @@ def schema_key(value: bytes, header: bytes | None) -> tuple[SchemaKey, int] | Pa
 
     A zero byte and the schema's id in four bytes, or the byte 1 and its GUID in 16, are in a header or in front of the
     Avro; where both are, the header counts, and the value is Avro from its first byte on. (Confluent Platform 8.1,
-    Schema Registry, Formats, serializers and deserializers: Wire format; ``dual_schema_id_deserializer`` of
+    Schema Registry, Formats, serializers and deserializers: Wire format; `dual_schema_id_deserializer` of
     confluent-kafka 2.16.)
 
     Args:
-      value: the record's value.
-      header: the first header ``VALUE_SCHEMA_ID`` of the record; None for none.
+        value: The record's value.
+        header: The first header `VALUE_SCHEMA_ID` of the record; None for none.
     """
     if header is not None:
         found = _schema_key(header, f"the header {VALUE_SCHEMA_ID}")
@@ -84,7 +84,7 @@ class AvroReader:
         """Takes the schema and those that it refers to by name, each after those that it refers to itself.
 
         Raises:
-          AvroSchemaError: one of them is not an Avro schema, or names a type that none has.
+            AvroSchemaError: One of them is not an Avro schema, or names a type that none has.
         """
         named: dict[str, Any] = {}
         with _errors_in_words():
@@ -96,8 +96,8 @@ class AvroReader:
         """The record as an object and its JSON. Never raises.
 
         Args:
-          data: bytes that hold the record and nothing after it.
-          start: the byte at which it begins.
+            data: Bytes that hold the record and nothing after it.
+            start: The byte at which it begins.
         """
         try:
             entity, end = self._decode(data, start)
@@ -134,7 +134,7 @@ def _minute(minutes: int) -> str:
 
 
 def _timestamp(units: int, digits: int) -> str:
-    """Without a zone. As text at once: a ``datetime`` takes longer, and has no nanoseconds."""
+    """Without a zone. As text at once: a `datetime` takes longer, and has no nanoseconds."""
     seconds, part = divmod(units, 10**digits)
     minutes, seconds = divmod(seconds, 60)
     return f"{_minute(minutes)}:{seconds:02}.{part:0{digits}}"

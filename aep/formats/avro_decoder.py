@@ -21,12 +21,12 @@ Convert = Callable[[Any, Mapping[str, Any]], Any]
 """Takes a decoded value and its schema; returns what the record is to have for it.
 
 Raises:
-  Unfit: JSON cannot carry the value; says why.
-  ValueError, ArithmeticError: it is beyond the dates or numbers that Python has.
+    Unfit: JSON cannot carry the value; says why.
+    ValueError, ArithmeticError: It is beyond the dates or numbers that Python has.
 """
 
 CONVERT = "beam-aep-convert"
-"""The attribute of a type in a schema that holds its ``Convert``."""
+"""The attribute of a type in a schema that holds its `Convert`."""
 
 MAX_ITEMS = 1_000_000
 """Of an array: AEP takes no message of more than 1 MB. Items of no bytes would let a damaged count fill the memory."""
@@ -39,9 +39,9 @@ class DecodeError(ValueError):
     """The bytes cannot be decoded.
 
     Attributes:
-      reason: why.
-      at: the byte at which they stop being Avro of the schema; None if they are, but JSON cannot carry a value.
-      path: of the value within the record, innermost first.
+        reason: Why.
+        at: The byte at which they stop being Avro of the schema; None if they are, but JSON cannot carry a value.
+        path: Of the value within the record, innermost first.
     """
 
     def __init__(self, reason: str, at: int | None):
@@ -52,11 +52,11 @@ class DecodeError(ValueError):
 
 
 DAMAGE = (DecodeError, IndexError, struct.error, UnicodeDecodeError)
-"""What a ``Decode`` raises; ``decode_error`` makes a ``DecodeError`` of it."""
+"""What a `Decode` raises; `decode_error` makes a `DecodeError` of it."""
 
 
 def decode_error(error: Exception, data: bytes) -> DecodeError:
-    """The error of a ``Decode`` in one form."""
+    """The error of a `Decode` in one form."""
     if isinstance(error, DecodeError):
         return error
     if isinstance(error, UnicodeDecodeError):
@@ -68,8 +68,8 @@ def decoder(schema: Any, named: Mapping[str, Any]) -> Decode:
     """Make the decoder of a schema.
 
     Args:
-      schema: as ``fastavro.parse_schema`` returns it, so that names are full.
-      named: the named types that it refers to.
+        schema: As `fastavro.parse_schema` returns it, so that names are full.
+        named: The named types that it refers to.
     """
     return _Decoders(named).of(schema)
 
@@ -185,7 +185,7 @@ def _float(data: bytes, at: int) -> tuple[float, int]:
 def shortest(number: float) -> float:
     """The number with the fewest digits that is this one in 32 bits: 19.99 for 19.989999771118164.
 
-    Connect's JSON converter writes floats so (Java, ``Float.toString``). For 2**-96, 2**87 and 2**90, where the nearest
+    Connect's JSON converter writes floats so (Java, `Float.toString`). For 2**-96, 2**87 and 2**90, where the nearest
     text of 8 digits is not one that comes back, it is a digit longer.
     """
     # Below the normal numbers even 6 digits may be too many; 9 always suffice.

@@ -1,8 +1,8 @@
-"""Types that Kafka Connect and Debezium name in an Avro schema's ``connect.name``, and not by Avro's ``logicalType``.
+"""Types that Kafka Connect and Debezium name in an Avro schema's `connect.name`, and not by Avro's `logicalType`.
 
-Connect's AvroConverter writes ``connect.name`` beside the type of a value that has a name of its own; Debezium's times
+Connect's AvroConverter writes `connect.name` beside the type of a value that has a name of its own; Debezium's times
 have no other mark (Debezium, Temporal values: each connector's page; Kafka Connect, org.apache.kafka.connect.data).
-What is text already, as ``io.debezium.time.ZonedTimestamp``, stays as it is.
+What is text already, as `io.debezium.time.ZonedTimestamp`, stays as it is.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _LOGICAL_TYPES = {
 
 
 def logical_type(kind: str, schema: Mapping[str, Any]) -> str:
-    """The logical type of a schema of this Avro type: its own or, without one, what its ``connect.name`` says."""
+    """The logical type of a schema of this Avro type: its own or, without one, what its `connect.name` says."""
     return schema.get("logicalType") or _LOGICAL_TYPES.get((kind, str(schema.get("connect.name"))), "")
 
 
 def scale_of(schema: Mapping[str, Any]) -> Any:
-    """The scale of a decimal, which Connect writes into ``connect.parameters`` too, and there as text."""
+    """The scale of a decimal, which Connect writes into `connect.parameters` too, and there as text."""
     if "scale" in schema:
         return schema["scale"]
     parameters = schema.get("connect.parameters")

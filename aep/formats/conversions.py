@@ -1,4 +1,4 @@
-"""How a source of a map is converted: its ``type``, and the ``unit``, ``pattern``, ``zone`` or ``scale`` beside it.
+"""How a source of a map is converted: its `type`, and the `unit`, `pattern`, `zone` or `scale` beside it.
 
 What a combination means is looked at once, when the map is read; per record there is one function to call.
 """
@@ -48,7 +48,7 @@ def conversion_problem(source: Mapping[str, Any]) -> str | None:
 
 
 def converter_of(source: Mapping[str, Any]) -> Callable[[Any], Any] | None:
-    """The conversion of a source without a ``conversion_problem``; None for no conversion."""
+    """The conversion of a source without a `conversion_problem`; None for no conversion."""
     kind = source.get("type")
     if "scale" in source:
         return partial(to_decimal, scale=source["scale"])

@@ -13,12 +13,12 @@ _WITHOUT_OFFSET = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(
 
 
 def pattern_problem(pattern: Any, *, is_time: bool, has_zone: bool) -> str | None:
-    """Why text in this pattern of strptime cannot be a date or, if it ``is_time``, a date-time; None if it can.
+    """Why text in this pattern of strptime cannot be a date or, if it `is_time`, a date-time; None if it can.
 
     Args:
-      pattern: as it was given.
-      is_time: whether a time is wanted as well, whose offset from UTC is in the text or, else, of a zone.
-      has_zone: whether a zone is given.
+        pattern: As it was given.
+        is_time: Whether a time is wanted as well, whose offset from UTC is in the text or, else, of a zone.
+        has_zone: Whether a zone is given.
     """
     if not isinstance(pattern, str):
         return "must be text"
@@ -42,7 +42,7 @@ def zone_of(name: Any) -> tzinfo:
     """The zone of this name: UTC, or one of the time zone database of this machine.
 
     Raises:
-      ValueError: there is none.
+        ValueError: There is none.
     """
     if name == "UTC":
         return timezone.utc
@@ -53,7 +53,7 @@ def zone_of(name: Any) -> tzinfo:
 
 
 def to_date_time_in(value: Any, zone: tzinfo) -> str:
-    """A date-time, as ``to_date_time`` makes it; ISO 8601 text without an offset has that of the zone."""
+    """A date-time, as `to_date_time` makes it; ISO 8601 text without an offset has that of the zone."""
     if isinstance(value, str) and _WITHOUT_OFFSET.fullmatch(value):
         value += _offset(value, zone)
     return to_date_time(value)

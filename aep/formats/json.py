@@ -30,8 +30,8 @@ class ParseFailure(NamedTuple):
 
     Attributes:
         code: `empty`, `json`, `type`, `too_deep`, `integer_range` or `duplicate_key`.
-        message: what is wrong and at which byte; quotes no values.
-        pointer: always "", the whole record.
+        message: What is wrong and at which byte; quotes no values.
+        pointer: Always "", the whole record.
     """
 
     code: str

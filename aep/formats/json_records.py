@@ -24,7 +24,7 @@ _OPEN, _CLOSE = (b"{", b"["), (b"}", b"]")
 
 
 class Entry(NamedTuple):
-    """A record: its number from 1, of its line or else among the records. ``value`` is None for one that is too long.
+    """A record: its number from 1, of its line or else among the records. `value` is None for one that is too long.
 
     After a record that is too long and not a line, nothing else is read: nobody knows where the next one begins.
     """
@@ -44,8 +44,8 @@ def read_records(file: BinaryIO, max_bytes: int | None = None) -> JsonRecords:
     """Read a file record by record, in memory that does not grow with the file.
 
     Args:
-      file: at its beginning.
-      max_bytes: a longer record is not kept; None keeps all.
+        file: At its beginning.
+        max_bytes: A longer record is not kept; None keeps all.
     """
     limit = -1 if max_bytes is None else max_bytes
     head: list[bytes] = []

@@ -37,14 +37,14 @@ def unpacked(file: BinaryIO, path: str) -> BinaryIO:
     """Decompress a file while it is read, if the ending of its name says so; other files are returned as they are.
 
     A file may be several streams one after another (`cat a.gz b.gz`), padded with zero bytes (tape blocks, `.xz`).
-    Anything else behind a stream is damage: nobody knows whether it was a stream. Closing leaves ``file`` open.
+    Anything else behind a stream is damage: nobody knows whether it was a stream. Closing leaves `file` open.
 
     Args:
-      file: the compressed bytes.
-      path: of the file, for its ending and for errors.
+        file: The compressed bytes.
+        path: Of the file, for its ending and for errors.
 
     Returns:
-      a file whose reads raise ``DamagedFileError`` where the damage is; what they returned before it may be incomplete.
+        A file whose reads raise `DamagedFileError` where the damage is; what they returned before it may be incomplete.
     """
     lowered = path.lower()
     make = next((make for ending, make in _DECOMPRESSORS.items() if lowered.endswith(ending)), None)

@@ -70,7 +70,7 @@ def to_integer(value: Any) -> int:
 def to_number(value: Any) -> int | float:
     """A finite number; text if it is one as JSON writes it, and no more exact than JSON's can be here.
 
-    Also a decimal that brings its scale, as Debezium's VariableScaleDecimal does: ``{"scale": 2, "value": BASE64}``.
+    Also a decimal that brings its scale, as Debezium's VariableScaleDecimal does: `{"scale": 2, "value": BASE64}`.
     """
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return number_of(Decimal(value))
@@ -120,8 +120,8 @@ def to_date_time(value: Any, unit: str | None = None) -> str:
     """A date-time of RFC 3339, of a number since 1970 or of ISO 8601 text with an offset.
 
     Args:
-      value: what was read.
-      unit: of numbers, one of NANOSECONDS. Without one they are milliseconds, unless that is doubtful.
+        value: What was read.
+        unit: Of numbers, one of NANOSECONDS. Without one they are milliseconds, unless that is doubtful.
     """
     if not isinstance(value, str) or _NUMBER.fullmatch(value):
         return _since_1970(value, unit)
@@ -148,8 +148,8 @@ def to_date(value: Any, unit: str | None = None) -> str:
     """A date, of a number since 1970 (in UTC), of ISO 8601 text, of which a time is left out, or of 20260131.
 
     Args:
-      value: what was read.
-      unit: as for ``to_date_time``; a number with a unit is never read as 20260131.
+        value: What was read.
+        unit: As for `to_date_time`; a number with a unit is never read as 20260131.
     """
     if unit is None and not isinstance(value, bool) and _BASIC_DATE.fullmatch(text := str(value)):
         value = f"{text[:4]}-{text[4:6]}-{text[6:]}"  # as milliseconds it would be the first or second of January 1970
@@ -166,10 +166,10 @@ def to_date(value: Any, unit: str | None = None) -> str:
 
 
 def decimal_of(unscaled: bytes, scale: int) -> int | float:
-    """The number whose digits are a signed big-endian integer, ``scale`` of them after the decimal point.
+    """The number whose digits are a signed big-endian integer, `scale` of them after the decimal point.
 
     Raises:
-      Unfit: it has more digits than a number in JSON holds exactly, or none.
+        Unfit: It has more digits than a number in JSON holds exactly, or none.
     """
     if not unscaled:
         raise Unfit("it is a decimal without digits")
@@ -183,7 +183,7 @@ def number_of(value: Decimal) -> int | float:
     """The number that JSON writes with the same value: whole ones of 64 bits, others as they come back from a float.
 
     Raises:
-      Unfit: it has more digits than that.
+        Unfit: It has more digits than that.
     """
     if value.as_tuple().exponent == 0:
         if -(2**63) <= value < 2**64:
@@ -197,7 +197,7 @@ def date_time_of(microseconds: int) -> str:
     """The RFC 3339 date-time in UTC, so many microseconds after 1970: to the millisecond where that is exact.
 
     Raises:
-      Unfit: it is outside the years 1 to 9999.
+        Unfit: It is outside the years 1 to 9999.
     """
     try:
         moment = EPOCH + timedelta(microseconds=microseconds)

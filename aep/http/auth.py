@@ -1,8 +1,8 @@
 """Access tokens for AEP from Adobe's Identity Management Service (IMS).
 
 OAuth server-to-server (Adobe Developer Console, "Server to Server authentication", IMS API reference):
-``POST {ims_url}/ims/token/v3`` with ``grant_type=client_credentials``, client id, secret and comma separated scopes
-as a form. The reply has ``access_token`` and ``expires_in``.
+`POST {ims_url}/ims/token/v3` with `grant_type=client_credentials`, client id, secret and comma separated scopes
+as a form. The reply has `access_token` and `expires_in`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _READ_AGAIN_SECONDS = 60.0
 
 
 class TokenSource(Protocol):
-    """Where the ``Authorization`` header of a request comes from; shared by all threads of a process."""
+    """Where the `Authorization` header of a request comes from; shared by all threads of a process."""
 
     def token(self) -> str:
         """A token that is valid now, fetched if need be."""
@@ -48,7 +48,7 @@ class TokenSource(Protocol):
 
 @dataclass(frozen=True)
 class OAuthClient:
-    """An OAuth server-to-server credential. ``client_secret`` is a reference, see ``aep.http.secrets``."""
+    """An OAuth server-to-server credential. `client_secret` is a reference, see `aep.http.secrets`."""
 
     ims_url: str
     client_id: str
@@ -59,7 +59,7 @@ class OAuthClient:
 class OAuthTokens:
     """Tokens of an OAuth client: one fetch for all threads, a minute ahead of expiry by a monotonic clock.
 
-    IMS being down raises ``TokenError`` to the caller, who waits and tries again as for AEP itself.
+    IMS being down raises `TokenError` to the caller, who waits and tries again as for AEP itself.
     """
 
     def __init__(self, client: OAuthClient, transport: Transport, clock: Callable[[], float] = time.monotonic):
@@ -77,8 +77,8 @@ class OAuthTokens:
         """A valid token; the first caller fetches it while the others wait, and share its failure.
 
         Raises:
-          NetworkError: IMS, or the service that keeps the client's secret, cannot be reached or is failing.
-          ConfigurationError: IMS refuses the client, or there is no secret.
+            NetworkError: IMS, or the service that keeps the client's secret, cannot be reached or is failing.
+            ConfigurationError: IMS refuses the client, or there is no secret.
         """
         failures = self._failures
         with self._lock:
@@ -97,7 +97,7 @@ class OAuthTokens:
             return self._token
 
     def reject(self, token: str) -> None:
-        """Forgets the token, so that the next ``token()`` fetches another."""
+        """Forgets the token, so that the next `token()` fetches another."""
         with self._lock:
             if token == self._token:
                 self._token = None
@@ -139,8 +139,8 @@ class StaticToken:
     """A bearer token that somebody else renews: the reference is read again every minute, and after a refusal.
 
     Args:
-      reference: where it is, see ``aep.http.secrets``.
-      clock: monotonic seconds.
+        reference: Where it is, see `aep.http.secrets`.
+        clock: Monotonic seconds.
     """
 
     def __init__(self, reference: str, clock: Callable[[], float] = time.monotonic):
@@ -155,9 +155,9 @@ class StaticToken:
         """The token that the reference names.
 
         Raises:
-          SecretError: there is none. While the last value was not refused, it is kept instead: a file that is being
-            replaced may be away for a moment.
-          NetworkError: the service that keeps it cannot be reached.
+            SecretError: There is none. While the last value was not refused, it is kept instead: a file that is being
+                replaced may be away for a moment.
+            NetworkError: The service that keeps it cannot be reached.
         """
         with self._lock:
             if self._token is None or self._clock() >= self._read_again_at:
@@ -192,8 +192,8 @@ def read_token_reply(reply: Reply, client: OAuthClient) -> tuple[str, float]:
     """The access token and its life in seconds.
 
     Raises:
-      TokenError: IMS is failing (408, 429, 5xx): worth another try.
-      AuthenticationError: IMS refuses the client, in its own words, or this is not a reply from IMS.
+        TokenError: IMS is failing (408, 429, 5xx): worth another try.
+        AuthenticationError: IMS refuses the client, in its own words, or this is not a reply from IMS.
     """
     if reply.status in (408, 429) or reply.status >= 500:
         raise TokenError(f"IMS at {client.ims_url} answers {reply.status}")

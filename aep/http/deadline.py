@@ -37,7 +37,7 @@ class TunnelError(Exception):
     """A proxy opened no tunnel, so nothing has been sent to the host behind it.
 
     Attributes:
-      status: what it answered to CONNECT, None when it gave no answer.
+        status: What it answered to CONNECT, None when it gave no answer.
     """
 
     def __init__(self, status: int | None, words: str):
@@ -66,9 +66,9 @@ class Limits:
     """What ends a request beside the time limit that it is sent with.
 
     Attributes:
-      silence: seconds without a byte after which a reply is given up before its deadline, None for no such limit.
-      time_left: seconds until the process has to end; it may become less at any time.
-      clock: monotonic seconds, for how long connections have been idle.
+        silence: Seconds without a byte after which a reply is given up before its deadline, None for no such limit.
+        time_left: Seconds until the process has to end; it may become less at any time.
+        clock: Monotonic seconds, for how long connections have been idle.
     """
 
     silence: float | None
@@ -87,9 +87,9 @@ class DeadlineAdapter(HTTPAdapter):
     """Makes the read time limit that a request is sent with hold for its whole reply.
 
     Args:
-      tls: for servers and proxies; what requests itself would set is left out.
-      proxy_headers: for the proxy alone, also where it forwards.
-      limits: other limits of a request.
+        tls: For servers and proxies; what requests itself would set is left out.
+        proxy_headers: For the proxy alone, also where it forwards.
+        limits: Other limits of a request.
     """
 
     def __init__(self, tls: ssl.SSLContext, proxy_headers: Mapping[str, str], limits: Limits):
@@ -136,7 +136,7 @@ class _BoundedCalls:
         """Calls the operation on the socket until it is done, and returns what it returns.
 
         Raises:
-          TimeoutError: it took too long.
+            TimeoutError: It took too long.
         """
         until = self._deadline if silence is None else min(self._deadline, time.monotonic() + silence)
         try:

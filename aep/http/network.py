@@ -24,15 +24,15 @@ class Network:
     It holds paths and references to secrets, so it may travel to workers; these are read there, when a session is made.
 
     Attributes:
-      proxy: ``http://HOST:PORT`` or ``https://HOST:PORT`` (TLS to the proxy itself), without credentials. Hosts whose
-        URL is https are reached through a tunnel (CONNECT), those whose URL is http by forwarding.
-      proxy_user: for a proxy that wants credentials (Basic, RFC 7617).
-      proxy_password: secret reference.
-      ca_file: PEM file of the authorities to trust, which takes the place of the public ones that certifi brings.
-      client_certificate: PEM file of the certificate to show to who asks for one, with those of its issuers.
-      client_key: PEM file of its private key; None when that is in the file of the certificate.
-      client_key_password: secret reference, for a key that is encrypted.
-      gzip: compress the bodies of requests. Adobe's documents do not say that AEP takes that.
+        proxy: `http://HOST:PORT` or `https://HOST:PORT` (TLS to the proxy itself), without credentials. Hosts whose
+            URL is https are reached through a tunnel (CONNECT), those whose URL is http by forwarding.
+        proxy_user: For a proxy that wants credentials (Basic, RFC 7617).
+        proxy_password: Secret reference.
+        ca_file: PEM file of the authorities to trust, which takes the place of the public ones that certifi brings.
+        client_certificate: PEM file of the certificate to show to who asks for one, with those of its issuers.
+        client_key: PEM file of its private key; None when that is in the file of the certificate.
+        client_key_password: Secret reference, for a key that is encrypted.
+        gzip: Compress the bodies of requests. Adobe's documents do not say that AEP takes that.
     """
 
     proxy: str | None = None
@@ -53,8 +53,8 @@ class Network:
         """Reads every file and secret, as a session does.
 
         Raises:
-          ConfigurationError: one of them is missing or wrong.
-          NetworkError: the service that keeps a secret cannot be reached.
+            ConfigurationError: One of them is missing or wrong.
+            NetworkError: The service that keeps a secret cannot be reached.
         """
         self.tls()
         self.proxy_headers()
@@ -63,7 +63,7 @@ class Network:
         """What the proxy alone is told. It holds the password.
 
         Raises:
-          ConfigurationError, NetworkError: there is no password, see ``aep.http.secrets.resolve``.
+            ConfigurationError, NetworkError: There is no password, see `aep.http.secrets.resolve`.
         """
         if self.proxy_user is None or self.proxy_password is None:
             return {}
@@ -76,8 +76,8 @@ class Network:
         """Settings for TLS to servers, and to the proxy if its URL is https.
 
         Raises:
-          ConfigurationError: a file is missing, unreadable or not what it should be, or its password is wrong.
-          NetworkError: the service that keeps the key's password cannot be reached.
+            ConfigurationError: A file is missing, unreadable or not what it should be, or its password is wrong.
+            NetworkError: The service that keeps the key's password cannot be reached.
         """
         context = create_urllib3_context()
         if self.ca_file is None:
@@ -121,10 +121,10 @@ def proxy_refusal(network: Network, host: str, status: int | None, words: str) -
     """The error for a proxy that opens no way to a host: nothing has been sent to that.
 
     Args:
-      network: the proxy, and as whom it was asked.
-      host: where to.
-      status: what the proxy answered, None when it gave no answer.
-      words: what happened, in the words of the library or the operating system.
+        network: The proxy, and as whom it was asked.
+        host: Where to.
+        status: What the proxy answered, None when it gave no answer.
+        words: What happened, in the words of the library or the operating system.
     """
     proxy = proxy_address(network)
     if status == 407:

@@ -1,7 +1,7 @@
 """Secrets by reference: options name where a secret is, never the secret itself.
 
-``env:NAME`` reads an environment variable, ``file:PATH`` a file, and ``gcp-secret:projects/P/secrets/S/versions/V`` or,
-of a regional secret, ``gcp-secret:projects/P/locations/L/secrets/S/versions/V`` Google Secret Manager with the
+`env:NAME` reads an environment variable, `file:PATH` a file, and `gcp-secret:projects/P/secrets/S/versions/V` or,
+of a regional secret, `gcp-secret:projects/P/locations/L/secrets/S/versions/V` Google Secret Manager with the
 application default credentials. An end of line after the secret and a byte order mark before it are cut off.
 References are resolved where they are used, on the worker, each time they are needed, so that a rotated secret
 is picked up and none is ever pickled.
@@ -41,9 +41,9 @@ def resolve(reference: str) -> str:
     """The secret that the reference names.
 
     Raises:
-      SecretError: the reference is malformed or what it names cannot be read. The message holds the reference,
-        never a secret.
-      NetworkError: Secret Manager cannot be reached or is failing: worth another try.
+        SecretError: The reference is malformed or what it names cannot be read. The message holds the reference,
+            never a secret.
+        NetworkError: Secret Manager cannot be reached or is failing: worth another try.
     """
     scheme, _, name = reference.partition(":")
     reader = _READERS.get(scheme)
@@ -113,10 +113,10 @@ def _from_secret_manager(name: str) -> str:
 
 
 def secret_manager_url(name: str) -> str:
-    """Where the version of a secret is read (Secret Manager API, ``projects.secrets.versions.access``).
+    """Where the version of a secret is read (Secret Manager API, `projects.secrets.versions.access`).
 
     Raises:
-      SecretError: it is not the name of one.
+        SecretError: It is not the name of one.
     """
     found = re.fullmatch(GOOGLE_NAME, name)
     if found is None:
@@ -129,7 +129,7 @@ def secret_manager_url(name: str) -> str:
 
 
 def _reason(body: bytes) -> str:
-    """The words of an error reply of Google's APIs (``google.rpc.Status``); "" for none. Nothing else is repeated."""
+    """The words of an error reply of Google's APIs (`google.rpc.Status`); "" for none. Nothing else is repeated."""
     try:
         return _in_one_line(json.loads(body)["error"]["message"])
     except (ValueError, LookupError, TypeError, AttributeError):

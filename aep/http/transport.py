@@ -1,7 +1,7 @@
 """One HTTP request and its reply, with time limits that hold.
 
-``Transport`` is the seam: everything above it is tested without sockets, everything real goes through
-``RequestsTransport``.
+`Transport` is the seam: everything above it is tested without sockets, everything real goes through
+`RequestsTransport`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds: ``connect`` to make a connection, ``total`` from the call to the last byte received.
+    """Seconds: `connect` to make a connection, `total` from the call to the last byte received.
 
-    A reply that takes too long is given up at most ``total`` seconds after the request was sent, and sooner when no
-    byte of it has come for ``read`` seconds, if that is given.
+    A reply that takes too long is given up at most `total` seconds after the request was sent, and sooner when no
+    byte of it has come for `read` seconds, if that is given.
     """
 
     connect: float = 10.0
@@ -75,10 +75,10 @@ class Transport(Protocol):
     """Sends a request and returns its reply, whatever its status.
 
     Raises:
-      ConnectError: nothing can have arrived.
-      ReplyError: the request may have arrived.
-      StoppedError: the process has no time left to send it.
-      ConfigurationError: the URL, a header, the proxy or the peer's certificate is wrong.
+        ConnectError: Nothing can have arrived.
+        ReplyError: The request may have arrived.
+        StoppedError: The process has no time left to send it.
+        ConfigurationError: The URL, a header, the proxy or the peer's certificate is wrong.
     """
 
     def send(self, request: Request) -> Reply:
@@ -92,19 +92,19 @@ class _Session(requests.Session):
 
 
 class RequestsTransport:
-    """``Transport`` over requests: one session per thread, connections kept open, and used again within a minute.
+    """`Transport` over requests: one session per thread, connections kept open, and used again within a minute.
 
     The session is rebuilt after a configuration error: a password may have been rotated.
 
-    Redirects are not followed: they would carry the token elsewhere. ``trust_env`` is off, since a ~/.netrc entry
+    Redirects are not followed: they would carry the token elsewhere. `trust_env` is off, since a ~/.netrc entry
     for the host would replace the bearer token, and proxies would come from the environment unseen.
 
     Args:
-      timeouts: of each request.
-      network: the way to the hosts.
-      clock: monotonic seconds, for the length of replies and of the time that a connection is idle.
-      time_left: seconds until the process has to end, infinite while nobody asks it to. Requests end by then, also
-        those that were sent before. A connection being made is not given up before ``Timeouts.connect`` is over.
+        timeouts: Of each request.
+        network: The way to the hosts.
+        clock: Monotonic seconds, for the length of replies and of the time that a connection is idle.
+        time_left: Seconds until the process has to end, infinite while nobody asks it to. Requests end by then, also
+            those that were sent before. A connection being made is not given up before `Timeouts.connect` is over.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class RequestsTransport:
         self._local = threading.local()
 
     def send(self, request: Request) -> Reply:
-        """Sends the request; see ``Transport``."""
+        """Sends the request; see `Transport`."""
         try:
             return self._send(request)
         except AepError as error:

@@ -1,6 +1,6 @@
 """Delivers batches to an inlet: sends, decides, waits, halves, until each message has its answer.
 
-``aep.ingestion.rules.decide`` says what to do; this module does it. One ``InletClient`` serves a whole
+`aep.ingestion.rules.decide` says what to do; this module does it. One `InletClient` serves a whole
 process: its threads share the connections, the token, and the limit on requests in flight.
 """
 
@@ -35,10 +35,10 @@ class _Piece:
     """Some messages of a batch, by index, that travel in one request.
 
     Attributes:
-      indices: of the messages.
-      sent: this sending, and what went before.
-      due: clock reading before which they are not sent.
-      why: they are sent again; empty for the first sending.
+        indices: Of the messages.
+        sent: This sending, and what went before.
+        due: Clock reading before which they are not sent.
+        why: They are sent again; empty for the first sending.
     """
 
     indices: Sequence[int]
@@ -76,13 +76,13 @@ class InletClient:
     """Delivers to one inlet. Thread safe.
 
     Args:
-      destination: where to, and the envelope.
-      transport: sends requests.
-      tokens: bearer tokens, None for an inlet without authentication.
-      policy: delays and statuses.
-      clock: monotonic seconds.
-      wait: sleeps so many seconds and returns True when the process is asked to end meanwhile.
-      limit: on the requests under way; by default wider than threads are likely to be.
+        destination: Where to, and the envelope.
+        transport: Sends requests.
+        tokens: Bearer tokens, None for an inlet without authentication.
+        policy: Delays and statuses.
+        clock: Monotonic seconds.
+        wait: Sleeps so many seconds and returns True when the process is asked to end meanwhile.
+        limit: On the requests under way; by default wider than threads are likely to be.
     """
 
     def __init__(
@@ -127,15 +127,16 @@ class InletClient:
         """Sends the records of a batch and returns when each has its answer; it may take as long as AEP is down.
 
         Args:
-          records: the bytes to post of each.
-          keys: the key of each, where records of one key must arrive in their order: what is to be sent again is then
-            sent before anything else, and takes the later records of its key along. None where order does not matter.
-          observer: is given the numbers of each step as it is taken, also of a delivery that ends in an error.
-          aside: called each time when all that is left are messages that AEP fails on while it accepts others: another
-            batch may be delivered meanwhile. Never called where order matters.
+            records: The bytes to post of each.
+            keys: The key of each, where records of one key must arrive in their order: what is to be sent again is then
+                sent before anything else, and takes the later records of its key along. None where order does not
+                matter.
+            observer: Is given the numbers of each step as it is taken, also of a delivery that ends in an error.
+            aside: Called each time when all that is left are messages that AEP fails on while it accepts others:
+                another batch may be delivered meanwhile. Never called where order matters.
 
         Raises:
-          AepError: the bundle must fail, see ``aep.ingestion.decision.Stop``.
+            AepError: The bundle must fail, see `aep.ingestion.decision.Stop`.
         """
         started = self._clock()
         delivery = Delivery(answers=[Answer("unsent", "", 0)] * len(records), observer=observer)
@@ -315,11 +316,11 @@ def overtaken(settled: decisions.PerMessage, keys: Sequence[bytes | None]) -> li
     they arrive last, as they should.
 
     Args:
-      settled: the answers to a request.
-      keys: of its messages; order does not matter to one without a key.
+        settled: The answers to a request.
+        keys: Of its messages; order does not matter to one without a key.
 
     Returns:
-      their positions.
+        Their positions.
     """
     again = set(settled.again)
     waiting: set[bytes] = set()

@@ -1,6 +1,6 @@
 """What can come back after messages were sent to AEP, and what can be done about it.
 
-The types only: ``rules.decide`` goes from one to the other, ``client`` carries it out.
+The types only: `rules.decide` goes from one to the other, `client` carries it out.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class RetryPolicy:
     """How long to wait, which statuses are worth another try, and when to give up.
 
     Attributes:
-      transient_statuses: HTTP statuses that are tried again, for a request and for an element of a 207 (where any
-        other status of 500 or more is too).
-      base_seconds, max_seconds: bounds of the exponential back-off; the wait is drawn evenly below the bound.
-      max_retry_after_seconds: the longest ``Retry-After`` that is obeyed.
-      budget_seconds: transient failures for longer than this end the bundle; None waits without limit.
-      max_first_refusals: so many messages refused before any was accepted end the bundle: the set-up is wrong, not
-        the messages. None: they are dead-lettered, however many.
+        transient_statuses: HTTP statuses that are tried again, for a request and for an element of a 207 (where any
+            other status of 500 or more is too).
+        base_seconds, max_seconds: Bounds of the exponential back-off; the wait is drawn evenly below the bound.
+        max_retry_after_seconds: The longest `Retry-After` that is obeyed.
+        budget_seconds: Transient failures for longer than this end the bundle; None waits without limit.
+        max_first_refusals: So many messages refused before any was accepted end the bundle: the set-up is wrong, not
+            the messages. None: they are dead-lettered, however many.
     """
 
     transient_statuses: frozenset[int] = TRANSIENT_STATUSES
@@ -57,16 +57,16 @@ class Attempt:
     """One sending of some messages of a batch, and what went before.
 
     Attributes:
-      messages: how many messages the request holds.
-      since: clock reading of the first sending of these messages, in whatever request.
-      number: 1 for the first sending of this request.
-      before: sendings of these messages in larger requests.
-      failures: how many times in a row AEP has answered 500 to them.
-      split_at: clock reading of the first halving for 500 of a request that they were in, None for none.
-      probing: sent to see whether AEP takes anything of the batch.
-      refreshed: the token was renewed for them already.
-      mismatches: 207 replies to them that did not fit.
-      single: sent to the single-message endpoint.
+        messages: How many messages the request holds.
+        since: Clock reading of the first sending of these messages, in whatever request.
+        number: 1 for the first sending of this request.
+        before: Sendings of these messages in larger requests.
+        failures: How many times in a row AEP has answered 500 to them.
+        split_at: Clock reading of the first halving for 500 of a request that they were in, None for none.
+        probing: Sent to see whether AEP takes anything of the batch.
+        refreshed: The token was renewed for them already.
+        mismatches: 207 replies to them that did not fit.
+        single: Sent to the single-message endpoint.
     """
 
     messages: int
@@ -86,11 +86,11 @@ class PerMessage:
     """Per-message results.
 
     Attributes:
-      results: AEP's result for each message of the request, in order.
-      again: positions of the messages that are sent again.
-      after: seconds to wait before that.
-      duplicates_possible: how many of them AEP may have received.
-      failed: AEP answered 500 to some of them.
+        results: AEP's result for each message of the request, in order.
+        again: Positions of the messages that are sent again.
+        after: Seconds to wait before that.
+        duplicates_possible: How many of them AEP may have received.
+        failed: AEP answered 500 to some of them.
     """
 
     results: list[MessageResult]
@@ -105,11 +105,11 @@ class Retry:
     """Send the same again after so many seconds.
 
     Attributes:
-      after: seconds.
-      cause: for counts.
-      arrived: it may have been received the first time.
-      mismatch: the reply did not fit.
-      aside: what else there is of the batch is sent meanwhile, since it is these messages that AEP fails on.
+        after: Seconds.
+        cause: For counts.
+        arrived: It may have been received the first time.
+        mismatch: The reply did not fit.
+        aside: What else there is of the batch is sent meanwhile, since it is these messages that AEP fails on.
     """
 
     after: float
@@ -124,9 +124,9 @@ class Split:
     """Send the two halves separately; a single message goes to the single-message endpoint.
 
     Attributes:
-      cause: for counts.
-      arrived: the messages may have been received the first time.
-      probing: the first half is halved again at once if AEP fails on it too.
+        cause: For counts.
+        arrived: The messages may have been received the first time.
+        probing: The first half is halved again at once if AEP fails on it too.
     """
 
     cause: str
@@ -149,7 +149,7 @@ class Reject:
 
 @dataclass(frozen=True)
 class Stop:
-    """Fail the bundle. ``results``: the reply's answers, if it has one for each message; some may be accepted."""
+    """Fail the bundle. `results`: the reply's answers, if it has one for each message; some may be accepted."""
 
     error: AepError
     results: list[MessageResult] = field(default_factory=list)
@@ -162,10 +162,10 @@ class InletStats(NamedTuple):
     """What this process has seen of an inlet.
 
     Attributes:
-      accepted: messages that AEP has received.
-      refused: messages that it has refused for good, alone or in a 207; not those that were too large.
-      last_success: clock reading of the last message accepted.
-      last_sent: clock reading of the sending of the request, of those that had a message accepted, sent last.
+        accepted: Messages that AEP has received.
+        refused: Messages that it has refused for good, alone or in a 207; not those that were too large.
+        last_success: Clock reading of the last message accepted.
+        last_sent: Clock reading of the sending of the request, of those that had a message accepted, sent last.
     """
 
     accepted: int = 0
@@ -174,7 +174,7 @@ class InletStats(NamedTuple):
     last_sent: float = float("-inf")
 
     def noting(self, decision: Decision, sent_at: float, now: float) -> InletStats:
-        """The record after one more decision, on the reply to a request that was sent at ``sent_at``."""
+        """The record after one more decision, on the reply to a request that was sent at `sent_at`."""
         match decision:
             case PerMessage(results, again):
                 accepted = sum(result.accepted for result in results)
@@ -194,12 +194,12 @@ class Context:
     """All that a decision rests on.
 
     Attributes:
-      sent: the request.
-      outcome: its reply, or why there is none.
-      now: the clock that ``sent.since`` was read from, in seconds.
-      inlet: what is known of the inlet.
-      policy: delays, statuses and limits.
-      after: seconds to wait if the messages are to be sent again.
+        sent: The request.
+        outcome: Its reply, or why there is none.
+        now: The clock that `sent.since` was read from, in seconds.
+        inlet: What is known of the inlet.
+        policy: Delays, statuses and limits.
+        after: Seconds to wait if the messages are to be sent again.
     """
 
     sent: Attempt

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Answer(NamedTuple):
-    """What became of one message. An empty ``code`` means that AEP has received it."""
+    """What became of one message. An empty `code` means that AEP has received it."""
 
     code: str
     message: str
@@ -32,11 +32,11 @@ class Counts:
     """Numbers of a delivery.
 
     Attributes:
-      requests: requests sent, token requests not counted.
-      sent_bytes: bytes of their bodies.
-      accepted: messages that AEP has received.
-      retries: sendings again by cause: a status, ``element`` of a 207, ``mismatch``, ``token``, or a network cause.
-      duplicates_possible: messages sent again although AEP may have received them the first time.
+        requests: Requests sent, token requests not counted.
+        sent_bytes: Bytes of their bodies.
+        accepted: Messages that AEP has received.
+        retries: Sendings again by cause: a status, `element` of a 207, `mismatch`, `token`, or a network cause.
+        duplicates_possible: Messages sent again although AEP may have received them the first time.
     """
 
     requests: int = 0
@@ -63,10 +63,10 @@ class Delivery(Counts):
     """What became of a batch: an answer for each message, in order, and what it took.
 
     Attributes:
-      answers: one for each message.
-      seconds: from the call to the last answer.
-      in_flight: the most requests that were under way to the inlet when one of these was sent, itself included.
-      observer: see ``Observer``; None for none.
+        answers: One for each message.
+        seconds: From the call to the last answer.
+        in_flight: The most requests that were under way to the inlet when one of these was sent, itself included.
+        observer: See `Observer`; None for none.
     """
 
     answers: list[Answer] = field(default_factory=list)

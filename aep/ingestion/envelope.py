@@ -33,11 +33,11 @@ class Destination:
     """Where records of one kind go in AEP, and how they are wrapped.
 
     Attributes:
-      inlet_url: ``https://dcs.adobedc.net/collection/{inlet}``, as the streaming connection shows it.
-      payload: ``entity``, records are XDM entities and get the envelope; ``message``, records are ready-made
-        envelopes; ``raw``, records are plain JSON for a dataflow with a mapping.
-      schema_id, content_type: the ``schemaRef`` of the envelope.
-      flow_id: the dataflow; in the envelope's header for entities, and as ``x-adobe-flow-id`` for all.
+        inlet_url: `https://dcs.adobedc.net/collection/{inlet}`, as the streaming connection shows it.
+        payload: `entity`, records are XDM entities and get the envelope; `message`, records are ready-made
+            envelopes; `raw`, records are plain JSON for a dataflow with a mapping.
+        schema_id, content_type: The `schemaRef` of the envelope.
+        flow_id: The dataflow; in the envelope's header for entities, and as `x-adobe-flow-id` for all.
     """
 
     inlet_url: str
@@ -55,7 +55,7 @@ class Envelope:
     """What stands around each record of a destination in a request body.
 
     The parts are the same for all records, so that wrapping is joining bytes. (Streaming Ingestion API, message
-    format: ``header`` with schemaRef, imsOrgId, datasetId, flowId, source; ``body`` with xdmMeta and xdmEntity.)
+    format: `header` with schemaRef, imsOrgId, datasetId, flowId, source; `body` with xdmMeta and xdmEntity.)
     """
 
     def __init__(self, destination: Destination):
@@ -93,7 +93,7 @@ def batch_url(inlet_url: str) -> str:
     """The URL that takes many messages in a request, made from the inlet's URL.
 
     Raises:
-      ConfigurationError: this is not a URL of an inlet.
+        ConfigurationError: This is not a URL of an inlet.
     """
     if "/collection/batch/" in inlet_url:
         return inlet_url
@@ -111,7 +111,7 @@ def single_url(inlet_url: str) -> str:
 
 
 class MessageResult(NamedTuple):
-    """What AEP says of one message of a batch. ``status`` is 200 for an accepted one."""
+    """What AEP says of one message of a batch. `status` is 200 for an accepted one."""
 
     status: int
     message: str = ""
@@ -126,9 +126,9 @@ class MessageResult(NamedTuple):
 def read_multi_status(body: bytes, count: int) -> list[MessageResult] | None:
     """The results of a 207 in the order of the request's messages, or None when they do not fit it one to one.
 
-    Adobe documents a failed message as ``statusCode`` and ``message`` (Stream multiple messages); its Kafka connector
-    expects ``status``, ``message`` and ``xactionId``. Both are read. Position tells which message is meant; ids that
-    number the messages (``<batch>-<n>``, ``<batch>:<n>``) must not contradict it.
+    Adobe documents a failed message as `statusCode` and `message` (Stream multiple messages); its Kafka connector
+    expects `status`, `message` and `xactionId`. Both are read. Position tells which message is meant; ids that
+    number the messages (`<batch>-<n>`, `<batch>:<n>`) must not contradict it.
     """
     try:
         reply = orjson.loads(body)
@@ -174,7 +174,7 @@ def _ids_agree(ids: list[str], batch_id: object) -> bool:
     present = [one for one in ids if one]
     if len(set(present)) != len(present):
         return False
-    # ``<batchId>:<n>`` is documented as the number of the message, so even one may contradict its place.
+    # `<batchId>:<n>` is documented as the number of the message, so even one may contradict its place.
     number = {f"{batch_id}{mark}{index}": index for mark in ":-" for index in range(len(ids))}
     if any(number.get(one, index) != index for index, one in enumerate(ids)):
         return False
@@ -183,7 +183,7 @@ def _ids_agree(ids: list[str], batch_id: object) -> bool:
 
 
 def read_xaction_id(body: bytes) -> str:
-    """The ``xactionId`` of the reply to a single message; empty when it has none: not a reply from AEP."""
+    """The `xactionId` of the reply to a single message; empty when it has none: not a reply from AEP."""
     try:
         reply = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -202,7 +202,7 @@ def is_object(body: bytes) -> bool:
 def error_message(body: bytes) -> str:
     """AEP's own words in an error reply, at most 500 characters; the reply as text if it has another form.
 
-    (Streaming validation guide: ``{"type", "status", "title", "report": {"message", ...}}``.)
+    (Streaming validation guide: `{"type", "status", "title", "report": {"message", ...}}`.)
     """
     try:
         problem = orjson.loads(body)

@@ -23,12 +23,12 @@ _ONE_SIGN_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Window:
-    """The number of requests that may be under way: a float between 1 and ``ceiling``, of which whole ones count.
+    """The number of requests that may be under way: a float between 1 and `ceiling`, of which whole ones count.
 
     Attributes:
-      size: the number.
-      ceiling: the most there may ever be.
-      narrowed: clock reading of the last decrease.
+        size: The number.
+        ceiling: The most there may ever be.
+        narrowed: Clock reading of the last decrease.
     """
 
     size: float
@@ -36,7 +36,7 @@ class Window:
     narrowed: float = float("-inf")
 
     def after_good(self) -> Window:
-        """After a reply without a sign of overload: one more for each round of ``size`` replies."""
+        """After a reply without a sign of overload: one more for each round of `size` replies."""
         return replace(self, size=min(float(self.ceiling), self.size + 1 / self.size))
 
     def after_overload(self, now: float) -> Window:
@@ -50,10 +50,10 @@ class RequestLimit:
     """Lets requests through while there is room, first come first served, shared by all threads that post to an inlet.
 
     Args:
-      ceiling: requests under way at most.
-      messages_per_second: messages sent at most, as an average over a second; None for no such limit.
-      clock: monotonic seconds.
-      wait: sleeps so many seconds and returns True when the process is to end before they are over.
+        ceiling: Requests under way at most.
+        messages_per_second: Messages sent at most, as an average over a second; None for no such limit.
+        clock: Monotonic seconds.
+        wait: Sleeps so many seconds and returns True when the process is to end before they are over.
     """
 
     def __init__(
@@ -77,10 +77,10 @@ class RequestLimit:
         """Waits for room and holds it while a request with so many messages is under way.
 
         Yields:
-          how many requests are under way now, this one included.
+            How many requests are under way now, this one included.
 
         Raises:
-          StoppedError: the process is to end before it is the request's turn.
+            StoppedError: The process is to end before it is the request's turn.
         """
         place = object()
         with self._room:

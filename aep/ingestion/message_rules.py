@@ -38,12 +38,12 @@ class MessageRule:
     """What to do with one message.
 
     Attributes:
-      name: of the rule.
-      what_comes_back: AEP's answer to the message, in words.
-      what_happens: in words; a paragraph of docs/outcomes.md.
-      source: where Adobe says so.
-      applies: whether it is about this answer in this reply.
-      disposition: what becomes of the message.
+        name: Of the rule.
+        what_comes_back: AEP's answer to the message, in words.
+        what_happens: In words; a paragraph of docs/outcomes.md.
+        source: Where Adobe says so.
+        applies: Whether it is about this answer in this reply.
+        disposition: What becomes of the message.
     """
 
     name: str

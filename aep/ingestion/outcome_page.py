@@ -1,4 +1,4 @@
-"""docs/outcomes.md, made from the rules that run: ``python -m aep.ingestion.outcome_page > docs/outcomes.md``."""
+"""docs/outcomes.md, made from the rules that run: `python -m aep.ingestion.outcome_page > docs/outcomes.md`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What to do with what came back from AEP: a table of rules, of which the first that applies decides.
 
-docs/outcomes.md is made from it (``make docs``). What Adobe does not document, or leaves to the client, says so.
+docs/outcomes.md is made from it (`make docs`). What Adobe does not document, or leaves to the client, says so.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class Rule:
     """What to do with one kind of outcome.
 
     Attributes:
-      name: of the rule.
-      what_comes_back: the outcome in words; those of earlier rules are meant to be taken out.
-      what_happens: in words.
-      source: where Adobe says so.
-      applies: whether the rule covers this outcome, provided that no earlier one is.
-      decide: what to do.
+        name: Of the rule.
+        what_comes_back: The outcome in words; those of earlier rules are meant to be taken out.
+        what_happens: In words.
+        source: Where Adobe says so.
+        applies: Whether the rule covers this outcome, provided that no earlier one is.
+        decide: What to do.
     """
 
     name: str
@@ -67,9 +67,9 @@ def decide(
     """What to do after a request.
 
     Args:
-      sent, outcome, now, inlet, policy: see ``Context``.
-      random_unit: source of jitter, in [0, 1).
-      wall_clock: seconds since the epoch, for a ``Retry-After`` that is a date.
+        sent, outcome, now, inlet, policy: See `Context`.
+        random_unit: Source of jitter, in [0, 1).
+        wall_clock: Seconds since the epoch, for a `Retry-After` that is a date.
     """
     header = outcome.headers.get("retry-after") if isinstance(outcome, Reply) else None
     asked = retry_after(header, policy.max_retry_after_seconds, wall_clock)

@@ -33,12 +33,12 @@ class Verdict(NamedTuple):
     """What AEP says of an event.
 
     Attributes:
-      status: HTTP status.
-      received: whether AEP has the event now.
-      validated: whether it was validated before the answer.
-      xaction_id: of the event that was received, else empty.
-      message: AEP's words, if it refuses the event.
-      violations: of the schema; AEP stops after five.
+        status: HTTP status.
+        received: Whether AEP has the event now.
+        validated: Whether it was validated before the answer.
+        xaction_id: Of the event that was received, else empty.
+        message: AEP's words, if it refuses the event.
+        violations: Of the schema; AEP stops after five.
     """
 
     status: int
@@ -55,15 +55,15 @@ def send_validated(
     """Sends a record once.
 
     Args:
-      destination: where to, and what is put around the record.
-      record: as JSON.
-      transport: sends requests.
-      tokens: for an inlet that asks for authentication.
+        destination: Where to, and what is put around the record.
+        record: As JSON.
+        transport: Sends requests.
+        tokens: For an inlet that asks for authentication.
 
     Raises:
-      AuthenticationError: the inlet refuses the token, or wants one.
-      ConfigurationError: it does not validate synchronously, or is none.
-      NetworkError: no complete reply came.
+        AuthenticationError: The inlet refuses the token, or wants one.
+        ConfigurationError: It does not validate synchronously, or is none.
+        NetworkError: No complete reply came.
     """
     url = f"{single_url(destination.inlet_url)}?syncValidation=true"
     headers = {"Content-Type": "application/json", **destination.headers}
@@ -82,7 +82,7 @@ def read_verdict(reply: Reply) -> Verdict:
     """Reads the reply to a request with synchronous validation.
 
     Raises:
-      AuthenticationError, ConfigurationError: it says nothing of the event.
+        AuthenticationError, ConfigurationError: It says nothing of the event.
     """
     if reply.status in (401, 403):
         raise AuthenticationError(

@@ -26,10 +26,10 @@ class Condition:
 
 
 def compile_conditions(fields: Mapping[str, Any]) -> tuple[Condition, ...]:
-    """The conditions of ``{POINTER: VALUE}`` or ``{POINTER: [VALUE, ...]}``; all of them must hold.
+    """The conditions of `{POINTER: VALUE}` or `{POINTER: [VALUE, ...]}`; all of them must hold.
 
     Raises:
-      EntriesError: with all that is wrong.
+        EntriesError: With all that is wrong.
     """
     problems = {}
     conditions = []

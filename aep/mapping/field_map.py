@@ -7,8 +7,8 @@
     /identityMap/Email/0/id: {from: /customer/email, optional: true}
 
 The new record has these fields and no others. What stands left is a place: a JSON pointer, or names with dots between
-them (``_acme.channel``); steps that are all numbers make an array. What stands right has one source, and says what
-becomes of records that lack it: a fault, unless it is ``optional`` (the field is left out) or has a ``default``.
+them (`_acme.channel`); steps that are all numbers make an array. What stands right has one source, and says what
+becomes of records that lack it: a fault, unless it is `optional` (the field is left out) or has a `default`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KEYS = (*_SOURCES, *CONVERSION_KEYS, "optional", "default")
 
 
 class Origin(NamedTuple):
-    """What Kafka knows of a record. ``timestamp`` in milliseconds since 1970, negative for none."""
+    """What Kafka knows of a record. `timestamp` in milliseconds since 1970, negative for none."""
 
     topic: str
     partition: int
@@ -51,7 +51,7 @@ class MapFault(NamedTuple):
 
 @dataclass(frozen=True)
 class _Field:
-    """Where a value comes from. ``constant`` and ``default`` are JSON, None for none."""
+    """Where a value comes from. `constant` and `default` are JSON, None for none."""
 
     target: str
     place: str | None = None
@@ -68,7 +68,7 @@ _Tree = _Field | dict[str, "_Tree"] | list["_Tree"]
 
 @dataclass(frozen=True)
 class FieldMap:
-    """Fields that were found valid by ``compile_map``, as JSON: equal, hashable and small to send to workers."""
+    """Fields that were found valid by `compile_map`, as JSON: equal, hashable and small to send to workers."""
 
     fields: bytes
 
@@ -85,7 +85,7 @@ def compile_map(fields: Mapping[str, Any]) -> FieldMap:
     """The map of these fields: target to source.
 
     Raises:
-      EntriesError: with all that is wrong.
+        EntriesError: With all that is wrong.
     """
     _, problems = _plan(fields)
     if problems:

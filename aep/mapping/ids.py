@@ -1,4 +1,4 @@
-"""A deterministic ``_id`` for records that have none, so that AEP can tell an event from its repetition.
+"""A deterministic `_id` for records that have none, so that AEP can tell an event from its repetition.
 
 "Real-Time CDP Profile Store drops events if an event with the same _id already exists in the Profile Store" (Event
 duplication); "generate your own xdmEntity._id ... in a way that remains consistent if the record ever needs to be
@@ -15,10 +15,10 @@ import orjson
 from aep.xdm.pointers import resolve
 
 OFFSET = "offset"
-"""The rule that makes the ``_id`` of topic, partition and offset."""
+"""The rule that makes the `_id` of topic, partition and offset."""
 
 IdRule = tuple[str, ...]
-"""Where an ``_id`` comes from: ``()`` for nowhere, ``(OFFSET,)``, or JSON pointers to the fields it is a hash of."""
+"""Where an `_id` comes from: `()` for nowhere, `(OFFSET,)`, or JSON pointers to the fields it is a hash of."""
 
 _HASH_DIGITS = 32
 
@@ -38,16 +38,16 @@ class MissingField(NamedTuple):
 
 
 def fill_id(entity: dict[str, Any], body: bytes, rule: IdRule, place: Place) -> bytes | MissingField:
-    """Gives the entity an ``_id`` by the rule where it has none, in place.
+    """Gives the entity an `_id` by the rule where it has none, in place.
 
     Args:
-      entity: the record; one that has an ``_id`` keeps it, whatever it is.
-      body: the entity as JSON.
-      rule: not empty.
-      place: where the record was read.
+        entity: The record; one that has an `_id` keeps it, whatever it is.
+        body: The entity as JSON.
+        rule: Not empty.
+        place: Where the record was read.
 
     Returns:
-      the entity's JSON after that.
+        The entity's JSON after that.
     """
     if entity.get("_id") is not None:
         return body
@@ -63,7 +63,7 @@ def fill_id(entity: dict[str, Any], body: bytes, rule: IdRule, place: Place) -> 
 
 
 def make_id(entity: dict[str, Any], rule: IdRule, place: Place) -> str | MissingField:
-    """The ``_id`` that the rule makes of a record: the same for the same record, however often it is read."""
+    """The `_id` that the rule makes of a record: the same for the same record, however often it is read."""
     if rule == (OFFSET,):
         return f"{place.topic}-{place.partition}-{place.offset}"
     values = []

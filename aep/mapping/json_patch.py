@@ -1,6 +1,6 @@
 """Changes to a record by JSON Patch (RFC 6902), as users of Adobe's JsonPatchTransform for Kafka Connect have them.
 
-The operations are those of the RFC: ``add``, ``remove``, ``replace``, ``move``, ``copy`` and ``test``. They mean what
+The operations are those of the RFC: `add`, `remove`, `replace`, `move`, `copy` and `test`. They mean what
 the RFC says, or what Adobe's transform makes of them (adobe_patch.py). In both dialects, and unlike Adobe's transform,
 which logs an error and passes the record on as it was, a patch that does not apply is a fault of the record.
 """
@@ -41,7 +41,7 @@ class PatchFault(NamedTuple):
 
 @dataclass(frozen=True)
 class Patch:
-    """Operations that were found valid by ``compile_patch``, as JSON: equal, hashable and small to send to workers."""
+    """Operations that were found valid by `compile_patch`, as JSON: equal, hashable and small to send to workers."""
 
     operations: bytes
     dialect: PatchDialect = "rfc6902"
@@ -66,7 +66,7 @@ def compile_patch(operations: Sequence[Any], dialect: PatchDialect = "rfc6902") 
     in any case, and a path that is not a JSON pointer.
 
     Raises:
-      EntriesError: with all that is wrong.
+        EntriesError: With all that is wrong.
     """
     problems = {
         str(index): f"operation {index}: {problem}"

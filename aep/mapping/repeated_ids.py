@@ -1,7 +1,7 @@
-"""Different events that share an ``_id``: counted among the first ones, in little memory.
+"""Different events that share an `_id`: counted among the first ones, in little memory.
 
 "Real-Time CDP Profile Store drops events if an event with the same _id already exists in the Profile Store" (Event
-duplication), so a source that gives many events one ``_id`` loses all but one, and nothing refuses them.
+duplication), so a source that gives many events one `_id` loses all but one, and nothing refuses them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SAMPLE_EVENTS = 5_000
 
 
 class RepeatedIds(NamedTuple):
-    """How many of so many different events have an ``_id`` that one before them has."""
+    """How many of so many different events have an `_id` that one before them has."""
 
     repeated: int
     looked_at: int
@@ -53,7 +53,7 @@ class IdSample:
 
     @property
     def is_full(self) -> bool:
-        """Whether it has seen enough: ``add`` does nothing any more."""
+        """Whether it has seen enough: `add` does nothing any more."""
         return len(self._events) >= self._limit
 
     @property
@@ -81,7 +81,7 @@ class IdSample:
 
 
 def sample_of(destination: Destination, schema: ResolvedSchema | None, limit: int = SAMPLE_EVENTS) -> IdSample | None:
-    """A sample for events of a destination; None where an ``_id`` says nothing: profiles, and raw records."""
+    """A sample for events of a destination; None where an `_id` says nothing: profiles, and raw records."""
     if schema is None or not schema.is_event or destination.payload == "raw":
         return None
     return IdSample(in_message=destination.payload == "message", limit=limit)

@@ -35,7 +35,7 @@ class TransformError(ConfigurationError):
 
 
 class TransformFault(NamedTuple):
-    """Why a function made no record: ``transform`` where it raised, ``transform_result`` where that is not JSON."""
+    """Why a function made no record: `transform` where it raised, `transform_result` where that is not JSON."""
 
     code: str
     message: str
@@ -47,7 +47,7 @@ LoadedTransform = Callable[[dict[str, Any], Metadata], ParsedObject | TransformF
 
 @dataclass(frozen=True)
 class RecordTransform:
-    """A function by its name, ``package.module:function``, which is all that is sent to workers."""
+    """A function by its name, `package.module:function`, which is all that is sent to workers."""
 
     reference: str
 
@@ -55,7 +55,7 @@ class RecordTransform:
         """Import the function.
 
         Raises:
-          TransformError: see there.
+            TransformError: See there.
         """
         return partial(_apply, self._function(), self.reference)
 
@@ -78,10 +78,10 @@ class RecordTransform:
 
 
 def check_reference(reference: str) -> str:
-    """Accept ``package.module:function``.
+    """Accept `package.module:function`.
 
     Raises:
-      ValueError: with what was expected.
+        ValueError: With what was expected.
     """
     if not _REFERENCE.fullmatch(reference):
         raise ValueError(f"expected package.module:function, as acme.loyalty:enrich, got {reference!r}")

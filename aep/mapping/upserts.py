@@ -1,8 +1,8 @@
 """Upserts: records that change or delete a profile, through a dataflow with a mapping.
 
-(Streaming upserts, Data Prep: a message has ``header`` with ``operations`` and ``body`` with the raw attributes;
-"all rows that use upserts must have a header". ``operations.data`` is ``create``, ``merge`` or ``delete``;
-``operations.identity`` may only be ``create``, and then needs ``identityDatasetId``.)
+(Streaming upserts, Data Prep: a message has `header` with `operations` and `body` with the raw attributes;
+"all rows that use upserts must have a header". `operations.data` is `create`, `merge` or `delete`;
+`operations.identity` may only be `create`, and then needs `identityDatasetId`.)
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DELETE = {"data": "delete"}
 
 
 def operations_fault(operations: Mapping[str, Any]) -> str | None:
-    """What is wrong with ``header.operations``, or None."""
+    """What is wrong with `header.operations`, or None."""
     for key in operations:
         if key not in OPERATION_KEYS:
             return f"operations has {', '.join(OPERATION_KEYS)}, and not {key}"
@@ -38,7 +38,7 @@ def operations_fault(operations: Mapping[str, Any]) -> str | None:
 
 
 def check_operations(message: Mapping[str, Any]) -> Rejection | None:
-    """What is wrong with a raw record that has ``header.operations``, or None."""
+    """What is wrong with a raw record that has `header.operations`, or None."""
     fault = operations_fault(operations_of(message) or {})
     if fault is None and not isinstance(message.get("body"), dict):
         fault = "a record with header.operations needs the object body"
@@ -46,7 +46,7 @@ def check_operations(message: Mapping[str, Any]) -> Rejection | None:
 
 
 def operations_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The record's ``header.operations``; None when it has none, so that it is not an upsert."""
+    """The record's `header.operations`; None when it has none, so that it is not an upsert."""
     header = message.get("header")
     operations = header.get("operations") if isinstance(header, dict) else None
     return operations if isinstance(operations, dict) else None
@@ -78,8 +78,8 @@ def attributes_to_delete(key: bytes | None, key_field: str | None) -> ParsedObje
     """The attributes that a delete needs, from the key of a tombstone: they must hold the primary identity.
 
     Args:
-      key: the record's key: the identity as text, or a JSON object of attributes.
-      key_field: the attribute that a key of text becomes; None for keys that are JSON objects.
+        key: The record's key: the identity as text, or a JSON object of attributes.
+        key_field: The attribute that a key of text becomes; None for keys that are JSON objects.
     """
     if not key:
         return ParseFailure("tombstone", "the record has no value, and no key that would say what to delete")

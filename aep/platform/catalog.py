@@ -22,12 +22,12 @@ class DataSet(NamedTuple):
     """A data set.
 
     Attributes:
-      id: 24 hexadecimal characters.
-      name: for people.
-      schema_id: ``$id`` of its schema.
-      content_type: of its schema, with the version.
-      tags: by name.
-      document: all that the Catalog tells of it.
+        id: 24 hexadecimal characters.
+        name: For people.
+        schema_id: `$id` of its schema.
+        content_type: Of its schema, with the version.
+        tags: By name.
+        document: All that the Catalog tells of it.
     """
 
     id: str
@@ -55,13 +55,13 @@ class Batch(NamedTuple):
     """A group of records of a data set.
 
     Attributes:
-      id: as in the address of its files.
-      status: ``success``, ``failed``, ...
-      dataset_id: of the data set, empty if the Catalog does not tell.
-      created_ms, updated_ms: epoch milliseconds.
-      metrics: counts such as ``inputRecordCount`` and ``failedRecordCount``.
-      errors: what was wrong.
-      document: all that the Catalog tells of it.
+        id: As in the address of its files.
+        status: `success`, `failed`, ...
+        dataset_id: Of the data set, empty if the Catalog does not tell.
+        created_ms, updated_ms: Epoch milliseconds.
+        metrics: Counts such as `inputRecordCount` and `failedRecordCount`.
+        errors: What was wrong.
+        document: All that the Catalog tells of it.
     """
 
     id: str
@@ -81,15 +81,15 @@ class Catalog:
         self._client = client
 
     def datasets(self, name: str | None = None) -> Iterator[DataSet]:
-        """All data sets, or those of this name: ``GET /dataSets``, in pages of 100."""
+        """All data sets, or those of this name: `GET /dataSets`, in pages of 100."""
         for dataset_id, document in self._listed("/dataSets", {"name": name}):
             yield _dataset(dataset_id, document)
 
     def dataset(self, dataset_id: str) -> DataSet:
-        """One data set: ``GET /dataSets/{id}`` (Enable a dataset for updates).
+        """One data set: `GET /dataSets/{id}` (Enable a dataset for updates).
 
         Raises:
-          NotFoundError: there is none.
+            NotFoundError: There is none.
         """
         return _dataset(dataset_id, self._looked_up(f"/dataSets/{segment(dataset_id)}", dataset_id))
 
@@ -101,17 +101,17 @@ class Catalog:
         description: str = "",
         tags: Mapping[str, Sequence[str]] | None = None,
     ) -> str:
-        """Creates a data set: ``POST /dataSets`` (Ingest streaming record data).
+        """Creates a data set: `POST /dataSets` (Ingest streaming record data).
 
         Args:
-          name: for people; the Catalog takes a name twice.
-          schema_id: ``$id`` of its schema.
-          content_type: such as ``application/vnd.adobe.xed-full+json;version=1``.
-          description: for people.
-          tags: such as ``PROFILE_TAGS``.
+            name: For people; the Catalog takes a name twice.
+            schema_id: `$id` of its schema.
+            content_type: Such as `application/vnd.adobe.xed-full+json;version=1`.
+            description: For people.
+            tags: Such as `PROFILE_TAGS`.
 
         Returns:
-          its id.
+            Its id.
         """
         content: dict[str, Any] = {
             "name": name,
@@ -123,16 +123,16 @@ class Catalog:
         return self._changed("POST", "/dataSets", content)
 
     def patch_dataset(self, dataset_id: str, operations: Sequence[Mapping[str, Any]]) -> None:
-        """Changes a data set by a JSON Patch: ``PATCH /dataSets/{id}`` (Enable a dataset for updates)."""
+        """Changes a data set by a JSON Patch: `PATCH /dataSets/{id}` (Enable a dataset for updates)."""
         headers = {"Content-Type": "application/json-patch+json"}
         self._changed("PATCH", f"/dataSets/{segment(dataset_id)}", list(operations), headers)
 
     def merge_dataset(self, dataset_id: str, changes: Mapping[str, Any]) -> None:
-        """Merges an object into a data set: ``PATCH /v2/dataSets/{id}`` (Catalog Service API)."""
+        """Merges an object into a data set: `PATCH /v2/dataSets/{id}` (Catalog Service API)."""
         self._changed("PATCH", f"/v2/dataSets/{segment(dataset_id)}", changes)
 
     def delete_dataset(self, dataset_id: str) -> None:
-        """``DELETE /dataSets/{id}`` (Catalog Service API)."""
+        """`DELETE /dataSets/{id}` (Catalog Service API)."""
         self._client.send("DELETE", f"{BASE}/dataSets/{segment(dataset_id)}")
 
     def batches(
@@ -142,14 +142,14 @@ class Catalog:
         created_after_ms: int | None = None,
         created_before_ms: int | None = None,
     ) -> Iterator[Batch]:
-        """Batches: ``GET /batches`` (Catalog Service API), in pages of 100.
+        """Batches: `GET /batches` (Catalog Service API), in pages of 100.
 
         The oldest come first, so that batches which are made meanwhile do not shift the pages.
 
         Args:
-          status: such as ``failed``; None for all.
-          dataset_id: None for all data sets.
-          created_after_ms, created_before_ms: epoch milliseconds, exclusive.
+            status: Such as `failed`; None for all.
+            dataset_id: None for all data sets.
+            created_after_ms, created_before_ms: Epoch milliseconds, exclusive.
         """
         query: Query = {
             "status": status,
@@ -162,10 +162,10 @@ class Catalog:
             yield _batch(batch_id, document)
 
     def batch(self, batch_id: str) -> Batch:
-        """One batch: ``GET /batches/{id}`` (Error diagnostics).
+        """One batch: `GET /batches/{id}` (Error diagnostics).
 
         Raises:
-          NotFoundError: there is none.
+            NotFoundError: There is none.
         """
         return _batch(batch_id, self._looked_up(f"/batches/{segment(batch_id)}", batch_id))
 

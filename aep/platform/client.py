@@ -1,8 +1,8 @@
 """Calls of Experience Platform's management APIs, which all lie behind one gateway.
 
-Each call carries ``Authorization``, ``x-api-key``, ``x-gw-ims-org-id`` and ``x-sandbox-name`` ("Authenticate and
-access Experience Platform APIs"). Errors are those of ``aep.errors``: ``PlatformError`` for what an API answers,
-``NetworkError`` when no answer came.
+Each call carries `Authorization`, `x-api-key`, `x-gw-ims-org-id` and `x-sandbox-name` ("Authenticate and
+access Experience Platform APIs"). Errors are those of `aep.errors`: `PlatformError` for what an API answers,
+`NetworkError` when no answer came.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ class PlatformClient:
     A call that fails for a passing reason is tried four times in all, if it does no harm when it arrives twice.
 
     Args:
-      base_url: of the gateway, such as ``https://platform.adobe.io``.
-      tokens: access tokens of the credential.
-      api_key: client id of the credential.
-      org_id: organisation, such as ``...@AdobeOrg``.
-      sandbox: its name.
-      transport: sends requests.
-      wall_clock: epoch seconds, for a ``Retry-After`` that is a date.
-      wait: sleeps so many seconds and returns True when the process is asked to end meanwhile.
-      random_unit: evenly from 0 to 1, for the back-off.
+        base_url: Of the gateway, such as `https://platform.adobe.io`.
+        tokens: Access tokens of the credential.
+        api_key: Client id of the credential.
+        org_id: Organisation, such as `...@AdobeOrg`.
+        sandbox: Its name.
+        transport: Sends requests.
+        wall_clock: Epoch seconds, for a `Retry-After` that is a date.
+        wait: Sleeps so many seconds and returns True when the process is asked to end meanwhile.
+        random_unit: Evenly from 0 to 1, for the back-off.
 
     Raises:
-      ConfigurationError: ``base_url`` is not an address of a gateway.
+        ConfigurationError: `base_url` is not an address of a gateway.
     """
 
     def __init__(
@@ -93,17 +93,17 @@ class PlatformClient:
         """Makes a call and returns its reply, which is a success.
 
         Args:
-          method: GET, POST, PUT, PATCH or DELETE.
-          path: below the gateway; ids in it went through ``segment``.
-          content: sent as JSON; None sends no body.
-          query: parameters.
-          headers: besides those that each call has, and before them.
+            method: GET, POST, PUT, PATCH or DELETE.
+            path: Below the gateway; ids in it went through `segment`.
+            content: Sent as JSON; None sends no body.
+            query: Parameters.
+            headers: Besides those that each call has, and before them.
 
         Raises:
-          PlatformError: the API refuses the call, or is failing.
-          NetworkError: no complete reply came.
-          ConfigurationError: there can be no token, or no connection.
-          StoppedError: the process is ending.
+            PlatformError: The API refuses the call, or is failing.
+            NetworkError: No complete reply came.
+            ConfigurationError: There can be no token, or no connection.
+            StoppedError: The process is ending.
         """
         body = b"" if content is None else orjson.dumps(content)
         parameters = urlencode({name: value for name, value in (query or {}).items() if value is not None})
@@ -139,10 +139,10 @@ class PlatformClient:
         headers: Mapping[str, str] | None = None,
         needs: tuple[str, ...] = (),
     ) -> dict[str, Any]:
-        """Makes a call that is answered with a JSON object; see ``send``.
+        """Makes a call that is answered with a JSON object; see `send`.
 
         Raises:
-          PlatformError: also if the reply is not a JSON object, or lacks a member that it ``needs``.
+            PlatformError: Also if the reply is not a JSON object, or lacks a member that it `needs`.
         """
         reply = self.send(method, path, content, query, headers)
         found = self.parsed(method, path, reply)
@@ -157,7 +157,7 @@ class PlatformClient:
         """The JSON of a reply.
 
         Raises:
-          PlatformError: it is none.
+            PlatformError: It is none.
         """
         try:
             return orjson.loads(reply.body)
@@ -181,14 +181,14 @@ class PlatformClient:
         """The pages of a list, each fetched when it is asked for.
 
         Args:
-          path: of the list.
-          query: of the first page; it stays the same for all.
-          headers: of each call.
-          following: parameters that the next page has besides, None after the last; by default those of
-            ``_links.next.href``. Only parameters are taken from a link: a token goes to no other host.
+            path: Of the list.
+            query: Of the first page; it stays the same for all.
+            headers: Of each call.
+            following: Parameters that the next page has besides, None after the last; by default those of
+                `_links.next.href`. Only parameters are taken from a link: a token goes to no other host.
 
         Raises:
-          PlatformError: also if a page leads back to one that was read.
+            PlatformError: Also if a page leads back to one that was read.
         """
         following = following or next_link
         first = {name: value for name, value in (query or {}).items() if value is not None}
@@ -207,10 +207,10 @@ class PlatformClient:
     def listed(
         self, path: str, page: Mapping[str, Any], name: str, needs: tuple[str, ...] = ()
     ) -> list[dict[str, Any]]:
-        """The objects in a member of a page, each with the members that it ``needs``.
+        """The objects in a member of a page, each with the members that it `needs`.
 
         Raises:
-          PlatformError: the member is not a list of such objects; what is left out could be taken for missing.
+            PlatformError: The member is not a list of such objects; what is left out could be taken for missing.
         """
         found = page.get(name) or []
         good = isinstance(found, list) and all(isinstance(each, dict) and each.keys() >= {*needs} for each in found)
@@ -245,7 +245,7 @@ class PlatformClient:
         """Waits before a call is made again.
 
         Raises:
-          StoppedError: the process is ending.
+            StoppedError: The process is ending.
         """
         if self._wait(seconds):
             raise StoppedError(f"ended before a call could be tried again: {why}")
@@ -277,7 +277,7 @@ def segment(name: str) -> str:
     """An id as one segment of a path.
 
     Raises:
-      ConfigurationError: it is empty or dots, which would make another path.
+        ConfigurationError: It is empty or dots, which would make another path.
     """
     if name.strip(".") == "":
         raise ConfigurationError(f"{name!r}: invalid id")
@@ -288,8 +288,8 @@ def checked_base_url(url: str) -> str:
     """The address of the gateway without a slash at its end.
 
     Raises:
-      ConfigurationError: it is not an http(s) address, or has a user, a query or a fragment. It is not repeated, since
-        it may hold a password.
+        ConfigurationError: It is not an http(s) address, or has a user, a query or a fragment. It is not repeated,
+            since it may hold a password.
     """
     try:
         parts = urlsplit(url.strip())

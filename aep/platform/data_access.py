@@ -33,10 +33,10 @@ class RecordError(NamedTuple):
     """What was wrong with a record.
 
     Attributes:
-      code: such as ``DCVS-1106-400`` (Adobe publishes no list), empty where there is none.
-      keyword: of JSON Schema, such as ``format``, empty where there is none.
-      pointer: place in the record, such as ``#/timestamp``, empty where there is none.
-      message: in words.
+        code: Such as `DCVS-1106-400` (Adobe publishes no list), empty where there is none.
+        keyword: Of JSON Schema, such as `format`, empty where there is none.
+        pointer: Place in the record, such as `#/timestamp`, empty where there is none.
+        message: In words.
     """
 
     code: str
@@ -49,9 +49,9 @@ class FailedRecord(NamedTuple):
     """A line of a failed batch.
 
     Attributes:
-      line: as it is in the file.
-      document: parsed, with the errors that Adobe has added; None if it is not a JSON object.
-      errors: what was wrong.
+        line: As it is in the file.
+        document: Parsed, with the errors that Adobe has added; None if it is not a JSON object.
+        errors: What was wrong.
     """
 
     line: bytes
@@ -76,10 +76,10 @@ class DataAccess:
         self._client = client
 
     def failed_files(self, batch_id: str) -> Iterator[BatchFile]:
-        """The files of a failed batch: ``GET /batches/{id}/failed``, in pages of 100 (Retrieving failed batches).
+        """The files of a failed batch: `GET /batches/{id}/failed`, in pages of 100 (Retrieving failed batches).
 
         Raises:
-          NotFoundError: there is no such batch.
+            NotFoundError: There is no such batch.
         """
         for page in self._client.pages(self._path(batch_id), {"limit": MAX_PAGE}):
             for entry in page.get("data") or ():
@@ -88,7 +88,7 @@ class DataAccess:
                     yield BatchFile(str(entry["name"]), int(length) if length.isdecimal() else 0)
 
     def failed_file(self, batch_id: str, name: str) -> bytes:
-        """The content of a file of a failed batch: ``GET /batches/{id}/failed?path={name}``."""
+        """The content of a file of a failed batch: `GET /batches/{id}/failed?path={name}`."""
         headers = {"Accept": "application/octet-stream, application/json"}
         return self._client.send("GET", self._path(batch_id), query={"path": name}, headers=headers).body
 
@@ -96,7 +96,7 @@ class DataAccess:
         """All records of a failed batch, file by file.
 
         Raises:
-          FileTooLargeError: one of its files cannot be got.
+            FileTooLargeError: One of its files cannot be got.
         """
         for file in self.failed_files(batch_id):
             if file.length > MAX_REPLY_BYTES:
@@ -113,7 +113,7 @@ class DataAccess:
 def read_failed_record(line: bytes) -> FailedRecord:
     """Reads a line of a failed batch.
 
-    Errors are in ``_validationErrors`` or in ``_errors`` by validator, such as ``_streamingValidation`` (Retrieving
+    Errors are in `_validationErrors` or in `_errors` by validator, such as `_streamingValidation` (Retrieving
     failed batches has both); an error may be made of others, of which only the innermost are kept.
     """
     try:

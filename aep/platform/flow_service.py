@@ -40,11 +40,11 @@ class MappingSet(NamedTuple):
 
 
 class Entities:
-    """The objects of one kind. Each has an ``etag``, which a change must supply.
+    """The objects of one kind. Each has an `etag`, which a change must supply.
 
     Args:
-      client: calls the gateway.
-      kind: as it is in paths, such as ``flows``.
+        client: Calls the gateway.
+        kind: As it is in paths, such as `flows`.
     """
 
     def __init__(self, client: PlatformClient, kind: str):
@@ -52,19 +52,19 @@ class Entities:
         self._path = f"{BASE}/{kind}"
 
     def list(self, where: str | None = None) -> Iterator[dict[str, Any]]:
-        """All objects: ``GET /{kind}`` (Flow Service API), in pages.
+        """All objects: `GET /{kind}` (Flow Service API), in pages.
 
         Args:
-          where: the parameter ``property``, such as ``name==Loyalty``.
+            where: The parameter `property`, such as `name==Loyalty`.
         """
         for page in self._client.pages(self._path, {"limit": 100, "property": where}):
             yield from self._client.listed(self._path, page, "items", ("id",))
 
     def look_up(self, entity_id: str) -> dict[str, Any]:
-        """One object: ``GET /{kind}/{id}``, which answers with a list of one.
+        """One object: `GET /{kind}/{id}`, which answers with a list of one.
 
         Raises:
-          NotFoundError: there is none.
+            NotFoundError: There is none.
         """
         path = f"{self._path}/{segment(entity_id)}"
         reply = self._client.send("GET", path)
@@ -75,20 +75,20 @@ class Entities:
         return items[0]
 
     def create(self, entity: Mapping[str, Any]) -> Stored:
-        """Creates an object: ``POST /{kind}``; see the functions below for what to send."""
+        """Creates an object: `POST /{kind}`; see the functions below for what to send."""
         found = self._client.json("POST", self._path, entity, needs=("id",))
         return Stored(str(found["id"]), str(found.get("etag", "")))
 
     def patch(self, entity_id: str, etag: str, operations: Sequence[Mapping[str, Any]]) -> Stored:
-        """Changes an object by a JSON Patch: ``PATCH /{kind}/{id}`` with ``If-Match`` (Flow Service API).
+        """Changes an object by a JSON Patch: `PATCH /{kind}/{id}` with `If-Match` (Flow Service API).
 
         Args:
-          entity_id: of the object.
-          etag: as it was looked up, quotes and all.
-          operations: RFC 6902.
+            entity_id: Of the object.
+            etag: As it was looked up, quotes and all.
+            operations: RFC 6902.
 
         Raises:
-          ConflictError: the object has been changed meanwhile: it has another etag.
+            ConflictError: The object has been changed meanwhile: it has another etag.
         """
         path = f"{self._path}/{segment(entity_id)}"
         reply = self._client.send("PATCH", path, list(operations), headers={"If-Match": etag})
@@ -97,7 +97,7 @@ class Entities:
         return Stored(entity_id, str(found.get("etag", "")) if isinstance(found, dict) else "")
 
     def delete(self, entity_id: str) -> None:
-        """``DELETE /{kind}/{id}``."""
+        """`DELETE /{kind}/{id}`."""
         self._client.send("DELETE", f"{self._path}/{segment(entity_id)}")
 
 
@@ -108,22 +108,22 @@ class MappingSets:
         self._client = client
 
     def create(self, schema_id: str, mappings: Sequence[Mapping[str, Any]]) -> MappingSet:
-        """Creates a mapping set: ``POST /mappingSets``.
+        """Creates a mapping set: `POST /mappingSets`.
 
         Args:
-          schema_id: ``$id`` of the schema that the data are mapped to.
-          mappings: such as ``mapping("firstName", "person.name.firstName")``.
+            schema_id: `$id` of the schema that the data are mapped to.
+            mappings: Such as `mapping("firstName", "person.name.firstName")`.
         """
         content = {"version": 0, "xdmSchema": schema_id, "xdmVersion": "1.0", "mappings": list(mappings)}
         found = self._client.json("POST", MAPPING_SETS, content, needs=("id",))
         return MappingSet(str(found["id"]), int(found.get("version") or 0))
 
     def look_up(self, mapping_id: str) -> dict[str, Any]:
-        """One mapping set: ``GET /mappingSets/{id}`` (Data Prep API)."""
+        """One mapping set: `GET /mappingSets/{id}` (Data Prep API)."""
         return self._client.json("GET", f"{MAPPING_SETS}/{segment(mapping_id)}")
 
     def delete(self, mapping_id: str) -> None:
-        """``DELETE /mappingSets/{id}`` (Data Prep API)."""
+        """`DELETE /mappingSets/{id}` (Data Prep API)."""
         self._client.send("DELETE", f"{MAPPING_SETS}/{segment(mapping_id)}")
 
 
@@ -131,10 +131,10 @@ class FlowService:
     """Flow Service of one organisation and sandbox.
 
     Attributes:
-      connections: base connections, which hold the credentials or the inlet.
-      source_connections, target_connections: what a flow reads and writes.
-      flows: dataflows from sources to targets.
-      mapping_sets: what flows with a mapping refer to.
+        connections: Base connections, which hold the credentials or the inlet.
+        source_connections, target_connections: What a flow reads and writes.
+        flows: Dataflows from sources to targets.
+        mapping_sets: What flows with a mapping refer to.
     """
 
     def __init__(self, client: PlatformClient):
@@ -161,10 +161,10 @@ def streaming_connection(
     """A base connection to the HTTP API, which gets an inlet.
 
     Args:
-      name: for people.
-      data_type: ``xdm``, or ``raw`` for a flow with a mapping.
-      source_id: names the source in messages; the name if not given.
-      authentication_required: whether requests to the inlet need an access token.
+        name: For people.
+        data_type: `xdm`, or `raw` for a flow with a mapping.
+        source_id: Names the source in messages; the name if not given.
+        authentication_required: Whether requests to the inlet need an access token.
     """
     parameters: dict[str, Any] = {
         "sourceId": source_id or name,
@@ -210,7 +210,7 @@ def streaming_flow(name: str, source_id: str, target_id: str, mapping_set: Mappi
 
 
 def mapping(source: str, destination: str, *, identity: bool = False) -> dict[str, Any]:
-    """One mapping of a mapping set: an attribute of the raw data to an XDM path, such as ``person.name.firstName``."""
+    """One mapping of a mapping set: an attribute of the raw data to an XDM path, such as `person.name.firstName`."""
     return {"sourceAttribute": source, "destinationXdmPath": destination, "identity": identity, "version": 0}
 
 

@@ -1,7 +1,7 @@
 """Inlets, the receiving ends of streaming connections, and the older API that makes them: `/data/core/edge/inlet`.
 
 Source: "Getting started with streaming ingestion" (2019). Flow Service has taken the API's place
-(``aep.platform.flow_service``); Adobe's Postman collection still uses it. Three generations of its replies name things
+(`aep.platform.flow_service`); Adobe's Postman collection still uses it. Three generations of its replies name things
 differently.
 """
 
@@ -22,12 +22,12 @@ class Inlet(NamedTuple):
     """The receiving end of a streaming connection.
 
     Attributes:
-      id: 64 hexadecimal characters, the last part of its address.
-      url: where to send messages.
-      name: for people.
-      source_id: names the source in messages.
-      data_type: ``xdm`` or ``raw``.
-      authentication_required: whether requests need an access token.
+        id: 64 hexadecimal characters, the last part of its address.
+        url: Where to send messages.
+        name: For people.
+        source_id: Names the source in messages.
+        data_type: `xdm` or `raw`.
+        authentication_required: Whether requests need an access token.
     """
 
     id: str
@@ -47,7 +47,7 @@ class InletApi:
     def create(
         self, name: str, source_id: str, description: str = "", *, authentication_required: bool = False
     ) -> Inlet:
-        """Creates an inlet for XDM messages: ``POST /data/core/edge/inlet``."""
+        """Creates an inlet for XDM messages: `POST /data/core/edge/inlet`."""
         content = {
             "name": name,
             "description": description,
@@ -63,7 +63,7 @@ class InletApi:
         return inlet
 
     def list(self) -> Iterator[Inlet]:
-        """All inlets: ``GET /data/core/edge/inlet``."""
+        """All inlets: `GET /data/core/edge/inlet`."""
         for each in self._client.listed(PATH, self._client.json("GET", PATH, needs=("items",)), "items"):
             inlet = read_inlet(each)
             if inlet is not None:

@@ -49,13 +49,13 @@ class Problem(NamedTuple):
     """A refusal. Text that the reply does not have is empty.
 
     Attributes:
-      status: HTTP status.
-      code: Adobe's code, such as ``XDM-1012-404`` or ``403000``.
-      title: of the kind of problem.
-      detail: what is wrong, and the reasons that the report gives besides; the reply itself, shortened, if it has an
-        unknown form.
-      request_id: by which Adobe's support can find the call.
-      retry_after: seconds that the reply asks to wait, 120 at most.
+        status: HTTP status.
+        code: Adobe's code, such as `XDM-1012-404` or `403000`.
+        title: Of the kind of problem.
+        detail: What is wrong, and the reasons that the report gives besides; the reply itself, shortened, if it has an
+            unknown form.
+        request_id: By which Adobe's support can find the call.
+        retry_after: Seconds that the reply asks to wait, 120 at most.
     """
 
     status: int
@@ -76,13 +76,13 @@ class Problem(NamedTuple):
         return self.status == 403 and "token" in self.detail.lower()
 
     def error(self, method: str, url: str) -> PlatformError:
-        """The error to raise for it; ``url`` without its query."""
+        """The error to raise for it; `url` without its query."""
         kind = _error_type(self)
         return kind(self.status, self.code, self.title, self.detail, self.request_id, method, url)
 
 
 def read_problem(reply: Reply, wall_clock: Callable[[], float] = time.time) -> Problem:
-    """Reads a reply that is not a success; ``wall_clock`` is for a ``Retry-After`` that is a date."""
+    """Reads a reply that is not a success; `wall_clock` is for a `Retry-After` that is a date."""
     fields = _fields(reply.body)
     report = fields.get("report")
     report = report if isinstance(report, dict) else {}

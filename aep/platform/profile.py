@@ -22,12 +22,12 @@ class Profile(NamedTuple):
     """A merged profile.
 
     Attributes:
-      id: Adobe's own id of the identity that it was looked up by (XID).
-      entity: the merged XDM record.
-      sources: ids of the data sets that it is made of.
-      tags: ``xactionId`` of the messages that it is made of.
-      identity_graph: XIDs of all its identities.
-      last_modified: ISO 8601.
+        id: Adobe's own id of the identity that it was looked up by (XID).
+        entity: The merged XDM record.
+        sources: Ids of the data sets that it is made of.
+        tags: `xactionId` of the messages that it is made of.
+        identity_graph: XIDs of all its identities.
+        last_modified: ISO 8601.
     """
 
     id: str
@@ -42,11 +42,11 @@ class ProfileEvent(NamedTuple):
     """An event of a profile.
 
     Attributes:
-      id: its ``_id``.
-      timestamp_ms: epoch milliseconds.
-      entity: the XDM record.
-      profile_id: XID of whom it is about.
-      last_modified: ISO 8601.
+        id: Its `_id`.
+        timestamp_ms: Epoch milliseconds.
+        entity: The XDM record.
+        profile_id: XID of whom it is about.
+        last_modified: ISO 8601.
     """
 
     id: str
@@ -65,16 +65,16 @@ class ProfileAccess:
     def profile(
         self, entity_id: str, namespace: str, merge_policy_id: str | None = None, fields: Sequence[str] = ()
     ) -> Profile | None:
-        """A profile by one of its identities: ``GET /access/entities`` (Ingest streaming record data).
+        """A profile by one of its identities: `GET /access/entities` (Ingest streaming record data).
 
         Args:
-          entity_id: value of the identity, such as an e-mail address.
-          namespace: its code, such as ``Email``.
-          merge_policy_id: how fragments are merged; None leaves that to the organisation's default.
-          fields: paths to show; all if empty.
+            entity_id: Value of the identity, such as an e-mail address.
+            namespace: Its code, such as `Email`.
+            merge_policy_id: How fragments are merged; None leaves that to the organisation's default.
+            fields: Paths to show; all if empty.
 
         Returns:
-          the profile; None when there is none, which is answered by a 404 or by an empty entity.
+            The profile; None when there is none, which is answered by a 404 or by an empty entity.
         """
         query: Query = {
             "schema.name": PROFILE,
@@ -99,14 +99,14 @@ class ProfileAccess:
         *,
         newest_first: bool = False,
     ) -> Iterator[ProfileEvent]:
-        """The events of a profile: ``GET /access/entities`` (Ingest streaming time-series data), page by page.
+        """The events of a profile: `GET /access/entities` (Ingest streaming time-series data), page by page.
 
         Args:
-          entity_id: value of an identity of the profile.
-          namespace: its code.
-          start_ms, end_ms: bounds of their timestamps, epoch milliseconds.
-          per_page: how many are fetched at once.
-          newest_first: their order; by default the oldest come first.
+            entity_id: Value of an identity of the profile.
+            namespace: Its code.
+            start_ms, end_ms: Bounds of their timestamps, epoch milliseconds.
+            per_page: How many are fetched at once.
+            newest_first: Their order; by default the oldest come first.
         """
         query: Query = {
             "schema.name": EVENT,

@@ -26,7 +26,7 @@ class Container(Enum):
 
 
 class Accept(Enum):
-    """How much of a resource a lookup shows. ``RAW`` and ``ID`` serve for lists too, ``ID`` only for them."""
+    """How much of a resource a lookup shows. `RAW` and `ID` serve for lists too, `ID` only for them."""
 
     RAW = "xed"  # `$ref` and `allOf` as they are
     RAW_WITHOUT_TEXTS = "xed-notext"
@@ -55,7 +55,7 @@ class DescriptorAccept(Enum):
 
     @property
     def media_type(self) -> str:
-        """For the ``Accept`` header."""
+        """For the `Accept` header."""
         return f"application/vnd.adobe.{self.value}+json"
 
 
@@ -68,11 +68,11 @@ class Stats(NamedTuple):
 
 
 class Resources:
-    """The resources of one kind. An id is a ``$id`` or a ``meta:altId``.
+    """The resources of one kind. An id is a `$id` or a `meta:altId`.
 
     Args:
-      client: calls the gateway.
-      kind: as it is in paths, such as ``schemas``.
+        client: Calls the gateway.
+        kind: As it is in paths, such as `schemas`.
     """
 
     def __init__(self, client: PlatformClient, kind: str):
@@ -82,12 +82,12 @@ class Resources:
     def list(
         self, container: Container = Container.TENANT, accept: Accept = Accept.ID, where: str | None = None
     ) -> Iterator[dict[str, Any]]:
-        """All resources: ``GET /{container}/{kind}`` (Schemas endpoint), in pages of 300.
+        """All resources: `GET /{container}/{kind}` (Schemas endpoint), in pages of 300.
 
         Args:
-          container: whose.
-          accept: ``ID`` or ``RAW``.
-          where: the parameter ``property``, such as ``title==Loyalty``.
+            container: Whose.
+            accept: `ID` or `RAW`.
+            where: The parameter `property`, such as `title==Loyalty`.
         """
         query: Query = {"limit": MAX_PAGE, "property": where}
         headers = {"Accept": accept.in_list()}
@@ -102,10 +102,10 @@ class Resources:
         accept: Accept = Accept.FULL,
         version: int = 1,
     ) -> dict[str, Any]:
-        """One resource: ``GET /{container}/{kind}/{id}`` (Schemas endpoint).
+        """One resource: `GET /{container}/{kind}/{id}` (Schemas endpoint).
 
         Raises:
-          NotFoundError: there is none, in this container and version.
+            NotFoundError: There is none, in this container and version.
         """
         headers = {"Accept": accept.at(version)}
         return self._client.json("GET", self._path(container, resource_id), headers=headers, needs=("$id",))
@@ -122,23 +122,24 @@ class Resources:
         return self._client.send("GET", self._path(container, resource_id), headers=headers).body
 
     def create(self, resource: Mapping[str, Any]) -> dict[str, Any]:
-        """Creates a resource of the organisation: ``POST /tenant/{kind}``; returns it with its ``$id``.
+        """Creates a resource of the organisation: `POST /tenant/{kind}`; returns it with its `$id`.
 
         Raises:
-          ConflictError: its title is taken; titles are unique across all kinds (Schema Registry troubleshooting guide).
+            ConflictError: Its title is taken; titles are unique across all kinds (Schema Registry troubleshooting
+                guide).
         """
         return self._client.json("POST", f"{BASE}/tenant/{self._kind}", resource, needs=("$id",))
 
     def replace(self, resource_id: str, resource: Mapping[str, Any]) -> dict[str, Any]:
-        """Puts another in the place of a resource: ``PUT /tenant/{kind}/{id}``; returns it."""
+        """Puts another in the place of a resource: `PUT /tenant/{kind}/{id}`; returns it."""
         return self._client.json("PUT", self._path(Container.TENANT, resource_id), resource)
 
     def patch(self, resource_id: str, operations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Changes a resource by a JSON Patch (RFC 6902): ``PATCH /tenant/{kind}/{id}``; returns it."""
+        """Changes a resource by a JSON Patch (RFC 6902): `PATCH /tenant/{kind}/{id}`; returns it."""
         return self._client.json("PATCH", self._path(Container.TENANT, resource_id), list(operations))
 
     def delete(self, resource_id: str) -> None:
-        """``DELETE /tenant/{kind}/{id}``."""
+        """`DELETE /tenant/{kind}/{id}`."""
         self._client.send("DELETE", self._path(Container.TENANT, resource_id))
 
     def _path(self, container: Container, resource_id: str) -> str:
@@ -154,13 +155,13 @@ class Descriptors:
         self._client = client
 
     def list(self) -> Iterator[dict[str, Any]]:
-        """All descriptors: ``GET /tenant/descriptors``, in pages."""
+        """All descriptors: `GET /tenant/descriptors`, in pages."""
         headers = {"Accept": DescriptorAccept.PAGED.media_type}
         for page in self._client.pages(self._PATH, {"limit": MAX_PAGE}, headers, _next_page):
             yield from self._client.listed(self._PATH, page, "results")
 
     def by_type(self, accept: DescriptorAccept = DescriptorAccept.FULL) -> dict[str, Any]:
-        """All descriptors in lists by their ``@type``, as ids, links or whole."""
+        """All descriptors in lists by their `@type`, as ids, links or whole."""
         return self._client.json("GET", self._PATH, headers={"Accept": accept.media_type})
 
     def of_schema(self, schema_id: str) -> Iterator[dict[str, Any]]:
@@ -168,20 +169,20 @@ class Descriptors:
         return (each for each in self.list() if each.get("xdm:sourceSchema") == schema_id)
 
     def look_up(self, descriptor_id: str) -> dict[str, Any]:
-        """One descriptor by its ``@id``: ``GET /tenant/descriptors/{id}``."""
+        """One descriptor by its `@id`: `GET /tenant/descriptors/{id}`."""
         headers = {"Accept": DescriptorAccept.FULL.media_type}
         return self._client.json("GET", f"{self._PATH}/{segment(descriptor_id)}", headers=headers)
 
     def create(self, descriptor: Mapping[str, Any]) -> str:
-        """Creates a descriptor: ``POST /tenant/descriptors``; returns its ``@id``."""
+        """Creates a descriptor: `POST /tenant/descriptors`; returns its `@id`."""
         return str(self._client.json("POST", self._PATH, descriptor, needs=("@id",))["@id"])
 
     def replace(self, descriptor_id: str, descriptor: Mapping[str, Any]) -> None:
-        """Puts another in its place: ``PUT /tenant/descriptors/{id}``."""
+        """Puts another in its place: `PUT /tenant/descriptors/{id}`."""
         self._client.send("PUT", f"{self._PATH}/{segment(descriptor_id)}", descriptor)
 
     def delete(self, descriptor_id: str) -> None:
-        """``DELETE /tenant/descriptors/{id}``."""
+        """`DELETE /tenant/descriptors/{id}`."""
         self._client.send("DELETE", f"{self._PATH}/{segment(descriptor_id)}")
 
 
@@ -194,8 +195,8 @@ class SchemaRegistry:
     """The registry of one organisation and sandbox.
 
     Attributes:
-      schemas, classes, field_groups, data_types: the resources by kind.
-      descriptors: what is said about schemas.
+        schemas, classes, field_groups, data_types: The resources by kind.
+        descriptors: What is said about schemas.
     """
 
     def __init__(self, client: PlatformClient):
@@ -212,8 +213,8 @@ class SchemaRegistry:
         For resources that may be new: the registry was seen to answer 404 for 20 s to what it had just created.
 
         Raises:
-          NotFoundError: the registry does not show the resource after that time either.
-          StoppedError: the process is ending.
+            NotFoundError: The registry does not show the resource after that time either.
+            StoppedError: The process is ending.
         """
         for second in range(_SHOWN_WITHIN_SECONDS):
             try:
@@ -229,12 +230,12 @@ class SchemaRegistry:
         return look_up()
 
     def stats(self) -> Stats:
-        """``GET /stats`` (Schema Registry API: getting started)."""
+        """`GET /stats` (Schema Registry API: getting started)."""
         found = self._client.json("GET", f"{BASE}/stats", needs=("tenantId",))
         return Stats(str(found.get("imsOrg", "")), str(found["tenantId"]), dict(found.get("counts") or {}))
 
     def tenant_id(self) -> str:
-        """The name, without ``_``, of the field under which the organisation's own fields are."""
+        """The name, without `_`, of the field under which the organisation's own fields are."""
         return self.stats().tenant_id
 
 

@@ -31,13 +31,13 @@ _MADE_ID = re.compile(r"[./][0-9a-f]{32,}$")
 
 
 def described_document(registry: SchemaRegistry, schema_id: str, version: int = 1) -> bytes:
-    """Fetch a schema for a file: resolved, without titles and descriptions, with ``meta:descriptors``.
+    """Fetch a schema for a file: resolved, without titles and descriptions, with `meta:descriptors`.
 
     The bytes are the same until the schema or its descriptors change.
 
     Raises:
-      NotFoundError: there is no such schema.
-      AepError: the registry refuses or cannot be reached.
+        NotFoundError: There is no such schema.
+        AepError: The registry refuses or cannot be reached.
     """
     schemas = registry.schemas
     document = schemas.look_up(schema_id, accept=Accept.FULL_WITHOUT_TEXTS, version=version)
@@ -48,16 +48,16 @@ def described_document(registry: SchemaRegistry, schema_id: str, version: int = 
 class RegistrySchemaSource:
     """A schema of the organisation, looked up again every quarter of an hour. Thread safe.
 
-    It has no thread of its own: ``current`` looks it up when that is due, while other threads go on with what there is.
+    It has no thread of its own: `current` looks it up when that is due, while other threads go on with what there is.
     When that fails, the old schema stays and the next try is a minute later.
 
     Args:
-      registry: where to look.
-      schema_id: ``$id`` or ``meta:altId``.
-      version: major version.
-      held: the schema as another process has looked it up; it stays where the first look-up here fails.
-      clock: monotonic seconds.
-      random_unit: evenly from 0 to 1.
+        registry: Where to look.
+        schema_id: `$id` or `meta:altId`.
+        version: Major version.
+        held: The schema as another process has looked it up; it stays where the first look-up here fails.
+        clock: Monotonic seconds.
+        random_unit: Evenly from 0 to 1.
     """
 
     def __init__(
@@ -81,15 +81,15 @@ class RegistrySchemaSource:
 
     @property
     def is_due(self) -> bool:
-        """Whether ``current`` would ask the registry."""
+        """Whether `current` would ask the registry."""
         return self._clock() >= self._due_at
 
     def current(self) -> ResolvedSchema:
         """The schema; the same object for as long as the registry shows the same.
 
         Raises:
-          SchemaError: the first time only: there is no such schema, or records cannot be validated with it.
-          AepError: the first time only: the registry refuses or cannot be reached.
+            SchemaError: The first time only: there is no such schema, or records cannot be validated with it.
+            AepError: The first time only: the registry refuses or cannot be reached.
         """
         held = self._held
         if held is None:
@@ -141,7 +141,7 @@ class RegistrySchemaSource:
         self._held = found
 
     def _look_up(self, *, new: bool = False) -> ResolvedSchema:
-        """The schema as it is now; one that may be ``new`` is waited for."""
+        """The schema as it is now; one that may be `new` is waited for."""
         schema_id, version = self._schema_id, self._version
         where = f"the Schema Registry's {schema_id} (version {version})"
         look_up = partial(described_document, self._registry, schema_id, version)
@@ -162,9 +162,9 @@ class PinnedSchemaSource:
     """A resolved schema in a file, and no other.
 
     Attributes:
-      path: of the file.
-      sha256: hexadecimal digest of its bytes.
-      version: of the schema, such as "1.4"; None leaves it to the digest.
+        path: Of the file.
+        sha256: Hexadecimal digest of its bytes.
+        version: Of the schema, such as "1.4"; None leaves it to the digest.
     """
 
     path: str
@@ -175,7 +175,7 @@ class PinnedSchemaSource:
         """Read the file.
 
         Raises:
-          SchemaError: the file cannot be read, is not a usable schema, or is not the one that was pinned.
+            SchemaError: The file cannot be read, is not a usable schema, or is not the one that was pinned.
         """
         schema = FileSchemaSource(self.path).load()
         if schema.sha256 != self.sha256.lower():

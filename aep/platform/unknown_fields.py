@@ -12,8 +12,8 @@ class Refusals(NamedTuple):
     """Refusals for unknown fields without a quiet minute between them.
 
     Attributes:
-      began_at, last_at: monotonic seconds of the first and of the last of them.
-      records: how many.
+        began_at, last_at: Monotonic seconds of the first and of the last of them.
+        records: How many.
     """
 
     began_at: float = float("-inf")
@@ -28,9 +28,9 @@ def after_refusals(before: Refusals, refused: int, now: float) -> tuple[Refusals
     must not make every worker ask the registry again and again.
 
     Args:
-      before: what was known.
-      refused: records that were refused now, possibly none.
-      now: monotonic seconds.
+        before: What was known.
+        refused: Records that were refused now, possibly none.
+        now: Monotonic seconds.
     """
     if not refused:
         return before, False

@@ -28,15 +28,15 @@ def apply(plan: Plan, services: Services, done: Callable[[Step, str], None]) -> 
     """Does what the plan says.
 
     Args:
-      plan: without problems.
-      services: the APIs.
-      done: is told of each step that has been carried out, with the id of the object.
+        plan: Without problems.
+        services: The APIs.
+        done: Is told of each step that has been carried out, with the id of the object.
 
     Returns:
-      (kind, name) to id, of what was there and what was created.
+        (kind, name) to id, of what was there and what was created.
 
     Raises:
-      AepError: a call failed; the steps after it were not begun.
+        AepError: A call failed; the steps after it were not begun.
     """
     ids = dict(plan.ids)
     for step in plan.work:

@@ -36,10 +36,10 @@ class Missing(NamedTuple):
     """A declared field that does not exist yet.
 
     Attributes:
-      place: JSON pointer in the field group of the node that is to have it.
-      path: names that lead to the field in a record.
-      spec: of the field.
-      first_required: the node has no `required` yet.
+        place: JSON pointer in the field group of the node that is to have it.
+        path: Names that lead to the field in a record.
+        spec: Of the field.
+        first_required: The node has no `required` yet.
     """
 
     place: str
@@ -91,10 +91,10 @@ def differences(
     """Differences between declared and existing fields. Extra existing fields are ignored.
 
     Args:
-      wanted: the fields that it should have.
-      existing: the node of the existing object.
-      place: JSON pointer of the node in its field group.
-      path: names that lead to the object in a record.
+        wanted: The fields that it should have.
+        existing: The node of the existing object.
+        place: JSON pointer of the node in its field group.
+        path: Names that lead to the object in a record.
     """
     properties, required = existing.get("properties") or {}, existing.get("required") or ()
     for name, spec in wanted.items():

@@ -46,14 +46,14 @@ class Inventory:
     """The existing objects.
 
     Attributes:
-      titles: of all resources of the organisation, with the kind and the `$id` of each.
-      field_groups: those of the file by title, unresolved.
-      schemas: those of the file by title, unresolved.
-      components: the classes and the undeclared field groups of the schemas by `$id`, resolved.
-      descriptors: the identity descriptors of all schemas.
-      datasets, connections, inlets, sources, targets, flows: those whose name the file has, by name; several may have
-        the same.
-      in_use: ids of the source and target connections that a dataflow has; looked at only if one is to be deleted.
+        titles: Of all resources of the organisation, with the kind and the `$id` of each.
+        field_groups: Those of the file by title, unresolved.
+        schemas: Those of the file by title, unresolved.
+        components: The classes and the undeclared field groups of the schemas by `$id`, resolved.
+        descriptors: The identity descriptors of all schemas.
+        datasets, connections, inlets, sources, targets, flows: Those whose name the file has, by name; several may have
+            the same.
+        in_use: Ids of the source and target connections that a dataflow has; looked at only if one is to be deleted.
     """
 
     titles: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -71,10 +71,10 @@ class Inventory:
 
 
 def look(wanted: Provision, services: Services) -> Inventory:
-    """Take the inventory; ``wanted`` has the tenant id in it.
+    """Take the inventory; `wanted` has the tenant id in it.
 
     Raises:
-      AepError: a call fails.
+        AepError: A call fails.
     """
     registry, flows = services.registry, services.flows
     groups, schemas = [each.title for each in wanted.field_groups], [each.title for each in wanted.schemas]
@@ -168,7 +168,7 @@ def read_flow(flows: FlowService, flow: Mapping[str, Any]) -> ExistingFlow:
     """A dataflow as Flow Service tells it, with what its source and target connection tell.
 
     Raises:
-      AepError: a call fails.
+        AepError: A call fails.
     """
     source_id, target_id = _first(flow.get("sourceConnectionIds")), _first(flow.get("targetConnectionIds"))
     source = _looked_up(flows.source_connections, source_id)

@@ -36,11 +36,11 @@ class FieldSpec(_Model):
     """A field by its XDM type, and what its values must keep. `points: int` is short for `points: {type: int}`.
 
     Attributes:
-      type: the XDM type.
-      required: whether the object that holds the field must have it.
-      fields: of an object.
-      items: of an array.
-      values: type of the values of a map.
+        type: The XDM type.
+        required: Whether the object that holds the field must have it.
+        fields: Of an object.
+        items: Of an array.
+        values: Type of the values of a map.
     """
 
     type: XdmType
@@ -68,10 +68,10 @@ class FieldGroup(_Model):
     """A field group of the organisation.
 
     Attributes:
-      title: unique among all resources of the organisation.
-      classes: that it is meant to extend: `profile`, `experienceevent`, or `$id`s.
-      fields: one, the organisation's own `_{TENANT_ID}`, which holds the others.
-      delete: delete with ``--prune``.
+        title: Unique among all resources of the organisation.
+        classes: That it is meant to extend: `profile`, `experienceevent`, or `$id`s.
+        fields: One, the organisation's own `_{TENANT_ID}`, which holds the others.
+        delete: Delete with `--prune`.
     """
 
     title: str
@@ -85,9 +85,9 @@ class IdentityField(_Model):
     """An identity descriptor.
 
     Attributes:
-      field: JSON pointer as the descriptor has it, such as `/_{TENANT_ID}/loyalty/memberId`.
-      namespace: its code, such as `Email`.
-      primary: whether it says whom a record is about.
+        field: JSON pointer as the descriptor has it, such as `/_{TENANT_ID}/loyalty/memberId`.
+        namespace: Its code, such as `Email`.
+        primary: Whether it says whom a record is about.
     """
 
     field: str
@@ -99,12 +99,12 @@ class Schema(_Model):
     """A schema: a class and field groups.
 
     Attributes:
-      title: unique among all resources of the organisation.
-      class_: `profile`, `experienceevent`, or a `$id`.
-      field_groups: titles of those declared, and `$id`s of others.
-      profile: whether it takes part in the union, so that data of it can go to Profile.
-      identities: its identity descriptors.
-      delete: delete with ``--prune``.
+        title: Unique among all resources of the organisation.
+        class_: `profile`, `experienceevent`, or a `$id`.
+        field_groups: Titles of those declared, and `$id`s of others.
+        profile: Whether it takes part in the union, so that data of it can go to Profile.
+        identities: Its identity descriptors.
+        delete: Delete with `--prune`.
     """
 
     title: str
@@ -130,10 +130,10 @@ class DataSetEntry(_Model):
     """A data set.
 
     Attributes:
-      name: it is found again by its name.
-      schema_: title of a declared schema.
-      profile: whether its records go to Profile.
-      delete: delete with its data, with ``--prune``.
+        name: It is found again by its name.
+        schema_: Title of a declared schema.
+        profile: Whether its records go to Profile.
+        delete: Delete with its data, with `--prune`.
     """
 
     name: str
@@ -147,12 +147,12 @@ class Connection(_Model):
     """A streaming connection.
 
     Attributes:
-      name: it is found again by its name.
-      api: `flow_service`, or `inlet` for the older API that made them.
-      data_type: `xdm`, or `raw` for a dataflow with mappings.
-      authentication_required: whether requests need an access token.
-      source_id: names the source in messages; the name if not given.
-      delete: delete with ``--prune``.
+        name: It is found again by its name.
+        api: `flow_service`, or `inlet` for the older API that made them.
+        data_type: `xdm`, or `raw` for a dataflow with mappings.
+        authentication_required: Whether requests need an access token.
+        source_id: Names the source in messages; the name if not given.
+        delete: Delete with `--prune`.
     """
 
     name: str
@@ -175,9 +175,9 @@ class Flow(_Model):
     """A dataflow from a streaming connection into a data set; both must be declared.
 
     Attributes:
-      name: it is found again by its name, and so are its source and target connection, which get the same.
-      mappings: for raw data.
-      delete: delete with ``--prune``.
+        name: It is found again by its name, and so are its source and target connection, which get the same.
+        mappings: For raw data.
+        delete: Delete with `--prune`.
     """
 
     name: str
@@ -191,9 +191,9 @@ class RouteEntry(BaseModel):
     """A route to write: where it leads, and what else a route says, such as its topics, which is passed on.
 
     Attributes:
-      flow: name of a declared dataflow; or
-      connection, dataset: names of those declared, without a dataflow between them.
-      payload: None for XDM entities on an `xdm` connection; raw data is told from the connection.
+        flow: Name of a declared dataflow; or
+        connection, dataset: Names of those declared, without a dataflow between them.
+        payload: None for XDM entities on an `xdm` connection; raw data is told from the connection.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)

@@ -36,10 +36,10 @@ def make_plan(wanted: Provision, inventory: Inventory, tenant: str, *, prune: bo
     """Compares.
 
     Args:
-      wanted: what passed ``checks.check``, with the tenant id in it.
-      inventory: the existing objects.
-      tenant: the tenant id.
-      prune: whether to delete what the file marks for it.
+        wanted: What passed `checks.check`, with the tenant id in it.
+        inventory: The existing objects.
+        tenant: The tenant id.
+        prune: Whether to delete what the file marks for it.
     """
     plan = Plan()
     for index, group in enumerate(wanted.field_groups):

@@ -172,11 +172,11 @@ def own_node(group: Mapping[str, Any], names: Collection[str]) -> tuple[str, Map
     """Find the one node of an unresolved field group that declares fields of the organisation.
 
     Args:
-      group: the field group.
-      names: the organisation's own field, and the standard fields that contain it.
+        group: The field group.
+        names: The organisation's own field, and the standard fields that contain it.
 
     Returns:
-      its JSON pointer in the field group, and the node; None if there is none, or several.
+        Its JSON pointer in the field group, and the node; None if there is none, or several.
     """
     nodes: list[tuple[str, Any]] = [("", group)]
     for index, branch in enumerate(group.get("allOf") or ()):

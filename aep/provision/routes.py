@@ -50,8 +50,8 @@ def read_documents(wanted: Provision, services: Services, ids: Mapping[tuple[str
     """The schemas of the routes as the registry resolves them, with their descriptors.
 
     Raises:
-      ConfigurationError: the registry does not show an identity yet, so the file would not enforce it.
-      AepError: a call fails.
+        ConfigurationError: The registry does not show an identity yet, so the file would not enforce it.
+        AepError: A call fails.
     """
     declared = {each.title: [one.field for one in each.identities] for each in wanted.schemas}
     for title, file in schema_files(wanted).items():
@@ -74,14 +74,14 @@ def route_values(
     """The routes of the file, with the addresses and ids that it leaves to be found out.
 
     Args:
-      wanted: the file, with the tenant id in it.
-      services: the APIs.
-      ids: of all that the file declares.
-      org_id: the organisation.
-      auth: how routes authenticate whose inlet asks for it, `oauth` or `token`.
+        wanted: The file, with the tenant id in it.
+        services: The APIs.
+        ids: Of all that the file declares.
+        org_id: The organisation.
+        auth: How routes authenticate whose inlet asks for it, `oauth` or `token`.
 
     Raises:
-      AepError: a call fails.
+        AepError: A call fails.
     """
     connections = {each.name: each for each in wanted.connections}
     datasets = {each.name: each for each in wanted.datasets}

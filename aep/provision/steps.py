@@ -126,11 +126,11 @@ class Step:
     """What is to be done with an object, or why nothing is.
 
     Attributes:
-      kind: of the object, as people say it: `field group`, `schema`, `identity`, `data set`, ...
-      name: its title or name.
-      action: what becomes of it.
-      reasons: why, or what of it.
-      work: to be carried out; None if there is nothing to do.
+        kind: Of the object, as people say it: `field group`, `schema`, `identity`, `data set`, ...
+        name: Its title or name.
+        action: What becomes of it.
+        reasons: Why, or what of it.
+        work: To be carried out; None if there is nothing to do.
     """
 
     kind: str
@@ -145,9 +145,9 @@ class Plan:
     """The steps in the order in which they are to be done, and the ids of what is there.
 
     Attributes:
-      steps: one or more for each object.
-      ids: (kind, name) to id.
-      problems: what must be fixed first.
+        steps: One or more for each object.
+        ids: (kind, name) to id.
+        problems: What must be fixed first.
     """
 
     steps: list[Step] = field(default_factory=list)

@@ -35,13 +35,13 @@ class Recipe(NamedTuple):
     """What a schema is to be made of.
 
     Attributes:
-        schema_id: the `$id` of the new schema, which messages must name.
-        title: of the new schema.
-        class_: the class.
-        field_groups: the field groups.
-        namespace: the field that holds the organisation's own fields, such as `_acme`; None for none.
-        own_groups: those own fields, as `read_own_fields` returns them.
-        identities: its identity fields, written to `meta:descriptors`; empty writes none.
+        schema_id: The `$id` of the new schema, which messages must name.
+        title: Of the new schema.
+        class_: The class.
+        field_groups: The field groups.
+        namespace: The field that holds the organisation's own fields, such as `_acme`; None for none.
+        own_groups: Those own fields, as `read_own_fields` returns them.
+        identities: Its identity fields, written to `meta:descriptors`; empty writes none.
     """
 
     schema_id: str
@@ -64,7 +64,7 @@ def find_class(components: Components, name: str) -> Component:
     """The class of this `$id`, alias or file name.
 
     Raises:
-        SchemaError: there is none, or it is not a class.
+        SchemaError: There is none, or it is not a class.
     """
 
     def is_class(component: Component) -> bool:
@@ -82,7 +82,7 @@ def find_field_group(components: Components, name: str, class_: Component) -> Co
     """The field group of this `$id` or file name.
 
     Raises:
-        SchemaError: there is none, it is not a field group, or it is not meant for the class.
+        SchemaError: There is none, it is not a field group, or it is not meant for the class.
     """
     found = components.find(name, lambda component: component.classes is not None)
     if found.classes is None:
@@ -95,12 +95,12 @@ def build_schema(recipe: Recipe, components: Components, where: str) -> Built:
     """Compose the schema, without titles and descriptions. The same components give the same bytes.
 
     Args:
-        recipe: what it is made of.
-        components: where all that the class and the field groups refer to is found.
-        where: the file it will be written to, for messages.
+        recipe: What it is made of.
+        components: Where all that the class and the field groups refer to is found.
+        where: The file it will be written to, for messages.
 
     Raises:
-        SchemaError: a component is missing, recursive or contradicts another; a field of one's own is outside the
+        SchemaError: A component is missing, recursive or contradicts another; a field of one's own is outside the
             namespace or declared twice; an identity is not a string field of the schema; or records cannot be
             validated with the result.
     """

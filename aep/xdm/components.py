@@ -27,8 +27,8 @@ class Component:
     """One component.
 
     Attributes:
-        path: its file.
-        document: its JSON, in standard notation.
+        path: Its file.
+        document: Its JSON, in standard notation.
     """
 
     path: str
@@ -63,7 +63,7 @@ class Components:
         """Take them in.
 
         Raises:
-            SchemaError: two different ones have the same `$id`.
+            SchemaError: Two different ones have the same `$id`.
         """
         self._by_id: dict[str, Component] = {}
         self._by_name: dict[str, list[Component]] = {}
@@ -81,7 +81,7 @@ class Components:
         """These and some more.
 
         Raises:
-            SchemaError: two different ones have the same `$id`.
+            SchemaError: Two different ones have the same `$id`.
         """
         return Components([*self._by_id.values(), *more])
 
@@ -94,10 +94,10 @@ class Components:
 
         Args:
             name: `$id` or file name.
-            is_meant: tells which is the right one when several have the file name.
+            is_meant: Tells which is the right one when several have the file name.
 
         Raises:
-            SchemaError: there is none, or several have the name.
+            SchemaError: There is none, or several have the name.
         """
         if name in self._by_id:
             return self._by_id[name]
@@ -116,7 +116,7 @@ def read_components(folders: Sequence[str]) -> Components:
     """Read all `*.schema.json` of some folders and the folders in them.
 
     Raises:
-        SchemaError: a folder is not there or has none, or a file is not a component.
+        SchemaError: A folder is not there or has none, or a file is not a component.
     """
     found: list[Component] = []
     for folder in folders:
@@ -136,7 +136,7 @@ def read_component(path: str) -> Component:
     """Read one file.
 
     Raises:
-        SchemaError: it cannot be read, or has not the shape of a component.
+        SchemaError: It cannot be read, or has not the shape of a component.
     """
     document = read_object(path)
     check_component(document, path)
@@ -147,7 +147,7 @@ def read_object(path: str) -> dict[str, Any]:
     """Read a file that holds a JSON object.
 
     Raises:
-        SchemaError: it cannot be read, or does not.
+        SchemaError: It cannot be read, or does not.
     """
     try:
         document = orjson.loads(Path(path).read_bytes().removeprefix(codecs.BOM_UTF8))
@@ -164,7 +164,7 @@ def check_component(document: dict[str, Any], path: str) -> None:
     """See that a document of a file has the shape that can be composed.
 
     Raises:
-        SchemaError: it has not.
+        SchemaError: It has not.
     """
     if fault := _fault(document, ()):
         raise SchemaError(f"{path}, {fault}")

@@ -11,8 +11,8 @@ class Field(NamedTuple):
     """One field, at any depth.
 
     Attributes:
-        pointer: where it is in a record, as a JSON pointer with `*` for a place in an array and a key of a map.
-        required: whether the object that holds it must have it.
+        pointer: Where it is in a record, as a JSON pointer with `*` for a place in an array and a key of a map.
+        required: Whether the object that holds it must have it.
     """
 
     pointer: str

@@ -48,10 +48,10 @@ def harden(
     Only validating keywords are kept. `meta:enum` suggests values and is not enforced.
 
     Args:
-        document: a resolved schema in compatibility notation.
+        document: A resolved schema in compatibility notation.
         unknown_fields: "reject" closes every object that declares properties, as the streaming validation
             does ("extraneous key [x] is not permitted"); maps and objects without properties stay open.
-        integer_ranges: adds the range of `meta:xdmType` to integers that declare none.
+        integer_ranges: Adds the range of `meta:xdmType` to integers that declare none.
     """
     return _Hardener(unknown_fields == "reject", integer_ranges).schema(document, may_close=True)
 

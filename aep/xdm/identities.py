@@ -34,8 +34,8 @@ class Identity(NamedTuple):
 
     Attributes:
         pointer: JSON pointer of the field.
-        namespace: code or id of its namespace.
-        primary: whether it is the primary identity.
+        namespace: Code or id of its namespace.
+        primary: Whether it is the primary identity.
     """
 
     pointer: str
@@ -94,8 +94,8 @@ def identity_descriptor(schema_id: str, place: str, namespace: str, primary: boo
     Args:
         schema_id: `$id`.
         place: JSON pointer of the field, such as `/workEmail/address`.
-        namespace: its code, such as `Email`.
-        primary: whether it is the primary identity; a schema has at most one.
+        namespace: Its code, such as `Email`.
+        primary: Whether it is the primary identity; a schema has at most one.
     """
     return {
         "@type": IDENTITY,
@@ -119,9 +119,9 @@ class IdentityField(NamedTuple):
 
     Attributes:
         pointer: JSON pointer of the field.
-        steps: the names and indices that lead to it.
-        is_ecid: whether its values are ECIDs.
-        required: whether it must be filled in; true for the primary identity.
+        steps: The names and indices that lead to it.
+        is_ecid: Whether its values are ECIDs.
+        required: Whether it must be filled in; true for the primary identity.
     """
 
     pointer: str
@@ -134,7 +134,7 @@ def identity_fields(described: Sequence[Identity], primary: Sequence[str]) -> tu
     """Compile the identity fields of a schema.
 
     Args:
-        described: the identities of the schema.
+        described: The identities of the schema.
         primary: JSON pointers that replace the schema's primary identity; empty keeps it.
     """
     named = [Identity(place, "", True) for place in primary]
@@ -168,9 +168,9 @@ def check_identity_map(entity: dict[str, Any], namespaces: frozenset[str], wante
     """Check `identityMap` for identities that Identity Service blocks or skips, or that Profile refuses.
 
     Args:
-        entity: the record. `identityMap` may hold anything if the schema does not declare it.
-        namespaces: the allowed ones in lower case; empty allows all.
-        wanted: whether the record must have an identity, of which one is primary (Schema composition).
+        entity: The record. `identityMap` may hold anything if the schema does not declare it.
+        namespaces: The allowed ones in lower case; empty allows all.
+        wanted: Whether the record must have an identity, of which one is primary (Schema composition).
     """
     errors: list[XdmError] = []
     count = primaries = filled = filled_primaries = 0

@@ -36,13 +36,13 @@ def read_own_fields(path: str, tenant: str) -> Component:
     """An organisation's own fields, as a field group.
 
     Args:
-        path: a file with a field group as the registry takes it, or with fields by their names. These are put under
+        path: A file with a field group as the registry takes it, or with fields by their names. These are put under
             the field of the tenant, unless they have it themselves: at the root, or in a standard object, as
             `person.name._acme`.
-        tenant: the tenant id, such as `acme`.
+        tenant: The tenant id, such as `acme`.
 
     Raises:
-        SchemaError: the file cannot be read, or a name in it is not allowed.
+        SchemaError: The file cannot be read, or a name in it is not allowed.
     """
     namespace = f"_{tenant}"
     document = read_object(path)
@@ -72,10 +72,10 @@ def fields_outside(
     """Find fields that are neither under the namespace nor standard objects and arrays that contain it.
 
     Args:
-        fields: own ones by name, resolved.
-        standard: those of the schema without them.
-        namespace: the field of the tenant.
-        path: path of the object that holds them.
+        fields: Own ones by name, resolved.
+        standard: Those of the schema without them.
+        namespace: The field of the tenant.
+        path: Path of the object that holds them.
     """
     for name, field in fields.items():
         place = (*path, name)

@@ -16,12 +16,12 @@ def only_fields(component: dict[str, Any], stated: Any, reference: str) -> dict[
     """Keep only the selected fields of a resolved component, with everything inside them.
 
     Args:
-        component: in compatibility notation, as the pointers are.
-        stated: the value of `meta:refProperty`.
-        reference: the `$ref` of the component, for messages.
+        component: In compatibility notation, as the pointers are.
+        stated: The value of `meta:refProperty`.
+        reference: The `$ref` of the component, for messages.
 
     Raises:
-        ValueError: not a pointer or a list of pointers, or a pointer to a missing field.
+        ValueError: Not a pointer or a list of pointers, or a pointer to a missing field.
     """
     paths = []
     for place in stated if isinstance(stated, list) else [stated]:

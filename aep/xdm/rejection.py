@@ -16,7 +16,7 @@ class XdmError(NamedTuple):
         code: JSON Schema keyword (`type`, `required`, ...) or the name of a rule (`no_identity`, ...).
         pointer: JSON pointer (RFC 6901) into the record, "" for its root.
         schema_pointer: JSON pointer into the schema, "" for a rule that no schema holds.
-        message: at most 200 characters; may quote a short value.
+        message: At most 200 characters; may quote a short value.
     """
 
     code: str
@@ -29,11 +29,11 @@ class Rejection(NamedTuple):
     """All that is wrong with one record; `code`, `message` and `pointer` are those of its first error.
 
     Attributes:
-        code: code of the first error.
-        message: message of the first error.
+        code: Code of the first error.
+        message: Message of the first error.
         pointer: JSON pointer of the first error.
-        errors: the first 20 errors, ordered by their place in the record.
-        error_count: number of errors found, which may be more than `errors` holds.
+        errors: The first 20 errors, ordered by their place in the record.
+        error_count: Number of errors found, which may be more than `errors` holds.
     """
 
     code: str

@@ -21,17 +21,17 @@ class XdmRules:
         unknown_fields: "reject" fields that the schema does not declare, or "allow" them.
         nulls: "reject" leaves null to the schema, which refuses it; "prune" is for the step before the
             check, which calls `prune_nulls`.
-        integer_ranges: enforce the range of `meta:xdmType` where the schema gives none.
+        integer_ranges: Enforce the range of `meta:xdmType` where the schema gives none.
         identity: "required" wants an identity in each record, as schemas enabled for Profile do.
         primary_identity: JSON pointers of the fields that hold the primary identity; each must be filled in. Empty:
             those of the schema's descriptors (`xdm:sourceProperty`), and where it has none and an identity is
             required, `identityMap` must say which one is primary.
-        namespaces: the only identity namespaces allowed, in any case of letters; empty allows all.
-        max_future_seconds: how far ahead of the clock an event may be, in seconds.
-        max_age_days: how old an event may be, in days; None for any age.
-        max_event_bytes: largest event, in bytes of JSON. Profile drops larger ones (Profile guardrails).
-        max_record_bytes: largest record of a class without time, such as XDM Individual Profile, in bytes.
-        tenant: the tenant namespace, such as `_acme`, when the schema does not tell it.
+        namespaces: The only identity namespaces allowed, in any case of letters; empty allows all.
+        max_future_seconds: How far ahead of the clock an event may be, in seconds.
+        max_age_days: How old an event may be, in days; None for any age.
+        max_event_bytes: Largest event, in bytes of JSON. Profile drops larger ones (Profile guardrails).
+        max_record_bytes: Largest record of a class without time, such as XDM Individual Profile, in bytes.
+        tenant: The tenant namespace, such as `_acme`, when the schema does not tell it.
     """
 
     unknown_fields: UnknownFields = "reject"

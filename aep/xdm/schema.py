@@ -31,15 +31,15 @@ class ResolvedSchema:
     """One schema with nothing left to look up, in compatibility notation (`_id`, not `@id`).
 
     Attributes:
-        document: the JSON, the only part that matters for validation.
-        id: its `$id`.
-        version: its `version`, such as "1.4"; "1" when it has none.
-        sha256: hex digest of the file or reply that it came in.
-        title: its title, or its `$id`.
-        where: the file or address it came from, for messages.
-        is_event: whether it belongs to a time-series class, such as XDM ExperienceEvent.
-        tenant: its tenant namespace (`meta:tenantNamespace`), such as `_acme`.
-        identities: its identity descriptors (`meta:descriptors`), the primary one first; empty where the document
+        document: The JSON, the only part that matters for validation.
+        id: Its `$id`.
+        version: Its `version`, such as "1.4"; "1" when it has none.
+        sha256: Hex digest of the file or reply that it came in.
+        title: Its title, or its `$id`.
+        where: The file or address it came from, for messages.
+        is_event: Whether it belongs to a time-series class, such as XDM ExperienceEvent.
+        tenant: Its tenant namespace (`meta:tenantNamespace`), such as `_acme`.
+        identities: Its identity descriptors (`meta:descriptors`), the primary one first; empty where the document
             came without descriptors.
     """
 
@@ -69,7 +69,7 @@ class FileSchemaSource:
         """Read and check the file.
 
         Raises:
-            SchemaError: the file cannot be read or is not a usable schema.
+            SchemaError: The file cannot be read or is not a usable schema.
         """
         try:
             document = Path(self.path).read_bytes()
@@ -86,10 +86,10 @@ def parse_schema(document: bytes, where: str) -> ResolvedSchema:
 
     Args:
         document: JSON of a resolved schema, as the Schema Registry returns it for the `xed-full` media types.
-        where: file or address, for messages.
+        where: File or address, for messages.
 
     Raises:
-        SchemaError: not JSON, not resolved, not in compatibility notation, or not a schema at all.
+        SchemaError: Not JSON, not resolved, not in compatibility notation, or not a schema at all.
     """
     digest = hashlib.sha256(document).hexdigest()
     document = document.removeprefix(codecs.BOM_UTF8)  # as Windows writes it

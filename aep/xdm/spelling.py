@@ -20,8 +20,8 @@ def spelling_hints(record: Mapping[str, Any], tenant: str | None) -> list[str]:
     """What to write instead of names that Platform does not take; at most three.
 
     Args:
-      record: an entity that was refused.
-      tenant: the tenant namespace of its schema, such as ``_acme``.
+        record: An entity that was refused.
+        tenant: The tenant namespace of its schema, such as `_acme`.
     """
     hints: dict[str, None] = {}
     bare = tenant[1:] if tenant else None

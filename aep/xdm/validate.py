@@ -38,9 +38,9 @@ class XdmValidator:
     Threads may share it.
 
     Args:
-        schema: the schema of the records.
-        rules: what else to ask; None for the defaults.
-        clock: seconds since 1970, for the age of events.
+        schema: The schema of the records.
+        rules: What else to ask; None for the defaults.
+        clock: Seconds since 1970, for the age of events.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class XdmValidator:
         """Return what is wrong with a record, or None. Never raises.
 
         Args:
-            entity: the record, the `xdmEntity` of a message.
-            size: bytes of the serialised entity; None leaves the size unchecked.
+            entity: The record, the `xdmEntity` of a message.
+            size: Bytes of the serialised entity; None leaves the size unchecked.
         """
         if size is not None and (too_large := check_size(size, self._max_bytes)):
             return rejection([too_large])

@@ -21,10 +21,10 @@ class Duplicates:
     """Records that were stored or dead-lettered more than once, and how many there may be.
 
     Attributes:
-      found: each time beyond the first.
-      reread: at most, after a process ended in the middle of a bundle, or the broker was away.
-      told: at most, by the summaries of the runs that left one: sent again although they may have arrived.
-      untold: at most, in runs that left none: what AEP accepted while it lost answers to them.
+        found: Each time beyond the first.
+        reread: At most, after a process ended in the middle of a bundle, or the broker was away.
+        told: At most, by the summaries of the runs that left one: sent again although they may have arrived.
+        untold: At most, in runs that left none: what AEP accepted while it lost answers to them.
     """
 
     found: int = 0
@@ -43,12 +43,12 @@ class Account:
     """Where the records are.
 
     Attributes:
-      produced: records in Kafka.
-      accepted: those that AEP has, each counted once.
-      dead_lettered: those that are dead-lettered, each counted once, by code.
-      duplicates: see there.
-      requests, statuses: that AEP has seen, and how it answered; ``reset`` are connections that it dropped.
-      problems: a sentence for each thing that is wrong; none when the account adds up.
+        produced: Records in Kafka.
+        accepted: Those that AEP has, each counted once.
+        dead_lettered: Those that are dead-lettered, each counted once, by code.
+        duplicates: See there.
+        requests, statuses: That AEP has seen, and how it answered; `reset` are connections that it dropped.
+        problems: A sentence for each thing that is wrong; none when the account adds up.
     """
 
     produced: int
@@ -64,10 +64,10 @@ def reread(runs: Iterable[Run], lags: Iterable[int], bundle_records: int) -> int
     """The most records that may have been read again.
 
     Args:
-      runs: the pipeline's processes: one that did not end in good order leaves a bundle behind.
-      lags: records in Kafka and not committed, each time that the broker went away: should the consumer lose its
-        partitions, it reads them again, and a bundle of what was written meanwhile.
-      bundle_records: the limit of a bundle.
+        runs: The pipeline's processes: one that did not end in good order leaves a bundle behind.
+        lags: Records in Kafka and not committed, each time that the broker went away: should the consumer lose its
+            partitions, it reads them again, and a bundle of what was written meanwhile.
+        bundle_records: The limit of a bundle.
     """
     bundle = bundle_records + POLL_RECORDS
     unfinished = sum(run.ending in ("killed", "gave up", "by itself") for run in runs)

@@ -104,10 +104,10 @@ class Fault:
     """One fault.
 
     Attributes:
-      start: seconds since the soak began.
-      seconds: its length.
-      kind: a name from ``TROUBLES`` or ``STOPS``.
-      switches: what is switched on in the emulator meanwhile.
+        start: Seconds since the soak began.
+        seconds: Its length.
+        kind: A name from `TROUBLES` or `STOPS`.
+        switches: What is switched on in the emulator meanwhile.
     """
 
     start: float

@@ -31,15 +31,15 @@ class Run:
     """One process of the pipeline.
 
     Attributes:
-      number: 1 for the first.
-      started: seconds since the soak began.
-      seconds: how long it ran.
-      ending: ``killed``; ``stopped`` in good order; ``gave up`` when asked to stop while it could not deliver: what it
-        had under way is read again; ``by itself``, which nobody asked for.
-      memory: resident bytes, once a second: (seconds since it started, bytes).
-      log: its log.
-      summary: its account; empty when it left none.
-      unanswered: messages that AEP accepted while it lost answers to this process; any may have been sent again.
+        number: 1 for the first.
+        started: Seconds since the soak began.
+        seconds: How long it ran.
+        ending: `killed`; `stopped` in good order; `gave up` when asked to stop while it could not deliver: what it
+            had under way is read again; `by itself`, which nobody asked for.
+        memory: Resident bytes, once a second: (seconds since it started, bytes).
+        log: Its log.
+        summary: Its account; empty when it left none.
+        unanswered: Messages that AEP accepted while it lost answers to this process; any may have been sent again.
     """
 
     number: int
@@ -53,12 +53,12 @@ class Run:
 
 
 class Pipeline:
-    """Starts ``pipelines.kafka_to_aep`` with an options file, ends it in several ways, and starts it again.
+    """Starts `pipelines.kafka_to_aep` with an options file, ends it in several ways, and starts it again.
 
     Args:
-      folder: where the options, logs and summaries go.
-      options: of the pipeline, in which it differs from configs/base.yaml.
-      environment: variables for its process, where secrets are.
+        folder: Where the options, logs and summaries go.
+        options: Of the pipeline, in which it differs from configs/base.yaml.
+        environment: Variables for its process, where secrets are.
     """
 
     def __init__(self, folder: Path, options: Mapping[str, Any], environment: Mapping[str, str]):
@@ -92,7 +92,7 @@ class Pipeline:
         """Starts it again if it has ended without being asked to, as a supervisor would.
 
         Raises:
-          ServiceError: it does so again and again; the message ends with its log.
+            ServiceError: It does so again and again; the message ends with its log.
         """
         if self._process is not None and not self._process.running:
             self._ended("by itself")

@@ -18,13 +18,13 @@ _FLUSH_SECONDS = 60
 
 
 class SteadyProducer:
-    """A thread that writes so many samples a second to the topics they belong to; ``stop`` ends it.
+    """A thread that writes so many samples a second to the topics they belong to; `stop` ends it.
 
     While the broker is away samples wait in the client, in their order; an idempotent producer writes none twice.
 
     Attributes:
-      sent: samples handed to the client.
-      acknowledged: samples that the broker has confirmed.
+        sent: Samples handed to the client.
+        acknowledged: Samples that the broker has confirmed.
     """
 
     def __init__(self, bootstrap_servers: str, samples: Iterator[Sample], rate: float):
@@ -53,7 +53,7 @@ class SteadyProducer:
         """Makes sure that it goes on.
 
         Raises:
-          ServiceError: Kafka has refused a sample for good, or the thread has failed.
+            ServiceError: Kafka has refused a sample for good, or the thread has failed.
         """
         if self._refused is not None:
             raise ServiceError(f"Kafka refused a sample: {self._refused.str()}")
@@ -64,7 +64,7 @@ class SteadyProducer:
         """Ends it and returns when the broker has confirmed every sample.
 
         Raises:
-          ServiceError: it has not, or something failed before.
+            ServiceError: It has not, or something failed before.
         """
         self._stop.set()
         self._thread.join()

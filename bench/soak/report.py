@@ -43,7 +43,7 @@ def slope(memory: Iterable[tuple[float, int]]) -> float | None:
     """How fast memory grows once a process is warm, in MB a minute, by least squares; None when it was too short.
 
     Args:
-      memory: (seconds since the process started, resident bytes).
+        memory: (seconds since the process started, resident bytes).
     """
     warm = [(seconds / 60, resident / 1e6) for seconds, resident in memory if seconds >= _WARM_UP_SECONDS]
     if not warm or (warm[-1][0] - warm[0][0]) * 60 < _SLOPE_SECONDS:

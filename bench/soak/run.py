@@ -56,11 +56,11 @@ class Result:
     """What came of it.
 
     Attributes:
-      plan: the faults that were carried out.
-      account: of all records.
-      runs: the pipeline's processes.
-      lags: records in Kafka and not committed, every two seconds: (seconds since the soak began, records).
-      seconds: from the first record accepted to the last one committed.
+        plan: The faults that were carried out.
+        account: Of all records.
+        runs: The pipeline's processes.
+        lags: Records in Kafka and not committed, every two seconds: (seconds since the soak began, records).
+        seconds: From the first record accepted to the last one committed.
     """
 
     settings: Settings
@@ -72,11 +72,11 @@ class Result:
 
 
 def run(settings: Settings, show: Callable[[State], None]) -> Result:
-    """Runs a soak; ``show`` is called twice a second.
+    """Runs a soak; `show` is called twice a second.
 
     Raises:
-      ServiceUnavailable: this machine cannot run Apache Kafka; the message says what it lacks.
-      ServiceError: a service, not the pipeline, did not do what it should.
+        ServiceUnavailable: This machine cannot run Apache Kafka; the message says what it lacks.
+        ServiceError: A service, not the pipeline, did not do what it should.
     """
     show(State())
     with Services(settings.folder) as services:

@@ -37,7 +37,7 @@ _SESSION_MS = 6_000
 
 
 class AepCounts(NamedTuple):
-    """What AEP has counted so far, over all inlets. ``statuses`` are requests by the status of their answer."""
+    """What AEP has counted so far, over all inlets. `statuses` are requests by the status of their answer."""
 
     accepted: int
     unique: int
@@ -46,13 +46,13 @@ class AepCounts(NamedTuple):
 
 
 class Services:
-    """The services while its ``with`` block lasts.
+    """The services while its `with` block lasts.
 
     Args:
-      folder: where the pipeline's options, logs, summaries and dead letters go.
+        folder: Where the pipeline's options, logs, summaries and dead letters go.
 
     Raises:
-      ServiceUnavailable: this machine cannot run Apache Kafka; the message says what it lacks.
+        ServiceUnavailable: This machine cannot run Apache Kafka; the message says what it lacks.
     """
 
     def __init__(self, folder: Path):

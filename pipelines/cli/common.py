@@ -68,7 +68,7 @@ def cluster_of(bootstrap_servers: str, config: Sequence[str]) -> KafkaCluster:
     """The brokers that were given.
 
     Raises:
-      ValueError: an address or a property that cannot be right, or a secret given in plain.
+        ValueError: An address or a property that cannot be right, or a secret given in plain.
     """
     from pipelines.options.types import check_bootstrap_servers, check_kafka_config
     from transforms.kafka.client import KafkaCluster

@@ -27,7 +27,7 @@ class Hints:
     """Hints on the records of a file or a topic, each once, with the first record that it is for.
 
     Args:
-      place: what the numbers of the records are, such as ``line``.
+        place: What the numbers of the records are, such as `line`.
     """
 
     def __init__(self, place: str):

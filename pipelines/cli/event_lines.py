@@ -30,9 +30,9 @@ class Line(NamedTuple):
     """An event that was checked.
 
     Attributes:
-      number: from 1, of its line, or else of itself.
-      refusal: what is wrong with it, None when it is valid.
-      body: what a pipeline would post of a valid one; None where that is nothing.
+        number: From 1, of its line, or else of itself.
+        refusal: What is wrong with it, None when it is valid.
+        body: What a pipeline would post of a valid one; None where that is nothing.
     """
 
     number: int
@@ -44,9 +44,9 @@ class Source(NamedTuple):
     """Where lines come from.
 
     Attributes:
-      lines: what to read them from.
-      file: the file itself, whose position tells how far it was read; None for the standard input.
-      size: bytes of the file; None when nobody knows.
+        lines: What to read them from.
+        file: The file itself, whose position tells how far it was read; None for the standard input.
+        size: Bytes of the file; None when nobody knows.
     """
 
     lines: BinaryIO
@@ -59,7 +59,7 @@ def open_lines(path: Path | None) -> Iterator[Source]:
     """Open a file of lines, decompressed if its ending says so, or the standard input for None.
 
     Raises:
-      DamagedFileError: a read has come to where a compressed file is cut off or damaged.
+        DamagedFileError: A read has come to where a compressed file is cut off or damaged.
     """
     if path is None:
         yield Source(sys.stdin.buffer, None, None)
@@ -74,8 +74,8 @@ class EventCheck:
     Of a whole message the entity is checked.
 
     Attributes:
-      hints: on what was checked so far.
-      shape: how the events stand in the file.
+        hints: On what was checked so far.
+        shape: How the events stand in the file.
     """
 
     def __init__(self, schema: ResolvedSchema, rules: XdmRules):

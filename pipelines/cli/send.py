@@ -145,7 +145,7 @@ def prepare_event(
     The time serves as its offset, so that each sending has an _id of its own where that is made of the offset.
 
     Raises:
-      EventError: it is not an event of this route.
+        EventError: It is not an event of this route.
     """
     from transforms.records.prepare import Dropped, Preparation, Refusal
     from transforms.records.record import Record

@@ -15,7 +15,7 @@ def read_mapping(path: str, dialect: PatchDialect = "rfc6902") -> Patch | FieldM
     """Reads the file: a list of operations is a patch of the dialect, a mapping of fields to sources a map.
 
     Raises:
-        OptionsError: with all problems found, one a line, each with file and line.
+        OptionsError: With all problems found, one a line, each with file and line.
     """
     text = read_text(path, "mapping")
     if path.endswith(".json"):

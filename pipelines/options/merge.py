@@ -31,11 +31,11 @@ def parse(argv: Sequence[str], check: Check = contradictions) -> Settings:
     exits, as argparse does.
 
     Args:
-        argv: the arguments, without the program's name.
-        check: finds what is missing or contradictory; by default all that a pipeline needs.
+        argv: The arguments, without the program's name.
+        check: Finds what is missing or contradictory; by default all that a pipeline needs.
 
     Raises:
-        OptionsError: with all problems found, one a line, each with its place.
+        OptionsError: With all problems found, one a line, each with its place.
     """
     if "--help" in argv or "-h" in argv:
         sys.stdout.write(help_text())

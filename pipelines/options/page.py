@@ -1,4 +1,4 @@
-"""docs/configuration.md, made from the declarations: ``python -m pipelines.options.page > docs/configuration.md``."""
+"""docs/configuration.md, made from the declarations: `python -m pipelines.options.page > docs/configuration.md`."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def platform_settings(argv: Sequence[str]) -> Settings:
     An options file of a pipeline serves as it is; what it says of Kafka may be missing.
 
     Raises:
-        OptionsError: with all problems found, one a line, each with its place.
+        OptionsError: With all problems found, one a line, each with its place.
     """
     return parse(argv, missing_access)
 

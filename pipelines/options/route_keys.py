@@ -115,12 +115,12 @@ class RouteKey:
     """What is known of one key of a route; made from its declaration above.
 
     Attributes:
-        type: the type as a person reads it.
-        needed: whether each route of a routes file must give it.
-        option: the option that gives it where there is a single route, None for a key that only routes have.
-        shared: whether a route that leaves it out takes the option's value.
-        secret: as for an option.
-        rule: whether it is one of the rules: a route that gives none of them has those of the run, not a copy.
+        type: The type as a person reads it.
+        needed: Whether each route of a routes file must give it.
+        option: The option that gives it where there is a single route, None for a key that only routes have.
+        shared: Whether a route that leaves it out takes the option's value.
+        secret: As for an option.
+        rule: Whether it is one of the rules: a route that gives none of them has those of the run, not a copy.
     """
 
     name: str

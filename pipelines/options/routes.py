@@ -51,7 +51,7 @@ def load_routes(settings: Settings) -> list[RouteSpec]:
     Without a routes file there is one route, called `default`, made from the options.
 
     Raises:
-        OptionsError: with all problems found, one a line, each with file and line.
+        OptionsError: With all problems found, one a line, each with file and line.
     """
     path = settings.general.routes_file
     if path is None:

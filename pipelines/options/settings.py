@@ -29,8 +29,8 @@ class Settings:
     """All options of a run.
 
     Attributes:
-        beam: values of Beam's own options by name, as far as they were given.
-        origins: for each option given, and for each `name[key]` of a mapping: FILE:LINE or `command line`.
+        beam: Values of Beam's own options by name, as far as they were given.
+        origins: For each option given, and for each `name[key]` of a mapping: FILE:LINE or `command line`.
     """
 
     kafka: KafkaOptions

@@ -19,9 +19,9 @@ class Option:
     """What is known of one option; made from its declaration above.
 
     Attributes:
-        type: the type as a person reads it, as `list of str` or `native|file`.
-        nullable: whether null (not given) is a value.
-        secret: whether its value, or a part of it, may be secret and must not show in an error; its type says so.
+        type: The type as a person reads it, as `list of str` or `native|file`.
+        nullable: Whether null (not given) is a value.
+        secret: Whether its value, or a part of it, may be secret and must not show in an error; its type says so.
     """
 
     name: str

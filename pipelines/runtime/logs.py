@@ -34,8 +34,8 @@ def leave_out_beams_tracebacks() -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """A line of JSON: ``time`` in ISO 8601, ``severity``, ``logger``, ``message``; ``exception`` where there is one,
-    and the ``account`` at the end of a run.
+    """A line of JSON: `time` in ISO 8601, `severity`, `logger`, `message`; `exception` where there is one,
+    and the `account` at the end of a run.
 
     The names are those that Google Cloud Logging and most collectors know.
     """

@@ -62,7 +62,7 @@ class Plan:
         """The transform that reads: topics, or files.
 
         Raises:
-          KafkaSetupError: Kafka cannot be read as the options ask.
+            KafkaSetupError: Kafka cannot be read as the options ask.
         """
         kafka = self.settings.kafka
         if self.source is None:
@@ -82,13 +82,13 @@ def make_plan(settings: Settings, routes: Routes | None = None) -> Plan:
     """Turns options into a plan; reads routes and schema files, and contacts nobody but the registry of XDM schemas.
 
     Args:
-      settings: all options.
-      routes: made before; None makes them.
+        settings: All options.
+        routes: Made before; None makes them.
 
     Raises:
-      OptionsError: the routes file, or the file of a mapping or of an Avro schema.
-      SchemaError: a schema, in a file or in the registry.
-      ConfigurationError: an inlet's URL.
+        OptionsError: The routes file, or the file of a mapping or of an Avro schema.
+        SchemaError: A schema, in a file or in the registry.
+        ConfigurationError: An inlet's URL.
     """
     kafka, aep, batch = settings.kafka, settings.aep, settings.batch
     local = settings.runner.rsplit(".", 1)[-1] in LOCAL_RUNNERS
@@ -150,7 +150,7 @@ def make_routes(settings: Settings) -> Routes:
     """The routes of the options or of the routes file, with their schemas and mappings.
 
     Raises:
-      OptionsError, SchemaError, ConfigurationError: as for ``make_plan``.
+        OptionsError, SchemaError, ConfigurationError: As for `make_plan`.
     """
     return Routes([make_route(spec, settings) for spec in load_routes(settings)])
 
@@ -176,7 +176,7 @@ def make_route(spec: RouteSpec, settings: Settings) -> Route:
     """A route with its schema, its parser and its mapping.
 
     Raises:
-      OptionsError, SchemaError, ConfigurationError: as for ``make_plan``.
+        OptionsError, SchemaError, ConfigurationError: As for `make_plan`.
     """
     schema, registered = _schema_file(spec), None
     if schema is None and spec.schema_id:

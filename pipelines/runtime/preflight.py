@@ -28,7 +28,7 @@ def preflight(plan: Plan) -> None:
     Kafka and its topics are looked at when the start offsets are resolved, schemas and routes when the plan is made.
 
     Raises:
-      PreflightError, SinkError, KafkaSetupError, AepError: with one clear message.
+        PreflightError, SinkError, KafkaSetupError, AepError: With one clear message.
     """
     _check_temporary_folder()
     _check_summary(plan.settings.general.summary_file)
@@ -46,8 +46,8 @@ def check_transform(route: Route, local: bool) -> None:
     """Import the function of a route that has one.
 
     Raises:
-      TransformError: it cannot be imported. On a cluster that is only logged: the workers may have packages that this
-        machine lacks, and their first bundle fails if they do not.
+        TransformError: It cannot be imported. On a cluster that is only logged: the workers may have packages that this
+            machine lacks, and their first bundle fails if they do not.
     """
     if route.transform is None:
         return

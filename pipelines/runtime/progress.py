@@ -54,9 +54,9 @@ def line(counts: Counter[str], rate: float, in_flight: int, lag: int) -> str:
     """The counts in one line.
 
     Args:
-      rate: records read in a second.
-      in_flight: requests under way to AEP now.
-      lag: records in the topics that are not read yet.
+        rate: Records read in a second.
+        in_flight: Requests under way to AEP now.
+        lag: Records in the topics that are not read yet.
     """
     dead = sum(under(counts, metrics.DEAD_LETTERED).values())
     retries = sum(under(counts, metrics.RETRIES).values())

@@ -23,7 +23,7 @@ class RegistryAccess:
         """A client.
 
         Raises:
-          ConfigurationError: `aep_platform_url` is not an address of a gateway.
+            ConfigurationError: `aep_platform_url` is not an address of a gateway.
         """
         return SchemaRegistry(platform_client(self.settings))
 
@@ -32,7 +32,7 @@ def registry_schema(route: str, schema_id: str, settings: Settings) -> RegistryS
     """Looks up a route's schema.
 
     Raises:
-      SchemaError: it cannot be had: what, why, and what to do.
+        SchemaError: It cannot be had: what, why, and what to do.
     """
     access = RegistryAccess(settings)
     try:

@@ -36,8 +36,8 @@ class ReplayPlan(Plan):
     """All that a replay is built from; its subclasses say how it reads, and what becomes of what was replayed.
 
     Attributes:
-      place: where the dead letters are, as given.
-      selection: which of them are replayed.
+        place: Where the dead letters are, as given.
+        selection: Which of them are replayed.
     """
 
     place: str
@@ -47,10 +47,10 @@ class ReplayPlan(Plan):
         """Tidy up after a replay; return what a person is to be told.
 
         Args:
-          finished: whether everything has ended well, and the replay was not cut short.
+            finished: Whether everything has ended well, and the replay was not cut short.
 
         Raises:
-          ConfigurationError: that is not possible.
+            ConfigurationError: That is not possible.
         """
         raise NotImplementedError
 
@@ -60,7 +60,7 @@ class FileReplay(ReplayPlan):
     """A replay of the files of a folder, or of those that fit a pattern.
 
     Attributes:
-      files: those that are there before the run.
+        files: Those that are there before the run.
     """
 
     files: tuple[str, ...]
@@ -109,8 +109,8 @@ def make_replay_plan(settings: Settings) -> ReplayPlan:
     A replay has an end and remembers where it was, whatever the options say of the topics of the first run.
 
     Raises:
-      ConfigurationError, KafkaSetupError: there is no such place.
-      OptionsError, SchemaError: as for every plan.
+        ConfigurationError, KafkaSetupError: There is no such place.
+        OptionsError, SchemaError: As for every plan.
     """
     given = settings.replay
     sinks = make_sinks("dead_letter", settings)
@@ -168,7 +168,7 @@ def find_files(place: str, option: str) -> list[str]:
     """The files of dead letters that are there; a folder may have none.
 
     Raises:
-      ConfigurationError: there is no such folder, no file fits the pattern, or it is a file of another kind.
+        ConfigurationError: There is no such folder, no file fits the pattern, or it is a file of another kind.
     """
     if "://" not in place and not place.endswith(".jsonl") and Path(place).is_file():
         raise ConfigurationError(
@@ -187,7 +187,7 @@ def check_topic_is_there(cluster: KafkaCluster, topic: str, option: str) -> None
     """Looks for the topic.
 
     Raises:
-      KafkaSetupError: there is none.
+        KafkaSetupError: There is none.
     """
     admin = admin_client(cluster)
     if missing := unknown_topics([topic], list_partitions(cluster, admin, [topic])):

@@ -19,7 +19,7 @@ from transforms.worker import metrics
 def summary(counts: Counter[str], seconds: float, outcome: str) -> dict[str, Any]:
     """The account as the summary file has it.
 
-    ``unaccounted`` is what was read and neither accepted nor dead-lettered nor dropped by its route nor skipped as a
+    `unaccounted` is what was read and neither accepted nor dead-lettered nor dropped by its route nor skipped as a
     tombstone nor, in a replay, passed over; it is 0 after a run that ended well.
     """
     dead_lettered = under(counts, metrics.DEAD_LETTERED)
@@ -97,7 +97,7 @@ def check_summary(path: str) -> None:
     """Looks whether the summary can be written there.
 
     Raises:
-      OSError: it cannot.
+        OSError: It cannot.
     """
     if Path(path).is_dir():
         raise IsADirectoryError(EISDIR, os.strerror(EISDIR), path)

@@ -50,11 +50,11 @@ class Job(Generic[P]):
     """What differs between pipelines.
 
     Attributes:
-      title: what the account of a run is called.
-      plan: turns options into what the pipeline is built from.
-      build: builds the pipeline.
-      after: called once the pipeline has ended without an error, with the plan, and whether it read everything rather
-        than being asked to stop. Returns what to say, or "".
+        title: What the account of a run is called.
+        plan: Turns options into what the pipeline is built from.
+        build: Builds the pipeline.
+        after: Called once the pipeline has ended without an error, with the plan, and whether it read everything rather
+            than being asked to stop. Returns what to say, or "".
     """
 
     title: str
@@ -64,12 +64,12 @@ class Job(Generic[P]):
 
 
 def run(argv: Sequence[str], job: Job[P]) -> int:
-    """Runs a pipeline with the options in ``argv``.
+    """Runs a pipeline with the options in `argv`.
 
     Returns:
-      0 when it ended well, 2 when an error that the user has to fix stopped it, 130 when it was interrupted at its
-      start or the wait for a cluster's job, 1 for anything else. A cluster's job is waited for unless Beam's own
-      ``--no_wait_until_finish`` says otherwise.
+        0 when it ended well, 2 when an error that the user has to fix stopped it, 130 when it was interrupted at its
+        start or the wait for a cluster's job, 1 for anything else. A cluster's job is waited for unless Beam's own
+        `--no_wait_until_finish` says otherwise.
     """
     reporter: Reporter = ConsoleReporter(console())
     try:
@@ -205,8 +205,8 @@ def awaited_of_aep(under_way: int, waiting: Sequence[str]) -> str:
     """What a run that is to end still waits for, "" for nothing.
 
     Args:
-      under_way: requests that are not answered yet.
-      waiting: why batches wait to be sent again, one reason for each.
+        under_way: Requests that are not answered yet.
+        waiting: Why batches wait to be sent again, one reason for each.
     """
     parts = [_counted(under_way, "request") + " without an answer yet"] if under_way else []
     parts += [f"{_counted(number, 'batch')} to be sent again, {why}" for why, number in Counter(waiting).most_common(1)]

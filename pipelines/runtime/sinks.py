@@ -26,15 +26,15 @@ def _topic(topic: str, option: str, settings: Settings) -> Sink:
 
 
 SINKS: dict[str, Make] = {"path": _folder, "topic": _topic}
-"""By their field in ``SinkOptions``, in the order in which they are checked and written to."""
+"""By their field in `SinkOptions`, in the order in which they are checked and written to."""
 
 
 def make_sinks(group: str, settings: Settings) -> Sinks:
     """Make the sinks that a group of options names.
 
     Args:
-      group: ``dead_letter`` or ``receipt``.
-      settings: all options.
+        group: `dead_letter` or `receipt`.
+        settings: All options.
     """
     options: SinkOptions = getattr(settings, group)
     given = options.sinks()

@@ -1,4 +1,4 @@
-"""An inlet in memory, behind ``Transport``: it accepts every message, but for what its script says."""
+"""An inlet in memory, behind `Transport`: it accepts every message, but for what its script says."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Step:
     """What becomes of one request.
 
     Attributes:
-      status: of the reply.
-      statuses: of the elements of a 207, by the message's number; others are 200. Makes the reply a 207.
-      error: raised instead of a reply.
-      body: of the reply, instead of what fits.
-      headers: of the reply.
-      stored: whether the messages were stored although the reply does not say so.
+        status: Of the reply.
+        statuses: Of the elements of a 207, by the message's number; others are 200. Makes the reply a 207.
+        error: Raised instead of a reply.
+        body: Of the reply, instead of what fits.
+        headers: Of the reply.
+        stored: Whether the messages were stored although the reply does not say so.
     """
 
     status: int = 207
@@ -65,17 +65,17 @@ def record(number: int) -> bytes:
 
 
 class FakeAep:
-    """Answers requests with the steps of a script, one after another, and then as ``rule`` says, by default with yes.
+    """Answers requests with the steps of a script, one after another, and then as `rule` says, by default with yes.
 
     Attributes:
-      sent: the numbers in each request.
-      requests: the requests.
-      told_accepted: numbers that a reply has called accepted.
-      told_rejected: numbers that an element of a reply has called refused for good.
-      sent_after_accepted: numbers that came again after that.
-      stored: how often each number was stored.
-      arrivals: the numbers in the order in which they were stored.
-      stored_by: the last request that each number was stored by, counted from 1.
+        sent: The numbers in each request.
+        requests: The requests.
+        told_accepted: Numbers that a reply has called accepted.
+        told_rejected: Numbers that an element of a reply has called refused for good.
+        sent_after_accepted: Numbers that came again after that.
+        stored: How often each number was stored.
+        arrivals: The numbers in the order in which they were stored.
+        stored_by: The last request that each number was stored by, counted from 1.
     """
 
     def __init__(self, script: Iterable[Step] = (), rule: Rule = lambda numbers, request: None) -> None:

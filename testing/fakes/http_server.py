@@ -65,11 +65,11 @@ class Exchange:
 
 
 class HttpServer:
-    """Listens on 127.0.0.1 and answers each request with ``answer``.
+    """Listens on 127.0.0.1 and answers each request with `answer`.
 
     Attributes:
-      requests: what arrived.
-      connections: how many were made.
+        requests: What arrived.
+        connections: How many were made.
     """
 
     def __init__(self, answer: Callable[[Exchange], None], tls: ssl.SSLContext | None = None) -> None:

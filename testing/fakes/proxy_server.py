@@ -18,13 +18,13 @@ _NOT_PASSED_BACK = frozenset({"connection", "content-length", "transfer-encoding
 
 
 class ProxyServer(HttpServer):
-    """Passes on whatever it is asked to; ``requests`` is what it was asked.
+    """Passes on whatever it is asked to; `requests` is what it was asked.
 
     Args:
-      credentials: ``user:password``, without which it answers 407.
-      refusal: a status that it answers to everything instead.
-      tls: for a proxy whose own address is https.
-      upstream: ``host:port`` where all tunnels end, whatever host they are asked for.
+        credentials: `user:password`, without which it answers 407.
+        refusal: A status that it answers to everything instead.
+        tls: For a proxy whose own address is https.
+        upstream: `host:port` where all tunnels end, whatever host they are asked for.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ProxyServer(HttpServer):
 
     @property
     def asked(self) -> list[str]:
-        """What it was asked, as ``METHOD TARGET``."""
+        """What it was asked, as `METHOD TARGET`."""
         return [request.line.rpartition(" ")[0] for request in self.requests]
 
     def _serve_one(self, exchange: Exchange) -> None:

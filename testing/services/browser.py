@@ -42,7 +42,7 @@ def chromium() -> Iterator[webdriver.Chrome]:
     """A browser with an empty profile, gone at the end.
 
     Raises:
-        ServiceUnavailable: this machine has no Chromium, or no chromedriver.
+        ServiceUnavailable: This machine has no Chromium, or no chromedriver.
     """
     options = webdriver.ChromeOptions()
     options.binary_location = _command("Chromium")

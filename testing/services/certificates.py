@@ -14,7 +14,7 @@ class Authority:
     """A certificate authority with its files in a folder.
 
     Attributes:
-        certificate: its own certificate, to be trusted.
+        certificate: Its own certificate, to be trusted.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -25,7 +25,7 @@ class Authority:
     def context(self, host: str = "IP:127.0.0.1", days: int = 2, *, client: bool = False) -> ssl.SSLContext:
         """TLS for a server of this name; a certificate for 0 days expires within the second.
 
-        ``client``: it takes clients with a certificate of this authority only.
+        `client`: it takes clients with a certificate of this authority only.
         """
         certificate, key = self.issue("server", host, days)
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,7 +1,7 @@
 """Fetches what the services run from, once, into a cache folder that all checkouts share.
 
-The folder is ``beam-aep/<part>-<version>`` in ``$BEAM_AEP_CACHE``, else in ``$XDG_CACHE_HOME``, else in ``~/.cache``.
-Jars come from Maven Central through ``mvn``, Flink itself and aepp from PyPI through ``pip``, Toxiproxy through ``go``.
+The folder is `beam-aep/<part>-<version>` in `$BEAM_AEP_CACHE`, else in `$XDG_CACHE_HOME`, else in `~/.cache`.
+Jars come from Maven Central through `mvn`, Flink itself and aepp from PyPI through `pip`, Toxiproxy through `go`.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ FETCH_TIMEOUT_SECONDS = 900
 
 
 def java(*, compiler: bool = False) -> str:
-    """Path of the ``java`` command: ``$JAVA_HOME`` first, then ``PATH``.
+    """Path of the `java` command: `$JAVA_HOME` first, then `PATH`.
 
     Raises:
-        ServiceUnavailable: there is none, it is older than Java 17, or it is without the ``compiler`` asked for.
+        ServiceUnavailable: There is none, it is older than Java 17, or it is without the `compiler` asked for.
     """
     home = os.environ.get("JAVA_HOME")
     command = f"{home}/bin/java" if home else shutil.which("java")
@@ -92,7 +92,7 @@ def toxiproxy() -> Path:
 
 
 def aepp() -> Path:
-    """Folder to import ``aepp`` from, the public Python client of AEP, with what it needs beside requirements.lock."""
+    """Folder to import `aepp` from, the public Python client of AEP, with what it needs beside requirements.lock."""
 
     def fetch(folder: Path) -> None:
         as_locked = ["--no-deps", "--require-hashes", "--only-binary", ":all:"]
@@ -122,7 +122,7 @@ def _maven_jars(part: str, what: str) -> Path:
 
 
 def _fetch_once(name: str, what: str, fetch: Callable[[Path], None]) -> Path:
-    """Folder ``name`` of the cache; ``fetch`` fills it if it is not there yet.
+    """Folder `name` of the cache; `fetch` fills it if it is not there yet.
 
     The folder gets its name only when it is complete, and a lock makes a second process wait for the first.
     """
@@ -153,7 +153,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _run(command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
-    """Runs a download, with ``env`` added to the environment; its last lines are in the error."""
+    """Runs a download, with `env` added to the environment; its last lines are in the error."""
     try:
         done = subprocess.run(
             command,

@@ -27,7 +27,7 @@ class Emulator:
     Args:
         state: SQLite file that survives restarts; None forgets everything at the end.
         count_only: Counting mode.
-        inlets: Inlets to create at each start, in the form of ``POST /__local/inlets``.
+        inlets: Inlets to create at each start, in the form of `POST /__local/inlets`.
         arguments: More command-line arguments.
     """
 
@@ -91,7 +91,7 @@ class Emulator:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def local(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Call ``/__local/PATH`` and return its answer.
+        """Call `/__local/PATH` and return its answer.
 
         Raises:
             RuntimeError: The call was refused; the message is the emulator's.
@@ -103,15 +103,15 @@ class Emulator:
         return orjson.loads(response.content)
 
     def stats(self) -> dict[str, Any]:
-        """What ``GET /__local/stats`` tells."""
+        """What `GET /__local/stats` tells."""
         return dict(self.local("GET", "stats"))
 
     def inlet_stats(self, inlet_id: str) -> dict[str, Any]:
-        """The part of ``stats`` that belongs to one inlet."""
+        """The part of `stats` that belongs to one inlet."""
         return dict(self.stats()["inlets"][inlet_id])
 
     def ids(self, inlet_id: str) -> dict[str, int]:
-        """Each ``_id`` that an inlet has accepted, with the number of times."""
+        """Each `_id` that an inlet has accepted, with the number of times."""
         return dict(self.local("GET", f"ids?inlet={inlet_id}")["ids"])
 
     def messages(self, inlet_id: str, *, limit: int = 100_000) -> list[dict[str, Any]]:
@@ -124,7 +124,7 @@ class Emulator:
         return list(self.local("GET", f"failed?inlet={inlet_id}&limit={limit}")["messages"])
 
     def create_inlet(self, **definition: Any) -> dict[str, Any]:
-        """Create an inlet; the answer has ``inletId``, ``inletUrl``, ``datasetId``."""
+        """Create an inlet; the answer has `inletId`, `inletUrl`, `datasetId`."""
         return dict(self.local("POST", "inlets", definition))
 
     def faults(self, **changes: Any) -> dict[str, Any]:

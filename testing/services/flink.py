@@ -81,13 +81,13 @@ appender.console.layout.pattern = %d{HH:mm:ss,SSS} %-5p %c{1} %x - %m%n
 
 
 class FlinkCluster:
-    """A session cluster and a job server while its ``with`` block lasts.
+    """A session cluster and a job server while its `with` block lasts.
 
-    Pipelines are submitted with ``--runner=PortableRunner --job_endpoint=<job_endpoint>``.
+    Pipelines are submitted with `--runner=PortableRunner --job_endpoint=<job_endpoint>`.
     """
 
     def __init__(self, task_managers: int = 1, slots: int = 2) -> None:
-        """``slots`` are those of one task manager: a job's parallelism needs as many in all."""
+        """`slots` are those of one task manager: a job's parallelism needs as many in all."""
         self._count = task_managers
         self._slots = slots
         self._temporary = tempfile.TemporaryDirectory(prefix="flink-")
@@ -137,11 +137,11 @@ class FlinkCluster:
         return process
 
     def kill_task_manager(self, index: int = -1) -> None:
-        """Crashes the task manager that was started as number ``index``, from 0; by default the newest."""
+        """Crashes the task manager that was started as number `index`, from 0; by default the newest."""
         self.task_managers[index].kill()
 
     def jobs(self) -> list[dict[str, Any]]:
-        """All jobs that the cluster knows, newest last: ``jid``, ``name``, ``state``, ``start-time`` and more."""
+        """All jobs that the cluster knows, newest last: `jid`, `name`, `state`, `start-time` and more."""
         return sorted(self._get("/jobs/overview")["jobs"], key=lambda job: job["start-time"])
 
     def clear(self) -> None:
@@ -172,7 +172,7 @@ class FlinkCluster:
         return str(operation["location"])
 
     def checkpoints(self, job_id: str) -> dict[str, Any]:
-        """Flink's checkpoint statistics of a job: ``counts``, ``latest``, ``history`` and more."""
+        """Flink's checkpoint statistics of a job: `counts`, `latest`, `history` and more."""
         return self._get(f"/jobs/{job_id}/checkpoints")
 
     def _start(self) -> None:

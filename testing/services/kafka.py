@@ -68,16 +68,16 @@ log.cleaner.dedupe.buffer.size=4000000
 
 
 class KafkaBroker:
-    """A broker while its ``with`` block lasts.
+    """A broker while its `with` block lasts.
 
-    ``stop``, ``kill`` and ``start`` may be called in between: port and data stay. With ``joins`` it is the second
+    `stop`, `kill` and `start` may be called in between: port and data stay. With `joins` it is the second
     broker of that one's cluster, for topics with two replicas.
     """
 
     _more_properties = ""  # lines of server.properties that a subclass adds; they win over those above them
 
     def __init__(self, joins: KafkaBroker | None = None, session_ms: int = 6_000) -> None:
-        """``session_ms`` after its last heartbeat the controller takes a broker for dead, and nothing has a leader.
+        """`session_ms` after its last heartbeat the controller takes a broker for dead, and nothing has a leader.
 
         A crashed broker starts again only then. A busy machine may keep a broker from its heartbeats for seconds.
         """
@@ -124,7 +124,7 @@ class KafkaBroker:
         self._folder.cleanup()
 
     def start(self) -> None:
-        """Starts the broker, again after ``stop`` or ``kill``, and returns when it serves requests."""
+        """Starts the broker, again after `stop` or `kill`, and returns when it serves requests."""
         self._process = ServiceProcess(
             "Apache Kafka",
             [*self._java("512m"), "kafka.Kafka", str(self._properties)],
@@ -150,7 +150,7 @@ class KafkaBroker:
 
     @property
     def process(self) -> ServiceProcess:
-        """The broker's process, of the last ``start``."""
+        """The broker's process, of the last `start`."""
         if self._process is None:
             raise ServiceError("the broker was never started: use it in a with block")
         return self._process
@@ -158,7 +158,7 @@ class KafkaBroker:
     def create_topic(self, name: str, partitions: int = 1, replicas: int = 1, **config: str | int) -> None:
         """Creates a topic and waits until it can be written to.
 
-        ``config`` holds topic settings, their dots written as underscores: ``max_message_bytes=2_000_000``.
+        `config` holds topic settings, their dots written as underscores: `max_message_bytes=2_000_000`.
         """
         settings = {key.replace("_", "."): str(value) for key, value in config.items()}
         topic = NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=settings)
@@ -192,7 +192,7 @@ class KafkaBroker:
         return [partitions[number].leader for number in sorted(partitions)]
 
     def add_partitions(self, name: str, total: int) -> None:
-        """Raises a topic's number of partitions to ``total`` and waits until they can be written to."""
+        """Raises a topic's number of partitions to `total` and waits until they can be written to."""
 
         def added() -> bool:
             # A broker that was frozen a moment ago may never answer the first request.
@@ -211,8 +211,8 @@ class KafkaBroker:
         """Writes the records and returns when the broker has them all.
 
         Raises:
-            KafkaException: a record was refused.
-            ServiceError: some were still not delivered after 30 s.
+            KafkaException: A record was refused.
+            ServiceError: Some were still not delivered after 30 s.
         """
         failures: list[KafkaError] = []
 
@@ -348,7 +348,7 @@ class RunningBroker(KafkaBroker):
         """Refuses: the broker is not this test's.
 
         Raises:
-            ServiceError: always.
+            ServiceError: Always.
         """
         raise ServiceError("this broker is shared by all tests: take own_broker")
 
@@ -357,7 +357,7 @@ class RunningBroker(KafkaBroker):
         """There is none to be had.
 
         Raises:
-            ServiceError: always.
+            ServiceError: Always.
         """
         raise ServiceError("this broker is shared by all tests: take own_broker")
 

@@ -54,10 +54,10 @@ def is_listening(port: int) -> bool:
 
 
 def wait_for(condition: Callable[[], T], timeout: float, what: str) -> T:
-    """Polls ``condition`` until it returns something true, and returns that.
+    """Polls `condition` until it returns something true, and returns that.
 
     Raises:
-        ServiceError: ``timeout`` seconds went by; the message says ``what`` was awaited.
+        ServiceError: `timeout` seconds went by; the message says `what` was awaited.
     """
     deadline = time.monotonic() + timeout
     while not (result := condition()):
@@ -71,13 +71,13 @@ class ServiceProcess:
     """One subprocess in a session of its own, with its output in a log file.
 
     Signals go to its whole process group. A watchdog kills the group as soon as this Python process is gone,
-    whatever ended it, so that not even ``kill -9`` of pytest leaves a broker running.
+    whatever ended it, so that not even `kill -9` of pytest leaves a broker running.
     """
 
     def __init__(
         self, name: str, command: Sequence[str], log_path: Path, *, env: Mapping[str, str] | None = None
     ) -> None:
-        """Starts ``command``; ``env`` is added to the environment, the log file is appended to."""
+        """Starts `command`; `env` is added to the environment, the log file is appended to."""
         self.name = name
         self.log_path = log_path
         with log_path.open("ab") as log:
@@ -130,10 +130,10 @@ class ServiceProcess:
         self._signal(number)
 
     def wait_until_ready(self, ready: Callable[[], bool], timeout: float) -> None:
-        """Returns when ``ready()`` is true.
+        """Returns when `ready()` is true.
 
         Raises:
-            ServiceError: it ended first, or ``timeout`` seconds went by; the message ends with its log.
+            ServiceError: It ended first, or `timeout` seconds went by; the message ends with its log.
         """
         deadline = time.monotonic() + timeout
         while self.running:
@@ -154,7 +154,7 @@ class ServiceProcess:
         return "\n".join([f"end of {self.log_path}:", *lines])
 
     def terminate(self, timeout: float = PATIENCE_SECONDS) -> None:
-        """Asks it to end (SIGTERM) and kills it when it has not done so after ``timeout`` seconds."""
+        """Asks it to end (SIGTERM) and kills it when it has not done so after `timeout` seconds."""
         self._signal(signal.SIGCONT)
         self._signal(signal.SIGTERM)
         try:

@@ -1,7 +1,7 @@
 """A stand-in for Confluent's Schema Registry: real HTTP, the paths that its client reads, schemas in memory.
 
-(Schema Registry API Reference: ``GET /schemas/ids/(int: id)``, ``GET /schemas/guids/(string: guid)``, ``GET
-/subjects/(string: subject)/versions/(version)``; an error has ``error_code`` and ``message``, 40403 for a schema and
+(Schema Registry API Reference: `GET /schemas/ids/(int: id)`, `GET /schemas/guids/(string: guid)`, `GET
+/subjects/(string: subject)/versions/(version)`; an error has `error_code` and `message`, 40403 for a schema and
 40402 for a version that is not there.)
 """
 
@@ -20,12 +20,12 @@ from uuid import UUID
 
 
 class SchemaRegistryServer:
-    """A registry on 127.0.0.1 while its ``with`` block lasts.
+    """A registry on 127.0.0.1 while its `with` block lasts.
 
     Attributes:
-      user: ``USER:PASSWORD`` that requests must bring (Basic); None for none.
-      answer: status and body that take the place of every answer; None for none.
-      requests: the paths asked for, in order.
+        user: `USER:PASSWORD` that requests must bring (Basic); None for none.
+        answer: Status and body that take the place of every answer; None for none.
+        requests: The paths asked for, in order.
     """
 
     def __init__(self, user: str | None = None) -> None:
@@ -55,8 +55,8 @@ class SchemaRegistryServer:
         """Adds a schema, as version 1 of a subject if one is given, and returns its id.
 
         Args:
-          schema: its text, or what is to be written as JSON.
-          references: each ``{"name", "subject", "version"}``.
+            schema: Its text, or what is to be written as JSON.
+            references: Each `{"name", "subject", "version"}`.
         """
         number = len(self._schemas) + 1
         entry: dict[str, Any] = {"schema": schema if isinstance(schema, str) else json.dumps(schema)}

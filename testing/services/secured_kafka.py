@@ -40,10 +40,10 @@ class SecuredKafka(KafkaBroker):
     """A broker with four addresses.
 
     Attributes:
-      bootstrap_servers: for the administrator.
-      sasl_servers: for ``users``, by SASL PLAIN with ``PASSWORD``.
-      oauth_servers: for users whom an unsigned token (JWT) names as ``sub``, as Kafka checks it where nothing is set.
-      hidden_servers: for everybody; it gives clients the address ``hidden_name``, which cannot be resolved.
+        bootstrap_servers: For the administrator.
+        sasl_servers: For `users`, by SASL PLAIN with `PASSWORD`.
+        oauth_servers: For users whom an unsigned token (JWT) names as `sub`, as Kafka checks it where nothing is set.
+        hidden_servers: For everybody; it gives clients the address `hidden_name`, which cannot be resolved.
     """
 
     hidden_name = "kafka-0.internal.invalid"
@@ -64,7 +64,7 @@ class SecuredKafka(KafkaBroker):
         )
 
     def allow(self, user: str, operation: AclOperation, kind: ResourceType, name: str) -> None:
-        """Gives a user a right to the topic, group or cluster of this name; ``*`` for all."""
+        """Gives a user a right to the topic, group or cluster of this name; `*` for all."""
         allowed = AclBinding(*_allowed(user, operation, kind, name))
         admin = self._admin()
         for future in admin.create_acls([allowed]).values():

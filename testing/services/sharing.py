@@ -16,7 +16,7 @@ class SharedServices:
     """The shared services of this process's session.
 
     Args:
-        folder: the same one for all processes of a session, and for no others.
+        folder: The same one for all processes of a session, and for no others.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,8 +27,8 @@ class SharedServices:
         """The address of a running service, for as long as this process needs it.
 
         Args:
-            name: of the service.
-            start: starts it and gives its address; called when no process has started it.
+            name: Of the service.
+            start: Starts it and gives its address; called when no process has started it.
         """
         address = self._folder / f"{name}.address"
         with _locked(self._folder / f"{name}.start"), ExitStack() as stack:

@@ -15,7 +15,7 @@ from testing.services.process import PATIENCE_SECONDS, ServiceProcess, free_port
 
 
 class Toxiproxy:
-    """A Toxiproxy server while its ``with`` block lasts."""
+    """A Toxiproxy server while its `with` block lasts."""
 
     def __init__(self) -> None:
         self._port = free_port()
@@ -37,7 +37,7 @@ class Toxiproxy:
         self._folder.cleanup()
 
     def proxy(self, upstream: str) -> Proxy:
-        """A new proxy on a port of its own, in front of ``HOST:PORT``."""
+        """A new proxy on a port of its own, in front of `HOST:PORT`."""
         name = f"proxy-{uuid.uuid4().hex[:8]}"
         created = self.call("POST", "proxies", {"name": name, "listen": "127.0.0.1:0", "upstream": upstream})
         return Proxy(self, name, created["listen"])
@@ -59,7 +59,7 @@ class Proxy:
     """One proxy.
 
     Attributes:
-        address: ``HOST:PORT`` to connect to instead of the upstream.
+        address: `HOST:PORT` to connect to instead of the upstream.
     """
 
     def __init__(self, server: Toxiproxy, name: str, address: str) -> None:
@@ -68,9 +68,9 @@ class Proxy:
         self._path = f"proxies/{name}"
 
     def toxic(self, kind: str, *, stream: str = "downstream", toxicity: float = 1.0, **attributes: int) -> None:
-        """Adds a toxic: ``latency``, ``bandwidth``, ``timeout``, ``reset_peer``, ``slicer``, ``limit_data`` and so on.
+        """Adds a toxic: `latency`, `bandwidth`, `timeout`, `reset_peer`, `slicer`, `limit_data` and so on.
 
-        ``downstream`` is what the upstream answers; ``toxicity`` the share of connections it is put on; ``attributes``
+        `downstream` is what the upstream answers; `toxicity` the share of connections it is put on; `attributes`
         those that Toxiproxy's README gives for the kind.
         """
         body = {"type": kind, "stream": stream, "toxicity": toxicity, "attributes": attributes}

@@ -22,7 +22,7 @@ class PatchFailedError(Exception):
 
 
 class Zjsonpatch:
-    """The library while the ``with`` block lasts."""
+    """The library while the `with` block lasts."""
 
     def __enter__(self) -> Zjsonpatch:
         java = downloads.java(compiler=True)
@@ -44,8 +44,8 @@ class Zjsonpatch:
         """What the library makes of a record.
 
         Raises:
-            PatchFailedError: it threw.
-            ServiceError: the JVM is gone.
+            PatchFailedError: It threw.
+            ServiceError: The JVM is gone.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None

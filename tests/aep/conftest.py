@@ -14,7 +14,7 @@ from tests.aep.management import Organisation
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a self-signed certificate for 127.0.0.1, ``cert``, and its RSA ``key``."""
+    """A folder with a self-signed certificate for 127.0.0.1, `cert`, and its RSA `key`."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("needs the openssl command")

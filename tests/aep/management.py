@@ -121,7 +121,7 @@ class Organisation:
         self.flow_service = FlowService(self.client)
 
     def client_by(self, transport: Transport, wait: Callable[[float], bool] | None = None) -> PlatformClient:
-        """A client of its own; ``wait`` is called where it would sleep."""
+        """A client of its own; `wait` is called where it would sleep."""
         return PlatformClient(self.emulator.url, self.tokens, CLIENT_ID, self.id, "dev", transport, wait=wait)
 
     def field_group(self, title: str = "Loyalty", class_name: str = "profile") -> dict[str, Any]:
@@ -145,7 +145,7 @@ class Organisation:
         return {"type": "object", "title": title, "allOf": [{"$ref": reference} for reference in references]}
 
     def create_schema(self, title: str = "Member", class_name: str = "profile") -> str:
-        """A schema with a primary identity; returns its ``$id``."""
+        """A schema with a primary identity; returns its `$id`."""
         group = self.registry.field_groups.create(self.field_group(f"Fields of {title}", class_name))
         schema = self.registry.schemas.create(self.schema(group["$id"], title, class_name))
         schema_id = str(schema["$id"])
@@ -185,7 +185,7 @@ class Organisation:
             assert reply.status == 200, reply.body
 
     def member(self, member: str, points: object = 7, **more: Any) -> dict[str, Any]:
-        """A record of ``create_streaming``'s schema."""
+        """A record of `create_streaming`'s schema."""
         return {f"_{self.name}": {"member": member, "points": points}, **more}
 
     def event(self, event_id: str, member: str, second: int) -> dict[str, Any]:

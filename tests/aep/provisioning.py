@@ -83,7 +83,7 @@ def planned(document: dict[str, Any], organisation: Organisation, *, prune: bool
 
 
 def carried_out(document: dict[str, Any], organisation: Organisation, *, prune: bool = False) -> Ids:
-    """What ``apply`` returns, of a plan without problems."""
+    """What `apply` returns, of a plan without problems."""
     plan = planned(document, organisation, prune=prune)
     assert plan.problems == []
     return apply(plan, services_of(organisation), lambda step, object_id: None)

@@ -1,6 +1,6 @@
 """A loyalty programme on a real broker and a real emulator, the pipeline as users run it, and the oracle.
 
-Each sample has a sequence number: in its ``_id``, by which the emulator knows it, and in a Kafka header, which dead
+Each sample has a sequence number: in its `_id`, by which the emulator knows it, and in a Kafka header, which dead
 letters keep. Every number must end in exactly one of the two places, unless its route drops it.
 """
 
@@ -45,9 +45,9 @@ class Oracle:
     """What must become of the samples: dropped by a rule of their route, dead-lettered, and the rest accepted.
 
     Attributes:
-      samples: what was put into Kafka, by sequence number.
-      dropped: numbers of good samples that their route drops.
-      refused: (stage, code) of good samples that a transform of their route refuses, by number.
+        samples: What was put into Kafka, by sequence number.
+        dropped: Numbers of good samples that their route drops.
+        refused: (stage, code) of good samples that a transform of their route refuses, by number.
     """
 
     samples: dict[int, Sample] = field(default_factory=dict)
@@ -201,7 +201,7 @@ class Scenario:
         """Each sample is accepted, dropped, or dead-lettered for the right reason; duplicates are bounded.
 
         Returns:
-          the number of duplicates.
+            The number of duplicates.
         """
         again = 0
         for kind in self.topics:

@@ -42,7 +42,7 @@ def connector(scenario: Scenario, group: str, records: int) -> Iterator[set[int]
     """A consumer as Connect had it before Kafka 3.0, that has committed its first records and is still a member.
 
     Yields:
-      the sequence numbers of what it has committed.
+        The sequence numbers of what it has committed.
     """
     consumer = Consumer(
         {

@@ -77,7 +77,7 @@ def check(scenario: Scenario, **options: object) -> Finished:
 
 
 def refused(scenario: Scenario, words: str, **options: object) -> None:
-    """A run ends with exit code 2 and these words, and ``check`` finds the same, before anything is read."""
+    """A run ends with exit code 2 and these words, and `check` finds the same, before anything is read."""
     run = scenario.run(**options)
     assert (run.code, words in run.output) == (2, True), run.output
     looked = check(scenario, **options)

@@ -21,7 +21,7 @@ class AdobeHosts:
     """A proxy through which each of Adobe's hosts is an emulator with a certificate for that host's name.
 
     Attributes:
-        environment: variables that lead a client through the proxy and make it trust the certificate.
+        environment: Variables that lead a client through the proxy and make it trust the certificate.
     """
 
     def __init__(self, emulator_url: str, authority: Authority) -> None:
@@ -38,7 +38,7 @@ class AdobeHosts:
 
     @property
     def requests(self) -> list[str]:
-        """What the hosts were asked, as ``METHOD PATH``."""
+        """What the hosts were asked, as `METHOD PATH`."""
         return [request.line.rpartition(" ")[0] for request in self._hosts.requests]
 
     def __enter__(self) -> AdobeHosts:

@@ -31,7 +31,7 @@ SCHEMA_REF = {"id": SCHEMA_ID, "contentType": "application/vnd.adobe.xed-full+js
 
 
 def make_message(inlet: dict[str, Any], entity: dict[str, Any] | str) -> dict[str, Any]:
-    """An XDM message for an inlet; text stands for a good entity with that ``_id``."""
+    """An XDM message for an inlet; text stands for a good entity with that `_id`."""
     if isinstance(entity, str):
         entity = {"_id": entity, "timestamp": "2026-01-02T03:04:05Z", "points": 7}
     return {
@@ -48,7 +48,7 @@ class Client:
         self.session.trust_env = False
 
     def post(self, url: str, content: object, **headers: str) -> requests.Response:
-        """Send JSON (bytes as they are); header names with ``_`` for ``-``, an empty value leaves one out."""
+        """Send JSON (bytes as they are); header names with `_` for `-`, an empty value leaves one out."""
         data = content if isinstance(content, bytes) else orjson.dumps(content)
         named = {"Content-Type": "application/json", **{key.replace("_", "-"): text for key, text in headers.items()}}
         return self.session.post(

@@ -58,7 +58,7 @@ class Platform:
         return "_" + self.org_id.partition("@")[0].lower()
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
-        """Make a call; header names with ``_`` for ``-``, an empty value leaves one out."""
+        """Make a call; header names with `_` for `-`, an empty value leaves one out."""
         named = {key.replace("_", "-"): value for key, value in headers.items()}
         sent = {**self.headers, **({"Content-Type": "application/json"} if body is not None else {}), **named}
         data = body if isinstance(body, bytes) else None if body is None else orjson.dumps(body)
@@ -80,7 +80,7 @@ class Platform:
         return answer.json()
 
     def field_group(self, class_id: str = PROFILE, title: str = "Loyalty", **fields: Any) -> str:
-        """Create a field group with some fields of the tenant; return its ``$id``."""
+        """Create a field group with some fields of the tenant; return its `$id`."""
         own = {"type": "object", "properties": fields, "meta:xdmType": "object"}
         body = {
             "type": "object",
@@ -92,14 +92,14 @@ class Platform:
         return str(self.make(f"{REGISTRY}/tenant/fieldgroups", body)["$id"])
 
     def schema(self, *references: str, title: str = "Loyalty members", union: bool = True) -> str:
-        """Create a schema; return its ``$id``."""
+        """Create a schema; return its `$id`."""
         body: dict[str, Any] = {"type": "object", "title": title, "allOf": [{"$ref": each} for each in references]}
         if union:
             body["meta:immutableTags"] = ["union"]
         return str(self.make(f"{REGISTRY}/tenant/schemas", body)["$id"])
 
     def identity(self, schema_id: str, path: str, namespace: str = "Email", *, primary: bool = True) -> str:
-        """Describe a field as an identity; return the ``@id`` of the descriptor."""
+        """Describe a field as an identity; return the `@id` of the descriptor."""
         body = {
             "@type": "xdm:descriptorIdentity",
             "xdm:sourceSchema": schema_id,

@@ -17,7 +17,7 @@ ENDLESS = {**SMALL, "kafka_stop_at": "never"}
 
 
 def through(scenario: Scenario, url: str) -> None:
-    """Makes the pipeline post to its inlets by way of ``SCHEME://HOST:PORT``."""
+    """Makes the pipeline post to its inlets by way of `SCHEME://HOST:PORT`."""
     for inlet in scenario.inlets.values():
         inlet["inletUrl"] = re.sub(r"^\w+://[^/]+", url, inlet["inletUrl"])
 

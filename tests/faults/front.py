@@ -16,10 +16,10 @@ Fault = Callable[[Exchange, requests.Response], bool]
 
 
 class Front(HttpServer):
-    """Forwards each POST, and answers what the emulator answers unless ``fault`` does so.
+    """Forwards each POST, and answers what the emulator answers unless `fault` does so.
 
     Attributes:
-        under_way: the exchanges whose request the emulator has and has not answered.
+        under_way: The exchanges whose request the emulator has and has not answered.
     """
 
     def __init__(self, upstream: str, fault: Fault = lambda exchange, reply: False, tls: ssl.SSLContext | None = None):

@@ -16,7 +16,7 @@ _collected: dict[str, list[Any]] = defaultdict(list)
 
 
 class Collect(beam.PTransform):
-    """Collects elements; ``taken`` returns them after the run."""
+    """Collects elements; `taken` returns them after the run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ def apply(transform: beam.PTransform, elements: Sequence[Any]) -> list[Any]:
 
 
 def apply_refusing(transform: beam.PTransform, elements: Sequence[Any]) -> tuple[list[Any], list[DeadLetter]]:
-    """The outputs ``main`` and ``dead_letters`` of a transform."""
+    """The outputs `main` and `dead_letters` of a transform."""
     main, dead = Collect(), Collect()
     with beam.Pipeline("FnApiRunner") as pipeline:
         outputs = pipeline | beam.Create(elements, reshuffle=False) | transform

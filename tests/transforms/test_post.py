@@ -49,7 +49,7 @@ def to_any(auth: Auth, **more: Any) -> AepInlet:
 
 
 def batch(*ids: str, start: int = 0) -> Batch:
-    """A request's worth of records; an id with a ``!`` breaks the schema."""
+    """A request's worth of records; an id with a `!` breaks the schema."""
     bodies = [b'{"_id":"%s","n":%s}' % (one.encode(), b'"x"' if "!" in one else b"1") for one in ids]
     return Batch("events", [packed(*bodies, start=start)])
 

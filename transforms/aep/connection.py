@@ -25,15 +25,15 @@ class AepConnection:
     """How this pipeline talks to AEP; the same for all its routes.
 
     Attributes:
-      oauth: the OAuth client of inlets with ``auth="oauth"``.
-      token: secret reference of the bearer token of inlets with ``auth="token"``.
-      timeouts: of each request.
-      network: the way to the inlets and to IMS; only what goes to inlets is compressed.
-      policy: what is tried again, and when.
-      max_in_flight: requests under way at a time at most, for each inlet and worker process; fewer while AEP is slow.
-      max_messages_per_second: messages sent at most, for each inlet and worker process; None for no such limit.
-      order: ``key`` sends the records of a key in their order: batches must be of one shard of keys out of
-        ``max_in_flight``, and of each shard one request is under way at a time.
+        oauth: The OAuth client of inlets with `auth="oauth"`.
+        token: Secret reference of the bearer token of inlets with `auth="token"`.
+        timeouts: Of each request.
+        network: The way to the inlets and to IMS; only what goes to inlets is compressed.
+        policy: What is tried again, and when.
+        max_in_flight: Requests under way at a time at most, for each inlet and worker process; fewer while AEP is slow.
+        max_messages_per_second: Messages sent at most, for each inlet and worker process; None for no such limit.
+        order: `key` sends the records of a key in their order: batches must be of one shard of keys out of
+            `max_in_flight`, and of each shard one request is under way at a time.
     """
 
     oauth: OAuthClient | None = None
@@ -59,7 +59,7 @@ class AepConnection:
         """A client for an inlet, which shares the process's tokens and its limit on requests.
 
         Raises:
-          ConfigurationError: the inlet asks for a credential that is not given.
+            ConfigurationError: The inlet asks for a credential that is not given.
         """
         to = as_inlet(destination)
         tokens = token_source(to, self)
@@ -77,7 +77,7 @@ class AepConnection:
         """Looks at what TLS and proxies need, and asks for a token where an inlet needs one.
 
         Raises:
-          AepError: what is missing, where, and what to do.
+            AepError: What is missing, where, and what to do.
         """
         if local:
             self.network.check()
@@ -97,7 +97,7 @@ def as_aep(connection: Connection) -> AepConnection:
     """The connection of a pipeline to AEP, for what asks AEP alone.
 
     Raises:
-      TypeError: it is another pipeline's.
+        TypeError: It is another pipeline's.
     """
     if not isinstance(connection, AepConnection):
         raise TypeError(f"expected a connection to AEP, not {type(connection).__name__}")
@@ -118,7 +118,7 @@ class AepClient:
         return self._client.waiting
 
     def deliver(self, batch: Batch, observer: Callable[[Counts], None], aside: Callable[[], None]) -> Delivery:
-        """Sends a batch; see ``InletClient.deliver``."""
+        """Sends a batch; see `InletClient.deliver`."""
         return self._client.deliver(batch.bodies, batch.keys if self._ordered else None, observer, aside)
 
     def take_renewals(self) -> int:
@@ -143,7 +143,7 @@ def token_source(to: AepInlet, connection: AepConnection) -> TokenSource | None:
     """The process's tokens for an inlet, None where it takes requests without authentication.
 
     Raises:
-      ConfigurationError: the inlet asks for a credential that is not given.
+        ConfigurationError: The inlet asks for a credential that is not given.
     """
     if to.auth == "oauth":
         oauth = connection.oauth

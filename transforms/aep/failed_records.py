@@ -3,7 +3,7 @@
 They come from failed batches, which hold what was posted and nothing of Kafka. So a record's place is made up: the
 partition -1, the offset a number by which no two records are the same, and a topic by which a replay finds the route.
 A route whose records are XDM already gets its own topic. Routes that parse, map, transform
-or filter would do so twice, so their failed records get a synthetic topic, see ``returned_topic``.
+or filter would do so twice, so their failed records get a synthetic topic, see `returned_topic`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def takes_back(route: Route, routes: Routes) -> str | None:
 def with_returned(routes: Routes) -> Routes:
     """The routes of a replay: for each that does not take back what it has posted, another that does.
 
-    A route for its ``returned_topic`` that is there already is left to do as its mapping says.
+    A route for its `returned_topic` that is there already is left to do as its mapping says.
     """
     returned = [
         replace(_as_posted(route), name=f"{route.name}.returned", topics=(returned_topic(route),))
@@ -76,11 +76,11 @@ def dead_letters_of(
     """The records of a failed batch as dead letters, each with what our own check says of it.
 
     Args:
-      batch: as the Catalog has it.
-      records: of its files, in their order.
-      route: to its data set.
-      routes: all of them.
-      rules: of our check.
+        batch: As the Catalog has it.
+        records: Of its files, in their order.
+        route: To its data set.
+        routes: All of them.
+        rules: Of our check.
     """
     topic = takes_back(route, routes) or returned_topic(route)
     prepare = Preparation((_as_posted(route),), rules)

@@ -28,9 +28,9 @@ class AepInlet(envelope.Destination):
     """An inlet, and how records are wrapped for it.
 
     Attributes:
-      auth: how requests to it authenticate.
-      operations: ``header.operations`` that make upserts of raw records; empty for none. See ``aep.mapping.upserts``.
-      key_field: the attribute that the key of a tombstone becomes in a delete; None for keys that are JSON objects.
+        auth: How requests to it authenticate.
+        operations: `header.operations` that make upserts of raw records; empty for none. See `aep.mapping.upserts`.
+        key_field: The attribute that the key of a tombstone becomes in a delete; None for keys that are JSON objects.
     """
 
     auth: Auth = "none"
@@ -60,7 +60,7 @@ class AepInlet(envelope.Destination):
         return attributes_to_delete(key, self.key_field)
 
     def id_sample(self, schema: ResolvedSchema | None) -> IdSample | None:
-        """Events with an ``_id`` that another one has: Profile keeps one of them."""
+        """Events with an `_id` that another one has: Profile keeps one of them."""
         return sample_of(self, schema)
 
 
@@ -68,7 +68,7 @@ def as_inlet(destination: Destination) -> AepInlet:
     """The destination of a route to AEP, for what asks AEP alone.
 
     Raises:
-      TypeError: the route leads elsewhere, so it is in the wrong pipeline.
+        TypeError: The route leads elsewhere, so it is in the wrong pipeline.
     """
     if not isinstance(destination, AepInlet):
         raise TypeError(f"expected an inlet of AEP, not {type(destination).__name__}")

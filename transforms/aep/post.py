@@ -9,7 +9,7 @@ from transforms.records.route import Routes
 
 
 class PostToAep(Post):
-    """Posts each batch to the inlet of its route; see ``Post``."""
+    """Posts each batch to the inlet of its route; see `Post`."""
 
     def __init__(self, routes: Routes, connection: Connection | None = None, receipts: bool = False):
         super().__init__(routes, connection or AepConnection(), receipts)

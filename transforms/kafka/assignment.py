@@ -42,12 +42,12 @@ class Assignment:
     """The partitions of a consumer; its subclasses say which ones they are.
 
     Attributes:
-      positions: the offset to read next, by partition.
-      fresh: partitions that were taken in and whose position the restriction does not know yet.
-      known: whether it is known by now which partitions there are.
-      restriction: as it is once all that was handed out is claimed.
-      created_again: topics that were, since this reader began.
-      suspended: topics that were created again and whose new logs cannot be asked for their ends yet.
+        positions: The offset to read next, by partition.
+        fresh: Partitions that were taken in and whose position the restriction does not know yet.
+        known: Whether it is known by now which partitions there are.
+        restriction: As it is once all that was handed out is claimed.
+        created_again: Topics that were, since this reader began.
+        suspended: Topics that were created again and whose new logs cannot be asked for their ends yet.
     """
 
     def __init__(self, consumer: Consumer, source: KafkaSource, shard: Shard, clock: Callable[[], float]):
@@ -75,9 +75,9 @@ class Assignment:
         """Makes reading go on at the offsets of a restriction, and takes in partitions that are there by now.
 
         Args:
-          restriction: a partition that is not in it goes on where it was taken in: a bundle that claimed it has
-            failed, or has not come to it.
-          certain: whether ``positions`` tells where the consumer is; not after a bundle that was cut short.
+            restriction: A partition that is not in it goes on where it was taken in: a bundle that claimed it has
+                failed, or has not come to it.
+            certain: Whether `positions` tells where the consumer is; not after a bundle that was cut short.
         """
         self.restriction = restriction
         offsets = restriction.next
@@ -110,7 +110,7 @@ class Assignment:
         """What the restriction does not know yet of the topics' ids; goes to the beginning of new topics' logs.
 
         Raises:
-          KafkaReadError: a topic was created again and ``reset`` is ``error``.
+            KafkaReadError: A topic was created again and `reset` is `error`.
         """
         now = self._clock()
         if now >= self._ask_at:

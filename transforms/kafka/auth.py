@@ -11,7 +11,7 @@ from functools import partial
 from aep.errors import UserError
 
 MSK_IAM = "AWS_MSK_IAM"
-"""``sasl.mechanism`` for Amazon MSK with IAM, by the name that it has in Java clients.
+"""`sasl.mechanism` for Amazon MSK with IAM, by the name that it has in Java clients.
 
 librdkafka does it as OAUTHBEARER, with tokens signed by Amazon's own library. Its credentials are those that the AWS
 SDK finds where the client is made, a worker's own: environment, web identity, profile, container or instance role.
@@ -23,19 +23,19 @@ _MSK_BROKER = re.compile(r"\.kafka(?:-serverless)?\.([a-z0-9-]+)\.amazonaws\.com
 
 
 class KafkaLoginError(UserError):
-    """There is no way to log in as ``kafka_config`` asks: what is missing, and what to do."""
+    """There is no way to log in as `kafka_config` asks: what is missing, and what to do."""
 
 
 def with_login(properties: Mapping[str, object]) -> dict[str, object]:
     """Properties that librdkafka can log in with.
 
-    For ``AWS_MSK_IAM`` a token is signed at once, to see that it can be.
+    For `AWS_MSK_IAM` a token is signed at once, to see that it can be.
 
     Args:
-      properties: librdkafka's, or ``AWS_MSK_IAM`` among them.
+        properties: librdkafka's, or `AWS_MSK_IAM` among them.
 
     Raises:
-      KafkaLoginError: something is missing that librdkafka would wait for without a word.
+        KafkaLoginError: Something is missing that librdkafka would wait for without a word.
     """
     if _value(properties, *_NAMES) == MSK_IAM:
         region = msk_region(str(properties.get("bootstrap.servers", "")))
@@ -51,7 +51,7 @@ def check_login(properties: Mapping[str, object]) -> None:
     """Refuse what librdkafka would accept and then wait for without a word.
 
     Raises:
-      KafkaLoginError: OAUTHBEARER without a way to get tokens.
+        KafkaLoginError: OAUTHBEARER without a way to get tokens.
     """
     if (
         _value(properties, "security.protocol").startswith("SASL")
@@ -75,7 +75,7 @@ def msk_token(region: str | None, _: str = "") -> tuple[str, float]:
     """A token, valid for 15 minutes, and when it expires in seconds since 1970: librdkafka's callback.
 
     Args:
-      region: of the cluster; None for that of AWS_REGION, else the AWS SDK's own.
+        region: Of the cluster; None for that of AWS_REGION, else the AWS SDK's own.
     """
     import botocore.session  # botocore comes with the signer, which is an extra
     from aws_msk_iam_sasl_signer import MSKAuthTokenProvider

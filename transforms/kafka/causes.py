@@ -12,7 +12,7 @@ _BROKER = re.compile(r"(?:[a-z_]+://)?(?P<host>[^\s/]+):(?P<port>\d+)/(?P<id>\d+
 
 
 class Heard:
-    """Remembers what librdkafka tells an ``error_cb``: the calls of a client only say that they have failed."""
+    """Remembers what librdkafka tells an `error_cb`: the calls of a client only say that they have failed."""
 
     def __init__(self) -> None:
         self._heard = ""
@@ -30,7 +30,7 @@ class Heard:
 def cause(said: str) -> str:
     """What librdkafka says, and of a broker that cannot be reached where its address comes from.
 
-    A broker tells clients its address (``advertised.listeners``), which often is a name inside its own network only.
+    A broker tells clients its address (`advertised.listeners`), which often is a name inside its own network only.
     """
     broker = _BROKER.fullmatch(said)
     if broker is None or not re.search("resolve|refused|timed out|unreachable|No route", broker["what"]):
@@ -45,9 +45,9 @@ def advice(error: KafkaError, operation: str, resource: str) -> str:
     """What to do about a missing right, or a group that cannot be joined so; for the end of a message, or "".
 
     Args:
-      error: Kafka's.
-      operation: what the user of ``kafka_config`` has to be allowed, in the words of Kafka's ACLs, as READ.
-      resource: on what, as ``topic events``.
+        error: Kafka's.
+        operation: What the user of `kafka_config` has to be allowed, in the words of Kafka's ACLs, as READ.
+        resource: On what, as `topic events`.
     """
     code = error.code()
     if code == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
@@ -61,7 +61,7 @@ def advice(error: KafkaError, operation: str, resource: str) -> str:
 
 
 def needed(operation: str, resource: str) -> str:
-    """Says which right is missing, as for ``advice``."""
+    """Says which right is missing, as for `advice`."""
     return f"the user needs the right {operation} on {resource}: grant it, or check the user in kafka_config"
 
 

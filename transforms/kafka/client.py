@@ -43,9 +43,9 @@ class KafkaCluster:
     """How to reach a Kafka cluster.
 
     Attributes:
-      bootstrap_servers: ``host:port,...``.
-      config: further librdkafka properties; values may be secret references, resolved where a client is made. Amazon
-        MSK's ``sasl.mechanism: AWS_MSK_IAM`` is taken too.
+        bootstrap_servers: `host:port,...`.
+        config: Further librdkafka properties; values may be secret references, resolved where a client is made. Amazon
+            MSK's `sasl.mechanism: AWS_MSK_IAM` is taken too.
     """
 
     bootstrap_servers: str
@@ -55,7 +55,7 @@ class KafkaCluster:
         """librdkafka properties with secrets resolved: for a client, never for a log.
 
         Raises:
-          KafkaSetupError: there is no way to log in as the options ask.
+            KafkaSetupError: There is no way to log in as the options ask.
         """
         resolved = {
             name: secrets.resolve(value) if secrets.is_reference(value) else value
@@ -82,7 +82,7 @@ def make_client(kind: type[Client], properties: Mapping[str, object]) -> Client:
     """A client. Each kind refuses properties of its own: every client is made here, to say so in the same words.
 
     Raises:
-      KafkaSetupError: librdkafka, or confluent-kafka, does not accept ``kafka_config``.
+        KafkaSetupError: librdkafka, or confluent-kafka, does not accept `kafka_config`.
     """
     try:
         return kind(dict(properties))
@@ -112,7 +112,7 @@ def admin_client(cluster: KafkaCluster) -> AdminClient:
     """A client for metadata and offsets.
 
     Raises:
-      KafkaSetupError: ``kafka_config`` is not accepted.
+        KafkaSetupError: `kafka_config` is not accepted.
     """
     return make_client(_Admin, without(cluster.properties(), "isolation.level"))
 
@@ -131,13 +131,13 @@ def make_consumer(
     """A consumer that commits nothing by itself.
 
     Args:
-      cluster: where to, with the properties that users may set.
-      group_id: its group.
-      decided: properties that users may not set.
-      defaults: properties that they may.
+        cluster: Where to, with the properties that users may set.
+        group_id: Its group.
+        decided: Properties that users may not set.
+        defaults: Properties that they may.
 
     Raises:
-      KafkaSetupError: ``kafka_config`` is not accepted.
+        KafkaSetupError: `kafka_config` is not accepted.
     """
     return make_client(
         Consumer,
@@ -172,10 +172,10 @@ def _member_defaults(cluster: KafkaCluster) -> dict[str, object]:
 def list_partitions(
     cluster: KafkaCluster, client: AdminClient | Consumer, topics: Sequence[str]
 ) -> dict[str, list[int]]:
-    """The partitions of the topics that exist now; a name that starts with ``^`` is a regular expression.
+    """The partitions of the topics that exist now; a name that starts with `^` is a regular expression.
 
     Raises:
-      KafkaSetupError: no broker answers.
+        KafkaSetupError: No broker answers.
     """
     try:
         metadata = client.list_topics(timeout=REQUEST_SECONDS)
@@ -197,9 +197,9 @@ def why_unknown(cluster: KafkaCluster, client: AdminClient, topics: Sequence[str
     """Says why topics that were not found are not there: brokers hide those that the user has no right to.
 
     Args:
-      cluster, client: where they were looked for.
-      topics: their names.
-      option: where the names come from.
+        cluster, client: Where they were looked for.
+        topics: Their names.
+        option: Where the names come from.
     """
     for topic in topics:
         try:

@@ -20,9 +20,9 @@ class Commits:
     """What was delivered, what is committed, and what is still to be committed of one consumer.
 
     Args:
-      consumer: commits for its group.
-      name: of the group, for the log.
-      has_read: whether the consumer has a partition and has come to an offset of it.
+        consumer: Commits for its group.
+        name: Of the group, for the log.
+        has_read: Whether the consumer has a partition and has come to an offset of it.
     """
 
     def __init__(self, consumer: Consumer, name: str, has_read: Callable[[Partition, Committed], bool]):
@@ -59,7 +59,7 @@ class Commits:
                 _LOG.warning("offsets of %s could not be committed, they will be with the next: %s", self._name, error)
 
     def on_commit(self, offsets: Sequence[TopicPartition]) -> None:
-        """Called by librdkafka in a poll or at the close. It must not wait for ``commit``, which waits for the poll."""
+        """Called by librdkafka in a poll or at the close. It must not wait for `commit`, which waits for the poll."""
         self._under_way -= 1
         for one in offsets:
             if one.error is None:
@@ -83,7 +83,7 @@ class Commits:
         return {one: at for one, at in self._delivered.items() if self._committed.get(one) != at}
 
     def awaited(self) -> bool:
-        """Whether something that ``commit_later`` returned was not called yet."""
+        """Whether something that `commit_later` returned was not called yet."""
         nothing = Committed(-1)
         return any(self._delivered.get(one, nothing).offset < at.offset for one, at in self._expected.items())
 

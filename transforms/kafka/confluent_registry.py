@@ -41,9 +41,9 @@ class SchemaRegistry:
     """How to reach a registry.
 
     Attributes:
-      url: its address, or several with commas between them.
-      config: further properties of confluent-kafka's ``SchemaRegistryClient``; values may be secret references,
-        resolved where a client is made.
+        url: Its address, or several with commas between them.
+        config: Further properties of confluent-kafka's `SchemaRegistryClient`; values may be secret references,
+            resolved where a client is made.
     """
 
     url: str
@@ -53,8 +53,8 @@ class SchemaRegistry:
         """The reader of the schema with this id or GUID, one in a process; waits while the registry is unreachable.
 
         Raises:
-          ConfigurationError: the registry refuses the request or the credentials.
-          StoppedError: the process was asked to end while it waited.
+            ConfigurationError: The registry refuses the request or the credentials.
+            StoppedError: The process was asked to end while it waited.
         """
         readers = process.shared(self._key, lambda: SchemaReaders(self))
         known = readers.known.get(key)
@@ -71,8 +71,8 @@ class SchemaRegistry:
         """Resolves the secrets and reads the files that a client needs; contacts no registry.
 
         Raises:
-          ConfigurationError: one of them is missing or wrong.
-          NetworkError: the service that keeps a secret cannot be reached.
+            ConfigurationError: One of them is missing or wrong.
+            NetworkError: The service that keeps a secret cannot be reached.
         """
         _client(self)
 
@@ -81,7 +81,7 @@ class SchemaReaders:
     """Readers by schema, each made once in a process: a schema never changes (Schema Registry, Schema ID).
 
     Attributes:
-      known: readers, and what is wrong with schemas that cannot be read with, by id or GUID.
+        known: Readers, and what is wrong with schemas that cannot be read with, by id or GUID.
     """
 
     def __init__(self, registry: SchemaRegistry, clock: Callable[[], float] = time.monotonic) -> None:
@@ -93,7 +93,7 @@ class SchemaReaders:
         self._next_log = 0.0
 
     def find(self, key: SchemaKey) -> AvroReader | ParseFailure:
-        """The reader of a schema that is not ``known``. Asks once a minute for what the registry does not have."""
+        """The reader of a schema that is not `known`. Asks once a minute for what the registry does not have."""
         if self._clock() < self._unknown.get(key, 0.0):
             return _missing(key)
         found = self._fetch_patiently(key)

@@ -1,7 +1,7 @@
 """What a consumer that joins a group by KIP-848's protocol has to find out by itself.
 
 With Kafka's classic protocol each member learns its partitions as it joins, even if it gets none, and receives what
-others hand over only after that. With ``group.protocol=consumer`` a member hears nothing until it gets its first
+others hand over only after that. With `group.protocol=consumer` a member hears nothing until it gets its first
 partitions, which may be new to the group or handed over.
 """
 
@@ -23,14 +23,14 @@ class Newcomer:
     """Tells whether other members were in the group before this one, and what they have read since.
 
     Args:
-      consumer: has not subscribed yet.
-      admin: a client of the same cluster.
-      group_id: the consumer's group.
-      partitions: of the topics that it subscribes to.
-      clock: in seconds.
+        consumer: Has not subscribed yet.
+        admin: A client of the same cluster.
+        group_id: The consumer's group.
+        partitions: Of the topics that it subscribes to.
+        clock: In seconds.
 
     Raises:
-      KafkaException: the brokers do not tell now.
+        KafkaException: The brokers do not tell now.
     """
 
     def __init__(

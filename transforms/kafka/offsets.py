@@ -62,10 +62,10 @@ def log_bounds(
     """An offset of each partition: its earliest, its latest (the last stable one) or the one at a timestamp.
 
     Args:
-      seconds: how long to wait for leaders that are just changing, and how long a request may take.
+        seconds: How long to wait for leaders that are just changing, and how long a request may take.
 
     Raises:
-      KafkaSetupError: a partition's offsets cannot be read, and not because its leader is just changing.
+        KafkaSetupError: A partition's offsets cannot be read, and not because its leader is just changing.
     """
     isolation = IsolationLevel.READ_COMMITTED if read_committed else IsolationLevel.READ_UNCOMMITTED
     deadline = time.monotonic() + seconds
@@ -96,7 +96,7 @@ def committed_offsets(
     """The committed offsets of the consumer's group, of the partitions that have one.
 
     Raises:
-      KafkaException: the group's coordinator cannot be asked.
+        KafkaException: The group's coordinator cannot be asked.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -119,11 +119,11 @@ def log_range(
     """The earliest offset that a partition's log still holds, and the one that its next record will get.
 
     Args:
-      seconds: how long to wait for the partition's leader.
-      heard: the consumer's ``error_cb``, which knows more than the call.
+        seconds: How long to wait for the partition's leader.
+        heard: The consumer's `error_cb`, which knows more than the call.
 
     Raises:
-      KafkaReadError: the partition's leader cannot be asked.
+        KafkaReadError: The partition's leader cannot be asked.
     """
     try:
         earliest, latest = consumer.get_watermark_offsets(TopicPartition(*partition), seconds)
@@ -140,7 +140,7 @@ def group_offsets(cluster: KafkaCluster, group_id: str, partitions: Sequence[Par
     """The committed offsets of a group, of the partitions that have one; the group is not joined.
 
     Raises:
-      KafkaSetupError: the group's coordinator does not tell them, or ``kafka_config`` is not accepted.
+        KafkaSetupError: The group's coordinator does not tell them, or `kafka_config` is not accepted.
     """
     heard = Heard()
     consumer = make_consumer(cluster, group_id, {"error_cb": heard})
@@ -169,10 +169,10 @@ class Start:
     """Where reading starts, resolved once.
 
     Attributes:
-      positions: of each partition.
-      ends: where reading stops, if it does.
-      ids: of the topics, where they are known.
-      left_out: topics that a pattern takes in and that may not be read.
+        positions: Of each partition.
+        ends: Where reading stops, if it does.
+        ids: Of the topics, where they are known.
+        left_out: Topics that a pattern takes in and that may not be read.
     """
 
     positions: dict[Partition, int]
@@ -187,16 +187,16 @@ def resolve_start(
     """Looks up where to start in each partition that exists now.
 
     Args:
-      cluster: where the topics are.
-      topics: names, or regular expressions that start with ``^``.
-      group_id: the consumer group whose committed offsets count.
-      start: ``committed``, ``earliest``, ``latest``, or an ISO 8601 time.
-      reset: where to start when nothing is committed, or what is committed is gone.
-      stop_at_end: look up the present ends too.
+        cluster: Where the topics are.
+        topics: Names, or regular expressions that start with `^`.
+        group_id: The consumer group whose committed offsets count.
+        start: `committed`, `earliest`, `latest`, or an ISO 8601 time.
+        reset: Where to start when nothing is committed, or what is committed is gone.
+        stop_at_end: Look up the present ends too.
 
     Raises:
-      KafkaSetupError: no broker, or an unknown topic.
-      KafkaReadError: an offset that is gone, or of a topic that was created again, while ``reset`` is ``error``.
+        KafkaSetupError: No broker, or an unknown topic.
+        KafkaReadError: An offset that is gone, or of a topic that was created again, while `reset` is `error`.
     """
     make_consumer(cluster, group_id, {}).close()  # what only a consumer refuses shows before anything is asked
     admin = admin_client(cluster)
@@ -259,7 +259,7 @@ def tell_created_again(topic: str, before: str, now: str, reset: Reset, whose: s
     """Warns that a topic is read from its beginning, since it is not the one that the offsets are of.
 
     Raises:
-      KafkaReadError: ``reset`` is ``error``.
+        KafkaReadError: `reset` is `error`.
     """
     problem = (
         f"topic {topic} was deleted and created again (its id was {before} and is {now}), "
@@ -274,7 +274,7 @@ def _left_out(cluster: KafkaCluster, refused: Sequence[str], topics: Sequence[st
     """Of the topics that may not be read, those that only a pattern takes in.
 
     Raises:
-      KafkaSetupError: one of them is named.
+        KafkaSetupError: One of them is named.
     """
     for topic in refused:
         what = f"topic {topic} on {cluster.bootstrap_servers}: {needed('READ', f'topic {topic}')}"
@@ -299,7 +299,7 @@ def reset_position(
     """Where to go on when there is no position, or records at the position are gone; says what was lost sight of.
 
     Raises:
-      KafkaReadError: ``reset`` is ``error``.
+        KafkaReadError: `reset` is `error`.
     """
     topic, number = partition
     place = f"topic {topic} partition {number}"

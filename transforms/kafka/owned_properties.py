@@ -21,7 +21,7 @@ OWNED_PROPERTIES = {
     "enable.partition.eof": "the reader compares positions with the end of the partition itself",
     "partition.assignment.strategy": "the reader takes partitions over one by one (cooperatively)",
 }
-"""What the reader decides, with the reason or the option to use; ``kafka_config`` may not."""
+"""What the reader decides, with the reason or the option to use; `kafka_config` may not."""
 
 _NO_PROPERTY = "beam-aep.no.property"
 
@@ -33,7 +33,7 @@ def property_faults(config: Mapping[str, str]) -> dict[str, str]:
     wrong, so that one it does not know is put after each.
 
     Args:
-      config: ``kafka_config``. The reasons do not show its values.
+        config: `kafka_config`. The reasons do not show its values.
     """
     faults = {}
     for name, value in config.items():

@@ -20,7 +20,7 @@ def make_reader_consumer(
     """The consumer of a shard.
 
     Raises:
-      KafkaSetupError: ``kafka_config`` is not accepted.
+        KafkaSetupError: `kafka_config` is not accepted.
     """
     defaults: dict[str, object] = {
         # The queue of fetched messages counts towards the process's memory; on a cluster there are many readers.

@@ -35,15 +35,15 @@ class ReadFromKafka(beam.PTransform):
     """Reads topics into chunks.
 
     Args:
-      source: what to read. ``share_group`` says that one process reads everything it is dealt, as local runs do;
-        otherwise the partitions are spread over the workers.
-      start: where each partition starts and ends, from ``kafka_offsets.resolve_start``: looked up once, before the
-        pipeline runs, so that a bundle that is tried again starts at the same place.
-      commit: commit the group's offsets as bundles are finalised. Off where batches grow in state: there a finalised
-        bundle's records may not be posted yet.
+        source: What to read. `share_group` says that one process reads everything it is dealt, as local runs do;
+            otherwise the partitions are spread over the workers.
+        start: Where each partition starts and ends, from `kafka_offsets.resolve_start`: looked up once, before the
+            pipeline runs, so that a bundle that is tried again starts at the same place.
+        commit: Commit the group's offsets as bundles are finalised. Off where batches grow in state: there a finalised
+            bundle's records may not be posted yet.
 
     Raises:
-      KafkaSetupError: ``kafka_config`` has a property that this source decides itself.
+        KafkaSetupError: `kafka_config` has a property that this source decides itself.
     """
 
     def __init__(self, source: KafkaSource, start: Start, commit: bool = True):
@@ -133,9 +133,9 @@ def close_readers(source_id: str, commit_seconds: float = 0.0) -> None:
     """Ends the readers that this process has for a source, as a local run does at its end.
 
     Args:
-      source_id: the source.
-      commit_seconds: how long to wait for commits still to come: a cluster's worker in this process (LOOPBACK) may
-        hear that its last bundles are final a moment after the job has ended.
+        source_id: The source.
+        commit_seconds: How long to wait for commits still to come: a cluster's worker in this process (LOOPBACK) may
+            hear that its last bundles are final a moment after the job has ended.
     """
     deadline = time.monotonic() + commit_seconds
     number = 0

@@ -32,7 +32,7 @@ _RANGE_SECONDS = 2.0
 
 
 class Step(NamedTuple):
-    """What ``read_bundle`` yields: what to claim, and the records that this is for, if any."""
+    """What `read_bundle` yields: what to claim, and the records that this is for, if any."""
 
     claim: Claim | TopicClaim
     chunk: Chunk | None = None
@@ -42,11 +42,11 @@ class Reader:
     """Reads the partitions of a shard.
 
     Attributes:
-      lock: held for the length of a bundle.
-      lag: as last measured.
+        lock: Held for the length of a bundle.
+        lag: As last measured.
 
     Raises:
-      KafkaSetupError: librdkafka does not accept ``kafka_config``.
+        KafkaSetupError: librdkafka does not accept `kafka_config`.
     """
 
     def __init__(self, source: KafkaSource, shard: Shard, clock: Callable[[], float] = time.monotonic):
@@ -115,7 +115,7 @@ class Reader:
         """What was found out about the ids of topics.
 
         Raises:
-          KafkaReadError: a topic that is missed was deleted.
+            KafkaReadError: A topic that is missed was deleted.
         """
         for topic in self._assigned.deleted():
             if not self._may_go(topic):
@@ -154,7 +154,7 @@ class Reader:
         return self.lag
 
     def commit(self, positions: dict[Partition, Committed]) -> None:
-        """Commit to the group without waiting, see ``Commits.commit``."""
+        """Commit to the group without waiting, see `Commits.commit`."""
         self._commits.commit(positions)
 
     def commit_later(self, positions: dict[Partition, Committed]) -> Callable[[], None]:
@@ -166,7 +166,7 @@ class Reader:
         return self._commits.owed()
 
     def awaits_commit(self) -> bool:
-        """Whether something that ``commit_later`` returned was not called yet."""
+        """Whether something that `commit_later` returned was not called yet."""
         return self._commits.awaited()
 
     def _on_commit(self, _: KafkaError | None, offsets: Sequence[TopicPartition]) -> None:

@@ -17,7 +17,7 @@ from transforms.kafka.offsets import Committed, Start
 
 
 class Shard(NamedTuple):
-    """The partitions that one reader has, one of ``of`` readers, and where they start (encoded)."""
+    """The partitions that one reader has, one of `of` readers, and where they start (encoded)."""
 
     number: int
     of: int
@@ -47,11 +47,11 @@ class Positions:
     """The restriction.
 
     Attributes:
-      next: the offset to read next, by partition. A partition that is not in it starts at its beginning.
-      ends: where to stop, by partition; None reads for ever.
-      log_ends: the last known end of the log, by partition; the distance is the backlog.
-      finished: nothing will be read any more.
-      ids: the ids of the topics that these are offsets of, by topic, where they are known.
+        next: The offset to read next, by partition. A partition that is not in it starts at its beginning.
+        ends: Where to stop, by partition; None reads for ever.
+        log_ends: The last known end of the log, by partition; the distance is the backlog.
+        finished: Nothing will be read any more.
+        ids: The ids of the topics that these are offsets of, by topic, where they are known.
     """
 
     next: dict[Partition, int]
@@ -73,7 +73,7 @@ class Positions:
 
 
 class Claim(NamedTuple):
-    """A step forward: records of the partition before ``offset`` are read."""
+    """A step forward: records of the partition before `offset` are read."""
 
     partition: Partition
     offset: int
@@ -88,9 +88,9 @@ class TopicClaim(NamedTuple):
     """A topic whose id was not in the restriction, or was another one: then its partitions are those of a new topic.
 
     Attributes:
-      topic, id: its name, and its id now.
-      next: where all its partitions are read on; None leaves everything where it is.
-      log_ends: where their logs end.
+        topic, id: Its name, and its id now.
+        next: Where all its partitions are read on; None leaves everything where it is.
+        log_ends: Where their logs end.
     """
 
     topic: str
@@ -125,7 +125,7 @@ class TopicClaim(NamedTuple):
 class PositionsTracker(RestrictionTracker):
     """Claims steps until the runner takes a checkpoint or everything is read.
 
-    ``try_claim(None)`` finishes: nothing more will be read.
+    `try_claim(None)` finishes: nothing more will be read.
     """
 
     def __init__(self, restriction: Positions):
@@ -171,7 +171,7 @@ class PositionsTracker(RestrictionTracker):
         """True when the rest was finished or given away.
 
         Raises:
-          ValueError: neither, so records would be lost.
+            ValueError: Neither, so records would be lost.
         """
         if not (self._finished or self._checkpointed):
             raise ValueError(f"the Kafka reader ended with work left: {self._restriction}")
@@ -207,7 +207,7 @@ def decode(encoded: bytes) -> Positions:
 
 
 class PositionsProvider(RestrictionProvider):
-    """Restrictions of ``Shard`` elements."""
+    """Restrictions of `Shard` elements."""
 
     def initial_restriction(self, element: Shard) -> Positions:
         """Where the shard starts, as it was looked up before the pipeline ran."""

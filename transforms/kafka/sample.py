@@ -22,15 +22,15 @@ def read_newest(cluster: KafkaCluster, group_id: str, topic: str, partitions: li
     Where a transaction was aborted, or records were compacted away, there are fewer.
 
     Args:
-      cluster: where the topic is.
-      group_id: for the consumer's configuration only.
-      topic: its name.
-      partitions: those that it has.
-      number: of records at most.
+        cluster: Where the topic is.
+        group_id: For the consumer's configuration only.
+        topic: Its name.
+        partitions: Those that it has.
+        number: Of records at most.
 
     Raises:
-      KafkaReadError: the topic cannot be read, by its access rights or for another reason.
-      KafkaSetupError: ``kafka_config`` is not accepted.
+        KafkaReadError: The topic cannot be read, by its access rights or for another reason.
+        KafkaSetupError: `kafka_config` is not accepted.
     """
     heard = Heard()
     consumer = make_consumer(
@@ -47,8 +47,8 @@ def spread(there: Mapping[Partition, int], number: int) -> dict[Partition, int]:
     """How many records to read of each partition: the same of all, and more of some where others have fewer.
 
     Args:
-      there: how many each has.
-      number: in all, at most.
+        there: How many each has.
+        number: In all, at most.
     """
     share: dict[Partition, int] = {}
     for position, one in enumerate(sorted(there, key=lambda each: there[each])):

@@ -32,8 +32,8 @@ def check_writable(cluster: KafkaCluster, topic: str, option: str) -> None:
     """Looks whether a topic is there and can be written to, without writing.
 
     Raises:
-      KafkaSetupError: there is no such topic, the user has no right to write to it, or ``kafka_config`` is not
-        accepted for a producer.
+        KafkaSetupError: There is no such topic, the user has no right to write to it, or `kafka_config` is not
+            accepted for a producer.
     """
     admin = admin_client(cluster)
     if missing := unknown_topics([topic], list_partitions(cluster, admin, [topic])):
@@ -47,8 +47,8 @@ def send_all(cluster: KafkaCluster, topic: str, messages: Iterable[Message]) -> 
     """Produces messages of (key, value, headers) and returns when the brokers have them all.
 
     Raises:
-      KafkaSetupError: a message was not taken; says why the first was not.
-      StoppedError: the process has to end, and the brokers do not have them all.
+        KafkaSetupError: A message was not taken; says why the first was not.
+        StoppedError: The process has to end, and the brokers do not have them all.
     """
     key_of_producer = "producer", repr(cluster)
     producer, heard = process.shared(key_of_producer, lambda: _producer(cluster))

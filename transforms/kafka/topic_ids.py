@@ -36,7 +36,7 @@ class TopicIds:
     Brokers before Kafka 2.8 and librdkafka's embedded one give no ids: topics then stay unknown here.
 
     Attributes:
-      known: the topics that the last answers described.
+        known: The topics that the last answers described.
     """
 
     def __init__(self, admin: AdminClient, clock: Callable[[], float] = time.monotonic):
@@ -53,8 +53,8 @@ class TopicIds:
         """Sends a request, unless one is still unanswered.
 
         Args:
-          topics: their names.
-          anew: send it all the same, and ignore the answer to the one before.
+            topics: Their names.
+            anew: Send it all the same, and ignore the answer to the one before.
         """
         self._admin.poll(0)  # serves its callbacks
         names = sorted(set(topics))
@@ -66,7 +66,7 @@ class TopicIds:
             self._say_once(error)
 
     def hear(self, seconds: float = 0.0) -> bool:
-        """Takes in the answer and returns True, if it arrives within ``seconds``."""
+        """Takes in the answer and returns True, if it arrives within `seconds`."""
         if not self._asked or wait(self._asked.values(), seconds).not_done:
             return False
         asked, self._asked = self._asked, {}

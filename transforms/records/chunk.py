@@ -29,11 +29,11 @@ class Chunk:
     """A run of records of one topic partition, in the order of their offsets.
 
     Attributes:
-      topic, partition: where the records were read.
-      records: what was read.
-      route: name of the route they take, set by ``ParseRecords``.
-      entities: the parsed record of each, from ``ParseRecords`` to ``ValidateXdm``. Never encoded: parsed again.
-      bodies: the bytes to post of each, from ``ParseRecords`` on.
+        topic, partition: Where the records were read.
+        records: What was read.
+        route: Name of the route they take, set by `ParseRecords`.
+        entities: The parsed record of each, from `ParseRecords` to `ValidateXdm`. Never encoded: parsed again.
+        bodies: The bytes to post of each, from `ParseRecords` on.
     """
 
     topic: str
@@ -44,7 +44,7 @@ class Chunk:
     bodies: list[bytes] = field(default_factory=list)
 
     def slice(self, start: int, stop: int) -> Chunk:
-        """The records from ``start`` to before ``stop`` with their bodies."""
+        """The records from `start` to before `stop` with their bodies."""
         return Chunk(self.topic, self.partition, self.records[start:stop], self.route, bodies=self.bodies[start:stop])
 
     def by_shard(self, shards: int) -> dict[int, Chunk]:
@@ -80,11 +80,11 @@ class Batch:
 
     @property
     def keys(self) -> list[bytes | None]:
-        """The key of each record, in the order of ``bodies``."""
+        """The key of each record, in the order of `bodies`."""
         return [record.key for chunk in self.chunks for record in chunk.records]
 
     def origins(self) -> list[tuple[Chunk, Record]]:
-        """Each record with the chunk it came in, in the order of ``bodies``."""
+        """Each record with the chunk it came in, in the order of `bodies`."""
         return [(chunk, record) for chunk in self.chunks for record in chunk.records]
 
 

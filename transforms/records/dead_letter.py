@@ -25,19 +25,19 @@ class DeadLetter:
     """A record that was refused, where it came from, and why.
 
     Attributes:
-      stage: the step that refused it: ``parse``, ``map``, ``transform``, ``validate``, ``post``, or ``ingest``, where
-        AEP did so after it had received it; see ``transforms.records.failed_records``.
-      code: the kind of reason, fit for counting and filtering.
-      message: the reason in words.
-      pointer: JSON pointer to the first offending field, "" for the whole record.
-      errors: all the reasons that were kept, each ``{"code", "pointer", "schema_pointer", "message"}``.
-      error_count: how many there were.
-      route: name of the route.
-      schema: ``{"id", "version", "sha256"}`` of the schema it was checked against.
-      attempts: how often it was posted.
-      replays: how often the record had been replayed when it was refused.
-      at: when, seconds since 1970.
-      topic, partition, record: the record as it was read.
+        stage: The step that refused it: `parse`, `map`, `transform`, `validate`, `post`, or `ingest`, where
+            AEP did so after it had received it; see `transforms.records.failed_records`.
+        code: The kind of reason, fit for counting and filtering.
+        message: The reason in words.
+        pointer: JSON pointer to the first offending field, "" for the whole record.
+        errors: All the reasons that were kept, each `{"code", "pointer", "schema_pointer", "message"}`.
+        error_count: How many there were.
+        route: Name of the route.
+        schema: `{"id", "version", "sha256"}` of the schema it was checked against.
+        attempts: How often it was posted.
+        replays: How often the record had been replayed when it was refused.
+        at: When, seconds since 1970.
+        topic, partition, record: The record as it was read.
     """
 
     stage: str
@@ -56,7 +56,7 @@ class DeadLetter:
     at: float = field(default_factory=time.time)
 
     def to_json(self) -> bytes:
-        """One line of JSON. Bytes that are not UTF-8 text are under ``<name>_base64``."""
+        """One line of JSON. Bytes that are not UTF-8 text are under `<name>_base64`."""
         record = self.record
         return orjson.dumps(
             {
@@ -83,10 +83,10 @@ class DeadLetter:
 
     @classmethod
     def from_json(cls, line: bytes) -> DeadLetter:
-        """The dead letter that ``to_json`` wrote.
+        """The dead letter that `to_json` wrote.
 
         Raises:
-          LookupError, ValueError, TypeError: it wrote none such.
+            LookupError, ValueError, TypeError: It wrote none such.
         """
         fields = orjson.loads(line)
         if not isinstance(fields, dict):
@@ -112,7 +112,7 @@ class DeadLetter:
         """Validate the field types of an untrusted dead letter.
 
         Raises:
-          TypeError: a field has a value of another kind than dead letters have; names the field.
+            TypeError: A field has a value of another kind than dead letters have; names the field.
         """
         for name, kind in _KINDS.items():
             value = getattr(self.record if name in Record._fields else self, name)
@@ -131,8 +131,8 @@ class DeadLetter:
     def kafka_headers(self) -> Headers:
         """The record's own headers, Kafka Connect's dead-letter headers, and ours.
 
-        (Kafka Connect, dead letter queue: ``__connect.errors.topic``, ``.partition``, ``.offset``, ``.stage``,
-        ``.exception.class.name``, ``.exception.message``.)
+        (Kafka Connect, dead letter queue: `__connect.errors.topic`, `.partition`, `.offset`, `.stage`,
+        `.exception.class.name`, `.exception.message`.)
         """
         reason: dict[str, str] = {
             "__connect.errors.topic": self.topic,
@@ -172,10 +172,10 @@ def dead_letter(reason: Refusal, topic: str, partition: int, record: Record, att
     """The dead letter of a record that was refused.
 
     Args:
-      reason: why.
-      topic, partition: where the record was read.
-      record: as it was read.
-      attempts: how often it was posted.
+        reason: Why.
+        topic, partition: Where the record was read.
+        record: As it was read.
+        attempts: How often it was posted.
     """
     if record.headers == UNREADABLE_HEADERS:
         record = record._replace(headers=())  # so that a replay takes it, without them

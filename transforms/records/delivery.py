@@ -1,6 +1,6 @@
 """What posting asks of a destination: the protocols of connections and clients, and of what they answer.
 
-Why they are as they are, stands in ``transforms.records.destination``.
+Why they are as they are, stands in `transforms.records.destination`.
 """
 
 from __future__ import annotations
@@ -89,12 +89,12 @@ class Client(Protocol):
         """Sends a batch, and what of it is to be sent again, until each record has its answer.
 
         Args:
-          batch: where the order of a key matters, no other batch of its shard is delivered meanwhile.
-          observer: is given the numbers of each step as it is taken, also of a delivery that ends in an error.
-          aside: to be called when the batch does nothing but wait, so that another may be delivered meanwhile.
+            batch: Where the order of a key matters, no other batch of its shard is delivered meanwhile.
+            observer: Is given the numbers of each step as it is taken, also of a delivery that ends in an error.
+            aside: To be called when the batch does nothing but wait, so that another may be delivered meanwhile.
 
         Raises:
-          AepError: what a person has to put right; the bundle fails, and nothing of it is committed.
+            AepError: What a person has to put right; the bundle fails, and nothing of it is committed.
         """
 
     def take_renewals(self) -> int:
@@ -114,7 +114,7 @@ class Connection(Protocol):
 
     @property
     def order(self) -> Order:
-        """``key`` keeps the records of a key in their order: of each shard of keys one batch is under way at a time."""
+        """`key` keeps the records of a key in their order: of each shard of keys one batch is under way at a time."""
 
     @property
     def shards(self) -> int:
@@ -124,16 +124,16 @@ class Connection(Protocol):
         """A client for a destination; called once for each in a process.
 
         Raises:
-          ConfigurationError: the destination asks for what the connection does not have.
+            ConfigurationError: The destination asks for what the connection does not have.
         """
 
     def check(self, destinations: Iterable[Destination], *, local: bool) -> None:
         """Looks before a run, without posting anything, for what would keep records from being delivered.
 
         Args:
-          destinations: of all routes.
-          local: whether this machine delivers, so that its files and its network are the ones that count.
+            destinations: Of all routes.
+            local: Whether this machine delivers, so that its files and its network are the ones that count.
 
         Raises:
-          AepError: what is missing, where, and what to do.
+            AepError: What is missing, where, and what to do.
         """

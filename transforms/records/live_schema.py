@@ -22,9 +22,9 @@ class RegistrySchema:
     """A schema of the registry: what a route carries to the workers.
 
     Attributes:
-      schema_id: its ``$id``.
-      registry: makes a client. Compared by value, and sent to workers: it holds references to secrets only.
-      first: the schema as it was when the plan was made, for a worker that starts while the registry is down.
+        schema_id: Its `$id`.
+        registry: Makes a client. Compared by value, and sent to workers: it holds references to secrets only.
+        first: The schema as it was when the plan was made, for a worker that starts while the registry is down.
     """
 
     schema_id: str
@@ -46,8 +46,8 @@ class LiveSchema:
     ones go on beside the bundles: a registry that hangs holds nothing up.
 
     Args:
-      source: has a schema already.
-      clock: monotonic seconds.
+        source: Has a schema already.
+        clock: Monotonic seconds.
     """
 
     def __init__(self, source: RegistrySchemaSource, clock: Callable[[], float] = time.monotonic):

@@ -19,7 +19,7 @@ def open_file(path: str) -> Iterator[BinaryIO]:
     Beam's own decompression takes a file that was cut off for one that ends there.
 
     Raises:
-      DamagedFileError: a read has come to where a compressed file is cut off or damaged.
+        DamagedFileError: A read has come to where a compressed file is cut off or damaged.
     """
     file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
     with closing(file):

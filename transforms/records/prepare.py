@@ -1,7 +1,7 @@
-"""Prepare a record for the post: parse, route, drop, map, transform, ``_id`` or upsert, prune, validate, size.
+"""Prepare a record for the post: parse, route, drop, map, transform, `_id` or upsert, prune, validate, size.
 
 Pure, and without Beam. Each step is made once for a topic or a route and called for each of its records. The
-pipeline's DoFns call the steps, one after another, over chunks; commands call all of them at once, by ``Preparation``.
+pipeline's DoFns call the steps, one after another, over chunks; commands call all of them at once, by `Preparation`.
 So what a command says of a record is what the pipeline does with it, to the byte.
 """
 
@@ -29,14 +29,14 @@ class Refusal(NamedTuple):
     """Why a record is not posted.
 
     Attributes:
-      stage: the step that refuses it: ``parse``, ``map``, ``transform``, ``validate`` or ``post``.
-      route: name of its route; "" while that is not known.
-      code: the kind of reason, fit for counting and filtering.
-      message: the reason in words.
-      pointer: JSON pointer to the first offending field, "" for the whole record.
-      errors: all the violations of the schema and of the rules beyond it that were kept; none for other reasons.
-      error_count: how many there were.
-      schema: what it was checked against; None where that is not the reason.
+        stage: The step that refuses it: `parse`, `map`, `transform`, `validate` or `post`.
+        route: Name of its route; "" while that is not known.
+        code: The kind of reason, fit for counting and filtering.
+        message: The reason in words.
+        pointer: JSON pointer to the first offending field, "" for the whole record.
+        errors: All the violations of the schema and of the rules beyond it that were kept; none for other reasons.
+        error_count: How many there were.
+        schema: What it was checked against; None where that is not the reason.
     """
 
     stage: str
@@ -58,9 +58,9 @@ class Dropped(NamedTuple):
     """A record that is left out on purpose: neither posted nor dead-lettered, only counted.
 
     Attributes:
-      reason: ``tombstone``, for one without a value where these are skipped; ``drop``, where it fits the conditions
-        under which its route drops records; ``transform``, where its route's function does.
-      route: name of the route that drops it; "" for a tombstone.
+        reason: `tombstone`, for one without a value where these are skipped; `drop`, where it fits the conditions
+            under which its route drops records; `transform`, where its route's function does.
+        route: Name of the route that drops it; "" for a tombstone.
     """
 
     reason: Literal["tombstone", "drop", "transform"]
@@ -81,8 +81,8 @@ class ParseStep:
     """Parses the records of a topic.
 
     Args:
-      routes: those that take the topic, as ``Routes.of_topic`` gives them: they read it in one format.
-      tombstones: what becomes of records without a value.
+        routes: Those that take the topic, as `Routes.of_topic` gives them: they read it in one format.
+        tombstones: What becomes of records without a value.
     """
 
     def __init__(self, routes: tuple[Route, ...], tombstones: Tombstones):
@@ -122,13 +122,13 @@ def route_of(record: Record, entity: dict[str, Any], routes: tuple[Route, ...]) 
 
 
 class MapStep:
-    """Drops, maps and transforms the records of a route, fills in ``_id``s, and makes what the destination takes.
+    """Drops, maps and transforms the records of a route, fills in `_id`s, and makes what the destination takes.
 
     Attributes:
-      is_needed: False where the route leaves its records as they are.
+        is_needed: False where the route leaves its records as they are.
 
     Raises:
-      TransformError: the route's transform cannot be imported here.
+        TransformError: The route's transform cannot be imported here.
     """
 
     def __init__(self, route: Route):
@@ -149,10 +149,10 @@ class MapStep:
         """The record as the route makes it. The entity that was given may be changed: use what is returned.
 
         Args:
-          topic, partition: where the record was read.
-          record: as it was read.
-          entity: as it was parsed.
-          body: the entity as JSON.
+            topic, partition: Where the record was read.
+            record: As it was read.
+            entity: As it was parsed.
+            body: The entity as JSON.
         """
         # What a tombstone deletes is made from its key, and is neither dropped nor mapped nor transformed.
         if record.value is not None:
@@ -220,7 +220,7 @@ class ValidateStep:
     """Takes nulls out where that is wanted, and checks the records of a route: schema, rules, envelope, size.
 
     Attributes:
-      schema: what records must fit now; None validates nothing but the envelope and the size.
+        schema: What records must fit now; None validates nothing but the envelope and the size.
     """
 
     def __init__(self, route: Route, rules: XdmRules):
@@ -241,8 +241,8 @@ class ValidateStep:
         """The bytes to post, or what the destination would refuse or drop the record for.
 
         Args:
-          entity: the record, as its destination takes it.
-          body: the same as JSON.
+            entity: The record, as its destination takes it.
+            body: The same as JSON.
         """
         if self._prunes and b"null" in body:
             entity, changed = prune_nulls(entity)
@@ -270,12 +270,12 @@ class Preparation:
     """All the steps, for the records of one topic.
 
     Args:
-      routes: those that take the topic, as ``Routes.of_topic`` gives them.
-      rules: what records are asked beyond their schemas, where their route has no rules of its own.
-      tombstones: what becomes of records without a value.
+        routes: Those that take the topic, as `Routes.of_topic` gives them.
+        rules: What records are asked beyond their schemas, where their route has no rules of its own.
+        tombstones: What becomes of records without a value.
 
     Raises:
-      TransformError: a route's transform cannot be imported here.
+        TransformError: A route's transform cannot be imported here.
     """
 
     def __init__(self, routes: tuple[Route, ...], rules: XdmRules, tombstones: Tombstones = "skip"):
@@ -287,7 +287,7 @@ class Preparation:
         """The record as it would be posted, or why it would not.
 
         Raises:
-          ConfigurationError, StoppedError: the registry of Avro schemas; see ``SchemaRegistry.reader``.
+            ConfigurationError, StoppedError: The registry of Avro schemas; see `SchemaRegistry.reader`.
         """
         parsed = self._parse(record)
         if not isinstance(parsed, ParsedObject):

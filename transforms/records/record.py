@@ -14,7 +14,7 @@ UNREADABLE_HEADERS: Headers = (("beam_aep.unreadable_headers", None),)
 
 
 class Record(NamedTuple):
-    """One Kafka record as it was read. ``timestamp`` in milliseconds since 1970; a tombstone has no ``value``."""
+    """One Kafka record as it was read. `timestamp` in milliseconds since 1970; a tombstone has no `value`."""
 
     offset: int
     timestamp: int

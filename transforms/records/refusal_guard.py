@@ -2,7 +2,7 @@
 
 A topic that is read with another topic's schema would be dead-lettered whole, and its offsets committed. The guard
 counts, in each process and for each route, what is refused by the steps before the post. (What AEP refuses has a guard
-of its own, ``aep_max_first_refusals``.)
+of its own, `aep_max_first_refusals`.)
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class RefusalLimits:
     """When to stop.
 
     Attributes:
-      max_first: at so many records refused before any has passed; None for never.
-      max_share: when more than this share, between 0 and 1, of the last 1,000 records was refused; None for never.
+        max_first: At so many records refused before any has passed; None for never.
+        max_share: When more than this share, between 0 and 1, of the last 1,000 records was refused; None for never.
     """
 
     max_first: int | None = None
@@ -45,11 +45,11 @@ class Verdict(NamedTuple):
     """Why a run is to stop.
 
     Attributes:
-      option: the limit that was reached, ``max_first`` or ``max_share``.
-      refused, records: how many of how many records were refused.
-      commonest: the commonest reason among the last refusals, with the place where it was found first.
-      times: how often there was such a reason.
-      of: among so many refusals.
+        option: The limit that was reached, `max_first` or `max_share`.
+        refused, records: How many of how many records were refused.
+        commonest: The commonest reason among the last refusals, with the place where it was found first.
+        times: How often there was such a reason.
+        of: Among so many refusals.
     """
 
     option: str
@@ -118,8 +118,8 @@ class RefusalGuard:
     """The guard as the steps of a pipeline carry it to the workers; the counts belong to the worker process.
 
     Args:
-      limits: when to stop; by default never.
-      run: an id of the run: a later one in the same process counts from nothing.
+        limits: When to stop; by default never.
+        run: An id of the run: a later one in the same process counts from nothing.
     """
 
     def __init__(self, limits: RefusalLimits = RefusalLimits(), run: str = ""):
@@ -148,7 +148,8 @@ class RefusalGuard:
         """Look whether the run is to stop. Call it between chunks: the records of one count together.
 
         Raises:
-          ConfigurationError: it is, with the reason. The counts begin again, for a runner that tries the bundle again.
+            ConfigurationError: It is, with the reason. The counts begin again, for a runner that tries the bundle
+                again.
         """
         words = self._counts().reason_to_stop()
         if words:

@@ -1,4 +1,4 @@
-"""A route's look at the ``_id``s of its first events in this process: counted, and said once in the log."""
+"""A route's look at the `_id`s of its first events in this process: counted, and said once in the log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MANY = 100  # repeated _ids after which the log says so; fewer are said once th
 
 
 class IdWatch:
-    """What a route's records share of ``_id``s; one for a route, a run and a process."""
+    """What a route's records share of `_id`s; one for a route, a run and a process."""
 
     def __init__(self, route: str, sample: IdSample) -> None:
         """Takes the name of the route and its sample."""
@@ -25,7 +25,7 @@ class IdWatch:
 
     @classmethod
     def of(cls, run: str, route: Route) -> IdWatch | None:
-        """The process's one for the route in a run; None for a route whose ``_id``s say nothing."""
+        """The process's one for the route in a run; None for a route whose `_id`s say nothing."""
         return process.shared(("repeated ids", run, route.name), lambda: cls._make(route))
 
     @classmethod

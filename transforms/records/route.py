@@ -34,18 +34,18 @@ class Route:
     """Ties topics to a destination.
 
     Attributes:
-      name: how counts and dead letters call it.
-      topics: names; one that starts with ``^`` is a regular expression.
-      destination: where its records go; see ``transforms.records.destination``.
-      schema: what records must fit; None validates nothing (raw payloads without a schema).
-      id_from: where the ``_id`` of a record that has none comes from; see ``aep.mapping.ids``.
-      when: what must hold for a record, as it was parsed, to take the route; empty for any.
-      parse: makes an object of a record's value. Compared by value, and sent to workers.
-      drop: what must hold for a record, as it was parsed, to be left out and only counted; empty leaves out none.
-      mapping: what makes an XDM record of the parsed one; None leaves it as it is.
-      transform: a function of the user's that the record goes through after the mapping.
-      registered: where ``schema`` is looked up again while records are validated; None for one from a file.
-      rules: its rules beyond the schema; None for those of the run.
+        name: How counts and dead letters call it.
+        topics: Names; one that starts with `^` is a regular expression.
+        destination: Where its records go; see `transforms.records.destination`.
+        schema: What records must fit; None validates nothing (raw payloads without a schema).
+        id_from: Where the `_id` of a record that has none comes from; see `aep.mapping.ids`.
+        when: What must hold for a record, as it was parsed, to take the route; empty for any.
+        parse: Makes an object of a record's value. Compared by value, and sent to workers.
+        drop: What must hold for a record, as it was parsed, to be left out and only counted; empty leaves out none.
+        mapping: What makes an XDM record of the parsed one; None leaves it as it is.
+        transform: A function of the user's that the record goes through after the mapping.
+        registered: Where `schema` is looked up again while records are validated; None for one from a file.
+        rules: Its rules beyond the schema; None for those of the run.
     """
 
     name: str
@@ -94,8 +94,8 @@ class Routes:
         """The routes that records of a topic may take, in their order: if one has no conditions, it is the last.
 
         Raises:
-          LookupError: no route takes it. It cannot happen to a topic that was read because a route names it.
-          ConfigurationError: they read its records in different formats.
+            LookupError: No route takes it. It cannot happen to a topic that was read because a route names it.
+            ConfigurationError: They read its records in different formats.
         """
         found = self._by_topic.get(topic)
         if found is None:

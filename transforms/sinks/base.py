@@ -33,10 +33,10 @@ class Sink(Protocol):
         """Look before a run whether it can be written to, without leaving anything there.
 
         Args:
-          local: whether this machine writes; False where workers elsewhere do.
+            local: Whether this machine writes; False where workers elsewhere do.
 
         Raises:
-          SinkError, KafkaSetupError: it cannot; says what to do, and names the option.
+            SinkError, KafkaSetupError: It cannot; says what to do, and names the option.
         """
         ...
 
@@ -46,7 +46,7 @@ class Sink(Protocol):
         Called at the end of each bundle that has entries, and before that when many are waiting.
 
         Raises:
-          SinkError, KafkaSetupError, StoppedError: something was not written, which fails the bundle.
+            SinkError, KafkaSetupError, StoppedError: Something was not written, which fails the bundle.
         """
         ...
 
@@ -55,7 +55,7 @@ class Sink(Protocol):
         ...
 
     def source(self) -> str | None:
-        """Return what ``replay_source`` is to be to read it back; None for a sink that nothing is read back from."""
+        """Return what `replay_source` is to be to read it back; None for a sink that nothing is read back from."""
         ...
 
 
@@ -66,7 +66,7 @@ def write_to_all(sinks: Sinks, entries: Sequence[Entry]) -> None:
     """Write to each of the sinks; the first one that fails fails the bundle, and its error ends a local run.
 
     Raises:
-      SinkError, KafkaSetupError, StoppedError: as for ``Sink.write``.
+        SinkError, KafkaSetupError, StoppedError: As for `Sink.write`.
     """
     with process.remember_failure():
         for sink in sinks:

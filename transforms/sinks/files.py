@@ -21,8 +21,8 @@ class FileSink:
     """A folder, in which all that is written at once is a file of JSON lines.
 
     Attributes:
-      folder: on any file system of Beam's.
-      option: that names it.
+        folder: On any file system of Beam's.
+        option: That names it.
     """
 
     folder: str
@@ -32,7 +32,7 @@ class FileSink:
         """Write an empty file into the folder and delete it; make the folder first, on a local file system.
 
         Raises:
-          SinkError: that is not possible.
+            SinkError: That is not possible.
         """
         # On a cluster a path of a local file system is the workers', and this machine's says nothing about it.
         if not local and "://" not in self.folder:
@@ -48,10 +48,10 @@ class FileSink:
             raise self._error(error) from error
 
     def write(self, entries: Sequence[Entry]) -> None:
-        """Write a file, as ``write_lines`` does.
+        """Write a file, as `write_lines` does.
 
         Raises:
-          SinkError: the folder cannot be written to.
+            SinkError: The folder cannot be written to.
         """
         try:
             write_lines(self.folder, (entry.to_json() for entry in entries))
@@ -84,9 +84,9 @@ def write_lines(folder: str, lines: Iterable[bytes], name: str | None = None) ->
     """Writes a file of JSON lines and returns its path. A file that has its final name is whole.
 
     Args:
-      folder: for the file.
-      lines: without their ends.
-      name: of the file; None for a new one, made of the time.
+        folder: For the file.
+        lines: Without their ends.
+        name: Of the file; None for a new one, made of the time.
     """
     name = name or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}.jsonl"
     path = FileSystems.join(folder, name)
@@ -104,7 +104,7 @@ def write_lines(folder: str, lines: Iterable[bytes], name: str | None = None) ->
 
 
 def list_files(place: str) -> list[str]:
-    """The files of a folder, oldest first, or those that fit a pattern that ends with ``.jsonl``."""
+    """The files of a folder, oldest first, or those that fit a pattern that ends with `.jsonl`."""
     (matched,) = FileSystems.match([place if place.endswith(".jsonl") else FileSystems.join(place, "*.jsonl")])
     return sorted(metadata.path for metadata in matched.metadata_list)
 
@@ -113,7 +113,7 @@ def read_file(path: str) -> Iterator[DeadLetter]:
     """The dead letters of a file.
 
     Raises:
-      ConfigurationError: a line is none, or a compressed file is damaged; names the file.
+        ConfigurationError: A line is none, or a compressed file is damaged; names the file.
     """
     with open_file(path) as file:
         for number, line in enumerate(file.read().splitlines(), start=1):

@@ -16,9 +16,9 @@ class KafkaSink:
     """A topic, to which each entry is a message.
 
     Attributes:
-      topic: its name.
-      cluster: where it is.
-      option: that names it.
+        topic: Its name.
+        cluster: Where it is.
+        option: That names it.
     """
 
     topic: str
@@ -29,7 +29,7 @@ class KafkaSink:
         """Look whether the topic is there and can be written to. Brokers answer the same wherever they are asked.
 
         Raises:
-          KafkaSetupError: it is not, or cannot.
+            KafkaSetupError: It is not, or cannot.
         """
         check_writable(self.cluster, self.topic, self.option)
 
@@ -37,14 +37,14 @@ class KafkaSink:
         """Produce the messages; return when the brokers have them all.
 
         Raises:
-          KafkaSetupError, StoppedError: as for ``send_all``.
+            KafkaSetupError, StoppedError: As for `send_all`.
         """
         send_all(self.cluster, self.topic, (entry.to_message() for entry in entries))
 
     def describe(self) -> str:
-        """Return ``topic NAME``."""
+        """Return `topic NAME`."""
         return f"topic {self.topic}"
 
     def source(self) -> str:
-        """Return ``topic:NAME``."""
+        """Return `topic:NAME`."""
         return f"{TOPIC}{self.topic}"

@@ -111,7 +111,7 @@ def _beam_distribution(name: str) -> Metrics.DelegatingDistribution:
 
 
 def process_counts() -> Counter[str]:
-    """What this process has counted since ``reset``."""
+    """What this process has counted since `reset`."""
     with _lock:
         return Counter(_counts)
 

@@ -27,7 +27,7 @@ _stop_deadline = float("inf")
 _waiting: dict[Hashable, Callable[[], Sequence[str]]] = {}
 
 failure: Exception | None = None
-"""Why a bundle failed in this process, the first reason since ``start_run``."""
+"""Why a bundle failed in this process, the first reason since `start_run`."""
 
 
 def request_stop(grace_seconds: float) -> None:
@@ -72,7 +72,7 @@ def wait_for_turn(seconds: float) -> bool:
 
 
 def watch_waiting(key: Hashable, reasons: Callable[[], Sequence[str]]) -> None:
-    """Makes known why batches wait to be sent again, one reason for each batch, to whoever asks ``waiting``."""
+    """Makes known why batches wait to be sent again, one reason for each batch, to whoever asks `waiting`."""
     _waiting[key] = reasons
 
 
@@ -132,8 +132,8 @@ def _tune_if_worker() -> None:
 def _is_worker_process() -> bool:
     """Whether the process has nothing else to do than be a worker: its main thread runs Beam's harness.
 
-    So it is in all ways in which Beam starts one: ``sdk_worker_main`` (containers, ``environment_type=PROCESS``) and
-    the ``python -c`` of a worker pool without a container's executable.
+    So it is in all ways in which Beam starts one: `sdk_worker_main` (containers, `environment_type=PROCESS`) and
+    the `python -c` of a worker pool without a container's executable.
     """
     from apache_beam.runners.worker.sdk_worker import SdkHarness  # costly, and loaded already where a DoFn is set up
 

@@ -60,11 +60,11 @@ class Findings:
     """What was found.
 
     Attributes:
-      checks: in the order in which they were made.
-      records: how many records the samples have.
-      letters: those of them that would be dead-lettered.
-      ids: by route, a look at the _ids of those that would be posted.
-      hints: what may be wrong with them.
+        checks: In the order in which they were made.
+        records: How many records the samples have.
+        letters: Those of them that would be dead-lettered.
+        ids: By route, a look at the _ids of those that would be posted.
+        hints: What may be wrong with them.
     """
 
     checks: list[Check] = field(default_factory=list)
@@ -78,11 +78,11 @@ def check_run(settings: Settings, number: int) -> Findings:
     """Makes all checks.
 
     Args:
-      settings: of the run.
-      number: records to look at of each topic, 0 for none.
+        settings: Of the run.
+        number: Records to look at of each topic, 0 for none.
 
     Raises:
-      OptionsError: the routes file.
+        OptionsError: The routes file.
     """
     found = Findings()
     plan = make_plan(settings, Routes(_routes(settings, found)))

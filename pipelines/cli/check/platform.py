@@ -41,8 +41,8 @@ class PlatformChecks:
     """Looks Platform's objects up and compares routes with them. Changes nothing.
 
     Args:
-      client: calls the gateway.
-      where: the organisation and the sandbox, for people.
+        client: Calls the gateway.
+        where: The organisation and the sandbox, for people.
     """
 
     def __init__(self, client: PlatformClient, where: str):
@@ -155,7 +155,7 @@ class PlatformChecks:
 
 
 def names_flow(destination: Destination) -> bool:
-    """Whether requests can name a dataflow without a ``flow_id``: ready-made messages may, and so may a header."""
+    """Whether requests can name a dataflow without a `flow_id`: ready-made messages may, and so may a header."""
     header = any(name.lower() == "x-adobe-flow-id" for name in destination.headers)
     return destination.payload == "message" or (destination.payload == "raw" and header)
 
@@ -227,6 +227,6 @@ def schema_found(schema: ResolvedSchema, version: str, known: Sequence[Identity]
 
 
 def major_of(content_type: str) -> str:
-    """The major version of a ``contentType``: ``;version=1``, ``; version=1.0``, ``;1``."""
+    """The major version of a `contentType`: `;version=1`, `; version=1.0`, `;1`."""
     found = re.search(r";\s*(?:version=)?(\d+)", content_type)
     return found[1] if found else ""

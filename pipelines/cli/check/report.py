@@ -24,10 +24,10 @@ class Check(NamedTuple):
     """One thing that was looked at.
 
     Attributes:
-      subject: what it is.
-      state: how it is.
-      detail: what was found, or why it was not checked.
-      failed: it was to be checked, and could not be: readiness is undetermined.
+        subject: What it is.
+        state: How it is.
+        detail: What was found, or why it was not checked.
+        failed: It was to be checked, and could not be: readiness is undetermined.
     """
 
     subject: str

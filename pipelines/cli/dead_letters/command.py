@@ -107,8 +107,8 @@ def _read(
     """The dead letters that are meant, as they are read.
 
     Raises:
-      typer.BadParameter: a value that cannot be right.
-      typer.Exit: they cannot be read; why is said.
+        typer.BadParameter: A value that cannot be right.
+        typer.Exit: They cannot be read; why is said.
     """
     from aep.errors import UserError
     from pipelines.options.types import check_place, check_time, seconds_of

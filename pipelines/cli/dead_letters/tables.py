@@ -53,7 +53,7 @@ class Stats:
         """The counts, the most frequent first; none when there is nothing to count.
 
         Args:
-          values: show messages too, which may quote a record.
+            values: Show messages too, which may quote a record.
         """
         if not self.total:
             return []
@@ -100,7 +100,7 @@ def place_of(one: DeadLetter) -> str:
 
 
 def letter_table(one: DeadLetter, values: bool) -> Table:
-    """One dead letter: its reason, and with ``values`` the record as well."""
+    """One dead letter: its reason, and with `values` the record as well."""
     grid = Table(show_header=False, title=place_of(one), title_justify="left")
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")

@@ -36,10 +36,10 @@ class Reason:
     """Records with one code of AEP's at one field.
 
     Attributes:
-      batch: id of a batch with such a record.
-      records: how many there are.
-      refused_here: how many of them our check refuses too.
-      codes: our codes for these.
+        batch: Id of a batch with such a record.
+        records: How many there are.
+        refused_here: How many of them our check refuses too.
+        codes: Our codes for these.
     """
 
     batch: str
@@ -53,11 +53,11 @@ class Account:
     """What was pulled.
 
     Attributes:
-      batches, records: how many are new.
-      known: batches that had been pulled before.
-      gone: batches that the Catalog lists and whose records are no longer there.
-      too_large: of batches with a file that cannot be got, which and why.
-      reasons: by AEP's code and the field.
+        batches, records: How many are new.
+        known: Batches that had been pulled before.
+        gone: Batches that the Catalog lists and whose records are no longer there.
+        too_large: Of batches with a file that cannot be got, which and why.
+        reasons: By AEP's code and the field.
     """
 
     batches: int = 0
@@ -106,15 +106,15 @@ class FailedBatches:
     """The failed batches of data sets, on their way into a folder.
 
     Args:
-      catalog: finds the batches.
-      data: reads them.
-      routes: of the run that posted the records.
-      rules: of its check.
-      datasets: ids of the data sets; none for all that the routes lead to.
-      folder: for dead letters, on any Beam filesystem.
+        catalog: Finds the batches.
+        data: Reads them.
+        routes: Of the run that posted the records.
+        rules: Of its check.
+        datasets: Ids of the data sets; none for all that the routes lead to.
+        folder: For dead letters, on any Beam filesystem.
 
     Raises:
-      ConfigurationError: none of the routes leads to one of the data sets, or to any.
+        ConfigurationError: None of the routes leads to one of the data sets, or to any.
     """
 
     def __init__(
@@ -144,10 +144,10 @@ class FailedBatches:
         """Pulls the batches that were made in this time and not pulled before; those of a data set the oldest first.
 
         Args:
-          since, until: seconds since 1970; from ``since`` on and before ``until``.
+            since, until: Seconds since 1970; from `since` on and before `until`.
 
         Raises:
-          AepError: the Catalog or Data Access fails; what was pulled until then is whole.
+            AepError: The Catalog or Data Access fails; what was pulled until then is whole.
         """
         account = Account()
         for dataset_id in self._wanted:

@@ -41,7 +41,7 @@ def write_lines(samples: Iterable[Sample], file: BinaryIO) -> None:
     """Writes each sample's value as a line.
 
     Raises:
-      ValueError: a value holds a line break, so that it would be read as two records.
+        ValueError: A value holds a line break, so that it would be read as two records.
     """
     for sample in samples:
         if b"\n" in sample.value:
@@ -53,16 +53,16 @@ def write_lines(samples: Iterable[Sample], file: BinaryIO) -> None:
 def send(samples: Iterable[Sample], cluster: KafkaCluster, topics: Mapping[str, str]) -> None:
     """Sends samples to Kafka and returns when the brokers have them all.
 
-    Each record has its sequence number in the header ``sequence``, by which it can be found again.
+    Each record has its sequence number in the header `sequence`, by which it can be found again.
 
     Args:
-      samples: what to send.
-      cluster: where to.
-      topics: the topic to send to, by the sample's own.
+        samples: What to send.
+        cluster: Where to.
+        topics: The topic to send to, by the sample's own.
 
     Raises:
-      KafkaSetupError: no broker answers, a topic is not there, or a record was refused.
-      SecretError: a property refers to a secret that is not there.
+        KafkaSetupError: No broker answers, a topic is not there, or a record was refused.
+        SecretError: A property refers to a secret that is not there.
     """
     list_partitions(cluster, admin_client(cluster), [])  # an address that is wrong shows now
     # A topic that is not there shows after so long; librdkafka's 30 s are for clusters that take as long to make one.

@@ -19,9 +19,9 @@ class Note(NamedTuple):
     """What a person should know of a property, or of the move as a whole.
 
     Attributes:
-      level: `to do`, something is needed from them; `changed`, it means something else here; `dropped`, there is no
-        equivalent, or no need of one; `better`, it is done without being asked for.
-      about: the property, or the subject.
+        level: `to do`, something is needed from them; `changed`, it means something else here; `dropped`, there is no
+            equivalent, or no need of one; `better`, it is done without being asked for.
+        about: The property, or the subject.
     """
 
     level: Level
@@ -34,12 +34,12 @@ class Draft:
     """Properties that are not yet dealt with, and what came of the others.
 
     Attributes:
-      left: properties nobody has taken.
-      options: options by name.
-      origins: the property that each option comes from, for problems.
-      missing: options that the configuration does not give and a run needs, each with a stand-in for its value.
-      variables: environment variables to set, each with what it holds.
-      patches: operations of JSON Patch by topic; None stands for all topics.
+        left: Properties nobody has taken.
+        options: Options by name.
+        origins: The property that each option comes from, for problems.
+        missing: Options that the configuration does not give and a run needs, each with a stand-in for its value.
+        variables: Environment variables to set, each with what it holds.
+        patches: Operations of JSON Patch by topic; None stands for all topics.
     """
 
     left: dict[str, str]
@@ -76,8 +76,8 @@ class Draft:
         """A reference to a secret in place of its value, which goes nowhere else.
 
         Args:
-          name: the property it is from.
-          variable: the environment variable that is to hold it, unless a config provider's place can be named.
+            name: The property it is from.
+            variable: The environment variable that is to hold it, unless a config provider's place can be named.
         """
         reference = _PROVIDED.fullmatch(value)
         if reference is not None:

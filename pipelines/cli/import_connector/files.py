@@ -16,9 +16,9 @@ def files_of(imported: Imported, folder: str, source: str) -> dict[str, str]:
     """The content of each file by its name.
 
     Args:
-      imported: what to write.
-      folder: where the files will stand, as the options are to name it.
-      source: the connector's file, to say where all this is from.
+        imported: What to write.
+        folder: Where the files will stand, as the options are to name it.
+        source: The connector's file, to say where all this is from.
     """
     head = f"# The connector {imported.name}, from {source} by `beam-aep import-connector`.\n"
     files = {}

@@ -53,13 +53,13 @@ class Imported:
     """What a connector's configuration comes to.
 
     Attributes:
-      name: the connector's.
-      options: of the options file.
-      patch: operations of JSON Patch for `map_file`; empty for none.
-      routes: of a routes file, where topics are patched differently; empty for a single destination.
-      missing: options that a run needs and the configuration does not give, each with a stand-in.
-      variables: environment variables to set before a run, each with what it holds.
-      notes: what changes with the move, the most pressing first.
+        name: The connector's.
+        options: Of the options file.
+        patch: Operations of JSON Patch for `map_file`; empty for none.
+        routes: Of a routes file, where topics are patched differently; empty for a single destination.
+        missing: Options that a run needs and the configuration does not give, each with a stand-in.
+        variables: Environment variables to set before a run, each with what it holds.
+        notes: What changes with the move, the most pressing first.
     """
 
     name: str
@@ -76,11 +76,11 @@ class Overrides:
     """Values missing from or overriding the connector's configuration.
 
     Attributes:
-      name: of the connector, where its file has none.
-      bootstrap_servers: the brokers.
-      new_group: a consumer group to use in place of the connector's.
-      schema_file, schema_id: the schema of the messages, to check them by before they are posted.
-      dead_letter_path: where dead letters go if the connector had no topic for them.
+        name: Of the connector, where its file has none.
+        bootstrap_servers: The brokers.
+        new_group: A consumer group to use in place of the connector's.
+        schema_file, schema_id: The schema of the messages, to check them by before they are posted.
+        dead_letter_path: Where dead letters go if the connector had no topic for them.
     """
 
     name: str | None = None
@@ -97,7 +97,7 @@ def import_connector(
     """Turns the properties of a connector, and of the workers that run it if they are known, into options.
 
     Raises:
-      ImportProblemError: with all that is in the way.
+        ImportProblemError: With all that is in the way.
     """
     overrides = overrides or Overrides()
     _check_class(properties)

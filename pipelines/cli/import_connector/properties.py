@@ -20,11 +20,11 @@ class ConnectorFileError(UserError):
 def read_connector(path: str) -> dict[str, str]:
     """Reads the properties of a connector, its `name` among them if the file has one.
 
-    JSON is told from .properties by its first character. It is what Connect's REST API takes and gives: ``{"name",
-    "config": {...}}``, or the bare configuration. Scalars become text and nulls are left out, as Connect does it.
+    JSON is told from .properties by its first character. It is what Connect's REST API takes and gives: `{"name",
+    "config": {...}}`, or the bare configuration. Scalars become text and nulls are left out, as Connect does it.
 
     Raises:
-      ConnectorFileError: the file can't be read, or is neither.
+        ConnectorFileError: The file can't be read, or is neither.
     """
     try:
         data = Path(path).read_bytes()

@@ -99,8 +99,8 @@ class _Provisioning:
         """Looks at what is there and compares.
 
         Raises:
-            OptionsError: something must be fixed first.
-            AepError: a call failed.
+            OptionsError: Something must be fixed first.
+            AepError: A call failed.
         """
         from aep.provision.checks import check_tenant
         from aep.provision.inventory import look

@@ -70,9 +70,9 @@ class ProvisionFile:
     """A file that passed all checks that need no call.
 
     Attributes:
-        path: of the file.
-        wanted: what it declares.
-        lines: the line of each key and list item.
+        path: Of the file.
+        wanted: What it declares.
+        lines: The line of each key and list item.
     """
 
     path: str
@@ -93,7 +93,7 @@ def read_provision(path: str) -> ProvisionFile:
     """Reads a file and checks what can be checked without a call.
 
     Raises:
-        OptionsError: with all problems found, one a line, each with file and line.
+        OptionsError: With all problems found, one a line, each with file and line.
     """
     refusals: list[str] = []
     lines: dict[Place, int] = {}

@@ -262,7 +262,7 @@ def _load(path: Path, sha256: str | None) -> ResolvedSchema:
     """The schema of a file.
 
     Raises:
-      SchemaError: it cannot be used, or is not the one of this digest.
+        SchemaError: It cannot be used, or is not the one of this digest.
     """
     from aep.xdm.schema import FileSchemaSource, SchemaError
 
@@ -276,7 +276,7 @@ def _identity(text: str, *, primary: bool) -> Identity:
     """Parse an identity option.
 
     Raises:
-      typer.BadParameter: it is malformed.
+        typer.BadParameter: It is malformed.
     """
     from aep.xdm.identities import Identity
     from aep.xdm.pointers import is_pointer
@@ -292,7 +292,7 @@ def _tenant_id(tenant: str | None) -> str:
     """The tenant id without `_`; "" for none.
 
     Raises:
-      typer.BadParameter: it cannot be one.
+        typer.BadParameter: It cannot be one.
     """
     if tenant is None:
         return ""

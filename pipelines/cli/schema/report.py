@@ -27,12 +27,12 @@ class Kind:
     """Violations of one code at one field: how many, and the first one as an example.
 
     Attributes:
-      code: of the violations.
-      field: a JSON pointer with `*` for a place in an array, "" for the whole record.
-      line: number of the first line that has one.
-      pointer: JSON pointer to it.
-      message: what is wrong there.
-      count: how many there are.
+        code: Of the violations.
+        field: A JSON pointer with `*` for a place in an array, "" for the whole record.
+        line: Number of the first line that has one.
+        pointer: JSON pointer to it.
+        message: What is wrong there.
+        count: How many there are.
     """
 
     code: str
@@ -47,7 +47,7 @@ class Tally:
     """Counts of lines: how many are valid, and the others by code and field of their first violation.
 
     Args:
-      ids: looks at the _ids of the valid lines; None where these say nothing.
+        ids: Looks at the _ids of the valid lines; None where these say nothing.
     """
 
     def __init__(self, ids: IdSample | None = None) -> None:

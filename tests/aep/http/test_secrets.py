@@ -143,7 +143,7 @@ def payload(secret: bytes) -> bytes:
 
 
 class SecretManager:
-    """Google's token service and Secret Manager; ``answer`` is what the latter says."""
+    """Google's token service and Secret Manager; `answer` is what the latter says."""
 
     def __init__(self) -> None:
         self.answer: Callable[[Exchange], None] = lambda exchange: exchange.reply(200, payload(SECRET.encode()))

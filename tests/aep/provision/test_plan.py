@@ -25,7 +25,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
 
 
 def there(document: dict[str, Any]) -> dict[str, Any]:
-    """Keyword arguments of ``Inventory`` for an organisation that has it all."""
+    """Keyword arguments of `Inventory` for an organisation that has it all."""
     wanted = parsed(document)
     ids = {("field group", group.title): f"group {group.title}" for group in wanted.field_groups}
     schema_ids = {schema.title: f"schema {schema.title}" for schema in wanted.schemas}

@@ -40,9 +40,9 @@ class Member:
         """Reads a bundle and returns the number of its records.
 
         Args:
-          commit: finalise it.
-          claims: a checkpoint is taken after so many claims.
-          fail: the bundle fails at its end: what it read counts for nothing, and it will be tried again.
+            commit: Finalise it.
+            claims: A checkpoint is taken after so many claims.
+            fail: The bundle fails at its end: what it read counts for nothing, and it will be tried again.
         """
         self.reader.go_to(self.restriction)
         tracker = PositionsTracker(self.restriction)
@@ -100,7 +100,7 @@ def await_committed(broker: KafkaBroker, of: KafkaSource, offsets: dict[int, int
     """Waits for what the group has committed of the source's topic: commits arrive a moment after they were asked for.
 
     Args:
-      offsets: by partition.
+        offsets: By partition.
     """
     what = f"the commit of {offsets}"
     wait_for(lambda: broker.committed(of.group_id, of.topics[0]) == offsets, PATIENCE_SECONDS, what)

@@ -32,7 +32,7 @@ IDENTITY = {"@type": "xdm:descriptorIdentity", "xdm:sourceProperty": "/a", "xdm:
 
 
 class FakeRegistry:
-    """A server with one schema. A look-up waits for ``open``."""
+    """A server with one schema. A look-up waits for `open`."""
 
     def __init__(self) -> None:
         self.version = "1.0"
