@@ -18,7 +18,7 @@ from testing.services.process import ServiceUnavailable
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs all benchmarks; returns the exit code: 0 when everything was measured, whether targets are met or not."""
+    """Run all benchmarks; return the exit code: 0 when everything was measured, whether targets are met or not."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Benchmarks of the pipeline.")
     parser.add_argument(
         "--events",

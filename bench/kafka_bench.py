@@ -48,7 +48,7 @@ class KafkaResults:
 
 
 def measure(events: int, rounds: int, idle_seconds: float) -> KafkaResults:
-    """Starts the services, fills a topic, and reads it again and again.
+    """Start the services, fill a topic, and read it again and again.
 
     Raises:
         ServiceUnavailable: This machine cannot run Apache Kafka; the message says what it lacks.
@@ -100,7 +100,7 @@ class _Bench:
             raise ServiceError(f"the pipeline ended early\n{pipeline.log_tail()}")
 
     def _run(self, topic: str, latency_ms: int, **more: str) -> Usage:
-        """Reads a topic to its end, with more options."""
+        """Read a topic to its end, with more options."""
         self._emulator.faults(latency_ms=latency_ms)
         before = self._accepted()
         log = self._folder / f"{uuid.uuid4().hex}.log"
@@ -139,5 +139,5 @@ class _Bench:
 
 
 def _new_group() -> str:
-    """A group that has read nothing."""
+    """Return a group that has read nothing."""
     return f"bench-{uuid.uuid4().hex[:8]}"

@@ -26,7 +26,7 @@ class Usage:
     peak_bytes: int = 0
 
     def beyond(self, start_up: Usage) -> Usage:
-        """What was spent beyond the start; at least a millisecond, so that the tiniest run has a figure."""
+        """Return what was spent beyond the start; at least a millisecond, so that the tiniest run has a figure."""
         return Usage(
             max(0.001, self.cpu_seconds - start_up.cpu_seconds),
             max(0.001, self.wall_seconds - start_up.wall_seconds),
@@ -35,7 +35,7 @@ class Usage:
 
 
 def total(usages: Sequence[Usage]) -> Usage:
-    """What several took together, one after another."""
+    """Return what several took together, one after another."""
     return Usage(
         sum(one.cpu_seconds for one in usages),
         sum(one.wall_seconds for one in usages),
@@ -50,12 +50,12 @@ class Stopwatch:
         self._cpu, self._wall = time.process_time(), time.perf_counter()
 
     def usage(self) -> Usage:
-        """What was used since it was made."""
+        """Return what was used since it was made."""
         return Usage(time.process_time() - self._cpu, time.perf_counter() - self._wall)
 
 
 def of_command(name: str, command: Sequence[str], log: Path, timeout: float) -> Usage:
-    """What a command takes from its start to its end.
+    """Return what a command takes from its start to its end.
 
     Raises:
         ServiceError: It failed, or had not ended after `timeout` seconds; the message ends with its log.
@@ -75,7 +75,7 @@ def of_command(name: str, command: Sequence[str], log: Path, timeout: float) -> 
 
 
 def cpu_share(pid: int, seconds: float) -> float:
-    """The share of a core that a running process uses over so many seconds."""
+    """Return the share of a core that a running process uses over so many seconds."""
     cpu, wall = _cpu_seconds(pid), time.perf_counter()
     time.sleep(seconds)
     return (_cpu_seconds(pid) - cpu) / (time.perf_counter() - wall)
@@ -93,7 +93,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _peak_bytes(pid: int) -> int:
-    """The most memory that a process has had resident; 0 when it has ended.
+    """Return the most memory that a process has had resident; 0 when it has ended.
 
     `ru_maxrss` would not do: a child inherits it from the process that started it.
     """

@@ -29,7 +29,7 @@ class Target:
     value: float
 
     def met(self, figure: float) -> bool:
-        """Whether it does."""
+        """Return whether it does."""
         return figure >= self.value if self.sign == ">=" else figure < self.value
 
     def __str__(self) -> str:
@@ -56,7 +56,7 @@ class Figure:
 
 
 def figures(transforms: Sequence[transforms_bench.Round], kafka: kafka_bench.KafkaResults) -> list[Figure]:
-    """The figures that the raw numbers come to."""
+    """Return the figures that the raw numbers come to."""
     rounds = kafka.rounds
     steps = f"parse, validate, serialise ({transforms_bench.EVENT_BYTES / 1000:g} kB): loop's"
     to_accepted = "Kafka to accepted (0.9 kB)"
@@ -94,7 +94,7 @@ def figures(transforms: Sequence[transforms_bench.Round], kafka: kafka_bench.Kaf
 
 
 def table(all_figures: Sequence[Figure]) -> Table:
-    """The figures for people."""
+    """Return the figures for people."""
     grid = Table(title="Benchmarks", title_justify="left")
     grid.add_column("figure")
     for name in ("measured", "min", "max", "target", "met"):
@@ -112,7 +112,7 @@ def document(
     kafka: kafka_bench.KafkaResults,
     settings: dict[str, Any],
 ) -> bytes:
-    """All of it as JSON."""
+    """Return all of it as JSON."""
     return orjson.dumps(
         {
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -137,7 +137,7 @@ def document(
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers were taken on."""
+    """Return what the numbers were taken on."""
     model = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return {
         "cpu": model[1] if model else platform.machine(),

@@ -47,7 +47,9 @@ class Round:
 
 
 def measure(events: int, rounds: int) -> list[Round]:
-    """Each way in a process of its own, new for each round, in turns: what else the machine does slows both alike."""
+    """Return each way in a process of its own, new for each round, in turns: what else the machine does slows both
+    alike.
+    """
     each = max(1, events // CHUNK_RECORDS // _TURNS) * CHUNK_RECORDS
     measured = []
     for _ in range(rounds):
@@ -61,7 +63,7 @@ def measure(events: int, rounds: int) -> list[Round]:
 
 
 def in_pipeline(events: int) -> Usage:
-    """The pipeline's own steps on FnApiRunner, from the first chunk to the last.
+    """Return the pipeline's own steps on FnApiRunner, from the first chunk to the last.
 
     The steps are fused, so all that they do happens between two chunks. Beam's start and end are left out: they take
     a tenth of a second, however many the events.
@@ -73,7 +75,7 @@ def in_pipeline(events: int) -> Usage:
 
 
 def in_loop(events: int) -> Usage:
-    """A loop that does nothing else."""
+    """Return a loop that does nothing else."""
     process.tune_garbage_collector()
     _loop(CHUNK_RECORDS)
     stopwatch = Stopwatch()

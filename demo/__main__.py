@@ -35,7 +35,7 @@ _END_SECONDS = 30  # what the pipeline gets to end in good order
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Reads the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m demo",
         description="Starts Kafka and a local Adobe Experience Platform, sends sample events, some of them broken on "
@@ -74,7 +74,7 @@ def _share(text: str) -> float:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the demo; returns its exit code."""
+    """Run the demo; return its exit code."""
     arguments = parse_arguments(argv)
     console = Console(highlight=False, soft_wrap=True, markup=False)
     # What Kafka's client remarks while a broker starts is no news.
@@ -96,7 +96,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
-    """The demo, step by step."""
+    """Return the demo, step by step."""
     files.empty_folder()
     with broker.running(arguments.kafka, TOPICS) as cluster, Emulator() as emulator:
         console.print(f"1. Kafka ({arguments.kafka}) is at {cluster.bootstrap_servers}: topics {', '.join(TOPICS)}.")
@@ -143,13 +143,13 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def create_inlet(emulator: Emulator, topic: str) -> dict[str, Any]:
-    """Creates an inlet that asks for a token, with a dataset of the topic's schema."""
+    """Create an inlet that asks for a token, with a dataset of the topic's schema."""
     schema = orjson.loads(files.schema_file(topic).read_bytes())
     return emulator.create_inlet(name=topic, org_id=ORG_ID, schema=schema, authentication_required=True)
 
 
 def check_held(cluster: KafkaCluster, events: int) -> None:
-    """Makes sure that Kafka still has every event.
+    """Make sure that Kafka still has every event.
 
     Raises:
         ServiceError: The embedded broker has thrown some away.
@@ -163,12 +163,12 @@ def check_held(cluster: KafkaCluster, events: int) -> None:
 
 
 def command_line() -> str:
-    """The pipeline's command line, to be copied."""
+    """Return the pipeline's command line, to be copied."""
     return " ".join([f"{files.SECRET}={CLIENT_SECRET}", os.path.relpath(sys.executable), *PIPELINE])
 
 
 def run_pipeline() -> int:
-    """Runs the pipeline to its end; its progress and its account go to the terminal.
+    """Run the pipeline to its end; its progress and its account go to the terminal.
 
     It has a session of its own, so that Ctrl-C reaches it through here, once, as the request to end in good order.
     """
@@ -187,7 +187,7 @@ def run_pipeline() -> int:
 
 
 def ask(emulator: Emulator, inlet_id: str) -> Delivered:
-    """What an inlet has received, once everything in it went through the platform's own validation."""
+    """Return what an inlet has received, once everything in it went through the platform's own validation."""
     wait_for(lambda: emulator.stats()["pending_validation"] == 0, 60, "the emulator's validation")
     stats = emulator.inlet_stats(inlet_id)
     accepted = {sequence_of(record_id): times for record_id, times in emulator.ids(inlet_id).items()}
@@ -195,7 +195,7 @@ def ask(emulator: Emulator, inlet_id: str) -> Delivered:
 
 
 def look_next(keep: bool, cluster: KafkaCluster, emulator: Emulator) -> str:
-    """What the user can look at, and try."""
+    """Return what the user can look at, and try."""
     lines = [
         "\nLook next at",
         f"  {files.OPTIONS} and {files.ROUTES}: what the pipeline was told, besides {files.BASE}",
@@ -221,7 +221,7 @@ def verdict(
     delivered: Mapping[str, Delivered],
     letters: Sequence[DeadLetter],
 ) -> int:
-    """Says whether every event is accounted for; returns the exit code."""
+    """Say whether every event is accounted for; return the exit code."""
     wrong = differences(expected, delivered, letters)
     for sentence in wrong[:_SHOWN]:
         console.print(sentence, style="red")
@@ -235,7 +235,7 @@ def verdict(
 
 
 def wait_for_interrupt(console: Console) -> None:
-    """Returns at Ctrl-C."""
+    """Return at Ctrl-C."""
     try:
         console.print("Kafka and the emulator go on until Ctrl-C")
         signal.pause()

@@ -30,7 +30,7 @@ class Expected:
         return cls({topic: set() for topic in topics})
 
     def note(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Passes samples on and remembers what must become of them."""
+        """Pass samples on and remember what must become of them."""
         for sample in samples:
             if sample.broken is None:
                 self.good[sample.topic].add(sample.sequence)
@@ -60,14 +60,14 @@ class Delivered:
 
 
 def sequence_of(letter: DeadLetter) -> int:
-    """The number that a sample carries in the Kafka header `sequence`; -1 when there is none."""
+    """Return the number that a sample carries in the Kafka header `sequence`; -1 when there is none."""
     return int(dict(letter.record.headers).get("sequence") or -1)
 
 
 def differences(
     expected: Expected, delivered: Mapping[str, Delivered], dead_letters: Sequence[DeadLetter]
 ) -> list[str]:
-    """Compares what was put in with what arrived, each event by its number.
+    """Compare what was put in with what arrived, each event by its number.
 
     Returns:
         A sentence for each thing that is wrong; none when every event is accounted for.

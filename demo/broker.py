@@ -39,7 +39,7 @@ def running(kind: Kind, topics: Sequence[str]) -> Iterator[KafkaCluster]:
 
 
 def held(cluster: KafkaCluster, topics: Sequence[str]) -> int:
-    """How many records the topics hold, by their first and last offsets."""
+    """Return how many records the topics hold, by their first and last offsets."""
     consumer = Consumer({"bootstrap.servers": cluster.bootstrap_servers, "group.id": "demo-count"})
     try:
         partitions = [

@@ -20,18 +20,18 @@ SECRET = "AEP_CLIENT_SECRET"  # noqa: S105 - the name of the environment variabl
 
 
 def schema_file(topic: str) -> Path:
-    """The schema of a topic of the sample: loyalty-events has loyalty-event.schema.json."""
+    """Return the schema of a topic of the sample: loyalty-events has loyalty-event.schema.json."""
     return CONFIGS / "schemas" / f"{topic.removesuffix('s')}.schema.json"
 
 
 def empty_folder() -> None:
-    """Removes what an earlier demo left."""
+    """Remove what an earlier demo left."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
 
 
 def write_routes(inlets: Mapping[str, Mapping[str, Any]]) -> None:
-    """Writes a route for each topic, with its inlet as the emulator describes it."""
+    """Write a route for each topic, with its inlet as the emulator describes it."""
     routes = [
         {
             "name": topic,
@@ -47,7 +47,7 @@ def write_routes(inlets: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def write_options(bootstrap_servers: str, ims_url: str, client_id: str) -> None:
-    """Writes the options in which this run differs from configs/base.yaml."""
+    """Write the options in which this run differs from configs/base.yaml."""
     options = {
         "runner": "FnApiRunner",
         "kafka_bootstrap_servers": bootstrap_servers,

@@ -15,7 +15,7 @@ from transforms.records.dead_letter import DeadLetter
 
 
 def arrivals(expected: Expected, delivered: Mapping[str, Delivered]) -> Table:
-    """A row for each topic: what was put in, and what the emulator counted in its dataset."""
+    """Return a row for each topic: what was put in, and what the emulator counted in its dataset."""
     grid = Table(title="What the emulator counted in the dataset of each topic", title_justify="left")
     grid.add_column("topic")
     for heading in ("good put in", "arrived", "duplicates", "requests", "invalid"):
@@ -29,7 +29,7 @@ def arrivals(expected: Expected, delivered: Mapping[str, Delivered]) -> Table:
 
 
 def dead_letters(expected: Expected, letters: Sequence[DeadLetter]) -> Table:
-    """A row for each code: the samples that were broken so, and the dead letters."""
+    """Return a row for each code: the samples that were broken so, and the dead letters."""
     grid = Table(title="What was dead-lettered", title_justify="left")
     grid.add_column("code")
     for heading in ("broken put in", "dead letters"):
@@ -41,7 +41,7 @@ def dead_letters(expected: Expected, letters: Sequence[DeadLetter]) -> Table:
 
 
 def example(letters: Sequence[DeadLetter], folder: Path) -> Table:
-    """One of the dead letters: of an event that its schema refuses, if there is one."""
+    """Return one of the dead letters: of an event that its schema refuses, if there is one."""
     one = next((letter for letter in letters if letter.stage == "validate" and letter.pointer), letters[0])
     grid = Table(title=f"One dead letter of {folder}{os.sep}", show_header=False, title_justify="left")
     grid.add_column(style="bold")

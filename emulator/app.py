@@ -44,7 +44,7 @@ class ManagementApi(Protocol):
     """An API behind the gateway."""
 
     def routes(self, gateway: Gateway) -> list[Route]:
-        """Its endpoints."""
+        """Return its endpoints."""
         ...
 
 
@@ -105,7 +105,7 @@ class Emulator:
         )
 
     def app(self) -> Starlette:
-        """The ASGI application; it closes the store when the server ends."""
+        """Return the ASGI application; it closes the store when the server ends."""
 
         @contextlib.asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -127,7 +127,7 @@ class Emulator:
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    """What nothing here answers; each side of AEP has its own form for that."""
+    """Return what nothing here answers; each side of AEP has its own form for that."""
     assert isinstance(error, HTTPException)
     headers: Mapping[str, str] | None = error.headers
     if request.url.path.startswith("/collection/"):

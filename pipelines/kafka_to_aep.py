@@ -23,7 +23,7 @@ from transforms.validate import ValidateXdm
 
 
 def kafka_to_aep(pipeline: beam.Pipeline, plan: Plan) -> None:
-    """Builds the pipeline."""
+    """Build the pipeline."""
     deliver(pipeline | "Read" >> plan.read(), plan)
 
 
@@ -45,7 +45,7 @@ def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the pipeline; returns the exit code."""
+    """Run the pipeline; return the exit code."""
     return run(sys.argv[1:] if argv is None else argv, Job("Kafka to AEP", make_plan, kafka_to_aep))
 
 

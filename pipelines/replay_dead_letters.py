@@ -17,7 +17,7 @@ from transforms.replay import ChooseDeadLetters, OriginalRecords
 
 
 def replay_dead_letters(pipeline: beam.Pipeline, plan: ReplayPlan) -> None:
-    """Builds the pipeline."""
+    """Build the pipeline."""
     dead_letters = pipeline | "Read" >> plan.read()
     chosen = dead_letters | ChooseDeadLetters(plan.selection, plan.routes)
     records = chosen | OriginalRecords()
@@ -25,7 +25,7 @@ def replay_dead_letters(pipeline: beam.Pipeline, plan: ReplayPlan) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the pipeline; returns the exit code."""
+    """Run the pipeline; return the exit code."""
     job = Job(
         "Dead letters to AEP", make_replay_plan, replay_dead_letters, lambda plan, finished: plan.finish(finished)
     )

@@ -37,7 +37,7 @@ class Purchase(NamedTuple):
 
 
 def _inner(record: dict[str, Any]) -> bytes:
-    """JSON of the members of an object, without its braces."""
+    """Return JSON of the members of an object, without its braces."""
     return orjson.dumps(record)[1:-1]
 
 
@@ -82,7 +82,7 @@ def _member(number: int, digest: bytes) -> Member:
 
 
 def _ecid_half(digest: bytes) -> str:
-    """Half of an ECID: a positive 64-bit integer, in 19 digits."""
+    """Return half of an ECID: a positive 64-bit integer, in 19 digits."""
     return f"{int.from_bytes(digest, 'big') % (2**63 - 1) + 1:019d}"
 
 
@@ -117,7 +117,7 @@ def _geo(place: Place) -> dict[str, Any]:
 
 
 def _purchases(currency: str) -> list[Purchase]:
-    """Baskets of one to three products, the smallest first; every third is only looked at."""
+    """Return baskets of one to three products, the smallest first; every third is only looked at."""
     baskets = [
         [PRODUCTS[(start + step * 5) % len(PRODUCTS)] for step in range(size)]
         for size in (1, 2, 3)
@@ -195,7 +195,7 @@ def _web_page(name: str, url: str, is_home: bool, referrer_type: str, referrer: 
 
 
 def note(size: int) -> bytes:
-    """Text for a receipt, exactly so many bytes long."""
+    """Return text for a receipt, exactly so many bytes long."""
     return (_NOTE_TEXT * (size // len(_NOTE_TEXT) + 1))[:size]
 
 

@@ -185,7 +185,7 @@ def _sized(head: bytes, tail: bytes, blocks: list[bytes], size: int) -> bytes:
 
 
 def _timestamp(digest: bytes) -> bytes:
-    """A moment of 2025, to the millisecond."""
+    """Return a moment of 2025, to the millisecond."""
     return b"2025-%02d-%02dT%02d:%02d:%02d.%03dZ" % (
         digest[22] % 12 + 1,
         digest[23] % 28 + 1,

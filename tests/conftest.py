@@ -44,7 +44,7 @@ class _Scheduling(LoadFileScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Scheduling | None:
-    """Takes the place of `--dist loadfile`."""
+    """Take the place of `--dist loadfile`."""
     return _Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 

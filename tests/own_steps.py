@@ -11,7 +11,7 @@ NOT_A_FUNCTION = 1
 
 
 def enrich(record: dict[str, Any], metadata: Metadata) -> dict[str, Any] | None:
-    """Does a bit of everything, so that a property test meets it all."""
+    """Do a bit of everything, so that a property test meets it all."""
     kind = record.get("kind")
     if kind == "b":
         return None

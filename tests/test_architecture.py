@@ -45,7 +45,7 @@ PACKAGES = sorted({place.partition(".")[0] for place in MAY_IMPORT})
 
 
 def modules() -> dict[str, Path]:
-    """All modules that are not tests, by their dotted names."""
+    """Return all modules that are not tests, by their dotted names."""
     found = {}
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
@@ -58,7 +58,7 @@ MODULES = modules()
 
 
 def imports(path: Path) -> Iterator[str]:
-    """The names that a file imports, as far as they are modules, and "tests"."""
+    """Yield the names that a file imports, as far as they are modules, and "tests"."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -78,7 +78,9 @@ def is_in(module: str, place: str) -> bool:
 
 
 def may_import(module: str, other: str) -> bool:
-    """Whether a module may import another: of its own place, of a place inside it, or of those that are allowed."""
+    """Return whether a module may import another: of its own place, of a place inside it, or of those
+    that are allowed.
+    """
     place = place_of(module)
     return any(is_in(other, allowed) for allowed in (place, *MAY_IMPORT[place]))
 

@@ -38,7 +38,7 @@ MOST_SECONDS = 120  # from provision to lookup, by the promise of the docs; of p
 
 
 def processor_seconds() -> float:
-    """What the commands that have ended have used."""
+    """Return what the commands that have ended have used."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -43,7 +43,7 @@ class BatchLimits:
     max_seconds: float
 
     def within(self, sizes: Sizes) -> BatchLimits:
-        """These limits where a destination allows them, and its own where not."""
+        """Return these limits where a destination allows them, and its own where not."""
         return replace(
             self,
             max_messages=min(self.max_messages, sizes.max_records or self.max_messages),
@@ -69,7 +69,7 @@ class Packer:
         self._bytes = self._request_overhead
 
     def add(self, chunk: Chunk) -> Iterator[Batch]:
-        """Takes in a chunk and yields the batches that it filled."""
+        """Take in a chunk and yield the batches that it filled."""
         start = 0
         for stop, body in enumerate(chunk.bodies):
             cost = len(body) + self._overhead
@@ -88,7 +88,7 @@ class Packer:
             yield from self.flush()
 
     def flush(self) -> Iterator[Batch]:
-        """Yields what is waiting, full or not."""
+        """Yield what is waiting, full or not."""
         if self._chunks:
             yield Batch(self._route, self._chunks, self._shard)
         self._chunks, self._messages, self._bytes = [], 0, self._request_overhead
@@ -118,7 +118,7 @@ class GroupIntoBatches(beam.PTransform):
         self._shards = shards
 
     def expand(self, chunks: beam.PCollection[Chunk]) -> beam.PCollection[Batch]:
-        """Adds the step."""
+        """Add the step."""
         if self._mode == "bundle":
             batches = chunks | "InBundle" >> beam.ParDo(_BatchInBundle(self._sizes, self._limits, self._shards))
         else:

@@ -28,7 +28,7 @@ class WriteDeadLetters(beam.PTransform):
         self._sinks = sinks
 
     def expand(self, dead_letters: beam.PCollection[DeadLetter]) -> beam.PCollection[None]:
-        """Adds the sink."""
+        """Add the sink."""
         return dead_letters | beam.ParDo(_WriteDeadLetters(self._sinks))
 
 

@@ -29,7 +29,7 @@ class ApplyMapping(beam.PTransform):
         self._guard = guard
 
     def expand(self, chunks: beam.PCollection[Chunk]) -> DoOutputsTuple:
-        """Adds the step."""
+        """Add the step."""
         return with_dead_letters(beam.ParDo(ApplyMappingFn(self._routes, self._guard)), chunks, Chunk)
 
 
@@ -42,7 +42,7 @@ class ApplyMappingFn(beam.DoFn):
         self._steps: dict[str, MapStep] = {}  # by route
 
     def process(self, element: Chunk) -> Iterator[Chunk | TaggedOutput]:
-        """Maps the records of one chunk."""
+        """Map the records of one chunk."""
         step = self._steps.get(element.route)
         if step is None:
             with process.remember_failure():

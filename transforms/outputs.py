@@ -14,7 +14,7 @@ _MAIN, _DEAD_LETTERS = "main", "dead_letters"
 
 
 def with_dead_letters(step: beam.ParDo, pcoll: beam.PCollection, main_type: type, **more: type) -> DoOutputsTuple:
-    """Applies a step and gives its outputs their types, and so their deterministic coders.
+    """Apply a step and give its outputs their types, and so their deterministic coders.
 
     Args:
         more: The types of further outputs, by their tags.
@@ -26,5 +26,5 @@ def with_dead_letters(step: beam.ParDo, pcoll: beam.PCollection, main_type: type
 
 
 def refused(reason: Refusal, chunk: Chunk, record: Record, attempts: int = 0) -> TaggedOutput:
-    """The dead letter of a record of a chunk, on its output."""
+    """Return the dead letter of a record of a chunk, on its output."""
     return TaggedOutput(_DEAD_LETTERS, dead_letter(reason, chunk.topic, chunk.partition, record, attempts))

@@ -32,7 +32,7 @@ class ParseRecords(beam.PTransform):
         self._guard = guard
 
     def expand(self, chunks: beam.PCollection[Chunk]) -> DoOutputsTuple:
-        """Adds the step."""
+        """Add the step."""
         return with_dead_letters(beam.ParDo(ParseRecordsFn(self._routes, self._tombstones, self._guard)), chunks, Chunk)
 
 
@@ -46,11 +46,11 @@ class ParseRecordsFn(beam.DoFn):
         self._steps: dict[str, tuple[tuple[Route, ...], ParseStep]] = {}  # by topic
 
     def setup(self) -> None:
-        """Prepares the worker's process for the parsed records that chunks carry from here on."""
+        """Prepare the worker's process for the parsed records that chunks carry from here on."""
         process.set_up_worker()
 
     def process(self, element: Chunk) -> Iterator[Chunk | TaggedOutput]:
-        """Parses the records of one chunk; gives a chunk for each route."""
+        """Parse the records of one chunk; give a chunk for each route."""
         # Fused steps are done with a chunk before the next one comes, so all of the last one has been counted.
         self._guard.check()
         routes, parse = self._step(element.topic)
@@ -87,7 +87,7 @@ class ParseRecordsFn(beam.DoFn):
                 yield part
 
     def finish_bundle(self) -> None:
-        """Fails the bundle in which too many records were refused."""
+        """Fail the bundle in which too many records were refused."""
         self._guard.check()
 
     def _step(self, topic: str) -> tuple[tuple[Route, ...], ParseStep]:

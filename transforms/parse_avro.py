@@ -26,7 +26,7 @@ class ParseAvro:
     references: tuple[str, ...] = ()
 
     def __call__(self, value: bytes, headers: Headers = ()) -> ParsedObject | ParseFailure:
-        """The record that the value is; the headers say nothing about it."""
+        """Return the record that the value is; the headers say nothing about it."""
         key = ("avro", self.references, self.schema)
         return process.shared(key, lambda: AvroReader(self.schema, self.references)).read(value)
 
@@ -38,7 +38,7 @@ class ParseConfluentAvro:
     registry: SchemaRegistry
 
     def __call__(self, value: bytes, headers: Headers = ()) -> ParsedObject | ParseFailure:
-        """The record that the value is; waits while the registry cannot be reached.
+        """Return the record that the value is; waits while the registry cannot be reached.
 
         Args:
             value: Of a Kafka record.

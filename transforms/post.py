@@ -40,7 +40,7 @@ class Post(beam.PTransform):
         self._receipts = receipts
 
     def expand(self, batches: beam.PCollection[Batch]) -> DoOutputsTuple:
-        """Adds the step."""
+        """Add the step."""
         step = beam.ParDo(_Post(self._routes, self._connection, self._receipts))
         return with_dead_letters(step, batches, Batch, receipts=Receipts)
 
@@ -66,7 +66,7 @@ class _Post(beam.DoFn):
                 yield TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
 
     def _settle_ended(self) -> Iterator[TaggedOutput]:
-        """Takes answers as they come: their batches are let go of, and an error ends the bundle early, whatever else
+        """Take answers as they come: their batches are let go of, and an error ends the bundle early, whatever else
         is being tried again meanwhile.
         """
         for _ in range(len(self._under_way)):
@@ -105,7 +105,7 @@ def _counters(route: str, counts: Counts) -> Iterator[tuple[str, int]]:
 
 
 def _count_here(route: str, counts: Counts) -> None:
-    """Counts a step of a delivery as it is taken: one that ends in an error, or not yet, has arrived too."""
+    """Count a step of a delivery as it is taken: one that ends in an error, or not yet, has arrived too."""
     for name, amount in _counters(route, counts):
         metrics.count_here(name, amount)
 
@@ -118,7 +118,7 @@ class _Slot:
         slots.acquire()
 
     def give_up(self) -> None:
-        """Lets another batch take its place; called by the delivering thread alone."""
+        """Let another batch take its place; called by the delivering thread alone."""
         slots, self._slots = self._slots, None
         if slots is not None:
             slots.release()
@@ -141,7 +141,7 @@ class _Poster:
         self._slots = threading.BoundedSemaphore(connection.max_in_flight + (connection.shards if ordered else 1))
 
     def post(self, batch: Batch) -> Future[Delivery]:
-        """Starts a delivery; blocks while too many are under way, which is how a slow destination slows the read."""
+        """Start a delivery; blocks while too many are under way, which is how a slow destination slows the read."""
         slot = _Slot(self._slots)
         observer = partial(_count_here, batch.route)
         future = self._pools[batch.shard].submit(self._client.deliver, batch, observer, slot.give_up)
@@ -149,7 +149,7 @@ class _Poster:
         return future
 
     def take_renewals(self) -> int:
-        """Credentials fetched since this was last asked."""
+        """Return credentials fetched since this was last asked."""
         return self._client.take_renewals()
 
 

@@ -36,7 +36,7 @@ class ReadDeadLetterTopic(beam.PTransform):
         self._read = read
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Run]:
-        """Adds the read."""
+        """Add the read."""
         return pipeline | self._read | "Headers" >> beam.Map(_letters).with_output_types(Run)
 
 
@@ -47,7 +47,7 @@ def _letters(chunk: Chunk) -> Run:
 
 
 def dead_letters_of(chunk: Chunk) -> Run:
-    """The dead letters that the records of a dead-letter topic are; warns of the others."""
+    """Return the dead letters that the records of a dead-letter topic are; warns of the others."""
     letters: Run = []
     first = ""
     for record in chunk.records:
@@ -65,7 +65,7 @@ def dead_letters_of(chunk: Chunk) -> Run:
 
 
 def from_message(message: Record) -> DeadLetter:
-    """The dead letter that a record of a dead-letter topic is, ours or that of a Kafka Connect sink.
+    """Return the dead letter that a record of a dead-letter topic is, ours or that of a Kafka Connect sink.
 
     Headers of the original whose names begin as ours or Kafka Connect's do are not told from those of the reason.
 
@@ -117,7 +117,7 @@ _LOOK_SECONDS = 60.0
 
 
 def read_topic(cluster: KafkaCluster, topic: str) -> Iterator[DeadLetter]:
-    """The dead letters that the topic holds now, for a person to look at: commits nothing, joins no group.
+    """Yield the dead letters that the topic holds now, for a person to look at: commits nothing, joins no group.
 
     Raises:
         KafkaSetupError, KafkaReadError: The topic cannot be read.

@@ -30,7 +30,7 @@ class ReadJsonLines(beam.PTransform):
         self._topic = topic
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Chunk]:
-        """Adds the read."""
+        """Add the read."""
         chunks = (
             pipeline
             | "Pattern" >> beam.Create([self._file_pattern], reshuffle=False)

@@ -21,7 +21,7 @@ Receipts = list[bytes]
 
 
 def receipts_of(batch: Batch, answers: Sequence[Answer], now: float | None = None) -> Receipts:
-    """The receipts of the records of a batch that AEP has received.
+    """Return the receipts of the records of a batch that AEP has received.
 
     Args:
         answers: One for each record.
@@ -67,7 +67,7 @@ class WriteReceipts(beam.PTransform):
         self._sinks = sinks
 
     def expand(self, receipts: beam.PCollection[Receipts]) -> beam.PCollection[None]:
-        """Adds the sink."""
+        """Add the sink."""
         return receipts | beam.ParDo(_WriteReceipts(self._sinks))
 
 

@@ -45,7 +45,7 @@ class Selection:
     max_attempts: int | None = None
 
     def takes(self, one: DeadLetter) -> bool:
-        """Whether the dead letter is one of them."""
+        """Return whether the dead letter is one of them."""
         return (
             (not self.codes or one.code in self.codes)
             and (not self.stages or one.stage in self.stages)
@@ -57,7 +57,7 @@ class Selection:
 
 
 def is_chosen(one: DeadLetter, selection: Selection, routes: Routes) -> bool:
-    """Whether a replay takes the dead letter: it is meant, and one of the routes takes its topic."""
+    """Return whether a replay takes the dead letter: it is meant, and one of the routes takes its topic."""
     return selection.takes(one) and _has_route(one.topic, routes)
 
 
@@ -77,7 +77,7 @@ class ReadDeadLetterFiles(beam.PTransform):
         self._files = list(files)
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Run]:
-        """Adds the read."""
+        """Add the read."""
         return (
             pipeline
             | "Files" >> beam.Create(self._files, reshuffle=False).with_output_types(str)
@@ -103,7 +103,7 @@ class ChooseDeadLetters(beam.PTransform):
         self._routes = routes
 
     def expand(self, runs: beam.PCollection[Run]) -> beam.PCollection[Run]:
-        """Adds the step."""
+        """Add the step."""
         return runs | beam.ParDo(_Choose(self._selection, self._routes)).with_output_types(Run)
 
 
@@ -128,12 +128,12 @@ class OriginalRecords(beam.PTransform):
     """Restores the original records from dead letters, in chunks, each with its count of replays in a header."""
 
     def expand(self, runs: beam.PCollection[Run]) -> beam.PCollection[Chunk]:
-        """Adds the step."""
+        """Add the step."""
         return runs | beam.FlatMap(originals).with_output_types(Chunk)
 
 
 def originals(run: Run) -> list[Chunk]:
-    """A chunk for each topic partition."""
+    """Return a chunk for each topic partition."""
     chunks: dict[tuple[str, int], Chunk] = {}
     for one in run:
         count = (REPLAYS_HEADER, str(one.replays + 1).encode())
@@ -143,7 +143,7 @@ def originals(run: Run) -> list[Chunk]:
 
 
 def set_aside(path: str, selection: Selection, routes: Routes) -> int:
-    """Moves the dead letters of a file that were replayed into the folder `replayed` beside it.
+    """Move the dead letters of a file that were replayed into the folder `replayed` beside it.
 
     The others go into a new file where it was, and the file is deleted last: a crash in between leaves some dead
     letters in two places, and none in no place.

@@ -32,7 +32,7 @@ class ValidateXdm(beam.PTransform):
         self._rules = rules or XdmRules()
 
     def expand(self, chunks: beam.PCollection[Chunk]) -> DoOutputsTuple:
-        """Adds the step."""
+        """Add the step."""
         return with_dead_letters(beam.ParDo(ValidateXdmFn(self._routes, self._rules, self._guard)), chunks, Chunk)
 
 
@@ -47,7 +47,7 @@ class ValidateXdmFn(beam.DoFn):
         self._steps: dict[str, tuple[ValidateStep, LiveSchema | None, IdWatch | None]] = {}  # by route
 
     def process(self, element: Chunk) -> Iterator[Chunk | TaggedOutput]:
-        """Checks the records of one chunk."""
+        """Check the records of one chunk."""
         step, live, ids = self._step(element.route)
         if live is not None:
             step.use(live.current())

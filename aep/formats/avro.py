@@ -47,7 +47,7 @@ SchemaKey = int | bytes
 
 
 def schema_key(value: bytes, header: bytes | None) -> tuple[SchemaKey, int] | ParseFailure:
-    """What names the schema of a value that Confluent's serializer wrote, and the byte at which its Avro begins.
+    """Return what names the schema of a value that Confluent's serializer wrote, and the byte at which its Avro begins.
 
     A zero byte and the schema's id in four bytes, or the byte 1 and its GUID in 16, are in a header or in front of the
     Avro; where both are, the header counts, and the value is Avro from its first byte on. (Confluent Platform 8.1,
@@ -81,7 +81,7 @@ class AvroReader:
     """Reads records that were written with one schema."""
 
     def __init__(self, schema: str, references: Iterable[str] = ()):
-        """Takes the schema and those that it refers to by name, each after those that it refers to itself.
+        """Take the schema and those that it refers to by name, each after those that it refers to itself.
 
         Raises:
             AvroSchemaError: One of them is not an Avro schema, or names a type that none has.
@@ -93,7 +93,7 @@ class AvroReader:
             self._decode = decoder(parsed, named)
 
     def read(self, data: bytes, start: int = 0) -> ParsedObject | ParseFailure:
-        """The record as an object and its JSON. Never raises.
+        """Return the record as an object and its JSON. Never raises.
 
         Args:
             data: Bytes that hold the record and nothing after it.
@@ -203,7 +203,7 @@ def _errors_in_words() -> Iterator[None]:
 
 
 def _prepared(schema: Any) -> Any:
-    """The schema with our converters for logical types, and for those types that JSON lacks."""
+    """Return the schema with our converters for logical types, and for those types that JSON lacks."""
     if isinstance(schema, list):
         return [_prepared(branch) for branch in schema]
     if isinstance(schema, str):

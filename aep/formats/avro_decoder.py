@@ -56,7 +56,7 @@ DAMAGE = (DecodeError, IndexError, struct.error, UnicodeDecodeError)
 
 
 def decode_error(error: Exception, data: bytes) -> DecodeError:
-    """The error of a `Decode` in one form."""
+    """Return the error of a `Decode` in one form."""
     if isinstance(error, DecodeError):
         return error
     if isinstance(error, UnicodeDecodeError):
@@ -183,7 +183,7 @@ def _float(data: bytes, at: int) -> tuple[float, int]:
 
 
 def shortest(number: float) -> float:
-    """The number with the fewest digits that is this one in 32 bits: 19.99 for 19.989999771118164.
+    """Return the number with the fewest digits that is this one in 32 bits: 19.99 for 19.989999771118164.
 
     Connect's JSON converter writes floats so (Java, `Float.toString`). For 2**-96, 2**87 and 2**90, where the nearest
     text of 8 digits is not one that comes back, it is a digit longer.
@@ -324,7 +324,9 @@ def _map(decode: Decode) -> Decode:
 
 
 def _block(data: bytes, at: int) -> tuple[int, int]:
-    """The number of items in a block. A negative one is followed by the block's size, which nobody here needs."""
+    """Return the number of items in a block. A negative one is followed by the block's size, which
+    nobody here needs.
+    """
     byte = data[at]
     if byte < 0x80 and not byte & 1:
         return byte >> 1, at + 1
@@ -351,7 +353,7 @@ def _converted(decode: Decode, convert: Convert, schema: Mapping[str, Any]) -> D
 
 
 def _within(error: Exception, name: str | int, data: bytes) -> DecodeError:
-    """The error with one more step of the path to its value."""
+    """Return the error with one more step of the path to its value."""
     found = decode_error(error, data)
     found.path.append(name)
     return found

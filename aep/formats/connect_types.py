@@ -31,12 +31,12 @@ _LOGICAL_TYPES = {
 
 
 def logical_type(kind: str, schema: Mapping[str, Any]) -> str:
-    """The logical type of a schema of this Avro type: its own or, without one, what its `connect.name` says."""
+    """Return the logical type of a schema of this Avro type: its own or, without one, what its `connect.name` says."""
     return schema.get("logicalType") or _LOGICAL_TYPES.get((kind, str(schema.get("connect.name"))), "")
 
 
 def scale_of(schema: Mapping[str, Any]) -> Any:
-    """The scale of a decimal, which Connect writes into `connect.parameters` too, and there as text."""
+    """Return the scale of a decimal, which Connect writes into `connect.parameters` too, and there as text."""
     if "scale" in schema:
         return schema["scale"]
     parameters = schema.get("connect.parameters")
@@ -45,7 +45,7 @@ def scale_of(schema: Mapping[str, Any]) -> Any:
 
 
 def time_text(units: int, per_second: int) -> str:
-    """A time as hours, minutes and seconds; of MySQL's TIME it may be negative, or longer than a day."""
+    """Return a time as hours, minutes and seconds; of MySQL's TIME it may be negative, or longer than a day."""
     seconds, part = divmod(abs(units), per_second)
     minutes, seconds = divmod(seconds, 60)
     digits = len(str(per_second)) - 1

@@ -18,7 +18,7 @@ _TYPES_OF = {"unit": _DATES, "pattern": _DATES, "zone": ("date-time",), "scale":
 
 
 def conversion_problem(source: Mapping[str, Any]) -> str | None:
-    """What is wrong with a source's type and with what goes with it, naming the key; None for nothing."""
+    """Return what is wrong with a source's type and with what goes with it, naming the key; None for nothing."""
     kind = source.get("type")
     if "type" in source and kind not in tuple(CONVERTERS):
         return f"type must be one of {', '.join(CONVERTERS)}"
@@ -48,7 +48,7 @@ def conversion_problem(source: Mapping[str, Any]) -> str | None:
 
 
 def converter_of(source: Mapping[str, Any]) -> Callable[[Any], Any] | None:
-    """The conversion of a source without a `conversion_problem`; None for no conversion."""
+    """Return the conversion of a source without a `conversion_problem`; None for no conversion."""
     kind = source.get("type")
     if "scale" in source:
         return partial(to_decimal, scale=source["scale"])

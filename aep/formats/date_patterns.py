@@ -13,7 +13,7 @@ _WITHOUT_OFFSET = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(
 
 
 def pattern_problem(pattern: Any, *, is_time: bool, has_zone: bool) -> str | None:
-    """Why text in this pattern of strptime cannot be a date or, if it `is_time`, a date-time; None if it can.
+    """Return why text in this pattern of strptime cannot be a date or, if it `is_time`, a date-time; None if it can.
 
     Args:
         pattern: As it was given.
@@ -39,7 +39,7 @@ def pattern_problem(pattern: Any, *, is_time: bool, has_zone: bool) -> str | Non
 
 
 def zone_of(name: Any) -> tzinfo:
-    """The zone of this name: UTC, or one of the time zone database of this machine.
+    """Return the zone of this name: UTC, or one of the time zone database of this machine.
 
     Raises:
         ValueError: There is none.
@@ -53,20 +53,22 @@ def zone_of(name: Any) -> tzinfo:
 
 
 def to_date_time_in(value: Any, zone: tzinfo) -> str:
-    """A date-time, as `to_date_time` makes it; ISO 8601 text without an offset has that of the zone."""
+    """Return a date-time, as `to_date_time` makes it; ISO 8601 text without an offset has that of the zone."""
     if isinstance(value, str) and _WITHOUT_OFFSET.fullmatch(value):
         value += _offset(value, zone)
     return to_date_time(value)
 
 
 def to_date_time_by(value: Any, pattern: str, zone: tzinfo | None = None) -> str:
-    """A date-time of text in a pattern of strptime; the offset from UTC is the text's or, without one, the zone's."""
+    """Return a date-time of text in a pattern of strptime; the offset from UTC is the text's or, without one, the
+    zone's.
+    """
     text = _read(value, pattern).isoformat()
     return to_date_time(text) if zone is None else to_date_time_in(text, zone)
 
 
 def to_date_by(value: Any, pattern: str) -> str:
-    """A date of text in a pattern of strptime; a time is left out."""
+    """Return a date of text in a pattern of strptime; a time is left out."""
     return _read(value, pattern).date().isoformat()
 
 

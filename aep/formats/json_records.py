@@ -86,7 +86,9 @@ def _is_object(text: bytes) -> bool:
 
 
 def _is_open(text: bytes) -> bool:
-    """Whether a line ends within an object, as a pretty-printed one does, and not within a text, where none ends."""
+    """Return whether a line ends within an object, as a pretty-printed one does, and not within a text, where none
+    ends.
+    """
     depth = 0
     for token in _TOKEN.finditer(text):
         if token[0].startswith(b'"') and not token[1]:
@@ -148,7 +150,7 @@ class _Splitter:
         return len(self._data)
 
     def rest(self) -> bytes:
-        """What is left where the file ends: nothing, or a record that has been cut off or is not JSON."""
+        """Return what is left where the file ends: nothing, or a record that has been cut off or is not JSON."""
         return self._data.strip()
 
     def feed(self, block: bytes) -> Iterator[bytes]:
@@ -172,7 +174,9 @@ class _Splitter:
         self._data, self._scanned = data[start:], at - start
 
     def _record(self, data: bytes, start: int, token: re.Match[bytes]) -> tuple[int, bytes | None] | None:
-        """Where the next record begins and the one that ends with the token, None for none; None if none ends."""
+        """Return where the next record begins and the one that ends with the token, None for none; None
+        if none ends.
+        """
         text = token[0]
         if text in _OPEN:
             self._depth += 1

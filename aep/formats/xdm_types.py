@@ -57,7 +57,7 @@ def to_string(value: Any) -> str:
 
 
 def to_integer(value: Any) -> int:
-    """A whole number of 64 bits; text if it is the digits of one, 12.0 as 12."""
+    """Return a whole number of 64 bits; text if it is the digits of one, 12.0 as 12."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
         return int(value)
     if isinstance(value, str) and _INTEGER.fullmatch(value):
@@ -68,7 +68,7 @@ def to_integer(value: Any) -> int:
 
 
 def to_number(value: Any) -> int | float:
-    """A finite number; text if it is one as JSON writes it, and no more exact than JSON's can be here.
+    """Return a finite number; text if it is one as JSON writes it, and no more exact than JSON's can be here.
 
     Also a decimal that brings its scale, as Debezium's VariableScaleDecimal does: `{"scale": 2, "value": BASE64}`.
     """
@@ -87,12 +87,12 @@ def to_number(value: Any) -> int | float:
 
 
 def is_scale(value: Any) -> bool:
-    """Whether a value can be the scale of a decimal: how many digits stand after its decimal point."""
+    """Return whether a value can be the scale of a decimal: how many digits stand after its decimal point."""
     return isinstance(value, int) and not isinstance(value, bool) and value in SCALES
 
 
 def to_decimal(value: Any, scale: int) -> int | float:
-    """The number that text in base64 holds: the bytes of a signed big-endian integer, without its decimal point.
+    """Return the number that text in base64 holds: the bytes of a signed big-endian integer, without its decimal point.
 
     (Kafka Connect, org.apache.kafka.connect.data.Decimal, as JsonConverter writes it.) A number stays as it is.
     """
@@ -117,7 +117,7 @@ def to_boolean(value: Any) -> bool:
 
 
 def to_date_time(value: Any, unit: str | None = None) -> str:
-    """A date-time of RFC 3339, of a number since 1970 or of ISO 8601 text with an offset.
+    """Return a date-time of RFC 3339, of a number since 1970 or of ISO 8601 text with an offset.
 
     Args:
         value: What was read.
@@ -145,7 +145,7 @@ def to_date_time(value: Any, unit: str | None = None) -> str:
 
 
 def to_date(value: Any, unit: str | None = None) -> str:
-    """A date, of a number since 1970 (in UTC), of ISO 8601 text, of which a time is left out, or of 20260131.
+    """Return a date, of a number since 1970 (in UTC), of ISO 8601 text, of which a time is left out, or of 20260131.
 
     Args:
         value: What was read.
@@ -166,7 +166,7 @@ def to_date(value: Any, unit: str | None = None) -> str:
 
 
 def decimal_of(unscaled: bytes, scale: int) -> int | float:
-    """The number whose digits are a signed big-endian integer, `scale` of them after the decimal point.
+    """Return the number whose digits are a signed big-endian integer, `scale` of them after the decimal point.
 
     Raises:
         Unfit: It has more digits than a number in JSON holds exactly, or none.
@@ -180,7 +180,8 @@ def decimal_of(unscaled: bytes, scale: int) -> int | float:
 
 
 def number_of(value: Decimal) -> int | float:
-    """The number that JSON writes with the same value: whole ones of 64 bits, others as they come back from a float.
+    """Return the number that JSON writes with the same value: whole ones of 64 bits, others as they come back from a
+    float.
 
     Raises:
         Unfit: It has more digits than that.
@@ -194,7 +195,7 @@ def number_of(value: Decimal) -> int | float:
 
 
 def date_time_of(microseconds: int) -> str:
-    """The RFC 3339 date-time in UTC, so many microseconds after 1970: to the millisecond where that is exact.
+    """Return the RFC 3339 date-time in UTC, so many microseconds after 1970: to the millisecond where that is exact.
 
     Raises:
         Unfit: It is outside the years 1 to 9999.
@@ -208,7 +209,7 @@ def date_time_of(microseconds: int) -> str:
 
 
 def _since_1970(value: Any, unit: str | None) -> str:
-    """The date-time in UTC so many units after 1970, as exact as the number is."""
+    """Return the date-time in UTC so many units after 1970, as exact as the number is."""
     nanoseconds = _nanoseconds(value, unit or "ms")
     if unit is None and abs(nanoseconds) < _DOUBTFUL:
         units = ", ".join(NANOSECONDS)

@@ -34,7 +34,7 @@ class TokenSource(Protocol):
     """Where the `Authorization` header of a request comes from; shared by all threads of a process."""
 
     def token(self) -> str:
-        """A token that is valid now, fetched if need be."""
+        """Return a token that is valid now, fetched if need be."""
         ...
 
     def reject(self, token: str) -> None:
@@ -42,7 +42,7 @@ class TokenSource(Protocol):
         ...
 
     def take_renewals(self) -> int:
-        """How many tokens were fetched or read since this was last asked, for counting."""
+        """Return how many tokens were fetched or read since this was last asked, for counting."""
         ...
 
 
@@ -74,7 +74,7 @@ class OAuthTokens:
         self._failure: NetworkError | None = None
 
     def token(self) -> str:
-        """A valid token; the first caller fetches it while the others wait, and share its failure.
+        """Return a valid token; the first caller fetches it while the others wait, and share its failure.
 
         Raises:
             NetworkError: IMS, or the service that keeps the client's secret, cannot be reached or is failing.
@@ -97,7 +97,7 @@ class OAuthTokens:
             return self._token
 
     def reject(self, token: str) -> None:
-        """Forgets the token, so that the next `token()` fetches another."""
+        """Forget the token, so that the next `token()` fetches another."""
         with self._lock:
             if token == self._token:
                 self._token = None
@@ -152,7 +152,7 @@ class StaticToken:
         self._renewals = 0
 
     def token(self) -> str:
-        """The token that the reference names.
+        """Return the token that the reference names.
 
         Raises:
             SecretError: There is none. While the last value was not refused, it is kept instead: a file that is being
@@ -176,7 +176,7 @@ class StaticToken:
         return token
 
     def reject(self, token: str) -> None:
-        """Reads the reference again the next time."""
+        """Read the reference again the next time."""
         with self._lock:
             if token == self._token:
                 self._token = None
@@ -189,7 +189,7 @@ class StaticToken:
 
 
 def read_token_reply(reply: Reply, client: OAuthClient) -> tuple[str, float]:
-    """The access token and its life in seconds.
+    """Return the access token and its life in seconds.
 
     Raises:
         TokenError: IMS is failing (408, 429, 5xx): worth another try.

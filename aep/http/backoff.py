@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after(header: str | None, longest: float, wall_clock: Callable[[], float] = time.time) -> float:
-    """Seconds that a `Retry-After` header asks for, at most `longest`; 0 when it is absent or makes no sense.
+    """Return seconds that a `Retry-After` header asks for, at most `longest`; 0 when it is absent or makes no sense.
 
     It holds seconds or a date (HTTP Semantics, RFC 9110, 10.2.3).
     """
@@ -28,7 +28,7 @@ def retry_after(header: str | None, longest: float, wall_clock: Callable[[], flo
 
 
 def full_jitter(number: int, base: float, ceiling: float, random_unit: Callable[[], float]) -> float:
-    """Seconds to wait after try `number`: evenly drawn below an exponentially growing bound.
+    """Return seconds to wait after try `number`: evenly drawn below an exponentially growing bound.
 
     It spreads the tries of many workers, where a fixed back-off would bring them back together.
     """
@@ -36,6 +36,6 @@ def full_jitter(number: int, base: float, ceiling: float, random_unit: Callable[
 
 
 def sleep(seconds: float) -> bool:
-    """Sleeps in a process that nobody asks to end."""
+    """Sleep in a process that nobody asks to end."""
     time.sleep(seconds)
     return False

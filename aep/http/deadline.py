@@ -77,7 +77,7 @@ class Limits:
 
 
 def header_limit_passed(error: BaseException) -> bool:
-    """Whether a reply has more header fields, or longer ones, than http.client reads."""
+    """Return whether a reply has more header fields, or longer ones, than http.client reads."""
     return isinstance(error, http.client.LineTooLong) or (
         type(error) is http.client.HTTPException and "headers" in str(error)  # it has no class of its own
     )
@@ -99,18 +99,18 @@ class DeadlineAdapter(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Makes connections of our kind."""
+        """Make connections of our kind."""
         super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
         self._use_our_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Makes connections of our kind through proxies too."""
+        """Make connections of our kind through proxies too."""
         manager = super().proxy_manager_for(proxy, ssl_context=self._tls, proxy_ssl_context=self._tls, **kwargs)
         self._use_our_pools(manager)
         return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
-        """The credentials, which are not in the proxy's URL, since that shows in errors."""
+        """Return the credentials, which are not in the proxy's URL, since that shows in errors."""
         return dict(self._proxy_headers)
 
     def cert_verify(self, *args: Any) -> None:
@@ -133,7 +133,7 @@ class _BoundedCalls:
         self._deadline = float("inf") if self._limit is None else time.monotonic() + self._limit
 
     def call(self, operation: Callable[[], int], silence: float | None = None) -> int:
-        """Calls the operation on the socket until it is done, and returns what it returns.
+        """Call the operation on the socket until it is done, and return what it returns.
 
         Raises:
             TimeoutError: It took too long.
@@ -188,7 +188,7 @@ class _Reply(http.client.HTTPResponse):
         super().__init__(_Source(sock, limits), *args, **kwargs)  # type: ignore[arg-type]
 
     def _read_status(self) -> tuple[str, int, str]:
-        """Passes over every interim reply as over 100, the only one http.client knows (RFC 9110, 15.2)."""
+        """Pass over every interim reply as over 100, the only one http.client knows (RFC 9110, 15.2)."""
         version, status, reason = super()._read_status()  # type: ignore[misc]
         interim = 100 <= status < 200 and status != http.client.SWITCHING_PROTOCOLS
         return version, http.client.CONTINUE if interim else status, reason
@@ -217,13 +217,13 @@ class _Connection(HTTPConnection):
         return self._limits.clock() - self._used_at < _IDLE_SECONDS and super().is_connected
 
     def getresponse(self) -> Any:
-        """Reads the head of the reply."""
+        """Read the head of the reply."""
         reply = super().getresponse()
         self._used_at = self._limits.clock()
         return reply
 
     def send(self, data: Any) -> None:
-        """Sends bytes, for no longer than the process may go on."""
+        """Send bytes, for no longer than the process may go on."""
         if self.sock is None:
             self.connect()
         connection, rest = self.sock, memoryview(data)
@@ -244,7 +244,7 @@ class _TlsConnection(_Connection, HTTPSConnection):
             raise BrokenPipeError(errno.EPIPE, str(error)) from None
 
     def _tunnel(self) -> None:
-        """Asks the proxy for a tunnel. Without this, its faults could not be told from those of the host behind it."""
+        """Ask the proxy for a tunnel. Without this, its faults could not be told from those of the host behind it."""
         try:
             super()._tunnel()
         except (OSError, http.client.HTTPException) as error:

@@ -50,7 +50,7 @@ class Network:
         return bool(self.ca_file or self.client_certificate)
 
     def check(self) -> None:
-        """Reads every file and secret, as a session does.
+        """Read every file and secret, as a session does.
 
         Raises:
             ConfigurationError: One of them is missing or wrong.
@@ -60,7 +60,7 @@ class Network:
         self.proxy_headers()
 
     def proxy_headers(self) -> dict[str, str]:
-        """What the proxy alone is told. It holds the password.
+        """Return what the proxy alone is told. It holds the password.
 
         Raises:
             ConfigurationError, NetworkError: There is no password, see `aep.http.secrets.resolve`.
@@ -73,7 +73,7 @@ class Network:
         return {"Proxy-Authorization": f"Basic {encoded.decode()}"}
 
     def tls(self) -> ssl.SSLContext:
-        """Settings for TLS to servers, and to the proxy if its URL is https.
+        """Return settings for TLS to servers, and to the proxy if its URL is https.
 
         Raises:
             ConfigurationError: A file is missing, unreadable or not what it should be, or its password is wrong.
@@ -118,7 +118,7 @@ class Network:
 
 
 def proxy_refusal(network: Network, host: str, status: int | None, words: str) -> AepError:
-    """The error for a proxy that opens no way to a host: nothing has been sent to that.
+    """Return the error for a proxy that opens no way to a host: nothing has been sent to that.
 
     Args:
         network: The proxy, and as whom it was asked.
@@ -144,7 +144,7 @@ def proxy_refusal(network: Network, host: str, status: int | None, words: str) -
 
 
 def proxy_address(network: Network) -> str:
-    """The proxy's host and port; words for it when none was given, as on a network whose proxy is not seen."""
+    """Return the proxy's host and port; words for it when none was given, as on a network whose proxy is not seen."""
     if network.proxy is None:
         return "on the way"
     url = urllib3.util.parse_url(network.proxy)

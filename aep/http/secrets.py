@@ -33,12 +33,12 @@ _MAX_WORDS = 500
 
 
 def is_reference(value: str) -> bool:
-    """Whether the value has the form of a secret reference."""
+    """Return whether the value has the form of a secret reference."""
     return value.startswith(SCHEMES)
 
 
 def resolve(reference: str) -> str:
-    """The secret that the reference names.
+    """Return the secret that the reference names.
 
     Raises:
         SecretError: The reference is malformed or what it names cannot be read. The message holds the reference,
@@ -57,7 +57,7 @@ def resolve(reference: str) -> str:
 
 
 def hide(body: bytes, secret: str) -> bytes:
-    """The body of an error reply, of which people will read, without the secret, should it echo the request."""
+    """Return the body of an error reply, of which people will read, without the secret, should it echo the request."""
     for form in (secret, quote_plus(secret, errors="surrogateescape")):
         body = body.replace(form.encode(errors="surrogateescape"), b"***")
     return body
@@ -113,7 +113,7 @@ def _from_secret_manager(name: str) -> str:
 
 
 def secret_manager_url(name: str) -> str:
-    """Where the version of a secret is read (Secret Manager API, `projects.secrets.versions.access`).
+    """Return where the version of a secret is read (Secret Manager API, `projects.secrets.versions.access`).
 
     Raises:
         SecretError: It is not the name of one.
@@ -129,7 +129,9 @@ def secret_manager_url(name: str) -> str:
 
 
 def _reason(body: bytes) -> str:
-    """The words of an error reply of Google's APIs (`google.rpc.Status`); "" for none. Nothing else is repeated."""
+    """Return the words of an error reply of Google's APIs (`google.rpc.Status`); "" for none. Nothing
+    else is repeated.
+    """
     try:
         return _in_one_line(json.loads(body)["error"]["message"])
     except (ValueError, LookupError, TypeError, AttributeError):

@@ -82,7 +82,7 @@ class Transport(Protocol):
     """
 
     def send(self, request: Request) -> Reply:
-        """Sends the request and reads its reply."""
+        """Send the request and read its reply."""
         ...
 
 
@@ -121,7 +121,7 @@ class RequestsTransport:
         self._local = threading.local()
 
     def send(self, request: Request) -> Reply:
-        """Sends the request; see `Transport`."""
+        """Send the request; see `Transport`."""
         try:
             return self._send(request)
         except AepError as error:
@@ -226,7 +226,7 @@ class RequestsTransport:
             self._local.session = None
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:
-        """The body, read piece by piece: a socket time limit alone would let a dripping reply go on for ever."""
+        """Return the body, read piece by piece: a socket time limit alone would let a dripping reply go on for ever."""
         body = bytearray()
         while piece := response.raw.read1(65_536, decode_content=True):
             body += piece
@@ -238,7 +238,7 @@ class RequestsTransport:
 
 
 def _let_go(error: BaseException) -> None:
-    """Frees what the failed call still holds.
+    """Free what the failed call still holds.
 
     The libraries' errors refer to themselves through the frames they passed, and those to the request's body; without
     this each try of an outage would leave up to 1 MB behind until the garbage collector happens to run.
@@ -256,7 +256,7 @@ def _host(url: str) -> str:
 
 
 def _words(error: BaseException) -> str:
-    """The operating system's or TLS library's own words, without the layers wrapped around them."""
+    """Return the operating system's or TLS library's own words, without the layers wrapped around them."""
     inner = _innermost(error)
     if type(inner) in (ValueError, http.client.BadStatusLine):
         return "not well-formed HTTP"  # the library's words quote the line, which may be of a reply with a token
@@ -274,7 +274,7 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def _tls_refused(error: BaseException) -> bool:
-    """Whether TLS failed for what one side thinks of the other, rather than for a connection that was cut."""
+    """Return whether TLS failed for what one side thinks of the other, rather than for a connection that was cut."""
     inner = _innermost(error)
     cut = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
     return isinstance(inner, ssl.SSLError) and not isinstance(inner, cut)

@@ -124,7 +124,7 @@ class InletClient:
         observer: Observer | None = None,
         aside: Callable[[], None] = lambda: None,
     ) -> Delivery:
-        """Sends the records of a batch and returns when each has its answer; it may take as long as AEP is down.
+        """Send the records of a batch and return when each has its answer; it may take as long as AEP is down.
 
         Args:
             records: The bytes to post of each.
@@ -148,7 +148,7 @@ class InletClient:
         return delivery
 
     def _send(self, batch: _Batch, delivery: Delivery) -> None:
-        """Sends a piece once, when it is due, and carries out the decision."""
+        """Send a piece once, when it is due, and carry out the decision."""
         pieces = batch.pieces
         now = self._clock()
         piece = batch.take(now)
@@ -202,13 +202,13 @@ class InletClient:
                 raise error
 
     def _next(self, sent: Attempt, **changes: Any) -> Attempt:
-        """The next sending of the same messages, or of some of them; its token may be renewed once again."""
+        """Return the next sending of the same messages, or of some of them; its token may be renewed once again."""
         # Without authentication there is no token to renew after a 401.
         anew = {"number": sent.number + 1, "refreshed": self._tokens is None, "failures": 0, "probing": False}
         return replace(sent, **{**anew, **changes})
 
     def _halves(self, piece: _Piece, cause: str, probing: bool) -> list[_Piece]:
-        """Two pieces of half the messages; one message goes to the single-message endpoint."""
+        """Return two pieces of half the messages; one message goes to the single-message endpoint."""
         sent = piece.sent
         split_at = self._clock() if cause == "500" and sent.split_at is None else sent.split_at
         half = self._next(sent, mismatches=0, split_at=split_at)
@@ -226,7 +226,7 @@ class InletClient:
     def _request(
         self, piece: _Piece, records: Sequence[bytes], delivery: Delivery
     ) -> tuple[Reply | NetworkError, str, float]:
-        """Sends a piece once. Returns the outcome, the token, and when it was sent."""
+        """Send a piece once. Returns the outcome, the token, and when it was sent."""
         token = ""
         headers = self._headers
         if self._tokens is not None:
@@ -257,7 +257,7 @@ class InletClient:
     def _settle(
         self, piece: _Piece, settled: decisions.PerMessage, keys: Sequence[bytes | None] | None, delivery: Delivery
     ) -> list[int]:
-        """Notes the answers and returns the indices of the messages that go again."""
+        """Note the answers and return the indices of the messages that go again."""
         again = set(settled.again)
         attempts = piece.sent.before + piece.sent.number
         counts = Counts()
@@ -278,7 +278,7 @@ class InletClient:
         return [piece.indices[position] for position in sorted(again.union(followers))]
 
     def _decide(self, sent: Attempt, outcome: Reply | NetworkError, sent_at: float) -> decisions.Decision:
-        """Decides and notes it at once, so that replies that come together know of each other."""
+        """Decide and note it at once, so that replies that come together know of each other."""
         with self._lock:
             now = self._clock()
             decision = decide(sent, outcome, now, self._stats, self._policy)
@@ -312,8 +312,8 @@ def _again(cause: str, duplicates_possible: int) -> Counts:
 
 
 def overtaken(settled: decisions.PerMessage, keys: Sequence[bytes | None]) -> list[int]:
-    """The messages that AEP has received though an earlier one of the same key goes again: sent once more after it,
-    they arrive last, as they should.
+    """Return the messages that AEP has received though an earlier one of the same key goes again: sent once more after
+    it, they arrive last, as they should.
 
     Args:
         settled: The answers to a request.

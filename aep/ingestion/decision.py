@@ -174,7 +174,7 @@ class InletStats(NamedTuple):
     last_sent: float = float("-inf")
 
     def noting(self, decision: Decision, sent_at: float, now: float) -> InletStats:
-        """The record after one more decision, on the reply to a request that was sent at `sent_at`."""
+        """Return the record after one more decision, on the reply to a request that was sent at `sent_at`."""
         match decision:
             case PerMessage(results, again):
                 accepted = sum(result.accepted for result in results)
@@ -251,28 +251,28 @@ class Context:
         return self.sent.split_at is not None and self.inlet.last_sent > self.sent.split_at
 
     def fails_on_batch(self) -> bool:
-        """Whether a request that AEP answers 500 should be halved to find the message that it fails on."""
+        """Return whether a request that AEP answers 500 should be halved to find the message that it fails on."""
         return self.others_still_pass or (self.sent.failures + 1 >= SPLIT_TRIES and self.others_pass)
 
     def may_be_poisoned(self) -> bool:
-        """Whether a request that AEP answers 500 should be halved to see if anything of it passes."""
+        """Return whether a request that AEP answers 500 should be halved to see if anything of it passes."""
         return self.sent.probing or self.sent.failures + 1 >= PROBE_TRIES
 
     def fails_on_message(self) -> bool:
-        """Whether a message that AEP answers 500 should be given up."""
+        """Return whether a message that AEP answers 500 should be given up."""
         others_pass = self.others_pass if self.sent.split_at is None else self.others_still_pass
         return self.sent.failures + 1 >= GIVE_UP_TRIES and others_pass
 
 
 def is_overload(outcome: Reply | NetworkError) -> bool:
-    """Whether AEP could not keep up, so that fewer requests should be under way."""
+    """Return whether AEP could not keep up, so that fewer requests should be under way."""
     if isinstance(outcome, NetworkError):
         return not isinstance(outcome, TokenError)
     return outcome.status in (408, 429, 502, 503, 504)
 
 
 def describe(outcome: Reply | NetworkError) -> str:
-    """The outcome in words fit for a log or an error."""
+    """Return the outcome in words fit for a log or an error."""
     if isinstance(outcome, NetworkError):
         return str(outcome)
     if 200 <= outcome.status < 300:
@@ -281,5 +281,5 @@ def describe(outcome: Reply | NetworkError) -> str:
 
 
 def describe_status(status: int, words: str) -> str:
-    """What AEP answers to a request, or to a message of a batch, with its own words if it has any."""
+    """Return what AEP answers to a request, or to a message of a batch, with its own words if it has any."""
     return f"AEP answers {status}{f' ({words})' if words else ''}"

@@ -80,17 +80,17 @@ class Envelope:
         return len(self.prefix) + len(self.suffix) + MESSAGE_OVERHEAD
 
     def message(self, record: bytes) -> bytes:
-        """One record as a message: the body for the single-message endpoint."""
+        """Return one record as a message: the body for the single-message endpoint."""
         return self.prefix + record + self.suffix
 
     def batch(self, records: Sequence[bytes]) -> bytes:
-        """The body for the batch endpoint."""
+        """Return the body for the batch endpoint."""
         between = self.suffix + b"," + self.prefix
         return b"".join((_OPEN, self.prefix, between.join(records), self.suffix, _CLOSE))
 
 
 def batch_url(inlet_url: str) -> str:
-    """The URL that takes many messages in a request, made from the inlet's URL.
+    """Return the URL that takes many messages in a request, made from the inlet's URL.
 
     Raises:
         ConfigurationError: This is not a URL of an inlet.
@@ -106,7 +106,7 @@ def batch_url(inlet_url: str) -> str:
 
 
 def single_url(inlet_url: str) -> str:
-    """The URL that takes one message in a request."""
+    """Return the URL that takes one message in a request."""
     return inlet_url.replace("/collection/batch/", "/collection/", 1)
 
 
@@ -124,7 +124,7 @@ class MessageResult(NamedTuple):
 
 
 def read_multi_status(body: bytes, count: int) -> list[MessageResult] | None:
-    """The results of a 207 in the order of the request's messages, or None when they do not fit it one to one.
+    """Return the results of a 207 in the order of the request's messages, or None when they do not fit it one to one.
 
     Adobe documents a failed message as `statusCode` and `message` (Stream multiple messages); its Kafka connector
     expects `status`, `message` and `xactionId`. Both are read. Position tells which message is meant; ids that
@@ -183,7 +183,7 @@ def _ids_agree(ids: list[str], batch_id: object) -> bool:
 
 
 def read_xaction_id(body: bytes) -> str:
-    """The `xactionId` of the reply to a single message; empty when it has none: not a reply from AEP."""
+    """Return the `xactionId` of the reply to a single message; empty when it has none: not a reply from AEP."""
     try:
         reply = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -192,7 +192,7 @@ def read_xaction_id(body: bytes) -> str:
 
 
 def is_object(body: bytes) -> bool:
-    """Whether the body is a JSON object, as every reply of AEP's is."""
+    """Return whether the body is a JSON object, as every reply of AEP's is."""
     try:
         return isinstance(orjson.loads(body), dict)
     except orjson.JSONDecodeError:
@@ -200,7 +200,7 @@ def is_object(body: bytes) -> bool:
 
 
 def error_message(body: bytes) -> str:
-    """AEP's own words in an error reply, at most 500 characters; the reply as text if it has another form.
+    """Return AEP's own words in an error reply, at most 500 characters; the reply as text if it has another form.
 
     (Streaming validation guide: `{"type", "status", "title", "report": {"message", ...}}`.)
     """

@@ -74,7 +74,7 @@ class RequestLimit:
 
     @contextmanager
     def slot(self, messages: int) -> Iterator[int]:
-        """Waits for room and holds it while a request with so many messages is under way.
+        """Wait for room and hold it while a request with so many messages is under way.
 
         Yields:
             How many requests are under way now, this one included.
@@ -102,7 +102,7 @@ class RequestLimit:
                 self._room.notify_all()
 
     def note(self, overload: bool) -> None:
-        """Widens or narrows the window after a request."""
+        """Widen or narrows the window after a request."""
         with self._room:
             self._window = self._window.after_overload(self._clock()) if overload else self._window.after_good()
             self._room.notify_all()
@@ -118,7 +118,7 @@ class RequestLimit:
         return int(self._window.size)
 
     def _take_turn(self, messages: int) -> float:
-        """Seconds until these messages may go: each request books the time that its messages take."""
+        """Return seconds until these messages may go: each request books the time that its messages take."""
         if self._rate is None:
             return 0.0
         now = self._clock()

@@ -92,18 +92,18 @@ MESSAGE_RULES: tuple[MessageRule, ...] = (
 
 
 def message_rule(result: MessageResult, context: Context) -> MessageRule:
-    """The rule that decides on the message."""
+    """Return the rule that decides on the message."""
     return next(rule for rule in MESSAGE_RULES if rule.applies(result, context))
 
 
 def sent_again(context: Context) -> list[int]:
-    """Positions of the messages that AEP could not take now."""
+    """Return positions of the messages that AEP could not take now."""
     dispositions = [message_rule(result, context).disposition for result in context.results or ()]
     return [position for position, disposition in enumerate(dispositions) if disposition == "again"]
 
 
 def refused_by_reply(context: Context) -> int:
-    """How many messages the reply refuses for good, 0 unless it refuses all that were sent."""
+    """Return how many messages the reply refuses for good, 0 unless it refuses all that were sent."""
     if context.results is not None:
         accepted = any(result.accepted for result in context.results)
         return 0 if accepted or sent_again(context) else len(context.results)

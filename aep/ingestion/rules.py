@@ -64,7 +64,7 @@ def decide(
     random_unit: Callable[[], float] = random.random,
     wall_clock: Callable[[], float] = time.time,
 ) -> Decision:
-    """What to do after a request.
+    """Return what to do after a request.
 
     Args:
         sent, outcome, now, inlet, policy: See `Context`.
@@ -79,7 +79,7 @@ def decide(
 
 
 def deciding_rule(context: Context) -> Rule:
-    """The first rule that applies; the last one always does."""
+    """Return the first rule that applies; the last one always does."""
     return next(rule for rule in RULES if rule.applies(context))
 
 
@@ -106,7 +106,7 @@ def _is_transient(*statuses: int) -> Callable[[Context], bool]:
 
 
 def does_not_fit(context: Context) -> bool:
-    """Whether a batch was received, by its status, but not by a word for each message."""
+    """Return whether a batch was received, by its status, but not by a word for each message."""
     return context.success and context.results is None
 
 

@@ -52,7 +52,7 @@ class Verdict(NamedTuple):
 def send_validated(
     destination: Destination, record: bytes, transport: Transport, tokens: TokenSource | None
 ) -> Verdict:
-    """Sends a record once.
+    """Send a record once.
 
     Args:
         destination: Where to, and what is put around the record.
@@ -79,7 +79,7 @@ def send_validated(
 
 
 def read_verdict(reply: Reply) -> Verdict:
-    """Reads the reply to a request with synchronous validation.
+    """Read the reply to a request with synchronous validation.
 
     Raises:
         AuthenticationError, ConfigurationError: It says nothing of the event.
@@ -108,7 +108,7 @@ def read_verdict(reply: Reply) -> Verdict:
 
 
 def _violations(nodes: object, depth: int) -> Iterator[Violation]:
-    """The leaves of a tree whose inner nodes only count them."""
+    """Yield the leaves of a tree whose inner nodes only count them."""
     if not isinstance(nodes, list) or depth > _MOST_NESTED:
         return
     for node in nodes:

@@ -43,7 +43,8 @@ _ABSENT = _Absent()
 
 
 def step(operation: Mapping[str, Any]) -> Callable[[Any], Any]:
-    """What an operation does to a record, which is changed in place where it can be: gives the record afterwards.
+    """Return what an operation does to a record, which is changed in place where it can be: gives the record
+    afterwards.
 
     It raises NotApplicableError; the record is half changed then.
     """
@@ -53,7 +54,7 @@ def step(operation: Mapping[str, Any]) -> Callable[[Any], Any]:
 
 
 def differences(operations: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Where operations mean something else, or can, than RFC 6902 says: a sentence for each such operation."""
+    """Return where operations mean something else, or can, than RFC 6902 says: a sentence for each such operation."""
     said = [(index, operation, _differences(operation)) for index, operation in enumerate(operations)]
     return [
         f"operation {index} ({operation['op']} {operation['path']}): {', '.join(found)}"
@@ -106,7 +107,7 @@ def _differences(operation: Mapping[str, Any]) -> list[str]:
 
 
 def _meant(steps: list[str]) -> list[str]:
-    """The steps that count: the first one is passed over unless it is the only one."""
+    """Return the steps that count: the first one is passed over unless it is the only one."""
     return steps if len(steps) == 1 else steps[1:]
 
 
@@ -117,7 +118,9 @@ def _steps(path: str) -> list[str]:
 
 
 def _parent(document: Any, steps: list[str]) -> Any:
-    """The value that the last step is in. Steps below a value that is neither object nor array are passed over."""
+    """Return the value that the last step is in. Steps below a value that is neither object nor array
+    are passed over.
+    """
     node = document
     for step in steps[1:-1]:
         if isinstance(node, dict):
@@ -205,7 +208,7 @@ def _integer(step: str) -> int:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Equality of Jackson's nodes: 1 and 1.0 are not the same, nor are 0.0 and -0.0."""
+    """Return equality of Jackson's nodes: 1 and 1.0 are not the same, nor are 0.0 and -0.0."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):

@@ -73,7 +73,7 @@ class FieldMap:
     fields: bytes
 
     def apply(self, record: dict[str, Any], origin: Origin) -> dict[str, Any] | MapFault:
-        """The new record; the old one stays as it is, and parts of it may be parts of both."""
+        """Return the new record; the old one stays as it is, and parts of it may be parts of both."""
         try:
             made = _make(_compiled(self.fields), record, origin)
         except _FaultError as error:
@@ -82,7 +82,7 @@ class FieldMap:
 
 
 def compile_map(fields: Mapping[str, Any]) -> FieldMap:
-    """The map of these fields: target to source.
+    """Return the map of these fields: target to source.
 
     Raises:
         EntriesError: With all that is wrong.
@@ -100,7 +100,7 @@ def _compiled(fields: bytes) -> _Tree:
 
 
 def _plan(fields: Mapping[str, Any]) -> tuple[_Tree, dict[str, str]]:
-    """What is to be made, and what is wrong, by target."""
+    """Return what is to be made, and what is wrong, by target."""
     problems: dict[str, str] = {}
     root: dict[str, Any] = {}
     for target, source in fields.items():
@@ -185,7 +185,7 @@ def _put(root: dict[str, Any], steps: list[str], field: _Field) -> str | None:
 
 
 def _with_arrays(node: Any, path: tuple[str, ...], problems: dict[str, str]) -> _Tree:
-    """The tree with arrays where all names are numbers; the indices must be those of an array without a gap."""
+    """Return the tree with arrays where all names are numbers; the indices must be those of an array without a gap."""
     if isinstance(node, _Field):
         return node
     below = {name: _with_arrays(child, (*path, name), problems) for name, child in node.items()}
@@ -208,7 +208,7 @@ _ABSENT = object()
 
 
 def _make(tree: _Tree, record: dict[str, Any], origin: Origin) -> Any:
-    """The value; absent if it is optional and its source is missing, or if all that it would hold is absent."""
+    """Return the value; absent if it is optional and its source is missing, or if all that it would hold is absent."""
     if isinstance(tree, _Field):
         return _value(tree, record, origin)
     if isinstance(tree, dict):

@@ -38,7 +38,7 @@ class MissingField(NamedTuple):
 
 
 def fill_id(entity: dict[str, Any], body: bytes, rule: IdRule, place: Place) -> bytes | MissingField:
-    """Gives the entity an `_id` by the rule where it has none, in place.
+    """Give the entity an `_id` by the rule where it has none, in place.
 
     Args:
         entity: The record; one that has an `_id` keeps it, whatever it is.
@@ -63,7 +63,7 @@ def fill_id(entity: dict[str, Any], body: bytes, rule: IdRule, place: Place) -> 
 
 
 def make_id(entity: dict[str, Any], rule: IdRule, place: Place) -> str | MissingField:
-    """The `_id` that the rule makes of a record: the same for the same record, however often it is read."""
+    """Return the `_id` that the rule makes of a record: the same for the same record, however often it is read."""
     if rule == (OFFSET,):
         return f"{place.topic}-{place.partition}-{place.offset}"
     values = []

@@ -47,7 +47,9 @@ class Patch:
     dialect: PatchDialect = "rfc6902"
 
     def apply(self, record: dict[str, Any]) -> dict[str, Any] | PatchFault:
-        """The record after all operations; it is changed in place, and after a fault it is half changed: drop it."""
+        """Return the record after all operations; it is changed in place, and after a fault it is half changed: drop
+        it.
+        """
         document: Any = record
         for index, (operation, apply) in enumerate(_compiled(self)):
             try:
@@ -60,7 +62,7 @@ class Patch:
 
 
 def compile_patch(operations: Sequence[Any], dialect: PatchDialect = "rfc6902") -> Patch:
-    """The patch of these operations, as they were written in JSON or YAML.
+    """Return the patch of these operations, as they were written in JSON or YAML.
 
     Members that an operation does not need are ignored (RFC 6902, 4). Adobe's transform takes more than the RFC: an op
     in any case, and a path that is not a JSON pointer.
@@ -117,7 +119,7 @@ def _compiled(patch: Patch) -> list[tuple[dict[str, Any], Callable[[Any], Any]]]
 
 
 def _step(operation: dict[str, Any]) -> Callable[[Any], Any]:
-    """What an operation of the RFC does to a record: raises NotApplicableError as Adobe's do."""
+    """Return what an operation of the RFC does to a record: raises NotApplicableError as Adobe's do."""
     patch = jsonpatch.JsonPatch([operation])
 
     def apply(document: Any) -> Any:

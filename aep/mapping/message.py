@@ -9,7 +9,7 @@ from aep.xdm.rejection import Rejection, XdmError, rejection
 
 
 def unwrap(message: dict[str, Any], destination: Destination) -> dict[str, Any] | Rejection:
-    """The `xdmEntity` of a message whose envelope fits the destination, or what AEP's edge would refuse it for.
+    """Return the `xdmEntity` of a message whose envelope fits the destination, or what AEP's edge would refuse it for.
 
     (Streaming Ingestion API, message format: `header` and `body` are required; the schemas of header, `xdmMeta`
     and data set must be the same; `imsOrgId`, where given, must be the inlet's.)
@@ -40,7 +40,7 @@ def unwrap(message: dict[str, Any], destination: Destination) -> dict[str, Any] 
 
 
 def _schema_ref(holder: dict[str, Any]) -> tuple[str, str]:
-    """Schema id and major version, both empty unless the reference has an id and a content type."""
+    """Return schema id and major version, both empty unless the reference has an id and a content type."""
     reference = holder.get("schemaRef")
     if not isinstance(reference, dict):
         return "", ""
@@ -51,7 +51,7 @@ def _schema_ref(holder: dict[str, Any]) -> tuple[str, str]:
 
 
 def _version(content_type: str) -> str:
-    """The major version: Adobe's documents write it as `;version=1`, `; version=1.0` and `;1`."""
+    """Return the major version: Adobe's documents write it as `;version=1`, `; version=1.0` and `;1`."""
     return content_type.partition(";")[2].strip().removeprefix("version=").partition(".")[0]
 
 

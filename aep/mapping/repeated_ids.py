@@ -44,7 +44,7 @@ class IdSample:
     """
 
     def __init__(self, *, in_message: bool, limit: int = SAMPLE_EVENTS) -> None:
-        """Takes whether events are in whole messages, and how many different ones to look at."""
+        """Take whether events are in whole messages, and how many different ones to look at."""
         self._in_message = in_message
         self._limit = limit
         self._ids: set[int] = set()
@@ -62,7 +62,7 @@ class IdSample:
         return RepeatedIds(len(self._events) - len(self._ids), len(self._events))
 
     def add(self, bodies: Iterable[bytes]) -> RepeatedIds:
-        """Looks at valid events, each the bytes to post, and says what these have added."""
+        """Look at valid events, each the bytes to post, and say what these have added."""
         with self._lock:
             before = self.found
             for body in bodies:
@@ -81,7 +81,7 @@ class IdSample:
 
 
 def sample_of(destination: Destination, schema: ResolvedSchema | None, limit: int = SAMPLE_EVENTS) -> IdSample | None:
-    """A sample for events of a destination; None where an `_id` says nothing: profiles, and raw records."""
+    """Return a sample for events of a destination; None where an `_id` says nothing: profiles, and raw records."""
     if schema is None or not schema.is_event or destination.payload == "raw":
         return None
     return IdSample(in_message=destination.payload == "message", limit=limit)

@@ -114,6 +114,6 @@ def _apply(
 
 
 def _words(error: Exception) -> str:
-    """The exception's type and words on one line, without its traceback, which could show values."""
+    """Return the exception's type and words on one line, without its traceback, which could show values."""
     words = " ".join(traceback.format_exception_only(error)[0].split())
     return words[:_MOST_WORDS].encode(errors="replace").decode()

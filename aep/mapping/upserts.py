@@ -22,7 +22,7 @@ DELETE = {"data": "delete"}
 
 
 def operations_fault(operations: Mapping[str, Any]) -> str | None:
-    """What is wrong with `header.operations`, or None."""
+    """Return what is wrong with `header.operations`, or None."""
     for key in operations:
         if key not in OPERATION_KEYS:
             return f"operations has {', '.join(OPERATION_KEYS)}, and not {key}"
@@ -38,7 +38,7 @@ def operations_fault(operations: Mapping[str, Any]) -> str | None:
 
 
 def check_operations(message: Mapping[str, Any]) -> Rejection | None:
-    """What is wrong with a raw record that has `header.operations`, or None."""
+    """Return what is wrong with a raw record that has `header.operations`, or None."""
     fault = operations_fault(operations_of(message) or {})
     if fault is None and not isinstance(message.get("body"), dict):
         fault = "a record with header.operations needs the object body"
@@ -46,7 +46,7 @@ def check_operations(message: Mapping[str, Any]) -> Rejection | None:
 
 
 def operations_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The record's `header.operations`; None when it has none, so that it is not an upsert."""
+    """Return the record's `header.operations`; None when it has none, so that it is not an upsert."""
     header = message.get("header")
     operations = header.get("operations") if isinstance(header, dict) else None
     return operations if isinstance(operations, dict) else None
@@ -70,12 +70,12 @@ class UpsertEnvelope:
         self._prefix = b'{"header":%s,"body":' % orjson.dumps(header)
 
     def wrap(self, attributes: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
-        """The message of a record, parsed and as JSON."""
+        """Return the message of a record, parsed and as JSON."""
         return {"header": self._header, "body": attributes}, self._prefix + body + b"}"
 
 
 def attributes_to_delete(key: bytes | None, key_field: str | None) -> ParsedObject | ParseFailure:
-    """The attributes that a delete needs, from the key of a tombstone: they must hold the primary identity.
+    """Return the attributes that a delete needs, from the key of a tombstone: they must hold the primary identity.
 
     Args:
         key: The record's key: the identity as text, or a JSON object of attributes.

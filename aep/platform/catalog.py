@@ -81,12 +81,12 @@ class Catalog:
         self._client = client
 
     def datasets(self, name: str | None = None) -> Iterator[DataSet]:
-        """All data sets, or those of this name: `GET /dataSets`, in pages of 100."""
+        """Yield all data sets, or those of this name: `GET /dataSets`, in pages of 100."""
         for dataset_id, document in self._listed("/dataSets", {"name": name}):
             yield _dataset(dataset_id, document)
 
     def dataset(self, dataset_id: str) -> DataSet:
-        """One data set: `GET /dataSets/{id}` (Enable a dataset for updates).
+        """Return one data set: `GET /dataSets/{id}` (Enable a dataset for updates).
 
         Raises:
             NotFoundError: There is none.
@@ -101,7 +101,7 @@ class Catalog:
         description: str = "",
         tags: Mapping[str, Sequence[str]] | None = None,
     ) -> str:
-        """Creates a data set: `POST /dataSets` (Ingest streaming record data).
+        """Create a data set: `POST /dataSets` (Ingest streaming record data).
 
         Args:
             name: For people; the Catalog takes a name twice.
@@ -123,12 +123,12 @@ class Catalog:
         return self._changed("POST", "/dataSets", content)
 
     def patch_dataset(self, dataset_id: str, operations: Sequence[Mapping[str, Any]]) -> None:
-        """Changes a data set by a JSON Patch: `PATCH /dataSets/{id}` (Enable a dataset for updates)."""
+        """Change a data set by a JSON Patch: `PATCH /dataSets/{id}` (Enable a dataset for updates)."""
         headers = {"Content-Type": "application/json-patch+json"}
         self._changed("PATCH", f"/dataSets/{segment(dataset_id)}", list(operations), headers)
 
     def merge_dataset(self, dataset_id: str, changes: Mapping[str, Any]) -> None:
-        """Merges an object into a data set: `PATCH /v2/dataSets/{id}` (Catalog Service API)."""
+        """Merge an object into a data set: `PATCH /v2/dataSets/{id}` (Catalog Service API)."""
         self._changed("PATCH", f"/v2/dataSets/{segment(dataset_id)}", changes)
 
     def delete_dataset(self, dataset_id: str) -> None:
@@ -162,7 +162,7 @@ class Catalog:
             yield _batch(batch_id, document)
 
     def batch(self, batch_id: str) -> Batch:
-        """One batch: `GET /batches/{id}` (Error diagnostics).
+        """Return one batch: `GET /batches/{id}` (Error diagnostics).
 
         Raises:
             NotFoundError: There is none.
@@ -170,7 +170,7 @@ class Catalog:
         return _batch(batch_id, self._looked_up(f"/batches/{segment(batch_id)}", batch_id))
 
     def _listed(self, path: str, query: Query) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The objects of a list by id. `start` is the number of objects to leave out (Catalog Service API)."""
+        """Yield the objects of a list by id. `start` is the number of objects to leave out (Catalog Service API)."""
         seen: set[str] = set()
 
         def following(page: dict[str, Any]) -> Query | None:
@@ -188,7 +188,7 @@ class Catalog:
         return found if isinstance(found, dict) else {}
 
     def _changed(self, method: str, path: str, content: object, headers: Mapping[str, str] | None = None) -> str:
-        """Makes a call that is answered by references such as `["@/dataSets/ID"]`; returns the id."""
+        """Make a call that is answered by references such as `["@/dataSets/ID"]`; return the id."""
         reply = self._client.send(method, BASE + path, content, headers=headers)
         found = self._client.parsed(method, BASE + path, reply)
         if not isinstance(found, list) or not found or not isinstance(found[0], str):

@@ -90,7 +90,7 @@ class PlatformClient:
         query: Query | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Makes a call and returns its reply, which is a success.
+        """Make a call and return its reply, which is a success.
 
         Args:
             method: GET, POST, PUT, PATCH or DELETE.
@@ -139,7 +139,7 @@ class PlatformClient:
         headers: Mapping[str, str] | None = None,
         needs: tuple[str, ...] = (),
     ) -> dict[str, Any]:
-        """Makes a call that is answered with a JSON object; see `send`.
+        """Make a call that is answered with a JSON object; see `send`.
 
         Raises:
             PlatformError: Also if the reply is not a JSON object, or lacks a member that it `needs`.
@@ -154,7 +154,7 @@ class PlatformClient:
         return found
 
     def parsed(self, method: str, path: str, reply: Reply) -> Any:
-        """The JSON of a reply.
+        """Return the JSON of a reply.
 
         Raises:
             PlatformError: It is none.
@@ -165,7 +165,7 @@ class PlatformClient:
             raise self.misfit(method, path, reply, "not JSON") from None
 
     def misfit(self, method: str, path: str, reply: Reply, what: str) -> PlatformError:
-        """The error of a reply that says it is a success and is not what the call is documented to answer."""
+        """Return the error of a reply that says it is a success and is not what the call is documented to answer."""
         detail = f"the reply is {what}; is {self._base_url} the address of the gateway?"
         return PlatformError(
             reply.status, "", "", detail, read_problem(reply).request_id, method, self._base_url + path
@@ -178,7 +178,7 @@ class PlatformClient:
         headers: Mapping[str, str] | None = None,
         following: Callable[[dict[str, Any]], Query | None] | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """The pages of a list, each fetched when it is asked for.
+        """Yield the pages of a list, each fetched when it is asked for.
 
         Args:
             path: Of the list.
@@ -207,7 +207,7 @@ class PlatformClient:
     def listed(
         self, path: str, page: Mapping[str, Any], name: str, needs: tuple[str, ...] = ()
     ) -> list[dict[str, Any]]:
-        """The objects in a member of a page, each with the members that it `needs`.
+        """Return the objects in a member of a page, each with the members that it `needs`.
 
         Raises:
             PlatformError: The member is not a list of such objects; what is left out could be taken for missing.
@@ -220,7 +220,7 @@ class PlatformClient:
         return list(found)
 
     def _once(self, request: Request) -> tuple[Reply | NetworkError, str]:
-        """Sends a request with a token; returns what came of it, and the token."""
+        """Send a request with a token; return what came of it, and the token."""
         try:
             token = self._tokens.token()
         except NetworkError as error:
@@ -242,7 +242,7 @@ class PlatformClient:
         self.wait(seconds, why)
 
     def wait(self, seconds: float, why: str) -> None:
-        """Waits before a call is made again.
+        """Wait before a call is made again.
 
         Raises:
             StoppedError: The process is ending.
@@ -252,21 +252,21 @@ class PlatformClient:
 
 
 def sent_again(method: str, outcome: Problem | NetworkError) -> bool:
-    """Whether a call may be made again after this outcome, as far as its kind goes."""
+    """Return whether a call may be made again after this outcome, as far as its kind goes."""
     if isinstance(outcome, NetworkError):
         return method in _IDEMPOTENT or not may_have_arrived(outcome)
     return outcome.status in (TRANSIENT_STATUSES if method in _IDEMPOTENT else _NOTHING_DONE)
 
 
 def may_have_arrived(outcome: Problem | NetworkError) -> bool:
-    """Whether the API may have done what it was asked, though it did not say so."""
+    """Return whether the API may have done what it was asked, though it did not say so."""
     if isinstance(outcome, NetworkError):
         return not isinstance(outcome, ConnectError | TokenError)
     return outcome.status not in _NOTHING_DONE
 
 
 def next_link(page: dict[str, Any]) -> Query | None:
-    """The parameters of the link to the next page, None if there is none."""
+    """Return the parameters of the link to the next page, None if there is none."""
     links = page.get("_links")
     link = links.get("next") if isinstance(links, dict) else None
     href = link.get("href") if isinstance(link, dict) else None
@@ -274,7 +274,7 @@ def next_link(page: dict[str, Any]) -> Query | None:
 
 
 def segment(name: str) -> str:
-    """An id as one segment of a path.
+    """Return an id as one segment of a path.
 
     Raises:
         ConfigurationError: It is empty or dots, which would make another path.
@@ -285,7 +285,7 @@ def segment(name: str) -> str:
 
 
 def checked_base_url(url: str) -> str:
-    """The address of the gateway without a slash at its end.
+    """Return the address of the gateway without a slash at its end.
 
     Raises:
         ConfigurationError: It is not an http(s) address, or has a user, a query or a fragment. It is not repeated,

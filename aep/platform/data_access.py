@@ -76,7 +76,7 @@ class DataAccess:
         self._client = client
 
     def failed_files(self, batch_id: str) -> Iterator[BatchFile]:
-        """The files of a failed batch: `GET /batches/{id}/failed`, in pages of 100 (Retrieving failed batches).
+        """Yield the files of a failed batch: `GET /batches/{id}/failed`, in pages of 100 (Retrieving failed batches).
 
         Raises:
             NotFoundError: There is no such batch.
@@ -88,12 +88,12 @@ class DataAccess:
                     yield BatchFile(str(entry["name"]), int(length) if length.isdecimal() else 0)
 
     def failed_file(self, batch_id: str, name: str) -> bytes:
-        """The content of a file of a failed batch: `GET /batches/{id}/failed?path={name}`."""
+        """Return the content of a file of a failed batch: `GET /batches/{id}/failed?path={name}`."""
         headers = {"Accept": "application/octet-stream, application/json"}
         return self._client.send("GET", self._path(batch_id), query={"path": name}, headers=headers).body
 
     def failed_records(self, batch_id: str) -> Iterator[FailedRecord]:
-        """All records of a failed batch, file by file.
+        """Yield all records of a failed batch, file by file.
 
         Raises:
             FileTooLargeError: One of its files cannot be got.
@@ -111,7 +111,7 @@ class DataAccess:
 
 
 def read_failed_record(line: bytes) -> FailedRecord:
-    """Reads a line of a failed batch.
+    """Read a line of a failed batch.
 
     Errors are in `_validationErrors` or in `_errors` by validator, such as `_streamingValidation` (Retrieving
     failed batches has both); an error may be made of others, of which only the innermost are kept.

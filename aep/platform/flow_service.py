@@ -52,7 +52,7 @@ class Entities:
         self._path = f"{BASE}/{kind}"
 
     def list(self, where: str | None = None) -> Iterator[dict[str, Any]]:
-        """All objects: `GET /{kind}` (Flow Service API), in pages.
+        """Yield all objects: `GET /{kind}` (Flow Service API), in pages.
 
         Args:
             where: The parameter `property`, such as `name==Loyalty`.
@@ -61,7 +61,7 @@ class Entities:
             yield from self._client.listed(self._path, page, "items", ("id",))
 
     def look_up(self, entity_id: str) -> dict[str, Any]:
-        """One object: `GET /{kind}/{id}`, which answers with a list of one.
+        """Return one object: `GET /{kind}/{id}`, which answers with a list of one.
 
         Raises:
             NotFoundError: There is none.
@@ -75,12 +75,12 @@ class Entities:
         return items[0]
 
     def create(self, entity: Mapping[str, Any]) -> Stored:
-        """Creates an object: `POST /{kind}`; see the functions below for what to send."""
+        """Create an object: `POST /{kind}`; see the functions below for what to send."""
         found = self._client.json("POST", self._path, entity, needs=("id",))
         return Stored(str(found["id"]), str(found.get("etag", "")))
 
     def patch(self, entity_id: str, etag: str, operations: Sequence[Mapping[str, Any]]) -> Stored:
-        """Changes an object by a JSON Patch: `PATCH /{kind}/{id}` with `If-Match` (Flow Service API).
+        """Change an object by a JSON Patch: `PATCH /{kind}/{id}` with `If-Match` (Flow Service API).
 
         Args:
             entity_id: Of the object.
@@ -108,7 +108,7 @@ class MappingSets:
         self._client = client
 
     def create(self, schema_id: str, mappings: Sequence[Mapping[str, Any]]) -> MappingSet:
-        """Creates a mapping set: `POST /mappingSets`.
+        """Create a mapping set: `POST /mappingSets`.
 
         Args:
             schema_id: `$id` of the schema that the data are mapped to.
@@ -119,7 +119,7 @@ class MappingSets:
         return MappingSet(str(found["id"]), int(found.get("version") or 0))
 
     def look_up(self, mapping_id: str) -> dict[str, Any]:
-        """One mapping set: `GET /mappingSets/{id}` (Data Prep API)."""
+        """Return one mapping set: `GET /mappingSets/{id}` (Data Prep API)."""
         return self._client.json("GET", f"{MAPPING_SETS}/{segment(mapping_id)}")
 
     def delete(self, mapping_id: str) -> None:
@@ -146,7 +146,7 @@ class FlowService:
 
 
 def inlet_of(connection: Mapping[str, Any]) -> Inlet | None:
-    """The inlet of a base connection as it was looked up; None if it is not a streaming connection.
+    """Return the inlet of a base connection as it was looked up; None if it is not a streaming connection.
 
     Its id is the one to use in addresses: that of the connection is another.
     """
@@ -158,7 +158,7 @@ def inlet_of(connection: Mapping[str, Any]) -> Inlet | None:
 def streaming_connection(
     name: str, data_type: str = "xdm", source_id: str | None = None, *, authentication_required: bool = False
 ) -> dict[str, Any]:
-    """A base connection to the HTTP API, which gets an inlet.
+    """Return a base connection to the HTTP API, which gets an inlet.
 
     Args:
         name: For people.
@@ -180,12 +180,12 @@ def streaming_connection(
 
 
 def streaming_source(name: str, connection_id: str) -> dict[str, Any]:
-    """A source connection over a base connection to the HTTP API."""
+    """Return a source connection over a base connection to the HTTP API."""
     return {"name": name, "baseConnectionId": connection_id, "connectionSpec": _spec(HTTP_STREAMING)}
 
 
 def data_lake_target(name: str, dataset_id: str, schema_id: str) -> dict[str, Any]:
-    """A target connection into a data set."""
+    """Return a target connection into a data set."""
     content_type = "application/vnd.adobe.xed-full+json;version=1.0"
     return {
         "name": name,
@@ -196,7 +196,7 @@ def data_lake_target(name: str, dataset_id: str, schema_id: str) -> dict[str, An
 
 
 def streaming_flow(name: str, source_id: str, target_id: str, mapping_set: MappingSet | None = None) -> dict[str, Any]:
-    """A dataflow from the HTTP API into a data set: of XDM messages, or of raw data through a mapping set."""
+    """Return a dataflow from the HTTP API into a data set: of XDM messages, or of raw data through a mapping set."""
     flow = {
         "name": name,
         "flowSpec": _spec(PLAIN_FLOW if mapping_set is None else MAPPING_FLOW),
@@ -210,7 +210,9 @@ def streaming_flow(name: str, source_id: str, target_id: str, mapping_set: Mappi
 
 
 def mapping(source: str, destination: str, *, identity: bool = False) -> dict[str, Any]:
-    """One mapping of a mapping set: an attribute of the raw data to an XDM path, such as `person.name.firstName`."""
+    """Return one mapping of a mapping set: an attribute of the raw data to an XDM path, such as
+    `person.name.firstName`.
+    """
     return {"sourceAttribute": source, "destinationXdmPath": destination, "identity": identity, "version": 0}
 
 

@@ -47,7 +47,7 @@ class InletApi:
     def create(
         self, name: str, source_id: str, description: str = "", *, authentication_required: bool = False
     ) -> Inlet:
-        """Creates an inlet for XDM messages: `POST /data/core/edge/inlet`."""
+        """Create an inlet for XDM messages: `POST /data/core/edge/inlet`."""
         content = {
             "name": name,
             "description": description,
@@ -63,7 +63,7 @@ class InletApi:
         return inlet
 
     def list(self) -> Iterator[Inlet]:
-        """All inlets: `GET /data/core/edge/inlet`."""
+        """Yield all inlets: `GET /data/core/edge/inlet`."""
         for each in self._client.listed(PATH, self._client.json("GET", PATH, needs=("items",)), "items"):
             inlet = read_inlet(each)
             if inlet is not None:
@@ -71,7 +71,7 @@ class InletApi:
 
 
 def read_inlet(fields: Mapping[str, Any]) -> Inlet | None:
-    """Reads what describes an inlet, in any generation's names; None if its id or its address is not there."""
+    """Read what describes an inlet, in any generation's names; None if its id or its address is not there."""
     inlet_id = next((fields[name] for name in _ID if fields.get(name)), None)
     url = next((fields[name] for name in _URL if fields.get(name)), None)
     if inlet_id is None or url is None:

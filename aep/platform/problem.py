@@ -76,13 +76,13 @@ class Problem(NamedTuple):
         return self.status == 403 and "token" in self.detail.lower()
 
     def error(self, method: str, url: str) -> PlatformError:
-        """The error to raise for it; `url` without its query."""
+        """Return the error to raise for it; `url` without its query."""
         kind = _error_type(self)
         return kind(self.status, self.code, self.title, self.detail, self.request_id, method, url)
 
 
 def read_problem(reply: Reply, wall_clock: Callable[[], float] = time.time) -> Problem:
-    """Reads a reply that is not a success; `wall_clock` is for a `Retry-After` that is a date."""
+    """Read a reply that is not a success; `wall_clock` is for a `Retry-After` that is a date."""
     fields = _fields(reply.body)
     report = fields.get("report")
     report = report if isinstance(report, dict) else {}
@@ -118,7 +118,7 @@ def read_problem(reply: Reply, wall_clock: Callable[[], float] = time.time) -> P
 
 
 def _reasons(report: Mapping[str, Any], detail: str) -> list[str]:
-    """What the report says besides the detail, each once."""
+    """Return what the report says besides the detail, each once."""
     details = report.get("additionalDetails")
     objects = [each for each in details if isinstance(each, dict)] if isinstance(details, list) else []
     reasons = dict.fromkeys(_text(each.get("errorReason")) for each in objects)
@@ -136,14 +136,14 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
-    """Text or a number in one line; anything else is none."""
+    """Return text or a number in one line; anything else is none."""
     if isinstance(value, str):
         return " ".join(value.split())
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def _error_type(problem: Problem) -> type[PlatformError]:
-    """The class of a problem.
+    """Return the class of a problem.
 
     Which statuses go with a stale etag and a title that is taken is not documented for all APIs: the words tell.
     """

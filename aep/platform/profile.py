@@ -65,7 +65,7 @@ class ProfileAccess:
     def profile(
         self, entity_id: str, namespace: str, merge_policy_id: str | None = None, fields: Sequence[str] = ()
     ) -> Profile | None:
-        """A profile by one of its identities: `GET /access/entities` (Ingest streaming record data).
+        """Return a profile by one of its identities: `GET /access/entities` (Ingest streaming record data).
 
         Args:
             entity_id: Value of the identity, such as an e-mail address.
@@ -99,7 +99,7 @@ class ProfileAccess:
         *,
         newest_first: bool = False,
     ) -> Iterator[ProfileEvent]:
-        """The events of a profile: `GET /access/entities` (Ingest streaming time-series data), page by page.
+        """Yield the events of a profile: `GET /access/entities` (Ingest streaming time-series data), page by page.
 
         Args:
             entity_id: Value of an identity of the profile.

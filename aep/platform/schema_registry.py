@@ -37,11 +37,11 @@ class Accept(Enum):
     ID = "xed-id"  # title, `$id`, `meta:altId`, version
 
     def in_list(self) -> str:
-        """The media type of a list, which takes no version."""
+        """Return the media type of a list, which takes no version."""
         return f"application/vnd.adobe.{self.value}+json"
 
     def at(self, version: int) -> str:
-        """The media type of a lookup: the latest minor version of this major version."""
+        """Return the media type of a lookup: the latest minor version of this major version."""
         return f"{self.in_list()}; version={version}"
 
 
@@ -82,7 +82,7 @@ class Resources:
     def list(
         self, container: Container = Container.TENANT, accept: Accept = Accept.ID, where: str | None = None
     ) -> Iterator[dict[str, Any]]:
-        """All resources: `GET /{container}/{kind}` (Schemas endpoint), in pages of 300.
+        """Yield all resources: `GET /{container}/{kind}` (Schemas endpoint), in pages of 300.
 
         Args:
             container: Whose.
@@ -102,7 +102,7 @@ class Resources:
         accept: Accept = Accept.FULL,
         version: int = 1,
     ) -> dict[str, Any]:
-        """One resource: `GET /{container}/{kind}/{id}` (Schemas endpoint).
+        """Return one resource: `GET /{container}/{kind}/{id}` (Schemas endpoint).
 
         Raises:
             NotFoundError: There is none, in this container and version.
@@ -117,12 +117,12 @@ class Resources:
         accept: Accept = Accept.FULL,
         version: int = 1,
     ) -> bytes:
-        """The same as it came, to be kept or pinned by its digest."""
+        """Return the same as it came, to be kept or pinned by its digest."""
         headers = {"Accept": accept.at(version)}
         return self._client.send("GET", self._path(container, resource_id), headers=headers).body
 
     def create(self, resource: Mapping[str, Any]) -> dict[str, Any]:
-        """Creates a resource of the organisation: `POST /tenant/{kind}`; returns it with its `$id`.
+        """Create a resource of the organisation: `POST /tenant/{kind}`; return it with its `$id`.
 
         Raises:
             ConflictError: Its title is taken; titles are unique across all kinds (Schema Registry troubleshooting
@@ -131,11 +131,11 @@ class Resources:
         return self._client.json("POST", f"{BASE}/tenant/{self._kind}", resource, needs=("$id",))
 
     def replace(self, resource_id: str, resource: Mapping[str, Any]) -> dict[str, Any]:
-        """Puts another in the place of a resource: `PUT /tenant/{kind}/{id}`; returns it."""
+        """Put another in the place of a resource: `PUT /tenant/{kind}/{id}`; return it."""
         return self._client.json("PUT", self._path(Container.TENANT, resource_id), resource)
 
     def patch(self, resource_id: str, operations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Changes a resource by a JSON Patch (RFC 6902): `PATCH /tenant/{kind}/{id}`; returns it."""
+        """Change a resource by a JSON Patch (RFC 6902): `PATCH /tenant/{kind}/{id}`; return it."""
         return self._client.json("PATCH", self._path(Container.TENANT, resource_id), list(operations))
 
     def delete(self, resource_id: str) -> None:
@@ -155,30 +155,30 @@ class Descriptors:
         self._client = client
 
     def list(self) -> Iterator[dict[str, Any]]:
-        """All descriptors: `GET /tenant/descriptors`, in pages."""
+        """Yield all descriptors: `GET /tenant/descriptors`, in pages."""
         headers = {"Accept": DescriptorAccept.PAGED.media_type}
         for page in self._client.pages(self._PATH, {"limit": MAX_PAGE}, headers, _next_page):
             yield from self._client.listed(self._PATH, page, "results")
 
     def by_type(self, accept: DescriptorAccept = DescriptorAccept.FULL) -> dict[str, Any]:
-        """All descriptors in lists by their `@type`, as ids, links or whole."""
+        """Return all descriptors in lists by their `@type`, as ids, links or whole."""
         return self._client.json("GET", self._PATH, headers={"Accept": accept.media_type})
 
     def of_schema(self, schema_id: str) -> Iterator[dict[str, Any]]:
-        """The descriptors of one schema, found among all: the API has no call for that."""
+        """Return the descriptors of one schema, found among all: the API has no call for that."""
         return (each for each in self.list() if each.get("xdm:sourceSchema") == schema_id)
 
     def look_up(self, descriptor_id: str) -> dict[str, Any]:
-        """One descriptor by its `@id`: `GET /tenant/descriptors/{id}`."""
+        """Return one descriptor by its `@id`: `GET /tenant/descriptors/{id}`."""
         headers = {"Accept": DescriptorAccept.FULL.media_type}
         return self._client.json("GET", f"{self._PATH}/{segment(descriptor_id)}", headers=headers)
 
     def create(self, descriptor: Mapping[str, Any]) -> str:
-        """Creates a descriptor: `POST /tenant/descriptors`; returns its `@id`."""
+        """Create a descriptor: `POST /tenant/descriptors`; return its `@id`."""
         return str(self._client.json("POST", self._PATH, descriptor, needs=("@id",))["@id"])
 
     def replace(self, descriptor_id: str, descriptor: Mapping[str, Any]) -> None:
-        """Puts another in its place: `PUT /tenant/descriptors/{id}`."""
+        """Put another in its place: `PUT /tenant/descriptors/{id}`."""
         self._client.send("PUT", f"{self._PATH}/{segment(descriptor_id)}", descriptor)
 
     def delete(self, descriptor_id: str) -> None:
@@ -208,7 +208,7 @@ class SchemaRegistry:
         self.descriptors = Descriptors(client)
 
     def when_shown(self, look_up: Callable[[], T], resource_id: str) -> T:
-        """What a look-up returns; while it finds nothing it is made again, for 30 s.
+        """Return what a look-up returns; while it finds nothing it is made again, for 30 s.
 
         For resources that may be new: the registry was seen to answer 404 for 20 s to what it had just created.
 
@@ -235,12 +235,12 @@ class SchemaRegistry:
         return Stats(str(found.get("imsOrg", "")), str(found["tenantId"]), dict(found.get("counts") or {}))
 
     def tenant_id(self) -> str:
-        """The name, without `_`, of the field under which the organisation's own fields are."""
+        """Return the name, without `_`, of the field under which the organisation's own fields are."""
         return self.stats().tenant_id
 
 
 def _next_page(page: dict[str, Any]) -> Query | None:
-    """The link to the next page, or the place where it starts (Schema Registry API: getting started)."""
+    """Return the link to the next page, or the place where it starts (Schema Registry API: getting started)."""
     link = next_link(page)
     if link is not None:
         return link

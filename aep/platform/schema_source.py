@@ -85,7 +85,7 @@ class RegistrySchemaSource:
         return self._clock() >= self._due_at
 
     def current(self) -> ResolvedSchema:
-        """The schema; the same object for as long as the registry shows the same.
+        """Return the schema; the same object for as long as the registry shows the same.
 
         Raises:
             SchemaError: The first time only: there is no such schema, or records cannot be validated with it.
@@ -103,7 +103,7 @@ class RegistrySchemaSource:
         return held
 
     def early_refresh(self) -> None:
-        """Makes the next look-up due, a minute after the last one at the earliest.
+        """Make the next look-up due, a minute after the last one at the earliest.
 
         To be called when many records have fields that the schema does not know: it may have been extended.
         """
@@ -116,7 +116,7 @@ class RegistrySchemaSource:
         return found
 
     def _refreshed(self, held: ResolvedSchema) -> ResolvedSchema:
-        """What the registry shows now, or the old schema when it cannot be had."""
+        """Return what the registry shows now, or the old schema when it cannot be had."""
         self._asked_at = self._clock()
         try:
             found = self._look_up()
@@ -141,7 +141,7 @@ class RegistrySchemaSource:
         self._held = found
 
     def _look_up(self, *, new: bool = False) -> ResolvedSchema:
-        """The schema as it is now; one that may be `new` is waited for."""
+        """Return the schema as it is now; one that may be `new` is waited for."""
         schema_id, version = self._schema_id, self._version
         where = f"the Schema Registry's {schema_id} (version {version})"
         look_up = partial(described_document, self._registry, schema_id, version)

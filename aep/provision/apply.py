@@ -25,7 +25,7 @@ _DEFINITION = "customFields"  # as Adobe's own pages call it
 
 
 def apply(plan: Plan, services: Services, done: Callable[[Step, str], None]) -> Ids:
-    """Does what the plan says.
+    """Do what the plan says.
 
     Args:
         plan: Without problems.
@@ -108,7 +108,7 @@ def _carry_out(work: steps.Work, services: Services, ids: Ids) -> str:
 
 
 def field_group_body(group: FieldGroup) -> dict[str, Any]:
-    """A field group as the registry takes it ("Field groups endpoint")."""
+    """Return a field group as the registry takes it ("Field groups endpoint")."""
     return {
         "type": "object",
         "title": group.title,
@@ -120,7 +120,7 @@ def field_group_body(group: FieldGroup) -> dict[str, Any]:
 
 
 def schema_body(schema: Schema, ids: Mapping[tuple[str, str], str]) -> dict[str, Any]:
-    """A schema as the registry takes it ("Ingest streaming record data")."""
+    """Return a schema as the registry takes it ("Ingest streaming record data")."""
     parts = [schema.class_id, *(ids.get(("field group", name), name) for name in schema.field_groups)]
     body: dict[str, Any] = {
         "type": "object",
@@ -132,7 +132,7 @@ def schema_body(schema: Schema, ids: Mapping[tuple[str, str], str]) -> dict[str,
 
 
 def _created(registry: SchemaRegistry, resources: Resources, body: Mapping[str, Any]) -> str:
-    """Creates a resource and waits until the registry shows it to those that refer to it; returns its id."""
+    """Create a resource and wait until the registry shows it to those that refer to it; return its id."""
     created = str(resources.create(body)["$id"])
     registry.when_shown(lambda: resources.look_up(created, accept=Accept.RAW_WITHOUT_TEXTS), created)
     return created

@@ -31,7 +31,7 @@ _INDEX = re.compile(r"\[[^\]]*\]")
 
 
 def check(wanted: Provision) -> Iterator[Problem]:
-    """What in the file breaks a rule, or refers to something that it does not declare."""
+    """Yield what in the file breaks a rule, or refers to something that it does not declare."""
     yield from _names(wanted)
     yield from check_field_groups(wanted)
     for index, schema in enumerate(wanted.schemas):
@@ -47,14 +47,14 @@ def check(wanted: Provision) -> Iterator[Problem]:
 
 
 def check_tenant(wanted: Provision, tenant: str) -> Iterator[Problem]:
-    """What in the file is of another organisation than the one that the registry tells."""
+    """Yield what in the file is of another organisation than the one that the registry tells."""
     for path, name in own_fields(wanted):
         if name not in (OWN, f"_{tenant}"):
             yield Problem(path, f"{name} is not this organisation's field, which is _{tenant}: write {OWN} for it")
 
 
 def own_field(wanted: Provision, schema: Schema, steps: Iterable[str]) -> FieldSpec | None:
-    """The field that a path of names leads to among the declared field groups of a schema."""
+    """Return the field that a path of names leads to among the declared field groups of a schema."""
     for group in wanted.field_groups:
         if group.title in schema.field_groups:
             fields, found = group.fields, None
@@ -67,7 +67,7 @@ def own_field(wanted: Provision, schema: Schema, steps: Iterable[str]) -> FieldS
 
 
 def _names(wanted: Provision) -> Iterator[Problem]:
-    """Titles are unique across all kinds of resources; the rest is found again by its name, within its kind."""
+    """Yield titles are unique across all kinds of resources; the rest is found again by its name, within its kind."""
     titles = [("field_groups", index, each.title) for index, each in enumerate(wanted.field_groups)]
     titles += [("schemas", index, each.title) for index, each in enumerate(wanted.schemas)]
     yield from _twice(titles, "title", "titles are unique among field groups and schemas together")
@@ -220,7 +220,7 @@ def _mappings(wanted: Provision, flow: Flow, path: Path) -> Iterator[Problem]:
 
 
 def _leads(fields: Mapping[str, FieldSpec], steps: Iterable[str]) -> bool:
-    """Whether a path of names leads to a field, through arrays, or into a map, which has any name."""
+    """Return whether a path of names leads to a field, through arrays, or into a map, which has any name."""
     for step in steps:
         spec = fields.get(step)
         while spec is not None and spec.items is not None:

@@ -67,7 +67,7 @@ Difference = Missing | Retyped | Unlike
 
 
 def json_schema(spec: FieldSpec) -> dict[str, Any]:
-    """A field as the registry takes it."""
+    """Return a field as the registry takes it."""
     node = {**_JSON[spec.type], "meta:xdmType": spec.type, **_stated(spec)}
     if spec.type == "object":
         node.update(object_schema(spec.fields))
@@ -88,7 +88,7 @@ def object_schema(fields: Mapping[str, FieldSpec]) -> dict[str, Any]:
 def differences(
     wanted: Mapping[str, FieldSpec], existing: Mapping[str, Any], place: str, path: tuple[str, ...] = ()
 ) -> Iterator[Difference]:
-    """Differences between declared and existing fields. Extra existing fields are ignored.
+    """Yield differences between declared and existing fields. Extra existing fields are ignored.
 
     Args:
         wanted: The fields that it should have.
@@ -128,7 +128,7 @@ def _compare(spec: FieldSpec, existing: dict[str, Any], place: str, path: tuple[
 
 
 def type_of(node: Mapping[str, Any]) -> str:
-    """The XDM type of a node; of one that does not state it, the type that its bounds mean."""
+    """Return the XDM type of a node; of one that does not state it, the type that its bounds mean."""
     if isinstance(node.get("meta:xdmType"), str):
         return str(node["meta:xdmType"])
     bounds = (node.get("minimum"), node.get("maximum"))
@@ -141,7 +141,7 @@ def type_of(node: Mapping[str, Any]) -> str:
 
 
 def _stated(spec: FieldSpec) -> dict[str, Any]:
-    """What a declaration says besides the type."""
+    """Return what a declaration says besides the type."""
     stated = spec.model_dump(by_alias=True, include={"title", "description", "enum", "pattern", "format", "minimum"})
     stated |= spec.model_dump(by_alias=True, include={"maximum", "min_length", "max_length"})
     return {name: stated[name] for name in _KEYWORDS if stated.get(name) is not None}
@@ -155,12 +155,12 @@ _NUMBERS = ("number", "long", "int", "short", "byte")
 
 
 def is_own(name: str) -> bool:
-    """Whether a name, at the root of a schema or in a standard object, is an organisation's own field."""
+    """Return whether a name, at the root of a schema or in a standard object, is an organisation's own field."""
     return bool(_NAMESPACE.fullmatch(name))
 
 
 def check_field_groups(wanted: Provision) -> Iterator[Problem]:
-    """Each field group, and that all are of one organisation."""
+    """Yield each field group, and that all are of one organisation."""
     for index, group in enumerate(wanted.field_groups):
         path: Path = ("field_groups", index)
         if group.delete:
@@ -212,7 +212,7 @@ def own_fields(wanted: Provision) -> list[tuple[Path, str]]:
 
 
 def is_custom(wanted: Provision, steps: Iterable[str]) -> bool:
-    """Whether a path goes through the organisation's own field; Adobe's names may begin with `_` too (`_dc`)."""
+    """Return whether a path goes through the organisation's own field; Adobe's names may begin with `_` too (`_dc`)."""
     own = {OWN, *(name for _, name in own_fields(wanted))}
     return any(step in own for step in steps)
 
@@ -235,7 +235,7 @@ def _classes(group: FieldGroup, path: Path) -> Iterator[Problem]:
 
 
 def _field(spec: FieldSpec, path: Path) -> Iterator[Problem]:
-    """What does not go together in a field, and in those inside it."""
+    """Yield what does not go together in a field, and in those inside it."""
     yield from _itself(spec, path)
     for name, inner in spec.fields.items():
         if not _FIELD_NAME.fullmatch(name):

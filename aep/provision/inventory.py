@@ -26,7 +26,7 @@ class Services(NamedTuple):
 
     @classmethod
     def of(cls, client: PlatformClient) -> Services:
-        """All of one organisation and sandbox."""
+        """Return all of one organisation and sandbox."""
         return cls(SchemaRegistry(client), Catalog(client), FlowService(client), InletApi(client))
 
 
@@ -125,7 +125,7 @@ def _titles(registry: SchemaRegistry) -> dict[str, tuple[str, str]]:
 
 
 def _listed(registry: SchemaRegistry, resources: Resources, resource_id: str) -> dict[str, Any]:
-    """A resource that a list had: there, though perhaps so new that look-ups do not show it yet."""
+    """Return a resource that a list had: there, though perhaps so new that look-ups do not show it yet."""
     return registry.when_shown(lambda: resources.look_up(resource_id, accept=Accept.RAW), resource_id)
 
 
@@ -165,7 +165,7 @@ def _spec(connection: Mapping[str, Any]) -> str:
 
 
 def read_flow(flows: FlowService, flow: Mapping[str, Any]) -> ExistingFlow:
-    """A dataflow as Flow Service tells it, with what its source and target connection tell.
+    """Return a dataflow as Flow Service tells it, with what its source and target connection tell.
 
     Raises:
         AepError: A call fails.
@@ -184,7 +184,7 @@ def read_flow(flows: FlowService, flow: Mapping[str, Any]) -> ExistingFlow:
 
 
 def dataset_of(target: Mapping[str, Any]) -> str:
-    """Id of the data set that a target connection leads to, empty if it tells none."""
+    """Return id of the data set that a target connection leads to, empty if it tells none."""
     parameters = target.get("params")
     return str(parameters.get("dataSetId", "")) if isinstance(parameters, Mapping) else ""
 

@@ -216,13 +216,13 @@ class Provision(_Model):
     routes: list[RouteEntry] = Field(default_factory=list)
 
     def ends_of(self, route: RouteEntry) -> tuple[str, str]:
-        """Names of the connection and the data set of a route that passed the checks."""
+        """Return names of the connection and the data set of a route that passed the checks."""
         flow = next((each for each in self.flows if each.name == route.flow), None)
         holder = flow or route
         return holder.connection or "", holder.dataset or ""
 
     def with_tenant(self, tenant: str) -> Provision:
-        """The same with the tenant id in place of `{TENANT_ID}`, everywhere."""
+        """Return the same with the tenant id in place of `{TENANT_ID}`, everywhere."""
         return Provision.model_validate(with_tenant(self.model_dump(by_alias=True, exclude_unset=True), tenant))
 
 

@@ -159,7 +159,7 @@ def _flow(plan: Plan, flow: Flow, inventory: Inventory, path: Path) -> None:
 
 
 def _deletions(wanted: Provision, inventory: Inventory, prune: bool) -> Iterator[Step]:
-    """What the file marks to be deleted and is there, those first that are made of others."""
+    """Yield what the file marks to be deleted and is there, those first that are made of others."""
     doomed: list[tuple[str, str, tuple[tuple[str, str], ...], str]] = []
     for flow in [each for each in wanted.flows if each.delete]:
         for each in inventory.flows.get(flow.name, ()):

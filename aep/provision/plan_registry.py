@@ -64,7 +64,7 @@ def plan_field_group(plan: Plan, group: FieldGroup, inventory: Inventory, own: s
 
 
 def field_path(names: Sequence[str]) -> Path:
-    """Where in the entry of a field group a field is declared."""
+    """Return where in the entry of a field group a field is declared."""
     path: list[str | int] = ["fields", names[0]]
     for name in names[1:]:
         path += ["items"] if name == "*" else ["fields", name]
@@ -72,7 +72,7 @@ def field_path(names: Sequence[str]) -> Path:
 
 
 def _addition(missing: Missing, places: set[str]) -> Iterator[dict[str, Any]]:
-    """Operations that add a field, and to `required` if it must be there."""
+    """Yield operations that add a field, and to `required` if it must be there."""
     name = missing.path[-1]
     yield {"op": "add", "path": f"{missing.place}/properties/{name}", "value": json_schema(missing.spec)}
     required = f"{missing.place}/required"
@@ -154,7 +154,7 @@ def _described(plan: Plan, schema: Schema, schema_id: str, inventory: Inventory,
 
 
 def _titled(plan: Plan, kind: str, title: str, inventory: Inventory, path: Path) -> bool:
-    """Notes the id of a resource of the registry; False if there is none, or its title is another kind's."""
+    """Note the id of a resource of the registry; False if there is none, or its title is another kind's."""
     there = inventory.titles.get(title)
     if there is not None and there[0] != kind:
         text = f"title: {title} is taken by a {there[0]}, and titles are unique: give another ({there[1]})"
@@ -195,7 +195,7 @@ def own_node(group: Mapping[str, Any], names: Collection[str]) -> tuple[str, Map
 
 
 def part_faults(schema: Schema, inventory: Inventory, path: Path) -> Iterator[Problem]:
-    """The `$id`s that a schema is to be made of and that the registry does not have."""
+    """Yield the `$id`s that a schema is to be made of and that the registry does not have."""
     if schema.class_id not in inventory.components:
         yield Problem((*path, "class"), f"class: the registry has no class {schema.class_id}")
     for number, name in enumerate(schema.field_groups):
@@ -237,7 +237,7 @@ def _innermost(node: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def identity_faults(wanted: Provision, schema: Schema, inventory: Inventory, path: Path) -> Iterator[Problem]:
-    """The identities of a schema whose field is in none of its parts."""
+    """Yield the identities of a schema whose field is in none of its parts."""
     for number, identity in enumerate(schema.identities):
         steps = steps_of(identity.field)
         if own_field(wanted, schema, steps) is not None:

@@ -33,7 +33,7 @@ class RouteValues(NamedTuple):
 
 
 def schema_files(wanted: Provision) -> dict[str, str]:
-    """Title of each schema that a route needs to the name of its file."""
+    """Return title of each schema that a route needs to the name of its file."""
     schemas = {each.name: each.schema_ or "" for each in wanted.datasets}
     connections = {each.name: each for each in wanted.connections}
     ends = [wanted.ends_of(route) for route in wanted.routes]
@@ -47,7 +47,7 @@ def schema_files(wanted: Provision) -> dict[str, str]:
 
 
 def read_documents(wanted: Provision, services: Services, ids: Mapping[tuple[str, str], str]) -> Iterator[Document]:
-    """The schemas of the routes as the registry resolves them, with their descriptors.
+    """Yield the schemas of the routes as the registry resolves them, with their descriptors.
 
     Raises:
         ConfigurationError: The registry does not show an identity yet, so the file would not enforce it.
@@ -71,7 +71,7 @@ def read_documents(wanted: Provision, services: Services, ids: Mapping[tuple[str
 def route_values(
     wanted: Provision, services: Services, ids: Mapping[tuple[str, str], str], org_id: str, auth: str
 ) -> list[RouteValues]:
-    """The routes of the file, with the addresses and ids that it leaves to be found out.
+    """Return the routes of the file, with the addresses and ids that it leaves to be found out.
 
     Args:
         wanted: The file, with the tenant id in it.

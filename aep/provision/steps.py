@@ -169,5 +169,5 @@ def settle(plan: Plan, kind: str, name: str, notes: Sequence[str], *, changed: b
 
 
 def text_notes(found: Mapping[str, Any], description: str) -> list[str]:
-    """What differs in what is there for people to read."""
+    """Return what differs in what is there for people to read."""
     return ["has another description"] if description and found.get("description") != description else []

@@ -61,7 +61,7 @@ class Built(NamedTuple):
 
 
 def find_class(components: Components, name: str) -> Component:
-    """The class of this `$id`, alias or file name.
+    """Return the class of this `$id`, alias or file name.
 
     Raises:
         SchemaError: There is none, or it is not a class.
@@ -79,7 +79,7 @@ def find_class(components: Components, name: str) -> Component:
 
 
 def find_field_group(components: Components, name: str, class_: Component) -> Component:
-    """The field group of this `$id` or file name.
+    """Return the field group of this `$id` or file name.
 
     Raises:
         SchemaError: There is none, it is not a field group, or it is not meant for the class.
@@ -141,7 +141,7 @@ def build_schema(recipe: Recipe, components: Components, where: str) -> Built:
 
 
 def _schema(recipe: Recipe, own_groups: Sequence[Component]) -> dict[str, Any]:
-    """The schema as the registry keeps it, not resolved."""
+    """Return the schema as the registry keeps it, not resolved."""
     parts = (recipe.class_, *recipe.field_groups, *own_groups)
     schema: dict[str, Any] = {
         "$id": recipe.schema_id,
@@ -175,7 +175,7 @@ def _check_identities(identities: Sequence[Identity], resolved: dict[str, Any]) 
 
 
 def _lineage(components: Components, component: Component) -> Iterator[str]:
-    """The `$id`s of all components that one is made of, itself left out."""
+    """Yield the `$id`s of all components that one is made of, itself left out."""
     waiting, seen = [component], set()
     while waiting:
         for branch in waiting.pop().document.get("allOf", ()):

@@ -78,7 +78,7 @@ class Components:
                 )
 
     def including(self, more: Iterable[Component]) -> "Components":
-        """These and some more.
+        """Return these and some more.
 
         Raises:
             SchemaError: Two different ones have the same `$id`.
@@ -86,11 +86,11 @@ class Components:
         return Components([*self._by_id.values(), *more])
 
     def get(self, component_id: str) -> Component | None:
-        """The component of this `$id`."""
+        """Return the component of this `$id`."""
         return self._by_id.get(component_id)
 
     def find(self, name: str, is_meant: Callable[[Component], bool]) -> Component:
-        """The component of this `$id`, or of this file name with or without `.schema.json`.
+        """Return the component of this `$id`, or of this file name with or without `.schema.json`.
 
         Args:
             name: `$id` or file name.
@@ -181,7 +181,7 @@ _KINDS: tuple[tuple[str, type, str], ...] = (
 
 
 def _fault(node: Any, path: tuple[str | int, ...]) -> str | None:
-    """What keeps a subschema from being composed: its place, and what should be there."""
+    """Return what keeps a subschema from being composed: its place, and what should be there."""
     if not isinstance(node, dict):
         return f"#{pointer(path)}: a schema is needed, not a {type(node).__name__}"
     if len(path) > _MAX_DEPTH:

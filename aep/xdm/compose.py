@@ -107,7 +107,7 @@ def compose(
 
 
 def compatible_name(name: str) -> tuple[str, ...]:
-    """The path that a field has in compatibility notation: one name, or several when it is put into objects.
+    """Return the path that a field has in compatibility notation: one name, or several when it is put into objects.
 
     A name that is not in standard notation stays as it is. In others only the last step is put into camel case, as in
     the live registry: `_channels.directMail`, but `_experience.decisioning.content-references.contentReferencesMap`.
@@ -151,7 +151,7 @@ class _Composer:
         self._left_out = left_out
 
     def parents(self, schema: dict[str, Any]) -> Iterator[str]:
-        """The components that a schema is made of, each before those that it is made of itself."""
+        """Yield the components that a schema is made of, each before those that it is made of itself."""
         extends = schema.get("meta:extends")
         stated = [each for each in extends if isinstance(each, str)] if isinstance(extends, list) else []
         for branch in schema.get("allOf", ()):
@@ -162,7 +162,7 @@ class _Composer:
         yield from stated
 
     def resolve(self, node: dict[str, Any], place: _Place, trail: tuple[str, ...]) -> dict[str, Any]:
-        """What a subschema demands of a value. `place` is where it stands, `trail` the refs that led here."""
+        """Return what a subschema demands of a value. `place` is where it stands, `trail` the refs that led here."""
         result: dict[str, Any] = {}
         if "$ref" in node:
             target, target_place = self._target(node["$ref"], place)
@@ -207,7 +207,7 @@ class _Composer:
         return result
 
     def _field(self, node: dict[str, Any], place: _Place, trail: tuple[str, ...]) -> dict[str, Any]:
-        """A resolved field, with the texts that stand where it is used."""
+        """Return a resolved field, with the texts that stand where it is used."""
         resolved = self.resolve(node, place, trail)
         texts: dict[str, Any] = {key: node[key] for key in ("title", "description") if key in node}
         if "#" not in node.get("$ref", "#"):
@@ -219,7 +219,7 @@ class _Composer:
         return {**texts, **resolved}
 
     def _target(self, reference: str, place: _Place) -> tuple[dict[str, Any], _Place]:
-        """What a `$ref` at a place points to, and where that stands."""
+        """Return what a `$ref` at a place points to, and where that stands."""
         document_id, _, fragment = reference.partition("#")
         document = self._component(document_id, place) if document_id else place.root
         steps = steps_of("/" + fragment.strip("/")) if fragment.strip("/") else []
@@ -241,7 +241,7 @@ class _Composer:
 
 
 def xdm_type(field: dict[str, Any]) -> str:
-    """The `meta:xdmType` of a field that states none but has a `type` ("XDM field type constraints")."""
+    """Return the `meta:xdmType` of a field that states none but has a `type` ("XDM field type constraints")."""
     kind = str(field["type"])
     if kind == "string" and field.get("format") in ("date", "date-time"):
         return str(field["format"])

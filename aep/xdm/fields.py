@@ -20,7 +20,7 @@ class Field(NamedTuple):
 
 
 def fields_of(schema: dict[str, Any]) -> Iterator[Field]:
-    """All fields of a resolved schema in compatibility notation, each before those inside it."""
+    """Return all fields of a resolved schema in compatibility notation, each before those inside it."""
     return _walk(schema, (), ())
 
 

@@ -74,7 +74,7 @@ def descriptor_fault(schema: Mapping[str, Any]) -> str | None:
 
 
 def _leads(node: Any, steps: Sequence[str]) -> bool:
-    """Whether a path exists in a schema; an object that declares no fields accepts any."""
+    """Return whether a path exists in a schema; an object that declares no fields accepts any."""
     for step in steps:
         fields = node.get("properties") if isinstance(node, Mapping) else None
         if not isinstance(fields, Mapping):
@@ -89,7 +89,7 @@ def _namespace(descriptor: Mapping[str, Any]) -> str:
 
 
 def identity_descriptor(schema_id: str, place: str, namespace: str, primary: bool) -> dict[str, Any]:
-    """The descriptor that makes a field of a schema an identity (Descriptors endpoint).
+    """Return the descriptor that makes a field of a schema an identity (Descriptors endpoint).
 
     Args:
         schema_id: `$id`.

@@ -33,7 +33,7 @@ _KINDS = {
 
 
 def read_own_fields(path: str, tenant: str) -> Component:
-    """An organisation's own fields, as a field group.
+    """Return an organisation's own fields, as a field group.
 
     Args:
         path: A file with a field group as the registry takes it, or with fields by their names. These are put under
@@ -89,7 +89,7 @@ def fields_outside(
 
 
 def _fields_inside(field: dict[str, Any]) -> dict[str, Any]:
-    """The fields of an object, or of the objects in an array."""
+    """Return the fields of an object, or of the objects in an array."""
     while isinstance(field.get("items"), dict):
         field = field["items"]
     found: dict[str, Any] = field.get("properties", {})
@@ -110,14 +110,16 @@ def collision(fields: dict[str, Any], others: dict[str, Any], path: tuple[str, .
 
 
 def _has_key(node: Any, key: str) -> bool:
-    """Whether any object in parsed JSON has this key."""
+    """Return whether any object in parsed JSON has this key."""
     if isinstance(node, dict):
         return key in node or any(_has_key(each, key) for each in node.values())
     return isinstance(node, list) and any(_has_key(each, key) for each in node)
 
 
 def _declared(node: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
-    """The fields that a component declares, not those of what it refers to: name, path in a record, and schema."""
+    """Yield the fields that a component declares, not those of what it refers to: name, path in a
+    record, and schema.
+    """
     for name, field in node.get("properties", {}).items():
         yield name, (*path, name), field
         yield from _declared(field, (*path, name))

@@ -13,12 +13,12 @@ def pointer(path: Sequence[str | int]) -> str:
 
 
 def is_pointer(text: str) -> bool:
-    """Whether the text is a JSON pointer; the empty one stands for the whole document."""
+    """Return whether the text is a JSON pointer; the empty one stands for the whole document."""
     return re.fullmatch(r"(/([^~/]|~[01])*)*", text) is not None
 
 
 def steps_of(place: str) -> list[str]:
-    """The names and indices that a JSON pointer leads along."""
+    """Return the names and indices that a JSON pointer leads along."""
     return [step.replace("~1", "/").replace("~0", "~") for step in place.split("/")[1:]]
 
 

@@ -11,13 +11,13 @@ _XDM, _JSON_LD = "xdm:", {"@id": "_id", "@type": "_type"}
 
 
 def is_message(record: Mapping[str, Any]) -> bool:
-    """Whether a record is a whole message, an envelope with an entity inside."""
+    """Return whether a record is a whole message, an envelope with an entity inside."""
     body = record.get("body")
     return isinstance(record.get("header"), dict) and isinstance(body, dict) and "xdmEntity" in body
 
 
 def spelling_hints(record: Mapping[str, Any], tenant: str | None) -> list[str]:
-    """What to write instead of names that Platform does not take; at most three.
+    """Return what to write instead of names that Platform does not take; at most three.
 
     Args:
         record: An entity that was refused.

@@ -30,7 +30,7 @@ _SHOWN = 20  # problems, when there are some
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """Reads the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.soak",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -100,7 +100,7 @@ class Live:
                 yield
 
     def __call__(self, state: State) -> None:
-        """Shows a state, when it is time to."""
+        """Show a state, when it is time to."""
         line = report.line(state, self._seconds)
         if self._status is not None:
             self._status.update(line)
@@ -110,7 +110,7 @@ class Live:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs a soak; returns its exit code."""
+    """Run a soak; return its exit code."""
     arguments = parse_arguments(argv)
     output: Path = arguments.output
     settings = Settings(arguments.minutes * 60, arguments.rate, arguments.seed, _folder(output))

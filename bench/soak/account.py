@@ -61,7 +61,7 @@ class Account:
 
 
 def reread(runs: Iterable[Run], lags: Iterable[int], bundle_records: int) -> int:
-    """The most records that may have been read again.
+    """Return the most records that may have been read again.
 
     Args:
         runs: The pipeline's processes: one that did not end in good order leaves a bundle behind.
@@ -75,13 +75,13 @@ def reread(runs: Iterable[Run], lags: Iterable[int], bundle_records: int) -> int
 
 
 def count_duplicates(delivered: Mapping[str, Delivered], letters: Sequence[DeadLetter]) -> int:
-    """How often records were stored or dead-lettered beyond their first time."""
+    """Return how often records were stored or dead-lettered beyond their first time."""
     stored = sum(times - 1 for inlet in delivered.values() for times in inlet.accepted.values())
     return stored + len(letters) - len({sequence_of(letter) for letter in letters})
 
 
 def wrong(expected: Expected, delivered: Mapping[str, Delivered], letters: Sequence[DeadLetter]) -> list[str]:
-    """A sentence for each record, or group of records, that is not where it must be."""
+    """Return a sentence for each record, or group of records, that is not where it must be."""
     found = differences(expected, delivered, letters)
     stages = {sequence_of(letter): letter.stage for letter in letters}
     for number in sorted(stages.keys() & expected.broken.keys()):
@@ -92,13 +92,13 @@ def wrong(expected: Expected, delivered: Mapping[str, Delivered], letters: Seque
 
 
 def by_code(letters: Iterable[DeadLetter]) -> dict[str, int]:
-    """How many records are dead-lettered with each code, duplicates left out."""
+    """Return how many records are dead-lettered with each code, duplicates left out."""
     codes = {sequence_of(letter): letter.code for letter in letters}
     return dict(sorted(Counter(codes.values()).items()))
 
 
 def misbehaviour(runs: Sequence[Run], duplicates: Duplicates) -> list[str]:
-    """A sentence for each thing that the pipeline's processes should not have done."""
+    """Return a sentence for each thing that the pipeline's processes should not have done."""
     found = []
     if duplicates.found > duplicates.bound:
         found.append(f"{duplicates.found:,} duplicates, where there may be {duplicates.bound:,} at most")

@@ -130,7 +130,7 @@ class Edge(NamedTuple):
 
 
 def plan(seed: int, seconds: float) -> list[Fault]:
-    """The faults of a soak of so many seconds, by their start; the same for the same seed.
+    """Return the faults of a soak of so many seconds, by their start; the same for the same seed.
 
     Kinds come in rounds, each shuffled, so that each has its turn; one of the first two stops is a kill of the
     pipeline.
@@ -163,13 +163,15 @@ def _lane(draw: random.Random, kinds: Mapping[str, Kind], names: list[str], seco
 
 
 def edges(faults: Sequence[Fault]) -> list[Edge]:
-    """All beginnings and ends in order; where two fall together, ends come first."""
+    """Return all beginnings and ends in order; where two fall together, ends come first."""
     found = [Edge(fault.start, True, fault) for fault in faults] + [Edge(fault.end, False, fault) for fault in faults]
     return sorted(found, key=lambda edge: (edge.at, edge.begins))
 
 
 def switches(active: Sequence[Fault]) -> Switches:
-    """What must be switched on in the emulator while these faults last; the two lanes have no switch in common."""
+    """Return what must be switched on in the emulator while these faults last; the two lanes have no
+    switch in common.
+    """
     merged: Switches = {}
     for fault in active:
         merged |= fault.switches

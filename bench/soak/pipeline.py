@@ -78,7 +78,7 @@ class Pipeline:
         return self.runs[-1]
 
     def start(self) -> None:
-        """Starts another process."""
+        """Start another process."""
         number = len(self.runs) + 1
         log = self._folder / f"pipeline-{number}.log"
         command = [sys.executable, "-m", "pipelines.kafka_to_aep", "--options_file", str(BASE_OPTIONS)]
@@ -89,7 +89,7 @@ class Pipeline:
             self._watch.start()
 
     def check(self) -> None:
-        """Starts it again if it has ended without being asked to, as a supervisor would.
+        """Start it again if it has ended without being asked to, as a supervisor would.
 
         Raises:
             ServiceError: It does so again and again; the message ends with its log.
@@ -101,16 +101,16 @@ class Pipeline:
             self.start()
 
     def kill(self) -> None:
-        """Crashes it."""
+        """Crash it."""
         self._now().kill()
         self._ended("killed")
 
     def ask_to_stop(self) -> None:
-        """Sends SIGTERM and does not wait."""
+        """Send SIGTERM and do not wait."""
         self._now().signal(signal.SIGTERM)
 
     def await_stop(self) -> None:
-        """Waits until a process that was asked to stop has ended, and kills it when it takes too long."""
+        """Wait until a process that was asked to stop has ended, and kill it when it takes too long."""
         process = self._now()
         try:
             wait_for(lambda: not process.running, _END_SECONDS, "the pipeline to stop")
@@ -121,7 +121,7 @@ class Pipeline:
         self._ended(endings.get(process.exit_code, "by itself"))
 
     def close(self) -> None:
-        """Ends what is left, whatever happened."""
+        """End what is left, whatever happened."""
         self._closed.set()
         if self._process is not None:
             self._process.kill()
@@ -129,7 +129,7 @@ class Pipeline:
             self._watch.join()
 
     def words(self) -> str:
-        """The last lines of the last run's log."""
+        """Return the last lines of the last run's log."""
         lines = self.run.log.read_text(errors="replace").splitlines()[-20:]
         return "\n".join([f"end of {self.run.log}:", *lines])
 

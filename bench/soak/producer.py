@@ -46,11 +46,11 @@ class SteadyProducer:
         self._thread = threading.Thread(target=self._run, name="producer", daemon=True)
 
     def start(self) -> None:
-        """Begins to write."""
+        """Begin to write."""
         self._thread.start()
 
     def check(self) -> None:
-        """Makes sure that it goes on.
+        """Make sure that it goes on.
 
         Raises:
             ServiceError: Kafka has refused a sample for good, or the thread has failed.
@@ -61,7 +61,7 @@ class SteadyProducer:
             raise ServiceError("the producer failed") from self._failed
 
     def stop(self) -> None:
-        """Ends it and returns when the broker has confirmed every sample.
+        """End it and return when the broker has confirmed every sample.
 
         Raises:
             ServiceError: It has not, or something failed before.

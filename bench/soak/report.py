@@ -40,7 +40,8 @@ def spread(numbers: Sequence[float]) -> Spread | None:
 
 
 def slope(memory: Iterable[tuple[float, int]]) -> float | None:
-    """How fast memory grows once a process is warm, in MB a minute, by least squares; None when it was too short.
+    """Return how fast memory grows once a process is warm, in MB a minute, by least squares; None when it was too
+    short.
 
     Args:
         memory: (seconds since the process started, resident bytes).
@@ -52,13 +53,13 @@ def slope(memory: Iterable[tuple[float, int]]) -> float | None:
 
 
 def progress_numbers(log: str, words: str) -> list[int]:
-    """The numbers that follow some words in the pipeline's progress lines, such as 3 of "in flight 3"."""
+    """Return the numbers that follow some words in the pipeline's progress lines, such as 3 of "in flight 3"."""
     found = re.findall(rf"^read [\d,]+ .*\b{re.escape(words)} ([\d,]+)", log, re.MULTILINE)
     return [int(number.replace(",", "")) for number in found]
 
 
 def line(state: State, seconds: float) -> str:
-    """How a soak of so many seconds stands."""
+    """Return how a soak of so many seconds stands."""
     if not state.seconds:
         return state.doing
     faults = ", ".join(fault.kind for fault in state.active) or "none"
@@ -69,7 +70,7 @@ def line(state: State, seconds: float) -> str:
 
 
 def tables(result: Result) -> list[Table]:
-    """The account, the pipeline's processes, and what is wrong."""
+    """Return the account, the pipeline's processes, and what is wrong."""
     return [_account(result), _processes(result)]
 
 
@@ -124,7 +125,7 @@ def _processes(result: Result) -> Table:
 
 
 def process(run: Run) -> dict[str, Any]:
-    """The figures of one process; what its log does not tell is None."""
+    """Return the figures of one process; what its log does not tell is None."""
     log = run.log.read_text(errors="replace") if run.log.exists() else ""
     return {
         "memory_mb": spread([resident / 1e6 for _, resident in run.memory]),
@@ -135,7 +136,7 @@ def process(run: Run) -> dict[str, Any]:
 
 
 def document(result: Result) -> bytes:
-    """All of it as JSON."""
+    """Return all of it as JSON."""
     account, settings = result.account, result.settings
     return orjson.dumps(
         {

@@ -72,7 +72,7 @@ class Result:
 
 
 def run(settings: Settings, show: Callable[[State], None]) -> Result:
-    """Runs a soak; `show` is called twice a second.
+    """Run a soak; `show` is called twice a second.
 
     Raises:
         ServiceUnavailable: This machine cannot run Apache Kafka; the message says what it lacks.
@@ -161,7 +161,7 @@ class _Soak:
         self._show(state)
 
     def _count(self) -> None:
-        """Asks Kafka and AEP how far things are."""
+        """Ask Kafka and AEP how far things are."""
         self._count_at = time.monotonic() + _COUNT_SECONDS
         state = self._state
         state.produced = self._producer.acknowledged
@@ -213,5 +213,5 @@ class _Soak:
         )
 
     def _now(self) -> float:
-        """Seconds since the soak began; 0 while it has not."""
+        """Return seconds since the soak began; 0 while it has not."""
         return max(0.0, time.monotonic() - self._began)

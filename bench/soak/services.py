@@ -122,7 +122,7 @@ class Services:
         }
 
     def begin(self, fault: Fault) -> None:
-        """Makes a fault begin."""
+        """Make a fault begin."""
         self._active.append(fault)
         match fault.kind:
             case "aep_freeze":
@@ -146,7 +146,7 @@ class Services:
             self._aep.revoke_tokens()
 
     def end(self, fault: Fault) -> None:
-        """Makes a fault end."""
+        """Make a fault end."""
         self._active.remove(fault)
         match fault.kind:
             case "aep_freeze":
@@ -175,7 +175,7 @@ class Services:
             self._aep.faults(**switches(self._active))
 
     def counts(self) -> AepCounts | None:
-        """What AEP has counted; None while it is away."""
+        """Return what AEP has counted; None while it is away."""
         if not self._aep_is_up:
             return None
         inlets = list(self._aep.stats()["inlets"].values())
@@ -189,7 +189,7 @@ class Services:
         return AepCounts(accepted, unique, requests, statuses)
 
     def committed(self) -> int | None:
-        """How many records the group's committed offsets leave behind; None while the broker cannot say."""
+        """Return how many records the group's committed offsets leave behind; None while the broker cannot say."""
         if not self._broker_is_up:
             return None
         asked = [TopicPartition(topic, number) for topic in TOPICS for number in range(PARTITIONS)]
@@ -199,7 +199,7 @@ class Services:
             return None
 
     def all_committed(self) -> bool:
-        """Whether the committed offsets are the ends of all partitions."""
+        """Return whether the committed offsets are the ends of all partitions."""
         for topic in TOPICS:
             committed = self.broker.committed(_GROUP, topic)
             if any(committed.get(number, 0) != end for number, end in self.broker.end_offsets(topic).items()):
@@ -207,7 +207,7 @@ class Services:
         return True
 
     def delivered(self) -> dict[str, Delivered]:
-        """What each topic's inlet has received, once all of it went through AEP's own validation."""
+        """Return what each topic's inlet has received, once all of it went through AEP's own validation."""
         wait_for(lambda: self._aep.stats()["pending_validation"] == 0, _VALIDATION_SECONDS, "the emulator's validation")
         found = {}
         for topic, inlet in self._inlets.items():
@@ -217,6 +217,6 @@ class Services:
         return found
 
     def dead_letters(self) -> list[DeadLetter]:
-        """All dead letters."""
+        """Return all dead letters."""
         folder = self._folder / "dead-letters"
         return list(read_files(str(folder))) if folder.exists() else []

@@ -36,7 +36,7 @@ class Catalog:
         self._ingestion = ingestion
 
     def routes(self, gateway: Gateway) -> list[Route]:
-        """All endpoints, in each spelling."""
+        """Return all endpoints, in each spelling."""
         endpoints = []
         for name in ("dataSets", "datasets"):
             endpoints += [
@@ -71,7 +71,7 @@ class Catalog:
         return json_response({call.path("id"): self._found(call)})
 
     def _patch(self, call: Call) -> Response:
-        """A JSON Patch, or (as older tutorials have it) an object to merge."""
+        """Return a JSON Patch, or (as older tutorials have it) an object to merge."""
         body = call.json()
         if isinstance(body, dict):
             return self._merge(call)
@@ -101,7 +101,9 @@ class Catalog:
         return found
 
     def _list_batches(self, call: Call) -> Response:
-        """What waits is validated first and open batches are closed, so that a list has all that was confirmed."""
+        """Return what waits is validated first and open batches are closed, so that a list has all that
+        was confirmed.
+        """
         self._ingestion.catch_up()
         found = self._batches.list(
             call.org_id,
@@ -128,7 +130,7 @@ class Catalog:
 
 
 def shown_batch(batch: Batch) -> dict[str, Any]:
-    """A batch as the Catalog shows it."""
+    """Return a batch as the Catalog shows it."""
     failed = batch.records if batch.failed else 0
     return {
         "status": "failed" if batch.failed else "success",

@@ -70,7 +70,7 @@ class Collection:
         self._sync_requests: dict[str, deque[float]] = {}
 
     def routes(self) -> list[Route]:
-        """The two endpoints, each with the preflight that a browser sends before it."""
+        """Return the two endpoints, each with the preflight that a browser sends before it."""
         return [
             Route("/collection/batch/{inlet_id}", self._batch, methods=["POST"]),
             Route("/collection/{inlet_id}", self._single, methods=["POST"]),
@@ -111,7 +111,7 @@ class Collection:
         return outcome.response
 
     def _refuse(self, request: Request, inlet: Inlet, size: int, max_bytes: int) -> Response | None:
-        """The checks of the request as a whole, before its body is looked at."""
+        """Return the checks of the request as a whole, before its body is looked at."""
         if inlet.authentication_required:
             # "Bearer" in any case, or the bare token: "Authenticated Data Collection" of 2019 allows both
             token = _BEARER.sub("", request.headers.get("authorization", "").strip())
@@ -247,7 +247,7 @@ class Collection:
         )
 
     def _may_validate_now(self, inlet_id: str) -> bool:
-        """The limit of 60 requests a minute and connection for synchronous validation; the window slides."""
+        """Return the limit of 60 requests a minute and connection for synchronous validation; the window slides."""
         times = self._sync_requests.setdefault(inlet_id, deque())
         now = self._clock()
         while times and times[0] <= now - 60:
@@ -258,19 +258,19 @@ class Collection:
         return True
 
     def _number(self, received_ms: int) -> str:
-        """A transaction or batch id in Adobe's form: three numbers, the first the time in milliseconds."""
+        """Return a transaction or batch id in Adobe's form: three numbers, the first the time in milliseconds."""
         number = next(self._numbers)
         return f"{received_ms}:{number % 10_000}:{number % 256}"
 
 
 def _is_booked(checked: Envelope, inlet: Inlet) -> bool:
-    """Whether a message goes on into batches and Profile, which the asynchronous step sees to."""
+    """Return whether a message goes on into batches and Profile, which the asynchronous step sees to."""
     dataset = inlet.datasets.get(checked.dataset_id) if checked.dataset_id else None
     return dataset is not None and dataset.booked
 
 
 def failed_element(dialect: str, xaction_id: str, status: int, message: str) -> dict[str, Any]:
-    """A failed element of a 207, as Adobe's Kafka connector reads it or as the tutorial prints it."""
+    """Return a failed element of a 207, as Adobe's Kafka connector reads it or as the tutorial prints it."""
     if dialect == "statusCode":
         return {"statusCode": status, "message": message}
     return {"xactionId": xaction_id, "status": status, "message": message}

@@ -38,7 +38,7 @@ def refusal(inlet: Inlet, text: str, cause: dict[str, Any] | None = None) -> Ref
 
 @lru_cache(maxsize=1024)
 def schema_major(content_type: str) -> str | None:
-    """The major version that a `contentType` asks for, "" if it asks for none, None if it is not an XDM type.
+    """Return the major version that a `contentType` asks for, "" if it asks for none, None if it is not an XDM type.
 
     Lenient, since Adobe's own examples differ: with and without a blank, a minor version, `version=`, `-notext`.
     """
@@ -97,7 +97,7 @@ def check_raw(message: object, inlet: Inlet, flow_id: str | None, dataset_id: st
 
 
 def _schema_ref(holder: dict[str, Any]) -> tuple[str, str] | None:
-    """The id and major version that a `schemaRef` names, or None if it is missing or malformed."""
+    """Return the id and major version that a `schemaRef` names, or None if it is missing or malformed."""
     ref = holder.get("schemaRef")
     if not isinstance(ref, dict):
         return None

@@ -113,7 +113,7 @@ def decide(faults: Faults, draw: Draw, now: float) -> Verdict:
 
 
 def retry_after_header(faults: Faults, status: int) -> dict[str, str]:
-    """The headers of an injected error answer: `Retry-After` on 429 and 503 when it is switched on."""
+    """Return the headers of an injected error answer: `Retry-After` on 429 and 503 when it is switched on."""
     if faults.retry_after is None or status not in (429, 503):
         return {}
     return {"Retry-After": str(faults.retry_after)}
@@ -147,7 +147,7 @@ class FaultState:
         self._random = random.Random(0)  # noqa: S311 - faults, not secrets
 
     def draw(self) -> float:
-        """The next random number in [0, 1)."""
+        """Return the next random number in [0, 1)."""
         return self._random.random()
 
     def change(self, changes: Mapping[str, Any]) -> None:
@@ -185,14 +185,14 @@ class FaultState:
         self._effective.clear()
 
     def effective(self, inlet_id: str = "") -> Faults:
-        """The faults for an inlet: its own switches over those for all."""
+        """Return the faults for an inlet: its own switches over those for all."""
         if inlet_id not in self._effective:
             merged = {**self._changes.get("", {}), **self._changes.get(inlet_id, {})}
             self._effective[inlet_id] = Faults.model_validate(merged)
         return self._effective[inlet_id]
 
     def shown(self) -> dict[str, Any]:
-        """The switches as they were set: those for all at the root, those of single inlets under `inlets`."""
+        """Return the switches as they were set: those for all at the root, those of single inlets under `inlets`."""
         single = {inlet_id: changes for inlet_id, changes in self._changes.items() if inlet_id}
         return {**self._changes.get("", {}), **({"inlets": single} if single else {})}
 

@@ -18,7 +18,7 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {"<": lt, ">": gt, "<=": le, ">
 
 
 def matching(items: Iterable[dict[str, Any]], properties: Sequence[str]) -> list[dict[str, Any]]:
-    """The items for which all conditions hold.
+    """Return the items for which all conditions hold.
 
     Args:
         items: Resources.
@@ -53,7 +53,7 @@ def _condition(text: str) -> Callable[[dict[str, Any]], bool]:
 
 
 def _values(item: dict[str, Any], name: str) -> list[str]:
-    """What a property holds, as texts: one, those of a list, or none; dots lead into objects."""
+    """Return what a property holds, as texts: one, those of a list, or none; dots lead into objects."""
     found: Any = item.get(name)
     if found is None and "." in name:
         found = item
@@ -69,7 +69,7 @@ def _text(value: Any) -> str:
 
 
 def _comparable(one: str, other: str) -> tuple[Any, Any]:
-    """Two texts as numbers where both are."""
+    """Return two texts as numbers where both are."""
     try:
         return float(one), float(other)
     except ValueError:

@@ -62,7 +62,7 @@ class FlowService:
         self._mapping_sets = mapping_sets
 
     def routes(self, gateway: Gateway) -> list[Route]:
-        """All endpoints."""
+        """Return all endpoints."""
         kinds: list[tuple[str, Repository, Check]] = [
             ("connections", self._flows.connections, self._check_connection),
             ("sourceConnections", self._flows.source_connections, self._check_source),
@@ -85,7 +85,7 @@ class FlowService:
         return gateway.routes(BASE, endpoints)
 
     def _list(self, name: str, repository: Repository, call: Call) -> Response:
-        """A page; the link to the next one holds a token that knows the filters and the limit as well."""
+        """Return a page; the link to the next one holds a token that knows the filters and the limit as well."""
         token = call.query.get("continuationToken")
         limit, skipped = call.whole_number("limit", DEFAULT_PAGE) or DEFAULT_PAGE, 0
         properties = [each for each in call.request.query_params.getlist("property") if each]
@@ -123,7 +123,7 @@ class FlowService:
         return json_response(answer, 201, {"location": f"{call.base_url}{BASE}/{name}/{object_id}"})
 
     def _look_up(self, repository: Repository, call: Call) -> Response:
-        """One object; Flow Service wraps it in a list."""
+        """Return one object; Flow Service wraps it in a list."""
         return json_response({"items": [self._shown(call, self._found(repository, call))]})
 
     def _patch(self, repository: Repository, check: Check, call: Call) -> Response:
@@ -164,7 +164,7 @@ class FlowService:
         return found
 
     def _shown(self, call: Call, kept: dict[str, Any]) -> dict[str, Any]:
-        """An object with the addresses that it has on this server."""
+        """Return an object with the addresses that it has on this server."""
         parameters = kept.get("auth", {}).get("params", {})
         if "inletId" in parameters:
             address = {"inletUrl": inlet_url(call, parameters["inletId"])}
@@ -177,7 +177,7 @@ class FlowService:
         return kept
 
     def _check_connection(self, call: Call, body: Body, old: Body | None) -> Body:
-        """A base connection to the HTTP API gets an inlet; `sourceId` is its name unless given."""
+        """Return a base connection to the HTTP API gets an inlet; `sourceId` is its name unless given."""
         if _spec_id(body, "connectionSpec") != HTTP_STREAMING:
             raise _refused(400, f"connectionSpec.id must be {HTTP_STREAMING} for a connection here")
         name = _text(body, "name")
@@ -262,7 +262,7 @@ def _continuation(limit: int, skipped: int, properties: list[str]) -> str:
 
 
 def _continued(token: str) -> tuple[int, int, list[str]]:
-    """What a token says: how many objects a page has, how many come before this one, which filters there are."""
+    """Return what a token says: how many objects a page has, how many come before this one, which filters there are."""
     try:
         limit, skipped, properties = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         return int(limit), int(skipped), [str(each) for each in properties]
@@ -271,7 +271,7 @@ def _continued(token: str) -> tuple[int, int, list[str]]:
 
 
 def inlet_url(call: Call, inlet_id: str) -> str:
-    """The address to send messages for an inlet to."""
+    """Return the address to send messages for an inlet to."""
     return f"{call.base_url}/collection/{inlet_id}"
 
 

@@ -76,7 +76,7 @@ class Flows:
             self._inlets.remove(inlet_id)
 
     def target(self, org_id: str, inlet_id: str, flow_id: str) -> FlowTarget | None:
-        """Where a flow leads to; None unless it exists and begins at this inlet."""
+        """Return where a flow leads to; None unless it exists and begins at this inlet."""
         flow = self.flows.get(org_id, flow_id)
         if flow is None or inlet_id not in self.inlet_ids(org_id, flow):
             return None
@@ -88,7 +88,7 @@ class Flows:
         return None
 
     def inlet_ids(self, org_id: str, flow: dict[str, Any]) -> list[str]:
-        """The inlets that a flow begins at."""
+        """Return the inlets that a flow begins at."""
         found = []
         for source_id in flow.get("sourceConnectionIds", ()):
             source = self.source_connections.get(org_id, source_id)

@@ -53,11 +53,11 @@ class Call:
         return self.request.query_params
 
     def path(self, name: str) -> str:
-        """A parameter of the path."""
+        """Return a parameter of the path."""
         return str(self.request.path_params[name]).rstrip("/")
 
     def json(self) -> Any:
-        """The body as JSON.
+        """Return the body as JSON.
 
         Raises:
             ApiError: It is none, or not said to be.
@@ -71,7 +71,7 @@ class Call:
             raise bad_request(f"The request body is not JSON: {error}") from error
 
     def json_object(self) -> dict[str, Any]:
-        """The body as a JSON object.
+        """Return the body as a JSON object.
 
         Raises:
             ApiError: It is none.
@@ -82,7 +82,7 @@ class Call:
         return body
 
     def whole_number(self, name: str, default: int) -> int:
-        """A whole number of 0 or more in the query.
+        """Return a whole number of 0 or more in the query.
 
         Raises:
             ApiError: It is none.

@@ -62,7 +62,7 @@ class Ims:
         self.tokens_issued = 0
 
     def routes(self) -> list[Route]:
-        """The token endpoints: /ims/token and its versions."""
+        """Return the token endpoints: /ims/token and its versions."""
         return [
             Route("/ims/token/v3", self._token_in_seconds, methods=["POST"]),
             Route("/ims/token/v2", self._token_in_seconds, methods=["POST"]),
@@ -83,7 +83,7 @@ class Ims:
         self._store.define("client", client_id, client_secret)
 
     def is_valid(self, token: str) -> bool:
-        """Whether an access token was issued here, has not expired and was not revoked."""
+        """Return whether an access token was issued here, has not expired and was not revoked."""
         return self._clock() < self._expiry.get(token, 0)
 
     def revoke_all(self) -> int:
@@ -189,7 +189,9 @@ class Ims:
 
 
 def new_token(kind: str, client_id: str, now: float, life_s: float) -> str:
-    """A JSON Web Token that says when it was made and how long it lives, in milliseconds; its signature is made up."""
+    """Return a JSON Web Token that says when it was made and how long it lives, in milliseconds; its signature is made
+    up.
+    """
     claims = {
         "id": secrets.token_hex(16),
         "type": kind,
@@ -203,7 +205,7 @@ def new_token(kind: str, client_id: str, now: float, life_s: float) -> str:
 
 
 def form_fields(content_type: str, body: bytes) -> dict[str, str]:
-    """The fields of a form, URL-encoded or multipart."""
+    """Return the fields of a form, URL-encoded or multipart."""
     if not content_type.lower().startswith("multipart/form-data"):
         return dict(parse_qsl(body.decode("utf-8", "replace")))
     parts = message_from_bytes(b"Content-Type: " + content_type.encode("latin-1") + b"\r\n\r\n" + body).walk()
@@ -217,7 +219,7 @@ def form_fields(content_type: str, body: bytes) -> dict[str, str]:
 
 
 def read_claims(token: str) -> dict[str, Any] | None:
-    """The claims of a JSON Web Token, without a look at its signature; None if it is none."""
+    """Return the claims of a JSON Web Token, without a look at its signature; None if it is none."""
     parts = token.split(".")
     if len(parts) != 3:
         return None

@@ -62,7 +62,7 @@ class Local:
         self._count_only = count_only
 
     def routes(self) -> list[Route]:
-        """All endpoints under /__local."""
+        """Return all endpoints under /__local."""
         endpoints: list[tuple[str, str, Answer]] = [
             ("GET", "stats", self._stats),
             ("GET", "ids", self._ids),
@@ -190,7 +190,7 @@ def _endpoint(answer: Answer) -> Callable[[Request], Any]:
 
 
 def validation_text(error: ValidationError) -> str:
-    """All that pydantic found, in one line, without the values."""
+    """Return all that pydantic found, in one line, without the values."""
     return "; ".join(
         f"{'.'.join(str(step) for step in found['loc']) or 'body'}: {found['msg']}" for found in error.errors()
     )

@@ -30,7 +30,7 @@ class MappingSets:
         self._repository = Repository(store, "mapping_set")
 
     def routes(self, gateway: Gateway) -> list[Route]:
-        """All endpoints."""
+        """Return all endpoints."""
         return [
             route
             for base in BASES
@@ -48,7 +48,7 @@ class MappingSets:
         ]
 
     def find(self, org_id: str, mapping_id: str) -> dict[str, Any] | None:
-        """The mapping set of this id."""
+        """Return the mapping set of this id."""
         return self._repository.get(org_id, mapping_id)
 
     def _list(self, call: Call) -> Response:

@@ -18,7 +18,9 @@ def share(request: Request, response: Response) -> Response:
 
 
 def is_foreign(request: Request) -> bool:
-    """Whether a browser sent a request for a page of another origin. Browsers say so on each POST, programs never."""
+    """Return whether a browser sent a request for a page of another origin. Browsers say so on each POST, programs
+    never.
+    """
     origin = request.headers.get("origin")
     return origin is not None and origin.partition("://")[2] != request.headers.get("host")
 

@@ -52,7 +52,7 @@ class ProfileAccess:
         self._ingestion = ingestion
 
     def routes(self, gateway: Gateway) -> list[Route]:
-        """All endpoints."""
+        """Return all endpoints."""
         return gateway.routes(BASE, [("GET", "", self._get), ("POST", "", self._post), ("DELETE", "", self._delete)])
 
     def _get(self, call: Call) -> Response:
@@ -100,7 +100,7 @@ class ProfileAccess:
         return Response(status_code=202)
 
     def _identity_of(self, call: Call, parameters: Mapping[str, Any], *, related: bool) -> Named:
-        """The identity of a lookup; for events either spelling, `relatedEntityId` before `entityId`."""
+        """Return the identity of a lookup; for events either spelling, `relatedEntityId` before `entityId`."""
         value, namespace = parameters.get("entityId"), parameters.get("entityIdNS")
         if related:
             value = parameters.get("relatedEntityId") or value
@@ -159,7 +159,7 @@ def _schema(name: object) -> str:
 
 
 def _flat(identity: dict[str, Any]) -> dict[str, Any]:
-    """An identity of a POST with the codes of its namespaces in the form of the query."""
+    """Return an identity of a POST with the codes of its namespaces in the form of the query."""
     return {key: value.get("code") if isinstance(value, dict) else value for key, value in identity.items()}
 
 
@@ -182,7 +182,7 @@ def _shown(org_id: str, identity: Named, profile: Profile | None, fields: Sequen
 def _page(
     found: Sequence[Event], identity: Named, asked: Asked, href: Any, body: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """A page of events; `start` of the next one is the `_id` of its first event."""
+    """Return a page of events; `start` of the next one is the `_id` of its first event."""
     first = next((number for number, event in enumerate(found) if event.id == asked.start), 0)
     cut = found[first : first + asked.limit]
     rest = found[first + asked.limit :]

@@ -69,7 +69,7 @@ def media_type(accept: str, known: frozenset[str], code: str) -> MediaType:
 
 
 def registry_error(code: str, title: str, detail: str) -> ApiError:
-    """An error in the form of the OpenAPI document; the status ends the code."""
+    """Return an error in the form of the OpenAPI document; the status ends the code."""
     status = int(code.rsplit("-", 1)[1])
     return ApiError(
         status,
@@ -89,7 +89,7 @@ def registry_error(code: str, title: str, detail: str) -> ApiError:
 
 
 def not_found(name: str, version: str = "1") -> ApiError:
-    """The refusal of a resource that does not exist."""
+    """Return the refusal of a resource that does not exist."""
     detail = f"Requested resource {name} with version {version} is not found"
     return registry_error("XDM-1012-404", "Resource Not Found", detail)
 
@@ -120,7 +120,7 @@ def shown(
     resolve: Callable[[], dict[str, Any]],
     descriptors: Callable[[], list[dict[str, Any]]],
 ) -> dict[str, Any]:
-    """One resource as a media type asks for it."""
+    """Return one resource as a media type asks for it."""
     found = resource if wanted.name in UNRESOLVED_TYPES else resolve()
     if wanted.standard:
         found = standard_notation(found)
@@ -130,7 +130,7 @@ def shown(
 
 
 def standard_notation(node: Any) -> Any:
-    """A schema with the standard names of its fields, which `meta:xdmField` tells."""
+    """Return a schema with the standard names of its fields, which `meta:xdmField` tells."""
     if isinstance(node, list):
         return [standard_notation(each) for each in node]
     if not isinstance(node, dict):
@@ -149,7 +149,7 @@ def standard_notation(node: Any) -> Any:
 
 
 def _standard_fields(properties: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Fields by their standard names; those of objects that only compatibility notation has come out of them."""
+    """Yield fields by their standard names; those of objects that only compatibility notation has come out of them."""
     for name, field in properties.items():
         if field.get("meta:xedConverted"):
             yield from _standard_fields(field["properties"])
@@ -158,7 +158,9 @@ def _standard_fields(properties: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def without_texts(node: Any) -> Any:
-    """A schema without the titles, descriptions and labels of its fields; a field may have such a name itself."""
+    """Return a schema without the titles, descriptions and labels of its fields; a field may have such a
+    name itself.
+    """
     if isinstance(node, list):
         return [without_texts(each) for each in node]
     if not isinstance(node, dict):
@@ -173,7 +175,7 @@ def without_texts(node: Any) -> Any:
 
 
 def in_list(resource: dict[str, Any], wanted: MediaType) -> dict[str, Any]:
-    """One resource in a list."""
+    """Return one resource in a list."""
     if wanted.name == "xed":
         return resource
     return {key: resource[key] for key in ("$id", "meta:altId", "version", "title")}

@@ -52,7 +52,9 @@ class SchemaRegistry:
         self._unseen: dict[str, int] = {}  # look-ups to come that do not find it, by $id
 
     def routes(self, gateway: Gateway) -> list[Route]:
-        """All endpoints. Those of unions and descriptors come first, so that they are not taken for resources."""
+        """Return all endpoints. Those of unions and descriptors come first, so that they are not taken
+        for resources.
+        """
         return gateway.routes(
             BASE,
             [
@@ -176,7 +178,7 @@ class SchemaRegistry:
         return container
 
     def _unions(self, org_id: str) -> dict[str, dict[str, Any]]:
-        """The union of each class that has schemas with the `union` tag: all their fields in one schema."""
+        """Return the union of each class that has schemas with the `union` tag: all their fields in one schema."""
         members: dict[str, list[dict[str, Any]]] = {}
         for schema in self._registry.resources(org_id, "tenant", "schemas"):
             if "union" in schema.get("meta:immutableTags", ()):
@@ -215,7 +217,7 @@ class SchemaRegistry:
         return json_response(self._shown(call, union, wanted))
 
     def _list_descriptors(self, call: Call) -> Response:
-        """All descriptors, grouped by type; only `xdm-v2` answers in pages."""
+        """Return all descriptors, grouped by type; only `xdm-v2` answers in pages."""
         wanted = media_type(call.request.headers.get("accept", ""), DESCRIPTOR_LIST_TYPES, "XDM-1008-400")
         found, about, links = page(self._registry.descriptors(call.org_id), call.query, call.request.url.path, "@id")
         if wanted.name == "xdm-v2":

@@ -46,7 +46,7 @@ class CatalogViews:
         self._facts = reader
 
     def schemas(self) -> View:
-        """All schemas."""
+        """Return all schemas."""
         users: dict[tuple[str, str | None, str | None], list[DatasetEntry]] = {}
         for dataset in self._facts.datasets():
             users.setdefault((dataset.org_id, dataset.schema_id, dataset.inlet_id), []).append(dataset)
@@ -66,7 +66,7 @@ class CatalogViews:
         return View("/schemas", "Schemas", table(columns, rows, empty))
 
     def schema(self, schema_id: str, inlet_id: str | None) -> View | None:
-        """One schema with its fields; None if there is none of this id."""
+        """Return one schema with its fields; None if there is none of this id."""
         entry = self._facts.schema(schema_id, inlet_id)
         if entry is None:
             return None
@@ -98,7 +98,7 @@ class CatalogViews:
         return View("/schemas", entry.title or entry.id, body)
 
     def datasets(self) -> View:
-        """All data sets with the numbers of their records."""
+        """Return all data sets with the numbers of their records."""
         totals = self._services.batches.totals()
         rows = []
         for each in self._facts.datasets():
@@ -128,7 +128,9 @@ class CatalogViews:
         return View("/datasets", "Data sets", table(columns, rows, empty), live=True)
 
     def dataset(self, org_id: str, dataset_id: str) -> View | None:
-        """One data set: its failed batches with the reasons, the others, its newest records; None if there is none."""
+        """Return one data set: its failed batches with the reasons, the others, its newest records; None if there is
+        none.
+        """
         entry = self._facts.dataset(org_id, dataset_id)
         if entry is None:
             return None
@@ -157,7 +159,7 @@ class CatalogViews:
         return View("/datasets", entry.name, body, live=True)
 
     def connections(self, base_url: str) -> View:
-        """All inlets and all dataflows."""
+        """Return all inlets and all dataflows."""
         services = self._services
         names = {each.id: each.name for each in services.inlets}
         inlets = []
@@ -242,12 +244,12 @@ class CatalogViews:
 
 
 def schema_address(schema: SchemaEntry) -> str:
-    """Where a schema is shown."""
+    """Return where a schema is shown."""
     return address("schemas", schema.id, inlet=schema.inlet_id)
 
 
 def dataset_address(dataset: DatasetEntry) -> str:
-    """Where a data set is shown."""
+    """Return where a data set is shown."""
     return address("datasets", dataset.id, org=dataset.org_id)
 
 
@@ -276,17 +278,17 @@ def _batches(batches: Sequence[Batch], *, booked: bool) -> Html:
 
 
 def _id_of(record: dict[str, Any]) -> str:
-    """The `_id` of a record in a failed batch: in the envelope that XDM messages come in, or without one."""
+    """Return the `_id` of a record in a failed batch: in the envelope that XDM messages come in, or without one."""
     body = record.get("body")
     entity = body.get("xdmEntity", body) if isinstance(body, dict) else record
     return str(entity.get("_id", "no _id")) if isinstance(entity, dict) else "no _id"
 
 
 def _below(text: str) -> Html:
-    """An id or an address under a name."""
+    """Return an id or an address under a name."""
     return markup(Html("<br>"), code(text))
 
 
 def _class_name(class_id: str) -> str:
-    """The last step of a class's id, as in `experienceevent`."""
+    """Return the last step of a class's id, as in `experienceevent`."""
     return class_id.rsplit("/", 1)[-1] or "–"

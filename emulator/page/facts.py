@@ -85,7 +85,7 @@ class Facts:
         self._count_again = float("-inf")
 
     def organisations(self) -> list[str]:
-        """Every organisation that something belongs to."""
+        """Return every organisation that something belongs to."""
         services = self._services
         flows = services.flows
         found = {inlet.org_id for inlet in services.inlets}
@@ -94,7 +94,7 @@ class Facts:
         return sorted(found)
 
     def schemas(self) -> list[SchemaEntry]:
-        """All schemas, those of the Schema Registry first."""
+        """Return all schemas, those of the Schema Registry first."""
         registry = self._services.registry
         found = [
             SchemaEntry(
@@ -124,11 +124,11 @@ class Facts:
         return found
 
     def schema(self, schema_id: str, inlet_id: str | None) -> SchemaEntry | None:
-        """The schema of this id, from the Schema Registry or of an inlet."""
+        """Return the schema of this id, from the Schema Registry or of an inlet."""
         return next((each for each in self.schemas() if (each.id, each.inlet_id) == (schema_id, inlet_id)), None)
 
     def datasets(self) -> list[DatasetEntry]:
-        """All data sets, those of the Catalog first."""
+        """Return all data sets, those of the Catalog first."""
         found = [
             DatasetEntry(
                 org_id,
@@ -156,11 +156,11 @@ class Facts:
         return found
 
     def dataset(self, org_id: str, dataset_id: str) -> DatasetEntry | None:
-        """The data set of this id."""
+        """Return the data set of this id."""
         return next((each for each in self.datasets() if (each.org_id, each.id) == (org_id, dataset_id)), None)
 
     def traffic(self) -> Traffic:
-        """Counts and rates of all inlets that exist or ever had a request."""
+        """Count and rates of all inlets that exist or ever had a request."""
         services = self._services
         for inlet in services.inlets:
             services.store.counts(inlet.id)  # an inlet without requests counts zero
@@ -175,7 +175,9 @@ class Facts:
         return [inlet for inlet in self._services.inlets if inlet.flows is None]
 
     def _repeated_ids(self) -> Mapping[str, int | None]:
-        """Duplicates by inlet. Counting them walks through all `_id`s, so with many it is not done at every look."""
+        """Return duplicates by inlet. Counting them walks through all `_id`s, so with many it is not done at every
+        look.
+        """
         if self._services.count_only:
             return {}
         began = self._services.timer()
@@ -186,7 +188,7 @@ class Facts:
         return {inlet_id: each["duplicates"] for inlet_id, each in self._counted.items()}
 
     def _rates(self, requests: dict[str, int]) -> dict[str, float | None]:
-        """Requests per second since a look some seconds ago; None at the first look and after a reset."""
+        """Return requests per second since a look some seconds ago; None at the first look and after a reset."""
         now = self._services.timer()
         if self._samples and any(requests.get(key, 0) < count for key, count in self._samples[-1][1].items()):
             self._samples.clear()

@@ -51,7 +51,7 @@ class FormError(ValueError):
 
 
 def help_texts() -> dict[str, str]:
-    """What each switch does, from the documentation of `Faults`."""
+    """Return what each switch does, from the documentation of `Faults`."""
     _, _, attributes = inspect.cleandoc(Faults.__doc__ or "").partition("Attributes:\n")
     found: dict[str, str] = {}
     name = ""
@@ -66,12 +66,12 @@ def help_texts() -> dict[str, str]:
 
 
 def typed(switches: Mapping[str, Any]) -> dict[str, str]:
-    """What the fields hold for the switches that are set."""
+    """Return what the fields hold for the switches that are set."""
     return {name: _text(value) for name, value in switches.items() if name not in ORDERS and name in _TYPES}
 
 
 def read(form: Mapping[str, str]) -> dict[str, Any]:
-    """The switches that were typed into the form.
+    """Return the switches that were typed into the form.
 
     Raises:
         FormError: A value that cannot be used.
@@ -98,7 +98,7 @@ def read(form: Mapping[str, str]) -> dict[str, Any]:
 
 
 def on_now(shown: Mapping[str, Any], names: Mapping[str, str], now: float) -> dict[str, dict[str, str]]:
-    """The switches that make a difference now, by what they are on for.
+    """Return the switches that make a difference now, by what they are on for.
 
     Args:
         shown: What `FaultState.shown` tells.
@@ -113,7 +113,7 @@ def on_now(shown: Mapping[str, Any], names: Mapping[str, str], now: float) -> di
 
 
 def fields(values: Mapping[str, str], errors: Mapping[str, str], *, for_all: bool) -> Html:
-    """The fields of the form.
+    """Return the fields of the form.
 
     Args:
         values: What they hold.
@@ -158,7 +158,7 @@ def _field(name: str, value: str, help_text: str, error: str | None) -> Html:
 
 
 def _with_code(text: str) -> Html:
-    """Text in which backticks mark what machines read."""
+    """Return text in which backticks mark what machines read."""
     return markup(*(code(part) if number % 2 else part for number, part in enumerate(_CODE.split(text))))
 
 
@@ -209,7 +209,7 @@ def _text(value: Any) -> str:
 
 
 def _active(switches: Mapping[str, Any], now: float) -> dict[str, str]:
-    """The switches that differ from their defaults; of an outage what is left of it."""
+    """Return the switches that differ from their defaults; of an outage what is left of it."""
     found = {}
     for name, value in switches.items():
         if name == "outage_until":

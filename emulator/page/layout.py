@@ -37,7 +37,7 @@ class View(NamedTuple):
 
 
 def render(view: View, faults_on: Mapping[str, Mapping[str, str]], *, here: str, refreshing: bool) -> str:
-    """The whole page.
+    """Return the whole page.
 
     Args:
         view: What it shows.
@@ -75,7 +75,7 @@ def render(view: View, faults_on: Mapping[str, Mapping[str, str]], *, here: str,
 
 
 def _banner(faults_on: Mapping[str, Mapping[str, str]]) -> Html | None:
-    """The switches that are on, with the way to switch them off."""
+    """Return the switches that are on, with the way to switch them off."""
     if not faults_on:
         return None
     lines = [
@@ -88,7 +88,7 @@ def _banner(faults_on: Mapping[str, Mapping[str, str]]) -> Html | None:
 
 
 def _liveness(view: View, here: str, live: bool) -> Html | None:
-    """Whether a live view reloads itself, and the link to change that."""
+    """Return whether a live view reloads itself, and the link to change that."""
     if not view.live:
         return None
     if live:

@@ -33,7 +33,7 @@ def markup(*content: Content) -> Html:
 
 
 def element(name: str, /, *content: Content, **attributes: str | bool | None) -> Html:
-    """An element; `class_` and `data_label` stand for `class` and `data-label`, None and False leave one out."""
+    """Return an element; `class_` and `data_label` stand for `class` and `data-label`, None and False leave one out."""
     opening = "".join(
         f" {key.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{escape(str(value))}"')
         for key, value in attributes.items()
@@ -45,34 +45,34 @@ def element(name: str, /, *content: Content, **attributes: str | bool | None) ->
 
 
 def address(*steps: str, **query: str | None) -> str:
-    """A path of this page: `address("datasets", id)`; None leaves a parameter out."""
+    """Return a path of this page: `address("datasets", id)`; None leaves a parameter out."""
     path = "/" + "/".join(quote(step, safe="") for step in steps)
     given = {key: value for key, value in query.items() if value is not None}
     return f"{path}?{urlencode(given)}" if given else path
 
 
 def link(href: str, *content: Content) -> Html:
-    """A link within the page."""
+    """Return a link within the page."""
     return element("a", *content, href=href)
 
 
 def badge(text: str, kind: str = "") -> Html:
-    """A short mark; `kind` is "", `good`, `bad` or `note`."""
+    """Return a short mark; `kind` is "", `good`, `bad` or `note`."""
     return element("span", text, class_=f"badge {kind}".rstrip())
 
 
 def code(value: Content) -> Html:
-    """An id, a name of a field, or another piece of text that machines read."""
+    """Return an id, a name of a field, or another piece of text that machines read."""
     return element("code", value)
 
 
 def heading(text: Content, level: int = 2) -> Html:
-    """A heading."""
+    """Return a heading."""
     return element(f"h{level}", text)
 
 
 def note(*content: Content) -> Html:
-    """A paragraph of explanation."""
+    """Return a paragraph of explanation."""
     return element("p", *content, class_="note")
 
 
@@ -84,7 +84,7 @@ class Column(NamedTuple):
 
 
 def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Content]], empty: Content) -> Html:
-    """A table, which turns into a list of cards on narrow screens; `empty` stands in for one without rows."""
+    """Return a table, which turns into a list of cards on narrow screens; `empty` stands in for one without rows."""
     heads = [Column(each) if isinstance(each, str) else each for each in columns]
     body = [
         element(
@@ -103,7 +103,7 @@ def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Content]], em
 
 
 def facts(pairs: Mapping[str, Content]) -> Html:
-    """What there is to say about one thing, as terms and descriptions."""
+    """Return what there is to say about one thing, as terms and descriptions."""
     return element("dl", *(markup(element("dt", term), element("dd", value)) for term, value in pairs.items()))
 
 
@@ -113,7 +113,7 @@ def folded(key: str, summary: Content, *content: Content, opened: bool = False) 
 
 
 def json_block(content: bytes | object) -> Html:
-    """A JSON value, or bytes that hold one, for reading; cut when it is long."""
+    """Return a JSON value, or bytes that hold one, for reading; cut when it is long."""
     if not isinstance(content, bytes):
         content = orjson.dumps(content, option=orjson.OPT_INDENT_2)
     elif len(content) <= MAX_PRETTY_BYTES:
@@ -126,13 +126,13 @@ def json_block(content: bytes | object) -> Html:
 
 
 def moment(epoch_ms: int) -> Html:
-    """A time in UTC, to the second."""
+    """Return a time in UTC, to the second."""
     when = datetime.fromtimestamp(epoch_ms // 1000, timezone.utc)
     return element("time", when.strftime("%Y-%m-%d %H:%M:%S"), datetime=when.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
 def number(value: Any) -> str:
-    """A number with its thousands apart; a dash for None."""
+    """Return a number with its thousands apart; a dash for None."""
     return "–" if value is None else f"{value:,}"
 
 

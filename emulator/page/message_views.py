@@ -47,7 +47,7 @@ class MessageViews:
         self._facts = reader
 
     def overview(self) -> View:
-        """What happened at each inlet, and what each organisation has."""
+        """Return what happened at each inlet, and what each organisation has."""
         services = self._services
         traffic = self._facts.traffic()
         known = [rate for rate in traffic.rates.values() if rate is not None]
@@ -93,7 +93,7 @@ class MessageViews:
         return View("/", "Overview", body, live=True)
 
     def events(self) -> View:
-        """The newest messages."""
+        """Return the newest messages."""
         if self._services.count_only:
             return View("/events", "Events", note(_COUNTING))
         newest = self._services.store.newest(NEWEST, among=BACK)
@@ -101,7 +101,7 @@ class MessageViews:
         return View("/events", "Events", messages(newest, self._services, empty=empty), live=True)
 
     def profiles(self, namespace: str, identity: str) -> View:
-        """The form for a lookup, and what was found of the identity in any organisation."""
+        """Return the form for a lookup, and what was found of the identity in any organisation."""
         form = element(
             "form",
             _entry("namespace", "Namespace", namespace, "Email"),
@@ -219,13 +219,13 @@ def messages(newest: Sequence[NewMessage], services: Services, *, empty: str) ->
 
 
 def dataset_link(reader: Facts, org_id: str, dataset_id: str) -> Html:
-    """A data set by its name, with the way to it; by its id if it was deleted."""
+    """Return a data set by its name, with the way to it; by its id if it was deleted."""
     found = reader.dataset(org_id, dataset_id)
     return link(address("datasets", dataset_id, org=org_id), found.name) if found else code(dataset_id)
 
 
 def profile_address(namespace: str, identity: str) -> str:
-    """Where a profile is shown."""
+    """Return where a profile is shown."""
     return address("profiles", namespace=namespace, id=identity)
 
 

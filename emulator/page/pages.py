@@ -43,7 +43,7 @@ class Pages:
         self._catalog = CatalogViews(services, reader)
 
     def routes(self) -> list[Route]:
-        """All endpoints."""
+        """Return all endpoints."""
         views: dict[str, Callable[[Request], View | None]] = {
             "/": lambda _: self._messages.overview(),
             "/events": lambda _: self._messages.events(),
@@ -161,13 +161,13 @@ class Pages:
 
 
 def _here(request: Request) -> str:
-    """The address of the page itself, whether or not it is live."""
+    """Return the address of the page itself, whether or not it is live."""
     query = [(key, value) for key, value in request.query_params.multi_items() if key != "live"]
     return request.url.path + (f"?{urlencode(query)}" if query else "")
 
 
 async def _form_of(request: Request) -> dict[str, str] | None:
-    """The fields of a form; None if another site's page sent it, or if it is larger than any form of ours."""
+    """Return the fields of a form; None if another site's page sent it, or if it is larger than any form of ours."""
     body, size = await read_body(request)
     if is_foreign(request) or size > MAX_BODY_BYTES:
         return None

@@ -24,12 +24,12 @@ Identities = Mapping[Path, str]  # what to say of the identity at a path
 
 
 def fields(document: Mapping[str, Any], identities: Identities) -> Html:
-    """The fields of a resolved schema, those with an identity or a required field in them unfolded."""
+    """Return the fields of a resolved schema, those with an identity or a required field in them unfolded."""
     return _fields(document, identities, ())
 
 
 def count(document: Any, depth: int = 0) -> int:
-    """The number of fields in a resolved schema, objects and what is in them each counted."""
+    """Return the number of fields in a resolved schema, objects and what is in them each counted."""
     if depth > MAX_DEPTH:
         return 0
     return sum(1 + count(field, depth + 1) for field in _below(document).values())
@@ -63,7 +63,7 @@ def _field(name: str, field: Any, identities: Identities, path: Path, *, require
 
 
 def type_of(field: Any) -> str:
-    """The type of a field in XDM's words: `string`, `date-time`, `array of object`, `map of string`."""
+    """Return the type of a field in XDM's words: `string`, `date-time`, `array of object`, `map of string`."""
     if not isinstance(field, dict):
         return "any"
     values = field.get("additionalProperties")
@@ -78,7 +78,7 @@ def type_of(field: Any) -> str:
 
 
 def _about(field: Any) -> Sequence[str]:
-    """The title and the limits of a field."""
+    """Return the title and the limits of a field."""
     if not isinstance(field, dict):
         return ()
     found = [str(field["title"])] if field.get("title") else []
@@ -91,7 +91,7 @@ def _about(field: Any) -> Sequence[str]:
 
 
 def _content(node: Any) -> dict[str, Any]:
-    """The object that holds the fields: the node itself, the items of an array, or the values of a map."""
+    """Return the object that holds the fields: the node itself, the items of an array, or the values of a map."""
     for _ in range(MAX_DEPTH):
         if not isinstance(node, dict):
             break

@@ -102,7 +102,7 @@ class Batches:
         created_after: int,
         created_before: int,
     ) -> list[Batch]:
-        """The batches of an organisation that pass a filter. Closes the open ones.
+        """Return the batches of an organisation that pass a filter. Closes the open ones.
 
         Args:
             org_id: Organisation.
@@ -121,13 +121,13 @@ class Batches:
         return [each for each in found if status is None or status == ("failed" if each.failed else "success")]
 
     def find(self, org_id: str, batch_id: str) -> Batch | None:
-        """The batch of this id. Closes the open ones."""
+        """Return the batch of this id. Closes the open ones."""
         self._open.clear()
         row = self._db.execute("SELECT * FROM batches WHERE id = ? AND org_id = ?", (batch_id, org_id)).fetchone()
         return _batch(row) if row else None
 
     def newest(self, org_id: str, dataset_id: str, limit: int) -> Sequence[Batch]:
-        """The newest batches of a data set, the last one first. Open ones stay open."""
+        """Return the newest batches of a data set, the last one first. Open ones stay open."""
         rows = self._db.execute(
             "SELECT * FROM batches WHERE org_id = ? AND dataset_id = ? ORDER BY created_ms DESC, id DESC LIMIT ?",
             (org_id, dataset_id, limit),
@@ -135,20 +135,20 @@ class Batches:
         return [_batch(row) for row in rows]
 
     def totals(self) -> dict[tuple[str, str, bool], tuple[int, int]]:
-        """Numbers of batches and of their records, by organisation, data set, and whether they failed."""
+        """Return numbers of batches and of their records, by organisation, data set, and whether they failed."""
         rows = self._db.execute(
             "SELECT org_id, dataset_id, failed, count(*), sum(records) FROM batches GROUP BY 1, 2, 3"
         )
         return {(org_id, dataset_id, bool(failed)): (count, sent) for org_id, dataset_id, failed, count, sent in rows}
 
     def records(self, batch_id: str) -> Iterator[bytes]:
-        """The records of a batch in the order of their arrival, each as JSON."""
+        """Return the records of a batch in the order of their arrival, each as JSON."""
         rows = self._db.execute("SELECT record FROM batch_records WHERE batch_id = ? ORDER BY seq", (batch_id,))
         return (record for (record,) in rows)
 
 
 def ulid(now_ms: int) -> str:
-    """A batch id in AEP's form: 26 characters, the first 10 the time in milliseconds."""
+    """Return a batch id in AEP's form: 26 characters, the first 10 the time in milliseconds."""
     number = (now_ms << 80) | secrets.randbits(80)
     return "".join(_BASE_32[(number >> shift) & 31] for shift in range(125, -1, -5))
 

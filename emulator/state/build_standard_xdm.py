@@ -78,7 +78,7 @@ _KEPT = (
 
 
 def structure(node: dict[str, Any]) -> dict[str, Any]:
-    """A resolved schema or field without texts, samples and the other matters that validate nothing."""
+    """Return a resolved schema or field without texts, samples and the other matters that validate nothing."""
     kept = {key: node[key] for key in _KEPT if key in node}
     for keyword in ("items", "additionalProperties"):
         if keyword in node:

@@ -48,15 +48,15 @@ class Datasets:
         self._derived: dict[str, tuple[object, Dataset, Behaviour]] = {}
 
     def organisations(self) -> set[str]:
-        """The organisations that have data sets."""
+        """Return the organisations that have data sets."""
         return self._repository.organisations()
 
     def of(self, org_id: str) -> list[tuple[str, dict[str, Any]]]:
-        """The data sets of an organisation as (id, definition)."""
+        """Return the data sets of an organisation as (id, definition)."""
         return self._repository.of(org_id)
 
     def find(self, org_id: str, dataset_id: str) -> dict[str, Any] | None:
-        """The definition of a data set."""
+        """Return the definition of a data set."""
         return self._repository.get(org_id, dataset_id)
 
     def create(self, org_id: str, client_id: str, sandbox: str, body: dict[str, Any]) -> str:
@@ -107,7 +107,7 @@ class Datasets:
         self._derived.pop(dataset_id, None)
 
     def collected(self, org_id: str, dataset_id: str) -> tuple[Dataset, Behaviour] | None:
-        """A data set as messages meet it; None if the organisation has none of this id."""
+        """Return a data set as messages meet it; None if the organisation has none of this id."""
         definition = self._repository.get(org_id, dataset_id)
         if definition is None:
             return None
@@ -187,7 +187,7 @@ def _schema_id(definition: dict[str, Any]) -> str:
 
 
 def enabled(definition: dict[str, Any], tag: str) -> bool:
-    """Whether a data set's tag says `enabled:true`; Adobe's own examples differ in blanks."""
+    """Return whether a data set's tag says `enabled:true`; Adobe's own examples differ in blanks."""
     return any(str(each).replace(" ", "") == "enabled:true" for each in definition.get("tags", {}).get(tag, ()))
 
 

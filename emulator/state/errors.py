@@ -15,5 +15,5 @@ class ApiError(Exception):
 
 
 def bad_request(detail: str) -> ApiError:
-    """A 400 in the form that the gateway itself gives ("A valid content-type must be specified")."""
+    """Return a 400 in the form that the gateway itself gives ("A valid content-type must be specified")."""
     return ApiError(400, {**_BAD_REQUEST, "detail": detail})

@@ -26,7 +26,7 @@ _OTHER = ("DCVS-1101-400", "")
 
 
 def violations(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The single violations of a report."""
+    """Yield the single violations of a report."""
     if not report["causingExceptions"]:
         yield report
     for each in report["causingExceptions"]:
@@ -34,7 +34,7 @@ def violations(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def dcvs_errors(report: dict[str, Any]) -> list[tuple[str, str]]:
-    """The violations of a report as (code, text)."""
+    """Return the violations of a report as (code, text)."""
     found = []
     for each in violations(report):
         code, cause = _CODES.get(each.get("keyword", ""), _OTHER)
@@ -44,7 +44,7 @@ def dcvs_errors(report: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def without_required(report: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A report without the fields that are missing, which a partial update may leave out."""
+    """Return a report without the fields that are missing, which a partial update may leave out."""
     if report is None:
         return None
     left = [each for each in violations(report) if each.get("keyword") != "required"]
@@ -56,7 +56,7 @@ def without_required(report: dict[str, Any] | None) -> dict[str, Any] | None:
 def failed_record(
     sent: dict[str, Any], report: dict[str, Any], message: PendingMessage, inlet: Inlet, schema: Schema | None
 ) -> bytes:
-    """A line of a failed batch: the message as it was sent, as far as it was kept, with its errors."""
+    """Return a line of a failed batch: the message as it was sent, as far as it was kept, with its errors."""
     errors = [{"code": code, "message": text} for code, text in dcvs_errors(report)]
     body: dict[str, Any] = sent
     if inlet.data_type == "xdm":

@@ -32,7 +32,7 @@ def named(namespace: str, value: str) -> Named:
 
 
 def identities_in(entity: dict[str, Any], fields: Sequence[Identity]) -> list[Named]:
-    """The identities of a record, the primary one first; an empty list if it names no primary one.
+    """Return the identities of a record, the primary one first; an empty list if it names no primary one.
 
     The primary identity is the field of the primary descriptor, else the one that the `identityMap` marks, else the
     only one of the `identityMap`.
@@ -62,7 +62,7 @@ def identities_in(entity: dict[str, Any], fields: Sequence[Identity]) -> list[Na
 
 
 def _items(identity_map: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The entries of an `identityMap` with their namespaces; what is malformed is passed over."""
+    """Yield the entries of an `identityMap` with their namespaces; what is malformed is passed over."""
     for namespace, items in identity_map.items() if isinstance(identity_map, dict) else ():
         for item in items if isinstance(items, list) else ():
             if isinstance(item, dict):

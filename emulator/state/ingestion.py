@@ -120,7 +120,7 @@ class Ingestion:
         return [], Record(message.seq, content) if operation == "create" else None
 
     def _entity(self, job: Job, sent: dict[str, Any]) -> tuple[Operation, dict[str, Any], dict[str, Any] | None]:
-        """What a message is to do, with which entity, and the report of a failed mapping."""
+        """Return what a message is to do, with which entity, and the report of a failed mapping."""
         inlet = job.inlet
         if inlet.data_type != "raw" or inlet.flows is None:
             return "create", sent, None
@@ -154,7 +154,7 @@ class Ingestion:
 
 
 def epoch_ms(timestamp: str) -> int:
-    """An XDM date-time that was validated, in milliseconds since 1970."""
+    """Return an XDM date-time that was validated, in milliseconds since 1970."""
     seconds, _, rest = timestamp.replace("Z", "+00:00").partition(".")
     if rest:  # Python 3.10 reads 3 or 6 digits, XDM has 1 to 9
         digits = rest[: len(rest) - 6]

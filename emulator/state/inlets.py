@@ -57,7 +57,7 @@ class Inlet:
     flows: Callable[[str], FlowTarget | None] | None = None
 
     def schema_of(self, dataset_id: str | None) -> Schema | None:
-        """The schema that messages for a dataset must follow, if one is known. Raw messages have none."""
+        """Return the schema that messages for a dataset must follow, if one is known. Raw messages have none."""
         dataset = self.datasets.get(dataset_id) if dataset_id and self.data_type == "xdm" else None
         return dataset.schema if dataset else None
 
@@ -107,7 +107,7 @@ class InletRequest(BaseModel):
 
 
 def named_inlet_id(org_id: str, name: str) -> str:
-    """The id of an inlet from the `--inlets` file that gives none: the same at each start."""
+    """Return the id of an inlet from the `--inlets` file that gives none: the same at each start."""
     return hashlib.sha256(f"{org_id}/{name}".encode()).hexdigest()
 
 
@@ -138,7 +138,7 @@ def make_inlet(request: InletRequest, inlet_id: str) -> Inlet:
 
 
 def describe(inlet: Inlet, base_url: str) -> dict[str, Any]:
-    """What `POST` and `GET /__local/inlets` tell about an inlet; `datasetId` is its first dataset."""
+    """Return what `POST` and `GET /__local/inlets` tell about an inlet; `datasetId` is its first dataset."""
     dataset_ids = list(inlet.datasets)
     return {
         "inletId": inlet.id,
@@ -166,7 +166,7 @@ class Inlets:
         return iter(self._inlets.values())
 
     def get(self, inlet_id: str) -> Inlet | None:
-        """The inlet of this id, if there is one."""
+        """Return the inlet of this id, if there is one."""
         return self._inlets.get(inlet_id)
 
     def add(self, inlet: Inlet) -> None:

@@ -129,19 +129,19 @@ class ProfileStore:
         )
 
     def identity(self, org_id: str, xid: str) -> Named | None:
-        """The identity of a native id."""
+        """Return the identity of a native id."""
         row = self._db.execute(
             "SELECT namespace, value FROM profile_identities WHERE org_id = ? AND xid = ?", (org_id, xid)
         ).fetchone()
         return Named(*row) if row else None
 
     def some_identities(self, limit: int) -> Sequence[tuple[str, Named]]:
-        """A few identities with their organisations, to look up."""
+        """Return a few identities with their organisations, to look up."""
         rows = self._db.execute("SELECT org_id, namespace, value FROM profile_identities LIMIT ?", (limit,))
         return [(org_id, Named(namespace, value)) for org_id, namespace, value in rows]
 
     def linked(self, org_id: str, identity: Named) -> list[Named]:
-        """An identity and all that belong to the same profile; an empty list if it was never seen."""
+        """Return an identity and all that belong to the same profile; an empty list if it was never seen."""
         rows = self._db.execute(
             """SELECT namespace, value FROM profile_identities WHERE cluster = (
                 SELECT cluster FROM profile_identities WHERE org_id = ? AND namespace = ? AND value = ?
@@ -151,7 +151,7 @@ class ProfileStore:
         return [Named(*row) for row in rows]
 
     def profile(self, org_id: str, identities: Sequence[Named]) -> Profile | None:
-        """The profile of linked identities; None if no record is kept for any of them."""
+        """Return the profile of linked identities; None if no record is kept for any of them."""
         rows = [
             row
             for identity in identities
@@ -177,7 +177,7 @@ class ProfileStore:
         )
 
     def events(self, org_id: str, identities: Sequence[Named]) -> list[Event]:
-        """The events of linked identities, the earliest first."""
+        """Return the events of linked identities, the earliest first."""
         found = [
             Event(event_id, identity, timestamp_ms, orjson.loads(entity), modified_ms)
             for identity in identities
@@ -216,7 +216,7 @@ class ProfileStore:
             self._folded[inlet_id] = last
 
     def event_ids(self, org_id: str) -> dict[str, int]:
-        """Each `_id` among the events of an organisation, with the number of events that have it."""
+        """Return each `_id` among the events of an organisation, with the number of events that have it."""
         rows = self._db.execute(
             "SELECT event_id, count(*) FROM profile_events WHERE org_id = ? GROUP BY event_id", (org_id,)
         )

@@ -26,7 +26,7 @@ _DECIDED = ("$id", "meta:altId", "version", "imsOrg", "meta:registryMetadata", "
 
 
 def tenant_of(org_id: str) -> str:
-    """The tenant id of an organisation: letters and digits of what stands before its `@`."""
+    """Return the tenant id of an organisation: letters and digits of what stands before its `@`."""
     return "".join(each for each in org_id.partition("@")[0].lower() if each.isalnum()) or "tenant"
 
 
@@ -39,16 +39,16 @@ class Registry:
         self.revision = 0  # of everything: whatever was derived at another revision may be out of date
 
     def organisations(self) -> set[str]:
-        """The organisations that have defined something."""
+        """Return the organisations that have defined something."""
         return self._resources.organisations()
 
     def resources(self, org_id: str, container: str, resource_type: str) -> list[dict[str, Any]]:
-        """The resources of a type in a container, `global` or `tenant`, in the order of their creation."""
+        """Return the resources of a type in a container, `global` or `tenant`, in the order of their creation."""
         found = COMPONENTS.values() if container == "global" else [each for _, each in self._resources.of(org_id)]
         return [each for each in found if each["meta:resourceType"] == resource_type]
 
     def find(self, org_id: str, name: str) -> dict[str, Any] | None:
-        """The standard or own resource of this `$id` or `meta:altId`."""
+        """Return the standard or own resource of this `$id` or `meta:altId`."""
         found = COMPONENTS.get(name) or self._resources.get(org_id, name)
         if found is None:
             own = [each for _, each in self._resources.of(org_id)]
@@ -56,7 +56,7 @@ class Registry:
         return found
 
     def resolved(self, org_id: str, resource: dict[str, Any]) -> dict[str, Any]:
-        """A resource with all that it refers to, in compatibility notation.
+        """Return a resource with all that it refers to, in compatibility notation.
 
         Raises:
             ApiError: It refers to something that does not exist, or contradicts it.
@@ -140,12 +140,12 @@ class Registry:
         self.revision += 1
 
     def descriptors(self, org_id: str, schema_id: str | None = None) -> list[dict[str, Any]]:
-        """The descriptors of an organisation, or those of one of its schemas."""
+        """Return the descriptors of an organisation, or those of one of its schemas."""
         found = [each for _, each in self._descriptors.of(org_id)]
         return [each for each in found if schema_id is None or each.get("xdm:sourceSchema") == schema_id]
 
     def descriptor(self, org_id: str, descriptor_id: str) -> dict[str, Any] | None:
-        """The descriptor of this `@id`."""
+        """Return the descriptor of this `@id`."""
         return self._descriptors.get(org_id, descriptor_id)
 
     def describe(self, org_id: str, body: dict[str, Any], descriptor_id: str | None = None) -> dict[str, Any]:
@@ -174,12 +174,12 @@ class Registry:
         self.revision += 1
 
     def identities(self, org_id: str, schema_id: str) -> list[dict[str, Any]]:
-        """The identity descriptors of a schema, the primary one first."""
+        """Return the identity descriptors of a schema, the primary one first."""
         found = [each for each in self.descriptors(org_id, schema_id) if each["@type"] == IDENTITY]
         return sorted(found, key=lambda each: not each.get("xdm:isPrimary"))
 
     def has_primary_identity(self, org_id: str, schema: dict[str, Any]) -> bool:
-        """Whether records of a schema can name whom they are about: by a descriptor, or by an `identityMap`."""
+        """Return whether records of a schema can name whom they are about: by a descriptor, or by an `identityMap`."""
         if any(each.get("xdm:isPrimary") for each in self.identities(org_id, schema["$id"])):
             return True
         return "identityMap" in self.resolved(org_id, schema).get("properties", {})
@@ -261,7 +261,7 @@ class Registry:
 
 
 def _holds(field: Any, namespace: str) -> bool:
-    """Whether a field of this name stands somewhere in an object or array."""
+    """Return whether a field of this name stands somewhere in an object or array."""
     if not isinstance(field, dict):
         return False
     fields = field.get("properties", {})

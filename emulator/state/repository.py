@@ -30,7 +30,7 @@ class Repository:
         self._store.define(self._kind, name, [self._numbers[name], org_id, value])
 
     def get(self, org_id: str, name: str) -> dict[str, Any] | None:
-        """The object of this id, if the organisation has it."""
+        """Return the object of this id, if the organisation has it."""
         owner, value = self._entries.get(name, (None, None))
         return value if owner == org_id else None
 
@@ -40,13 +40,13 @@ class Repository:
         self._store.undefine(self._kind, name)
 
     def of(self, org_id: str) -> list[tuple[str, dict[str, Any]]]:
-        """The objects of an organisation as (id, object), in the order of their creation."""
+        """Return the objects of an organisation as (id, object), in the order of their creation."""
         return [(name, value) for name, (owner, value) in self._entries.items() if owner == org_id]
 
     def organisations(self) -> set[str]:
-        """The organisations that have any."""
+        """Return the organisations that have any."""
         return {org_id for org_id, _ in self._entries.values()}
 
     def __iter__(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """All objects as (organisation, id, object), in the order of their creation."""
+        """Return all objects as (organisation, id, object), in the order of their creation."""
         return iter([(org_id, name, value) for name, (org_id, value) in self._entries.items()])

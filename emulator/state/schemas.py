@@ -27,7 +27,7 @@ class Schema:
         self._validator = XdmValidator(resolved)
 
     def answers_to(self, schema_id: str, major: str) -> bool:
-        """Whether a `schemaRef` of this id and major version ("" for any) means this schema."""
+        """Return whether a `schemaRef` of this id and major version ("" for any) means this schema."""
         return schema_id == self.id and major in ("", self.major)
 
     def report(self, entity: dict[str, Any]) -> dict[str, Any] | None:

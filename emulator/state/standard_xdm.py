@@ -17,7 +17,7 @@ _RESOURCE_TYPES = {"behaviors": "behaviors", "classes": "classes", "fieldgroups"
 
 
 def alternate_id(resource_id: str) -> str:
-    """The `meta:altId` of a resource: `https://ns.adobe.com/xdm/context/profile` -> `_xdm.context.profile`."""
+    """Return the `meta:altId` of a resource: `https://ns.adobe.com/xdm/context/profile` -> `_xdm.context.profile`."""
     return "_" + resource_id.removeprefix("https://ns.adobe.com/").replace("/", ".")
 
 

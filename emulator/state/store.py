@@ -143,12 +143,12 @@ class Store:
         self._db.execute("DELETE FROM definitions WHERE kind = ? AND name = coalesce(?, name)", (kind, name))
 
     def definitions(self, kind: str) -> list[tuple[str, Any]]:
-        """All definitions of a kind as (name, value)."""
+        """Return all definitions of a kind as (name, value)."""
         rows = self._db.execute("SELECT name, json FROM definitions WHERE kind = ?", (kind,))
         return [(name, orjson.loads(value)) for name, value in rows]
 
     def counts(self, inlet_id: str) -> Counts:
-        """The living counts of an inlet: change them, then `record` or `close` saves them."""
+        """Return the living counts of an inlet: change them, then `record` or `close` saves them."""
         if inlet_id not in self._counts:
             self._counts[inlet_id] = Counts()
         return self._counts[inlet_id]
@@ -173,7 +173,7 @@ class Store:
         self._last_seq += len(messages)
 
     def pending(self, limit: int) -> list[PendingMessage]:
-        """The oldest messages that wait for asynchronous validation."""
+        """Return the oldest messages that wait for asynchronous validation."""
         rows = self._db.execute(
             """SELECT seq, inlet_id, dataset_id, flow_id, xaction_id, received_ms, entity
             FROM pending JOIN messages USING (seq) ORDER BY seq LIMIT ?""",
@@ -182,7 +182,7 @@ class Store:
         return [PendingMessage(*row) for row in rows]
 
     def pending_count(self) -> int:
-        """How many messages wait for asynchronous validation."""
+        """Return how many messages wait for asynchronous validation."""
         return int(self._db.execute("SELECT count(*) FROM pending").fetchone()[0])
 
     def settle(self, validated: Iterable[PendingMessage], errors: dict[int, Any]) -> None:
@@ -205,7 +205,7 @@ class Store:
             self._save_counts(inlet_id)
 
     def stats(self) -> dict[str, dict[str, Any]]:
-        """The counts by inlet, with the unique and repeated `_id`s of the accepted messages."""
+        """Return the counts by inlet, with the unique and repeated `_id`s of the accepted messages."""
         by_inlet = {
             inlet_id: {**counts, "unique_ids": 0, "duplicates": 0} for inlet_id, counts in self.living_counts().items()
         }
@@ -216,11 +216,11 @@ class Store:
         return by_inlet
 
     def living_counts(self) -> dict[str, dict[str, Any]]:
-        """The counts by inlet."""
+        """Return the counts by inlet."""
         return {inlet_id: dataclasses.asdict(counts) for inlet_id, counts in self._counts.items()}
 
     def ids(self, inlet_id: str) -> Iterator[tuple[str, int]]:
-        """Each `_id` accepted by an inlet, with the number of times."""
+        """Yield each `_id` accepted by an inlet, with the number of times."""
         yield from self._db.execute("SELECT entity_id, times FROM ids WHERE inlet_id = ?", (inlet_id,))
 
     def messages(self, inlet_id: str, *, failed: bool, after: int, limit: int) -> list[dict[str, Any]]:
@@ -245,7 +245,7 @@ class Store:
         ]
 
     def newest(self, limit: int, *, among: int, dataset_id: str | None = None) -> list[NewMessage]:
-        """The newest accepted messages, the last one first.
+        """Return the newest accepted messages, the last one first.
 
         Args:
             limit: How many at most.
@@ -272,7 +272,7 @@ class Store:
         self.define("counts", inlet_id, self.counts(inlet_id))
 
     def transaction(self) -> _Transaction:
-        """One transaction for a `with` block."""
+        """Return one transaction for a `with` block."""
         return _Transaction(self._db)
 
 

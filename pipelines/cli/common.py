@@ -55,17 +55,17 @@ def say_problems(error: UserError) -> None:
 
 
 def plain(text: str) -> str:
-    """The text with its control characters written out: a record must not move a person's cursor."""
+    """Return the text with its control characters written out: a record must not move a person's cursor."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def without_indices(pointer: str) -> str:
-    """The field that a JSON pointer is to, with `*` for its places in lists; "" for the whole record."""
+    """Return the field that a JSON pointer is to, with `*` for its places in lists; "" for the whole record."""
     return re.sub(r"/\d+(?=/|$)", "/*", pointer)
 
 
 def cluster_of(bootstrap_servers: str, config: Sequence[str]) -> KafkaCluster:
-    """The brokers that were given.
+    """Return the brokers that were given.
 
     Raises:
         ValueError: An address or a property that cannot be right, or a secret given in plain.

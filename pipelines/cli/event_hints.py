@@ -43,7 +43,7 @@ class Hints:
                 self._found[hint] = [number, 1]
 
     def __iter__(self) -> Iterator[str]:
-        """The hints, with where they come from, in the order in which they were found."""
+        """Yield the hints, with where they come from, in the order in which they were found."""
         for hint, (first, times) in self._found.items():
             more = f" and {times - 1:,} more" if times > 1 else ""
             yield f"{self.place} {first:,}{more}: {hint}"

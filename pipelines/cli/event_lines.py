@@ -98,7 +98,7 @@ class EventCheck:
                 yield self.value(value, number)
 
     def value(self, value: bytes, number: int) -> Line:
-        """A record, as a pipeline would refuse or post it."""
+        """Return a record, as a pipeline would refuse or post it."""
         record = Record(number, -1, None, (), value)
         self._is_message = False
         outcome = self._prepare("", 0, record)
@@ -110,7 +110,7 @@ class EventCheck:
         return Line(number, None, outcome.body if isinstance(outcome, Prepared) else None)
 
     def _parse(self, value: bytes, headers: Headers = ()) -> ParsedObject | ParseFailure:
-        """The record, or the entity of a whole message."""
+        """Return the record, or the entity of a whole message."""
         parsed = parse_object(value)
         if b'"xdmEntity"' not in value or isinstance(parsed, ParseFailure) or not is_message(parsed.entity):
             return parsed

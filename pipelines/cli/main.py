@@ -27,7 +27,7 @@ _NO_COMMANDS = ("__main__", "main", "common", "event_hints", "event_lines")
 
 
 def _register_commands() -> None:
-    """Imports each command, which registers itself."""
+    """Import each command, which registers itself."""
     for found in pkgutil.iter_modules(cli.__path__):
         module = f"{cli.__name__}.{found.name}"
         if not found.ispkg and found.name not in _NO_COMMANDS:
@@ -55,7 +55,7 @@ def _before_any_command(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit code: 2 for what the user has to fix."""
+    """Run the command; return the exit code: 2 for what the user has to fix."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         code = app(args=arguments or ["--help"], prog_name="beam-aep", standalone_mode=False)

@@ -67,7 +67,7 @@ class EventError(UserError):
 
 
 def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The file, if one is named, and the options. A word after `--name` is the value of that option."""
+    """Return the file, if one is named, and the options. A word after `--name` is the value of that option."""
     options: list[str] = []
     path = None
     for argument in arguments:
@@ -80,7 +80,7 @@ def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def read_events(path: str | None) -> list[bytes]:
-    """The events of a file; what is not JSON is one."""
+    """Return the events of a file; what is not JSON is one."""
     from aep.formats.json_records import read_records
     from pipelines.cli.event_lines import open_lines
 
@@ -140,7 +140,7 @@ def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
 def prepare_event(
     event: bytes, route: Route, routes: Routes, rules: XdmRules, now_ms: int
 ) -> bytes | Refusal | Dropped:
-    """What a pipeline would post of an event that it had just read from the route's topic, or why it would not.
+    """Return what a pipeline would post of an event that it had just read from the route's topic, or why it would not.
 
     The time serves as its offset, so that each sending has an _id of its own where that is made of the offset.
 

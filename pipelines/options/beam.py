@@ -103,7 +103,7 @@ def _parser() -> _Parser:
 
 
 def known_beam_options() -> dict[str, BeamOption]:
-    """Collects the options that Beam knows now, and those of Flink's Java side."""
+    """Collect the options that Beam knows now, and those of Flink's Java side."""
     known = {}
     for name, value_type in FLINK_JAVA_OPTIONS.items():
         kind: Any = {bool: "flag", int: "number", str: "value"}[value_type]
@@ -126,7 +126,7 @@ def _kind(action: argparse.Action) -> Any:
 
 
 def check_beam_value(option: BeamOption, value: Any) -> str | None:
-    """Says what is wrong with a value of Beam's option, or nothing.
+    """Say what is wrong with a value of Beam's option, or nothing.
 
     Beam's own parser decides where it can, so types, choices and formats are Beam's.
     """
@@ -151,7 +151,7 @@ def check_beam_value(option: BeamOption, value: Any) -> str | None:
 
 
 def runner_name(value: str) -> str | None:
-    """Gives a runner its full name as Beam does (flink -> FlinkRunner); None where there is no such runner."""
+    """Give a runner its full name as Beam does (flink -> FlinkRunner); None where there is no such runner."""
     names = {name.lower(): name for name in StandardOptions.KNOWN_RUNNER_NAMES}
     short = value.lower()
     return names.get(short) or names.get(short + "runner") or (value if "." in value else None)
@@ -162,7 +162,7 @@ def _runners() -> str:
 
 
 def beam_flags(values: Mapping[str, Any]) -> list[str]:
-    """Writes values of Beam's options, by name, as flags that PipelineOptions parses back."""
+    """Write values of Beam's options, by name, as flags that PipelineOptions parses back."""
     known = known_beam_options()
     # With an uber jar Python passes Java's options on unread; with a job server it parses them, and what is
     # on by default becomes a flag that switches off.
@@ -194,7 +194,7 @@ def _text(value: Any) -> str:
 
 
 def own_flag(option: Option, value: Any) -> str:
-    """Writes a value of one of our options as a flag that BeamAepOptions parses back."""
+    """Write a value of one of our options as a flag that BeamAepOptions parses back."""
     return f"--{option.name}={_text(list(value) if isinstance(value, tuple) else value)}"
 
 

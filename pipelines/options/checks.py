@@ -22,7 +22,7 @@ class Finding(NamedTuple):
 
 
 def contradictions(settings: Settings) -> Iterator[Finding]:
-    """Finds what is missing or contradictory in options whose values are each valid."""
+    """Find what is missing or contradictory in options whose values are each valid."""
     yield from _source(settings)
     yield from _registry(settings)
     yield from _destination(settings)
@@ -36,7 +36,7 @@ def contradictions(settings: Settings) -> Iterator[Finding]:
 
 
 def missing_credentials(settings: Settings, auth: Auth, because: str) -> Iterator[Finding]:
-    """Finds the credentials that a way to authenticate needs and that are not given."""
+    """Find the credentials that a way to authenticate needs and that are not given."""
     needed = {"none": (), "oauth": ("client_id", "client_secret"), "token": ("token",)}[auth]
     for field in needed:
         if getattr(settings.aep, field) is None:
@@ -45,7 +45,7 @@ def missing_credentials(settings: Settings, auth: Auth, because: str) -> Iterato
 
 
 def needed_by(payload: Payload, schema_id: str | None) -> dict[str, str]:
-    """The fields of a route that its payload can't do without, each with what else could be given.
+    """Return the fields of a route that its payload can't do without, each with what else could be given.
 
     An entity is put into an envelope that names the dataset (Streaming Ingestion API, message format); a
     message brings its own envelope; raw data has neither envelope nor schema. The schema of this id is in the
@@ -56,7 +56,7 @@ def needed_by(payload: Payload, schema_id: str | None) -> dict[str, str]:
 
 
 def pin_faults(schema_file: str | None, sha256: str | None) -> Iterator[tuple[str, str]]:
-    """Finds a digest of no file: the field, and why."""
+    """Find a digest of no file: the field, and why."""
     if sha256 is not None and schema_file is None:
         yield "schema_sha256", "is the digest of a schema_file, and there is none"
 
@@ -64,7 +64,7 @@ def pin_faults(schema_file: str | None, sha256: str | None) -> Iterator[tuple[st
 def payload_faults(
     payload: Payload, id_from: Collection[str], operations: Collection[str], tombstones: str
 ) -> Iterator[tuple[str, str]]:
-    """Finds what does not go with a route's payload: the field, and why.
+    """Find what does not go with a route's payload: the field, and why.
 
     (Streaming upserts: they are raw records of a dataflow with a mapping. Streaming Ingestion API: `_id` is a field of
     the entity.)
@@ -78,7 +78,7 @@ def payload_faults(
 
 
 def format_faults(format_: Format, avro_schema_file: Sequence[str], kafka: KafkaOptions) -> Iterator[tuple[str, str]]:
-    """Finds what does not go with the format of a route's values: the field, and why."""
+    """Find what does not go with the format of a route's values: the field, and why."""
     if format_ != "avro":
         if avro_schema_file:
             yield "avro_schema_file", f"is of values in Avro, and format={format_}"
@@ -95,7 +95,7 @@ def written_topics(settings: Settings) -> dict[str, str]:
 
 
 def reads_back(topics: Iterable[str], written: str) -> str | None:
-    """Gives the topic or pattern among `topics` that would read in again what the run writes to a topic."""
+    """Give the topic or pattern among `topics` that would read in again what the run writes to a topic."""
     return next((topic for topic in topics if covers(topic, written)), None)
 
 
@@ -162,7 +162,7 @@ def _single_route(settings: Settings) -> dict[str, Any]:
 
 
 def route_contradictions(settings: Settings) -> Iterator[Finding]:
-    """Finds options of a run without a routes_file that are given beside one, which would do nothing."""
+    """Find options of a run without a routes_file that are given beside one, which would do nothing."""
     for name, value in _single_route(settings).items():
         if value and settings.general.routes_file is not None:
             yield Finding(
@@ -173,7 +173,7 @@ def route_contradictions(settings: Settings) -> Iterator[Finding]:
 
 
 def network_gaps(settings: Settings) -> Iterator[Finding]:
-    """Finds what a proxy or a client certificate needs and is not given."""
+    """Find what a proxy or a client certificate needs and is not given."""
     for name, needed in (
         ("proxy_user", "proxy"),
         ("proxy_user", "proxy_password"),

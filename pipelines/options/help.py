@@ -47,7 +47,7 @@ Flink's Java side (--checkpointing_interval, ...), are accepted by their names, 
 
 
 def help_text() -> str:
-    """All options by group: name, type, default, unit and what each does."""
+    """Return all options by group: name, type, default, unit and what each does."""
     parts = [_HEAD]
     for group, (_, model) in GROUPS.items():
         parts.append(f"\n{model.__doc__}\n")

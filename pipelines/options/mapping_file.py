@@ -12,7 +12,7 @@ from pipelines.options.yaml_files import OptionsError, describe, lines_within, r
 
 
 def read_mapping(path: str, dialect: PatchDialect = "rfc6902") -> Patch | FieldMap:
-    """Reads the file: a list of operations is a patch of the dialect, a mapping of fields to sources a map.
+    """Read the file: a list of operations is a patch of the dialect, a mapping of fields to sources a map.
 
     Raises:
         OptionsError: With all problems found, one a line, each with file and line.

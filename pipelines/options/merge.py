@@ -25,7 +25,7 @@ Check = Callable[[Settings], Iterable[Finding]]
 
 
 def parse(argv: Sequence[str], check: Check = contradictions) -> Settings:
-    """Reads the options of a run from its arguments and the options files they name.
+    """Read the options of a run from its arguments and the options files they name.
 
     Beam's own options, and those of Flink's Java side, may stand among ours. `--help` prints the help and
     exits, as argparse does.
@@ -64,12 +64,12 @@ class _Merge:
         self._doubtful: set[str] = set()  # names with a problem already: nothing more is said of them
 
     def unknown(self, name: str, origin: str) -> None:
-        """Notes an unknown name."""
+        """Note an unknown name."""
         self.problems.append(f"{origin}: {unknown('option', name, self.known)}")
         self._doubtful.add(nearest(name, self.known) or "")
 
     def put(self, name: str, value: Any, origin: str, entry_origins: Mapping[str, str] | None = None) -> None:
-        """Takes a value over an earlier one; mappings merge key by key, each entry with an origin of its own."""
+        """Take a value over an earlier one; mappings merge key by key, each entry with an origin of its own."""
         if option := OPTIONS.get(name):
             if option.kind == "list" and isinstance(value, str):
                 value = _from_text(option, value)
@@ -91,7 +91,7 @@ class _Merge:
             self.unknown(name, origin)
 
     def settings(self, check: Check) -> Settings:
-        """Checks each value, then all together."""
+        """Check each value, then all together."""
         groups: dict[str, Any] = {
             group: self._group(model, {o.field: o for o in OPTIONS.values() if o.group == group})
             for group, (_, model) in GROUPS.items()
@@ -152,7 +152,7 @@ class _Argument(NamedTuple):
 
 
 def _read_command_line(argv: Sequence[str], merge: _Merge) -> dict[str, Any]:
-    """Turns arguments into values by name; what repeats adds up if it is a list or mapping, else the last wins."""
+    """Turn arguments into values by name; what repeats adds up if it is a list or mapping, else the last wins."""
     values: dict[str, Any] = {}
     for name, text in _split(argv, merge):
         if option := OPTIONS.get(name):
@@ -166,7 +166,7 @@ def _read_command_line(argv: Sequence[str], merge: _Merge) -> dict[str, Any]:
 
 
 def _split(argv: Sequence[str], merge: _Merge) -> list[_Argument]:
-    """Splits arguments into names and texts. Texts of unknown ones are not shown: they may be secrets."""
+    """Split arguments into names and texts. Texts of unknown ones are not shown: they may be secrets."""
     arguments: list[_Argument] = []
     rest = list(argv)
     while rest:
@@ -192,7 +192,7 @@ def _split(argv: Sequence[str], merge: _Merge) -> list[_Argument]:
 
 
 def _is_switch(name: str, merge: _Merge) -> bool:
-    """Says whether an option can stand without a value: --x, and --no_x for ours."""
+    """Say whether an option can stand without a value: --x, and --no_x for ours."""
     if beam := merge.known_beam.get(name):
         return beam.kind in ("flag", "off_flag")
     option = OPTIONS.get(name) or OPTIONS.get(name.removeprefix("no_"))
@@ -200,7 +200,7 @@ def _is_switch(name: str, merge: _Merge) -> bool:
 
 
 def _from_text(option: Option, text: str) -> Any:
-    """Turns text into what YAML would have given; text that does not fit stays, to be refused with its type."""
+    """Turn text into what YAML would have given; text that does not fit stays, to be refused with its type."""
     if option.nullable and text == "null":
         return None
     if option.kind in ("bool", "int", "float"):

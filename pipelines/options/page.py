@@ -50,7 +50,7 @@ that belong to a single route (`aep_inlet_url`, ...) are refused beside a routes
 
 
 def page() -> str:
-    """The page, in Markdown."""
+    """Return the page, in Markdown."""
     parts = [_INTRODUCTION]
     for group, (_, model) in GROUPS.items():
         title, _, text = " ".join((model.__doc__ or "").split()).partition(": ")
@@ -77,7 +77,7 @@ def _key(key: RouteKey) -> tuple[str, ...]:
 
 
 def _type(words: str) -> str:
-    """Says a type in a table, where `|` would end the cell."""
+    """Say a type in a table, where `|` would end the cell."""
     choices = words.removesuffix(" or null").split("|")
     if len(choices) == 1:
         return words
@@ -91,7 +91,7 @@ def _default(value: Any) -> str:
 
 
 def _text(help_: str) -> str:
-    """The help, with the names of options, places in braces and addresses as code."""
+    """Return the help, with the names of options, places in braces and addresses as code."""
     names = "|".join(sorted((name for name in OPTIONS if "_" in name), key=len, reverse=True))
     code = re.compile(rf"\b(?:{names})\b(?:=[a-z_]+)?|\{{[^}}]*\}}|https?://[A-Z][^\s,.)]*|\^(?= )|__(?=\.)")
     return code.sub(lambda found: f"`{found[0]}`", help_).replace("|", "\\|")

@@ -16,7 +16,7 @@ from pipelines.options.settings import Settings
 
 
 def platform_settings(argv: Sequence[str]) -> Settings:
-    """Reads the options of a command that calls management APIs: those of a pipeline, of which it needs few.
+    """Read the options of a command that calls management APIs: those of a pipeline, of which it needs few.
 
     An options file of a pipeline serves as it is; what it says of Kafka may be missing.
 
@@ -27,7 +27,7 @@ def platform_settings(argv: Sequence[str]) -> Settings:
 
 
 def platform_client(settings: Settings) -> PlatformClient:
-    """A client for the organisation, sandbox and credentials of the options.
+    """Return a client for the organisation, sandbox and credentials of the options.
 
     Raises:
         ConfigurationError: `aep_platform_url` is not an address of a gateway.
@@ -39,12 +39,12 @@ def platform_client(settings: Settings) -> PlatformClient:
 
 
 def transport_of(settings: Settings) -> RequestsTransport:
-    """What sends requests, by the proxies and with the certificates of the options. Nothing is compressed."""
+    """Return what sends requests, by the proxies and with the certificates of the options. Nothing is compressed."""
     return RequestsTransport(timeouts_of(settings.aep), replace(network_of(settings.aep), gzip=False))
 
 
 def tokens_of(settings: Settings, transport: RequestsTransport) -> TokenSource:
-    """The access tokens of the options' credentials, whether or not `aep_auth` says that inlets want one."""
+    """Return the access tokens of the options' credentials, whether or not `aep_auth` says that inlets want one."""
     aep = settings.aep
     if uses_token(aep):
         return StaticToken(str(aep.token))
@@ -53,7 +53,7 @@ def tokens_of(settings: Settings, transport: RequestsTransport) -> TokenSource:
 
 
 def network_of(aep: AepOptions) -> Network:
-    """The way to the inlets, to IMS and to Platform."""
+    """Return the way to the inlets, to IMS and to Platform."""
     return Network(
         proxy=aep.proxy,
         proxy_user=aep.proxy_user,
@@ -67,17 +67,17 @@ def network_of(aep: AepOptions) -> Network:
 
 
 def timeouts_of(aep: AepOptions) -> Timeouts:
-    """The time limits of a request."""
+    """Return the time limits of a request."""
     return Timeouts(aep.connect_timeout_seconds, aep.timeout_seconds, aep.read_timeout_seconds)
 
 
 def uses_token(aep: AepOptions) -> bool:
-    """Whether a ready token is used. `aep_auth` speaks of inlets, and `none` still leaves a choice here."""
+    """Return whether a ready token is used. `aep_auth` speaks of inlets, and `none` still leaves a choice here."""
     return aep.auth == "token" or (aep.auth == "none" and aep.client_secret is None and aep.token is not None)
 
 
 def missing_access(settings: Settings) -> Iterator[Finding]:
-    """Finds what every call needs and is not given ("Authenticate and access Experience Platform APIs")."""
+    """Find what every call needs and is not given ("Authenticate and access Experience Platform APIs")."""
     aep = settings.aep
     credential = (
         ("token", "a reference to an access token")

@@ -39,22 +39,22 @@ _REQUIRED: Any = ...
 
 
 def _key(default: Any, help_: str, type_: str | None = None, option: str | None = None) -> Any:
-    """A key with a help of its own; `type_` is its type in words, where Python's would not tell."""
+    """Return a key with a help of its own; `type_` is its type in words, where Python's would not tell."""
     return Field(default, json_schema_extra={"help": help_, "type": type_, "option": option})
 
 
 def _of(option: str) -> Any:
-    """A key that is an option where there is a single route; in a routes file each route gives its own."""
+    """Return a key that is an option where there is a single route; in a routes file each route gives its own."""
     return Field(OPTIONS[option].default, json_schema_extra={"option": option})
 
 
 def _shared(option: str) -> Any:
-    """A key that a route may leave to the option of the run."""
+    """Return a key that a route may leave to the option of the run."""
     return Field(OPTIONS[option].default, json_schema_extra={"option": option, "shared": True})
 
 
 def _rule(option: str) -> Any:
-    """A rule of the run's that a route may replace by its own; None: it does not."""
+    """Return a rule of the run's that a route may replace by its own; None: it does not."""
     return Field(None, json_schema_extra={"option": option, "shared": True, "rule": True})
 
 

@@ -46,7 +46,7 @@ from transforms.records.topic_names import covers
 
 
 def load_routes(settings: Settings) -> list[RouteSpec]:
-    """Makes the routes of a run, each valid by itself and all of them together.
+    """Make the routes of a run, each valid by itself and all of them together.
 
     Without a routes file there is one route, called `default`, made from the options.
 
@@ -69,7 +69,7 @@ def load_routes(settings: Settings) -> list[RouteSpec]:
 
 
 def _registry_gaps(routes: Sequence[RouteSpec], settings: Settings) -> list[str]:
-    """What is not given and needed to take schemas from the registry."""
+    """Return what is not given and needed to take schemas from the registry."""
     from_registry = [route.name for route in routes if route.schema_id and not route.schema_file]
     if not from_registry:
         return []
@@ -78,7 +78,7 @@ def _registry_gaps(routes: Sequence[RouteSpec], settings: Settings) -> list[str]
 
 
 def _defaults(settings: Settings) -> dict[str, Any]:
-    """What routes share unless they say otherwise."""
+    """Return what routes share unless they say otherwise."""
     shared = (key for key in ROUTE_KEYS.values() if key.shared and not key.rule)
     return {key.name: settings.value(OPTIONS[key.option]) for key in shared if key.option}
 
@@ -164,7 +164,7 @@ def _explain(errors: ValidationError, entries: Sequence[Entry], first: int, path
 
 
 def _check_together(routes: Sequence[_Placed], path: str, settings: Settings) -> list[str]:
-    """Finds names and topics that two routes claim, loops through dead letters, and missing credentials."""
+    """Find names and topics that two routes claim, loops through dead letters, and missing credentials."""
     problems = []
     for (route, lines), (other, other_lines) in combinations(routes, 2):
         if route.name == other.name:
@@ -194,7 +194,7 @@ def _check_together(routes: Sequence[_Placed], path: str, settings: Settings) ->
 
 
 def shared_topics(route: RouteSpec, other: RouteSpec) -> list[str]:
-    """Topics that both routes take in, as far as names tell; two patterns can still meet in a topic."""
+    """Return topics that both routes take in, as far as names tell; two patterns can still meet in a topic."""
     shared = [topic for topic in other.topics if not topic.startswith("^") and _takes(route, topic)]
     shared += [topic for topic in route.topics if not topic.startswith("^") and _takes(other, topic)]
     shared += [topic for topic in other.topics if topic.startswith("^") and topic in route.topics]

@@ -62,19 +62,19 @@ class Settings:
         return beam_flags(self.beam) + own
 
     def value(self, option: Option) -> Any:
-        """The value of one of our options."""
+        """Return the value of one of our options."""
         return getattr(getattr(self, option.group), option.field)
 
     def origin(self, name: str) -> str:
-        """Where an option's value came from: FILE:LINE, `command line` or `default`."""
+        """Return where an option's value came from: FILE:LINE, `command line` or `default`."""
         return self.origins.get(name, DEFAULT)
 
     def as_table(self) -> list[tuple[str, str, str]]:
-        """Name, value and origin of every option, ours first; secrets show as their references."""
+        """Return name, value and origin of every option, ours first; secrets show as their references."""
         return [(name, dump(value), self.origin(name)) for name, value in self._merged()]
 
     def as_yaml(self) -> str:
-        """The merged options as an options file, with the origin of each as a comment."""
+        """Return the merged options as an options file, with the origin of each as a comment."""
         lines = []
         for name, value in self._merged():
             if isinstance(value, dict) and value and name in OPTIONS:

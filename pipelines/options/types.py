@@ -53,19 +53,19 @@ _NEVER_TRANSIENT = {
 
 
 def is_secret_property(name: str) -> bool:
-    """Says whether a property of a Kafka client holds a secret."""
+    """Say whether a property of a Kafka client holds a secret."""
     return _SECRET_PROPERTY.search(name) is not None
 
 
 def check_secret_reference(value: str) -> str:
-    """Accepts references to secrets only, because options travel with the job and show in its UI."""
+    """Accept references to secrets only, because options travel with the job and show in its UI."""
     if not _SECRET_REFERENCE.fullmatch(value):
         raise ValueError(f"a secret must be given by reference, as {secrets.FORMS} (the value is not shown)")
     return value
 
 
 def check_kafka_config(config: dict[str, str]) -> dict[str, str]:
-    """Refuses plain secrets, properties that belong to another option, and what librdkafka does not accept."""
+    """Refuse plain secrets, properties that belong to another option, and what librdkafka does not accept."""
     references = {name for name, value in config.items() if _SECRET_REFERENCE.fullmatch(value)}
     problems = {
         name: f"{name} is a secret: give a reference, as {secrets.FORMS} (the value is not shown)"
@@ -83,7 +83,7 @@ def check_kafka_config(config: dict[str, str]) -> dict[str, str]:
 
 
 def check_registry_config(config: dict[str, str]) -> dict[str, str]:
-    """Refuses plain secrets, and what confluent-kafka's SchemaRegistryClient does not know or the pipeline decides."""
+    """Refuse plain secrets, and what confluent-kafka's SchemaRegistryClient does not know or the pipeline decides."""
     problems = {}
     for name, value in config.items():
         if name not in _REGISTRY_PROPERTIES and not name.startswith("bearer.auth."):
@@ -98,7 +98,7 @@ def check_registry_config(config: dict[str, str]) -> dict[str, str]:
 
 
 def check_headers(headers: dict[str, str]) -> dict[str, str]:
-    """Refuses malformed headers, and those that carry credentials or belong to the client."""
+    """Refuse malformed headers, and those that carry credentials or belong to the client."""
     problems = {}
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
@@ -117,7 +117,7 @@ def check_headers(headers: dict[str, str]) -> dict[str, str]:
 
 
 def check_header_value(value: str) -> str:
-    """Refuses what can't be sent as the value of an HTTP header."""
+    """Refuse what can't be sent as the value of an HTTP header."""
     if fault := _header_fault(value):
         raise ValueError(f"{fault}: it is sent in an HTTP header")
     return value
@@ -132,7 +132,7 @@ def _header_fault(value: str) -> str | None:
 
 
 def check_url(value: str, *, login: str = "aep_auth") -> str:
-    """Accepts an http or https address without credentials, query or fragment."""
+    """Accept an http or https address without credentials, query or fragment."""
     try:
         url = urlsplit(value)
         known = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
@@ -148,14 +148,14 @@ def check_url(value: str, *, login: str = "aep_auth") -> str:
 
 
 def check_urls(value: str) -> str:
-    """Accepts one or more addresses of a schema registry, with commas between them."""
+    """Accept one or more addresses of a schema registry, with commas between them."""
     for url in value.split(","):
         check_url(url.strip(), login="kafka_schema_registry_config: basic.auth.user.info")
     return value
 
 
 def check_proxy_url(value: str) -> str:
-    """Accepts the address of an HTTP proxy: a host and a port, without credentials."""
+    """Accept the address of an HTTP proxy: a host and a port, without credentials."""
     try:
         url = urlsplit(value)
         known = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
@@ -169,14 +169,14 @@ def check_proxy_url(value: str) -> str:
 
 
 def check_proxy_user(value: str) -> str:
-    """Accepts a user name as HTTP's Basic authentication takes it (RFC 7617, 2)."""
+    """Accept a user name as HTTP's Basic authentication takes it (RFC 7617, 2)."""
     if re.search(r"[:\x00-\x1f\x7f]", value):
         raise ValueError("must not have a colon or a control character: the password has an option of its own")
     return value
 
 
 def check_inlet_url(value: str) -> str:
-    """Accepts the inletUrl of a streaming connection, with or without `batch/` (Streaming Ingestion API)."""
+    """Accept the inletUrl of a streaming connection, with or without `batch/` (Streaming Ingestion API)."""
     check_url(value)
     if not re.search(r"/collection/(batch/)?[^/]+$", value):
         raise ValueError("must be the inletUrl of a streaming connection: https://HOST/collection/INLET_ID")
@@ -184,7 +184,7 @@ def check_inlet_url(value: str) -> str:
 
 
 def check_bootstrap_servers(value: str) -> str:
-    """Accepts HOST:PORT[,HOST:PORT...], each with a protocol before it if need be."""
+    """Accept HOST:PORT[,HOST:PORT...], each with a protocol before it if need be."""
     for number, server in enumerate(value.split(","), start=1):
         if not re.fullmatch(r"\s*([A-Z_]+://)?([^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?\s*", server):
             raise ValueError(f"entry {number} is not a valid broker address: give HOST:PORT[,HOST:PORT...]")
@@ -192,7 +192,7 @@ def check_bootstrap_servers(value: str) -> str:
 
 
 def check_topics(topics: tuple[str, ...]) -> tuple[str, ...]:
-    """Accepts names of topics, and regular expressions that start with ^."""
+    """Accept names of topics, and regular expressions that start with ^."""
     for topic in topics:
         if topic.startswith("^"):
             try:
@@ -207,7 +207,7 @@ def check_topics(topics: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def check_topic(value: str) -> str:
-    """Accepts the name of one topic."""
+    """Accept the name of one topic."""
     if value.startswith("^"):
         raise ValueError("must be the name of a topic, not a regular expression")
     check_topics((value,))
@@ -215,14 +215,14 @@ def check_topic(value: str) -> str:
 
 
 def check_start(value: str) -> str:
-    """Accepts committed, earliest, latest, or a time with its offset from UTC."""
+    """Accept committed, earliest, latest, or a time with its offset from UTC."""
     if value not in ("committed", "earliest", "latest"):
         start_time(value)
     return value
 
 
 def start_time(value: str) -> datetime:
-    """Reads a start that is a time."""
+    """Read a start that is a time."""
     try:
         return iso_time(value)
     except ValueError as error:
@@ -230,7 +230,7 @@ def start_time(value: str) -> datetime:
 
 
 def iso_time(value: str) -> datetime:
-    """Reads an ISO 8601 time that has an offset; `Z` is one (Python 3.10 would not take it)."""
+    """Read an ISO 8601 time that has an offset; `Z` is one (Python 3.10 would not take it)."""
     try:
         time = datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", value))
     except ValueError:
@@ -241,12 +241,12 @@ def iso_time(value: str) -> datetime:
 
 
 def seconds_of(value: str | None) -> float | None:
-    """The seconds since 1970 of a time, where one is given."""
+    """Return the seconds since 1970 of a time, where one is given."""
     return None if value is None else iso_time(value).timestamp()
 
 
 def check_time(value: str) -> str:
-    """Accepts a time with its offset from UTC."""
+    """Accept a time with its offset from UTC."""
     try:
         iso_time(value)
     except ValueError as error:
@@ -255,14 +255,14 @@ def check_time(value: str) -> str:
 
 
 def check_place(value: str) -> str:
-    """Accepts where dead letters are: a path, or topic:NAME."""
+    """Accept where dead letters are: a path, or topic:NAME."""
     if value.startswith(TOPIC):
         check_topic(value.removeprefix(TOPIC))
     return value
 
 
 def check_pointers(pointers: tuple[str, ...]) -> tuple[str, ...]:
-    """Accepts JSON pointers (RFC 6901) to a field."""
+    """Accept JSON pointers (RFC 6901) to a field."""
     for pointer in pointers:
         if not re.fullmatch(r"(/([^~/]|~[01])*)+", pointer):
             raise ValueError(f"{pointer!r} is not a JSON pointer: write /_acme/memberId")
@@ -270,21 +270,21 @@ def check_pointers(pointers: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def check_id_rule(rule: tuple[str, ...]) -> tuple[str, ...]:
-    """Accepts what an `_id` is made of: `offset`, or JSON pointers to fields."""
+    """Accept what an `_id` is made of: `offset`, or JSON pointers to fields."""
     if OFFSET in rule and len(rule) > 1:
         raise ValueError(f"{OFFSET} stands alone: topic, partition and offset need no field beside them")
     return rule if rule == (OFFSET,) else check_pointers(rule)
 
 
 def check_operations(operations: dict[str, str]) -> dict[str, str]:
-    """Accepts `header.operations` of an upsert (Streaming upserts)."""
+    """Accept `header.operations` of an upsert (Streaming upserts)."""
     if fault := operations_fault(operations):
         raise ValueError(fault)
     return operations
 
 
 def compile_mapping(value: Any, dialect: PatchDialect = "rfc6902") -> Any:
-    """Makes a patch of a list of operations, and a map of a mapping of fields; a file's path stands for itself.
+    """Make a patch of a list of operations, and a map of a mapping of fields; a file's path stands for itself.
 
     They are told apart by their form, so that a route cannot have both.
     """
@@ -303,7 +303,7 @@ def _compile_mapping(value: Any, info: ValidationInfo) -> Any:
 
 
 def compile_when(value: Any) -> Any:
-    """Makes conditions of a mapping of JSON pointers to values."""
+    """Make conditions of a mapping of JSON pointers to values."""
     if isinstance(value, tuple):
         return value
     if not isinstance(value, dict):
@@ -312,14 +312,14 @@ def compile_when(value: Any) -> Any:
 
 
 def check_sha256(digest: str) -> str:
-    """Accepts a digest as sha256sum writes it."""
+    """Accept a digest as sha256sum writes it."""
     if not re.fullmatch(r"[0-9A-Fa-f]{64}", digest):
         raise ValueError(f"{digest!r} is not a SHA-256: 64 hexadecimal digits, as sha256sum FILE prints")
     return digest
 
 
 def check_retry_statuses(statuses: tuple[int, ...]) -> tuple[int, ...]:
-    """Accepts HTTP statuses of errors for which the same request is worth sending again."""
+    """Accept HTTP statuses of errors for which the same request is worth sending again."""
     for status in statuses:
         if not 400 <= status <= 599:
             raise ValueError(f"{status} is not an HTTP status of an error (400 to 599)")
@@ -329,7 +329,7 @@ def check_retry_statuses(statuses: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def check_batch_bytes(value: int) -> int:
-    """Keeps the body of a request within what AEP accepts."""
+    """Keep the body of a request within what AEP accepts."""
     if value > 1_000_000:
         raise ValueError(
             "must be at most 1000000: AEP answers 413 to a body over 1 MB (Streaming Ingestion API); "
@@ -343,14 +343,14 @@ def _as_tuple(value: Any) -> Any:
 
 
 def _as_files(value: Any) -> Any:
-    """One file as a list of it, none as an empty list: the option took one file before it took several."""
+    """Return one file as a list of it, none as an empty list: the option took one file before it took several."""
     if value is None or isinstance(value, str):
         return () if value is None else (value,)
     return _as_tuple(value)
 
 
 def _as_strings(value: Any) -> Any:
-    """Lets numbers and booleans stand unquoted in a mapping whose values are strings (fetch.min.bytes: 1)."""
+    """Let numbers and booleans stand unquoted in a mapping whose values are strings (fetch.min.bytes: 1)."""
     if not isinstance(value, Mapping):
         return value
     return {key: _scalar_text(item) for key, item in value.items()}

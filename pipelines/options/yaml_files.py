@@ -61,7 +61,7 @@ class OptionsLoader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - the class attribute PyYAML looks at
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """Refuses explicit tags: nothing here needs them, and their constructors fail in many ways."""
+        """Refuse explicit tags: nothing here needs them, and their constructors fail in many ways."""
         value = node.value if isinstance(node, yaml.ScalarNode) else None
         implicit = self.resolve(type(node), value, (True, False))  # type: ignore[no-untyped-call]
         if node.tag not in ("tag:yaml.org,2002:str", implicit):
@@ -71,7 +71,7 @@ class OptionsLoader(yaml.SafeLoader):
         return super().construct_object(node, deep=deep)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Refuses a duplicate key, where PyYAML would keep the last one silently."""
+        """Refuse a duplicate key, where PyYAML would keep the last one silently."""
         mapping: dict[Hashable, Any] = {}
         for key_node, value_node in node.value:
             key = _key(key_node)
@@ -99,25 +99,25 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def load(text: str) -> Any:
-    """Reads a value written as YAML. Raises yaml.YAMLError."""
+    """Read a value written as YAML. Raises yaml.YAMLError."""
     return yaml.load(text, Loader=OptionsLoader)  # noqa: S506 - OptionsLoader is a SafeLoader
 
 
 def dump(value: Any) -> str:
-    """Writes a value as YAML on one line, fit to stand after `key: `."""
+    """Write a value as YAML on one line, fit to stand after `key: `."""
     text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=float("inf"))
     return text.removesuffix("...\n").strip()
 
 
 def scalar(text: str) -> Any:
-    """Reads a number, `true`, `false` or `null`; any other text stands for itself."""
+    """Read a number, `true`, `false` or `null`; any other text stands for itself."""
     if _INT.match(text) or _FLOAT.match(text) or _BOOL.match(text) or text == "null":
         return load(text)
     return text
 
 
 def read_text(path: str, what: str) -> str:
-    """Reads a file as UTF-8 text. Raises OptionsError with the reason and what the file is."""
+    """Read a file as UTF-8 text. Raises OptionsError with the reason and what the file is."""
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -130,7 +130,7 @@ def read_text(path: str, what: str) -> str:
 
 @contextmanager
 def read_document(text: str, path: str, problems: list[str]) -> Iterator[tuple[OptionsLoader, yaml.MappingNode | None]]:
-    """Reads a document that is a mapping: its loader and its node, None where there is nothing to be read.
+    """Read a document that is a mapping: its loader and its node, None where there is nothing to be read.
 
     What is wrong with it is added to `problems`.
     """
@@ -145,7 +145,7 @@ def read_document(text: str, path: str, problems: list[str]) -> Iterator[tuple[O
 
 @contextmanager
 def read_node(text: str, path: str, problems: list[str]) -> Iterator[tuple[OptionsLoader, yaml.Node | None]]:
-    """Reads a document, whatever it is: its loader and its node, None where there is nothing to be read.
+    """Read a document, whatever it is: its loader and its node, None where there is nothing to be read.
 
     What is wrong with it is added to `problems`.
     """
@@ -163,7 +163,7 @@ def read_node(text: str, path: str, problems: list[str]) -> Iterator[tuple[Optio
 
 
 def read_entries(text: str, path: str, problems: list[str]) -> list[Entry]:
-    """Reads a document that is a mapping; what is wrong with it is added to `problems`.
+    """Read a document that is a mapping; what is wrong with it is added to `problems`.
 
     Returns:
         The entries that could be read, in their order. A duplicate key is a problem and keeps its
@@ -174,7 +174,7 @@ def read_entries(text: str, path: str, problems: list[str]) -> list[Entry]:
 
 
 def entries_of(loader: OptionsLoader, node: yaml.MappingNode, path: str, problems: list[str]) -> list[Entry]:
-    """Reads the entries of a mapping one by one, so that one that is wrong leaves the others readable."""
+    """Read the entries of a mapping one by one, so that one that is wrong leaves the others readable."""
     entries: list[Entry] = []
     lines: dict[str, int] = {}
     for key_node, value_node in node.value:
@@ -193,7 +193,7 @@ def entries_of(loader: OptionsLoader, node: yaml.MappingNode, path: str, problem
 
 
 def lines_within(node: yaml.Node) -> dict[str, int]:
-    """The lines of a mapping's keys, or of a list's items by their index from 0."""
+    """Return the lines of a mapping's keys, or of a list's items by their index from 0."""
     if isinstance(node, yaml.MappingNode):
         return {_key(key): _line(key) for key, _ in node.value}
     if isinstance(node, yaml.SequenceNode):
@@ -202,19 +202,19 @@ def lines_within(node: yaml.Node) -> dict[str, int]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Finds the known name that looks most like `name`."""
+    """Find the known name that looks most like `name`."""
     close = difflib.get_close_matches(name.lower().replace("-", "_").replace(".", "_"), list(known), n=1)
     return close[0] if close else None
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """Says that a name is unknown, and which known one was probably meant."""
+    """Say that a name is unknown, and which known one was probably meant."""
     guess = nearest(name, known)
     return f"{name}: unknown {what}" + (f", did you mean {guess}?" if guess else "")
 
 
 def describe(value: Any, *, secret: bool = False) -> str:
-    """Names a value's type, and shows the value unless it may be secret."""
+    """Return names a value's type, and shows the value unless it may be secret."""
     names = {bool: "bool", int: "int", float: "float", str: "str", dict: "mapping", type(None): "null"}
     name = names.get(type(value), "list" if isinstance(value, list | tuple) else type(value).__name__)
     if secret or value is None or isinstance(value, dict):
@@ -234,7 +234,7 @@ def _line(node: yaml.Node) -> int:
 
 
 def _place_of(error: Exception, path: str, line: int | None = None) -> str:
-    """Says where and why YAML can't be read, without the text around it, which may be secret."""
+    """Say where and why YAML can't be read, without the text around it, which may be secret."""
     if isinstance(error, yaml.MarkedYAMLError):
         line = error.problem_mark.line + 1 if error.problem_mark else line
         reason = ", ".join(part for part in (error.context, error.problem) if part)

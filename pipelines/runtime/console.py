@@ -39,7 +39,7 @@ class _Standard:
 
 
 def console() -> Console:
-    """A console on the current standard error; silent if that was closed before the start."""
+    """Return a console on the current standard error; silent if that was closed before the start."""
     file = cast("IO[str]", _Standard(sys.stderr)) if sys.stderr else None
     return Console(file=file, stderr=True, highlight=False, soft_wrap=True)
 

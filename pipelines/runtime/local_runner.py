@@ -10,7 +10,7 @@ from apache_beam.runners.portability.fn_api_runner import fn_runner
 
 
 def keep_metrics_small() -> None:
-    """Has FnApiRunner add up the metrics of bundles as they end.
+    """Have FnApiRunner add up the metrics of bundles as they end.
 
     It would keep those of each in a generator around the generator of all before, 40 kB a bundle, until the run ends.
     """

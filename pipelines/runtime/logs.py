@@ -13,7 +13,7 @@ from transforms.worker import process
 
 
 def set_up_logging(log_format: LogFormat) -> None:
-    """Sets up logging of this process, to the standard error."""
+    """Set up logging of this process, to the standard error."""
     # force: importing Beam has already logged something, and so set up logging in its own way.
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S", force=True
@@ -41,7 +41,7 @@ class JsonFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as a line."""
+        """Return the record as a line."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
             "severity": record.levelname,
@@ -56,7 +56,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _utf8(text: str) -> str:
-    """The text with what UTF-8 cannot say written out, as the bytes of a file's name that is not text."""
+    """Return the text with what UTF-8 cannot say written out, as the bytes of a file's name that is not text."""
     return text.encode(errors="backslashreplace").decode()
 
 

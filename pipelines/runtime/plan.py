@@ -59,7 +59,7 @@ class Plan:
     local: bool
 
     def read(self) -> beam.PTransform:
-        """The transform that reads: topics, or files.
+        """Return the transform that reads: topics, or files.
 
         Raises:
             KafkaSetupError: Kafka cannot be read as the options ask.
@@ -79,7 +79,7 @@ class Plan:
 
 
 def make_plan(settings: Settings, routes: Routes | None = None) -> Plan:
-    """Turns options into a plan; reads routes and schema files, and contacts nobody but the registry of XDM schemas.
+    """Turn options into a plan; read routes and schema files, contact only the registry of XDM schemas.
 
     Args:
         settings: All options.
@@ -147,7 +147,7 @@ def make_plan(settings: Settings, routes: Routes | None = None) -> Plan:
 
 
 def make_routes(settings: Settings) -> Routes:
-    """The routes of the options or of the routes file, with their schemas and mappings.
+    """Return the routes of the options or of the routes file, with their schemas and mappings.
 
     Raises:
         OptionsError, SchemaError, ConfigurationError: As for `make_plan`.
@@ -156,7 +156,7 @@ def make_routes(settings: Settings) -> Routes:
 
 
 def make_rules(settings: Settings) -> XdmRules:
-    """What records are asked for beyond their schemas."""
+    """Return what records are asked for beyond their schemas."""
     xdm = settings.xdm
     return XdmRules(
         unknown_fields=xdm.unknown_fields,
@@ -173,7 +173,7 @@ def make_rules(settings: Settings) -> XdmRules:
 
 
 def make_route(spec: RouteSpec, settings: Settings) -> Route:
-    """A route with its schema, its parser and its mapping.
+    """Return a route with its schema, its parser and its mapping.
 
     Raises:
         OptionsError, SchemaError, ConfigurationError: As for `make_plan`.
@@ -214,7 +214,7 @@ def make_route(spec: RouteSpec, settings: Settings) -> Route:
 
 
 def _own_rules(spec: RouteSpec, settings: Settings) -> XdmRules | None:
-    """The rules of a route that sets its own identity rules; the others come from the options."""
+    """Return the rules of a route that sets its own identity rules; the others come from the options."""
     stated = {key: getattr(spec, key) for key in OWN_RULES}
     stated = {key: value for key, value in stated.items() if value is not None}
     return replace(make_rules(settings), **stated) if stated else None

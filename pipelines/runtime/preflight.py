@@ -21,7 +21,7 @@ class PreflightError(UserError):
 
 
 def preflight(plan: Plan) -> None:
-    """Checks that files can be written, transforms imported, what a registry needs, and TLS, proxies and credentials.
+    """Check that files can be written, transforms imported, what a registry needs, and TLS, proxies and credentials.
 
     Beam makes a temporary folder as it builds a pipeline.
 

@@ -51,7 +51,7 @@ class Progress:
 
 
 def line(counts: Counter[str], rate: float, in_flight: int, lag: int) -> str:
-    """The counts in one line.
+    """Return the counts in one line.
 
     Args:
         rate: Records read in a second.

@@ -20,7 +20,7 @@ class RegistryAccess:
     settings: Settings
 
     def __call__(self) -> SchemaRegistry:
-        """A client.
+        """Return a client.
 
         Raises:
             ConfigurationError: `aep_platform_url` is not an address of a gateway.
@@ -29,7 +29,7 @@ class RegistryAccess:
 
 
 def registry_schema(route: str, schema_id: str, settings: Settings) -> RegistrySchema:
-    """Looks up a route's schema.
+    """Look up a route's schema.
 
     Raises:
         SchemaError: It cannot be had: what, why, and what to do.

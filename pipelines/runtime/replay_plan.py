@@ -104,7 +104,7 @@ class TopicReplay(ReplayPlan):
 
 
 def make_replay_plan(settings: Settings) -> ReplayPlan:
-    """Turns options into a plan, and looks at the files or the topic.
+    """Turn options into a plan, and look at the files or the topic.
 
     A replay has an end and remembers where it was, whatever the options say of the topics of the first run.
 
@@ -165,7 +165,7 @@ def _plan(settings: Settings) -> Plan:
 
 
 def find_files(place: str, option: str) -> list[str]:
-    """The files of dead letters that are there; a folder may have none.
+    """Return the files of dead letters that are there; a folder may have none.
 
     Raises:
         ConfigurationError: There is no such folder, no file fits the pattern, or it is a file of another kind.
@@ -184,7 +184,7 @@ def find_files(place: str, option: str) -> list[str]:
 
 
 def check_topic_is_there(cluster: KafkaCluster, topic: str, option: str) -> None:
-    """Looks for the topic.
+    """Look for the topic.
 
     Raises:
         KafkaSetupError: There is none.

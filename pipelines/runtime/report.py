@@ -17,7 +17,7 @@ from transforms.worker import metrics
 
 
 def summary(counts: Counter[str], seconds: float, outcome: str) -> dict[str, Any]:
-    """The account as the summary file has it.
+    """Return the account as the summary file has it.
 
     `unaccounted` is what was read and neither accepted nor dead-lettered nor dropped by its route nor skipped as a
     tombstone nor, in a replay, passed over; it is 0 after a run that ended well.
@@ -51,7 +51,8 @@ def summary(counts: Counter[str], seconds: float, outcome: str) -> dict[str, Any
 
 
 def without_success(account_of_run: dict[str, Any]) -> str:
-    """What to say when records of a route were dead-lettered and not one was accepted; "" when there is no such route.
+    """Return what to say when records of a route were dead-lettered and not one was accepted; "" when there is no such
+    route.
 
     Where fields decide on the route, what was not parsed has none: then it counts that no record at all was accepted.
     """
@@ -73,7 +74,7 @@ def without_success(account_of_run: dict[str, Any]) -> str:
 
 
 def warnings(account_of_run: dict[str, Any]) -> list[str]:
-    """What the numbers of an account do not say by themselves, for people."""
+    """Return what the numbers of an account do not say by themselves, for people."""
     found = account_of_run["repeated_ids"].items()
     repeated = [f"warning: route {route}: {RepeatedIds(**numbers).warning}" for route, numbers in found]
     # A function that changes a record and forgets to return it drops it.
@@ -87,14 +88,14 @@ def warnings(account_of_run: dict[str, Any]) -> list[str]:
 
 
 def write_summary(path: str, account_of_run: dict[str, Any]) -> None:
-    """Writes the summary file, whole or not at all."""
+    """Write the summary file, whole or not at all."""
     unfinished = _unfinished(path)
     unfinished.write_bytes(orjson.dumps(account_of_run, option=orjson.OPT_INDENT_2) + b"\n")
     unfinished.rename(path)
 
 
 def check_summary(path: str) -> None:
-    """Looks whether the summary can be written there.
+    """Look whether the summary can be written there.
 
     Raises:
         OSError: It cannot.
@@ -110,7 +111,7 @@ def _unfinished(path: str) -> Path:
 
 
 def table(account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> Table:
-    """The account as a table."""
+    """Return the account as a table."""
     grid = Table(title=f"{title}: {account_of_run['outcome']}", show_header=False, title_justify="left")
     grid.add_column(style="bold")
     grid.add_column(justify="right")
@@ -153,5 +154,5 @@ def _by_route(counts: Counter[str]) -> dict[str, dict[str, int]]:
 
 
 def under(counts: Counter[str], prefix: str) -> dict[str, int]:
-    """The counts whose names begin with the prefix, by the rest of their names."""
+    """Return the counts whose names begin with the prefix, by the rest of their names."""
     return {name.removeprefix(prefix): number for name, number in sorted(counts.items()) if name.startswith(prefix)}

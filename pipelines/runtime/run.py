@@ -64,7 +64,7 @@ class Job(Generic[P]):
 
 
 def run(argv: Sequence[str], job: Job[P]) -> int:
-    """Runs a pipeline with the options in `argv`.
+    """Run a pipeline with the options in `argv`.
 
     Returns:
         0 when it ended well, 2 when an error that the user has to fix stopped it, 130 when it was interrupted at its
@@ -186,7 +186,7 @@ def _explain(error: Exception, reporter: Reporter, plan: Plan) -> int:
 
 
 def _flags(plan: Plan, reporter: Reporter) -> list[str]:
-    """Flags for Beam, with what the run needs beside what was given."""
+    """Return flags for Beam, with what the run needs beside what was given."""
     settings = plan.settings
     flags = settings.beam_flags
     runner = settings.runner.rsplit(".", 1)[-1]
@@ -202,7 +202,7 @@ def _flags(plan: Plan, reporter: Reporter) -> list[str]:
 
 
 def awaited_of_aep(under_way: int, waiting: Sequence[str]) -> str:
-    """What a run that is to end still waits for, "" for nothing.
+    """Return what a run that is to end still waits for, "" for nothing.
 
     Args:
         under_way: Requests that are not answered yet.

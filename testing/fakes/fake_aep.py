@@ -60,7 +60,7 @@ Rule = Callable[[list[int], Request], Step | None]
 
 
 def record(number: int) -> bytes:
-    """The record with this number."""
+    """Return the record with this number."""
     return orjson.dumps({"n": number})
 
 
@@ -92,7 +92,7 @@ class FakeAep:
         self.stored_by: dict[int, int] = {}
 
     def send(self, request: Request) -> Reply:
-        """One POST."""
+        """Return one POST."""
         with self._lock:
             single = request.url == INLET
             assert single or request.url == BATCH_URL
@@ -136,7 +136,7 @@ class FakeAep:
 
 
 def multi_status(statuses: Sequence[int]) -> bytes:
-    """The body of a 207 whose elements have these statuses."""
+    """Return the body of a 207 whose elements have these statuses."""
     responses = [
         {"xactionId": f"u-{place}"} if status == 200 else {"xactionId": f"u-{place}", "status": status, "message": "no"}
         for place, status in enumerate(statuses)

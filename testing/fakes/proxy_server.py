@@ -91,7 +91,7 @@ class ProxyServer(HttpServer):
 
 
 def _pump(one: socket.socket, other: socket.socket) -> None:
-    """Carries bytes both ways until one side ends."""
+    """Carry bytes both ways until one side ends."""
     peers = {one: other, other: one}
     while True:
         # TLS may hold bytes that it has read from its socket already.

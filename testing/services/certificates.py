@@ -36,7 +36,7 @@ class Authority:
         return made
 
     def issue(self, name: str, host: str = "IP:127.0.0.1", days: int = 2) -> tuple[Path, Path]:
-        """A certificate and its key, as files."""
+        """Return a certificate and its key, as files."""
         self._openssl("req", "-nodes", "-subj", f"/CN={name}", *self._new_key(name), "-out", f"{name}.csr")
         (self._folder / "names").write_text(f"subjectAltName={host}\n")
         signing = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names", "-days", str(days)]
@@ -44,7 +44,7 @@ class Authority:
         return self._folder / f"{name}.pem", self._folder / f"{name}.key"
 
     def encrypt(self, key: Path, password: str) -> Path:
-        """The same key in a file that takes a password to read."""
+        """Return the same key in a file that takes a password to read."""
         encrypted = key.with_suffix(".encrypted.key")
         to = ["-out", str(encrypted), "-passout", f"pass:{password}"]
         self._openssl("pkcs8", "-topk8", "-v2", "aes-256-cbc", "-in", str(key), *to)

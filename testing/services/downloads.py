@@ -31,7 +31,7 @@ FETCH_TIMEOUT_SECONDS = 900
 
 
 def java(*, compiler: bool = False) -> str:
-    """Path of the `java` command: `$JAVA_HOME` first, then `PATH`.
+    """Return path of the `java` command: `$JAVA_HOME` first, then `PATH`.
 
     Raises:
         ServiceUnavailable: There is none, it is older than Java 17, or it is without the `compiler` asked for.
@@ -51,17 +51,17 @@ def java(*, compiler: bool = False) -> str:
 
 
 def kafka_jars() -> Path:
-    """Folder with the jars of an Apache Kafka broker."""
+    """Return folder with the jars of an Apache Kafka broker."""
     return _maven_jars("kafka", "Apache Kafka, 45 MB")
 
 
 def flink_job_server_jars() -> Path:
-    """Folder with the jars of Beam's job server for Flink."""
+    """Return folder with the jars of Beam's job server for Flink."""
     return _maven_jars("flink-job-server", "Beam's job server for Flink, 160 MB")
 
 
 def flink_jars() -> Path:
-    """Folder with the jars of Flink itself."""
+    """Return folder with the jars of Flink itself."""
 
     def fetch(folder: Path) -> None:
         requirement = f"apache-flink-libraries=={FLINK_VERSION}"
@@ -79,7 +79,7 @@ def flink_jars() -> Path:
 
 
 def toxiproxy() -> Path:
-    """Path of the Toxiproxy server."""
+    """Return path of the Toxiproxy server."""
 
     def fetch(folder: Path) -> None:
         go = shutil.which("go")
@@ -92,7 +92,9 @@ def toxiproxy() -> Path:
 
 
 def aepp() -> Path:
-    """Folder to import `aepp` from, the public Python client of AEP, with what it needs beside requirements.lock."""
+    """Return folder to import `aepp` from, the public Python client of AEP, with what it needs beside
+    requirements.lock.
+    """
 
     def fetch(folder: Path) -> None:
         as_locked = ["--no-deps", "--require-hashes", "--only-binary", ":all:"]
@@ -103,7 +105,7 @@ def aepp() -> Path:
 
 
 def zjsonpatch_jars() -> Path:
-    """Folder with the jars of zjsonpatch, as Adobe's JsonPatchTransform has it."""
+    """Return folder with the jars of zjsonpatch, as Adobe's JsonPatchTransform has it."""
     return _maven_jars("zjsonpatch", "zjsonpatch with Jackson, 2 MB")
 
 
@@ -122,7 +124,7 @@ def _maven_jars(part: str, what: str) -> Path:
 
 
 def _fetch_once(name: str, what: str, fetch: Callable[[Path], None]) -> Path:
-    """Folder `name` of the cache; `fetch` fills it if it is not there yet.
+    """Return folder `name` of the cache; `fetch` fills it if it is not there yet.
 
     The folder gets its name only when it is complete, and a lock makes a second process wait for the first.
     """
@@ -153,7 +155,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _run(command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
-    """Runs a download, with `env` added to the environment; its last lines are in the error."""
+    """Run a download, with `env` added to the environment; its last lines are in the error."""
     try:
         done = subprocess.run(
             command,

@@ -103,23 +103,23 @@ class Emulator:
         return orjson.loads(response.content)
 
     def stats(self) -> dict[str, Any]:
-        """What `GET /__local/stats` tells."""
+        """Return what `GET /__local/stats` tells."""
         return dict(self.local("GET", "stats"))
 
     def inlet_stats(self, inlet_id: str) -> dict[str, Any]:
-        """The part of `stats` that belongs to one inlet."""
+        """Return the part of `stats` that belongs to one inlet."""
         return dict(self.stats()["inlets"][inlet_id])
 
     def ids(self, inlet_id: str) -> dict[str, int]:
-        """Each `_id` that an inlet has accepted, with the number of times."""
+        """Return each `_id` that an inlet has accepted, with the number of times."""
         return dict(self.local("GET", f"ids?inlet={inlet_id}")["ids"])
 
     def messages(self, inlet_id: str, *, limit: int = 100_000) -> list[dict[str, Any]]:
-        """The accepted messages of an inlet, in order."""
+        """Return the accepted messages of an inlet, in order."""
         return list(self.local("GET", f"messages?inlet={inlet_id}&limit={limit}")["messages"])
 
     def failed(self, inlet_id: str, *, limit: int = 100_000) -> list[dict[str, Any]]:
-        """The accepted messages of an inlet that failed the asynchronous validation, once all are validated."""
+        """Return the accepted messages of an inlet that failed the asynchronous validation, once all are validated."""
         wait_for(lambda: self.stats()["pending_validation"] == 0, PATIENCE_SECONDS, "the asynchronous validation")
         return list(self.local("GET", f"failed?inlet={inlet_id}&limit={limit}")["messages"])
 

@@ -119,7 +119,7 @@ class FlinkCluster:
         self._temporary.cleanup()
 
     def options(self) -> dict[str, Any]:
-        """Options of a pipeline that runs here, with its worker in the process that submits it."""
+        """Return options of a pipeline that runs here, with its worker in the process that submits it."""
         return {
             "runner": "PortableRunner",
             "job_endpoint": self.job_endpoint,
@@ -131,21 +131,21 @@ class FlinkCluster:
         }
 
     def start_task_manager(self) -> ServiceProcess:
-        """Adds a task manager and returns it when its slots can be used."""
+        """Add a task manager and return it when its slots can be used."""
         process = self._spawn_task_manager()
         self._await_task_manager(process)
         return process
 
     def kill_task_manager(self, index: int = -1) -> None:
-        """Crashes the task manager that was started as number `index`, from 0; by default the newest."""
+        """Crash the task manager that was started as number `index`, from 0; by default the newest."""
         self.task_managers[index].kill()
 
     def jobs(self) -> list[dict[str, Any]]:
-        """All jobs that the cluster knows, newest last: `jid`, `name`, `state`, `start-time` and more."""
+        """Return all jobs that the cluster knows, newest last: `jid`, `name`, `state`, `start-time` and more."""
         return sorted(self._get("/jobs/overview")["jobs"], key=lambda job: job["start-time"])
 
     def clear(self) -> None:
-        """Cancels the jobs that a test has left, and sees to it that there is a task manager."""
+        """Cancel the jobs that a test has left, and sees to it that there is a task manager."""
         for job in self.jobs():
             if job["state"] not in ENDED:
                 self.cancel(job["jid"])
@@ -153,12 +153,12 @@ class FlinkCluster:
             self.start_task_manager()
 
     def cancel(self, job_id: str) -> None:
-        """Cancels a job and returns when it is cancelled."""
+        """Cancel a job and return when it is cancelled."""
         self._request("PATCH", f"/jobs/{job_id}?mode=cancel")
         wait_for(lambda: self._get(f"/jobs/{job_id}")["state"] == "CANCELED", PATIENCE_SECONDS, "the job to end")
 
     def savepoint(self, job_id: str, *, cancel: bool = False) -> str:
-        """Takes a savepoint, cancels the job with it if asked to, and returns its path."""
+        """Take a savepoint, cancel the job with it if asked to, and return its path."""
         body = {"target-directory": f"file://{self._folder}/savepoints", "cancel-job": cancel}
         trigger = self._request("POST", f"/jobs/{job_id}/savepoints", body)["request-id"]
 
@@ -172,7 +172,7 @@ class FlinkCluster:
         return str(operation["location"])
 
     def checkpoints(self, job_id: str) -> dict[str, Any]:
-        """Flink's checkpoint statistics of a job: `counts`, `latest`, `history` and more."""
+        """Return Flink's checkpoint statistics of a job: `counts`, `latest`, `history` and more."""
         return self._get(f"/jobs/{job_id}/checkpoints")
 
     def _start(self) -> None:

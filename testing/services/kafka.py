@@ -124,7 +124,7 @@ class KafkaBroker:
         self._folder.cleanup()
 
     def start(self) -> None:
-        """Starts the broker, again after `stop` or `kill`, and returns when it serves requests."""
+        """Start the broker, again after `stop` or `kill`, and return when it serves requests."""
         self._process = ServiceProcess(
             "Apache Kafka",
             [*self._java("512m"), "kafka.Kafka", str(self._properties)],
@@ -133,19 +133,19 @@ class KafkaBroker:
         self._process.wait_until_ready(self._serves, PATIENCE_SECONDS)
 
     def stop(self) -> None:
-        """Shuts the broker down in good order."""
+        """Shut the broker down in good order."""
         self.process.terminate()
 
     def kill(self) -> None:
-        """Crashes the broker."""
+        """Crash the broker."""
         self.process.kill()
 
     def pause(self) -> None:
-        """Freezes the broker: connections stay open and nothing answers."""
+        """Freeze the broker: connections stay open and nothing answers."""
         self.process.pause()
 
     def resume(self) -> None:
-        """Lets a paused broker go on."""
+        """Let a paused broker go on."""
         self.process.resume()
 
     @property
@@ -156,7 +156,7 @@ class KafkaBroker:
         return self._process
 
     def create_topic(self, name: str, partitions: int = 1, replicas: int = 1, **config: str | int) -> None:
-        """Creates a topic and waits until it can be written to.
+        """Create a topic and wait until it can be written to.
 
         `config` holds topic settings, their dots written as underscores: `max_message_bytes=2_000_000`.
         """
@@ -167,12 +167,12 @@ class KafkaBroker:
         self._await_leaders(name, partitions)
 
     def delete_topic(self, name: str) -> None:
-        """Deletes a topic."""
+        """Delete a topic."""
         admin = self._admin()
         admin.delete_topics([name])[name].result(PATIENCE_SECONDS)
 
     def create_topic_again(self, name: str, partitions: int) -> None:
-        """Deletes a topic, creates it under the same name, and waits until it can be written to."""
+        """Delete a topic, create it under the same name, and wait until it can be written to."""
         self.delete_topic(name)
 
         def created() -> bool:
@@ -187,12 +187,12 @@ class KafkaBroker:
         wait_for(created, PATIENCE_SECONDS, f"{name} to be created again")
 
     def leaders(self, name: str) -> list[int]:
-        """The node that leads each partition of a topic."""
+        """Return the node that leads each partition of a topic."""
         partitions = self._admin().list_topics(name, timeout=PATIENCE_SECONDS).topics[name].partitions
         return [partitions[number].leader for number in sorted(partitions)]
 
     def add_partitions(self, name: str, total: int) -> None:
-        """Raises a topic's number of partitions to `total` and waits until they can be written to."""
+        """Raise a topic's number of partitions to `total` and wait until they can be written to."""
 
         def added() -> bool:
             # A broker that was frozen a moment ago may never answer the first request.
@@ -208,7 +208,7 @@ class KafkaBroker:
         self._await_leaders(name, total)
 
     def produce(self, topic: str, records: Iterable[Record]) -> None:
-        """Writes the records and returns when the broker has them all.
+        """Write the records and return when the broker has them all.
 
         Raises:
             KafkaException: A record was refused.
@@ -252,14 +252,14 @@ class KafkaBroker:
             raise ServiceError(f"{left} records for {topic} not delivered after {PATIENCE_SECONDS} s")
 
     def end_offsets(self, topic: str) -> dict[int, int]:
-        """Partition to the offset that its next record will get."""
+        """Return partition to the offset that its next record will get."""
         asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in self._partitions(topic)}
         admin = self._admin()
         answers = admin.list_offsets(asked)
         return {key.partition: answer.result(PATIENCE_SECONDS).offset for key, answer in answers.items()}
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
-        """Partition to the offset that the group has committed; partitions without one are left out."""
+        """Return partition to the offset that the group has committed; partitions without one are left out."""
         # Not by the admin client: librdkafka 2.16's crashes when a group's coordinator says that it is none.
         consumer = Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": group, "log_level": 3})
         asked = [TopicPartition(topic, number) for number in self._partitions(topic)]
@@ -270,14 +270,14 @@ class KafkaBroker:
             consumer.close()
 
     def delete_records(self, topic: str, before: Mapping[int, int]) -> None:
-        """Deletes the records of each partition before an offset, as expiry does."""
+        """Delete the records of each partition before an offset, as expiry does."""
         admin = self._admin()
         deleted = admin.delete_records([TopicPartition(topic, number, offset) for number, offset in before.items()])
         for future in deleted.values():
             future.result(PATIENCE_SECONDS)
 
     def consume_all(self, topic: str) -> list[Message]:
-        """Every record that the topic holds now, transactions committed, in the order of each partition."""
+        """Return every record that the topic holds now, transactions committed, in the order of each partition."""
         consumer = Consumer(
             {
                 "bootstrap.servers": self.bootstrap_servers,
@@ -363,7 +363,7 @@ class RunningBroker(KafkaBroker):
 
 
 def _once_coordinated(ask: Callable[[], T]) -> T:
-    """The answer of a group coordinator, which right after a start is still loading."""
+    """Return the answer of a group coordinator, which right after a start is still loading."""
 
     def attempt() -> list[T]:
         try:

@@ -37,7 +37,7 @@ class ServiceUnavailable(Exception):  # noqa: N818 - says what is the matter; no
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on at this moment."""
+    """Return a TCP port on 127.0.0.1 that nobody listens on at this moment."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -45,7 +45,7 @@ def free_port() -> int:
 
 
 def is_listening(port: int) -> bool:
-    """Whether something accepts connections on this port of 127.0.0.1."""
+    """Return whether something accepts connections on this port of 127.0.0.1."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1):
             return True
@@ -54,7 +54,7 @@ def is_listening(port: int) -> bool:
 
 
 def wait_for(condition: Callable[[], T], timeout: float, what: str) -> T:
-    """Polls `condition` until it returns something true, and returns that.
+    """Poll `condition` until it returns something true, and return that.
 
     Raises:
         ServiceError: `timeout` seconds went by; the message says `what` was awaited.
@@ -77,7 +77,7 @@ class ServiceProcess:
     def __init__(
         self, name: str, command: Sequence[str], log_path: Path, *, env: Mapping[str, str] | None = None
     ) -> None:
-        """Starts `command`; `env` is added to the environment, the log file is appended to."""
+        """Start `command`; `env` is added to the environment, the log file is appended to."""
         self.name = name
         self.log_path = log_path
         with log_path.open("ab") as log:
@@ -122,15 +122,15 @@ class ServiceProcess:
         return int(found[1]) * 1024 if found else 0
 
     def log(self) -> str:
-        """All it has printed so far."""
+        """Return all it has printed so far."""
         return self.log_path.read_text(errors="replace")
 
     def signal(self, number: int) -> None:
-        """Sends a signal and does not wait for what follows."""
+        """Send a signal and do not wait for what follows."""
         self._signal(number)
 
     def wait_until_ready(self, ready: Callable[[], bool], timeout: float) -> None:
-        """Returns when `ready()` is true.
+        """Return when `ready()` is true.
 
         Raises:
             ServiceError: It ended first, or `timeout` seconds went by; the message ends with its log.
@@ -149,12 +149,12 @@ class ServiceProcess:
         )
 
     def log_tail(self) -> str:
-        """The last lines of the log, headed by its path."""
+        """Return the last lines of the log, headed by its path."""
         lines = self.log_path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
         return "\n".join([f"end of {self.log_path}:", *lines])
 
     def terminate(self, timeout: float = PATIENCE_SECONDS) -> None:
-        """Asks it to end (SIGTERM) and kills it when it has not done so after `timeout` seconds."""
+        """Ask it to end (SIGTERM) and kill it when it has not done so after `timeout` seconds."""
         self._signal(signal.SIGCONT)
         self._signal(signal.SIGTERM)
         try:
@@ -164,17 +164,17 @@ class ServiceProcess:
         self._dismiss_watchdog()
 
     def kill(self) -> None:
-        """Ends it at once (SIGKILL), as a crash of the machine would."""
+        """End it at once (SIGKILL), as a crash of the machine would."""
         self._signal(signal.SIGKILL)
         self._process.wait()
         self._dismiss_watchdog()
 
     def pause(self) -> None:
-        """Freezes it (SIGSTOP): connections stay open and nothing answers."""
+        """Freeze it (SIGSTOP): connections stay open and nothing answers."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Lets a paused process go on (SIGCONT)."""
+        """Let a paused process go on (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
     def __enter__(self) -> ServiceProcess:

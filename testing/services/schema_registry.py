@@ -52,7 +52,7 @@ class SchemaRegistryServer:
     def register(
         self, schema: Any, subject: str = "", references: Sequence[dict[str, Any]] = (), schema_type: str = "AVRO"
     ) -> int:
-        """Adds a schema, as version 1 of a subject if one is given, and returns its id.
+        """Add a schema, as version 1 of a subject if one is given, and return its id.
 
         Args:
             schema: Its text, or what is to be written as JSON.
@@ -70,7 +70,7 @@ class SchemaRegistryServer:
         return number
 
     def answer_to(self, path: str, authorization: str | None) -> tuple[int, Any]:
-        """Status and body for a request."""
+        """Return status and body for a request."""
         if self.user is not None and authorization != f"Basic {base64.b64encode(self.user.encode()).decode()}":
             return 401, {"error_code": 401, "message": "Unauthorized"}
         if found := re.fullmatch(r"/schemas/ids/(\d+)", path):
@@ -86,7 +86,7 @@ class SchemaRegistryServer:
 
 
 def guid_of(number: int) -> UUID:
-    """The GUID of the schema with this id."""
+    """Return the GUID of the schema with this id."""
     return UUID(int=0xA0000000_0000_4000_8000_000000000000 + number)
 
 

@@ -64,20 +64,20 @@ class SecuredKafka(KafkaBroker):
         )
 
     def allow(self, user: str, operation: AclOperation, kind: ResourceType, name: str) -> None:
-        """Gives a user a right to the topic, group or cluster of this name; `*` for all."""
+        """Give a user a right to the topic, group or cluster of this name; `*` for all."""
         allowed = AclBinding(*_allowed(user, operation, kind, name))
         admin = self._admin()
         for future in admin.create_acls([allowed]).values():
             future.result(PATIENCE_SECONDS)
 
     def deny(self, user: str, operation: AclOperation, kind: ResourceType, name: str) -> None:
-        """Takes a right away, from the next request on."""
+        """Take a right away, from the next request on."""
         admin = self._admin()
         for future in admin.delete_acls([AclBindingFilter(*_allowed(user, operation, kind, name))]).values():
             future.result(PATIENCE_SECONDS)
 
     def options(self, user: str) -> dict[str, object]:
-        """Options to connect as a user whose password the environment variable KAFKA_PASSWORD has."""
+        """Return options to connect as a user whose password the environment variable KAFKA_PASSWORD has."""
         config = {
             "security.protocol": "SASL_PLAINTEXT",
             "sasl.mechanism": "PLAIN",

@@ -24,7 +24,7 @@ class SharedServices:
         self._services = ExitStack()
 
     def address(self, name: str, start: Callable[[], AbstractContextManager[str]]) -> str:
-        """The address of a running service, for as long as this process needs it.
+        """Return the address of a running service, for as long as this process needs it.
 
         Args:
             name: Of the service.
@@ -48,12 +48,12 @@ class SharedServices:
 
     @contextmanager
     def one_at_a_time(self, name: str) -> Iterator[None]:
-        """Waits until no process is in a block of this name, and keeps the others out."""
+        """Wait until no process is in a block of this name, and keep the others out."""
         with _locked(self._folder / f"{name}.alone"):
             yield
 
     def close(self) -> None:
-        """Stops what this process has started, when the others no longer need it."""
+        """Stop what this process has started, when the others no longer need it."""
         self._services.close()
 
 

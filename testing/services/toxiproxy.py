@@ -37,13 +37,13 @@ class Toxiproxy:
         self._folder.cleanup()
 
     def proxy(self, upstream: str) -> Proxy:
-        """A new proxy on a port of its own, in front of `HOST:PORT`."""
+        """Return a new proxy on a port of its own, in front of `HOST:PORT`."""
         name = f"proxy-{uuid.uuid4().hex[:8]}"
         created = self.call("POST", "proxies", {"name": name, "listen": "127.0.0.1:0", "upstream": upstream})
         return Proxy(self, name, created["listen"])
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Calls Toxiproxy's HTTP API.
+        """Call Toxiproxy's HTTP API.
 
         Raises:
             RuntimeError: It refuses; the message has its words.
@@ -68,7 +68,7 @@ class Proxy:
         self._path = f"proxies/{name}"
 
     def toxic(self, kind: str, *, stream: str = "downstream", toxicity: float = 1.0, **attributes: int) -> None:
-        """Adds a toxic: `latency`, `bandwidth`, `timeout`, `reset_peer`, `slicer`, `limit_data` and so on.
+        """Add a toxic: `latency`, `bandwidth`, `timeout`, `reset_peer`, `slicer`, `limit_data` and so on.
 
         `downstream` is what the upstream answers; `toxicity` the share of connections it is put on; `attributes`
         those that Toxiproxy's README gives for the kind.
@@ -77,14 +77,14 @@ class Proxy:
         self._server.call("POST", f"{self._path}/toxics", body)
 
     def clear(self) -> None:
-        """Takes all toxics off."""
+        """Take all toxics off."""
         for toxic in self._server.call("GET", f"{self._path}/toxics"):
             self._server.call("DELETE", f"{self._path}/toxics/{toxic['name']}")
 
     def down(self) -> None:
-        """Breaks all connections and refuses new ones."""
+        """Break all connections and refuse new ones."""
         self._server.call("POST", self._path, {"enabled": False})
 
     def up(self) -> None:
-        """Takes connections again, on the same address."""
+        """Take connections again, on the same address."""
         self._server.call("POST", self._path, {"enabled": True})

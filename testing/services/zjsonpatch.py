@@ -41,7 +41,7 @@ class Zjsonpatch:
             self._process.kill()
 
     def apply(self, operations: Sequence[Any], record: Any) -> Any:
-        """What the library makes of a record.
+        """Return what the library makes of a record.
 
         Raises:
             PatchFailedError: It threw.

@@ -76,7 +76,7 @@ class Waits:
 
 
 def scripted(server: HttpServer | str, tokens: TokenSource | None = None, waits: Waits | None = None) -> PlatformClient:
-    """A client of a server that follows a script; it waits for nothing."""
+    """Return a client of a server that follows a script; it waits for nothing."""
     return PlatformClient(
         server if isinstance(server, str) else server.url,
         tokens or Tokens(),
@@ -91,7 +91,7 @@ def scripted(server: HttpServer | str, tokens: TokenSource | None = None, waits:
 
 
 def answer(content: object = None, status: int = 200, **headers: str) -> Reply:
-    """A reply with JSON; bytes as they are, nothing for None."""
+    """Return a reply with JSON; bytes as they are, nothing for None."""
     body = content if isinstance(content, bytes) else b"" if content is None else orjson.dumps(content)
     return Reply(status, body, {name.replace("_", "-"): text for name, text in headers.items()})
 
@@ -121,11 +121,11 @@ class Organisation:
         self.flow_service = FlowService(self.client)
 
     def client_by(self, transport: Transport, wait: Callable[[float], bool] | None = None) -> PlatformClient:
-        """A client of its own; `wait` is called where it would sleep."""
+        """Return a client of its own; `wait` is called where it would sleep."""
         return PlatformClient(self.emulator.url, self.tokens, CLIENT_ID, self.id, "dev", transport, wait=wait)
 
     def field_group(self, title: str = "Loyalty", class_name: str = "profile") -> dict[str, Any]:
-        """A field group with fields of the organisation."""
+        """Return a field group with fields of the organisation."""
         fields = {
             "member": {"type": "string", "meta:xdmType": "string"},
             "points": {"type": "integer", "meta:xdmType": "int"},
@@ -140,12 +140,12 @@ class Organisation:
         }
 
     def schema(self, field_group_id: str, title: str = "Member", class_name: str = "profile") -> dict[str, Any]:
-        """A schema of a class with a field group."""
+        """Return a schema of a class with a field group."""
         references = [f"https://ns.adobe.com/xdm/context/{class_name}", field_group_id]
         return {"type": "object", "title": title, "allOf": [{"$ref": reference} for reference in references]}
 
     def create_schema(self, title: str = "Member", class_name: str = "profile") -> str:
-        """A schema with a primary identity; returns its `$id`."""
+        """Return a schema with a primary identity; returns its `$id`."""
         group = self.registry.field_groups.create(self.field_group(f"Fields of {title}", class_name))
         schema = self.registry.schemas.create(self.schema(group["$id"], title, class_name))
         schema_id = str(schema["$id"])
@@ -170,7 +170,7 @@ class Organisation:
         return Streaming(schema_id, dataset_id, inlet, flow.id)
 
     def post(self, streaming: Streaming, *entities: dict[str, Any]) -> None:
-        """Sends records, each as a message of its own."""
+        """Send records, each as a message of its own."""
         reference = {"id": streaming.schema_id, "contentType": CONTENT_TYPE}
         header = {
             "schemaRef": reference,
@@ -185,11 +185,11 @@ class Organisation:
             assert reply.status == 200, reply.body
 
     def member(self, member: str, points: object = 7, **more: Any) -> dict[str, Any]:
-        """A record of `create_streaming`'s schema."""
+        """Return a record of `create_streaming`'s schema."""
         return {f"_{self.name}": {"member": member, "points": points}, **more}
 
     def event(self, event_id: str, member: str, second: int) -> dict[str, Any]:
-        """An event of this second of a past minute."""
+        """Return an event of this second of a past minute."""
         return self.member(member, _id=event_id, timestamp=f"2026-01-02T03:04:{second:02d}Z")
 
 

@@ -19,7 +19,7 @@ PERSONAL = "https://ns.adobe.com/xdm/context/profile-personal-details"
 
 
 def sample() -> dict[str, Any]:
-    """One of each, and two connections: of either API."""
+    """Return one of each, and two connections: of either API."""
     member = {"type": "string", "required": True}
     loyalty = {"type": "object", "fields": {"memberId": member, "points": "int", "tags": _list_of("string")}}
     return {
@@ -70,27 +70,27 @@ def _list_of(kind: str) -> dict[str, Any]:
 
 
 def parsed(document: dict[str, Any], tenant: str = "acme") -> Provision:
-    """A file that passes its checks, with the tenant id in it."""
+    """Return a file that passes its checks, with the tenant id in it."""
     wanted = Provision.model_validate(document)
     assert list(check(wanted)) == []
     return wanted.with_tenant(tenant)
 
 
 def planned(document: dict[str, Any], organisation: Organisation, *, prune: bool = False) -> Plan:
-    """The plan for an organisation."""
+    """Return the plan for an organisation."""
     wanted = parsed(document, organisation.name)
     return make_plan(wanted, look(wanted, services_of(organisation)), organisation.name, prune=prune)
 
 
 def carried_out(document: dict[str, Any], organisation: Organisation, *, prune: bool = False) -> Ids:
-    """What `apply` returns, of a plan without problems."""
+    """Return what `apply` returns, of a plan without problems."""
     plan = planned(document, organisation, prune=prune)
     assert plan.problems == []
     return apply(plan, services_of(organisation), lambda step, object_id: None)
 
 
 def services_of(organisation: Organisation, transport: Transport | None = None) -> Services:
-    """The APIs; a client that never waits."""
+    """Return the APIs; a client that never waits."""
     client = organisation.client_by(transport or organisation.transport, wait=lambda seconds: False)
     return Services.of(client)
 

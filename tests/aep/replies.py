@@ -36,7 +36,7 @@ def problem(status: int, words: str = "AEP's words") -> Reply:
 
 
 def multi(*statuses: int) -> Reply:
-    """A 207 with an element of each status."""
+    """Return a 207 with an element of each status."""
     return reply(
         207,
         {

@@ -92,7 +92,7 @@ class Scenario:
         return self.emulator.create_inlet(name=f"{self.name}-{kind}", org_id=ORG_ID, schema=schema)
 
     def produce(self, samples: Iterable[Sample]) -> None:
-        """Writes samples to the topics; a sample's key decides its partition."""
+        """Write samples to the topics; a sample's key decides its partition."""
         rows: dict[str, list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]] | None, int | None]]] = {}
         for sample in samples:
             self.oracle.samples[sample.sequence] = sample
@@ -103,7 +103,7 @@ class Scenario:
             self.broker.produce(topic, records)
 
     def routes(self) -> dict[str, dict[str, Any]]:
-        """The two routes, by kind."""
+        """Return the two routes, by kind."""
         return {
             kind: {
                 "name": kind,
@@ -117,17 +117,17 @@ class Scenario:
         }
 
     def routes_file(self, **more: Any) -> Path:
-        """Writes the two routes, with more keys for both."""
+        """Write the two routes, with more keys for both."""
         return self.write_routes({kind: {**route, **more} for kind, route in self.routes().items()})
 
     def write_routes(self, routes: dict[str, dict[str, Any]], name: str = "routes.yaml") -> Path:
-        """Writes these routes."""
+        """Write these routes."""
         path = self.folder / name
         path.write_text(yaml.safe_dump({"routes": list(routes.values())}))
         return path
 
     def options_file(self, **more: Any) -> Path:
-        """Writes an options file that reads both topics to their ends, with more options or others."""
+        """Write an options file that reads both topics to their ends, with more options or others."""
         options = {
             "kafka_bootstrap_servers": self.broker.bootstrap_servers,
             "kafka_group_id": self.group,
@@ -141,12 +141,12 @@ class Scenario:
         return path
 
     def command(self, *arguments: str, **options: Any) -> list[str]:
-        """The command line of the pipeline."""
+        """Return the command line of the pipeline."""
         file = str(self.options_file(**options))
         return [sys.executable, "-m", "pipelines.kafka_to_aep", "--options_file", file, *arguments]
 
     def run(self, *arguments: str, **options: Any) -> Finished:
-        """Runs the pipeline to its end."""
+        """Run the pipeline to its end."""
         (self.folder / "summary.json").unlink(missing_ok=True)
         done = subprocess.run(
             self.command(*arguments, **options), cwd=ROOT, capture_output=True, text=True, timeout=RUN_SECONDS
@@ -154,18 +154,18 @@ class Scenario:
         return Finished(done.returncode, done.stdout + done.stderr, self.summary())
 
     def start(self, *arguments: str, **options: Any) -> ServiceProcess:
-        """Starts the pipeline and returns while it runs."""
+        """Start the pipeline and return while it runs."""
         log = self.folder / f"run-{uuid.uuid4().hex[:6]}.log"
         self._started.append(ServiceProcess("pipeline", self.command(*arguments, **options), log))
         return self._started[-1]
 
     def summary(self) -> dict[str, Any]:
-        """The summary file of the last run, empty when it wrote none."""
+        """Return the summary file of the last run, empty when it wrote none."""
         path = self.folder / "summary.json"
         return dict(orjson.loads(path.read_bytes())) if path.exists() else {}
 
     def accepted(self, kind: str) -> Counter[int]:
-        """How often AEP accepted each sequence number."""
+        """Return how often AEP accepted each sequence number."""
         ids = self.emulator.ids(self.inlets[kind]["inletId"])
         return Counter({sequence_of(record_id): times for record_id, times in ids.items()})
 
@@ -174,14 +174,14 @@ class Scenario:
         return sum(self.emulator.inlet_stats(inlet["inletId"])["accepted"] for inlet in self.inlets.values())
 
     def wait_until_accepted(self, messages: int, seconds: float = PATIENCE_SECONDS) -> None:
-        """Returns when AEP has accepted so many messages."""
+        """Return when AEP has accepted so many messages."""
         try:
             wait_for(lambda: self.messages_accepted() >= messages, seconds, f"{messages} messages accepted")
         except ServiceError as error:
             raise ServiceError("\n".join([str(error), *(one.log_tail() for one in self._started)])) from None
 
     def dead_lettered(self) -> list[DeadLetter]:
-        """All dead letters in the folder."""
+        """Return all dead letters in the folder."""
         return list(read_files(str(self.dead_letters))) if self.dead_letters.exists() else []
 
     def committed(self) -> dict[str, dict[int, int]]:
@@ -189,7 +189,9 @@ class Scenario:
         return {topic: self.broker.committed(self.group, topic) for topic in self.topics.values()}
 
     def records_committed(self, *kinds: str) -> int:
-        """How many records the committed offsets leave behind: a commit of where a partition starts leaves none."""
+        """Return how many records the committed offsets leave behind: a commit of where a partition
+        starts leaves none.
+        """
         topics = [self.topics[kind] for kind in kinds or self.topics]
         return sum(sum(self.broker.committed(self.group, topic).values()) for topic in topics)
 
@@ -198,7 +200,7 @@ class Scenario:
         return {topic: self.broker.end_offsets(topic) for topic in self.topics.values()}
 
     def check_every_sample(self, duplicates: int = 0) -> int:
-        """Each sample is accepted, dropped, or dead-lettered for the right reason; duplicates are bounded.
+        """Return each sample is accepted, dropped, or dead-lettered for the right reason; duplicates are bounded.
 
         Returns:
             The number of duplicates.

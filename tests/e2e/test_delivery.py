@@ -17,7 +17,7 @@ BUNDLE = 2_000  # records: what a crash may repeat
 
 
 def wait_for_end(pipeline: ServiceProcess) -> int:
-    """The exit code of the pipeline."""
+    """Return the exit code of the pipeline."""
     wait_for(lambda: not pipeline.running, RUN_SECONDS, "the pipeline to end")
     return pipeline.exit_code
 

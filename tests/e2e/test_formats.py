@@ -41,7 +41,7 @@ MAP = {
 
 
 def purchase(event: dict[str, Any], **more: Any) -> bytes:
-    """An event as a shop's order, in Avro."""
+    """Return an event as a shop's order, in Avro."""
     order = {
         "orderId": event["_id"],
         "at": datetime.fromisoformat(event["timestamp"].replace("Z", "+00:00")),
@@ -112,7 +112,7 @@ VIEWS = "commerce.productViews"
 
 
 def _wanted(event: dict[str, Any]) -> str:
-    """The route that an event should take, "" for none."""
+    """Return the route that an event should take, "" for none."""
     if event["eventType"] == "commerce.purchases":
         return "purchases"
     return "events" if event["eventType"] == VIEWS and event["_acme"]["loyalty"]["tier"] in ("gold", "silver") else ""

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.kafka
 
 
 def produce_messages(scenario: Scenario, samples: list[Sample]) -> None:
-    """Puts events into the topic as the connector wants them: in their envelopes."""
+    """Put events into the topic as the connector wants them: in their envelopes."""
     schema = FileSchemaSource(str(SCHEMAS / "loyalty-event.schema.json")).load()
     inlet = scenario.inlets["events"]
     destination = Destination(

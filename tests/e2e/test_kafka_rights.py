@@ -59,7 +59,7 @@ def scenario(
 
 
 def allow(scenario: Scenario, secured: SecuredKafka, user: str, *, but: str = "", also: tuple[str, ...] = ()) -> None:
-    """Gives a user all rights that the scenario takes but for one, and those to further topics."""
+    """Give a user all rights that the scenario takes but for one, and those to further topics."""
     for kind, topic in scenario.topics.items():
         secured.allow(user, Operation.DESCRIBE if but == kind else Operation.READ, Kind.TOPIC, topic)
     if but != "group":
@@ -210,7 +210,7 @@ def test_an_advertised_listener_that_cannot_be_resolved_is_named(scenario: Scena
 
 
 def token_of(user: str) -> str:
-    """A token that names the user, unsigned and valid for an hour."""
+    """Return a token that names the user, unsigned and valid for an hour."""
 
     def part(content: dict[str, object]) -> str:
         return urlsafe_b64encode(orjson.dumps(content)).decode().rstrip("=")

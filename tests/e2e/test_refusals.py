@@ -22,7 +22,7 @@ pytestmark = pytest.mark.kafka
 
 
 def refuse(scenario: Scenario, *expected: str, **options: Any) -> None:
-    """Runs and expects exit code 2 with one message that has all the expected words."""
+    """Run and expects exit code 2 with one message that has all the expected words."""
     finished = scenario.run(**options)
     assert finished.code == 2, finished.output
     error = finished.output[finished.output.index("error:") :]

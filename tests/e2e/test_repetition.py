@@ -70,7 +70,7 @@ def test_a_run_says_that_its_events_share_an_id_and_accepts_them(scenario: Scena
 
 
 def disorder(scenario: Scenario) -> int:
-    """How many records arrived, for the last time, after a later record of their key."""
+    """Return how many records arrived, for the last time, after a later record of their key."""
     messages = scenario.emulator.messages(scenario.inlets["events"]["inletId"])
     last = {message["entity"]["_id"]: place for place, message in enumerate(messages)}
     keys: dict[bytes | None, list[int]] = {}

@@ -27,12 +27,12 @@ COUNT = 3_000
 
 
 def command(scenario: Scenario, *arguments: str, **options: Any) -> list[str]:
-    """The command line of a replay with the options of the run that wrote the dead letters."""
+    """Return the command line of a replay with the options of the run that wrote the dead letters."""
     return [sys.executable, "-m", "pipelines.cli", "replay", *scenario.command(*arguments, **options)[3:]]
 
 
 def replay(scenario: Scenario, *arguments: str, **options: Any) -> Finished:
-    """Replays to the end; everything that is read must be accounted for."""
+    """Replay to the end; everything that is read must be accounted for."""
     (scenario.folder / "summary.json").unlink(missing_ok=True)
     done = subprocess.run(
         command(scenario, *arguments, **options), cwd=ROOT, capture_output=True, text=True, timeout=RUN_SECONDS
@@ -44,7 +44,7 @@ def replay(scenario: Scenario, *arguments: str, **options: Any) -> Finished:
 
 
 def strict_routes(scenario: Scenario) -> str:
-    """A routes file whose schema of events has no gold tier."""
+    """Return a routes file whose schema of events has no gold tier."""
     schema = orjson.loads((SCHEMAS / "loyalty-event.schema.json").read_bytes())
     schema["properties"]["_acme"]["properties"]["loyalty"]["properties"]["tier"]["enum"].remove("gold")
     path = scenario.folder / "strict.schema.json"
@@ -57,7 +57,7 @@ def strict_routes(scenario: Scenario) -> str:
 
 
 def refuse_too_much(scenario: Scenario, **options: Any) -> int:
-    """A run whose schema is too strict and whose inlets refuse some; returns the number of dead letters."""
+    """Return a run whose schema is too strict and whose inlets refuse some; returns the number of dead letters."""
     scenario.produce(generate(COUNT, broken_share=0.02))
     scenario.emulator.faults(element_rate={"400": 0.03}, seed=11)
     finished = scenario.run(routes_file=strict_routes(scenario), **options)

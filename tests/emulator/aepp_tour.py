@@ -139,7 +139,7 @@ def _flow(flows: Any, told: Told, name: str, specification: dict[str, str]) -> A
 
 
 def _items(answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """The objects of a lookup; aepp takes some out of their list."""
+    """Return the objects of a lookup; aepp takes some out of their list."""
     return list(answer.get("items", [answer]))
 
 

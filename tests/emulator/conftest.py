@@ -31,7 +31,7 @@ SCHEMA_REF = {"id": SCHEMA_ID, "contentType": "application/vnd.adobe.xed-full+js
 
 
 def make_message(inlet: dict[str, Any], entity: dict[str, Any] | str) -> dict[str, Any]:
-    """An XDM message for an inlet; text stands for a good entity with that `_id`."""
+    """Return an XDM message for an inlet; text stands for a good entity with that `_id`."""
     if isinstance(entity, str):
         entity = {"_id": entity, "timestamp": "2026-01-02T03:04:05Z", "points": 7}
     return {
@@ -65,7 +65,7 @@ class Client:
 
 
 def batch_url(inlet: dict[str, Any]) -> str:
-    """The batch endpoint of an inlet."""
+    """Return the batch endpoint of an inlet."""
     return str(inlet["inletUrl"]).replace("/collection/", "/collection/batch/")
 
 

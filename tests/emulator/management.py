@@ -130,7 +130,7 @@ class Platform:
         return str(self.make(f"{FLOW_SERVICE}/connections", body)["id"])
 
     def inlet_url(self, connection_id: str) -> str:
-        """The address of a connection."""
+        """Return the address of a connection."""
         (item,) = self.get(f"{FLOW_SERVICE}/connections/{connection_id}")["items"]
         return str(item["auth"]["params"]["inletUrl"])
 
@@ -158,7 +158,7 @@ class Platform:
         return str(self.make(f"{FLOW_SERVICE}/flows", body)["id"])
 
     def message(self, schema_id: str, dataset_id: str, entity: dict[str, Any]) -> dict[str, Any]:
-        """An XDM message."""
+        """Return an XDM message."""
         reference = {"id": schema_id, "contentType": CONTENT_TYPE}
         return {
             "header": {"schemaRef": reference, "imsOrgId": self.org_id, "datasetId": dataset_id},
@@ -166,17 +166,17 @@ class Platform:
         }
 
     def batches(self, query: str = "") -> dict[str, Any]:
-        """The batches of the organisation by id."""
+        """Return the batches of the organisation by id."""
         return dict(self.get(f"{CATALOG}/batches?{query}"))
 
     def lines(self, path: str) -> list[Any]:
-        """The JSON lines of a file."""
+        """Return the JSON lines of a file."""
         answer = self.call("GET", path)
         assert answer.status_code == 200, answer.text
         return [orjson.loads(line) for line in answer.content.splitlines()]
 
     def records(self, dataset_id: str) -> list[Any]:
-        """The records of a data set that passed, read back as files."""
+        """Return the records of a data set that passed, read back as files."""
         found = []
         for batch_id in self.batches(f"status=success&dataSet={dataset_id}&orderBy=asc:created"):
             for entry in self.get(f"{EXPORT}/batches/{batch_id}/files")["data"]:
@@ -185,7 +185,7 @@ class Platform:
         return found
 
     def failures(self, dataset_id: str) -> list[Any]:
-        """The records of a data set that failed, with their errors."""
+        """Return the records of a data set that failed, with their errors."""
         found = []
         for batch_id in self.batches(f"status=failed&dataSet={dataset_id}&orderBy=asc:created"):
             for file in self.get(f"{EXPORT}/batches/{batch_id}/failed")["data"]:

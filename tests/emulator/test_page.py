@@ -56,7 +56,7 @@ class Page:
         self.text = " ".join(reader.text.split())
 
     def link(self, text: str) -> str:
-        """The address behind a link with this text."""
+        """Return the address behind a link with this text."""
         found = re.search(rf'href="([^"]*)"[^>]*>{re.escape(text)}<', self.html)
         assert found, f"no link {text!r}"
         return unescape(found[1])

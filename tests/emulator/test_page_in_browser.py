@@ -60,7 +60,7 @@ class Reader:
         self.field(field).send_keys(text)
 
     def field(self, name: str) -> WebElement:
-        """A field of the form, once the page has it."""
+        """Return a field of the form, once the page has it."""
         return wait_for(lambda: self.driver.find_elements(By.ID, name), PATIENCE_SECONDS, f"the field {name}")[0]
 
     @property
@@ -91,7 +91,7 @@ def reader(driver: webdriver.Chrome, emulator: Emulator) -> Reader:
 
 
 def log_of(driver: webdriver.Chrome) -> list[dict[str, Any]]:
-    """What the browser's console has got since it was read last."""
+    """Return what the browser's console has got since it was read last."""
     return list(driver.get_log("browser"))  # type: ignore[no-untyped-call]
 
 

@@ -17,13 +17,13 @@ ENDLESS = {**SMALL, "kafka_stop_at": "never"}
 
 
 def through(scenario: Scenario, url: str) -> None:
-    """Makes the pipeline post to its inlets by way of `SCHEME://HOST:PORT`."""
+    """Make the pipeline post to its inlets by way of `SCHEME://HOST:PORT`."""
     for inlet in scenario.inlets.values():
         inlet["inletUrl"] = re.sub(r"^\w+://[^/]+", url, inlet["inletUrl"])
 
 
 def ask_for_tokens(scenario: Scenario, client_id: str, client_secret: str) -> dict[str, Any]:
-    """Gives the scenario inlets that ask for a token, and a client; returns the options, with the secret in AEP_SECRET.
+    """Give the scenario inlets that ask for a token, and a client; return the options, with the secret in AEP_SECRET.
 
     The variable is for the test to set.
     """
@@ -41,7 +41,7 @@ def ask_for_tokens(scenario: Scenario, client_id: str, client_secret: str) -> di
 
 
 def during(seconds: float) -> Iterator[float]:
-    """Yields again and again while a fault lasts, for what must hold meanwhile."""
+    """Yield again and again while a fault lasts, for what must hold meanwhile."""
     started = time.monotonic()
     while (passed := time.monotonic() - started) < seconds:
         yield passed
@@ -49,7 +49,7 @@ def during(seconds: float) -> Iterator[float]:
 
 
 def finish(scenario: Scenario, pipeline: ServiceProcess, code: int = 0) -> dict[str, Any]:
-    """Waits for the end of a run; returns its summary."""
+    """Wait for the end of a run; return its summary."""
     wait_for(lambda: not pipeline.running, RUN_SECONDS, "the pipeline to end")
     assert pipeline.exit_code == code, pipeline.log_tail()
     summary = scenario.summary()
@@ -59,7 +59,7 @@ def finish(scenario: Scenario, pipeline: ServiceProcess, code: int = 0) -> dict[
 
 
 def deliver(scenario: Scenario, duplicates: int = 0, **options: Any) -> dict[str, Any]:
-    """Runs to the topics' ends; every sample must be where the oracle wants it. Returns the summary."""
+    """Run to the topics' ends; every sample must be where the oracle wants it. Returns the summary."""
     finished = scenario.run(**{**SMALL, **options})
     assert finished.code == 0, finished.output
     assert finished.summary["unaccounted"] == 0
@@ -68,25 +68,25 @@ def deliver(scenario: Scenario, duplicates: int = 0, **options: Any) -> dict[str
 
 
 def wait_until_all_committed(scenario: Scenario) -> None:
-    """Returns when the group's offsets are at the ends of the topics: all that was produced is accounted for."""
+    """Return when the group's offsets are at the ends of the topics: all that was produced is accounted for."""
     wait_for(lambda: scenario.records_committed() == produced(scenario), STEP_SECONDS, "the offsets to be committed")
 
 
 def produced(scenario: Scenario) -> int:
-    """How many records the topics hold."""
+    """Return how many records the topics hold."""
     return sum(offset for partitions in scenario.end_offsets().values() for offset in partitions.values())
 
 
 def requests(scenario: Scenario) -> int:
-    """How many requests the inlets have answered, refused or dropped."""
+    """Return how many requests the inlets have answered, refused or dropped."""
     return sum(scenario.emulator.inlet_stats(inlet["inletId"])["requests"] for inlet in scenario.inlets.values())
 
 
 def refused(scenario: Scenario) -> int:
-    """How many messages AEP has refused for good."""
+    """Return how many messages AEP has refused for good."""
     return sum(scenario.emulator.inlet_stats(inlet["inletId"])["rejected"] for inlet in scenario.inlets.values())
 
 
 def nothing_happened(scenario: Scenario) -> bool:
-    """Whether no sample was accepted or dead-lettered, and no offset committed."""
+    """Return whether no sample was accepted or dead-lettered, and no offset committed."""
     return not (scenario.messages_accepted() or scenario.dead_lettered() or scenario.records_committed())

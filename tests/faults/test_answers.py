@@ -27,7 +27,7 @@ pytestmark = pytest.mark.kafka
 
 @pytest.fixture
 def oauth(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Makes the scenario's inlets ask for a token; returns the options that get one."""
+    """Make the scenario's inlets ask for a token; return the options that get one."""
     monkeypatch.setenv("AEP_SECRET", CLIENT_SECRET)
     return ask_for_tokens(scenario, CLIENT_ID, CLIENT_SECRET)
 
@@ -91,7 +91,7 @@ def test_fault_07_a_credential_refused_for_ever_stops_the_run(
 
 
 def mark_refused(scenario: Scenario) -> int:
-    """Tells the oracle that what was dead-lettered after a post was refused; returns how many that is."""
+    """Tell the oracle that what was dead-lettered after a post was refused; return how many that is."""
     samples = scenario.oracle.samples
     dead = [one for one in scenario.dead_lettered() if one.stage == "post"]
     for one in dead:
@@ -162,7 +162,7 @@ def test_fault_10_the_limit_counts_bytes_of_the_whole_request(scenario: Scenario
 
 
 def grow(sample: Sample, letter: str, size: int) -> Sample:
-    """An event that is so many bytes of UTF-8 large."""
+    """Return an event that is so many bytes of UTF-8 large."""
     assert sample.topic == EVENTS_TOPIC
     start = b'"receiptNote":"'
     room = size - len(sample.value)

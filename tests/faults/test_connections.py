@@ -23,7 +23,7 @@ def test_fault_05_connections_are_cut_at_each_point_of_an_exchange(scenario: Sce
     samples = generate(3_500)
 
     def duplicates_after(kind: str, stream: str, **attributes: int) -> int:
-        """How many duplicates a fault of most connections adds."""
+        """Return how many duplicates a fault of most connections adds."""
         before = scenario.check_every_sample(duplicates=3_500)
         proxy.toxic(kind, stream=stream, toxicity=0.5, **attributes)
         scenario.produce(itertools.islice(samples, 1_000))

@@ -11,7 +11,7 @@ ROW = re.compile(r"^\| (\d+) \|(.+)\|(.+)\|(.*)\|$", re.MULTILINE)
 
 
 def functions_of(path: Path) -> set[str]:
-    """The names of the test functions of a file."""
+    """Return the names of the test functions of a file."""
     nodes = ast.walk(ast.parse(path.read_text()))
     return {node.name for node in nodes if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 

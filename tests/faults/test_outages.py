@@ -81,7 +81,7 @@ def test_fault_01_aep_is_killed_and_started_again_and_then_hangs(broker: KafkaBr
 
 
 def sit_out(scenario: Scenario, seconds: float, faults: dict[str, Any]) -> dict[str, Any]:
-    """Runs into a fault of every request, which ends after so many seconds. Returns the summary."""
+    """Run into a fault of every request, which ends after so many seconds. Returns the summary."""
     scenario.produce(generate(5_000))
     scenario.emulator.faults(seed=2, **faults)
     pipeline = scenario.start(aep_retry_max_delay_seconds=2)

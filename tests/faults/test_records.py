@@ -78,7 +78,7 @@ def test_fault_12_a_message_that_names_another_schema(scenario: Scenario) -> Non
 
 
 def envelope(scenario: Scenario, kind: str, schema_id: str, entity: bytes) -> bytes:
-    """A whole message, as AEP takes it."""
+    """Return a whole message, as AEP takes it."""
     reference = {"id": schema_id, "contentType": "application/vnd.adobe.xed-full+json;version=1"}
     header = {"schemaRef": reference, "imsOrgId": ORG_ID, "datasetId": scenario.inlets[kind]["datasetId"]}
     body = {"xdmMeta": {"schemaRef": reference}, "xdmEntity": orjson.Fragment(entity)}
@@ -117,7 +117,7 @@ def test_fault_12_a_schema_that_aep_does_not_know(scenario: Scenario) -> None:
 
 
 def with_field(scenario: Scenario, field: dict[str, Any]) -> str:
-    """A routes file whose schema of events has this definition of the receipt's note."""
+    """Return a routes file whose schema of events has this definition of the receipt's note."""
     schema = orjson.loads(orjson.dumps(EVENT_SCHEMA))
     schema["properties"]["_acme"]["properties"]["receiptNote"] = field
     path = scenario.folder / "changed.schema.json"

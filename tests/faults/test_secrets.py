@@ -36,7 +36,7 @@ sys.exit(main())
 
 
 def run(scenario: Scenario, **options: Any) -> Finished:
-    """Runs at DEBUG."""
+    """Run at DEBUG."""
     (scenario.folder / "summary.json").unlink(missing_ok=True)
     (scenario.folder / "talkative.py").write_text(TALKATIVE)
     arguments = scenario.command(**options)[3:]  # without the interpreter, -m and the module
@@ -51,7 +51,7 @@ def run(scenario: Scenario, **options: Any) -> Finished:
 
 
 def left_behind(folder: Path) -> str:
-    """The content of all files that runs have written."""
+    """Return the content of all files that runs have written."""
     return "\n".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
 
 

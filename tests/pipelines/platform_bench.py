@@ -31,16 +31,16 @@ class PlatformBench:
         self.events = folder / "events.jsonl"
 
     def event(self, number: int, **more: object) -> dict[str, Any]:
-        """An event, with more fields of the organisation's."""
+        """Return an event, with more fields of the organisation's."""
         own = {"member": f"m{number}", "points": number, **more}
         return {"_id": f"e{number}", "timestamp": f"2026-01-02T03:04:{number:02d}Z", self.tenant: own}
 
     def write(self, *events: dict[str, Any]) -> None:
-        """Writes the file that a run reads."""
+        """Write the file that a run reads."""
         self.events.write_bytes(b"".join(orjson.dumps(event) + b"\n" for event in events))
 
     def options(self, **more: object) -> dict[str, object]:
-        """The options of a run, with more or others; None leaves one out."""
+        """Return the options of a run, with more or others; None leaves one out."""
         options: dict[str, object] = {
             "kafka_source": "file",
             "kafka_file_pattern": self.events,
@@ -60,11 +60,11 @@ class PlatformBench:
         return {name: value for name, value in options.items() if value is not None}
 
     def arguments(self, **more: object) -> list[str]:
-        """The same as on a command line."""
+        """Return the same as on a command line."""
         return [f"--{name}={value}" for name, value in self.options(**more).items()]
 
     def run(self, command: str, *arguments: str, **more: object) -> dict[str, Any]:
-        """Runs or replays to the end and until AEP has ingested all; returns the summary."""
+        """Run or replay to the end and until AEP has ingested all; return the summary."""
         summary = self.folder / "summary.json"
         assert main([command, *self.arguments(summary_file=summary, **more), *arguments]) == 0
         wait_for(
@@ -73,16 +73,16 @@ class PlatformBench:
         return dict(orjson.loads(summary.read_bytes()))
 
     def letters(self) -> list[DeadLetter]:
-        """The dead letters in the folder."""
+        """Return the dead letters in the folder."""
         return list(read_files(str(self.dead_letters)))
 
     def ingested(self) -> list[dict[str, Any]]:
-        """The records in the data set, in the order of their ids."""
+        """Return the records in the data set, in the order of their ids."""
         records = Platform(self.emulator, self.organisation.id).records(self.streaming.dataset_id)
         return sorted(records, key=lambda record: str(record["_id"]))
 
     def extend_schema(self, *fields: str) -> None:
-        """Adds text fields to the organisation's fields in the registry."""
+        """Add text fields to the organisation's fields in the registry."""
         registry = self.organisation.registry
         (group,) = registry.field_groups.list()
         registry.field_groups.patch(

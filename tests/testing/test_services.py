@@ -30,7 +30,7 @@ from testing.services.toxiproxy import Toxiproxy
 
 
 def state_of(pid: int) -> str:
-    """The letter that `ps` shows for a process; empty when there is none."""
+    """Return the letter that `ps` shows for a process; empty when there is none."""
     shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return shown.stdout.strip()[:1]
 

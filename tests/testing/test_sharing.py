@@ -29,7 +29,7 @@ services.close()
 
 @contextmanager
 def service(folder: Path, name: str) -> Iterator[str]:
-    """Writes down its starts and ends."""
+    """Write down its starts and end."""
     log = folder / "log"
     with log.open("a") as file:
         file.write(f"{name} starts\n")

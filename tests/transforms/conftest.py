@@ -20,7 +20,7 @@ def cluster(broker: KafkaBroker) -> KafkaCluster:
 
 @pytest.fixture
 def new_topic(broker: KafkaBroker) -> NewTopic:
-    """Creates a topic of its own and returns its name."""
+    """Create a topic of its own and return its name."""
 
     def create(partitions: int = 1, **config: Any) -> str:
         name = f"t{uuid.uuid4().hex[:10]}"

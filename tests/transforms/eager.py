@@ -34,7 +34,7 @@ def _collect(element: Any, key: str) -> None:
 
 
 def apply(transform: beam.PTransform, elements: Sequence[Any]) -> list[Any]:
-    """The output of a transform with one output."""
+    """Return the output of a transform with one output."""
     collect = Collect()
     with beam.Pipeline("FnApiRunner") as pipeline:
         pipeline | beam.Create(elements, reshuffle=False) | transform | collect
@@ -42,7 +42,7 @@ def apply(transform: beam.PTransform, elements: Sequence[Any]) -> list[Any]:
 
 
 def apply_refusing(transform: beam.PTransform, elements: Sequence[Any]) -> tuple[list[Any], list[DeadLetter]]:
-    """The outputs `main` and `dead_letters` of a transform."""
+    """Return the outputs `main` and `dead_letters` of a transform."""
     main, dead = Collect(), Collect()
     with beam.Pipeline("FnApiRunner") as pipeline:
         outputs = pipeline | beam.Create(elements, reshuffle=False) | transform

@@ -25,12 +25,12 @@ def record(offset: int, value: bytes | None = b"{}", key: bytes | None = None, *
 
 
 def chunk(*values: bytes | None, topic: str = "events", partition: int = 0, start: int = 0) -> Chunk:
-    """A chunk as it is read."""
+    """Return a chunk as it is read."""
     return Chunk(topic, partition, [record(start + at, value) for at, value in enumerate(values)])
 
 
 def packed(*bodies: bytes, route: str = "events", topic: str = "events", partition: int = 0, start: int = 0) -> Chunk:
-    """A chunk as it is after validation."""
+    """Return a chunk as it is after validation."""
     read = chunk(*bodies, topic=topic, partition=partition, start=start)
     return Chunk(topic, partition, read.records, route, bodies=list(bodies))
 
@@ -51,7 +51,7 @@ def routes(*all_routes: Route) -> Routes:
 
 
 def small_schema(**properties: Any) -> ResolvedSchema:
-    """A schema of a few properties that refuses all others."""
+    """Return a schema of a few properties that refuses all others."""
     base = {"$id": "https://ns.adobe.com/acme/schemas/small", "version": "1.2", "type": "object"}
     return parse_schema(orjson.dumps({**base, "properties": properties}), "small.json")
 
@@ -71,6 +71,6 @@ json_bodies = st.dictionaries(st.text(max_size=5), st.text(max_size=30) | st.int
 
 
 def batch_limits(**own: float) -> BatchLimits:
-    """The limits of the options' defaults, but those given."""
+    """Return the limits of the options' defaults, but those given."""
     options = BatchOptions(**own)  # type: ignore[arg-type]
     return BatchLimits(options.max_messages, options.max_bytes, options.max_seconds)

@@ -95,7 +95,7 @@ class Clock:
 
 
 def bundle(step: _BatchInBundle, clock: Clock, chunks: list[tuple[float, Chunk]]) -> Iterator[tuple[float, Batch]]:
-    """The batches of a bundle with the time when each came; the end of the bundle is at -1."""
+    """Yield the batches of a bundle with the time when each came; the end of the bundle is at -1."""
     step.start_bundle()
     for at, chunk in chunks:
         clock.now = at
@@ -154,7 +154,7 @@ def test_in_a_pipeline_nothing_is_lost_or_doubled_and_limits_hold(
 
 
 def batches_of_stream(stream: test_stream.TestStream, of: BatchLimits) -> list[list[bytes]]:
-    """Runs state mode where time is the stream's."""
+    """Run state mode where time is the stream's."""
     collect = Collect()
     options = beam.options.pipeline_options.PipelineOptions(["--streaming"])
     with beam.Pipeline("BundleBasedDirectRunner", options=options) as pipeline:

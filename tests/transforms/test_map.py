@@ -19,7 +19,7 @@ from transforms.worker import metrics, process
 
 
 def mapped(one: Route, *values: bytes | None) -> tuple[list[dict[str, object]], list[tuple[str, str, str, int]]]:
-    """What goes on, as its JSON has it, and (stage, code, pointer, offset) of the dead letters."""
+    """Return what goes on, as its JSON has it, and (stage, code, pointer, offset) of the dead letters."""
     read = Chunk("events", 2, [record(offset, value, b"k-%d" % offset) for offset, value in enumerate(values)])
     (parsed,), dead = apply_refusing(ParseRecords(Routes([one]), "delete"), [read])
     assert dead == []

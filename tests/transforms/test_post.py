@@ -36,7 +36,7 @@ def aep(emulator: Emulator) -> Iterator[Emulator]:
 
 
 def create_inlet(aep: Emulator, **definition: Any) -> dict[str, Any]:
-    """An inlet that checks at the door, so that it refuses elements of a batch."""
+    """Return an inlet that checks at the door, so that it refuses elements of a batch."""
     return aep.create_inlet(schema=orjson.loads(SCHEMA.document), validation="door", **definition)
 
 
@@ -49,7 +49,7 @@ def to_any(auth: Auth, **more: Any) -> AepInlet:
 
 
 def batch(*ids: str, start: int = 0) -> Batch:
-    """A request's worth of records; an id with a `!` breaks the schema."""
+    """Return a request's worth of records; an id with a `!` breaks the schema."""
     bodies = [b'{"_id":"%s","n":%s}' % (one.encode(), b'"x"' if "!" in one else b"1") for one in ids]
     return Batch("events", [packed(*bodies, start=start)])
 

@@ -24,7 +24,7 @@ from transforms.worker import metrics
 
 
 def message(one: DeadLetter, offset: int = 5) -> Record:
-    """The dead letter as a record of a dead-letter topic."""
+    """Return the dead letter as a record of a dead-letter topic."""
     return Record(offset, 9, one.record.key, one.kafka_headers(), one.record.value)
 
 

@@ -20,7 +20,7 @@ NAMES = small_schema(name={"type": "string"}, age={"type": "integer"})
 
 
 def parsed(*entities: dict[str, Any]) -> Chunk:
-    """A chunk as `ParseRecords` makes it."""
+    """Return a chunk as `ParseRecords` makes it."""
     bodies = [orjson.dumps(entity) for entity in entities]
     rows = [record(at, b" " + body) for at, body in enumerate(bodies)]
     return Chunk("events", 3, rows, "events", list(entities), bodies)

@@ -56,7 +56,7 @@ class AepConnection:
         return self.max_in_flight if self.order == "key" else 1
 
     def client(self, destination: Destination) -> AepClient:
-        """A client for an inlet, which shares the process's tokens and its limit on requests.
+        """Return a client for an inlet, which shares the process's tokens and its limit on requests.
 
         Raises:
             ConfigurationError: The inlet asks for a credential that is not given.
@@ -74,7 +74,7 @@ class AepConnection:
         return AepClient(client, tokens, ordered=self.order == "key")
 
     def check(self, destinations: Iterable[Destination], *, local: bool) -> None:
-        """Looks at what TLS and proxies need, and asks for a token where an inlet needs one.
+        """Look at what TLS and proxies need, and ask for a token where an inlet needs one.
 
         Raises:
             AepError: What is missing, where, and what to do.
@@ -94,7 +94,7 @@ class AepConnection:
 
 
 def as_aep(connection: Connection) -> AepConnection:
-    """The connection of a pipeline to AEP, for what asks AEP alone.
+    """Return the connection of a pipeline to AEP, for what asks AEP alone.
 
     Raises:
         TypeError: It is another pipeline's.
@@ -118,16 +118,16 @@ class AepClient:
         return self._client.waiting
 
     def deliver(self, batch: Batch, observer: Callable[[Counts], None], aside: Callable[[], None]) -> Delivery:
-        """Sends a batch; see `InletClient.deliver`."""
+        """Send a batch; see `InletClient.deliver`."""
         return self._client.deliver(batch.bodies, batch.keys if self._ordered else None, observer, aside)
 
     def take_renewals(self) -> int:
-        """Tokens fetched since this was last asked."""
+        """Return tokens fetched since this was last asked."""
         return self._tokens.take_renewals() if self._tokens else 0
 
 
 def _request_limit(to: AepInlet, connection: AepConnection) -> RequestLimit:
-    """The process's limit on requests under way to an inlet, whichever routes lead there."""
+    """Return the process's limit on requests under way to an inlet, whichever routes lead there."""
     ceiling, rate = connection.max_in_flight, connection.max_messages_per_second
     key = ("request limit", to.inlet_url, ceiling, rate)
 
@@ -140,7 +140,7 @@ def _request_limit(to: AepInlet, connection: AepConnection) -> RequestLimit:
 
 
 def token_source(to: AepInlet, connection: AepConnection) -> TokenSource | None:
-    """The process's tokens for an inlet, None where it takes requests without authentication.
+    """Return the process's tokens for an inlet, None where it takes requests without authentication.
 
     Raises:
         ConfigurationError: The inlet asks for a credential that is not given.

@@ -36,19 +36,19 @@ _RECORDS_IN_A_MILLISECOND = 1_000_000
 
 
 def returned_topic(route: Route) -> str:
-    """The topic of the failed records of a route that does not take XDM from its topics."""
+    """Return the topic of the failed records of a route that does not take XDM from its topics."""
     return f"failed-batches.{route.name}"
 
 
 def takes_back(route: Route, routes: Routes) -> str | None:
-    """The topic by which the route takes what it has posted and leaves it as it is; None if there is none."""
+    """Return the topic by which the route takes what it has posted and leaves it as it is; None if there is none."""
     named = next((topic for topic in route.topics if not topic.startswith("^")), None)
     as_it_is = _as_posted(route) == route
     return named if as_it_is and named and [one.name for one in routes.of_topic(named)] == [route.name] else None
 
 
 def with_returned(routes: Routes) -> Routes:
-    """The routes of a replay: for each that does not take back what it has posted, another that does.
+    """Return the routes of a replay: for each that does not take back what it has posted, another that does.
 
     A route for its `returned_topic` that is there already is left to do as its mapping says.
     """
@@ -61,19 +61,19 @@ def with_returned(routes: Routes) -> Routes:
 
 
 def _as_posted(route: Route) -> Route:
-    """The route for records that are what it has made of others before."""
+    """Return the route for records that are what it has made of others before."""
     return replace(route, when=(), parse=parse_json, drop=(), mapping=None, transform=None)
 
 
 def route_of_dataset(dataset_id: str, routes: Routes) -> Route | None:
-    """The route to a data set, the first of several."""
+    """Return the route to a data set, the first of several."""
     return next((route for route in routes if as_inlet(route.destination).dataset_id == dataset_id), None)
 
 
 def dead_letters_of(
     batch: Batch, records: Iterator[FailedRecord], route: Route, routes: Routes, rules: XdmRules
 ) -> Iterator[tuple[DeadLetter, Refusal | None]]:
-    """The records of a failed batch as dead letters, each with what our own check says of it.
+    """Yield the records of a failed batch as dead letters, each with what our own check says of it.
 
     Args:
         batch: As the Catalog has it.
@@ -120,7 +120,7 @@ def dead_letters_of(
 
 
 def posted(document: dict[str, Any], payload: str) -> dict[str, Any]:
-    """What was posted for a record: its entity where the envelope was ours, else all but the errors."""
+    """Return what was posted for a record: its entity where the envelope was ours, else all but the errors."""
     sent = {name: value for name, value in document.items() if name not in _ADDED}
     body = sent.get("body")
     entity = body.get("xdmEntity") if payload == "entity" and isinstance(body, dict) else None
@@ -128,12 +128,12 @@ def posted(document: dict[str, Any], payload: str) -> dict[str, Any]:
 
 
 def code_of(error: RecordError) -> str:
-    """Adobe's code, or the keyword of the schema where Adobe gives none."""
+    """Return Adobe's code, or the keyword of the schema where Adobe gives none."""
     return error.code or error.keyword or "failed"
 
 
 def pointer_of(error: RecordError) -> str:
-    """The place of an error, as a JSON pointer; where only Adobe's words have it, from them."""
+    """Return the place of an error, as a JSON pointer; where only Adobe's words have it, from them."""
     if error.pointer:
         return error.pointer.removeprefix("#")
     found = _POINTER.search(error.message)

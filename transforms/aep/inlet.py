@@ -43,12 +43,12 @@ class AepInlet(envelope.Destination):
         return self.inlet_url.rstrip("/").rpartition("/")[2]
 
     def sizes(self) -> Sizes:
-        """What fits into a request (Stream multiple messages)."""
+        """Return what fits into a request (Stream multiple messages)."""
         overhead = Envelope(self).overhead
         return Sizes(MAX_REQUEST_BYTES, BATCH_OVERHEAD, overhead, MAX_REQUEST_BYTES - BATCH_OVERHEAD - overhead)
 
     def form(self) -> Form:
-        """What is made of messages and of raw records; entities get their envelope as they are posted."""
+        """Return what is made of messages and of raw records; entities get their envelope as they are posted."""
         if self.payload == "message":
             return Form(fill_id=_fill_message, unwrap=partial(_unwrap_message, self))
         if self.payload == "raw":
@@ -56,7 +56,7 @@ class AepInlet(envelope.Destination):
         return Form()
 
     def deletion(self, key: bytes | None) -> ParsedObject | ParseFailure:
-        """The attributes that tell AEP what to delete."""
+        """Return the attributes that tell AEP what to delete."""
         return attributes_to_delete(key, self.key_field)
 
     def id_sample(self, schema: ResolvedSchema | None) -> IdSample | None:
@@ -65,7 +65,7 @@ class AepInlet(envelope.Destination):
 
 
 def as_inlet(destination: Destination) -> AepInlet:
-    """The destination of a route to AEP, for what asks AEP alone.
+    """Return the destination of a route to AEP, for what asks AEP alone.
 
     Raises:
         TypeError: The route leads elsewhere, so it is in the wrong pipeline.
@@ -76,7 +76,7 @@ def as_inlet(destination: Destination) -> AepInlet:
 
 
 def _fill_message(message: dict[str, Any], body: bytes, fill: FillId) -> bytes | MissingField:
-    """Fills the entity in a ready-made envelope; one that has none is refused when it is validated."""
+    """Fill the entity in a ready-made envelope; one that has none is refused when it is validated."""
     holder = message.get("body")
     entity = holder.get("xdmEntity") if isinstance(holder, dict) else None
     if not isinstance(entity, dict) or entity.get("_id") is not None:
@@ -91,7 +91,7 @@ def _unwrap_message(to: AepInlet, message: dict[str, Any], _: bytes) -> ParsedOb
 
 
 def _unwrap_raw(record: dict[str, Any], body: bytes) -> ParsedObject | Rejection | None:
-    """A raw record that brings operations has the mapping's attributes: no schema here knows them."""
+    """Return a raw record that brings operations has the mapping's attributes: no schema here knows them."""
     return ParsedObject(record, body) if operations_of(record) is None else check_operations(record)
 
 

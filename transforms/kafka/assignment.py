@@ -72,7 +72,7 @@ class Assignment:
         self._ask_at = self._claim_at = float("-inf")
 
     def go_to(self, restriction: Positions, certain: bool) -> None:
-        """Makes reading go on at the offsets of a restriction, and takes in partitions that are there by now.
+        """Make reading go on at the offsets of a restriction, and take in partitions that are there by now.
 
         Args:
             restriction: A partition that is not in it goes on where it was taken in: a bundle that claimed it has
@@ -92,22 +92,22 @@ class Assignment:
             self.ask_ids()
 
     def ask_ids(self) -> None:
-        """Asks for topic ids now; waits for the answer where brokers have given some before."""
+        """Ask for topic ids now; wait for the answer where brokers have given some before."""
         self._ask_at = self._clock() + min(_ASK_IDS_SECONDS, self._source.discovery_seconds)
         self._topics.ask(self._names(), anew=True)
         if self.restriction.ids or any(self._ids.values()):
             self._hear_ids(_IDS_SECONDS)
 
     def described(self, topic: str) -> Topic | None:
-        """The topic as the brokers last described it; None when they did not, or gave no id."""
+        """Return the topic as the brokers last described it; None when they did not, or gave no id."""
         return self._topics.known.get(topic)
 
     def deleted(self) -> set[str]:
-        """The topics that are being read and no longer exist."""
+        """Return the topics that are being read and no longer exist."""
         return self._topics.deleted()
 
     def topic_claims(self) -> Iterator[TopicClaim]:
-        """What the restriction does not know yet of the topics' ids; goes to the beginning of new topics' logs.
+        """Yield what the restriction does not know yet of the topics' ids; goes to the beginning of new topics' logs.
 
         Raises:
             KafkaReadError: A topic was created again and `reset` is `error`.
@@ -171,15 +171,15 @@ class Assignment:
         return self._source.cluster.config.get("isolation.level", "read_committed") == "read_committed"
 
     def _reads(self, partition: Partition) -> bool:
-        """Whether the restriction has the partition."""
+        """Return whether the restriction has the partition."""
         raise NotImplementedError
 
     def _leave(self, partitions: list[Partition]) -> None:
-        """Reads no more of partitions that the new topic has not."""
+        """Read no more of partitions that the new topic has not."""
         raise NotImplementedError
 
     def move(self, offsets: dict[Partition, int]) -> None:
-        """Goes on at other offsets; what was fetched from the partitions is dropped."""
+        """Go on at other offsets; what was fetched from the partitions is dropped."""
         if offsets:
             # Not by a seek: it is refused where an error has stopped the fetching.
             at = as_list(offsets)
@@ -188,7 +188,9 @@ class Assignment:
             self.positions |= offsets
 
     def has_read(self, partition: Partition, read: Committed) -> bool:
-        """Whether this reader has the partition, of this topic, and has come to the offset since it was dealt it."""
+        """Return whether this reader has the partition, of this topic, and has come to the offset since it was dealt
+        it.
+        """
         began = self._began.get(partition)
         if began is None or is_another(read.topic_id, self._ids[partition]):
             return False
@@ -197,22 +199,22 @@ class Assignment:
         return read.offset >= began.offset
 
     def look_again(self) -> None:
-        """Makes the next bundle look which topics there are, whenever that was done last."""
+        """Make the next bundle look which topics there are, whenever that was done last."""
         self._look_at = float("-inf")
 
     def close(self) -> None:
-        """Leaves the group and closes the consumer."""
+        """Leave the group and close the consumer."""
         self._closing = True
         self._consumer.close()
         process.take(("topic ids", self._source.id))
 
     def left(self) -> dict[Partition, int]:
-        """The partitions, with their ends, that as far as this reader knows are not read to their end."""
+        """Return the partitions, with their ends, that as far as this reader knows are not read to their end."""
         start, positions, ends = self.restriction.next, self.positions, self.restriction.ends or {}
         return {one: end for one, end in ends.items() if positions.get(one, start.get(one, 0)) < end}
 
     def others_are_at(self, left: dict[Partition, int]) -> bool:
-        """Whether other readers have read partitions that are not ours up to these offsets."""
+        """Return whether other readers have read partitions that are not ours up to these offsets."""
         raise NotImplementedError
 
     def _in_restriction(self, partition: Partition) -> Committed | None:
@@ -239,7 +241,7 @@ class Assignment:
         self.fresh = [one for one in self.fresh if one in self.positions]
 
     def _look(self) -> dict[str, list[int]]:
-        """The topics that there are, with their partitions; empty when it is not yet time to look again."""
+        """Return the topics that there are, with their partitions; empty when it is not yet time to look again."""
         now = self._clock()
         if now < self._look_at:
             return {}
@@ -288,5 +290,5 @@ class ShardAssignment(Assignment):
 
 
 def as_list(offsets: dict[Partition, int]) -> list[TopicPartition]:
-    """The offsets as confluent-kafka wants them."""
+    """Return the offsets as confluent-kafka wants them."""
     return [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]

@@ -27,7 +27,7 @@ class KafkaLoginError(UserError):
 
 
 def with_login(properties: Mapping[str, object]) -> dict[str, object]:
-    """Properties that librdkafka can log in with.
+    """Return properties that librdkafka can log in with.
 
     For `AWS_MSK_IAM` a token is signed at once, to see that it can be.
 
@@ -66,13 +66,13 @@ def check_login(properties: Mapping[str, object]) -> None:
 
 
 def msk_region(bootstrap_servers: str) -> str | None:
-    """The AWS region that brokers of Amazon MSK have in their names; None where they have other names."""
+    """Return the AWS region that brokers of Amazon MSK have in their names; None where they have other names."""
     found = _MSK_BROKER.search(bootstrap_servers)
     return found[1] if found else None
 
 
 def msk_token(region: str | None, _: str = "") -> tuple[str, float]:
-    """A token, valid for 15 minutes, and when it expires in seconds since 1970: librdkafka's callback.
+    """Return a token, valid for 15 minutes, and when it expires in seconds since 1970: librdkafka's callback.
 
     Args:
         region: Of the cluster; None for that of AWS_REGION, else the AWS SDK's own.
@@ -91,7 +91,9 @@ def msk_token(region: str | None, _: str = "") -> tuple[str, float]:
 
 
 def login_advice(said: str) -> str:
-    """What to do about what librdkafka says of a way to log in that it has not got, for the end of a message, or ""."""
+    """Return what to do about what librdkafka says of a way to log in that it has not got, for the end of a message, or
+    "".
+    """
     return _GSSAPI if "SASL mechanism GSSAPI" in said else ""
 
 
@@ -119,5 +121,5 @@ def _check_signing(region: str | None) -> None:
 
 
 def _value(properties: Mapping[str, object], *names: str) -> str:
-    """The value that the first of these names has; librdkafka takes it in any letter case."""
+    """Return the value that the first of these names has; librdkafka takes it in any letter case."""
     return next((str(properties[name]).upper() for name in names if name in properties), "")

@@ -18,17 +18,17 @@ class Heard:
         self._heard = ""
 
     def __call__(self, error: KafkaError) -> None:
-        """Takes what librdkafka tells; that all brokers are down says nothing new."""
+        """Take what librdkafka tells; that all brokers are down says nothing new."""
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             self._heard = error.str().partition(" (after ")[0]
 
     def why(self, else_: KafkaError) -> str:
-        """What was last found to be wrong with a broker or the way to it; else the error of the call."""
+        """Return what was last found to be wrong with a broker or the way to it; else the error of the call."""
         return cause(self._heard) or else_.str()
 
 
 def cause(said: str) -> str:
-    """What librdkafka says, and of a broker that cannot be reached where its address comes from.
+    """Return what librdkafka says, and of a broker that cannot be reached where its address comes from.
 
     A broker tells clients its address (`advertised.listeners`), which often is a name inside its own network only.
     """
@@ -42,7 +42,7 @@ def cause(said: str) -> str:
 
 
 def advice(error: KafkaError, operation: str, resource: str) -> str:
-    """What to do about a missing right, or a group that cannot be joined so; for the end of a message, or "".
+    """Return what to do about a missing right, or a group that cannot be joined so; for the end of a message, or "".
 
     Args:
         error: Kafka's.
@@ -61,7 +61,7 @@ def advice(error: KafkaError, operation: str, resource: str) -> str:
 
 
 def needed(operation: str, resource: str) -> str:
-    """Says which right is missing, as for `advice`."""
+    """Say which right is missing, as for `advice`."""
     return f"the user needs the right {operation} on {resource}: grant it, or check the user in kafka_config"
 
 

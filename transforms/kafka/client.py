@@ -79,7 +79,7 @@ Client = TypeVar("Client", Consumer, Producer, AdminClient)
 
 
 def make_client(kind: type[Client], properties: Mapping[str, object]) -> Client:
-    """A client. Each kind refuses properties of its own: every client is made here, to say so in the same words.
+    """Return a client. Each kind refuses properties of its own: every client is made here, to say so in the same words.
 
     Raises:
         KafkaSetupError: librdkafka, or confluent-kafka, does not accept `kafka_config`.
@@ -103,13 +103,15 @@ class _Admin(AdminClient):
         super().__init__({**quiet, **properties, "error_cb": self._heard})
 
     def why(self, error: KafkaError) -> str:
-        """What a broker, or the way to it, was last found to be wrong with; a call's error where nothing was heard."""
+        """Return what a broker, or the way to it, was last found to be wrong with; a call's error where nothing was
+        heard.
+        """
         self.poll(0)
         return self._heard.why(error)
 
 
 def admin_client(cluster: KafkaCluster) -> AdminClient:
-    """A client for metadata and offsets.
+    """Return a client for metadata and offsets.
 
     Raises:
         KafkaSetupError: `kafka_config` is not accepted.
@@ -118,7 +120,7 @@ def admin_client(cluster: KafkaCluster) -> AdminClient:
 
 
 def why(client: AdminClient | Consumer, error: KafkaError) -> str:
-    """Why a call has failed, as far as its client has heard more than the call says."""
+    """Return why a call has failed, as far as its client has heard more than the call says."""
     return client.why(error) if isinstance(client, _Admin) else error.str()
 
 
@@ -128,7 +130,7 @@ def make_consumer(
     decided: Mapping[str, object],
     defaults: Mapping[str, object] = MappingProxyType({}),
 ) -> Consumer:
-    """A consumer that commits nothing by itself.
+    """Return a consumer that commits nothing by itself.
 
     Args:
         cluster: Where to, with the properties that users may set.
@@ -156,7 +158,9 @@ def make_consumer(
 
 
 def deals_by_brokers(cluster: KafkaCluster) -> bool:
-    """Whether the brokers deal partitions to the members of a group (KIP-848), and not a member to the others."""
+    """Return whether the brokers deal partitions to the members of a group (KIP-848), and not a member
+    to the others.
+    """
     return cluster.config.get("group.protocol", "classic").lower() == "consumer"
 
 
@@ -172,7 +176,7 @@ def _member_defaults(cluster: KafkaCluster) -> dict[str, object]:
 def list_partitions(
     cluster: KafkaCluster, client: AdminClient | Consumer, topics: Sequence[str]
 ) -> dict[str, list[int]]:
-    """The partitions of the topics that exist now; a name that starts with `^` is a regular expression.
+    """Return the partitions of the topics that exist now; a name that starts with `^` is a regular expression.
 
     Raises:
         KafkaSetupError: No broker answers.
@@ -189,12 +193,12 @@ def list_partitions(
 
 
 def unknown_topics(topics: Sequence[str], found: Iterable[str]) -> list[str]:
-    """The names, not the regular expressions, that are not among the topics found."""
+    """Return the names, not the regular expressions, that are not among the topics found."""
     return sorted({name for name in topics if not name.startswith("^")} - set(found))
 
 
 def why_unknown(cluster: KafkaCluster, client: AdminClient, topics: Sequence[str], option: str) -> str:
-    """Says why topics that were not found are not there: brokers hide those that the user has no right to.
+    """Say why topics that were not found are not there: brokers hide those that the user has no right to.
 
     Args:
         cluster, client: Where they were looked for.
@@ -212,7 +216,7 @@ def why_unknown(cluster: KafkaCluster, client: AdminClient, topics: Sequence[str
 
 
 def without_right(client: AdminClient, topics: Iterable[str], operation: AclOperation) -> list[str]:
-    """Those of the topics that the user has no right to read, or to write, as far as the brokers tell."""
+    """Return those of the topics that the user has no right to read, or to write, as far as the brokers tell."""
     topics = list(topics)
     if not topics:
         return []
@@ -240,5 +244,5 @@ def _is_refused(answer: Future[TopicDescription], operation: AclOperation) -> bo
 
 
 def without(properties: Mapping[str, object], *names: str) -> dict[str, object]:
-    """The properties less some."""
+    """Return the properties less some."""
     return {name: value for name, value in properties.items() if name not in names}

@@ -36,7 +36,7 @@ class Commits:
         self._lock = threading.Lock()
 
     def commit(self, positions: dict[Partition, Committed]) -> None:
-        """Commits to the group, without waiting: a broker that is silent would hold up everything, signals too.
+        """Commit to the group, without waiting: a broker that is silent would hold up everything, signals too.
 
         What cannot be committed is tried again with the next commit, of nothing new too. Not committing loses nothing:
         after a restart the records are read again.
@@ -76,14 +76,14 @@ class Commits:
         return partial(self.commit, positions)
 
     def owed(self) -> bool:
-        """Whether a commit has failed and is to be tried again; it must not wait for new records."""
+        """Return whether a commit has failed and is to be tried again; it must not wait for new records."""
         return self._under_way == 0 and bool(self._uncommitted())
 
     def _uncommitted(self) -> dict[Partition, Committed]:
         return {one: at for one, at in self._delivered.items() if self._committed.get(one) != at}
 
     def awaited(self) -> bool:
-        """Whether something that `commit_later` returned was not called yet."""
+        """Return whether something that `commit_later` returned was not called yet."""
         nothing = Committed(-1)
         return any(self._delivered.get(one, nothing).offset < at.offset for one, at in self._expected.items())
 

@@ -50,7 +50,8 @@ class SchemaRegistry:
     config: Mapping[str, str] = field(default_factory=dict)
 
     def reader(self, key: SchemaKey) -> AvroReader | ParseFailure:
-        """The reader of the schema with this id or GUID, one in a process; waits while the registry is unreachable.
+        """Return the reader of the schema with this id or GUID, one in a process; waits while the registry is
+        unreachable.
 
         Raises:
             ConfigurationError: The registry refuses the request or the credentials.
@@ -68,7 +69,7 @@ class SchemaRegistry:
         return ("schema_registry", repr(self))
 
     def check(self) -> None:
-        """Resolves the secrets and reads the files that a client needs; contacts no registry.
+        """Resolve the secrets and read the files that a client needs; contact no registry.
 
         Raises:
             ConfigurationError: One of them is missing or wrong.
@@ -93,7 +94,7 @@ class SchemaReaders:
         self._next_log = 0.0
 
     def find(self, key: SchemaKey) -> AvroReader | ParseFailure:
-        """The reader of a schema that is not `known`. Asks once a minute for what the registry does not have."""
+        """Return the reader of a schema that is not `known`. Asks once a minute for what the registry does not have."""
         if self._clock() < self._unknown.get(key, 0.0):
             return _missing(key)
         found = self._fetch_patiently(key)
@@ -117,7 +118,7 @@ class SchemaReaders:
                 self._pause(pause, str(error))
 
     def _fetch(self, key: SchemaKey) -> AvroReader | ParseFailure | None:
-        """The reader, what is wrong with the schema, or None if there is none with this id or GUID."""
+        """Return the reader, what is wrong with the schema, or None if there is none with this id or GUID."""
         # Slow to import, and few runs need them.
         from confluent_kafka.schema_registry.common._httpx_compat import httpx  # httpx2 or httpx, as the client has it
         from confluent_kafka.schema_registry.error import OAuthTokenError, SchemaRegistryError
@@ -150,7 +151,7 @@ class SchemaReaders:
             return ParseFailure(CODE, f"the schema with the {_words(key)} cannot be used: {error}")
 
     def _references(self, schema: Any, seen: set[tuple[str, int]]) -> Iterator[str]:
-        """The schemas that a schema refers to, each after those that it refers to itself."""
+        """Yield the schemas that a schema refers to, each after those that it refers to itself."""
         for reference in schema.references or []:
             place = (reference.subject, reference.version)
             if place not in seen:
@@ -200,7 +201,7 @@ def _client(registry: SchemaRegistry) -> Any:
 
 
 def _is_certificate(error: BaseException | None) -> bool:
-    """Whether a connection failed because of the registry's certificate, which does not pass by itself."""
+    """Return whether a connection failed because of the registry's certificate, which does not pass by itself."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return True

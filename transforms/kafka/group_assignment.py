@@ -33,7 +33,7 @@ class GroupAssignment(Assignment):
         self._newcomer: Newcomer | None = None  # with group.protocol=consumer
 
     def others_are_at(self, left: dict[Partition, int]) -> bool:
-        """Whether the other members have committed up to these offsets; asked once a second."""
+        """Return whether the other members have committed up to these offsets; asked once a second."""
         if not left:
             return True
         if self._clock() < self._ask_others_at:
@@ -73,7 +73,7 @@ class GroupAssignment(Assignment):
             self.known = True
 
     def _may_join(self, found: dict[str, list[int]]) -> bool:
-        """Looks at the group before it is joined, where its protocol does not tell a member who was there before."""
+        """Look at the group before it is joined, where its protocol does not tell a member who was there before."""
         if self._newcomer is not None or not deals_by_brokers(self._source.cluster):
             return True
         partitions = [(topic, number) for topic, numbers in found.items() for number in numbers]
@@ -94,7 +94,7 @@ class GroupAssignment(Assignment):
             consumer.incremental_assign([])
 
     def _take_dealt(self) -> bool:
-        """Takes in what was dealt and not taken in yet; not while the brokers do not tell where it goes on."""
+        """Take in what was dealt and not taken in yet; not while the brokers do not tell where it goes on."""
         dealt = sorted(self._dealt)
         try:
             committed = committed_offsets(self._consumer, dealt) if dealt else {}

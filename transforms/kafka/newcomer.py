@@ -50,11 +50,11 @@ class Newcomer:
         self._seen_members = False
 
     def takes_over(self, partition: Partition, committed: Committed | None) -> bool:
-        """Whether another member has read, or may have read, a partition that this one gets first of all."""
+        """Return whether another member has read, or may have read, a partition that this one gets first of all."""
         return self._is_second or committed != self._before.get(partition)
 
     def is_spare(self) -> bool:
-        """Whether the members that there are by now leave no partition for this one; asked while it has none.
+        """Return whether the members that there are by now leave no partition for this one; asked while it has none.
 
         The group has to have members twice in a row, with some seconds between: this one counts as soon as it has
         joined, and gets its partitions a moment later.

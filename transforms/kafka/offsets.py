@@ -59,7 +59,7 @@ def log_bounds(
     read_committed: bool = True,
     seconds: float = REQUEST_SECONDS,
 ) -> dict[Partition, int]:
-    """An offset of each partition: its earliest, its latest (the last stable one) or the one at a timestamp.
+    """Return an offset of each partition: its earliest, its latest (the last stable one) or the one at a timestamp.
 
     Args:
         seconds: How long to wait for leaders that are just changing, and how long a request may take.
@@ -93,7 +93,7 @@ def log_bounds(
 def committed_offsets(
     consumer: Consumer, partitions: Sequence[Partition], seconds: float = REQUEST_SECONDS
 ) -> dict[Partition, Committed]:
-    """The committed offsets of the consumer's group, of the partitions that have one.
+    """Return the committed offsets of the consumer's group, of the partitions that have one.
 
     Raises:
         KafkaException: The group's coordinator cannot be asked.
@@ -116,7 +116,7 @@ def committed_offsets(
 def log_range(
     consumer: Consumer, partition: Partition, seconds: float = REQUEST_SECONDS, heard: Heard | None = None
 ) -> tuple[int, int]:
-    """The earliest offset that a partition's log still holds, and the one that its next record will get.
+    """Return the earliest offset that a partition's log still holds, and the one that its next record will get.
 
     Args:
         seconds: How long to wait for the partition's leader.
@@ -137,7 +137,7 @@ def log_range(
 
 
 def group_offsets(cluster: KafkaCluster, group_id: str, partitions: Sequence[Partition]) -> dict[Partition, Committed]:
-    """The committed offsets of a group, of the partitions that have one; the group is not joined.
+    """Return the committed offsets of a group, of the partitions that have one; the group is not joined.
 
     Raises:
         KafkaSetupError: The group's coordinator does not tell them, or `kafka_config` is not accepted.
@@ -184,7 +184,7 @@ class Start:
 def resolve_start(
     cluster: KafkaCluster, topics: Sequence[str], group_id: str, start: str, reset: Reset, stop_at_end: bool
 ) -> Start:
-    """Looks up where to start in each partition that exists now.
+    """Look up where to start in each partition that exists now.
 
     Args:
         cluster: Where the topics are.
@@ -243,7 +243,9 @@ def resolve_start(
 
 
 def _created_again(committed: dict[Partition, Committed], ids: dict[str, str], group_id: str, reset: Reset) -> set[str]:
-    """The topics that were deleted and created again since offsets of them were committed; says which they are."""
+    """Return the topics that were deleted and created again since offsets of them were committed; says
+    which they are.
+    """
     before = {topic: one.topic_id for (topic, _), one in committed.items() if is_another(one.topic_id, ids.get(topic))}
     for topic, topic_id in sorted(before.items()):
         tell_created_again(topic, topic_id, ids[topic], reset, f"group {group_id}")
@@ -251,12 +253,12 @@ def _created_again(committed: dict[Partition, Committed], ids: dict[str, str], g
 
 
 def is_another(before: str | None, now: str | None) -> bool:
-    """Whether two topic ids are known, and of different topics."""
+    """Return whether two topic ids are known, and of different topics."""
     return bool(before and now) and before != now
 
 
 def tell_created_again(topic: str, before: str, now: str, reset: Reset, whose: str) -> None:
-    """Warns that a topic is read from its beginning, since it is not the one that the offsets are of.
+    """Warn that a topic is read from its beginning, since it is not the one that the offsets are of.
 
     Raises:
         KafkaReadError: `reset` is `error`.
@@ -296,7 +298,8 @@ def _committed_or_reset(
 def reset_position(
     partition: Partition, position: int | None, earliest: int, latest: int, reset: Reset, whose: str
 ) -> int:
-    """Where to go on when there is no position, or records at the position are gone; says what was lost sight of.
+    """Return where to go on when there is no position, or records at the position are gone; says what was lost sight
+    of.
 
     Raises:
         KafkaReadError: `reset` is `error`.

@@ -17,7 +17,7 @@ def make_reader_consumer(
     on_error: Callable[[KafkaError], None],
     on_commit: Callable[[KafkaError | None, list[TopicPartition]], None],
 ) -> Consumer:
-    """The consumer of a shard.
+    """Return the consumer of a shard.
 
     Raises:
         KafkaSetupError: `kafka_config` is not accepted.

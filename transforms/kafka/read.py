@@ -55,7 +55,7 @@ class ReadFromKafka(beam.PTransform):
         self._commit = commit
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Chunk]:
-        """Adds the read."""
+        """Add the read."""
         source = self._source
         shards = 1 if source.share_group else max(1, len(self._start.positions))
         if not source.share_group:
@@ -118,7 +118,7 @@ class _ReadShard(beam.DoFn):
 
 
 def shard_reader(source: KafkaSource, shard: Shard) -> Reader:
-    """The process's reader of a shard."""
+    """Return the process's reader of a shard."""
     key = _reader_key(source.id, shard.number)
 
     def make() -> Reader:
@@ -130,7 +130,7 @@ def shard_reader(source: KafkaSource, shard: Shard) -> Reader:
 
 
 def close_readers(source_id: str, commit_seconds: float = 0.0) -> None:
-    """Ends the readers that this process has for a source, as a local run does at its end.
+    """End the readers that this process has for a source, as a local run does at its end.
 
     Args:
         source_id: The source.
@@ -153,12 +153,12 @@ def _reader_key(source_id: str, number: int) -> tuple[str, str, int]:
 
 
 def new_source_id() -> str:
-    """An id for a source."""
+    """Return an id for a source."""
     return uuid.uuid4().hex
 
 
 def _count(chunk: Chunk) -> Timestamp:
-    """Counts the records of a chunk and returns the newest timestamp, now at the latest.
+    """Count the records of a chunk and return the newest timestamp, now at the latest.
 
     A producer may write any timestamp: one in the future would end the pipeline's time, or be too large for Beam.
     """

@@ -65,11 +65,11 @@ class Reader:
         self._commits = Commits(self._consumer, self._name, self._assigned.has_read)
 
     def go_to(self, restriction: Positions) -> None:
-        """Makes the next bundle start where the restriction says."""
+        """Make the next bundle start where the restriction says."""
         self._assigned.go_to(restriction, certain=not self._cut_short)
 
     def read_bundle(self) -> Iterator[Step]:
-        """Yields steps until the bundle is full, the log is read to its end, or there is a reason to stop."""
+        """Yield steps until the bundle is full, the log is read to its end, or there is a reason to stop."""
         # Until it ends well: its caller may drop what was fetched and not yet claimed.
         self._cut_short = True
         limits = self._source.limits
@@ -102,7 +102,9 @@ class Reader:
         self._cut_short = False
 
     def _step(self, partition: Partition, offset: int, records: Sequence[Record] = ()) -> Step:
-        """The step to the offset, without what lies beyond the partition's end, which is left to the next run."""
+        """Return the step to the offset, without what lies beyond the partition's end, which is left to
+        the next run.
+        """
         end = (self._assigned.restriction.ends or {}).get(partition, offset)
         if offset > end:
             records = [record for record in records if record.offset < end]
@@ -112,7 +114,7 @@ class Reader:
         return Step(claim, Chunk(*partition, list(records)) if records else None)
 
     def _topic_steps(self) -> Iterator[Step]:
-        """What was found out about the ids of topics.
+        """Yield what was found out about the ids of topics.
 
         Raises:
             KafkaReadError: A topic that is missed was deleted.
@@ -129,19 +131,19 @@ class Reader:
             yield Step(claim)
 
     def must_stop(self) -> bool:
-        """Whether nothing more should be read: the process is to end, or the time is up."""
+        """Return whether nothing more should be read: the process is to end, or the time is up."""
         deadline = self._source.deadline
         return process.stop_requested.is_set() or (deadline is not None and time.time() >= deadline)
 
     def is_at_ends(self) -> bool:
-        """Whether everything before the ends is read: by this reader, or by other members of the group."""
+        """Return whether everything before the ends is read: by this reader, or by other members of the group."""
         if self._assigned.restriction.ends is None or not self._assigned.known or self._assigned.suspended:
             return False
         left = self._assigned.left()
         return self._assigned.positions.keys().isdisjoint(left) and self._assigned.others_are_at(left)
 
     def log_end(self, partition: Partition) -> int:
-        """The end of the partition's log as last heard from the broker, negative when nothing was heard yet."""
+        """Return the end of the partition's log as last heard from the broker, negative when nothing was heard yet."""
         try:
             _, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
         except KafkaException:
@@ -149,7 +151,7 @@ class Reader:
         return int(high)
 
     def measure_lag(self) -> int:
-        """How many offsets of its partitions are still to be read, as far as the brokers have told."""
+        """Return how many offsets of its partitions are still to be read, as far as the brokers have told."""
         self.lag = sum(max(0, self.log_end(one) - at) for one, at in self._assigned.positions.items())
         return self.lag
 
@@ -162,18 +164,18 @@ class Reader:
         return self._commits.commit_later(positions)
 
     def owes_commit(self) -> bool:
-        """Whether a commit has failed and is to be tried again; it must not wait for new records."""
+        """Return whether a commit has failed and is to be tried again; it must not wait for new records."""
         return self._commits.owed()
 
     def awaits_commit(self) -> bool:
-        """Whether something that `commit_later` returned was not called yet."""
+        """Return whether something that `commit_later` returned was not called yet."""
         return self._commits.awaited()
 
     def _on_commit(self, _: KafkaError | None, offsets: Sequence[TopicPartition]) -> None:
         self._commits.on_commit(offsets)
 
     def close(self) -> None:
-        """Commits what is left to commit, waits for it, and leaves the group."""
+        """Commit what is left to commit, wait for it, and leave the group."""
         self.commit({})
         self._assigned.close()
 
@@ -249,7 +251,7 @@ class Reader:
             raise KafkaReadError(f"{place}: {error.str()}{what or _ADVICE.get(error.code(), '')}")
 
     def _warn_of_right(self, error: KafkaError, topic: str) -> None:
-        """Says once of a topic that a pattern has found that it may not be read; librdkafka keeps asking for it."""
+        """Say once of a topic that a pattern has found that it may not be read; librdkafka keeps asking for it."""
         if topic not in self._refused:
             self._refused.add(topic)
             what = advice(error, "READ", f"topic {topic}")
@@ -258,7 +260,9 @@ class Reader:
             )
 
     def _is_there(self, topic: str, number: int) -> bool:
-        """Whether the topic was created again by now, with or without the partition; -1 asks for the topic alone."""
+        """Return whether the topic was created again by now, with or without the partition; -1 asks for the topic
+        alone.
+        """
         found = self._assigned.described(topic)
         held = (topic, number) in self._assigned.positions
         return found is not None and (number < 0 or not held or number in found.partitions)
@@ -269,7 +273,7 @@ class Reader:
         return self._assigned.restriction.ends is None and topic not in self._source.topics
 
     def _resets(self) -> Iterator[Step]:
-        """Goes on in the partitions whose position is gone, as soon as their leaders tell what is left."""
+        """Go on in the partitions whose position is gone, as soon as their leaders tell what is left."""
         while self._gone and self._clock() >= self._ask_range_at:
             partition = next(iter(self._gone))
             position = self._gone.pop(partition)

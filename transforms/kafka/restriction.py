@@ -24,14 +24,14 @@ class Shard(NamedTuple):
     start: bytes
 
     def holds(self, partition: Partition) -> bool:
-        """Whether this shard reads the partition, now or when it appears."""
+        """Return whether this shard reads the partition, now or when it appears."""
         topic, number = partition
         # Neighbouring partitions of a topic go to different shards, so that they spread evenly.
         return (zlib.crc32(topic.encode()) + number) % self.of == self.number
 
 
 def deal(start: Start, count: int) -> list[Shard]:
-    """Deals the partitions to so many shards."""
+    """Deal the partitions to so many shards."""
     shards = []
     for number in range(count):
         empty = Shard(number, count, b"")
@@ -68,7 +68,7 @@ class Positions:
         return sum(max(0, end - self.next.get(partition, end)) for partition, end in self.log_ends.items())
 
     def to_commit(self, partitions: Iterable[Partition]) -> dict[Partition, Committed]:
-        """The positions of partitions, as they are committed."""
+        """Return the positions of partitions, as they are committed."""
         return {one: Committed(self.next[one], self.ids.get(one[0], "")) for one in partitions if one in self.next}
 
 
@@ -80,7 +80,7 @@ class Claim(NamedTuple):
     log_end: int
 
     def partitions(self) -> set[Partition]:
-        """The partitions whose positions it sets."""
+        """Return the partitions whose positions it sets."""
         return {self.partition}
 
 
@@ -99,11 +99,11 @@ class TopicClaim(NamedTuple):
     log_ends: dict[Partition, int] = {}  # noqa: RUF012 (nobody writes to it)
 
     def partitions(self) -> set[Partition]:
-        """The partitions whose positions it sets."""
+        """Return the partitions whose positions it sets."""
         return set(self.next or ())
 
     def apply(self, restriction: Positions) -> Positions:
-        """The restriction with this topic as it is now."""
+        """Return the restriction with this topic as it is now."""
         ids = restriction.ids | {self.topic: self.id}
         if self.next is None:
             return replace(restriction, ids=ids)
@@ -140,12 +140,12 @@ class PositionsTracker(RestrictionTracker):
         self._log_ends = dict(restriction.log_ends)
 
     def current_restriction(self) -> Positions:
-        """What is still to be read; after a checkpoint, what was read here."""
+        """Return what is still to be read; after a checkpoint, what was read here."""
         given = self._restriction
         return Positions(dict(self._next), given.ends, dict(self._log_ends), self._finished, given.ids)
 
     def try_claim(self, position: Claim | TopicClaim | None) -> bool:
-        """Takes the step, unless the rest has been given to somebody else."""
+        """Take the step, unless the rest has been given to somebody else."""
         if self._finished or self._checkpointed:
             return False
         if position is None:
@@ -178,16 +178,16 @@ class PositionsTracker(RestrictionTracker):
         return True
 
     def current_progress(self) -> RestrictionProgress:
-        """Offsets read in this bundle, and the backlog."""
+        """Return offsets read in this bundle, and the backlog."""
         return RestrictionProgress(completed=self._claimed, remaining=self.current_restriction().backlog)
 
     def is_bounded(self) -> bool:
-        """Whether the end is known."""
+        """Return whether the end is known."""
         return self._restriction.ends is not None
 
 
 def encode(restriction: Positions) -> bytes:
-    """The restriction as a few hundred bytes of JSON; equal restrictions have equal bytes."""
+    """Return the restriction as a few hundred bytes of JSON; equal restrictions have equal bytes."""
     return orjson.dumps(
         [
             _rows(restriction.next),
@@ -201,7 +201,7 @@ def encode(restriction: Positions) -> bytes:
 
 
 def decode(encoded: bytes) -> Positions:
-    """The restriction again, also one that an older version has written, which kept no ids."""
+    """Return the restriction again, also one that an older version has written, which kept no ids."""
     positions, ends, log_ends, finished, *ids = orjson.loads(encoded)
     return Positions(_offsets(positions), None if ends is None else _offsets(ends), _offsets(log_ends), finished, *ids)
 
@@ -210,15 +210,15 @@ class PositionsProvider(RestrictionProvider):
     """Restrictions of `Shard` elements."""
 
     def initial_restriction(self, element: Shard) -> Positions:
-        """Where the shard starts, as it was looked up before the pipeline ran."""
+        """Return where the shard starts, as it was looked up before the pipeline ran."""
         return decode(element[2])
 
     def create_tracker(self, restriction: Positions) -> PositionsTracker:
-        """A tracker."""
+        """Return a tracker."""
         return PositionsTracker(restriction)
 
     def restriction_size(self, element: Shard, restriction: Positions) -> int:
-        """The backlog in records; at least 1, as runners divide by it."""
+        """Return the backlog in records; at least 1, as runners divide by it."""
         return max(1, restriction.backlog)
 
     def restriction_coder(self) -> coders.Coder:

@@ -17,7 +17,7 @@ _SECONDS = 30.0
 
 
 def read_newest(cluster: KafkaCluster, group_id: str, topic: str, partitions: list[int], number: int) -> list[Chunk]:
-    """Reads the newest records of a topic, as evenly of its partitions as they have them; a chunk for each partition.
+    """Read the newest records of a topic, as evenly of its partitions as they have them; a chunk for each partition.
 
     Where a transaction was aborted, or records were compacted away, there are fewer.
 
@@ -44,7 +44,7 @@ def read_newest(cluster: KafkaCluster, group_id: str, topic: str, partitions: li
 
 
 def spread(there: Mapping[Partition, int], number: int) -> dict[Partition, int]:
-    """How many records to read of each partition: the same of all, and more of some where others have fewer.
+    """Return how many records to read of each partition: the same of all, and more of some where others have fewer.
 
     Args:
         there: How many each has.

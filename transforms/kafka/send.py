@@ -29,7 +29,7 @@ _LOOK_SECONDS = 1.0
 
 
 def check_writable(cluster: KafkaCluster, topic: str, option: str) -> None:
-    """Looks whether a topic is there and can be written to, without writing.
+    """Look whether a topic is there and can be written to, without writing.
 
     Raises:
         KafkaSetupError: There is no such topic, the user has no right to write to it, or `kafka_config` is not
@@ -44,7 +44,7 @@ def check_writable(cluster: KafkaCluster, topic: str, option: str) -> None:
 
 
 def send_all(cluster: KafkaCluster, topic: str, messages: Iterable[Message]) -> None:
-    """Produces messages of (key, value, headers) and returns when the brokers have them all.
+    """Produce messages of (key, value, headers) and return when the brokers have them all.
 
     Raises:
         KafkaSetupError: A message was not taken; says why the first was not.

@@ -50,7 +50,7 @@ class TopicIds:
         self._silent = False
 
     def ask(self, topics: Iterable[str], anew: bool = False) -> None:
-        """Sends a request, unless one is still unanswered.
+        """Send a request, unless one is still unanswered.
 
         Args:
             topics: Their names.
@@ -66,7 +66,7 @@ class TopicIds:
             self._say_once(error)
 
     def hear(self, seconds: float = 0.0) -> bool:
-        """Takes in the answer and returns True, if it arrives within `seconds`."""
+        """Take in the answer and return True, if it arrives within `seconds`."""
         if not self._asked or wait(self._asked.values(), seconds).not_done:
             return False
         asked, self._asked = self._asked, {}
@@ -82,7 +82,7 @@ class TopicIds:
         return True
 
     def deleted(self) -> set[str]:
-        """Topics that were there, and have not been for two seconds and at least two answers."""
+        """Return topics that were there, and have not been for two seconds and at least two answers."""
         return self._deleted
 
     def _found(self, topic: str, description: TopicDescription) -> None:
@@ -110,11 +110,13 @@ class TopicIds:
 
 
 def as_metadata(topic_id: str) -> str:
-    """The metadata string to commit with an offset of a topic; "" when its id is not known."""
+    """Return the metadata string to commit with an offset of a topic; "" when its id is not known."""
     return _METADATA + topic_id if topic_id else ""
 
 
 def from_metadata(metadata: str | None) -> str:
-    """The topic id in the metadata of a committed offset; "" when somebody else committed it, or an older version."""
+    """Return the topic id in the metadata of a committed offset; "" when somebody else committed it, or an older
+    version.
+    """
     found = re.fullmatch(rf"{_METADATA}([\w-]{{22}})", metadata or "", re.ASCII)
     return found[1] if found else ""

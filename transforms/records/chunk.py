@@ -44,11 +44,11 @@ class Chunk:
     bodies: list[bytes] = field(default_factory=list)
 
     def slice(self, start: int, stop: int) -> Chunk:
-        """The records from `start` to before `stop` with their bodies."""
+        """Return the records from `start` to before `stop` with their bodies."""
         return Chunk(self.topic, self.partition, self.records[start:stop], self.route, bodies=self.bodies[start:stop])
 
     def by_shard(self, shards: int) -> dict[int, Chunk]:
-        """The records with their bodies by shard of keys: all of one key are in one, in their order.
+        """Return the records with their bodies by shard of keys: all of one key are in one, in their order.
 
         Records without a key are in the shard of their partition.
         """
@@ -84,7 +84,7 @@ class Batch:
         return [record.key for chunk in self.chunks for record in chunk.records]
 
     def origins(self) -> list[tuple[Chunk, Record]]:
-        """Each record with the chunk it came in, in the order of `bodies`."""
+        """Return each record with the chunk it came in, in the order of `bodies`."""
         return [(chunk, record) for chunk in self.chunks for record in chunk.records]
 
 
@@ -107,7 +107,7 @@ class ChunkCoder(coders.Coder):
         return b"".join(parts)
 
     def decode(self, encoded: bytes) -> Chunk:
-        """The chunk again; entities are parsed from the bodies."""
+        """Return the chunk again; entities are parsed from the bodies."""
         (length,) = _LENGTH.unpack_from(encoded)
         at = _LENGTH.size + length
         topic, partition, route, has_bodies, has_entities = orjson.loads(encoded[_LENGTH.size : at])
@@ -134,7 +134,7 @@ class ChunkCoder(coders.Coder):
         return True
 
     def to_type_hint(self) -> type[Chunk]:
-        """The type this coder is for."""
+        """Return the type this coder is for."""
         return Chunk
 
 
@@ -144,12 +144,12 @@ class BatchCoder(coders.Coder):
     _chunks = coders.IterableCoder(ChunkCoder())
 
     def encode(self, value: Batch) -> bytes:
-        """The route's name, the shard and the chunks."""
+        """Return the route's name, the shard and the chunks."""
         route = value.route.encode()
         return _BATCH.pack(len(route), value.shard) + route + self._chunks.encode(value.chunks)
 
     def decode(self, encoded: bytes) -> Batch:
-        """The batch again."""
+        """Return the batch again."""
         length, shard = _BATCH.unpack_from(encoded)
         at = _BATCH.size + length
         return Batch(encoded[_BATCH.size : at].decode(), list(self._chunks.decode(encoded[at:])), shard)
@@ -159,7 +159,7 @@ class BatchCoder(coders.Coder):
         return True
 
     def to_type_hint(self) -> type[Batch]:
-        """The type this coder is for."""
+        """Return the type this coder is for."""
         return Batch
 
 

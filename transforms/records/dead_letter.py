@@ -56,7 +56,7 @@ class DeadLetter:
     at: float = field(default_factory=time.time)
 
     def to_json(self) -> bytes:
-        """One line of JSON. Bytes that are not UTF-8 text are under `<name>_base64`."""
+        """Return one line of JSON. Bytes that are not UTF-8 text are under `<name>_base64`."""
         record = self.record
         return orjson.dumps(
             {
@@ -83,7 +83,7 @@ class DeadLetter:
 
     @classmethod
     def from_json(cls, line: bytes) -> DeadLetter:
-        """The dead letter that `to_json` wrote.
+        """Return the dead letter that `to_json` wrote.
 
         Raises:
             LookupError, ValueError, TypeError: It wrote none such.
@@ -125,11 +125,11 @@ class DeadLetter:
                 raise TypeError(f"one of errors has not {', '.join(_ERROR_FIELDS)}")
 
     def to_message(self) -> Message:
-        """The record's own key and value, with the reason in headers."""
+        """Return the record's own key and value, with the reason in headers."""
         return self.record.key, self.record.value, self.kafka_headers()
 
     def kafka_headers(self) -> Headers:
-        """The record's own headers, Kafka Connect's dead-letter headers, and ours.
+        """Return the record's own headers, Kafka Connect's dead-letter headers, and ours.
 
         (Kafka Connect, dead letter queue: `__connect.errors.topic`, `.partition`, `.offset`, `.stage`,
         `.exception.class.name`, `.exception.message`.)
@@ -169,7 +169,7 @@ _ERROR_FIELDS = ("code", "pointer", "message")
 
 
 def dead_letter(reason: Refusal, topic: str, partition: int, record: Record, attempts: int = 0) -> DeadLetter:
-    """The dead letter of a record that was refused.
+    """Return the dead letter of a record that was refused.
 
     Args:
         reason: Why.
@@ -202,22 +202,22 @@ def dead_letter(reason: Refusal, topic: str, partition: int, record: Record, att
 
 
 def schema_fields(schema: ResolvedSchema | None) -> dict[str, str]:
-    """The schema as dead letters name it."""
+    """Return the schema as dead letters name it."""
     return {"id": schema.id, "version": schema.version, "sha256": schema.sha256} if schema else {}
 
 
 def damage(error: Exception) -> str:
-    """What is wrong with what should be a dead letter."""
+    """Return what is wrong with what should be a dead letter."""
     return f"it has no {error}" if isinstance(error, LookupError) else str(error)
 
 
 def iso_time(seconds: float) -> str:
-    """A time as dead letters have it: ISO 8601, UTC, to the millisecond."""
+    """Return a time as dead letters have it: ISO 8601, UTC, to the millisecond."""
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
 
 
 def time_of(iso: str) -> float:
-    """The seconds since 1970 of a time as dead letters have it."""
+    """Return the seconds since 1970 of a time as dead letters have it."""
     return datetime.fromisoformat(iso).timestamp()
 
 

@@ -86,7 +86,7 @@ class Client(Protocol):
         """Why batches wait to be sent again, one reason for each of them."""
 
     def deliver(self, batch: Batch, observer: Callable[[Counts], None], aside: Callable[[], None]) -> Delivery:
-        """Sends a batch, and what of it is to be sent again, until each record has its answer.
+        """Send a batch, and what of it is to be sent again, until each record has its answer.
 
         Args:
             batch: Where the order of a key matters, no other batch of its shard is delivered meanwhile.
@@ -98,7 +98,7 @@ class Client(Protocol):
         """
 
     def take_renewals(self) -> int:
-        """Credentials fetched since this was last asked."""
+        """Return credentials fetched since this was last asked."""
 
 
 class Connection(Protocol):
@@ -121,14 +121,14 @@ class Connection(Protocol):
         """How many shards of keys batches must be made of; 1 where order does not matter."""
 
     def client(self, destination: Destination) -> Client:
-        """A client for a destination; called once for each in a process.
+        """Return a client for a destination; called once for each in a process.
 
         Raises:
             ConfigurationError: The destination asks for what the connection does not have.
         """
 
     def check(self, destinations: Iterable[Destination], *, local: bool) -> None:
-        """Looks before a run, without posting anything, for what would keep records from being delivered.
+        """Look before a run, without posting anything, for what would keep records from being delivered.
 
         Args:
             destinations: Of all routes.

@@ -70,13 +70,13 @@ class Destination(Protocol):
     """Where the records of a route go."""
 
     def sizes(self) -> Sizes:
-        """What fits into a request; asked once for a route."""
+        """Return what fits into a request; asked once for a route."""
 
     def form(self) -> Form:
-        """What is made of records; asked once for a route."""
+        """Return what is made of records; asked once for a route."""
 
     def deletion(self, key: bytes | None) -> ParsedObject | ParseFailure:
-        """The record that deletes what had this key, before `Form.finish`; or why there is none."""
+        """Return the record that deletes what had this key, before `Form.finish`; or why there is none."""
 
     def id_sample(self, schema: ResolvedSchema | None) -> IdSample | None:
-        """A look at the first records for an `_id` that several share; None where that loses nothing."""
+        """Return a look at the first records for an `_id` that several share; None where that loses nothing."""

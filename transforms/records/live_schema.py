@@ -32,7 +32,7 @@ class RegistrySchema:
     first: ResolvedSchema
 
     def live(self) -> LiveSchema:
-        """The process's schema."""
+        """Return the process's schema."""
         key = ("registered schema", repr((self.schema_id, self.registry)), self.first.sha256)
         return process.shared(
             key, lambda: LiveSchema(RegistrySchemaSource(self.registry(), self.schema_id, held=self.first))
@@ -59,7 +59,7 @@ class LiveSchema:
         self._refusals = Refusals()
 
     def current(self) -> ResolvedSchema:
-        """The schema as far as it is known now; a newer one is on its way where that is due."""
+        """Return the schema as far as it is known now; a newer one is on its way where that is due."""
         if self._held is None:
             with self._asking:
                 self._held = self._held or self._source.current()

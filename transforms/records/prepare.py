@@ -92,7 +92,7 @@ class ParseStep:
         self._destination = routes[-1].destination  # of the only one that takes tombstones
 
     def __call__(self, record: Record) -> ParsedObject | Refusal | Dropped:
-        """The record as a JSON object; for a tombstone that deletes, the attributes that say what."""
+        """Return the record as a JSON object; for a tombstone that deletes, the attributes that say what."""
         value = record.value
         if record.headers == UNREADABLE_HEADERS and value is not None:
             return Refusal("parse", self._route, "header_name", _HEADER_NAME)
@@ -108,7 +108,7 @@ class ParseStep:
 
 
 def route_of(record: Record, entity: dict[str, Any], routes: tuple[Route, ...]) -> Route | Refusal:
-    """The first route whose conditions the record fits.
+    """Return the first route whose conditions the record fits.
 
     A tombstone has no fields, so only a route without conditions takes it.
     """
@@ -146,7 +146,7 @@ class MapStep:
     def __call__(
         self, topic: str, partition: int, record: Record, entity: dict[str, Any], body: bytes
     ) -> ParsedObject | Refusal | Dropped:
-        """The record as the route makes it. The entity that was given may be changed: use what is returned.
+        """Return the record as the route makes it. The entity that was given may be changed: use what is returned.
 
         Args:
             topic, partition: Where the record was read.
@@ -233,12 +233,12 @@ class ValidateStep:
         self._validator = validator_for(self.schema, self._rules) if self.schema else None
 
     def use(self, schema: ResolvedSchema) -> None:
-        """Checks against the schema as the registry has it now; it costs nothing while that is the same."""
+        """Check against the schema as the registry has it now; it costs nothing while that is the same."""
         if schema is not self.schema:
             self.schema, self._validator = schema, validator_for(schema, self._rules)
 
     def __call__(self, entity: dict[str, Any], body: bytes) -> bytes | Refusal:
-        """The bytes to post, or what the destination would refuse or drop the record for.
+        """Return the bytes to post, or what the destination would refuse or drop the record for.
 
         Args:
             entity: The record, as its destination takes it.
@@ -259,7 +259,7 @@ class ValidateStep:
         return body
 
     def _check_inside(self, unwrapped: ParsedObject | Rejection | None) -> Rejection | None:
-        """Checks the part of a record that the schema describes, if there is one."""
+        """Check the part of a record that the schema describes, if there is one."""
         if not isinstance(unwrapped, ParsedObject):
             return unwrapped
         entity, body = unwrapped
@@ -284,7 +284,7 @@ class Preparation:
         self._steps = {route.name: (MapStep(route), ValidateStep(route, rules)) for route in routes}
 
     def __call__(self, topic: str, partition: int, record: Record) -> Prepared | Refusal | Dropped:
-        """The record as it would be posted, or why it would not.
+        """Return the record as it would be posted, or why it would not.
 
         Raises:
             ConfigurationError, StoppedError: The registry of Avro schemas; see `SchemaRegistry.reader`.

@@ -83,7 +83,7 @@ class RefusalCount:
         self._add(reason, 1)
 
     def verdict(self) -> Verdict | None:
-        """Why to stop now, or None."""
+        """Return why to stop now, or None."""
         limits = self._limits
         if limits.max_first is not None and not self._any_passed and self._first >= limits.max_first:
             return self._verdict("max_first", self._first, self._first)

@@ -18,14 +18,14 @@ class IdWatch:
     """What a route's records share of `_id`s; one for a route, a run and a process."""
 
     def __init__(self, route: str, sample: IdSample) -> None:
-        """Takes the name of the route and its sample."""
+        """Take the name of the route and its sample."""
         self._route = route
         self._sample = sample
         self._warned = False
 
     @classmethod
     def of(cls, run: str, route: Route) -> IdWatch | None:
-        """The process's one for the route in a run; None for a route whose `_id`s say nothing."""
+        """Return the process's one for the route in a run; None for a route whose `_id`s say nothing."""
         return process.shared(("repeated ids", run, route.name), lambda: cls._make(route))
 
     @classmethod
@@ -34,7 +34,7 @@ class IdWatch:
         return None if sample is None else cls(route.name, sample)
 
     def look_at(self, bodies: Sequence[bytes]) -> None:
-        """Looks at valid records, in the bundle's thread; it costs nothing once it has seen enough."""
+        """Look at valid records, in the bundle's thread; it costs nothing once it has seen enough."""
         if self._sample.is_full:
             return
         added = self._sample.add(bodies)

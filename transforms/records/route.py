@@ -62,15 +62,15 @@ class Route:
     rules: XdmRules | None = None
 
     def fits(self, entity: dict[str, Any]) -> bool:
-        """Whether a record of one of the topics takes this route."""
+        """Return whether a record of one of the topics takes this route."""
         return all(condition.fits(entity) for condition in self.when)
 
     def drops(self, entity: dict[str, Any]) -> bool:
-        """Whether a record that takes this route is left out."""
+        """Return whether a record that takes this route is left out."""
         return bool(self.drop) and all(condition.fits(entity) for condition in self.drop)
 
     def takes(self, topic: str) -> bool:
-        """Whether records of this topic take this route."""
+        """Return whether records of this topic take this route."""
         return any(covers(name, topic) for name in self.topics)
 
 
@@ -91,7 +91,7 @@ class Routes:
         return self._routes[name]
 
     def of_topic(self, topic: str) -> tuple[Route, ...]:
-        """The routes that records of a topic may take, in their order: if one has no conditions, it is the last.
+        """Return the routes that records of a topic may take, in their order: if one has no conditions, it is the last.
 
         Raises:
             LookupError: No route takes it. It cannot happen to a topic that was read because a route names it.

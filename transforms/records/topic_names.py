@@ -9,7 +9,7 @@ TOPIC = "topic:"
 
 
 def covers(wanted: str, topic: str) -> bool:
-    """Whether a topic is meant by a name, or by a regular expression, which starts with `^`.
+    """Return whether a topic is meant by a name, or by a regular expression, which starts with `^`.
 
     Regular expressions leave out topics whose names begin with two underscores: `__consumer_offsets` and
     `__transaction_state` are Kafka's own, and such names are customary for what is not data. They can be named.

@@ -71,17 +71,17 @@ class FileSink:
 
 
 def reason_of(error: Exception) -> str:
-    """What a person reads of an error of a file system, of whichever kind that is."""
+    """Return what a person reads of an error of a file system, of whichever kind that is."""
     return getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
 
 
 def write_file(folder: str, dead_letters: Iterable[DeadLetter]) -> str:
-    """Writes a file of dead letters and returns its path."""
+    """Write a file of dead letters and return its path."""
     return write_lines(folder, (one.to_json() for one in dead_letters))
 
 
 def write_lines(folder: str, lines: Iterable[bytes], name: str | None = None) -> str:
-    """Writes a file of JSON lines and returns its path. A file that has its final name is whole.
+    """Write a file of JSON lines and return its path. A file that has its final name is whole.
 
     Args:
         folder: For the file.
@@ -104,13 +104,13 @@ def write_lines(folder: str, lines: Iterable[bytes], name: str | None = None) ->
 
 
 def list_files(place: str) -> list[str]:
-    """The files of a folder, oldest first, or those that fit a pattern that ends with `.jsonl`."""
+    """Return the files of a folder, oldest first, or those that fit a pattern that ends with `.jsonl`."""
     (matched,) = FileSystems.match([place if place.endswith(".jsonl") else FileSystems.join(place, "*.jsonl")])
     return sorted(metadata.path for metadata in matched.metadata_list)
 
 
 def read_file(path: str) -> Iterator[DeadLetter]:
-    """The dead letters of a file.
+    """Yield the dead letters of a file.
 
     Raises:
         ConfigurationError: A line is none, or a compressed file is damaged; names the file.
@@ -124,6 +124,6 @@ def read_file(path: str) -> Iterator[DeadLetter]:
 
 
 def read_files(place: str) -> Iterator[DeadLetter]:
-    """The dead letters of a folder or of the files that fit a pattern, oldest file first."""
+    """Yield the dead letters of a folder or of the files that fit a pattern, oldest file first."""
     for path in list_files(place):
         yield from read_file(path)

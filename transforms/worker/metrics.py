@@ -43,41 +43,41 @@ _watched: dict[tuple[str, Hashable], Callable[[], int]] = {}
 
 
 def count(name: str, amount: int = 1) -> None:
-    """Adds to a counter, here and in Beam; in the bundle's thread only."""
+    """Add to a counter, here and in Beam; in the bundle's thread only."""
     count_in_beam(name, amount)
     count_here(name, amount)
 
 
 def count_in_beam(name: str, amount: int) -> None:
-    """Adds to Beam's counter alone, in the bundle's thread only."""
+    """Add to Beam's counter alone, in the bundle's thread only."""
     if amount:
         _beam_counter(name).inc(amount)
 
 
 def count_here(name: str, amount: int) -> None:
-    """Adds to the process's own counter alone, in any thread."""
+    """Add to the process's own counter alone, in any thread."""
     if amount:
         with _lock:
             _counts[name] += amount
 
 
 def accepted_by(route: str) -> str:
-    """The counter of the records of a route that AEP has received."""
+    """Return the counter of the records of a route that AEP has received."""
     return f"{BY_ROUTE}{route}/{ACCEPTED}"
 
 
 def dead_lettered_by(route: str) -> str:
-    """The counter of the records of a route that were dead-lettered."""
+    """Return the counter of the records of a route that were dead-lettered."""
     return f"{BY_ROUTE}{route}/{DEAD_LETTERED.rstrip('/')}"
 
 
 def dropped_by(route: str) -> str:
-    """The counter of the records that a route left out, as it says."""
+    """Return the counter of the records that a route left out, as it says."""
     return f"{BY_ROUTE}{route}/{DROPPED}"
 
 
 def observe(name: str, value: int) -> None:
-    """Adds a value to Beam's distribution of this name."""
+    """Add a value to Beam's distribution of this name."""
     _beam_distribution(name).update(value)
 
 
@@ -94,7 +94,7 @@ def unwatch(name: str, part: Hashable) -> None:
 
 
 def level(name: str) -> int:
-    """The sum of all parts of a level now."""
+    """Return the sum of all parts of a level now."""
     with _lock:
         parts = [read for (of, _), read in _watched.items() if of == name]
     return sum(read() for read in parts)
@@ -111,19 +111,19 @@ def _beam_distribution(name: str) -> Metrics.DelegatingDistribution:
 
 
 def process_counts() -> Counter[str]:
-    """What this process has counted since `reset`."""
+    """Return what this process has counted since `reset`."""
     with _lock:
         return Counter(_counts)
 
 
 def reset() -> None:
-    """Starts counting again from nothing, before a run."""
+    """Start counting again from nothing, before a run."""
     with _lock:
         _counts.clear()
 
 
 def beam_counts(metrics: MetricResults) -> Counter[str]:
-    """The same counts as a runner reports them after (or during) a run."""
+    """Return the same counts as a runner reports them after (or during) a run."""
     counts: Counter[str] = Counter()
     for counter in metrics.query(MetricsFilter().with_namespace(NAMESPACE))["counters"]:
         counts[counter.key.metric.name] += counter.result or 0

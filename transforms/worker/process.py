@@ -31,14 +31,14 @@ failure: Exception | None = None
 
 
 def request_stop(grace_seconds: float) -> None:
-    """Asks readers to read no further, and deliveries that wait for AEP to give up after so many seconds."""
+    """Ask readers to read no further, and deliveries that wait for AEP to give up after so many seconds."""
     global _stop_deadline
     _stop_deadline = time.monotonic() + grace_seconds
     stop_requested.set()
 
 
 def start_run() -> None:
-    """Forgets the last run's stop and failure: a process may run several pipelines, one after another."""
+    """Forget the last run's stop and failure: a process may run several pipelines, one after another."""
     global _stop_deadline, failure
     _stop_deadline = float("inf")
     stop_requested.clear()
@@ -46,12 +46,12 @@ def start_run() -> None:
 
 
 def time_left() -> float:
-    """Seconds until deliveries must have ended, infinite while the process is not asked to end."""
+    """Return seconds until deliveries must have ended, infinite while the process is not asked to end."""
     return _stop_deadline - time.monotonic()
 
 
 def pause(seconds: float) -> bool:
-    """Sleeps before something is tried again; True when it should not be, since the process is to end now."""
+    """Sleep before something is tried again; True when it should not be, since the process is to end now."""
     if not stop_requested.wait(seconds):
         return False
     left = time_left()
@@ -72,18 +72,18 @@ def wait_for_turn(seconds: float) -> bool:
 
 
 def watch_waiting(key: Hashable, reasons: Callable[[], Sequence[str]]) -> None:
-    """Makes known why batches wait to be sent again, one reason for each batch, to whoever asks `waiting`."""
+    """Make known why batches wait to be sent again, one reason for each batch, to whoever asks `waiting`."""
     _waiting[key] = reasons
 
 
 def waiting() -> list[str]:
-    """Why batches of this process wait to be sent again, one reason for each of them."""
+    """Return why batches of this process wait to be sent again, one reason for each of them."""
     return [reason for reasons in list(_waiting.values()) for reason in reasons()]
 
 
 @contextmanager
 def remember_failure() -> Iterator[None]:
-    """Keeps the first error raised inside: runners wrap errors in tracebacks, and people should see our words."""
+    """Keep the first error raised inside: runners wrap errors in tracebacks, and people should see our words."""
     global failure
     try:
         yield
@@ -93,7 +93,7 @@ def remember_failure() -> Iterator[None]:
 
 
 def shared(key: Hashable, make: Callable[[], T]) -> T:
-    """The process's one object for this key, made by the first caller while the others wait."""
+    """Return the process's one object for this key, made by the first caller while the others wait."""
     with _lock:
         if key not in _shared:
             _shared[key] = make()
@@ -101,13 +101,13 @@ def shared(key: Hashable, make: Callable[[], T]) -> T:
 
 
 def take(key: Hashable) -> object | None:
-    """Removes and returns the process's object for this key, None when there is none."""
+    """Remove and return the process's object for this key, None when there is none."""
     with _lock:
         return _shared.pop(key, None)
 
 
 def tune_garbage_collector() -> None:
-    """Lets the collector run less often, for a process that is ours.
+    """Let the collector run less often, for a process that is ours.
 
     Its passes would walk the parsed records of the chunks in flight again and again: half of the time of a worker.
     Much less often, and what Beam leaves in cycles with each bundle would fill the memory before it is collected.
@@ -130,7 +130,7 @@ def _tune_if_worker() -> None:
 
 
 def _is_worker_process() -> bool:
-    """Whether the process has nothing else to do than be a worker: its main thread runs Beam's harness.
+    """Return whether the process has nothing else to do than be a worker: its main thread runs Beam's harness.
 
     So it is in all ways in which Beam starts one: `sdk_worker_main` (containers, `environment_type=PROCESS`) and
     the `python -c` of a worker pool without a container's executable.

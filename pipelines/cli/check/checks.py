@@ -75,7 +75,7 @@ class Findings:
 
 
 def check_run(settings: Settings, number: int) -> Findings:
-    """Makes all checks.
+    """Make all checks.
 
     Args:
         settings: Of the run.
@@ -101,7 +101,7 @@ def check_run(settings: Settings, number: int) -> Findings:
 
 
 def _routes(settings: Settings, found: Findings) -> list[Route]:
-    """The routes that can be made."""
+    """Return the routes that can be made."""
     routes = []
     for spec in load_routes(settings):
         try:
@@ -115,7 +115,7 @@ def _routes(settings: Settings, found: Findings) -> list[Route]:
 
 
 def _route(route: Route) -> Check:
-    """Whether the id that messages name is that of the schema which they are checked with."""
+    """Return whether the id that messages name is that of the schema which they are checked with."""
     schema, inlet = route.schema, as_inlet(route.destination)
     if schema is None:
         return Check(f"{route.name}: options", "ok", f"{inlet.payload} records, not checked by a schema")
@@ -153,7 +153,7 @@ def _sinks(plan: Plan) -> Iterator[Check]:
 
 
 def _connections(plan: Plan) -> Iterator[Check]:
-    """The way to each inlet, and the tokens that requests to it need."""
+    """Yield the way to each inlet, and the tokens that requests to it need."""
     network = as_aep(plan.connection).network
     if not plan.local and network.has_files:
         yield Check("connections", "not checked", _WORKERS)
@@ -178,7 +178,7 @@ def _token(inlet: AepInlet, plan: Plan) -> str:
 
 
 def _reached(inlet: AepInlet, plan: Plan) -> Check:
-    """Whether anything answers at an inlet. What it answers says nothing: an inlet takes only posts."""
+    """Return whether anything answers at an inlet. What it answers says nothing: an inlet takes only posts."""
     subject = f"connection to inlet {inlet.inlet_id[:12]}"
     try:
         transport = RequestsTransport(as_aep(plan.connection).timeouts, as_aep(plan.connection).network)
@@ -245,7 +245,7 @@ def _topic_samples(plan: Plan, cluster: KafkaCluster, topics: Sequence[str], num
 
 
 def _group(cluster: KafkaCluster, group: str, partitions: Mapping[str, list[int]]) -> Iterator[Check]:
-    """Whether the group's offsets can be looked up, as a run does before it starts."""
+    """Yield whether the group's offsets can be looked up, as a run does before it starts."""
     first = [(topic, number) for topic, numbers in partitions.items() for number in numbers[:1]][:1]
     if not first:
         return
@@ -286,7 +286,7 @@ def _first_records(path: str, topic: str, number: int, hints: list[str]) -> list
 def _sample(
     subject: str, topic: str, read: Callable[[], list[Chunk]], plan: Plan, number: int, found: Findings
 ) -> None:
-    """Reads some records, and prepares them as the pipeline would."""
+    """Read some records, and prepare them as the pipeline would."""
     if not number:
         found.checks.append(Check(subject, "not checked", "there; no sample is wanted"))
         return
@@ -346,7 +346,7 @@ def prepare_sample(
     tombstones: Tombstones,
     ids: dict[str, IdSample | None],
 ) -> Sample:
-    """Prepares records of one topic, as they were read, by the routes that take it.
+    """Prepare records of one topic, as they were read, by the routes that take it.
 
     Adds to the look at the _ids of each route.
     """

@@ -54,7 +54,9 @@ class PlatformChecks:
         self._lost: str | None = None
 
     def of(self, route: Route) -> Iterator[Check]:
-        """The checks of a route, each by itself: where one fails the others go on, unless nothing answers there."""
+        """Yield the checks of a route, each by itself: where one fails the others go on, unless nothing
+        answers there.
+        """
         destination, schema = as_inlet(route.destination), route.schema
         yield self._checked(f"{route.name}: inlet", partial(self._inlet, route))
         if destination.dataset_id:
@@ -155,13 +157,13 @@ class PlatformChecks:
 
 
 def names_flow(destination: Destination) -> bool:
-    """Whether requests can name a dataflow without a `flow_id`: ready-made messages may, and so may a header."""
+    """Return whether requests can name a dataflow without a `flow_id`: ready-made messages may, and so may a header."""
     header = any(name.lower() == "x-adobe-flow-id" for name in destination.headers)
     return destination.payload == "message" or (destination.payload == "raw" and header)
 
 
 def inlet_found(known: Known, route: Route) -> Found:
-    """Compares an inlet with the route that posts to it ("Create a streaming connection for HTTP API")."""
+    """Compare an inlet with the route that posts to it ("Create a streaming connection for HTTP API")."""
     inlet, destination = known.inlet, as_inlet(route.destination)
     data_type = "raw" if destination.payload == "raw" else "xdm"
     faults = []
@@ -180,7 +182,7 @@ def inlet_found(known: Known, route: Route) -> Found:
 
 
 def dataset_found(dataset: DataSet, route: Route) -> Found:
-    """Compares a data set with the route into it: messages must name its schema (Streaming Ingestion API)."""
+    """Compare a data set with the route into it: messages must name its schema (Streaming Ingestion API)."""
     wanted = as_inlet(route.destination).schema_id
     if wanted and dataset.schema_id != wanted:
         return Found("wrong", f"its schema is {dataset.schema_id}, and the route's is {wanted}")
@@ -191,7 +193,7 @@ def dataset_found(dataset: DataSet, route: Route) -> Found:
 
 
 def flow_found(flow: ExistingFlow, known: Known | None, route: Route, state: str) -> Found:
-    """Compares a dataflow with its route: it must lead from the route's connection into its data set."""
+    """Compare a dataflow with its route: it must lead from the route's connection into its data set."""
     faults = []
     if known and known.connection_id and flow.connection_id and flow.connection_id != known.connection_id:
         faults.append(f"it leads from another connection, {flow.connection_id}: check flow_id and inlet_url")
@@ -202,7 +204,8 @@ def flow_found(flow: ExistingFlow, known: Known | None, route: Route, state: str
 
 
 def no_flow_found(flow_ids: Sequence[str], route: Route) -> Found:
-    """What a route without a flow id misses ("Create a streaming connection for HTTP API": it is required for XDM too).
+    """Return what a route without a flow id misses ("Create a streaming connection for HTTP API": it is required for
+    XDM too).
 
     Connections from before there were dataflows need none.
     """
@@ -215,7 +218,7 @@ def no_flow_found(flow_ids: Sequence[str], route: Route) -> Found:
 
 
 def schema_found(schema: ResolvedSchema, version: str, known: Sequence[Identity]) -> Found:
-    """Compares a schema file with the version and the identity descriptors that the registry shows."""
+    """Compare a schema file with the version and the identity descriptors that the registry shows."""
     again = "get the file again, or give schema_id without schema_file"
     if version != schema.version:
         shown = version or "unknown"
@@ -227,6 +230,6 @@ def schema_found(schema: ResolvedSchema, version: str, known: Sequence[Identity]
 
 
 def major_of(content_type: str) -> str:
-    """The major version of a `contentType`: `;version=1`, `; version=1.0`, `;1`."""
+    """Return the major version of a `contentType`: `;version=1`, `; version=1.0`, `;1`."""
     found = re.search(r";\s*(?:version=)?(\d+)", content_type)
     return found[1] if found else ""

@@ -45,7 +45,7 @@ def exit_code(checks: Iterable[Check]) -> int:
 
 
 def verdict(checks: Sequence[Check]) -> str:
-    """A line for the end."""
+    """Return a line for the end."""
     counts = {state: sum(check.state == state for check in checks) for state in _STYLES}
     numbers = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
     words = {READY: "ready", NOT_READY: "not ready", UNKNOWN: "undetermined, since checks failed"}
@@ -53,7 +53,7 @@ def verdict(checks: Sequence[Check]) -> str:
 
 
 def check_table(checks: Iterable[Check]) -> Table:
-    """The checks in their order."""
+    """Return the checks in their order."""
     grid = Table(title="Checks", title_justify="left")
     grid.add_column("what", overflow="fold")
     grid.add_column("state", no_wrap=True)
@@ -64,7 +64,7 @@ def check_table(checks: Iterable[Check]) -> Table:
 
 
 def dead_letter_table(letters: Sequence[DeadLetter], records: int) -> Table:
-    """Why records of a sample would be dead-lettered, the most frequent first, each with an example.
+    """Return why records of a sample would be dead-lettered, the most frequent first, each with an example.
 
     Messages may quote a record and do not show.
     """

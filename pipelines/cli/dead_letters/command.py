@@ -104,7 +104,7 @@ def _read(
     bootstrap_servers: str | None,
     kafka_config: list[str] | None,
 ) -> Iterator[DeadLetter]:
-    """The dead letters that are meant, as they are read.
+    """Yield the dead letters that are meant, as they are read.
 
     Raises:
         typer.BadParameter: A value that cannot be right.

@@ -26,7 +26,7 @@ class Tally:
     last: float = float("-inf")
 
     def add(self, one: DeadLetter) -> None:
-        """Counts another."""
+        """Count another."""
         self.count += 1
         self.first = min(self.first, one.at)
         self.last = max(self.last, one.at)
@@ -50,7 +50,7 @@ class Stats:
             _add(self.by_schema, (one.route, one.schema.get("id", ""), one.schema.get("version", "")), one)
 
     def tables(self, values: bool) -> list[Table]:
-        """The counts, the most frequent first; none when there is nothing to count.
+        """Return the counts, the most frequent first; none when there is nothing to count.
 
         Args:
             values: Show messages too, which may quote a record.
@@ -90,17 +90,17 @@ def _time(seconds: float) -> str:
 
 
 def field_of(pointer: str) -> str:
-    """The field that a pointer is to, whichever place it has in a list."""
+    """Return the field that a pointer is to, whichever place it has in a list."""
     return without_indices(pointer) or WHOLE_RECORD
 
 
 def place_of(one: DeadLetter) -> str:
-    """Where the record was read, as Kafka writes it: topic, partition, offset."""
+    """Return where the record was read, as Kafka writes it: topic, partition, offset."""
     return f"{one.topic}-{one.partition}@{one.record.offset}"
 
 
 def letter_table(one: DeadLetter, values: bool) -> Table:
-    """One dead letter: its reason, and with `values` the record as well."""
+    """Return one dead letter: its reason, and with `values` the record as well."""
     grid = Table(show_header=False, title=place_of(one), title_justify="left")
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
@@ -137,5 +137,5 @@ def _text(content: bytes | None) -> str:
 
 
 def printable(text: str) -> Text:
-    """The text with its control characters written out: a record must not move a person's cursor."""
+    """Return the text with its control characters written out: a record must not move a person's cursor."""
     return Text(plain(text))

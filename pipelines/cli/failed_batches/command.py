@@ -87,7 +87,7 @@ _READ_FROM = ("kafka_bootstrap_servers", "kafka_file_pattern")  # nothing is rea
 
 
 def _missing(settings: Settings) -> Iterator[Finding]:
-    """What a pipeline needs but for its source, and what Platform's APIs need."""
+    """Yield what a pipeline needs but for its source, and what Platform's APIs need."""
     from pipelines.options.checks import contradictions
     from pipelines.options.platform_access import missing_access
 

@@ -68,7 +68,7 @@ class Account:
     reasons: dict[tuple[str, str], Reason] = field(default_factory=dict)
 
     def add(self, batch_id: str, letter: DeadLetter, ours: Refusal | None) -> None:
-        """Counts a record."""
+        """Count a record."""
         self.records += 1
         reason = self.reasons.setdefault((letter.code, field_of(letter.pointer)), Reason(batch_id))
         reason.records += 1
@@ -77,7 +77,7 @@ class Account:
             reason.codes[ours.code] += 1
 
     def table(self) -> Table:
-        """The reasons, the most frequent first."""
+        """Return the reasons, the most frequent first."""
         grid = Table(
             title=f"{self.records:,} records that AEP refused after it had received them",
             title_justify="left",
@@ -141,7 +141,7 @@ class FailedBatches:
         return list(self._wanted)
 
     def pull(self, since: float | None, until: float | None) -> Account:
-        """Pulls the batches that were made in this time and not pulled before; those of a data set the oldest first.
+        """Pull the batches that were made in this time and not pulled before; those of a data set the oldest first.
 
         Args:
             since, until: Seconds since 1970; from `since` on and before `until`.
@@ -187,7 +187,7 @@ class FailedBatches:
 
 
 def name_of(batch: Batch) -> str:
-    """The name of the file of a batch, in the order of time among all files of dead letters."""
+    """Return the name of the file of a batch, in the order of time among all files of dead letters."""
     made = datetime.fromtimestamp(batch.created_ms / 1000, timezone.utc)
     return f"{made:%Y%m%dT%H%M%S}-{segment(batch.id)}.jsonl"
 

@@ -23,7 +23,7 @@ class Tally:
     broken: Counter[str] = field(default_factory=Counter)
 
     def count(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Passes the samples on and counts them."""
+        """Pass the samples on and count them."""
         for sample in samples:
             if sample.broken is None:
                 self.good += 1
@@ -38,7 +38,7 @@ class Tally:
 
 
 def write_lines(samples: Iterable[Sample], file: BinaryIO) -> None:
-    """Writes each sample's value as a line.
+    """Write each sample's value as a line.
 
     Raises:
         ValueError: A value holds a line break, so that it would be read as two records.
@@ -51,7 +51,7 @@ def write_lines(samples: Iterable[Sample], file: BinaryIO) -> None:
 
 
 def send(samples: Iterable[Sample], cluster: KafkaCluster, topics: Mapping[str, str]) -> None:
-    """Sends samples to Kafka and returns when the brokers have them all.
+    """Send samples to Kafka and return when the brokers have them all.
 
     Each record has its sequence number in the header `sequence`, by which it can be found again.
 

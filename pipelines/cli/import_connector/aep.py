@@ -36,7 +36,7 @@ AEP_PROPERTIES = (
 
 
 def import_endpoint(draft: Draft) -> None:
-    """Takes the inlet's address."""
+    """Take the inlet's address."""
     key = "aep.endpoint"
     if draft.is_provided(key):
         draft.missing["aep_inlet_url"] = "https://dcs.adobedc.net/collection/INLET_ID"
@@ -57,7 +57,7 @@ def import_endpoint(draft: Draft) -> None:
 
 
 def import_headers(draft: Draft) -> None:
-    """Takes the headers that each request carries, as JSON: the dataflow, the data set, and any others."""
+    """Take the headers that each request carries, as JSON: the dataflow, the data set, and any others."""
     text = draft.take(_HEADERS)
     if text is None:
         return
@@ -86,7 +86,7 @@ def import_headers(draft: Draft) -> None:
 
 
 def import_payload(draft: Draft, schema_file: str | None, schema_id: str | None) -> None:
-    """Decides what values are: messages to check, where their schema is known, else whatever the connector was fed."""
+    """Decide what values are: messages to check, where their schema is known, else whatever the connector was fed."""
     if schema_file or schema_id:
         draft.set("xdm_payload", "message", "--schema-file")
         draft.options.pop("aep_dataset_id", None)  # else messages that leave it to the header would be refused
@@ -103,7 +103,7 @@ def import_payload(draft: Draft, schema_file: str | None, schema_id: str | None)
 
 
 def import_auth(draft: Draft) -> None:
-    """Takes how requests are authenticated. Of the three kinds of token Adobe still gives one: server-to-server."""
+    """Take how requests are authenticated. Of the three kinds of token Adobe still gives one: server-to-server."""
     enabled = draft.take(f"{_AUTH}enabled")
     kind = draft.take(f"{_AUTH}token.type") or "jwt_token"  # the default in the code; the guide says access_token
     if enabled != "true":
@@ -140,7 +140,7 @@ def import_auth(draft: Draft) -> None:
 
 
 def import_proxy(draft: Draft) -> None:
-    """Takes the proxy to AEP and IMS."""
+    """Take the proxy to AEP and IMS."""
     provided = draft.is_provided(f"{_PROXY}host")
     host, port = draft.take(f"{_PROXY}host"), draft.take_number(f"{_PROXY}port")
     user, password = draft.take(f"{_PROXY}user"), draft.take_secret(f"{_PROXY}password", "AEP_PROXY_PASSWORD")
@@ -163,7 +163,7 @@ def import_proxy(draft: Draft) -> None:
 
 
 def import_sending(draft: Draft) -> None:
-    """Takes what it says of batches, tries and waits."""
+    """Take what it says of batches, tries and waits."""
     if (tasks := draft.take_number("tasks.max")) is not None:
         text = "each task posted one request at a time; here a process has aep_max_in_flight of them under way, "
         if tasks > OPTIONS["aep_max_in_flight"].default:
@@ -213,7 +213,7 @@ def import_sending(draft: Draft) -> None:
 
 
 def import_dead_letters(draft: Draft, topics: list[str], path: str) -> None:
-    """Takes where records go that can't be taken; to the folder `path` where the connector had no topic for them."""
+    """Take where records go that can't be taken; to the folder `path` where the connector had no topic for them."""
     tolerance = draft.take("errors.tolerance")
     topic = draft.take(f"{_DEAD_LETTERS}topic.name")
     if topic:

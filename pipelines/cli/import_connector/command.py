@@ -98,7 +98,7 @@ def import_connector(
 
 
 def _write(files: Mapping[str, str], folder: Path, force: bool) -> bool:
-    """Writes the files, all or none; says why not."""
+    """Write the files, all or none; say why not."""
     there = [name for name in files if (folder / name).exists()]
     if there and not force:
         say(f"error: {folder}: {', '.join(there)} would be written over: give --force, or another --output")

@@ -52,7 +52,7 @@ class Draft:
     problems: list[str] = field(default_factory=list)
 
     def take(self, name: str) -> str | None:
-        """The property's value; None when it is not there, blank, or only a config provider knows it (noted)."""
+        """Return the property's value; None when it is not there, blank, or only a config provider knows it (noted)."""
         value = self.left.pop(name, "").strip()
         if place := provided(value):
             self.note("to do", name, f"its value comes from a config provider, {place}: put it in yourself")
@@ -60,7 +60,7 @@ class Draft:
         return value or None
 
     def take_number(self, name: str) -> int | None:
-        """The property's value as Java's Integer.parseInt has it; anything else is a problem."""
+        """Return the property's value as Java's Integer.parseInt has it; anything else is a problem."""
         value = self.take(name)
         if value is None or re.fullmatch(r"[-+]?[0-9]{1,10}", value):
             return None if value is None else int(value)
@@ -68,12 +68,12 @@ class Draft:
         return None
 
     def take_secret(self, name: str, variable: str) -> str | None:
-        """A reference to the secret that the property holds; None when there is none."""
+        """Return a reference to the secret that the property holds; None when there is none."""
         value = self.left.pop(name, "").strip()
         return self.secret(name, value, variable) if value else None
 
     def secret(self, name: str, value: str, variable: str) -> str:
-        """A reference to a secret in place of its value, which goes nowhere else.
+        """Return a reference to a secret in place of its value, which goes nowhere else.
 
         Args:
             name: The property it is from.
@@ -93,38 +93,38 @@ class Draft:
         return f"env:{variable}"
 
     def is_provided(self, name: str) -> bool:
-        """Whether only a config provider knows the property's value."""
+        """Return whether only a config provider knows the property's value."""
         return provided(self.left.get(name, "")) is not None
 
     def set(self, option: str, value: Any, origin: str) -> None:
-        """Sets an option."""
+        """Set an option."""
         self.options[option] = value
         self.origins[option] = origin
 
     def note(self, level: Level, about: str, text: str) -> None:
-        """Adds a note."""
+        """Add a note."""
         self.notes.append(Note(level, about, text))
 
     def drop(self, reasons: Mapping[str, str]) -> None:
-        """Takes the properties that are there and notes why each has no equivalent."""
+        """Take the properties that are there and note why each has no equivalent."""
         for name, reason in reasons.items():
             if self.left.pop(name, None) is not None:
                 self.note("dropped", name, reason)
 
     def take_all(self, prefix: str) -> dict[str, str]:
-        """Takes the properties that begin with the prefix, without it."""
+        """Take the properties that begin with the prefix, without it."""
         names = [name for name in self.left if name.startswith(prefix)]
         return {name.removeprefix(prefix): self.left.pop(name).strip() for name in names}
 
 
 def provided(value: str) -> str | None:
-    """The part of a value that a config provider replaces, if there is one."""
+    """Return the part of a value that a config provider replaces, if there is one."""
     found = _PROVIDED.search(value)
     return found[0] if found else None
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known property that looks most like `name`."""
+    """Return the known property that looks most like `name`."""
     by_lower = {each.lower(): each for each in known}
     close = get_close_matches(name.lower(), by_lower, n=1)
     return by_lower[close[0]] if close else None

@@ -13,7 +13,7 @@ OPTIONS_FILE, PATCH_FILE, ROUTES_FILE = "options.yaml", "map.yaml", "routes.yaml
 
 
 def files_of(imported: Imported, folder: str, source: str) -> dict[str, str]:
-    """The content of each file by its name.
+    """Return the content of each file by its name.
 
     Args:
         imported: What to write.

@@ -94,7 +94,7 @@ class Overrides:
 def import_connector(
     properties: Mapping[str, str], worker: Mapping[str, str] | None = None, overrides: Overrides | None = None
 ) -> Imported:
-    """Turns the properties of a connector, and of the workers that run it if they are known, into options.
+    """Turn the properties of a connector, and of the workers that run it if they are known, into options.
 
     Raises:
         ImportProblemError: With all that is in the way.
@@ -145,7 +145,7 @@ def _check_class(properties: Mapping[str, str]) -> None:
 
 
 def _with_worker(properties: Mapping[str, str], worker: Mapping[str, str]) -> dict[str, str]:
-    """The properties, with what a sink has from the workers' configuration unless its own says otherwise."""
+    """Return the properties, with what a sink has from the workers' configuration unless its own says otherwise."""
     shared: dict[str, str] = {}
     own = dict(properties)
     for name, value in worker.items():
@@ -166,7 +166,7 @@ def _rest(draft: Draft) -> None:
 
 
 def _faults(draft: Draft) -> list[str]:
-    """Values that an option does not take, by the properties they come from."""
+    """Return values that an option does not take, by the properties they come from."""
     problems = []
     for group, (prefix, model) in GROUPS.items():
         fields = {option.field: option for option in OPTIONS.values() if option.group == group}
@@ -182,7 +182,9 @@ def _faults(draft: Draft) -> list[str]:
 
 
 def _route(draft: Draft, topics: list[str]) -> tuple[list[Any], list[dict[str, Any]]]:
-    """The patch of all topics, or routes where topics are patched differently; the draft's options become theirs."""
+    """Return the patch of all topics, or routes where topics are patched differently; the draft's options become
+    theirs.
+    """
     if None in draft.patches or not draft.patches:
         return draft.patches.get(None, []), []
     by_patch: dict[str, list[str]] = {}

@@ -63,7 +63,7 @@ _INTERNAL_TOPIC = "__consumer_offsets"
 
 
 def import_topics(draft: Draft) -> list[str]:
-    """Takes the topics; a regular expression starts with ^."""
+    """Take the topics; a regular expression starts with ^."""
     provided_elsewhere = draft.is_provided("topics") or draft.is_provided("topics.regex")
     names, pattern = draft.take("topics"), draft.take("topics.regex")
     if provided_elsewhere:
@@ -89,7 +89,7 @@ def import_topics(draft: Draft) -> list[str]:
 
 
 def import_group(draft: Draft, name: str, new_group: str | None) -> None:
-    """Takes over the connector's consumer group, with its committed offsets, or keeps to another."""
+    """Take over the connector's consumer group, with its committed offsets, or keep to another."""
     if draft.is_provided(f"{_OVERRIDE}group.id") and not new_group:
         draft.missing["kafka_group_id"] = "GROUP"  # a guess would begin from nothing
     theirs = draft.take(f"{_OVERRIDE}group.id") or f"connect-{name}"
@@ -122,7 +122,7 @@ def import_group(draft: Draft, name: str, new_group: str | None) -> None:
 
 
 def import_consumer(draft: Draft, bootstrap_servers: str | None) -> None:
-    """Takes the consumer's properties; producers and topics' administration have none here."""
+    """Take the consumer's properties; producers and topics' administration have none here."""
     given = draft.take(f"{_OVERRIDE}bootstrap.servers")
     if servers := bootstrap_servers or given:
         origin = "--bootstrap-servers" if bootstrap_servers else f"{_OVERRIDE}bootstrap.servers"

@@ -18,7 +18,7 @@ class ConnectorFileError(UserError):
 
 
 def read_connector(path: str) -> dict[str, str]:
-    """Reads the properties of a connector, its `name` among them if the file has one.
+    """Read the properties of a connector, its `name` among them if the file has one.
 
     JSON is told from .properties by its first character. It is what Connect's REST API takes and gives: `{"name",
     "config": {...}}`, or the bare configuration. Scalars become text and nulls are left out, as Connect does it.
@@ -67,7 +67,7 @@ def _scalar(value: Any, name: str, path: str) -> str:
 
 
 def _from_properties(text: str, path: str) -> dict[str, str]:
-    """The properties by java.util.Properties' rules; of duplicate keys the last value counts."""
+    """Return the properties by java.util.Properties' rules; of duplicate keys the last value counts."""
     properties = {}
     for number, line in _logical_lines(text):
         # The key ends at the first = or : or blank that is not escaped.
@@ -81,7 +81,7 @@ def _from_properties(text: str, path: str) -> dict[str, str]:
 
 
 def _logical_lines(text: str) -> list[tuple[int, str]]:
-    """Lines with their numbers (from 1), continuations joined, without blank ones and comments."""
+    """Return lines with their numbers (from 1), continuations joined, without blank ones and comments."""
     lines: list[tuple[int, str]] = []
     goes_on = False
     for number, natural in enumerate(re.split(r"\r\n|\n|\r", text), start=1):

@@ -23,7 +23,7 @@ _WITHOUT_EFFECT = re.compile(
 
 
 def import_converters(draft: Draft) -> None:
-    """Takes the converters of key, value and headers: the format that values have in the topics."""
+    """Take the converters of key, value and headers: the format that values have in the topics."""
     for prefix, reason in (
         ("key.converter", "keys are taken as bytes"),
         ("header.converter", "headers are taken as bytes"),
@@ -87,7 +87,7 @@ def _avro(draft: Draft) -> None:
 
 
 def import_transforms(draft: Draft, topics: Sequence[str]) -> None:
-    """Takes the transforms: a JsonPatchTransform becomes a JSON Patch, of all topics or, by its predicate, of some."""
+    """Take the transforms: a JsonPatchTransform becomes a JSON Patch, of all topics or, by its predicate, of some."""
     unwrap = draft.patches.pop(None, [])
     topics = topics or [""]  # whichever they are
     by_topic = {topic: list(unwrap) for topic in topics}
@@ -153,7 +153,7 @@ def _operations(draft: Draft, key: str) -> list[Any]:
 
 
 def _topics_of(draft: Draft, prefix: str, topics: Sequence[str]) -> Sequence[str]:
-    """The topics whose records a transform changes, by its predicate."""
+    """Return the topics whose records a transform changes, by its predicate."""
     name = draft.take(f"{prefix}predicate")
     negate = (draft.take(f"{prefix}negate") or "false").lower() == "true"
     if name is None:

@@ -96,7 +96,7 @@ class _Provisioning:
         return self._carry_out(plan, pending)
 
     def _plan(self, prune: bool) -> Plan:
-        """Looks at what is there and compares.
+        """Look at what is there and compare.
 
         Raises:
             OptionsError: Something must be fixed first.
@@ -118,7 +118,7 @@ class _Provisioning:
         return plan
 
     def _files(self, plan: Plan) -> list[Step]:
-        """What becomes of the routes file and the schemas beside it."""
+        """Return what becomes of the routes file and the schemas beside it."""
         from aep.provision.steps import Action, Step
 
         if not self._file.wanted.routes:
@@ -193,7 +193,7 @@ class _Provisioning:
 
 
 def warm_up_notice(platform_url: str, done: Sequence[Step]) -> str | None:
-    """What to wait for after new dataflows: Adobe's need some minutes, an emulator's do not."""
+    """Return what to wait for after new dataflows: Adobe's need some minutes, an emulator's do not."""
     from aep.platform.flow_service import FLOW_WARM_UP_SECONDS
 
     adobes = (urlsplit(platform_url).hostname or "").endswith(".adobe.io")

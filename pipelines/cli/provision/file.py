@@ -80,17 +80,17 @@ class ProvisionFile:
     lines: Mapping[Place, int]
 
     def of_tenant(self, tenant: str) -> ProvisionFile:
-        """The same with the tenant id in place of `{TENANT_ID}`."""
+        """Return the same with the tenant id in place of `{TENANT_ID}`."""
         lines = {with_tenant(place, tenant): line for place, line in self.lines.items()}
         return ProvisionFile(self.path, self.wanted.with_tenant(tenant), lines)
 
     def refusals(self, problems: Iterable[Problem]) -> list[str]:
-        """Problems with file and line."""
+        """Return problems with file and line."""
         return _placed(self.path, self.lines, problems)
 
 
 def read_provision(path: str) -> ProvisionFile:
-    """Reads a file and checks what can be checked without a call.
+    """Read a file and check what can be checked without a call.
 
     Raises:
         OptionsError: With all problems found, one a line, each with file and line.
@@ -122,7 +122,7 @@ def read_provision(path: str) -> ProvisionFile:
 
 
 def routes_text(source: str, routes: Sequence[RouteValues], schema_folder: Path) -> str:
-    """The routes file, in YAML."""
+    """Return the routes file, in YAML."""
     lines = [f"{_MARK} {Path(source).name}, which writes it anew: change that file instead.", "routes:"]
     for route in routes:
         values = dict(route.values)
@@ -134,7 +134,7 @@ def routes_text(source: str, routes: Sequence[RouteValues], schema_folder: Path)
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a routes file may be written: it is not there, or was written by `routes_text`."""
+    """Return whether a routes file may be written: it is not there, or was written by `routes_text`."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").startswith(_MARK)
     except FileNotFoundError:
@@ -165,7 +165,7 @@ def _note_lines(node: yaml.Node, place: Place, lines: dict[Place, int]) -> None:
 
 
 def _explain(error: ErrorDetails, lines: Mapping[Place, int]) -> Problem:
-    """Says for a person what pydantic found wrong."""
+    """Say for a person what pydantic found wrong."""
     place = error["loc"]
     if error["type"] == "literal_error" and place not in lines:  # `name: int`, short for `name: {type: int}`
         place = place[:-1]
@@ -185,7 +185,7 @@ def _explain(error: ErrorDetails, lines: Mapping[Place, int]) -> Problem:
 
 
 def _keys_at(place: Place) -> list[str]:
-    """The keys that may stand at a place in the file."""
+    """Return the keys that may stand at a place in the file."""
     if not place:
         return list(_MODELS)
     if place[0] == "field_groups" and len(place) > 2:
@@ -198,7 +198,7 @@ def _keys_at(place: Place) -> list[str]:
 
 
 def _route_problems(wanted: Provision) -> list[Problem]:
-    """What in the routes a routes file would not take, as far as it does not depend on the options of a run."""
+    """Return what in the routes a routes file would not take, as far as it does not depend on the options of a run."""
     problems: list[Problem] = []
     made: list[RouteSpec] = []
     raw = {each.name for each in wanted.connections if each.data_type == "raw"}

@@ -259,7 +259,7 @@ def _check(path: Path | None, checking: EventCheck, form: Form | None, limit: in
 
 
 def _load(path: Path, sha256: str | None) -> ResolvedSchema:
-    """The schema of a file.
+    """Return the schema of a file.
 
     Raises:
         SchemaError: It cannot be used, or is not the one of this digest.
@@ -289,7 +289,7 @@ def _identity(text: str, *, primary: bool) -> Identity:
 
 
 def _tenant_id(tenant: str | None) -> str:
-    """The tenant id without `_`; "" for none.
+    """Return the tenant id without `_`; "" for none.
 
     Raises:
         typer.BadParameter: It cannot be one.

@@ -87,7 +87,7 @@ class Tally:
         return sorted(self._kinds.values(), key=lambda kind: -kind.count)
 
     def as_json(self, schema: ResolvedSchema) -> dict[str, Any]:
-        """The counts, with the schema that they are for."""
+        """Return the counts, with the schema that they are for."""
         return {
             "schema": {"id": schema.id, "version": schema.version, "sha256": schema.sha256},
             "lines": self.lines,
@@ -98,7 +98,7 @@ class Tally:
         }
 
     def table(self) -> Table:
-        """The counts for a person."""
+        """Return the counts for a person."""
         grid = Table(title=self.headline, title_justify="left", caption_justify="left")
         grid.add_column("code", no_wrap=True)
         grid.add_column("field", overflow="fold")
@@ -119,7 +119,7 @@ class Tally:
 
 
 def as_json(line: int, found: Refusal) -> dict[str, Any]:
-    """The report of a line in our form, that of dead letters."""
+    """Return the report of a line in our form, that of dead letters."""
     return {
         "line": line,
         "code": found.code,
@@ -131,12 +131,12 @@ def as_json(line: int, found: Refusal) -> dict[str, Any]:
 
 
 def as_adobe(line: int, found: Refusal) -> dict[str, Any]:
-    """The report of a line in the form of Adobe's (Streaming validation guide)."""
+    """Return the report of a line in the form of Adobe's (Streaming validation guide)."""
     return {"line": line, **rejection(list(found.violations)).as_adobe()}
 
 
 def as_text(line: int, found: Refusal) -> str:
-    """The report of a line for a person: a line for each violation."""
+    """Return the report of a line for a person: a line for each violation."""
     rows = [
         f"line {line}: {error.code} at {plain(error.pointer) or WHOLE_RECORD}: {plain(error.message)}"
         for error in found.violations
@@ -146,7 +146,7 @@ def as_text(line: int, found: Refusal) -> str:
 
 
 def schema_rows(schema: ResolvedSchema) -> list[tuple[str, str]]:
-    """What there is to know of a schema: names and values."""
+    """Return what there is to know of a schema: names and values."""
     document = orjson.loads(schema.document)
     fields = list(fields_of(document))
     required = ", ".join(_always_required(fields)) or "(none)"
@@ -165,7 +165,7 @@ def schema_rows(schema: ResolvedSchema) -> list[tuple[str, str]]:
 
 
 def _always_required(fields: Iterable[Field]) -> list[str]:
-    """The fields that each record must have: required, as all objects around them are."""
+    """Return the fields that each record must have: required, as all objects around them are."""
     found = [""]
     for each in fields:
         if each.required and each.pointer.rpartition("/")[0] in found:
@@ -174,7 +174,7 @@ def _always_required(fields: Iterable[Field]) -> list[str]:
 
 
 def two_columns(rows: Iterable[tuple[str, str]]) -> Table:
-    """Names and values as a table without lines, whole whatever the width."""
+    """Return names and values as a table without lines, whole whatever the width."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")

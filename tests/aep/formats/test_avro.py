@@ -37,7 +37,7 @@ def written(schema: Any, value: Any) -> bytes:
 
 
 def read(kind: Any, data: bytes) -> Any:
-    """What a record's only field, of a type, is read as: the value, or (code, pointer) of the failure."""
+    """Return what a record's only field, of a type, is read as: the value, or (code, pointer) of the failure."""
     result = AvroReader(json.dumps(record_of(a=kind))).read(data)
     if isinstance(result, ParseFailure):
         return result.code, result.pointer
@@ -98,7 +98,7 @@ def test_values_as_xdm_wants_them(kind: Any, value: Any, expected: Any) -> None:
 
 
 def connect(kind: str, name: str, **more: Any) -> dict[str, Any]:
-    """A type as Connect's AvroConverter writes one that has a name."""
+    """Return a type as Connect's AvroConverter writes one that has a name."""
     return {"type": kind, "connect.version": 1, "connect.name": name, **more}
 
 

@@ -168,7 +168,7 @@ def test_a_float_of_32_bits_is_the_shortest_text_that_gives_it_back(kind: Any, v
 
 
 def digits(text: str) -> int:
-    """How many digits count."""
+    """Return how many digits count."""
     return len(text.split("e")[0].replace(".", "").replace("-", "").strip("0"))
 
 

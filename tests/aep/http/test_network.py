@@ -505,7 +505,7 @@ class TestGzip:
 
 class TestSilence:
     def limited(self, answer: Callable[[Exchange], None]) -> tuple[str, float]:
-        """The words of the error with a limit on silence far below that on all, and how long it took."""
+        """Return the words of the error with a limit on silence far below that on all, and how long it took."""
         with HttpServer(answer) as server:
             started = time.monotonic()
             error = refusal(server.url, Network(), Timeouts(connect=5, total=60, read=0.3))

@@ -35,7 +35,7 @@ def send(url: str, timeouts: Timeouts | None = None, **headers: str) -> Reply:
 
 
 def failure(answer: Callable[[Exchange], None], timeouts: Timeouts | None = None) -> AepError:
-    """The error that a request to a server with this answer ends in."""
+    """Return the error that a request to a server with this answer ends in."""
     with HttpServer(answer) as server, pytest.raises(AepError) as caught:
         send(server.url, timeouts)
     assert f"127.0.0.1:{server.port}" in str(caught.value)

@@ -144,7 +144,7 @@ def read(responses: object, count: int | None = None, batch_id: object = "1:2:3"
 
 
 def ids(*values: str | None) -> list[dict[str, Any]]:
-    """A response for each id; None is a failed one without an id."""
+    """Return a response for each id; None is a failed one without an id."""
     return [{"statusCode": 400, "message": "no"} if value is None else {"xactionId": value} for value in values]
 
 

@@ -120,7 +120,9 @@ def test_names_are_unique() -> None:
 
 
 def every_request() -> Iterator[tuple[Attempt, InletStats, RetryPolicy]]:
-    """Each kind of request, with and without a new token, failures, misfits and time left, and each kind of inlet."""
+    """Yield each kind of request, with and without a new token, failures, misfits and time left, and each kind of
+    inlet.
+    """
     for base, refreshed, failures, mismatches, since, inlet, policy in itertools.product(
         (BATCH, ONE, SINGLE),
         (False, True),

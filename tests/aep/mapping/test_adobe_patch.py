@@ -75,13 +75,13 @@ CASES: list[tuple[list[dict[str, Any]], Any]] = [
 
 
 def applied(operations: list[dict[str, Any]], record: dict[str, Any]) -> Any:
-    """What our patch makes of the record; FAILS for a fault."""
+    """Return what our patch makes of the record; FAILS for a fault."""
     made = compile_patch(operations, "adobe").apply(copy.deepcopy(record))
     return FAILS if isinstance(made, PatchFault) else made
 
 
 def applied_by_adobe(library: Zjsonpatch, operations: list[dict[str, Any]], record: dict[str, Any]) -> Any:
-    """What the library makes of it; FAILS also for what is not an object, which AEP cannot take."""
+    """Return what the library makes of it; FAILS also for what is not an object, which AEP cannot take."""
     try:
         made = library.apply(operations, record)
     except PatchFailedError:
@@ -90,7 +90,7 @@ def applied_by_adobe(library: Zjsonpatch, operations: list[dict[str, Any]], reco
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equality that tells 1 from 1.0, as JSON's text does."""
+    """Return equality that tells 1 from 1.0, as JSON's text does."""
     if one is FAILS or other is FAILS:
         return one is other
     return orjson.dumps(one, option=orjson.OPT_SORT_KEYS) == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
@@ -147,7 +147,7 @@ class Generator:
         return {self.few(self.NAMES): self.value(depth) for _ in range(self.random.randrange(4))}
 
     def path(self, document: Any) -> str:
-        """A place in the document, or any path."""
+        """Return a place in the document, or any path."""
         if self.random.random() < 0.5:
             steps = []
             while isinstance(document, dict | list) and document and self.random.random() < 0.8:
@@ -164,7 +164,7 @@ class Generator:
         return {"op": op, "path": self.path(record), "from": self.path(record), "value": self.value()}
 
     def few(self, of: Sequence[Any]) -> Any:
-        """One of them, the first ones more often."""
+        """Return one of them, the first ones more often."""
         return of[min(self.random.randrange(len(of)), self.random.randrange(len(of)))]
 
 

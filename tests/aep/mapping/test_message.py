@@ -19,7 +19,7 @@ ANY = Destination(INLET, "message")
 
 
 def message(**changes: Any) -> dict[str, Any]:
-    """A good message; `header__imsOrgId=...` changes a part, None takes it out."""
+    """Return a good message; `header__imsOrgId=...` changes a part, None takes it out."""
     whole: dict[str, Any] = {
         "header": {"schemaRef": REF, "imsOrgId": "ACME@AdobeOrg", "datasetId": "5f0", "source": {"name": "shop"}},
         "body": {"xdmMeta": {"schemaRef": REF}, "xdmEntity": ENTITY},

@@ -30,7 +30,7 @@ _ANY = 1_000  # more calls than provisioning makes
 
 
 def counts(organisation: Organisation) -> dict[str, int]:
-    """How many objects of each kind an organisation has."""
+    """Return how many objects of each kind an organisation has."""
     registry, flows = organisation.registry, organisation.flow_service
     shelves: dict[str, Any] = {
         "field groups": registry.field_groups.list(),

@@ -37,7 +37,7 @@ def in_array(**fields: Any) -> dict[str, Any]:
 
 
 def nick_named(document: dict[str, Any]) -> Any:
-    """The schema, after its field group got a number in the standard object of a name."""
+    """Return the schema, after its field group got a number in the standard object of a name."""
     nick = {"type": "object", "fields": {"nick": "int"}}
     name = {"type": "object", "fields": {OWN: nick}}
     document["field_groups"][0]["fields"]["person"] = {"type": "object", "fields": {"name": name}}

@@ -84,7 +84,7 @@ def connection(name: str, data_type: str, *, authenticated: bool) -> dict[str, A
 
 
 def without_older() -> dict[str, Any]:
-    """The sample without its connection of the older API."""
+    """Return the sample without its connection of the older API."""
     document = sample()
     del document["connections"][2], document["routes"][2]
     return document

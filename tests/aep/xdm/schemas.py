@@ -13,7 +13,7 @@ PROFILE = FileSchemaSource(str(FOLDER / "loyalty-profile.schema.json")).load()
 
 
 def document(properties: dict[str, Any], **more: Any) -> bytes:
-    """A small resolved schema."""
+    """Return a small resolved schema."""
     base = {"$id": "https://ns.adobe.com/acme/schemas/test", "version": "1.4", "type": "object"}
     return orjson.dumps({**base, "properties": properties, **more})
 

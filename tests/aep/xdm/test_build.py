@@ -126,7 +126,7 @@ TEXTS = ("EUR", "49", "SPRING", "DE", "12-24", "DE-BY", "en", "eu-central-1", "x
 
 
 def value_of(field: dict[str, Any]) -> Any:
-    """A value that a field says is right."""
+    """Return a value that a field says is right."""
     if "enum" in field:
         return field["enum"][0]
     kind = field.get("type")
@@ -144,7 +144,7 @@ def value_of(field: dict[str, Any]) -> Any:
 
 
 def replaced(entity: Any, steps: list[str], value: Any) -> Any:
-    """The entity with another value at a place; `*` is the first of an array or map."""
+    """Return the entity with another value at a place; `*` is the first of an array or map."""
     if not steps:
         return value
     if isinstance(entity, list):

@@ -284,7 +284,7 @@ GROUP: dict[str, Any] = {
 
 
 def names_in(properties: dict[str, Any]) -> dict[str, Any]:
-    """Names of fields, with those in each."""
+    """Return names of fields, with those in each."""
     inner = {name: field.get("items", field).get("properties", {}) for name, field in properties.items()}
     return {name: names_in(fields) for name, fields in inner.items()}
 

@@ -154,13 +154,13 @@ ACCEPTED: list[tuple[str, Any]] = [
 
 
 def put(name: str, value: Any) -> Any:
-    """Validates a value of an option and gives it back as the model holds it."""
+    """Validate a value of an option and give it back as the model holds it."""
     option = OPTIONS[name]
     return getattr(GROUPS[option.group][1](**{option.field: value}), option.field)
 
 
 def refusal(name: str, value: Any) -> str:
-    """The sentence with which a value of an option is refused."""
+    """Return the sentence with which a value of an option is refused."""
     with pytest.raises(ValidationError) as caught:
         put(name, value)
     option = OPTIONS[name]

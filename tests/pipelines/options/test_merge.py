@@ -30,12 +30,12 @@ MINIMAL = [f"--{name}={value if isinstance(value, str) else json.dumps(value)}" 
 
 
 def without(*names: str) -> list[str]:
-    """The minimal command line less some options."""
+    """Return the minimal command line less some options."""
     return [argument for argument in MINIMAL if argument.split("=")[0].removeprefix("--") not in names]
 
 
 def problems(argv: list[str]) -> list[str]:
-    """What is refused of a command line."""
+    """Return what is refused of a command line."""
     with pytest.raises(OptionsError) as caught:
         parse(argv)
     assert str(caught.value) == "\n".join(caught.value.problems)
@@ -634,7 +634,7 @@ ANY_OPTIONS = st.fixed_dictionaries(
 
 
 def argument(name: str, value: Any) -> list[str]:
-    """An option as written on the command line."""
+    """Return an option as written on the command line."""
     if name in OPTIONS:
         return [f"--{name}={value if isinstance(value, str) else json.dumps(value)}"]
     values = value if isinstance(value, list) else [value]

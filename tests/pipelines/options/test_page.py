@@ -21,7 +21,7 @@ OPTIONS_PART, ROUTES_PART = page().split("\n## Keys of a route\n")
 
 
 def row(part: str, name: str) -> list[str]:
-    """The cells of the only row about a name."""
+    """Return the cells of the only row about a name."""
     (found,) = re.findall(rf"^\| `{name}` \| (.*) \|$", part, re.MULTILINE)
     return re.split(r"(?<!\\) \| ", found)
 

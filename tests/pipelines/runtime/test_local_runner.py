@@ -42,7 +42,7 @@ class OneABundle(beam.DoFn):
 
 
 def generators() -> int:
-    """How many are kept in which Beam would add up metrics."""
+    """Return how many are kept in which Beam would add up metrics."""
     return sum(isinstance(one, GeneratorType) and one.__name__ == "consolidate" for one in gc.get_objects())
 
 

@@ -21,7 +21,7 @@ SCHEMA = Path(__file__).parents[3] / "configs" / "schemas" / "loyalty-event.sche
 
 
 def plan_of(folder: Path, *arguments: str) -> FileReplay:
-    """The plan of a replay with the options of a run that wrote to the folder."""
+    """Return the plan of a replay with the options of a run that wrote to the folder."""
     plan = make_replay_plan(
         parse(
             [

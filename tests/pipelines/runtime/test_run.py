@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def arguments(folder: Path, **more: object) -> list[str]:
-    """Options of a run that reads lines that are no JSON, so that nothing is posted."""
+    """Return options of a run that reads lines that are no JSON, so that nothing is posted."""
     events = folder / "events.jsonl"
     events.write_bytes(b"no json\n" * 3)
     options = {

@@ -37,7 +37,7 @@ class Member:
         self.advanced: dict[Partition, Committed] = {}
 
     def bundle(self, commit: bool = True, claims: int | None = None, fail: bool = False) -> int:
-        """Reads a bundle and returns the number of its records.
+        """Read a bundle and return the number of its records.
 
         Args:
             commit: Finalise it.
@@ -73,23 +73,25 @@ class Member:
         return self.reader.is_at_ends()
 
     def offsets(self) -> dict[Partition, list[int]]:
-        """The offsets read, by partition."""
+        """Return the offsets read, by partition."""
         return {partition: [record.offset for record in records] for partition, records in self.read.items()}
 
     def values(self) -> list[bytes | None]:
-        """All the values read."""
+        """Return all the values read."""
         return [record.value for records in self.read.values() for record in records]
 
 
 def source(cluster: KafkaCluster, *topics: str, group: str | None = None, **more: object) -> KafkaSource:
-    """A source for tests: it looks for new partitions before each bundle, and its bundles are small and quick."""
+    """Return a source for tests: it looks for new partitions before each bundle, and its bundles are
+    small and quick.
+    """
     cluster = replace(cluster, config={"fetch.wait.max.ms": "50", **cluster.config})
     fields = {"reset": KafkaOptions().reset, "discovery_seconds": 0.0, "limits": QUICK} | more
     return KafkaSource(uuid.uuid4().hex, cluster, topics, group or f"group-{uuid.uuid4().hex[:8]}", **fields)  # type: ignore[arg-type]
 
 
 def commit(cluster: KafkaCluster, group: str, offsets: dict[Partition, int], metadata: str = "") -> None:
-    """Commits for a group that has no members."""
+    """Commit for a group that has no members."""
     consumer = Consumer({"bootstrap.servers": cluster.bootstrap_servers, "group.id": group})
     at = [TopicPartition(topic, number, offset, metadata=metadata) for (topic, number), offset in offsets.items()]
     consumer.commit(offsets=at, asynchronous=False)
@@ -97,7 +99,7 @@ def commit(cluster: KafkaCluster, group: str, offsets: dict[Partition, int], met
 
 
 def await_committed(broker: KafkaBroker, of: KafkaSource, offsets: dict[int, int]) -> None:
-    """Waits for what the group has committed of the source's topic: commits arrive a moment after they were asked for.
+    """Wait for what the group has committed of the source's topic: commits arrive a moment after they were asked for.
 
     Args:
         offsets: By partition.
@@ -107,7 +109,7 @@ def await_committed(broker: KafkaBroker, of: KafkaSource, offsets: dict[int, int
 
 
 def delete_before(broker: KafkaBroker, offsets: dict[Partition, int]) -> None:
-    """Deletes the records before these offsets, as retention does."""
+    """Delete the records before these offsets, as retention does."""
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
     at = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
     for future in admin.delete_records(at).values():

@@ -42,7 +42,7 @@ def server() -> Iterator[SchemaRegistryServer]:
 
 
 def value(schema_id: int, schema: Any, content: Any) -> bytes:
-    """A value in Confluent's wire format, by fastavro's writer."""
+    """Return a value in Confluent's wire format, by fastavro's writer."""
     data = io.BytesIO()
     fastavro.schemaless_writer(data, fastavro.parse_schema(schema), content)
     return b"\x00" + schema_id.to_bytes(4, "big") + data.getvalue()
@@ -99,7 +99,7 @@ def test_what_is_wrong_with_a_record_is_told(server: SchemaRegistryServer, data:
 
 
 def header(number: int) -> tuple[str, bytes]:
-    """The header that Confluent's serializer writes for a schema."""
+    """Return the header that Confluent's serializer writes for a schema."""
     headers: list[tuple[str, bytes]] = []
     context = SerializationContext("t", MessageField.VALUE, headers)
     header_schema_id_serializer(b"", context, SchemaId("AVRO", guid=str(guid_of(number))))

@@ -79,7 +79,7 @@ class Log:
         return resolve_start(self.cluster, topics or (self.topic,), self.group, start, reset, stop_at_end)
 
     def positions(self, start: str, reset: Reset = "earliest") -> list[int]:
-        """Where the two partitions start."""
+        """Return where the two partitions start."""
         found = self.start(start, reset).positions
         return [found[self.topic, number] for number in (0, 1)]
 

@@ -54,7 +54,7 @@ def start_of(of: KafkaSource, start: str = "committed", stop_at_end: bool = True
 
 
 def read(of: KafkaSource, start: Start, commit: bool = True) -> list[Chunk]:
-    """The chunks of a run to its end."""
+    """Return the chunks of a run to its end."""
     collect = Collect()
     with beam.Pipeline("FnApiRunner") as pipeline:
         pipeline | ReadFromKafka(of, start, commit) | collect
@@ -160,7 +160,7 @@ class _StopAt(beam.DoFn):
 
 
 def read_until(of: KafkaSource, start: Start, value: bytes) -> list[Chunk]:
-    """The chunks of a run without an end, which is asked to stop once it has read a value."""
+    """Return the chunks of a run without an end, which is asked to stop once it has read a value."""
     collect = Collect()
     with beam.Pipeline("FnApiRunner") as pipeline:
         pipeline | ReadFromKafka(of, start) | beam.ParDo(_StopAt(value)).with_output_types(Chunk) | collect

@@ -38,7 +38,7 @@ Join = Callable[..., Member]
 
 @pytest.fixture
 def join() -> Iterator[Join]:
-    """Makes members, and closes them at the end of the test."""
+    """Make members, and close them at the end of the test."""
     members: list[Member] = []
 
     def make(of: KafkaSource, start: Start, shard: int = 0, shards: int = 1) -> Member:
@@ -51,7 +51,7 @@ def join() -> Iterator[Join]:
 
 
 def numbers(broker: KafkaBroker, topic: str, amount: int, partitions: int, first: int = 0) -> set[bytes]:
-    """Writes numbers to the partitions in turn, and returns them."""
+    """Write numbers to the partitions in turn, and return them."""
     values = [b"%d" % number for number in range(first, first + amount)]
     broker.produce(topic, [(None, value, None, at % partitions) for at, value in enumerate(values)])
     return set(values)
@@ -62,7 +62,7 @@ def start_of(of: KafkaSource, start: str = "earliest", stop_at_end: bool = True)
 
 
 def read_to_end(*members: Member) -> None:
-    """Lets members read in turn until all have read everything up to their ends."""
+    """Let members read in turn until all have read everything up to their ends."""
 
     def step() -> bool:
         for member in members:

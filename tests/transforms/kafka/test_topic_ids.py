@@ -55,7 +55,7 @@ def read_until(member: Member, values: set[bytes]) -> None:
 
 
 def offsets_of(of: KafkaSource) -> dict[Partition, Committed]:
-    """What the group has committed, with what it is kept with."""
+    """Return what the group has committed, with what it is kept with."""
     consumer = Consumer({"bootstrap.servers": of.cluster.bootstrap_servers, "group.id": of.group_id})
     try:
         return committed_offsets(consumer, [(of.topics[0], number) for number in (0, 1)])

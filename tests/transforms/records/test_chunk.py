@@ -26,7 +26,7 @@ def chunks(draw: st.DrawFn) -> Chunk:
 
 
 def copy(chunk: Chunk) -> Chunk:
-    """An equal chunk that shares nothing with it."""
+    """Return an equal chunk that shares nothing with it."""
     again = [
         Record(r.offset, r.timestamp, r.key and bytes(bytearray(r.key)), tuple(r.headers), r.value)
         for r in chunk.records

@@ -52,7 +52,7 @@ Fate = tuple[str, bytes] | tuple[Any, ...] | None
 
 
 def by_pipeline(read: Chunk, routes: Routes, rules: XdmRules, tombstones: Any) -> dict[int, Fate]:
-    """What the pipeline's steps make of each record, by its offset, all in one chunk."""
+    """Return what the pipeline's steps make of each record, by its offset, all in one chunk."""
     fates: dict[int, Fate] = dict.fromkeys((one.offset for one in read.records), None)
     chunks = [read]
     for step in (ParseRecordsFn(routes, tombstones), ApplyMappingFn(routes), ValidateXdmFn(routes, rules)):
@@ -78,7 +78,7 @@ def by_pipeline(read: Chunk, routes: Routes, rules: XdmRules, tombstones: Any) -
 
 
 def by_command(read: Chunk, routes: Routes, rules: XdmRules, tombstones: Any) -> dict[int, Fate]:
-    """What the whole preparation makes of each record, by its offset."""
+    """Return what the whole preparation makes of each record, by its offset."""
     prepare = Preparation(routes.of_topic(read.topic), rules, tombstones)
     return {one.offset: fate(prepare(read.topic, read.partition, one)) for one in read.records}
 

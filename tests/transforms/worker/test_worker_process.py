@@ -41,7 +41,7 @@ def own_setting() -> Iterator[None]:
 
 
 def run(environment: Environment, folder: Path) -> dict[int, tuple[int, ...]]:
-    """Parses a record in the environment; gives the collector's setting of each process that did."""
+    """Parse a record in the environment; give the collector's setting of each process that did."""
 
     def note(_: Chunk) -> None:
         Path(folder, str(os.getpid())).write_text(" ".join(map(str, gc.get_threshold())))

@@ -95,7 +95,7 @@ def connection(
 
 
 def older_inlet(bench: PlatformBench) -> dict[str, object]:
-    """An inlet that the API before Flow Service made."""
+    """Return an inlet that the API before Flow Service made."""
     inlet = InletApi(bench.organisation.client).create("Older", "s", authentication_required=True)
     return {"aep_inlet_url": inlet.url}
 
@@ -138,7 +138,7 @@ def unwritable(bench: PlatformBench) -> dict[str, object]:
 
 
 def other_organisation(bench: PlatformBench) -> dict[str, object]:
-    """A route that says it is another organisation's."""
+    """Return a route that says it is another organisation's."""
     streaming = bench.streaming
     file = bench.folder / "routes.yaml"
     made = {"name": "default", "topics": ["t"], "inlet_url": streaming.inlet.url, "dataset_id": streaming.dataset_id}

@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> str:
 
 
 def rows(out: str) -> list[list[str]]:
-    """The cells of all tables' rows."""
+    """Return the cells of all tables' rows."""
     return [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
 
 

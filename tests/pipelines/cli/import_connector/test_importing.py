@@ -121,7 +121,7 @@ DOCUMENTED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def bring(
     more: dict[str, Any] | None = None, overrides: Overrides | None = None, worker: dict[str, str] | None = None
 ) -> Imported:
-    """The basic configuration with more properties; None takes one out."""
+    """Return the basic configuration with more properties; None takes one out."""
     merged = {"name": "aep-sink", **BASIC, **(more or {})}
     properties = {
         name: str(value).lower() if isinstance(value, bool) else str(value)

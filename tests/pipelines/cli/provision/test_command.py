@@ -62,11 +62,11 @@ class Sandbox:
         ]
 
     def provision(self, *arguments: str, url: str = "") -> int:
-        """Runs the command."""
+        """Run the command."""
         return main(["provision", "-f", str(self.file), *arguments, *self.options(url)])
 
     def front(self, intercept: Interception = lambda exchange: False) -> PlatformFront:
-        """A server in front of the emulator."""
+        """Return a server in front of the emulator."""
         return PlatformFront(self.emulator.url, intercept)
 
 
@@ -219,7 +219,7 @@ class TestBadInput:
     """What is refused before the first call that changes something, with file, line and reason."""
 
     def refused(self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> tuple[list[str], list[str]]:
-        """What is said, and the calls that were made."""
+        """Return what is said, and the calls that were made."""
         with sandbox.front() as front:
             assert sandbox.provision("--yes", url=front.url) == 2
         captured = capsys.readouterr()
@@ -357,7 +357,7 @@ def send(sandbox: Sandbox, route: str, entity: Any, *more: str) -> int:
 
 
 def looked_up(sandbox: Sandbox, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    """What there is of a person, once Profile has something."""
+    """Return what there is of a person, once Profile has something."""
 
     def ask() -> dict[str, Any]:
         capsys.readouterr()
