@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pipelines.cli.common import PASSED_ON, WRONG, app, say
+from pipelines.cli.common import PASSED_ON, app
 
 
 @app.command(context_settings=PASSED_ON)
@@ -13,9 +13,6 @@ def emulate(context: typer.Context) -> int:
 
     beam-aep emulate --help shows them all.
     """
-    try:
-        from emulator.__main__ import main as emulator
-    except ModuleNotFoundError as error:
-        say(f"error: the emulator needs {error.name}, which is not installed: pip install 'beam-aep[emulator]'")
-        return WRONG
+    from emulator.__main__ import main as emulator
+
     return emulator(context.args)

@@ -272,12 +272,15 @@ def test_emulate_serves_until_it_is_told_to_end() -> None:
     assert (process.returncode, errors) == (0, "")
 
 
-@pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
-def test_emulate_says_which_extra_to_install(missing: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn", "httptools"])
+@pytest.mark.parametrize(
+    "command", [[*COMMAND, "emulate"], [sys.executable, "-m", "emulator"]], ids=["beam-aep", "module"]
+)
+def test_emulate_says_which_extra_to_install(command: list[str], missing: str, tmp_path: Path) -> None:
     # A module of that name that is not there, as in an installation without the extra.
     (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('no {missing}', name='{missing}')")
     failed = subprocess.run(
-        [*COMMAND, "emulate"],
+        command,
         capture_output=True,
         text=True,
         cwd=ROOT,

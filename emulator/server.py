@@ -1,0 +1,170 @@
+"""The server of the local Adobe Experience Platform, and its command line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import uvicorn
+from pydantic import ValidationError
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from emulator.api.collection import TRANSPORT
+from emulator.api.ims import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET
+from emulator.api.local import validation_text
+from emulator.app import Emulator
+from emulator.state.inlets import describe
+
+KEEP_ALIVE_S = 75  # longer than clients keep idle connections, so that none is closed under a request
+SHUTDOWN_S = 2  # what a request in progress gets at the end
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 that shows the connection to the application, for faults that drop it."""
+
+    def on_message_begin(self) -> None:
+        """Start a request's scope."""
+        super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
+
+
+class Server(uvicorn.Server):
+    """A server that says where it listens, once it does."""
+
+    def __init__(self, config: uvicorn.Config, listening: socket.socket, lines: Sequence[str]) -> None:
+        super().__init__(config)
+        self._listening = listening
+        self._lines = lines
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen, then print the address."""
+        await super().startup([self._listening])
+        print("\n".join(self._lines), flush=True)  # noqa: T201
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m emulator",
+        description="A local Adobe Experience Platform for demos and tests: IMS access tokens, the streaming "
+        "collection service, Flow Service, Schema Registry, Catalog, Data Access and Profile access, all on one "
+        "address, with a page for a browser. Prints 'listening on http://HOST:PORT' when it is ready, then the inlets.",
+        epilog=f"IMS client: {DEFAULT_CLIENT_ID} with secret {DEFAULT_CLIENT_SECRET}. Create inlets with --inlets or "
+        "POST /__local/inlets; see GET /__local/stats for what arrived. emulator/api/local.py lists all of /__local.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
+    parser.add_argument(
+        "--state", type=Path, metavar="FILE", help="SQLite file that keeps everything over restarts (default: none)"
+    )
+    parser.add_argument(
+        "--inlets",
+        type=Path,
+        metavar="FILE",
+        help='JSON list of inlets to create, such as [{"name": "demo", "org_id": "ACME@AdobeOrg"}]; '
+        "the keys are those of POST /__local/inlets, and id may be given",
+    )
+    parser.add_argument(
+        "--client",
+        action="append",
+        default=[],
+        metavar="ID:SECRET",
+        help="another IMS client; may be repeated",
+    )
+    parser.add_argument(
+        "--count-only",
+        action="store_true",
+        help="counting mode for benchmarks: answers and counts, looks at nothing and keeps nothing",
+    )
+    return parser.parse_args(argv)
+
+
+def prepare(arguments: argparse.Namespace) -> Emulator:
+    """Build the emulator with the clients and inlets of the command line.
+
+    Raises:
+        ValueError: A file or a value that cannot be used; the message says which.
+    """
+    emulator = Emulator(arguments.state, count_only=arguments.count_only)
+    for client in arguments.client:
+        client_id, _, secret = client.partition(":")
+        if not client_id or not secret:
+            raise ValueError("--client: give ID:SECRET")
+        emulator.ims.add_client(client_id, secret)
+    for number, definition in enumerate(_read_inlets(arguments.inlets)):
+        try:
+            emulator.inlets.create(definition, stable_id=True)
+        except ValidationError as error:
+            raise ValueError(f"{arguments.inlets}: inlet {number}: {validation_text(error)}") from error
+        except ValueError as error:
+            raise ValueError(f"{arguments.inlets}: inlet {number}: {error}") from error
+    return emulator
+
+
+def _read_inlets(path: Path | None) -> list[Any]:
+    if path is None:
+        return []
+    try:
+        inlets = orjson.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--inlets {path}: {error}") from error
+    if not isinstance(inlets, list):
+        raise ValueError(f"--inlets {path}: must hold a JSON list of inlets")
+    return inlets
+
+
+def serve(emulator: Emulator, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ValueError: The address cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer takes 40 ms
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, port))
+        except (OSError, OverflowError) as error:  # OverflowError: no such port number
+            raise ValueError(f"cannot listen on {host}:{port}: {error}") from error
+        shown_host = f"[{host}]" if ":" in host else host
+        url = f"http://{shown_host}:{listening.getsockname()[1]}"
+        lines = [f"listening on {url}", "open it in a browser to see what arrives"]
+        lines += [f"inlet {inlet.name}: {describe(inlet, url)['inletUrl']}" for inlet in emulator.inlets]
+        config = uvicorn.Config(
+            emulator.app(),
+            http=Protocol,
+            loop="asyncio",
+            ws="none",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=SHUTDOWN_S,
+        )
+        # uvicorn raises the signal that ended it once more: with these handlers that ends in a clean exit
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        # parsed messages are many small objects and no cycles: collecting them often finds nothing
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 100)
+        asyncio.run(Server(config, listening, lines).serve())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    arguments = parse_arguments(argv)
+    try:
+        serve(prepare(arguments), arguments.host, arguments.port)
+    except ValueError as error:
+        print(f"emulator: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
