@@ -24,7 +24,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=find_packages(include=["aep*", "emulator*", "pipelines*", "samples*", "transforms*"]),
+    packages=find_packages(include=["aep*", "emulator*", "kinesis*", "pipelines*", "samples*", "transforms*"]),
     package_data={"": ["py.typed"], "emulator.state": ["standard_xdm.json"], "emulator.page": ["page.css", "page.js"]},
     cmdclass={"build_py": BuildWithConfigs},
     install_requires=[
@@ -43,6 +43,7 @@ setup(
         "zstandard>=0.23,<1",
     ],
     extras_require={
+        "kinesis": ["boto3>=1.44,<2"],
         "msk": ["aws-msk-iam-sasl-signer-python>=1.0.1,<2"],
         "emulator": ["httptools>=0.6,<1", "starlette>=1,<2", "uvicorn>=0.40,<1"],
     },

@@ -22,10 +22,12 @@ MAY_IMPORT = {
     "aep.mapping": ("aep.errors", "aep.xdm", "aep.formats", "aep.ingestion"),
     "aep.platform": ("aep.errors", "aep.http", "aep.xdm", "aep.ingestion"),
     "aep.provision": ("aep.errors", "aep.xdm", "aep.platform"),
+    "kinesis": (),
     "transforms.worker": ("aep",),
     "transforms.records": ("aep", "transforms.worker"),
     "transforms.aep": ("aep", "transforms.worker", "transforms.records", "transforms.post"),
     "transforms.kafka": ("aep", "transforms.worker", "transforms.records"),
+    "transforms.kinesis": ("aep", "kinesis", "transforms.worker", "transforms.records", "transforms.post"),
     "transforms.sinks": ("aep", "transforms.worker", "transforms.records", "transforms.kafka"),
     "transforms": ("aep",),
     "pipelines.options": ("aep", "transforms"),
@@ -111,7 +113,7 @@ def test_aep_and_its_neighbours_know_no_beam() -> None:
     knowing = [
         module
         for module, path in MODULES.items()
-        if module.partition(".")[0] in ("aep", "emulator", "samples")
+        if module.partition(".")[0] in ("aep", "emulator", "kinesis", "samples")
         and any(is_in(other, "apache_beam") for other in imports(path))
     ]
     assert knowing == []

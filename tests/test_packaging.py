@@ -17,6 +17,7 @@ from testing.services.process import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[1]
 EXTRA = {"httptools", "starlette", "uvicorn"}  # the modules of the extra `emulator`
+OTHER_EXTRAS = {"boto3", "botocore"}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     (packages,) = environment.glob("lib/python*/site-packages")
     for path in Path(sysconfig.get_path("purelib")).iterdir():
-        if path.name not in EXTRA and "beam_aep" not in path.name:
+        if path.name not in EXTRA | OTHER_EXTRAS and "beam_aep" not in path.name:
             (packages / path.name).symlink_to(path)
     pip("--python", environment, "install", "--no-deps", wheel)
     return environment / "bin"
@@ -121,7 +122,7 @@ def test_the_extra_has_what_the_emulator_imports() -> None:
 def test_a_fresh_environment_gets_all_that_it_needs(wheel: Path, tmp_path: Path) -> None:
     """With the packages that pip chooses within the ranges of setup.py, downloaded."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "fresh"], check=True)
-    pip("--python", tmp_path / "fresh", "install", f"{wheel}[emulator,msk]")
+    pip("--python", tmp_path / "fresh", "install", f"{wheel}[emulator,kinesis,msk]")
     installed = tmp_path / "fresh" / "bin"
     for command in ("run", "replay", "emulate", "check", "send", "provision", "dead-letters", "schema"):
         done = shell(f"beam-aep {command} --help", installed, tmp_path)

@@ -29,6 +29,7 @@ def contradictions(settings: Settings) -> Iterator[Finding]:
     if settings.general.routes_file is None:
         yield from missing_credentials(settings, settings.aep.auth, f"aep_auth={settings.aep.auth}")
     yield from network_gaps(settings)
+    yield from kinesis_gaps(settings)
     yield from _local_runner(settings)
     yield from _batching(settings)
     yield from _written(settings)
@@ -185,6 +186,20 @@ def network_gaps(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 (f"aep_{needed}", f"aep_{name}"),
                 f"aep_{needed}: missing: {_given(settings, f'aep_{name}')} needs it",
+            )
+
+
+def kinesis_gaps(settings: Settings) -> Iterator[Finding]:
+    """Find what the credentials for Kinesis need and is not given."""
+    for name, needed in (
+        ("access_key_id", "secret_access_key"),
+        ("secret_access_key", "access_key_id"),
+        ("external_id", "role_arn"),
+    ):
+        if getattr(settings.kinesis, name) is not None and getattr(settings.kinesis, needed) is None:
+            yield Finding(
+                (f"kinesis_{needed}", f"kinesis_{name}"),
+                f"kinesis_{needed}: missing: {_given(settings, f'kinesis_{name}')} needs it",
             )
 
 

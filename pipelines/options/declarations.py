@@ -6,14 +6,15 @@ that `--print_options` shows are all made from these models.
 """
 
 from datetime import datetime
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from typing import Literal
 
 from aep.ingestion.envelope import Payload
 from aep.mapping.json_patch import PatchDialect
 from aep.xdm.harden import UnknownFields
 from aep.xdm.rules import Identity, Nulls
+from pipelines.options.group import OptionGroup
+from pipelines.options.group import option as _option
+from pipelines.options.kinesis import KinesisOptions
 from pipelines.options.types import (
     BatchBytes,
     BootstrapServers,
@@ -54,23 +55,6 @@ from transforms.records.prepare import Tombstones
 
 Format = Literal["json", "avro"]
 LogFormat = Literal["text", "json"]
-
-
-def _option(default: Any, description: str, unit: str | None = None) -> Any:
-    return Field(default, description=description, json_schema_extra={"unit": unit})
-
-
-class OptionGroup(BaseModel):
-    """A group of options: typed strictly, immutable, without unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="after")
-    @classmethod
-    def _refuse_blank(cls, value: Any) -> Any:
-        if any(isinstance(item, str) and not item.strip() for item in (value if type(value) is tuple else [value])):
-            raise ValueError("is empty (an unset variable?): leave the option out or give a value")
-        return value
 
 
 class KafkaOptions(OptionGroup):
@@ -380,6 +364,7 @@ class GeneralOptions(OptionGroup):
 GROUPS: dict[str, tuple[str, type[OptionGroup]]] = {
     "kafka": ("kafka_", KafkaOptions),
     "aep": ("aep_", AepOptions),
+    "kinesis": ("kinesis_", KinesisOptions),
     "xdm": ("xdm_", XdmOptions),
     "map": ("map_", MapOptions),
     "batch": ("batch_", BatchOptions),

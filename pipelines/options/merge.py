@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from pipelines.options.beam import BeamOption, check_beam_value, known_beam_options
 from pipelines.options.checks import Finding, contradictions
-from pipelines.options.declarations import GROUPS, OptionGroup
+from pipelines.options.declarations import GROUPS
+from pipelines.options.group import OptionGroup
 from pipelines.options.help import help_text
 from pipelines.options.settings import Settings
 from pipelines.options.table import OPTIONS, Option, explain

@@ -9,7 +9,8 @@ from pydantic import AfterValidator, Field
 from aep.ingestion.envelope import Payload
 from aep.mapping.json_patch import PatchDialect
 from aep.xdm.rules import Identity
-from pipelines.options.declarations import Format, OptionGroup
+from pipelines.options.declarations import Format
+from pipelines.options.group import OptionGroup
 from pipelines.options.table import OPTIONS, describe_type, holds_secret
 from pipelines.options.types import (
     Files,

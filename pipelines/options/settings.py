@@ -16,6 +16,7 @@ from pipelines.options.declarations import (
     ReplayOptions,
     XdmOptions,
 )
+from pipelines.options.kinesis import KinesisOptions
 from pipelines.options.table import OPTIONS, Option
 from pipelines.options.yaml_files import dump
 
@@ -35,6 +36,7 @@ class Settings:
 
     kafka: KafkaOptions
     aep: AepOptions
+    kinesis: KinesisOptions
     xdm: XdmOptions
     map: MapOptions
     batch: BatchOptions

@@ -154,7 +154,7 @@ def check_urls(value: str) -> str:
     return value
 
 
-def check_proxy_url(value: str) -> str:
+def check_proxy_url(value: str, *, login: str = "use aep_proxy_user and aep_proxy_password") -> str:
     """Accept the address of an HTTP proxy: a host and a port, without credentials."""
     try:
         url = urlsplit(value)
@@ -162,7 +162,7 @@ def check_proxy_url(value: str) -> str:
     except ValueError:  # a port that is not a number, a broken IPv6 address
         known = False
     if known and (url.username is not None or url.password is not None):
-        raise ValueError("must not hold a user name or password: use aep_proxy_user and aep_proxy_password")
+        raise ValueError(f"must not hold a user name or password: {login}")
     if not known or url.path not in ("", "/") or url.query or url.fragment or re.search(r"\s", value):
         raise ValueError("must be http://HOST:PORT, or https://HOST:PORT for a proxy that is itself reached by TLS")
     return value
@@ -172,6 +172,23 @@ def check_proxy_user(value: str) -> str:
     """Accept a user name as HTTP's Basic authentication takes it (RFC 7617, 2)."""
     if re.search(r"[:\x00-\x1f\x7f]", value):
         raise ValueError("must not have a colon or a control character: the password has an option of its own")
+    return value
+
+
+def check_kinesis_proxy(value: str) -> str:
+    """Accept the address of an HTTP proxy to Kinesis; one that asks for a password is not supported."""
+    return check_proxy_url(value, login="a proxy with a password is not supported here")
+
+
+def check_kinesis_endpoint(value: str) -> str:
+    """Accept the address of Kinesis, of a VPC endpoint or of a local stand-in."""
+    return check_url(value, login="kinesis_access_key_id")
+
+
+def check_role_arn(value: str) -> str:
+    """Accept the ARN of a role (IAM identifiers)."""
+    if not re.fullmatch(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}", value, re.ASCII):
+        raise ValueError("must be the ARN of a role: arn:aws:iam::ACCOUNT:role/NAME")
     return value
 
 
@@ -375,6 +392,9 @@ SecretReference = Annotated[str, AfterValidator(check_secret_reference), SECRET]
 Sha256 = Annotated[str, AfterValidator(check_sha256)]
 Url = Annotated[str, AfterValidator(check_url)]
 ProxyUrl = Annotated[str, AfterValidator(check_proxy_url), SECRET]
+KinesisEndpoint = Annotated[str, AfterValidator(check_kinesis_endpoint)]
+KinesisProxy = Annotated[str, AfterValidator(check_kinesis_proxy), SECRET]
+RoleArn = Annotated[str, AfterValidator(check_role_arn)]
 ProxyUser = Annotated[str, AfterValidator(check_proxy_user)]
 InletUrl = Annotated[str, AfterValidator(check_inlet_url)]
 BootstrapServers = Annotated[str, AfterValidator(check_bootstrap_servers)]

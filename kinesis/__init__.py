@@ -1,0 +1,1 @@
+"""Amazon Kinesis Data Streams without Beam: access, limits, and what its answers mean."""

@@ -1,0 +1,175 @@
+"""Sessions and clients of boto3, made for many threads and with the retries of this project's own.
+
+boto3 is the extra ``kinesis`` and takes a quarter of a second to load: it is imported here alone, and inside functions.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NoReturn
+
+from kinesis.errors import AccessError
+
+_ROLE_SESSION = "beam-aep"
+GIVE_CREDENTIALS = (
+    "give kinesis_access_key_id and kinesis_secret_access_key, or set up AWS's own (environment, profile, role of the "
+    "machine)"
+)
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to get to Kinesis, with the secrets themselves: made where it is used, never pickled and never logged.
+
+    Attributes:
+      region: None for the one of AWS's configuration (``AWS_DEFAULT_REGION``, the profile).
+      endpoint: address of Kinesis; None for AWS's own, or what ``AWS_ENDPOINT_URL_KINESIS`` says.
+      access_key_id, secret_access_key: None for AWS's own chain: environment, profile, web identity, container,
+        instance.
+      role_arn: a role to assume with these credentials; None for none. Its credentials are renewed as they expire.
+      external_id: what the role's owner asks for in its trust policy.
+      proxy: address of an HTTP proxy; None for none, whatever the environment says.
+      connect_timeout, read_timeout: seconds to wait for a connection, and for an answer.
+      connections: kept open at most, as many as requests are under way at a time.
+    """
+
+    region: str | None = None
+    endpoint: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+    role_arn: str | None = None
+    external_id: str | None = None
+    proxy: str | None = None
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    connections: int = 10
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an Access holds secrets and is not pickled: send what it is made of")
+
+
+def make_client(access: Access, service: str = "kinesis") -> Any:
+    """Return a new client of boto3, which many threads may share.
+
+    It tries each call once and checks no parameters: callers do both, and count. botocore's logger is kept above DEBUG,
+    where it prints session tokens and partition keys.
+
+    Args:
+      access: where to, and as whom.
+      service: of AWS, by boto3's name.
+
+    Raises:
+      AccessError: the extra is not installed, there is no region, or a profile or an address is wrong.
+    """
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, NoRegionError
+    except ImportError:
+        raise AccessError("Kinesis needs boto3: pip install 'beam-aep[kinesis]', on the workers too") from None
+    for name in ("boto3", "botocore"):
+        logger = logging.getLogger(name)
+        if logger.getEffectiveLevel() < logging.INFO:
+            logger.setLevel(logging.INFO)
+    network = Config(
+        connect_timeout=access.connect_timeout,
+        read_timeout=access.read_timeout,
+        proxies={} if access.proxy is None else {"http": access.proxy, "https": access.proxy},
+    )
+    once = Config(
+        retries={"total_max_attempts": 1},
+        parameter_validation=False,
+        max_pool_connections=access.connections,
+        tcp_keepalive=True,
+    )
+    try:
+        session = boto3.session.Session(botocore_session=_session(access, network))
+        endpoint = access.endpoint if service == "kinesis" else None
+        return session.client(service, config=network.merge(once), endpoint_url=endpoint)
+    except NoRegionError:
+        raise AccessError("there is no AWS region: give kinesis_region, or set AWS_DEFAULT_REGION") from None
+    except (BotoCoreError, ValueError) as error:
+        raise AccessError(f"no client of AWS can be made: {error}") from None
+
+
+def caller_identity(access: Access) -> str:
+    """Return the ARN of whom AWS takes the credentials for (STS ``GetCallerIdentity``, which needs no right).
+
+    Raises:
+      AccessError: AWS refuses them, there are none, or STS cannot be reached.
+    """
+    client = make_client(access, "sts")
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return str(client.get_caller_identity()["Arn"])
+    except ClientError as error:
+        raise AccessError(f"STS answers {error.response['Error'].get('Code')}: check the credentials") from None
+    except BotoCoreError as error:
+        raise AccessError(f"STS cannot be asked for the identity: {type(error).__name__}") from None
+
+
+def endpoint_origin(access: Access, client: Any, environ: Mapping[str, str] | None = None) -> str:
+    """Return in words where the address of a client of Kinesis comes from.
+
+    botocore takes addresses from the environment and from its configuration file without a word (Service-specific
+    endpoints, AWS SDKs and Tools Reference Guide).
+    """
+    if access.endpoint is not None:
+        return "kinesis_endpoint"
+    environ = os.environ if environ is None else environ
+    for name in ("AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"):
+        if environ.get(name) == client.meta.endpoint_url:
+            return f"{name} in the environment"
+    host = str(client.meta.endpoint_url)
+    if host.startswith("https://kinesis") and ".amazonaws.com" in host:
+        return f"AWS, for the region {client.meta.region_name}"
+    return "AWS's configuration file or partition"
+
+
+def _session(access: Access, network: Any) -> Any:
+    """Return a session of botocore with the credentials asked for; a role's are fetched with the first call."""
+    import botocore.session
+
+    session = botocore.session.Session()
+    if access.region is not None:
+        session.set_config_variable("region", access.region)
+    if access.access_key_id is not None:
+        session.set_credentials(access.access_key_id, access.secret_access_key)
+    if access.role_arn is None:
+        return session
+    assuming = botocore.session.Session()
+    assuming.set_config_variable("region", session.get_config_variable("region"))
+    assuming.register_component("credential_provider", _AssumedRole(access, session, network))
+    return assuming
+
+
+class _AssumedRole:
+    """Gives a session the credentials of a role, which botocore renews before they expire."""
+
+    def __init__(self, access: Access, source: Any, network: Any):
+        self._access = access
+        self._source = source
+        self._network = network
+
+    def load_credentials(self) -> Any:
+        """Return the credentials, as botocore's chain of providers does.
+
+        Raises:
+          AccessError: there are none to assume the role with.
+        """
+        from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
+        source = self._source.get_credentials()
+        if source is None:
+            raise AccessError(f"there are no credentials to assume {self._access.role_arn} with; {GIVE_CREDENTIALS}")
+        options = {"RoleSessionName": _ROLE_SESSION}
+        if self._access.external_id is not None:
+            options["ExternalId"] = self._access.external_id
+        client = partial(self._source.create_client, config=self._network)
+        fetcher = AssumeRoleCredentialFetcher(client, source, self._access.role_arn, extra_args=options)
+        return DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")

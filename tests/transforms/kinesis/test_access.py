@@ -1,0 +1,111 @@
+"""How a pipeline gets to Kinesis: secrets by reference, one client a process, nothing secret in what travels."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from pathlib import Path
+
+import pytest
+
+from aep.errors import ConfigurationError, SecretError, UserError
+from kinesis.session import Access, endpoint_origin, make_client
+from transforms.kinesis.access import KinesisAccess
+
+AWS_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
+
+
+@pytest.fixture(autouse=True)
+def no_aws_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in (*AWS_VARIABLES, "AWS_ENDPOINT_URL_KINESIS", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def test_secrets_are_resolved_where_they_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", "AKIA1")
+    monkeypatch.setenv("SECRET", "hunter2")
+    access = KinesisAccess(region="eu-west-1", access_key_id="env:KEY", secret_access_key="env:SECRET")
+    assert pickle.loads(pickle.dumps(access)) == access
+    resolved = access.resolve()
+    assert (resolved.access_key_id, resolved.secret_access_key) == ("AKIA1", "hunter2")
+    assert "hunter2" not in repr(access) + repr(resolved)
+    with pytest.raises(TypeError):
+        pickle.dumps(resolved)
+
+
+def test_a_secret_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    access = KinesisAccess(region="eu-west-1", access_key_id="env:KEY_NOT_SET", secret_access_key="env:KEY_NOT_SET")
+    with pytest.raises(SecretError, match="KEY_NOT_SET"):
+        access.client()
+
+
+def test_half_a_key_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="go together"):
+        KinesisAccess(access_key_id="env:HOME").resolve()
+
+
+def test_a_process_has_one_client_until_it_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", "AKIA1")
+    access = KinesisAccess(region="eu-west-1", access_key_id="env:KEY", secret_access_key="env:KEY")
+    first = access.client()
+    assert access.client() is first
+    access.forget_client()
+    monkeypatch.setenv("KEY", "AKIA2")
+    second = access.client()
+    assert second._request_signer._credentials.access_key == "AKIA2"
+    access.forget_client()
+
+
+def test_no_region_is_said() -> None:
+    with pytest.raises(UserError, match="give kinesis_region, or set AWS_DEFAULT_REGION"):
+        KinesisAccess().client()
+
+
+def test_a_client_tries_once_and_takes_no_proxy_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    client = make_client(Access(region="eu-west-1", connections=17))
+    assert client.meta.config.retries["total_max_attempts"] == 1
+    assert client.meta.config.proxies == {}
+    assert client.meta.config.max_pool_connections == 17
+    assert make_client(Access(region="eu-west-1", proxy="http://p:1")).meta.config.proxies["https"] == "http://p:1"
+
+
+def test_botocore_says_nothing_below_info() -> None:
+    logger = logging.getLogger("botocore")
+    before = logger.level
+    try:
+        logger.setLevel(logging.DEBUG)
+        make_client(Access(region="eu-west-1"))
+        assert not logging.getLogger("botocore.auth").isEnabledFor(logging.DEBUG)
+    finally:
+        logger.setLevel(before)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "environment", "address", "origin"),
+    [
+        (None, {}, "https://kinesis.eu-west-1.amazonaws.com", "AWS, for the region eu-west-1"),
+        ("http://127.0.0.1:1", {}, "http://127.0.0.1:1", "kinesis_endpoint"),
+        (None, {"AWS_ENDPOINT_URL_KINESIS": "http://a:1"}, "http://a:1", "AWS_ENDPOINT_URL_KINESIS in the environment"),
+        (None, {"AWS_ENDPOINT_URL": "http://b:1"}, "http://b:1", "AWS_ENDPOINT_URL in the environment"),
+        ("http://c:1", {"AWS_ENDPOINT_URL": "http://b:1"}, "http://c:1", "kinesis_endpoint"),
+    ],
+)
+def test_the_endpoint_and_where_it_comes_from(
+    endpoint: str | None, environment: dict[str, str], address: str, origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    access = Access(region="eu-west-1", endpoint=endpoint)
+    client = make_client(access)
+    assert client.meta.endpoint_url == address
+    assert endpoint_origin(access, client) == origin
+
+
+def test_a_role_needs_credentials_to_be_assumed_with() -> None:
+    access = KinesisAccess(region="eu-west-1", role_arn="arn:aws:iam::123456789012:role/writer")
+    with pytest.raises(UserError, match="no credentials to assume arn:aws:iam::123456789012:role/writer with"):
+        access.client()

@@ -1,0 +1,1 @@
+"""Kinesis as a destination and as a source: the only transforms that import `kinesis`."""
