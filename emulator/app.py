@@ -19,7 +19,9 @@ from emulator.api.collection import Collection
 from emulator.api.counting import CountingCollection
 from emulator.api.data_access import DataAccess
 from emulator.api.faults import FaultState
+from emulator.api.flow_destinations import KinesisDestinations
 from emulator.api.flow_service import FlowService
+from emulator.api.flow_sources import StreamingSources
 from emulator.api.flows import Flows
 from emulator.api.gateway import Gateway
 from emulator.api.ims import Ims
@@ -29,6 +31,7 @@ from emulator.api.mapping_sets import MappingSets
 from emulator.api.problems import json_response, problem
 from emulator.api.profile_access import ProfileAccess
 from emulator.api.schema_registry import SchemaRegistry
+from emulator.api.streams import StreamDirectory
 from emulator.page.facts import Services
 from emulator.page.pages import Pages
 from emulator.state import ingestion
@@ -54,12 +57,15 @@ class Emulator:
     Args:
         state: SQLite file that keeps everything over restarts; None keeps it for this process only.
         count_only: Serve the collection in counting mode, see `emulator.api.counting`.
+        streams: The Kinesis that destinations are checked against; None takes any stream and credentials.
 
     Raises:
         ValueError: The state file cannot be used.
     """
 
-    def __init__(self, state: Path | None = None, *, count_only: bool = False) -> None:
+    def __init__(
+        self, state: Path | None = None, *, count_only: bool = False, streams: StreamDirectory | None = None
+    ) -> None:
         self.store = Store(state)
         self.inlets = Inlets(self.store)
         self.faults = FaultState(time.time)
@@ -94,9 +100,10 @@ class Emulator:
             )
         )
         self.gateway = Gateway(self.ims)
+        families = (StreamingSources(flows, datasets, mapping_sets), KinesisDestinations(flows, streams))
         self.management: tuple[ManagementApi, ...] = (
             InletApi(flows),
-            FlowService(flows, datasets, mapping_sets),
+            FlowService(flows, families, self.faults),
             mapping_sets,
             SchemaRegistry(registry, self.faults),
             Catalog(datasets, batches, self.ingestion),

@@ -39,6 +39,8 @@ class Faults(BaseModel):
         element_rate: Shares of the batch elements that are answered with a status of their own and not stored.
         unseen_lookups: How many look-ups of each schema, field group and other resource of the registry that is created
             from now on are answered with 404, as the real registry answers for some seconds.
+        activation_reply: How Flow Service answers a change of a destination's dataflow, for which Adobe documents three
+            forms: `202` without a body, `200` with its id and etag, or 200 with the whole `flow`.
         seed: Starts the random sequence anew.
         sync_supported: Whether there is synchronous validation; if not it is answered with 501, as by all data
             centres but VA7.
@@ -64,6 +66,7 @@ class Faults(BaseModel):
     responses_rate: float = Field(default=1, ge=0, le=1)
     element_rate: dict[str, float] = Field(default_factory=dict)
     unseen_lookups: int = Field(default=0, ge=0)
+    activation_reply: Literal["202", "200", "flow"] = "202"
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     sync_supported: bool = True
 

@@ -1,51 +1,47 @@
 """The Flow Service API: `/data/foundation/flowservice`.
 
-Sources: "Create an HTTP API streaming connection" (bodies of all objects), "Flow Service API" and "Experience
-Platform troubleshooting guide" (stale etag). Adobe publishes no other error bodies; ours have the same member. The
-five minutes that a new dataflow needs are not imitated. The names of flow specifications are ours.
+Sources: "Create an HTTP API streaming connection" and "Connect to streaming destinations" (bodies of all objects),
+"Flow Service API", "Destinations API" and "Experience Platform troubleshooting guide" (stale etag). What belongs to
+sources and to destinations alone is in `flow_sources` and `flow_destinations`. The five minutes that a new dataflow
+needs are not imitated.
 """
 
 from __future__ import annotations
 
 import base64
-import secrets
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from starlette.responses import Response
 from starlette.routing import Route
 
+from emulator.api.faults import FaultState
 from emulator.api.filters import matching
-from emulator.api.flows import DATA_LAKE, HTTP_STREAMING, PLAIN_FLOW, TRANSFORMING_FLOW, Flows
+from emulator.api.flow_errors import (
+    check_operations,
+    coded,
+    empty_body,
+    invalid_spec,
+    missing_field,
+    not_found,
+    refused,
+    stale,
+    unsupported,
+)
+from emulator.api.flows import Flows
 from emulator.api.gateway import Call, Gateway
-from emulator.api.json_patch import apply_patch
-from emulator.api.mapping_sets import MappingSets
+from emulator.api.json_patch import PatchPathError, apply_patch
 from emulator.api.problems import json_response
-from emulator.state.datasets import Datasets
 from emulator.state.errors import ApiError
 from emulator.state.repository import Repository
 
 BASE = "/data/foundation/flowservice"
 Body = dict[str, Any]
 
-CONNECTION_SPECS: dict[str, Body] = {
-    HTTP_STREAMING: {
-        "id": HTTP_STREAMING,
-        "name": "Streaming Connection",
-        "providerId": "521eee4d-8cbe-4906-bb48-fb6bd4450033",
-        "version": "1.0",
-        "authSpec": [{"name": "Streaming Connection"}],
-    },
-    DATA_LAKE: {"id": DATA_LAKE, "name": "datalake", "version": "1.0"},
-}
-FLOW_SPECS: dict[str, Body] = {
-    PLAIN_FLOW: {"id": PLAIN_FLOW, "name": "Stream data without transformation", "version": "1.0"},
-    TRANSFORMING_FLOW: {"id": TRANSFORMING_FLOW, "name": "Stream data with transformation", "version": "1.0"},
-}
 DEFAULT_PAGE = 100
 # What the service decides itself and a PATCH may not change.
 _DECIDED = ("id", "createdAt", "createdBy", "createdClient", "imsOrgId", "sandboxId", "sandboxName")
@@ -53,35 +49,85 @@ _DECIDED = ("id", "createdAt", "createdBy", "createdClient", "imsOrgId", "sandbo
 Check = Callable[[Call, Body, "Body | None"], Body]  # gets what was there before, returns the body as it is to be kept
 
 
+class Family(Protocol):
+    """The connections and flows of one kind: streaming sources, or destinations.
+
+    Attributes:
+        connection_specs: The specifications of their connections, by id.
+        flow_specs: Those of their flows.
+        deleted_status: The status that a deletion is answered with.
+        has_actions: Whether their flows can be enabled and disabled, and are activated by a PATCH.
+    """
+
+    connection_specs: Mapping[str, Body]
+    flow_specs: Mapping[str, Body]
+    deleted_status: int
+    has_actions: bool
+
+    def check_connection(self, call: Call, body: Body, old: Body | None, /) -> Body:
+        """Check a base connection; return it as it is to be kept."""
+        ...
+
+    def check_source(self, call: Call, body: Body, old: Body | None, /) -> Body:
+        """Check a source connection."""
+        ...
+
+    def check_target(self, call: Call, body: Body, old: Body | None, /) -> Body:
+        """Check a target connection."""
+        ...
+
+    def check_flow(self, call: Call, body: Body, old: Body | None, /) -> Body:
+        """Check a flow."""
+        ...
+
+    def shown(self, call: Call, kept: Body, /) -> Body:
+        """Return an object as it is shown."""
+        ...
+
+    def explored(self, connection: Body, /) -> list[Body]:
+        """Return what a base connection sees; an ApiError if it does not work."""
+        ...
+
+
 class FlowService:
     """Connections and dataflows over HTTP."""
 
-    def __init__(self, flows: Flows, datasets: Datasets, mapping_sets: MappingSets) -> None:
+    def __init__(self, flows: Flows, families: Sequence[Family], faults: FaultState) -> None:
         self._flows = flows
-        self._datasets = datasets
-        self._mapping_sets = mapping_sets
+        self._families = families
+        self._faults = faults
 
     def routes(self, gateway: Gateway) -> list[Route]:
         """Return all endpoints."""
-        kinds: list[tuple[str, Repository, Check]] = [
-            ("connections", self._flows.connections, self._check_connection),
-            ("sourceConnections", self._flows.source_connections, self._check_source),
-            ("targetConnections", self._flows.target_connections, self._check_target),
-            ("flows", self._flows.flows, self._check_flow),
+        connection_specs: dict[str, Body] = {}
+        flow_specs: dict[str, Body] = {}
+        for family in self._families:
+            connection_specs.update(family.connection_specs)
+            flow_specs.update(family.flow_specs)
+        kinds: list[tuple[str, Repository, Callable[[Family], Check]]] = [
+            ("connections", self._flows.connections, lambda family: family.check_connection),
+            ("sourceConnections", self._flows.source_connections, lambda family: family.check_source),
+            ("targetConnections", self._flows.target_connections, lambda family: family.check_target),
+            ("flows", self._flows.flows, lambda family: family.check_flow),
         ]
         endpoints: list[tuple[str, str, Callable[[Call], Response]]] = [
             ("GET", f"/{name}{path}", partial(answer, specs))
-            for name, specs in (("connectionSpecs", CONNECTION_SPECS), ("flowSpecs", FLOW_SPECS))
+            for name, specs in (("connectionSpecs", connection_specs), ("flowSpecs", flow_specs))
             for path, answer in (("", _list_specs), ("/{id}", _look_up_spec))
         ]
         for name, repository, check in kinds:
             endpoints += [
                 ("GET", f"/{name}", partial(self._list, name, repository)),
                 ("POST", f"/{name}", partial(self._create, name, repository, check)),
-                ("GET", f"/{name}/{{id}}", partial(self._look_up, repository)),
-                ("PATCH", f"/{name}/{{id}}", partial(self._patch, repository, check)),
-                ("DELETE", f"/{name}/{{id}}", partial(self._delete, repository)),
+                ("GET", f"/{name}/{{id}}", partial(self._look_up, name, repository)),
+                ("PATCH", f"/{name}/{{id}}", partial(self._patch, name, repository, check)),
+                ("DELETE", f"/{name}/{{id}}", partial(self._delete, name, repository)),
             ]
+        endpoints += [
+            ("GET", "/connections/{id}/test", self._test),
+            ("GET", "/connections/{id}/explore", self._explore),
+            ("POST", "/flows/{id}/action", self._act),
+        ]
         return gateway.routes(BASE, endpoints)
 
     def _list(self, name: str, repository: Repository, call: Call) -> Response:
@@ -94,7 +140,7 @@ class FlowService:
         try:
             found = matching([self._shown(call, each) for _, each in repository.of(call.org_id)], properties)
         except ValueError as error:
-            raise _refused(400, str(error)) from error
+            raise refused(400, str(error)) from error
         following = skipped + limit
         links = {}
         if following < len(found):
@@ -102,8 +148,13 @@ class FlowService:
             links = {"next": {"href": f"/{name}?continuationToken={next_token}"}}
         return json_response({"items": found[skipped:following], "_links": links})
 
-    def _create(self, name: str, repository: Repository, check: Check, call: Call) -> Response:
-        body = check(call, call.json_object(), None)
+    def _create(self, name: str, repository: Repository, check: Callable[[Family], Check], call: Call) -> Response:
+        body = call.json_object()
+        if not body:
+            raise empty_body()
+        if name == "flows" and "state" in body:
+            raise coded("1410-400", "`State` is not allowed in the create flow request.")
+        body = check(self._family(body))(call, body, None)
         object_id, now = str(uuid.uuid4()), int(time.time() * 1000)
         created = {
             "id": object_id,
@@ -122,34 +173,88 @@ class FlowService:
         answer = self._keep(repository, call, created)
         return json_response(answer, 201, {"location": f"{call.base_url}{BASE}/{name}/{object_id}"})
 
-    def _look_up(self, repository: Repository, call: Call) -> Response:
+    def _look_up(self, name: str, repository: Repository, call: Call) -> Response:
         """Return one object; Flow Service wraps it in a list."""
-        return json_response({"items": [self._shown(call, self._found(repository, call))]})
+        return json_response({"items": [self._shown(call, self._found(name, repository, call))]})
 
-    def _patch(self, repository: Repository, check: Check, call: Call) -> Response:
-        old = self._found(repository, call)
+    def _patch(self, name: str, repository: Repository, check: Callable[[Family], Check], call: Call) -> Response:
+        old = self._found(name, repository, call)
         supplied = call.request.headers.get("if-match")
         if supplied is None:
-            raise _refused(400, "The header If-Match is required")
-        if supplied.strip('"') != old["etag"].strip('"'):
-            text = f"Supplied version=[{supplied}] does not match the current version on entity=[{old['etag']}]"
-            raise _refused(412, text)
+            text = "The header 'If-Match' is missing in the request. Please provide the header and try again."
+            raise coded("1403-400", text, "Header is missing")
+        if supplied != old["etag"]:
+            raise stale(supplied, old["etag"])
+        operations = call.json()
+        check_operations(operations)
         try:
-            changed = apply_patch(old, call.json())
+            changed = apply_patch(old, operations)
+        except PatchPathError as error:
+            raise missing_field(error.path.rpartition("/")[2]) from error
         except ValueError as error:
-            raise _refused(400, str(error)) from error
+            raise refused(400, str(error)) from error
+        if changed.get("connectionSpec") != old.get("connectionSpec"):
+            raise coded("1414-400", "The connection spec of a connection cannot be updated.")
         changed.update({key: old[key] for key in _DECIDED})
         changed.update({"updatedAt": int(time.time() * 1000), "updatedBy": call.client_id})
-        return json_response(self._keep(repository, call, check(call, changed, old)))
+        family = self._family(old)
+        answer = self._keep(repository, call, check(family)(call, changed, old))
+        if repository is self._flows.flows and family.has_actions:
+            return self._activated(call, answer)
+        return json_response(answer)
 
-    def _delete(self, repository: Repository, call: Call) -> Response:
-        found = self._found(repository, call)
-        repository.remove(found["id"])
+    def _activated(self, call: Call, answer: Body) -> Response:
+        """Return the reply to a changed dataflow of a destination, for which Adobe documents three forms."""
+        match self._faults.effective().activation_reply:
+            case "202":
+                return Response(status_code=202)
+            case "200":
+                return json_response(answer)
+            case "flow":
+                return self._look_up("flows", self._flows.flows, call)
+
+    def _delete(self, name: str, repository: Repository, call: Call) -> Response:
+        found = self._found(name, repository, call)
         if repository is self._flows.connections:
+            if self._flows.flow_over(call.org_id, found["id"]):
+                text = (
+                    f"The base connection with the ID {found['id']} cannot be deleted because the base connection is "
+                    "being used in one or more flows. Please ensure that corresponding flows are deleted before "
+                    "deleting a base connection."
+                )
+                raise coded("1418-400", text)
             self._flows.close(found)
-        return Response(status_code=204)
+        repository.remove(found["id"])
+        return Response(status_code=self._family(found).deleted_status)
 
-    def _keep(self, repository: Repository, call: Call, kept: dict[str, Any]) -> dict[str, Any]:
+    def _test(self, call: Call) -> Response:
+        """Return whether a base connection works."""
+        found = self._found("connections", self._flows.connections, call)
+        try:
+            self._family(found).explored(found)
+        except ApiError:
+            return json_response(False)
+        return json_response(True)
+
+    def _explore(self, call: Call) -> Response:
+        found = self._found("connections", self._flows.connections, call)
+        return json_response(self._family(found).explored(found))
+
+    def _act(self, call: Call) -> Response:
+        """Enable or disable a dataflow ("Edit destinations")."""
+        found = self._found("flows", self._flows.flows, call)
+        action = call.query.get("op", "")
+        if action not in ("enable", "disable"):
+            raise unsupported(action)
+        if not self._family(found).has_actions:
+            raise refused(400, "only dataflows of destinations can be enabled and disabled here")
+        if found["state"] == f"{action}d":
+            text = f"The action {action} cannot be applied on the current state {found['state']}. "
+            raise coded("1422-400", text + "Please update the action and try again.")
+        now = {"state": f"{action}d", "updatedAt": int(time.time() * 1000), "updatedBy": call.client_id}
+        return json_response(self._keep(self._flows.flows, call, {**found, **now}))
+
+    def _keep(self, repository: Repository, call: Call, kept: Body) -> Body:
         etag = f'"{uuid.uuid4()}"'
         kept = {**kept, "version": etag, "etag": etag}
         repository.put(call.org_id, kept["id"], kept)
@@ -157,93 +262,24 @@ class FlowService:
             self._flows.open(call.org_id, kept)
         return {"id": kept["id"], "etag": etag}
 
-    def _found(self, repository: Repository, call: Call) -> dict[str, Any]:
+    def _found(self, name: str, repository: Repository, call: Call) -> Body:
         found = repository.get(call.org_id, call.path("id"))
         if found is None:
-            raise _refused(404, f"entity {call.path('id')} not found")
+            raise not_found(name, call.path("id"))
         return found
 
-    def _shown(self, call: Call, kept: dict[str, Any]) -> dict[str, Any]:
-        """Return an object with the addresses that it has on this server."""
-        parameters = kept.get("auth", {}).get("params", {})
-        if "inletId" in parameters:
-            address = {"inletUrl": inlet_url(call, parameters["inletId"])}
-            return {**kept, "auth": {**kept["auth"], "params": {**parameters, **address}}}
-        if "sourceConnectionIds" in kept:
-            inlet_ids = self._flows.inlet_ids(call.org_id, kept)
-            kept = {**kept, "inheritedAttributes": {"properties": {"isSourceFlow": True}}}  # aepp filters by it
-            if inlet_ids:
-                return {**kept, "options": {**kept.get("options", {}), "inletUrl": inlet_url(call, inlet_ids[0])}}
-        return kept
+    def _shown(self, call: Call, kept: Body) -> Body:
+        return self._family(kept).shown(call, kept)
 
-    def _check_connection(self, call: Call, body: Body, old: Body | None) -> Body:
-        """Return a base connection to the HTTP API gets an inlet; `sourceId` is its name unless given."""
-        if _spec_id(body, "connectionSpec") != HTTP_STREAMING:
-            raise _refused(400, f"connectionSpec.id must be {HTTP_STREAMING} for a connection here")
-        name = _text(body, "name")
-        auth = body.get("auth")
-        parameters = auth.get("params") if isinstance(auth, dict) else None
-        if not isinstance(auth, dict) or not isinstance(parameters, dict):
-            raise _refused(400, 'auth must hold specName "Streaming Connection" and params')
-        if auth.get("specName") != "Streaming Connection":
-            raise _refused(400, 'auth.specName must be "Streaming Connection"')
-        if parameters.get("dataType", "xdm") not in ("xdm", "raw"):
-            raise _refused(400, "auth.params.dataType must be xdm or raw")
-        if not isinstance(parameters.get("authenticationRequired", False), bool):
-            raise _refused(400, "auth.params.authenticationRequired must be true or false")
-        filled = {
-            "sourceId": name,
-            "name": name,
-            "dataType": "xdm",
-            "authenticationRequired": False,
-            **{key: value for key, value in parameters.items() if key != "inletUrl"},
-            "inletId": old["auth"]["params"]["inletId"] if old else secrets.token_hex(32),
-        }
-        return {**body, "auth": {**auth, "params": filled}}
-
-    def _check_source(self, call: Call, body: Body, _: Body | None) -> Body:
-        _text(body, "name")
-        if _spec_id(body, "connectionSpec") != HTTP_STREAMING:
-            raise _refused(400, f"connectionSpec.id must be {HTTP_STREAMING} for a source connection here")
-        if self._flows.connections.get(call.org_id, str(body.get("baseConnectionId"))) is None:
-            raise _refused(400, f"baseConnectionId {body.get('baseConnectionId')!r} does not exist")
-        return body
-
-    def _check_target(self, call: Call, body: Body, _: Body | None) -> Body:
-        _text(body, "name")
-        if _spec_id(body, "connectionSpec") != DATA_LAKE:
-            raise _refused(400, f"connectionSpec.id must be {DATA_LAKE} for a target connection here")
-        parameters = body.get("params")
-        dataset_id = parameters.get("dataSetId") if isinstance(parameters, dict) else None
-        if self._datasets.find(call.org_id, str(dataset_id)) is None:
-            raise _refused(400, f"params.dataSetId {dataset_id!r} does not exist")
-        return body
-
-    def _check_flow(self, call: Call, body: Body, _: Body | None) -> Body:
-        _text(body, "name")
-        spec_id = _spec_id(body, "flowSpec")
-        for key, repository in (
-            ("sourceConnectionIds", self._flows.source_connections),
-            ("targetConnectionIds", self._flows.target_connections),
-        ):
-            ids = body.get(key)
-            if not isinstance(ids, list) or not ids:
-                raise _refused(400, f"{key} must list ids")
-            for each in ids:
-                if repository.get(call.org_id, str(each)) is None:
-                    raise _refused(400, f"{key}: {each!r} does not exist")
-        if spec_id == TRANSFORMING_FLOW:
-            self._check_mapping(call, body)
-        return body
-
-    def _check_mapping(self, call: Call, body: dict[str, Any]) -> None:
-        transformations = body.get("transformations")
-        first = transformations[0] if isinstance(transformations, list) and transformations else None
-        parameters = first.get("params") if isinstance(first, dict) and first.get("name") == "Mapping" else None
-        if not isinstance(parameters, dict):
-            raise _refused(400, 'a flow with a transformation needs one named "Mapping" with params')
-        if self._mapping_sets.find(call.org_id, str(parameters.get("mappingId"))) is None:
-            raise _refused(400, f"mappingId {parameters.get('mappingId')!r} does not exist")
+    def _family(self, body: Body) -> Family:
+        """Return the family that an object belongs to by its specification."""
+        for name in ("flowSpec", "connectionSpec"):
+            spec = body.get(name)
+            found = spec.get("id") if isinstance(spec, dict) else None
+            for family in self._families:
+                if found in (family.flow_specs if name == "flowSpec" else family.connection_specs):
+                    return family
+        raise invalid_spec()
 
 
 def _list_specs(specs: Mapping[str, Body], _: Call) -> Response:
@@ -253,7 +289,7 @@ def _list_specs(specs: Mapping[str, Body], _: Call) -> Response:
 def _look_up_spec(specs: Mapping[str, Body], call: Call) -> Response:
     found = specs.get(call.path("id"))
     if found is None:
-        raise _refused(404, f"specification {call.path('id')} not found")
+        raise refused(404, f"specification {call.path('id')} not found")
     return json_response({"items": [found]})
 
 
@@ -267,27 +303,4 @@ def _continued(token: str) -> tuple[int, int, list[str]]:
         limit, skipped, properties = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         return int(limit), int(skipped), [str(each) for each in properties]
     except (ValueError, TypeError) as error:
-        raise _refused(400, f"continuationToken {token!r} is not valid") from error
-
-
-def inlet_url(call: Call, inlet_id: str) -> str:
-    """Return the address to send messages for an inlet to."""
-    return f"{call.base_url}/collection/{inlet_id}"
-
-
-def _spec_id(body: dict[str, Any], name: str) -> str:
-    spec = body.get(name)
-    if not isinstance(spec, dict) or not isinstance(spec.get("id"), str):
-        raise _refused(400, f"{name}.id is required")
-    return str(spec["id"])
-
-
-def _text(body: dict[str, Any], name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str) or not value:
-        raise _refused(400, f"{name} is required")
-    return value
-
-
-def _refused(status: int, message: str) -> ApiError:
-    return ApiError(status, {"errorMessage": message})
+        raise refused(400, f"continuationToken {token!r} is not valid") from error

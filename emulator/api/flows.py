@@ -6,6 +6,7 @@ from typing import Any
 
 from emulator.api.mapping_sets import MappingSets
 from emulator.state.datasets import Datasets, OrgDatasets
+from emulator.state.destinations import Destinations
 from emulator.state.inlets import FlowTarget, Inlet, Inlets
 from emulator.state.mapping import read_mappings
 from emulator.state.repository import Repository
@@ -26,6 +27,7 @@ class Flows:
         target_connections: Target connections by id.
         flows: Dataflows by id.
         older_inlets: What the older inlet API has created, by inlet id.
+        destinations: The flows among these that lead to Kinesis, for the export of profiles.
     """
 
     def __init__(self, store: Store, inlets: Inlets, datasets: Datasets, mapping_sets: MappingSets) -> None:
@@ -37,6 +39,7 @@ class Flows:
         self.target_connections = Repository(store, "target_connection")
         self.flows = Repository(store, "flow")
         self.older_inlets = Repository(store, "older_inlet")
+        self.destinations = Destinations(self.connections, self.target_connections, self.flows)
         for org_id, _, connection in self.connections:
             self.open(org_id, connection)
         for org_id, _, inlet in self.older_inlets:
@@ -97,6 +100,19 @@ class Flows:
             if inlet_id is not None:
                 found.append(inlet_id)
         return found
+
+    def flow_over(self, org_id: str, connection_id: str) -> bool:
+        """Whether any flow begins or ends over a base connection."""
+        over = {
+            object_id
+            for repository in (self.source_connections, self.target_connections)
+            for object_id, each in repository.of(org_id)
+            if each.get("baseConnectionId") == connection_id
+        }
+        return any(
+            not over.isdisjoint([*flow["sourceConnectionIds"], *flow["targetConnectionIds"]])
+            for _, flow in self.flows.of(org_id)
+        )
 
     def _mappings(self, org_id: str, flow: dict[str, Any]) -> Any:
         for transformation in flow.get("transformations", ()):

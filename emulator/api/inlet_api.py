@@ -13,7 +13,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from emulator.api.flow_service import inlet_url
+from emulator.api.flow_sources import inlet_url
 from emulator.api.flows import Flows
 from emulator.api.gateway import Call, Gateway
 from emulator.api.problems import json_response

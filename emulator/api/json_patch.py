@@ -11,11 +11,19 @@ from typing import Any
 from aep.xdm.pointers import steps_of
 
 
+class PatchPathError(ValueError):
+    """A path leads nowhere, or a test failed there."""
+
+    def __init__(self, text: str, path: str) -> None:
+        super().__init__(text)
+        self.path = path
+
+
 def apply_patch(document: dict[str, Any], operations: Any) -> dict[str, Any]:
     """Apply operations to a copy of a document.
 
     Raises:
-        ValueError: An operation is malformed, or its path leads nowhere; the message says which.
+        ValueError: An operation is malformed, or its path leads nowhere (PatchPathError); the message says which.
     """
     if not isinstance(operations, list) or not all(isinstance(each, dict) for each in operations):
         raise ValueError("a JSON Patch is a list of operations")
@@ -31,7 +39,7 @@ def apply_patch(document: dict[str, Any], operations: Any) -> dict[str, Any]:
         try:
             _apply(document, kind, steps_of(path), copy.deepcopy(operation.get("value")))
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise ValueError(f"operation {number}: cannot {kind} {path}") from error
+            raise PatchPathError(f"operation {number}: cannot {kind} {path}", path) from error
     return document
 
 

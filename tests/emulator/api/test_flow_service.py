@@ -1,7 +1,8 @@
 """Flow Service: connections, dataflows, mapping sets.
 
 Sources: [HTTP] "Create an HTTP API streaming connection", [SWF] OpenAPI document of Flow Service, [LAND-TRB]
-"Experience Platform troubleshooting guide", [UPS] "Send partial row updates".
+"Experience Platform troubleshooting guide", [DEST] "Connect to streaming destinations", [DEST-API] OpenAPI document of
+the Destinations API, [UPS] "Send partial row updates".
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from testing.services.emulator import Emulator
 from tests.emulator.conftest import Client
 from tests.emulator.management import (
     DATA_LAKE,
+    DESTINATION_FLOW,
     FLOW_SERVICE,
     HTTP_STREAMING,
+    KINESIS,
     PLAIN_FLOW,
     PROFILE,
+    PROFILE_STORE,
     TRANSFORMING_FLOW,
     Platform,
 )
@@ -104,8 +108,6 @@ class TestConnections:
         "changes",
         [
             {"name": None},
-            {"connectionSpec": {"id": "00000000-0000-0000-0000-000000000000"}},
-            {"connectionSpec": None},
             {"auth": None},
             {"auth": {"specName": "Basic", "params": {}}},
             {"auth": {"specName": "Streaming Connection", "params": {"dataType": "csv"}}},
@@ -116,6 +118,12 @@ class TestConnections:
         """Our texts; Adobe documents the member `errorMessage` only."""
         answer = platform.call("POST", f"{FLOW_SERVICE}/connections", {**self.BODY, **changes})
         assert (answer.status_code, list(answer.json())) == (400, ["errorMessage"])
+
+    @pytest.mark.parametrize("spec", [None, {"id": "00000000-0000-0000-0000-000000000000"}, {"version": "1.0"}])
+    def test_no_such_specification(self, platform: Platform, spec: Any) -> None:
+        """[DEST-API] the body of a 400."""
+        answer = platform.call("POST", f"{FLOW_SERVICE}/connections", {**self.BODY, "connectionSpec": spec})
+        assert (answer.status_code, answer.json()) == (400, {"message": "Please provide a valid spec id"})
 
     def test_changed(self, platform: Platform, client: Client) -> None:
         """[SWF] PATCH with the current etag; operations in capitals; the inlet follows and stays the same."""
@@ -131,15 +139,17 @@ class TestConnections:
         assert client.post(url, {}).status_code == 401
 
     def test_stale_etag(self, platform: Platform) -> None:
-        """[LAND-TRB] the text of a stale etag."""
+        """[LAND-TRB] the text of a stale etag; [DEST-API] it has its quotes, and without them it is another."""
         path = f"{FLOW_SERVICE}/connections/{platform.connection()}"
         (item,) = platform.get(path)["items"]
         patch = [{"op": "replace", "path": "/name", "value": "new"}]
         answer = platform.call("PATCH", path, patch, If_Match='"old"')
         assert answer.status_code == 412
         text = f'Supplied version=["old"] does not match the current version on entity=[{item["etag"]}]'
-        assert answer.json() == {"errorMessage": text}
-        assert platform.call("PATCH", path, patch).status_code == 400
+        assert answer.json() == {"errorMessage": text, "errorDetails": text}
+        assert platform.call("PATCH", path, patch, If_Match=item["etag"].strip('"')).status_code == 412
+        answer = platform.call("PATCH", path, patch)
+        assert (answer.status_code, answer.json()["code"]) == (400, "1403-400")
         assert platform.get(path)["items"] == [item]
 
     def test_deleted(self, platform: Platform, client: Client) -> None:
@@ -178,9 +188,9 @@ class TestConnections:
         assert (answer.status_code, query.partition("=")[0] in answer.json()["errorMessage"]) == (400, True)
 
     def test_connection_specs(self, platform: Platform) -> None:
-        """[HTTP] [HTTP-OLD] the two specs of a streaming dataflow."""
+        """[HTTP] [HTTP-OLD] the two specs of a streaming dataflow, [DEST] and the two of a destination."""
         specs = {each["id"]: each for each in platform.get(f"{FLOW_SERVICE}/connectionSpecs")["items"]}
-        assert set(specs) == {HTTP_STREAMING, DATA_LAKE}
+        assert set(specs) == {HTTP_STREAMING, DATA_LAKE, KINESIS, PROFILE_STORE}
         assert specs[HTTP_STREAMING]["providerId"] == "521eee4d-8cbe-4906-bb48-fb6bd4450033"
         assert platform.get(f"{FLOW_SERVICE}/connectionSpecs/{DATA_LAKE}") == {"items": [specs[DATA_LAKE]]}
         assert platform.call("GET", f"{FLOW_SERVICE}/connectionSpecs/x").status_code == 404
@@ -217,9 +227,9 @@ class TestDataflows:
         assert platform.call("POST", f"{FLOW_SERVICE}/{kind}", body).status_code == 400
 
     def test_flow_specs(self, platform: Platform) -> None:
-        """[HTTP] the specifications with and without a transformation."""
+        """[HTTP] the specifications with and without a transformation, [DEST-API] and that of destinations."""
         specs = {each["id"] for each in platform.get(f"{FLOW_SERVICE}/flowSpecs")["items"]}
-        assert specs == {PLAIN_FLOW, TRANSFORMING_FLOW}
+        assert specs == {PLAIN_FLOW, TRANSFORMING_FLOW, DESTINATION_FLOW}
         (one,) = platform.get(f"{FLOW_SERVICE}/flowSpecs/{PLAIN_FLOW}")["items"]
         assert one["id"] == PLAIN_FLOW
         assert platform.call("GET", f"{FLOW_SERVICE}/flowSpecs/none").status_code == 404
