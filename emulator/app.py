@@ -31,6 +31,7 @@ from emulator.api.mapping_sets import MappingSets
 from emulator.api.problems import json_response, problem
 from emulator.api.profile_access import ProfileAccess
 from emulator.api.schema_registry import SchemaRegistry
+from emulator.api.segment_definitions import SegmentDefinitions
 from emulator.api.streams import StreamDirectory
 from emulator.page.facts import Services
 from emulator.page.pages import Pages
@@ -40,6 +41,7 @@ from emulator.state.datasets import Datasets
 from emulator.state.inlets import Inlets
 from emulator.state.profile_store import ProfileStore
 from emulator.state.registry import Registry
+from emulator.state.segments import Segments
 from emulator.state.store import Store
 
 
@@ -77,6 +79,7 @@ class Emulator:
         mapping_sets = MappingSets(self.store)
         flows = Flows(self.store, self.inlets, datasets, mapping_sets)
         batches = Batches(self.store)
+        segments = Segments(self.store)
         profiles = ProfileStore(self.store)
         self.ingestion = ingestion.Ingestion(self.inlets, self.store, datasets, batches, profiles)
         service = CountingCollection if count_only else Collection
@@ -109,6 +112,7 @@ class Emulator:
             Catalog(datasets, batches, self.ingestion),
             DataAccess(batches, self.ingestion),
             ProfileAccess(profiles, self.store, self.ingestion),
+            SegmentDefinitions(segments),
         )
 
     def app(self) -> Starlette:

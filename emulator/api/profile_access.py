@@ -8,7 +8,6 @@ page of events begins at `start` by the guide and at `offsets` by the client aep
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from emulator.state.errors import ApiError
 from emulator.state.identities import Named, named, pick
 from emulator.state.ingestion import Ingestion
 from emulator.state.profile_store import Event, Profile, ProfileStore
+from emulator.state.segments import default_merge_policy
 from emulator.state.store import Store
 
 BASE = "/data/core/ups/access/entities"
@@ -164,8 +164,7 @@ def _flat(identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(org_id: str, identity: Named, profile: Profile | None, fields: Sequence[str]) -> dict[str, Any]:
-    policy = str(uuid.uuid5(uuid.NAMESPACE_URL, f"merge policy of {org_id}"))
-    about = {"entityId": identity.xid, "mergePolicy": {"id": policy}}
+    about = {"entityId": identity.xid, "mergePolicy": {"id": default_merge_policy(org_id)}}
     if profile is None:
         nothing = {"sources": [""], "tags": [""], "identityGraph": [identity.xid], "entity": {}}
         return {**about, **nothing, "lastModifiedAt": _iso(0)}
