@@ -38,8 +38,8 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
         "to a local AEP that asks for tokens, and meanwhile does it all sorts of harm, drawn from the seed:\n\n"
         f"  AEP slow, refusing, losing answers: {', '.join(TROUBLES)}\n"
         f"  nothing gets through: {', '.join(STOPS)}\n\n"
-        "At the end everything drains, and each record, by its number, must be accepted by AEP or dead-lettered for\n"
-        "the right reason. Needs Linux, Java 17 and Maven.",
+        "At the end everything drains, and each record, by its number, must be accepted by AEP, dead-lettered for\n"
+        "the right reason, or dropped by the rule of its route. Needs Linux, Java 17 and Maven.",
         epilog="A run that went wrong is repeated with its --seed: the same records, the same faults at the same\n"
         "seconds. The pipeline's options, logs, summaries and dead letters are in the folder beside the output, which\n"
         "the next run empties. Exit code: 0 when the account adds up; 1 when a record is missing or in the wrong\n"

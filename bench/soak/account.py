@@ -1,4 +1,4 @@
-"""Where every record of a soak must be at its end, and how many may be there twice: no input or output here."""
+"""Where every record of a soak must end, and how many duplicates are allowed: no input or output here."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import orjson
+
 from bench.soak.pipeline import Run
 from demo.account import Delivered, Expected, differences, sequence_of
+from samples.loyalty import EVENTS_TOPIC, Sample
 from transforms.records.dead_letter import DeadLetter
 
 POLL_RECORDS = 500
 """A bundle may grow by a poll's worth beyond its limit."""
 
 MEMORY_LIMIT_MB = 400
+
+DROPPED_EVENT_TYPE = "commerce.productViews"
+"""The route of the events drops those of this type."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Account:
         produced: Records in Kafka.
         accepted: Those that AEP has, each counted once.
         dead_lettered: Those that are dead-lettered, each counted once, by code.
+        dropped: Those that their route drops.
         duplicates: See there.
         requests, statuses: That AEP has seen, and how it answered; `reset` are connections that it dropped.
         problems: A sentence for each thing that is wrong; none when the account adds up.
@@ -54,10 +61,20 @@ class Account:
     produced: int
     accepted: int
     dead_lettered: dict[str, int]
+    dropped: int
     duplicates: Duplicates
     requests: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+
+
+def is_dropped(sample: Sample) -> bool:
+    """Return whether the sample's route drops it; a record that cannot be parsed is dead-lettered before that."""
+    return (
+        sample.topic == EVENTS_TOPIC
+        and sample.expected_stage != "parse"
+        and orjson.loads(sample.value).get("eventType") == DROPPED_EVENT_TYPE
+    )
 
 
 def reread(runs: Iterable[Run], lags: Iterable[int], bundle_records: int) -> int:

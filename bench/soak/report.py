@@ -84,7 +84,8 @@ def _account(result: Result) -> Table:
     grid.add_row("accepted by AEP", f"{account.accepted:,}", style="green")
     for code, number in account.dead_lettered.items():
         grid.add_row(f"dead-lettered: {code}", f"{number:,}", style="yellow")
-    left = account.produced - account.accepted - sum(account.dead_lettered.values())
+    grid.add_row("dropped by their route", f"{account.dropped:,}")
+    left = account.produced - account.accepted - sum(account.dead_lettered.values()) - account.dropped
     grid.add_row("unaccounted for", f"{left:,}", style="red" if left else "green")
     grid.add_section()
     duplicates = account.duplicates

@@ -91,7 +91,9 @@ class _Soak:
         self._state = State(doing="starting the pipeline")
         self._expected = Expected.of_topics(TOPICS)
         samples = generate(_ENDLESS, seed=settings.seed, broken_share=BROKEN_SHARE)
-        self._producer = SteadyProducer(services.broker.bootstrap_servers, self._expected.note(samples), settings.rate)
+        self._producer = SteadyProducer(
+            services.broker.bootstrap_servers, self._expected.note(samples, account.is_dropped), settings.rate
+        )
         self._began = math.inf
         self._count_at = float("-inf")
         self._stored = 0  # messages that AEP has accepted, duplicates included
@@ -206,6 +208,7 @@ class _Soak:
             produced=self._producer.acknowledged,
             accepted=sum(len(inlet.accepted) for inlet in delivered.values()),
             dead_lettered=account.by_code(letters),
+            dropped=len(expected.dropped),
             duplicates=duplicates,
             requests=counts.requests,
             statuses=counts.statuses,

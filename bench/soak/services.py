@@ -12,6 +12,7 @@ import orjson
 import yaml
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from bench.soak.account import DROPPED_EVENT_TYPE
 from bench.soak.chaos import Fault, switches
 from bench.soak.pipeline import Pipeline
 from demo.account import Delivered
@@ -99,6 +100,7 @@ class Services:
             }
             for topic, inlet in self._inlets.items()
         ]
+        next(route for route in routes if route["name"] == EVENTS_TOPIC)["drop"] = {"/eventType": [DROPPED_EVENT_TYPE]}
         routes_file = self._folder / "routes.yaml"
         routes_file.write_text(yaml.safe_dump({"routes": routes}, sort_keys=False))
         return {

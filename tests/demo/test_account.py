@@ -86,8 +86,8 @@ def test_duplicates_lose_nothing(expected: Expected, arrived: Arrived, letters: 
     ("tamper", "words"),
     [
         (lose, ["1 good samples of loyalty-events never arrived"]),
-        (accept_a_broken_one, ["1 events that arrived from loyalty-events are no good samples of it: 1000000"]),
-        (deliver_to_the_wrong_dataset, ["never arrived: 0, 5, 10", ", ...", "are no good samples of it"]),
+        (accept_a_broken_one, ["1 events arrived from loyalty-events that are not good samples of it: 1000000"]),
+        (deliver_to_the_wrong_dataset, ["never arrived: 0, 5, 10", ", ...", "that are not good samples of it"]),
         (find_invalid_later, ["3 events of loyalty-profiles arrived and failed the validation"]),
     ],
 )
@@ -108,8 +108,8 @@ def test_tampered_arrivals(
     [
         (lose_letter, "1 broken samples have no dead letter"),
         (give_another_code, "code another, not "),
-        (change_bytes, "does not hold the original bytes"),
-        (forget_the_number, "1 dead letters are of no broken sample"),
+        (change_bytes, "lacks the original bytes"),
+        (forget_the_number, "1 dead letters are not of a broken sample"),
     ],
 )
 def test_tampered_dead_letters(
@@ -121,3 +121,18 @@ def test_tampered_dead_letters(
 ) -> None:
     tamper(letters)
     assert words in "\n".join(differences(expected, arrived, letters))
+
+
+def test_dropped_samples_must_neither_arrive_nor_be_dead_lettered() -> None:
+    expected = Expected.of_topics([PROFILES_TOPIC, EVENTS_TOPIC])
+    samples = list(expected.note(generate(500, broken_share=0.1), lambda sample: sample.sequence in (7, 8)))
+    assert (len(samples), expected.dropped) == (500, {7, 8})
+    arrived = {topic: Delivered(dict.fromkeys(good, 1), 1, 0) for topic, good in expected.good.items()}
+    letters = [dead_letter(sample) for sample in expected.broken.values()]
+    assert differences(expected, arrived, letters) == []
+    events = arrived[EVENTS_TOPIC]
+    arrived[EVENTS_TOPIC] = replace(events, accepted={**events.accepted, 7: 1})
+    assert differences(expected, arrived, [*letters, dead_letter(samples[8])]) == [
+        "1 samples of loyalty-events arrived although its route drops them: 7",
+        "1 samples have a dead letter although their route drops them: 8",
+    ]

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from bench.soak.account import POLL_RECORDS, Duplicates, by_code, count_duplicates, misbehaviour, reread, wrong
+from bench.soak.account import (
+    DROPPED_EVENT_TYPE,
+    POLL_RECORDS,
+    Duplicates,
+    by_code,
+    count_duplicates,
+    is_dropped,
+    misbehaviour,
+    reread,
+    wrong,
+)
 from bench.soak.pipeline import Ending, Run
 from demo.account import Delivered, Expected
 from samples.loyalty import EVENTS_TOPIC, PROFILES_TOPIC, Sample, generate
@@ -78,6 +88,18 @@ def test_a_missing_record_and_a_wrong_stage_or_code_are_found(expected: Expected
     assert "stage post" in sentence
     (sentence,) = wrong(expected, delivered, [letter(samples[0], code="other"), *letters[1:]])
     assert "code other" in sentence
+
+
+def test_product_views_are_dropped_unless_they_cannot_be_parsed() -> None:
+    views = [
+        sample
+        for sample in generate(2_000, broken_share=0.5)
+        if is_dropped(sample) or DROPPED_EVENT_TYPE.encode() in sample.value
+    ]
+    dropped = [sample for sample in views if is_dropped(sample)]
+    assert {sample.expected_stage for sample in dropped} == {None, "validate"}
+    assert {sample.expected_stage for sample in views if not is_dropped(sample)} == {"parse"}
+    assert all(DROPPED_EVENT_TYPE.encode() in sample.value for sample in dropped)
 
 
 @pytest.mark.parametrize(

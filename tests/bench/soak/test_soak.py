@@ -80,7 +80,7 @@ def test_a_minute_of_faults_loses_nothing(tmp_path: Path) -> None:
     account = written["account"]
     assert account["problems"] == []
     assert account["produced"] >= 60 * RATE * 0.9
-    assert account["produced"] == account["accepted"] + sum(account["dead_lettered"].values())
+    assert account["produced"] == account["accepted"] + sum(account["dead_lettered"].values()) + account["dropped"]
     assert sum(account["dead_lettered"].values()) > 100
     assert account["duplicates"]["found"] <= account["duplicates_bound"]
 
@@ -88,6 +88,7 @@ def test_a_minute_of_faults_loses_nothing(tmp_path: Path) -> None:
     endings = [process["ending"] for process in written["processes"]]
     assert endings[-1] == "stopped"
     assert endings.count("killed") == 1
+    assert written["processes"][-1]["summary"]["dropped"] > 0
     # The faults were felt.
     assert written["processes"][-1]["summary"]["retries"]
     assert written["lag_highest"] > RATE
