@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "transforms.sinks": ("aep", "transforms.worker", "transforms.records", "transforms.kafka"),
     "transforms": ("aep",),
     "pipelines.options": ("aep", "transforms"),
+    "pipelines.destinations": ("aep", "transforms", "pipelines.options"),
     "pipelines.runtime": ("aep", "transforms", "pipelines.options"),
     "pipelines.cli": ("aep", "transforms", "pipelines", "samples", "emulator.__main__"),
     "pipelines": ("aep", "transforms"),
