@@ -29,6 +29,7 @@ from emulator.api.inlet_api import InletApi
 from emulator.api.kinesis_local import KinesisLocal
 from emulator.api.local import Local
 from emulator.api.mapping_sets import MappingSets
+from emulator.api.policy_service import PolicyService
 from emulator.api.problems import json_response, problem
 from emulator.api.profile_access import ProfileAccess
 from emulator.api.schema_registry import SchemaRegistry
@@ -44,6 +45,7 @@ from emulator.state import ingestion
 from emulator.state.batches import Batches
 from emulator.state.datasets import Datasets
 from emulator.state.inlets import Inlets
+from emulator.state.policies import Policies
 from emulator.state.profile_store import ProfileStore
 from emulator.state.registry import Registry
 from emulator.state.segments import Segments
@@ -113,7 +115,11 @@ class Emulator:
             )
         )
         self.gateway = Gateway(self.ims)
-        families = (StreamingSources(flows, datasets, mapping_sets), KinesisDestinations(flows, streams))
+        policies = Policies(self.store)
+        families = (
+            StreamingSources(flows, datasets, mapping_sets),
+            KinesisDestinations(flows, datasets, segments, policies, streams),
+        )
         self.management: tuple[ManagementApi, ...] = (
             InletApi(flows),
             FlowService(flows, families, self.faults),
@@ -123,6 +129,7 @@ class Emulator:
             DataAccess(batches, self.ingestion),
             ProfileAccess(profiles, self.store, self.ingestion),
             SegmentDefinitions(segments),
+            PolicyService(policies, datasets),
         )
 
     def app(self) -> Starlette:

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "aep.formats": ("aep.errors", "aep.xdm"),
     "aep.mapping": ("aep.errors", "aep.xdm", "aep.formats", "aep.ingestion"),
     "aep.platform": ("aep.errors", "aep.http", "aep.xdm", "aep.ingestion"),
-    "aep.provision": ("aep.errors", "aep.xdm", "aep.platform"),
+    "aep.provision": ("aep.errors", "aep.http", "aep.xdm", "aep.platform"),
     "kinesis": (),
     "transforms.worker": ("aep",),
     "transforms.records": ("aep", "transforms.worker"),

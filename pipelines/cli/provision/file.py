@@ -13,9 +13,11 @@ from pydantic_core import ErrorDetails
 
 from aep.ingestion.envelope import Payload
 from aep.provision.checks import check
+from aep.provision.checks_destinations import SECRETS
 from aep.provision.model import (
     Connection,
     DataSetEntry,
+    Destination,
     FieldGroup,
     FieldSpec,
     Flow,
@@ -25,6 +27,7 @@ from aep.provision.model import (
     Provision,
     RouteEntry,
     Schema,
+    Segment,
     with_tenant,
 )
 from aep.provision.model import Path as Place
@@ -41,6 +44,8 @@ _MODELS: Mapping[str, type[BaseModel]] = {
     "datasets": DataSetEntry,
     "connections": Connection,
     "flows": Flow,
+    "segments": Segment,
+    "destinations": Destination,
     "routes": RouteEntry,
 }
 # Keys of a routes file that the provision file does not have: they are what provisioning finds out.
@@ -170,7 +175,7 @@ def _explain(error: ErrorDetails, lines: Mapping[Place, int]) -> Problem:
     if error["type"] == "literal_error" and place not in lines:  # `name: int`, short for `name: {type: int}`
         place = place[:-1]
     key = str(place[-1])
-    kind, got = error["type"], describe(error["input"])
+    kind, got = error["type"], describe(error["input"], secret=key in SECRETS)
     if kind == "extra_forbidden":
         return Problem(place, unknown("key", key, _keys_at(place[:-1])))
     if kind == "missing":
