@@ -100,7 +100,6 @@ class _Bench:
             raise ServiceError(f"the pipeline ended early\n{pipeline.log_tail()}")
 
     def _run(self, topic: str, latency_ms: int, **more: str) -> Usage:
-        """Read a topic to its end, with more options."""
         self._emulator.faults(latency_ms=latency_ms)
         before = self._accepted()
         log = self._folder / f"{uuid.uuid4().hex}.log"

@@ -44,8 +44,6 @@ def total(usages: Sequence[Usage]) -> Usage:
 
 
 class Stopwatch:
-    """Measures this process from here on."""
-
     def __init__(self) -> None:
         self._cpu, self._wall = time.process_time(), time.perf_counter()
 

@@ -46,7 +46,6 @@ class Figure:
 
     @property
     def median(self) -> float:
-        """The figure."""
         return median(self.values)
 
     @property
@@ -94,7 +93,6 @@ def figures(transforms: Sequence[transforms_bench.Round], kafka: kafka_bench.Kaf
 
 
 def table(all_figures: Sequence[Figure]) -> Table:
-    """Return the figures for people."""
     grid = Table(title="Benchmarks", title_justify="left")
     grid.add_column("figure")
     for name in ("measured", "min", "max", "target", "met"):
@@ -112,7 +110,6 @@ def document(
     kafka: kafka_bench.KafkaResults,
     settings: dict[str, Any],
 ) -> bytes:
-    """Return all of it as JSON."""
     return orjson.dumps(
         {
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),

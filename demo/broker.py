@@ -19,7 +19,7 @@ _TIMEOUT_SECONDS = 10
 
 @contextmanager
 def running(kind: Kind, topics: Sequence[str]) -> Iterator[KafkaCluster]:
-    """A broker with these topics while the `with` block lasts.
+    """Run a broker with these topics while the `with` block lasts.
 
     The embedded one lives in this process. It throws away the oldest records beyond 5 MB a partition, counted as they
     were sent: so the demo sends them compressed.

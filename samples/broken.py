@@ -29,8 +29,6 @@ class BrokenKind(NamedTuple):
 
 
 def _edit(change: Callable[[dict[str, Any]], None]) -> Callable[[bytes], bytes]:
-    """Make a breaker of a change to the parsed record."""
-
     def make(value: bytes) -> bytes:
         record = orjson.loads(value)
         change(record)

@@ -42,7 +42,6 @@ def _inner(record: dict[str, Any]) -> bytes:
 
 
 def members_of(seed: int) -> tuple[Member, ...]:
-    """Make the members for a seed."""
     return tuple(_member(number, blake2b(b"%d/%d" % (seed, number)).digest()) for number in range(MEMBERS))
 
 

@@ -42,7 +42,6 @@ class ApplyMappingFn(beam.DoFn):
         self._steps: dict[str, MapStep] = {}  # by route
 
     def process(self, element: Chunk) -> Iterator[Chunk | TaggedOutput]:
-        """Map the records of one chunk."""
         step = self._steps.get(element.route)
         if step is None:
             with process.remember_failure():

@@ -36,7 +36,6 @@ class ReadDeadLetterTopic(beam.PTransform):
         self._read = read
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Run]:
-        """Add the read."""
         return pipeline | self._read | "Headers" >> beam.Map(_letters).with_output_types(Run)
 
 

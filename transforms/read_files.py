@@ -30,7 +30,6 @@ class ReadJsonLines(beam.PTransform):
         self._topic = topic
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Chunk]:
-        """Add the read."""
         chunks = (
             pipeline
             | "Pattern" >> beam.Create([self._file_pattern], reshuffle=False)

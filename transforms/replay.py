@@ -45,7 +45,6 @@ class Selection:
     max_attempts: int | None = None
 
     def takes(self, one: DeadLetter) -> bool:
-        """Return whether the dead letter is one of them."""
         return (
             (not self.codes or one.code in self.codes)
             and (not self.stages or one.stage in self.stages)
@@ -77,7 +76,6 @@ class ReadDeadLetterFiles(beam.PTransform):
         self._files = list(files)
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Run]:
-        """Add the read."""
         return (
             pipeline
             | "Files" >> beam.Create(self._files, reshuffle=False).with_output_types(str)

@@ -106,9 +106,9 @@ class AvroReader:
         except RecursionError:
             return _TOO_DEEP
         if end != len(data):
-            return ParseFailure(CODE, f"not Avro of its schema: {len(data) - end} bytes are left over")
+            return ParseFailure(CODE, f"does not match its Avro schema: {len(data) - end} bytes left over")
         if not isinstance(entity, dict):
-            return ParseFailure("type", "the schema is not that of a record")
+            return ParseFailure("type", "the Avro schema is not of type record")
         try:
             return ParsedObject(entity, orjson.dumps(entity))
         except TypeError:
@@ -119,7 +119,7 @@ _TOO_DEEP = ParseFailure("too_deep", "records and arrays are nested too deeply, 
 
 
 def _failure(error: DecodeError, size: int) -> ParseFailure:
-    where = "" if error.at is None else f"not Avro of its schema, at byte {error.at} of {size}: "
+    where = "" if error.at is None else f"does not match its Avro schema, at byte {error.at} of {size}: "
     return ParseFailure(CODE, where + error.reason, pointer(error.path[::-1]))
 
 
@@ -143,7 +143,7 @@ def _timestamp(units: int, digits: int) -> str:
 def _time(units: int, digits: int) -> str:
     minutes = units // (60 * 10**digits)
     if not 0 <= minutes < 24 * 60:
-        raise Unfit("a time outside of a day")
+        raise Unfit("a time of day outside 24 hours")
     return _timestamp(units, digits).partition("T")[2]
 
 
@@ -187,19 +187,21 @@ def _errors_in_words() -> Iterator[None]:
     try:
         yield
     except UnknownType as error:
-        raise AvroSchemaError(f"no Avro schema: the type {error.name} is not defined in it or before it") from None
+        raise AvroSchemaError(
+            f"not a valid Avro schema: the type {error.name} is not defined in it or before it"
+        ) from None
     except SchemaParseException as error:
-        raise AvroSchemaError(f"no Avro schema: {error}") from None
+        raise AvroSchemaError(f"not a valid Avro schema: {error}") from None
     except json.JSONDecodeError as error:
-        raise AvroSchemaError(f"no Avro schema: not JSON: {error}") from None
+        raise AvroSchemaError(f"not a valid Avro schema: not JSON: {error}") from None
     except KeyError as error:
-        raise AvroSchemaError(f"no Avro schema: a type or field in it has no {error}") from None
+        raise AvroSchemaError(f"not a valid Avro schema: a type or field has no {error}") from None
     except AvroSchemaError:
         raise
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise AvroSchemaError(f"no Avro schema: a type in it is not written as one ({error})") from None
+        raise AvroSchemaError(f"not a valid Avro schema: malformed type ({error})") from None
     except RecursionError:
-        raise AvroSchemaError("no Avro schema: its types are nested too deeply") from None
+        raise AvroSchemaError("not a valid Avro schema: its types are nested too deeply") from None
 
 
 def _prepared(schema: Any) -> Any:
@@ -235,11 +237,11 @@ def _converted(kind: str, schema: Mapping[str, Any]) -> Any:
     if kind == "fixed":
         prepared["size"] = size = schema["size"]
         if not isinstance(size, int) or size < 0:
-            raise AvroSchemaError("the size of a fixed must be a whole number from 0 on")
+            raise AvroSchemaError("the size of a fixed must be a non-negative integer")
     if logical == "decimal" and kind in ("bytes", "fixed"):
         prepared["scale"] = scale = scale_of(schema)
         if not isinstance(scale, int) or scale < 0:
-            raise AvroSchemaError("the scale of a decimal must be a whole number from 0 on")
+            raise AvroSchemaError("the scale of a decimal must be a non-negative integer")
     # A logical type that is not known, or not on this type, is ignored (Avro specification, Logical types).
     for name in (logical, ""):
         if (kind, name) in _CONVERTERS and not (name == "uuid" and schema["size"] != 16):

@@ -32,7 +32,7 @@ MAX_ITEMS = 1_000_000
 """Of an array: AEP takes no message of more than 1 MB. Items of no bytes would let a damaged count fill the memory."""
 
 
-_TOO_EARLY = "it ends too early"
+_TOO_EARLY = "the data ends too early"
 
 
 class DecodeError(ValueError):
@@ -60,7 +60,7 @@ def decode_error(error: Exception, data: bytes) -> DecodeError:
     if isinstance(error, DecodeError):
         return error
     if isinstance(error, UnicodeDecodeError):
-        return DecodeError("text that is not UTF-8", None)
+        return DecodeError("a string that is not UTF-8", None)
     return DecodeError(_TOO_EARLY, len(data))
 
 
@@ -130,7 +130,7 @@ def _null(_: bytes, at: int) -> tuple[None, int]:
 def _boolean(data: bytes, at: int) -> tuple[bool, int]:
     byte = data[at]
     if byte > 1:
-        raise DecodeError(f"a boolean is the byte {byte:#04x}, and neither 0 nor 1", at)
+        raise DecodeError(f"a boolean is the byte {byte:#04x}, expected 0 or 1", at)
     return byte == 1, at + 1
 
 
@@ -207,7 +207,7 @@ def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
     size, start = _long(data, at)
     end = start + size
     if not start <= end <= len(data):
-        raise DecodeError(f"a length of {size} bytes, and {len(data) - start} are left", at)
+        raise DecodeError(f"a length of {size} bytes, but only {len(data) - start} are left", at)
     return data[start:end], end
 
 
@@ -216,7 +216,7 @@ def _string(data: bytes, at: int) -> tuple[str, int]:
     size, start = ((byte >> 1) ^ -(byte & 1), at + 1) if byte < 0x80 else _varint(data, at, 64)
     end = start + size
     if not start <= end <= len(data):
-        raise DecodeError(f"a length of {size} bytes, and {len(data) - start} are left", at)
+        raise DecodeError(f"a length of {size} bytes, but only {len(data) - start} are left", at)
     return str(data[start:end], "utf-8"), end
 
 
@@ -246,7 +246,7 @@ def _enum(symbols: list[str]) -> Decode:
     def decode_enum(data: bytes, at: int) -> tuple[str, int]:
         index, end = _int(data, at)
         if not 0 <= index < len(symbols):
-            raise DecodeError(f"symbol {index} of an enum, which has {len(symbols)}", at)
+            raise DecodeError(f"symbol {index} of an enum with {len(symbols)}", at)
         return symbols[index], end
 
     return decode_enum
@@ -265,7 +265,7 @@ def _union(branches: list[Decode]) -> Decode:
             return branch(data, at + 1)
         index, end = _int(data, at)
         if not 0 <= index < len(branches):
-            raise DecodeError(f"branch {index} of a union, which has {len(branches)}", at)
+            raise DecodeError(f"branch {index} of a union with {len(branches)}", at)
         return branches[index](data, end)
 
     return decode_union
@@ -314,7 +314,7 @@ def _map(decode: Decode) -> Decode:
             for _ in range(count):
                 key, at = _string(data, at)
                 if key in made:
-                    raise DecodeError("a map has a key twice", at)
+                    raise DecodeError("duplicate key in a map", at)
                 try:
                     made[key], at = decode(data, at)
                 except DAMAGE as error:
@@ -347,7 +347,7 @@ def _converted(decode: Decode, convert: Convert, schema: Mapping[str, Any]) -> D
         except Unfit as unfit:
             raise DecodeError(str(unfit), None) from None
         except (ValueError, ArithmeticError):  # datetime has the years 1 to 9999 only, and a decimal's scale has limits
-            raise DecodeError("there is no such date or number", None) from None
+            raise DecodeError("not a valid date or number", None) from None
 
     return decode_converted
 

@@ -27,13 +27,13 @@ def conversion_problem(source: Mapping[str, Any]) -> str | None:
             return f"{key} needs type: {' or '.join(types)}"
     for key in ("pattern", "zone"):
         if "unit" in source and key in source:
-            return f"has a unit, which is for numbers, and a {key}, which is for text: take one out"
+            return f"has both a unit (for numbers) and a {key} (for text): remove one"
     if "unit" in source and source["unit"] not in tuple(NANOSECONDS):
         return f"unit must be one of {', '.join(NANOSECONDS)}"
     if source.get("kafka") == "timestamp":
         for key in ("unit", "pattern", "zone"):
             if key in source and (key, source[key]) != ("unit", "ms"):
-                return f"{key}: Kafka's timestamp is in milliseconds, so leave the {key} out"
+                return f"{key}: Kafka's timestamp is in milliseconds, so remove the {key}"
     if "scale" in source and not is_scale(source["scale"]):
         return f"scale must be a whole number from {SCALES[0]} to {SCALES[-1]}"
     if "zone" in source:

@@ -26,15 +26,18 @@ def pattern_problem(pattern: Any, *, is_time: bool, has_zone: bool) -> str | Non
     try:
         read = datetime.strptime(probe.strftime(pattern), pattern)
     except (ValueError, re.error):  # re.error: a directive that is given twice
-        return "is not a pattern of Python's strptime, as %d.%m.%Y"
+        return "is not a strptime pattern such as %d.%m.%Y"
     if read.date() != probe.date():
         return "has no day, month or year: write it as %d.%m.%Y"
     if is_time and (read.hour, read.minute) != (probe.hour, probe.minute):
         return "has no hours or minutes, which a date-time needs"
     if is_time and read.tzinfo is None and not has_zone:
-        return "has no offset from UTC (%z), which a date-time needs: give the zone of the text, as zone: Europe/Paris"
+        return (
+            "has no offset from UTC (%z), which a date-time needs: add the time zone of the text, such as "
+            "zone: Europe/Paris"
+        )
     if read.tzinfo is not None and has_zone:
-        return "has the offset from UTC (%z): leave the zone out"
+        return "contains the offset from UTC (%z): remove the zone"
     return None
 
 
@@ -49,7 +52,7 @@ def zone_of(name: Any) -> tzinfo:
     try:
         return ZoneInfo(str(name))
     except (LookupError, OSError, ValueError):  # OSError: a folder of the database, as Europe
-        raise ValueError("zone must be UTC, or the name of a time zone, as Europe/Paris") from None
+        raise ValueError("zone must be UTC or the name of a time zone, such as Europe/Paris") from None
 
 
 def to_date_time_in(value: Any, zone: tzinfo) -> str:
@@ -77,10 +80,10 @@ def _read(value: Any, pattern: str) -> datetime:
         text = to_string(value)
         moment = datetime.strptime(text, pattern)
     except ValueError:  # Unfit is one
-        raise Unfit("it is not a date in the given pattern") from None
+        raise Unfit("does not match the given pattern") from None
     # A number has lost its first zero, and digits without anything between them can be read in several ways.
     if text.isdigit() and moment.strftime(pattern) != text:
-        raise Unfit("it is not a date in the given pattern: it has too few digits")
+        raise Unfit("does not match the given pattern: it has too few digits")
     return moment
 
 
@@ -88,10 +91,10 @@ def _offset(text: str, zone: tzinfo) -> str:
     try:
         local = datetime.fromisoformat(f"{text[:10]}T{text[11:16]}")
     except ValueError:
-        raise Unfit("there is no such date and time") from None
+        raise Unfit("not a valid date and time") from None
     first, second = (local.replace(tzinfo=zone, fold=fold).isoformat()[19:] for fold in (0, 1))
     if first != second:
-        raise Unfit("a clock in the given zone shows this time twice or never, as summer time begins or ends")
+        raise Unfit("ambiguous or nonexistent in the given zone, which changes to or from summer time then")
     if len(first) > len("+01:00"):  # the local times of before there were time zones
-        raise Unfit("the given zone had an offset from UTC with seconds then, which XDM cannot tell")
+        raise Unfit("the given zone then had an offset from UTC with seconds, which XDM cannot express")
     return first

@@ -52,7 +52,7 @@ def parse_object(value: bytes | None) -> ParsedObject | ParseFailure:
     except orjson.JSONDecodeError as error:
         return _syntax_failure(value, error)
     if not isinstance(entity, dict):
-        return ParseFailure("type", f"a JSON object is needed, not {_kind(entity)}")
+        return ParseFailure("type", f"expected a JSON object, got {_kind(entity)}")
     try:
         data = orjson.dumps(entity)
     except TypeError as error:

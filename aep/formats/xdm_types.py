@@ -40,7 +40,7 @@ _OF_XDM = re.compile(PATTERNS["date-time"])
 
 _NAMES = {"days": "days", "s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _MAX_DECIMAL_BYTES = 1_000  # more than any number in JSON needs, and few enough for Python to write them in digits
-_TOO_EXACT = "it has more digits than a number in JSON holds exactly"
+_TOO_EXACT = "has more digits than a JSON number holds exactly"
 
 
 class Unfit(ValueError):  # noqa: N818 - what a value is, rather than an error of the program
@@ -101,19 +101,19 @@ def to_decimal(value: Any, scale: int) -> int | float:
     try:
         data = base64.b64decode(value, validate=True)
     except ValueError:
-        raise Unfit("it is not a decimal in base64") from None
+        raise Unfit("not a base64 decimal") from None
     return decimal_of(data, scale)
 
 
 def to_boolean(value: Any) -> bool:
-    """True or false; also the words in either case, and 1 and 0."""
+    """Convert to a boolean; `true` and `false` in any case, 1 and 0 are taken as well."""
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     if isinstance(value, int) and value in (0, 1):
         return value == 1
-    raise Unfit("it is not true or false")
+    raise Unfit("not true or false")
 
 
 def to_date_time(value: Any, unit: str | None = None) -> str:
@@ -127,10 +127,10 @@ def to_date_time(value: Any, unit: str | None = None) -> str:
         return _since_1970(value, unit)
     found = _DATE_TIME.fullmatch(value)
     if not found:
-        raise Unfit("it is not an ISO 8601 date and time, nor a number since 1970")
+        raise Unfit("neither an ISO 8601 date and time nor a number since 1970")
     seconds, offset = found["seconds"] or ":00", found["offset"]
     if not offset:
-        raise Unfit("it has no offset from UTC, as Z or +01:00")
+        raise Unfit("has no offset from UTC, such as Z or +01:00")
     if offset not in ("Z", "z"):
         offset = f"{offset[:3]}:{offset[3:].lstrip(':') or '00'}"
     fraction = (found["fraction"] or "").replace(",", ".")
@@ -138,9 +138,9 @@ def to_date_time(value: Any, unit: str | None = None) -> str:
     try:
         date.fromisoformat(found["date"])
     except ValueError:
-        raise Unfit("there is no such date and time") from None
+        raise Unfit("not a valid date and time") from None
     if not _OF_XDM.fullmatch(text):
-        raise Unfit("there is no such date and time, or no such offset from UTC")
+        raise Unfit("not a valid date and time, or not a valid offset from UTC")
     return text
 
 
@@ -157,11 +157,11 @@ def to_date(value: Any, unit: str | None = None) -> str:
         return _since_1970(value, unit)[:10]
     found = re.match(_DATE, value)
     if not found or not (found.end() == len(value) or _DATE_TIME.fullmatch(value)):
-        raise Unfit("it is not an ISO 8601 date, nor a number since 1970")
+        raise Unfit("neither an ISO 8601 date nor a number since 1970")
     try:
         date.fromisoformat(found["date"])
     except ValueError:
-        raise Unfit("there is no such date") from None
+        raise Unfit("not a valid date") from None
     return found["date"]
 
 
@@ -172,7 +172,7 @@ def decimal_of(unscaled: bytes, scale: int) -> int | float:
         Unfit: It has more digits than a number in JSON holds exactly, or none.
     """
     if not unscaled:
-        raise Unfit("it is a decimal without digits")
+        raise Unfit("a decimal without digits")
     if len(unscaled) > _MAX_DECIMAL_BYTES:
         raise Unfit(_TOO_EXACT)
     digits = int.from_bytes(unscaled, "big", signed=True)
@@ -203,7 +203,7 @@ def date_time_of(microseconds: int) -> str:
     try:
         moment = EPOCH + timedelta(microseconds=microseconds)
     except OverflowError:
-        raise Unfit("there is no date and time so far from 1970") from None
+        raise Unfit("beyond the range of dates") from None
     exact = "microseconds" if microseconds % 1000 else "milliseconds"
     return moment.isoformat(timespec=exact).replace("+00:00", "Z")
 
@@ -213,7 +213,7 @@ def _since_1970(value: Any, unit: str | None) -> str:
     nanoseconds = _nanoseconds(value, unit or "ms")
     if unit is None and abs(nanoseconds) < _DOUBTFUL:
         units = ", ".join(NANOSECONDS)
-        raise Unfit(f"as milliseconds it would be within a month of 1970: say which unit it has (unit: {units})")
+        raise Unfit(f"as milliseconds it is within a month of 1970: set its unit (unit: {units})")
     microseconds, rest = divmod(nanoseconds, 1_000)
     text = date_time_of(microseconds)
     return f"{text[:19]}.{nanoseconds % _SECOND:09}Z" if rest else text
@@ -228,7 +228,7 @@ def _nanoseconds(value: Any, unit: str) -> int:
         exact = Fraction(str(value)) * NANOSECONDS[unit]
         if unit in ("s", "ms") and exact.denominator == 1:
             return exact.numerator
-    raise Unfit(f"it is neither text nor a number of {_NAMES[unit]} since 1970")
+    raise Unfit(f"neither text nor a number of {_NAMES[unit]} since 1970")
 
 
 CONVERTERS: dict[str, Callable[[Any], Any]] = {

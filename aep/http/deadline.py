@@ -173,8 +173,6 @@ class _Reads(io.RawIOBase):
 
 
 class _Source:
-    """A socket as a reply is read from it."""
-
     def __init__(self, connection: socket.socket, limits: Limits):
         self._connection = connection
         self._limits = limits
@@ -203,7 +201,7 @@ class _Connection(HTTPConnection):
         self.response_class = partial(_Reply, limits=limits)  # type: ignore[assignment]
 
     def connect(self) -> None:
-        """Connects, and tells a proxy that cannot be reached from a host that cannot."""
+        """Connect; an error distinguishes an unreachable proxy from an unreachable host."""
         try:
             super().connect()
         except (OSError, HTTPError) as error:
@@ -217,7 +215,6 @@ class _Connection(HTTPConnection):
         return self._limits.clock() - self._used_at < _IDLE_SECONDS and super().is_connected
 
     def getresponse(self) -> Any:
-        """Read the head of the reply."""
         reply = super().getresponse()
         self._used_at = self._limits.clock()
         return reply
@@ -234,7 +231,7 @@ class _Connection(HTTPConnection):
 
 class _TlsConnection(_Connection, HTTPSConnection):
     def send(self, data: Any) -> None:
-        """Sends; when the peer has closed meanwhile, what it said before is read all the same, as without TLS.
+        """Send; if the peer has closed meanwhile, its earlier reply is still read, as without TLS.
 
         That may be a reply, or the alert of a server that wants a client certificate (TLS 1.3 tells only then).
         """

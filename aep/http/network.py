@@ -102,18 +102,18 @@ class Network:
             nonlocal asked
             asked = True
             if self.client_key_password is None:
-                raise ConfigurationError(f"{option}: {key} is encrypted: give aep_client_key_password")
+                raise ConfigurationError(f"{option}: {key} is encrypted: set aep_client_key_password")
             return secrets.resolve(self.client_key_password)
 
         try:
             context.load_cert_chain(certificate, key, password)
         except (ssl.SSLError, ValueError) as error:  # ValueError: a password longer than OpenSSL takes
             if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
-                reason = f"holds a private key that is not that of {certificate}"
+                reason = f"has a private key that does not match {certificate}"
             elif asked:
-                reason = "holds a private key that aep_client_key_password does not open"
+                reason = "has a private key that aep_client_key_password does not decrypt"
             else:
-                reason = "holds no private key in PEM form"
+                reason = "has no private key in PEM format"
             raise ConfigurationError(f"{option}: {key} {reason}") from None
 
 
@@ -130,7 +130,8 @@ def proxy_refusal(network: Network, host: str, status: int | None, words: str) -
     if status == 407:
         if network.proxy_user is None:
             return ConfigurationError(
-                f"the proxy {proxy} wants a user name and a password (407): give aep_proxy_user and aep_proxy_password"
+                f"the proxy {proxy} requires a user name and a password (407): set aep_proxy_user and "
+                "aep_proxy_password"
             )
         return ConfigurationError(
             f"the proxy {proxy} refuses the user name or the password (407): check aep_proxy_user and "
@@ -139,7 +140,7 @@ def proxy_refusal(network: Network, host: str, status: int | None, words: str) -
     if status is None or status in _PASSING:
         return ConnectError(f"the proxy {proxy} does not connect to {host}: {words}")
     return ConfigurationError(
-        f"the proxy {proxy} does not let through to {host}: {words}; check aep_proxy, and what the proxy allows"
+        f"the proxy {proxy} refuses a connection to {host}: {words}; check aep_proxy, and what the proxy allows"
     )
 
 
@@ -156,7 +157,7 @@ def _load_certificates(context: ssl.SSLContext, option: str, path: str) -> None:
     try:
         context.load_verify_locations(path)
     except ssl.SSLError:
-        raise ConfigurationError(f"{option}: {path} holds no certificate in PEM form") from None
+        raise ConfigurationError(f"{option}: {path} has no certificate in PEM format") from None
 
 
 def _must_be_readable(option: str, path: str) -> None:
@@ -164,5 +165,5 @@ def _must_be_readable(option: str, path: str) -> None:
         with open(path, "rb") as file:
             file.read(1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no path"
+        reason = getattr(error, "strerror", None) or "not a valid path"
         raise ConfigurationError(f"{option}: {path} cannot be read: {reason}") from None

@@ -33,7 +33,6 @@ _MAX_WORDS = 500
 
 
 def is_reference(value: str) -> bool:
-    """Return whether the value has the form of a secret reference."""
     return value.startswith(SCHEMES)
 
 
@@ -74,7 +73,7 @@ def _from_file(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text, or no path"
+        reason = getattr(error, "strerror", None) or "not UTF-8 text, or not a valid path"
         raise SecretError(f"the secret file {path} cannot be read: {reason}") from None
 
 

@@ -283,9 +283,9 @@ def _tls_refused(error: BaseException) -> bool:
 def _tls_advice(error: BaseException) -> str:
     inner = _innermost(error)
     if getattr(inner, "verify_code", None) in _UNKNOWN_AUTHORITY:
-        return "; if its authority is to be trusted, name a file with that in aep_ca_file"
+        return "; to trust its authority, set aep_ca_file"
     if "CERTIFICATE_REQUIRED" in (getattr(inner, "reason", None) or ""):
-        return "; give aep_client_certificate"
+        return "; set aep_client_certificate"
     return ""
 
 

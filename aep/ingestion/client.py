@@ -171,7 +171,7 @@ class InletClient:
                 if indices:
                     failures = sent.failures + 1 if settled.failed else 0
                     again = self._next(sent, messages=len(indices), mismatches=0, failures=failures)
-                    why = f"AEP asks to send {len(indices)} messages of a batch again"
+                    why = f"AEP could not take {len(indices)} messages of a batch"
                     self._pause(settled.after, why)
                     batch.put_back(_Piece(indices, again, why=why))
             case decisions.Retry(after, cause, arrived, mismatch, aside):
@@ -304,7 +304,7 @@ class InletClient:
 
 
 def _stopped(why: str) -> StoppedError:
-    return StoppedError(f"ended while AEP could not be reached (last: {why}); the records will be read again")
+    return StoppedError(f"stopped while AEP could not be reached (last: {why}); the records will be read again")
 
 
 def _again(cause: str, duplicates_possible: int) -> Counts:

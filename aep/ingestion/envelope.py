@@ -166,7 +166,7 @@ def _read_result(response: object) -> MessageResult | None:
 
 
 def _ids_agree(ids: list[str], batch_id: object) -> bool:
-    """False when ids occur twice, or number the messages and do so in another order than theirs."""
+    """Return False if ids repeat, or number the messages in another order than theirs."""
     stem = ids[0].rstrip("0123456789") if ids else ""
     in_order = [f"{stem}{index}" for index in range(len(ids))]
     if ids == in_order:

@@ -94,7 +94,7 @@ class RequestLimit:
             pause = self._take_turn(messages)
         try:
             if (crowded or pause > 0) and self._wait(pause):
-                raise StoppedError("ended while records waited for their turn to be sent; they will be read again")
+                raise StoppedError("stopped while records were waiting to be sent; they will be read again")
             yield under_way
         finally:
             with self._room:
@@ -109,7 +109,6 @@ class RequestLimit:
 
     @property
     def under_way(self) -> int:
-        """How many requests are under way now."""
         return self._under_way
 
     @property

@@ -92,7 +92,6 @@ MESSAGE_RULES: tuple[MessageRule, ...] = (
 
 
 def message_rule(result: MessageResult, context: Context) -> MessageRule:
-    """Return the rule that decides on the message."""
     return next(rule for rule in MESSAGE_RULES if rule.applies(result, context))
 
 

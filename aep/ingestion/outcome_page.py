@@ -67,7 +67,6 @@ A batch is answered with a 207, which has an answer for each message. Position t
 
 
 def page() -> str:
-    """Return the page, in Markdown."""
     links = "".join(f"[{title}]: {address}\n" for title, address in ADDRESSES.items())
     return f"{_INTRODUCTION}{_table(RULES)}{_OF_A_207}{_table(MESSAGE_RULES)}\n{links}"
 

@@ -333,7 +333,7 @@ RULES: tuple[Rule, ...] = (
         "stop: `aep_inlet_url`, `aep_headers` or `aep_gzip` is wrong",
         OUR_CHOICE,
         _is(415),
-        stop("the endpoint does not take JSON as it is sent: check aep_inlet_url, aep_headers and aep_gzip"),
+        stop("the endpoint does not accept the requests as JSON: check aep_inlet_url, aep_headers and aep_gzip"),
     ),
     Rule(
         "not_supported",
@@ -357,6 +357,6 @@ RULES: tuple[Rule, ...] = (
         "stop",
         OUR_CHOICE,
         lambda context: True,
-        stop("this will not change by trying again: check aep_inlet_url"),
+        stop("a retry would not change this: check aep_inlet_url"),
     ),
 )

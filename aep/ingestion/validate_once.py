@@ -95,8 +95,8 @@ def read_verdict(reply: Reply) -> Verdict:
         xaction_id = read_xaction_id(reply.body)
         if not xaction_id:
             raise ConfigurationError(
-                f"the endpoint answers {reply.status} and not as AEP does: check aep_inlet_url, and whether a proxy "
-                "answers in AEP's place"
+                f"the endpoint answers {reply.status}, which is not how AEP replies: check aep_inlet_url, and whether "
+                "a proxy answers in AEP's place"
             )
         block: dict[str, Any] = next((fields[name] for name in _BLOCKS if isinstance(fields.get(name), dict)), {})
         return Verdict(reply.status, True, block.get("status") == "pass", xaction_id, "", ())

@@ -20,8 +20,8 @@ from aep.xdm.pointers import pointer
 _INTEGER = re.compile(r"[+-]?\d{1,1000}")
 _INT_MAX = 2**31 - 1
 
-NO_SUCH_PLACE = "the record has no such place"
-OTHER_VALUE = "the value there is another, or there is none"
+NO_SUCH_PLACE = "the record has no such path"
+OTHER_VALUE = "the value differs or is absent"
 
 
 class NotApplicableError(Exception):

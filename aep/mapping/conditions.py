@@ -38,7 +38,7 @@ def compile_conditions(fields: Mapping[str, Any]) -> tuple[Condition, ...]:
         if place == "" or not is_pointer(place):
             problems[place] = f"{place!r} is not a JSON pointer: write /eventType"
         elif not values or not all(isinstance(value, Scalar) for value in values):
-            problems[place] = f"{place}: give a text, number or true or false, or a list of these"
+            problems[place] = f"{place}: expected a string, a number, true or false, or a list of these"
         else:
             conditions.append(Condition(place, tuple(values)))
     if problems:

@@ -118,22 +118,22 @@ def _as_pointer(target: str) -> str:
 
 def _target_problem(target: str) -> str | None:
     if not is_pointer(_as_pointer(target)) or not all(steps_of(_as_pointer(target))):
-        return "is not a path in a record: write /_acme/memberId or _acme.memberId"
+        return "is not a field path: write /_acme/memberId or _acme.memberId"
     return None
 
 
 def _source_problem(source: Any) -> str | None:
     if not isinstance(source, dict):
-        return "needs a source, as {from: /orderId}, {value: web} or {kafka: offset}"
+        return "needs a source, such as {from: /orderId}, {value: web} or {kafka: offset}"
     unknown = [key for key in source if key not in _KEYS]
     if unknown:
-        return f"has {', '.join(_KEYS)}, and not {', '.join(map(str, unknown))}"
+        return f"has an unknown key {', '.join(map(str, unknown))}: expected {', '.join(_KEYS)}"
     if sum(name in source for name in _SOURCES) != 1:
         return f"needs one of {', '.join(_SOURCES)}"
     if "value" in source and len(source) > 1:
-        return "a value is a constant: it has no type, and is never missing"
+        return "a value is a constant: it takes no type, optional or default"
     if "from" in source and not (isinstance(source["from"], str) and is_pointer(source["from"])):
-        return "from must be a JSON pointer, as /orderId"
+        return "from must be a JSON pointer such as /orderId"
     kafka = source.get("kafka", "topic")
     if not (isinstance(kafka, str) and (kafka in KAFKA_SOURCES[:-1] or (kafka.startswith(HEADER) and kafka != HEADER))):
         return f"kafka must be one of {', '.join(KAFKA_SOURCES)}"
@@ -142,7 +142,7 @@ def _source_problem(source: Any) -> str | None:
     if not isinstance(source.get("optional", False), bool):
         return "optional must be true or false"
     if source.get("optional") and "default" in source:
-        return "a field with a default is never missing: take optional or default out"
+        return "a field with a default is never missing: remove optional or default"
     return _constants_problem(source)
 
 
@@ -176,10 +176,10 @@ def _put(root: dict[str, Any], steps: list[str], field: _Field) -> str | None:
     for step in steps[:-1]:
         below = node.setdefault(step, {})
         if isinstance(below, _Field):
-            return f"lies within {below.target}, which has a value already"
+            return f"is inside {below.target}, which already has a value"
         node = below
     if steps[-1] in node:
-        return "is the place of another field too, or has fields within it"
+        return "is already the target of another field, or contains targets"
     node[steps[-1]] = field
     return None
 
@@ -231,7 +231,7 @@ def _value(field: _Field, record: dict[str, Any], origin: Origin) -> Any:
         return orjson.loads(field.default)
     if field.optional:
         return _ABSENT
-    raise _fault(field, "the record has no such field, or null" if field.place is not None else "the record has none")
+    raise _fault(field, "the field is absent or null" if field.place is not None else "the record has none")
 
 
 def _of_kafka(name: str, origin: Origin) -> Any:
@@ -254,4 +254,4 @@ def _text(content: bytes | None) -> str | None:
 
 def _fault(field: _Field, reason: str) -> _FaultError:
     source = (field.place or "the record") if field.place is not None else f"Kafka's {field.kafka}"
-    return _FaultError(MapFault(field.place or "", f"{field.target} cannot be made of {source}: {reason}"))
+    return _FaultError(MapFault(field.place or "", f"{field.target} cannot be made from {source}: {reason}"))

@@ -24,8 +24,6 @@ _HASH_DIGITS = 32
 
 
 class Place(NamedTuple):
-    """Where a record was read."""
-
     topic: str
     partition: int
     offset: int

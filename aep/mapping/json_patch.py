@@ -93,7 +93,7 @@ def _problem(operation: Any, dialect: PatchDialect) -> str | None:
             return f"{op} needs {key}"
     for key in ("path", *(["from"] if needed == "from" else [])):
         if not isinstance(operation[key], str) or (dialect == "rfc6902" and not is_pointer(operation[key])):
-            return f"{key} must be a JSON pointer, as /_acme/memberId"
+            return f"{key} must be a JSON pointer, such as /_acme/memberId"
     if dialect == "rfc6902" and (problem := _never_applies(name, operation["path"], operation.get("from"))):
         return problem
     try:
@@ -105,9 +105,9 @@ def _problem(operation: Any, dialect: PatchDialect) -> str | None:
 
 def _never_applies(op: str, path: str, source: Any) -> str | None:
     if op == "remove" and path == "":
-        return "remove can't take away the whole record"
+        return "remove can't remove the whole record"
     if op == "move" and path.startswith(f"{source}/"):
-        return "move can't put a value into itself"
+        return "move can't move a value into itself"
     return None
 
 

@@ -84,7 +84,7 @@ def check_reference(reference: str) -> str:
         ValueError: With what was expected.
     """
     if not _REFERENCE.fullmatch(reference):
-        raise ValueError(f"expected package.module:function, as acme.loyalty:enrich, got {reference!r}")
+        raise ValueError(f"expected package.module:function, such as acme.loyalty:enrich, got {reference!r}")
     return reference
 
 
@@ -102,13 +102,14 @@ def _apply(
     try:
         body = orjson.dumps(made)
     except TypeError as error:
-        return TransformFault("transform_result", f"{name} returned what JSON cannot hold: {error}")
+        return TransformFault("transform_result", f"{name} returned a value that JSON cannot represent: {error}")
     # orjson writes dates and tuples, and NaN as null: what is validated would differ from what is posted.
     if orjson.loads(body) != made:
         return TransformFault(
             "transform_result",
-            f"{name} returned values that JSON does not have: expected dicts, lists, texts, finite numbers, booleans "
-            "and None, and no tuples or dates",
+            f"{name} returned values that JSON cannot represent: expected dicts, lists, strings, finite numbers, "
+            "booleans "
+            "and None, not tuples or dates",
         )
     return ParsedObject(made, body)
 

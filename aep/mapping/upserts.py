@@ -25,13 +25,13 @@ def operations_fault(operations: Mapping[str, Any]) -> str | None:
     """Return what is wrong with `header.operations`, or None."""
     for key in operations:
         if key not in OPERATION_KEYS:
-            return f"operations has {', '.join(OPERATION_KEYS)}, and not {key}"
+            return f"operations has an unknown key {key}: expected {', '.join(OPERATION_KEYS)}"
     data = operations.get("data", "create")
     if data not in DATA_OPERATIONS:
         return f"operations.data must be one of {', '.join(DATA_OPERATIONS)}"
     identity = operations.get("identity")
     if identity not in (None, "create"):
-        return "operations.identity can only be create: identities are neither updated nor removed"
+        return "operations.identity must be create: identities are neither updated nor removed"
     if identity == "create" and not operations.get("identityDatasetId"):
         return "operations.identity needs operations.identityDatasetId"
     return None
@@ -82,14 +82,14 @@ def attributes_to_delete(key: bytes | None, key_field: str | None) -> ParsedObje
         key_field: The attribute that a key of text becomes; None for keys that are JSON objects.
     """
     if not key:
-        return ParseFailure("tombstone", "the record has no value, and no key that would say what to delete")
+        return ParseFailure("tombstone", "the record has neither a value nor a key that identifies what to delete")
     if key_field is None:
         parsed = parse_object(key)
         if isinstance(parsed, ParseFailure):
-            return ParseFailure("tombstone", f"the key does not say what to delete: {parsed.message}")
+            return ParseFailure("tombstone", f"the key does not identify what to delete: {parsed.message}")
         return parsed
     try:
         attributes = {key_field: key.decode()}
     except UnicodeDecodeError:
-        return ParseFailure("tombstone", "the key does not say what to delete: it is not UTF-8 text")
+        return ParseFailure("tombstone", "the key does not identify what to delete: it is not UTF-8 text")
     return ParsedObject(attributes, orjson.dumps(attributes))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -89,7 +89,6 @@ class PlatformClient:
         content: object = None,
         query: Query | None = None,
         headers: Mapping[str, str] | None = None,
-        secrets: Sequence[str] = (),
     ) -> Reply:
         """Make a call and return its reply, which is a success.
 
@@ -99,7 +98,6 @@ class PlatformClient:
             content: Sent as JSON; None sends no body.
             query: Parameters.
             headers: Besides those that each call has, and before them.
-            secrets: What the body has that no error may repeat.
 
         Raises:
             PlatformError: The API refuses the call, or is failing.
@@ -119,9 +117,7 @@ class PlatformClient:
             if isinstance(reply, Reply):
                 if 200 <= reply.status < 300 or (reply.status == 404 and method == "DELETE" and arrived):
                     return reply
-                for secret in (token, *secrets):
-                    reply = reply.without(secret)
-                outcome = read_problem(reply, self._wall_clock)
+                outcome = read_problem(reply.without(token), self._wall_clock)
                 if outcome.token_refused and not refreshed:
                     self._tokens.reject(token)
                     refreshed = True
@@ -142,14 +138,13 @@ class PlatformClient:
         query: Query | None = None,
         headers: Mapping[str, str] | None = None,
         needs: tuple[str, ...] = (),
-        secrets: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Make a call that is answered with a JSON object; see `send`.
 
         Raises:
             PlatformError: Also if the reply is not a JSON object, or lacks a member that it `needs`.
         """
-        reply = self.send(method, path, content, query, headers, secrets)
+        reply = self.send(method, path, content, query, headers)
         found = self.parsed(method, path, reply)
         if not isinstance(found, dict):
             raise self.misfit(method, path, reply, "not a JSON object")
@@ -201,9 +196,7 @@ class PlatformClient:
         seen = set()
         while more is not None:
             if tuple(more.items()) in seen:
-                raise PlatformError(
-                    200, "", "", "the pages of the list lead in a circle", "", "GET", self._base_url + path
-                )
+                raise PlatformError(200, "", "", "the pages of the list form a loop", "", "GET", self._base_url + path)
             seen.add(tuple(more.items()))
             page = self.json("GET", path, query={**more, **first}, headers=headers)
             yield page
@@ -253,7 +246,7 @@ class PlatformClient:
             StoppedError: The process is ending.
         """
         if self._wait(seconds):
-            raise StoppedError(f"ended before a call could be tried again: {why}")
+            raise StoppedError(f"stopped before a call could be retried: {why}")
 
 
 def sent_again(method: str, outcome: Problem | NetworkError) -> bool:
@@ -303,7 +296,7 @@ def checked_base_url(url: str) -> str:
         good = False
     if not good or parts.username is not None or parts.query or parts.fragment:
         raise ConfigurationError(
-            "the address of the gateway must be http(s)://HOST with nothing after it but a path, "
+            "the address of the gateway must be http(s)://HOST optionally followed by a path, "
             "such as https://platform.adobe.io"
         )
     return url.strip().rstrip("/")

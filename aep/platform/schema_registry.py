@@ -205,7 +205,6 @@ class SchemaRegistry:
         self.classes = Resources(client, "classes")
         self.field_groups = Resources(client, "fieldgroups")
         self.data_types = Resources(client, "datatypes")
-        self.unions = Resources(client, "unions")
         self.descriptors = Descriptors(client)
 
     def when_shown(self, look_up: Callable[[], T], resource_id: str) -> T:
@@ -223,7 +222,8 @@ class SchemaRegistry:
             except NotFoundError as error:
                 if second == 0:
                     _LOG.warning(
-                        "%s is not in the Schema Registry; in case it was created just now, asking for %d s more",
+                        "%s is not in the Schema Registry; in case it has only just been created, asking for "
+                        "another %d s",
                         resource_id,
                         _SHOWN_WITHIN_SECONDS,
                     )

@@ -121,14 +121,16 @@ class RegistrySchemaSource:
         try:
             found = self._look_up()
         except (AepError, SchemaError) as error:
-            _LOG.warning("the XDM schema %s stays as it was, at version %s: %s", held.id, held.version, error)
+            _LOG.warning(
+                "the XDM schema %s cannot be refreshed and stays at version %s: %s", held.id, held.version, error
+            )
             self._due_at = self._clock() + _RETRY_SECONDS
             return held
         if found.sha256 == held.sha256:
             found = held
         else:
             _LOG.info(
-                "the XDM schema %s is at version %s now (it was %s)",
+                "the XDM schema %s is now at version %s (was %s)",
                 found.id,
                 found.version,
                 held.version,

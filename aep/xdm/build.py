@@ -73,7 +73,7 @@ def find_class(components: Components, name: str) -> Component:
     found = components.find(ALIASES.get(name, name), is_class)
     if not is_class(found):
         raise SchemaError(
-            f"{found.path}: {found.id} is not a class: it is not made of a behaviour, such as time-series"
+            f"{found.path}: {found.id} is not a class: it is not based on a behaviour, such as time-series"
         )
     return found
 
@@ -206,7 +206,7 @@ def _check_own_fields(recipe: Recipe, components: Components, lookup: Lookup) ->
         return
     standard = compose(_schema(recipe, ()), lookup).get("properties", {})
     if "meta:xedConverted" in standard.get(namespace, ()):
-        raise SchemaError(f"{namespace} is a field of Adobe's own, no tenant's: check the tenant")
+        raise SchemaError(f"{namespace} is one of Adobe's own fields, not a tenant's: check the tenant")
     declared = [(recipe.class_.path, standard)]
     for group in recipe.own_groups:
         _check_meant_for(group, recipe.class_, components)
@@ -221,7 +221,7 @@ def _check_own_fields(recipe: Recipe, components: Components, lookup: Lookup) ->
             )
         for path, others in declared:
             if place := collision(others, fields):
-                raise SchemaError(f"{group.path}: the field {place} is declared in {path} too, and not the same way")
+                raise SchemaError(f"{group.path}: the field {place} is also declared in {path}, differently")
         declared.append((group.path, fields))
 
 

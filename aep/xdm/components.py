@@ -156,7 +156,7 @@ def read_object(path: str) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise SchemaError(f"{path}: not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from error
     if not isinstance(document, dict):
-        raise SchemaError(f"{path}: a JSON object is needed, not a {type(document).__name__}")
+        raise SchemaError(f"{path}: expected a JSON object, got a {type(document).__name__}")
     return document
 
 
@@ -183,14 +183,14 @@ _KINDS: tuple[tuple[str, type, str], ...] = (
 def _fault(node: Any, path: tuple[str | int, ...]) -> str | None:
     """Return what keeps a subschema from being composed: its place, and what should be there."""
     if not isinstance(node, dict):
-        return f"#{pointer(path)}: a schema is needed, not a {type(node).__name__}"
+        return f"#{pointer(path)}: expected a schema, got a {type(node).__name__}"
     if len(path) > _MAX_DEPTH:
         return f"#{pointer(path[:10])}/...: nested too deeply"
     for keyword, kind, words in _KINDS:
         if keyword in node and not isinstance(node[keyword], kind):
-            return f"#{pointer(path)}/{keyword}: {words} is needed, not a {type(node[keyword]).__name__}"
+            return f"#{pointer(path)}/{keyword}: expected {words}, got a {type(node[keyword]).__name__}"
     if not all(isinstance(name, str) for name in node.get("required", ())):
-        return f"#{pointer(path)}/required: names of fields are needed"
+        return f"#{pointer(path)}/required: expected a list of field names"
     steps: list[tuple[str, Any]] = [("allOf", index) for index in range(len(node.get("allOf", ())))]
     steps += [(keyword, name) for keyword in ("properties", "definitions") for name in node.get(keyword, {})]
     faults = (_fault(node[keyword][step], (*path, keyword, step)) for keyword, step in steps)

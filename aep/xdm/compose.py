@@ -295,7 +295,7 @@ def _merge(target: dict[str, Any], source: dict[str, Any], component: str, path:
     if "type" in target and "type" in source and target["type"] != source["type"]:
         mine, other = target["type"], source["type"]
         raise CompositionError(
-            f"{component}{pointer(path)}: the type {other!r} contradicts the type {mine!r} of before", component
+            f"{component}{pointer(path)}: the type {other!r} contradicts the earlier type {mine!r}", component
         )
     for key, value in source.items():
         if key == "properties":

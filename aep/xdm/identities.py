@@ -68,8 +68,8 @@ def descriptor_fault(schema: Mapping[str, Any]) -> str | None:
         if isinstance(each, dict) and each.get("@type") == IDENTITY:
             place = each.get("xdm:sourceProperty")
             if not (isinstance(place, str) and place and is_pointer(place)):
-                expected = "xdm:sourceProperty must be a JSON pointer, as /_acme/memberId"
-                return f"meta:descriptors: {expected}, and not {place!r}"
+                expected = "xdm:sourceProperty must be a JSON pointer, such as /_acme/memberId"
+                return f"meta:descriptors: {expected}, not {place!r}"
     return None
 
 
@@ -179,7 +179,7 @@ def check_identity_map(entity: dict[str, Any], namespaces: frozenset[str], wante
         if not isinstance(namespace, str) or not isinstance(items, list):
             continue
         if namespaces and namespace.lower() not in namespaces:
-            message = "this identity namespace is not among those allowed"
+            message = "this identity namespace is not allowed"
             errors.append(XdmError("unknown_namespace", pointer(["identityMap", namespace]), "", message))
         is_ecid = _is_ecid_namespace(namespace)
         for index, item in enumerate(items):
@@ -197,7 +197,7 @@ def check_identity_map(entity: dict[str, Any], namespaces: frozenset[str], wante
         message = f"{count} identities, at most {MAX_IDENTITIES} are allowed"
         errors.append(XdmError("too_many_identities", "/identityMap", "", message))
     if primaries > 1:
-        message = f"{primaries} identities are marked as primary, exactly one may be"
+        message = f"{primaries} identities are marked as primary, exactly one must be"
         errors.append(XdmError("many_primary", "/identityMap", "", message))
     if wanted and not filled:
         errors.append(XdmError("no_identity", "", "", "the record has no identity; identityMap must hold one"))

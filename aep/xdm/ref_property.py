@@ -26,7 +26,7 @@ def only_fields(component: dict[str, Any], stated: Any, reference: str) -> dict[
     paths = []
     for place in stated if isinstance(stated, list) else [stated]:
         if not isinstance(place, str) or not is_pointer(place) or not place.strip("/"):
-            raise ValueError(f"expected a pointer to a field, as /person/name, or a list of them, got {place!r}")
+            raise ValueError(f"expected a pointer to a field, such as /person/name, or a list of them, got {place!r}")
         paths.append([step.removesuffix(_EACH) for step in steps_of(place)])
     return _only(component, paths, reference, ())
 

@@ -85,7 +85,7 @@ class XdmValidator:
         for error in sorted(self._validator.iter_errors(entity), key=_place):
             for found in self._translate(error):
                 errors[found] = None
-        return list(errors) or [XdmError("schema", "", "", "the record does not fit the schema")]
+        return list(errors) or [XdmError("schema", "", "", "the record does not match the schema")]
 
     def _translate(self, error: jsonschema_rs.ValidationError) -> list[XdmError]:
         """Put an error of the library in Platform's words; unknown fields make one error each."""

@@ -74,7 +74,6 @@ class Pipeline:
 
     @property
     def run(self) -> Run:
-        """The last run."""
         return self.runs[-1]
 
     def start(self) -> None:
@@ -101,7 +100,6 @@ class Pipeline:
             self.start()
 
     def kill(self) -> None:
-        """Crash it."""
         self._now().kill()
         self._ended("killed")
 

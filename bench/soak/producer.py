@@ -46,7 +46,6 @@ class SteadyProducer:
         self._thread = threading.Thread(target=self._run, name="producer", daemon=True)
 
     def start(self) -> None:
-        """Begin to write."""
         self._thread.start()
 
     def check(self) -> None:

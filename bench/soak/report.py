@@ -137,7 +137,6 @@ def process(run: Run) -> dict[str, Any]:
 
 
 def document(result: Result) -> bytes:
-    """Return all of it as JSON."""
     account, settings = result.account, result.settings
     return orjson.dumps(
         {

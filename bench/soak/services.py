@@ -124,7 +124,6 @@ class Services:
         }
 
     def begin(self, fault: Fault) -> None:
-        """Make a fault begin."""
         self._active.append(fault)
         match fault.kind:
             case "aep_freeze":
@@ -148,7 +147,6 @@ class Services:
             self._aep.revoke_tokens()
 
     def end(self, fault: Fault) -> None:
-        """Make a fault end."""
         self._active.remove(fault)
         match fault.kind:
             case "aep_freeze":
@@ -219,6 +217,5 @@ class Services:
         return found
 
     def dead_letters(self) -> list[DeadLetter]:
-        """Return all dead letters."""
         folder = self._folder / "dead-letters"
         return list(read_files(str(folder))) if folder.exists() else []

@@ -30,7 +30,6 @@ class DataAccess:
         self._ingestion = ingestion
 
     def routes(self, gateway: Gateway) -> list[Route]:
-        """Return all endpoints."""
         return gateway.routes(
             BASE,
             [
@@ -93,7 +92,6 @@ class DataAccess:
 
 
 def file_name(batch: Batch) -> str:
-    """Return the name of the one file that a batch has."""
     digest = hashlib.sha256(batch.id.encode()).hexdigest()
     return f"part-00000-{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}-c000.json"
 

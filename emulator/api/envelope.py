@@ -47,7 +47,6 @@ def schema_major(content_type: str) -> str | None:
 
 
 def check_xdm(message: object, inlet: Inlet) -> Envelope | Refusal:
-    """Check the envelope of an XDM message against its inlet."""
     header = message.get("header") if isinstance(message, dict) else None
     if not isinstance(header, dict):
         return Refusal("The 'header' field is mandatory. Provide a valid 'header' value and try again.")

@@ -49,11 +49,9 @@ class Call:
 
     @property
     def query(self) -> Mapping[str, str]:
-        """The parameters of the query."""
         return self.request.query_params
 
     def path(self, name: str) -> str:
-        """Return a parameter of the path."""
         return str(self.request.path_params[name]).rstrip("/")
 
     def json(self) -> Any:

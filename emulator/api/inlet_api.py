@@ -29,7 +29,6 @@ class InletApi:
         self._flows = flows
 
     def routes(self, gateway: Gateway) -> list[Route]:
-        """Return all endpoints."""
         return gateway.routes(
             BASE, [("GET", "", self._list), ("POST", "", self._create), ("GET", "/{id}", self._look_up)]
         )

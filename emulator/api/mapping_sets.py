@@ -24,13 +24,10 @@ _DECIDED = ("createdDate", "modifiedDate", "createdBy", "modifiedBy")
 
 
 class MappingSets:
-    """All mapping sets."""
-
     def __init__(self, store: Store) -> None:
         self._repository = Repository(store, "mapping_set")
 
     def routes(self, gateway: Gateway) -> list[Route]:
-        """Return all endpoints."""
         return [
             route
             for base in BASES
@@ -48,7 +45,6 @@ class MappingSets:
         ]
 
     def find(self, org_id: str, mapping_id: str) -> dict[str, Any] | None:
-        """Return the mapping set of this id."""
         return self._repository.get(org_id, mapping_id)
 
     def _list(self, call: Call) -> Response:

@@ -52,7 +52,6 @@ class ProfileAccess:
         self._ingestion = ingestion
 
     def routes(self, gateway: Gateway) -> list[Route]:
-        """Return all endpoints."""
         return gateway.routes(BASE, [("GET", "", self._get), ("POST", "", self._post), ("DELETE", "", self._delete)])
 
     def _get(self, call: Call) -> Response:

@@ -120,7 +120,6 @@ def shown(
     resolve: Callable[[], dict[str, Any]],
     descriptors: Callable[[], list[dict[str, Any]]],
 ) -> dict[str, Any]:
-    """Return one resource as a media type asks for it."""
     found = resource if wanted.name in UNRESOLVED_TYPES else resolve()
     if wanted.standard:
         found = standard_notation(found)
@@ -175,7 +174,6 @@ def without_texts(node: Any) -> Any:
 
 
 def in_list(resource: dict[str, Any], wanted: MediaType) -> dict[str, Any]:
-    """Return one resource in a list."""
     if wanted.name == "xed":
         return resource
     return {key: resource[key] for key in ("$id", "meta:altId", "version", "title")}

@@ -46,7 +46,6 @@ class CatalogViews:
         self._facts = reader
 
     def schemas(self) -> View:
-        """Return all schemas."""
         users: dict[tuple[str, str | None, str | None], list[DatasetEntry]] = {}
         for dataset in self._facts.datasets():
             users.setdefault((dataset.org_id, dataset.schema_id, dataset.inlet_id), []).append(dataset)
@@ -244,7 +243,6 @@ class CatalogViews:
 
 
 def schema_address(schema: SchemaEntry) -> str:
-    """Return where a schema is shown."""
     return address("schemas", schema.id, inlet=schema.inlet_id)
 
 

@@ -159,12 +159,11 @@ def _field(name: str, value: str, help_text: str, error: str | None) -> Html:
 
 
 def _with_code(text: str) -> Html:
-    """Return text in which backticks mark what machines read."""
     return markup(*(code(part) if number % 2 else part for number, part in enumerate(_CODE.split(text))))
 
 
 def _kind(annotation: Any) -> Any:
-    """Dict, bool or Literal[...] if a switch is one of these, else str: pydantic reads numbers from text."""
+    """Return dict, bool or Literal[...] if a switch is one of these, else str: pydantic reads numbers from text."""
     if get_origin(annotation) is Literal or annotation is bool:
         return annotation
     return dict if get_origin(annotation) is dict else str

@@ -67,7 +67,6 @@ def code(value: Content) -> Html:
 
 
 def heading(text: Content, level: int = 2) -> Html:
-    """Return a heading."""
     return element(f"h{level}", text)
 
 

@@ -93,7 +93,6 @@ class MessageViews:
         return View("/", "Overview", body, live=True)
 
     def events(self) -> View:
-        """Return the newest messages."""
         if self._services.count_only:
             return View("/events", "Events", note(_COUNTING))
         newest = self._services.store.newest(NEWEST, among=BACK)
@@ -225,7 +224,6 @@ def dataset_link(reader: Facts, org_id: str, dataset_id: str) -> Html:
 
 
 def profile_address(namespace: str, identity: str) -> str:
-    """Return where a profile is shown."""
     return address("profiles", namespace=namespace, id=identity)
 
 

@@ -34,8 +34,6 @@ _FILES = {"page.css": "text/css", "page.js": "text/javascript"}
 
 
 class Pages:
-    """All pages."""
-
     def __init__(self, services: Services) -> None:
         self._services = services
         reader = Facts(services)
@@ -43,7 +41,6 @@ class Pages:
         self._catalog = CatalogViews(services, reader)
 
     def routes(self) -> list[Route]:
-        """Return all endpoints."""
         views: dict[str, Callable[[Request], View | None]] = {
             "/": lambda _: self._messages.overview(),
             "/events": lambda _: self._messages.events(),

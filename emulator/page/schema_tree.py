@@ -78,7 +78,6 @@ def type_of(field: Any) -> str:
 
 
 def _about(field: Any) -> Sequence[str]:
-    """Return the title and the limits of a field."""
     if not isinstance(field, dict):
         return ()
     found = [str(field["title"])] if field.get("title") else []

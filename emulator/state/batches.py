@@ -54,8 +54,6 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """All batches of all organisations."""
-
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         self._db = store.db
         self._clock = clock

@@ -48,7 +48,6 @@ class Datasets:
         self._derived: dict[str, tuple[object, Dataset, Behaviour]] = {}
 
     def organisations(self) -> set[str]:
-        """Return the organisations that have data sets."""
         return self._repository.organisations()
 
     def of(self, org_id: str) -> list[tuple[str, dict[str, Any]]]:

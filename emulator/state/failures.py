@@ -26,7 +26,6 @@ _OTHER = ("DCVS-1101-400", "")
 
 
 def violations(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the single violations of a report."""
     if not report["causingExceptions"]:
         yield report
     for each in report["causingExceptions"]:

@@ -166,7 +166,6 @@ class Inlets:
         return iter(self._inlets.values())
 
     def get(self, inlet_id: str) -> Inlet | None:
-        """Return the inlet of this id, if there is one."""
         return self._inlets.get(inlet_id)
 
     def add(self, inlet: Inlet) -> None:

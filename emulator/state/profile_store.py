@@ -129,7 +129,6 @@ class ProfileStore:
         )
 
     def identity(self, org_id: str, xid: str) -> Named | None:
-        """Return the identity of a native id."""
         row = self._db.execute(
             "SELECT namespace, value FROM profile_identities WHERE org_id = ? AND xid = ?", (org_id, xid)
         ).fetchone()

@@ -169,7 +169,6 @@ class Registry:
         return kept
 
     def remove_descriptor(self, descriptor_id: str) -> None:
-        """Delete a descriptor."""
         self._descriptors.remove(descriptor_id)
         self.revision += 1
 
@@ -239,7 +238,7 @@ class Registry:
                 raise bad_request(f"Title must be unique. An object {other['$id']} already exists with the same title.")
 
     def _check_schema(self, org_id: str, schema: dict[str, Any]) -> None:
-        """A schema is made of one class and any number of field groups."""
+        """Check that a schema has one class and field groups only."""
         branches = schema.get("allOf")
         references = [each.get("$ref") for each in branches if isinstance(each, dict)] if branches else []
         classes = [each for each in references if isinstance(each, str) and self._is_class(org_id, each)]
@@ -251,7 +250,7 @@ class Registry:
         return found is not None and found["meta:resourceType"] == "classes"
 
     def _check_custom_fields(self, org_id: str, resource: dict[str, Any]) -> None:
-        """What a resource declares itself must be under the field of its tenant, at the root or in standard objects."""
+        """Check that a resource declares fields under its tenant's field only, at the root or in standard objects."""
         branches = [each for each in resource.get("allOf", ()) if isinstance(each, dict)]
         own = [each for each in branches if each.get("$ref", "#").startswith("#")]
         namespace = f"_{tenant_of(org_id)}"

@@ -44,7 +44,6 @@ class Repository:
         return [(name, value) for name, (owner, value) in self._entries.items() if owner == org_id]
 
     def organisations(self) -> set[str]:
-        """Return the organisations that have any."""
         return {org_id for org_id, _ in self._entries.values()}
 
     def __iter__(self) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -216,7 +216,6 @@ class Store:
         return by_inlet
 
     def living_counts(self) -> dict[str, dict[str, Any]]:
-        """Return the counts by inlet."""
         return {inlet_id: dataclasses.asdict(counts) for inlet_id, counts in self._counts.items()}
 
     def ids(self, inlet_id: str) -> Iterator[tuple[str, int]]:
@@ -224,7 +223,7 @@ class Store:
         yield from self._db.execute("SELECT entity_id, times FROM ids WHERE inlet_id = ?", (inlet_id,))
 
     def messages(self, inlet_id: str, *, failed: bool, after: int, limit: int) -> list[dict[str, Any]]:
-        """Accepted messages of an inlet in order of arrival, or those of them that failed validation."""
+        """Return accepted messages of an inlet in order of arrival, or those that failed validation."""
         rows = self._db.execute(
             f"""SELECT seq, dataset_id, flow_id, xaction_id, received_ms, entity, errors
             FROM messages {"" if failed else "LEFT"} JOIN failures USING (seq)

@@ -12,7 +12,6 @@ from aep.ingestion.envelope import Payload
 from aep.mapping.json_patch import PatchDialect
 from aep.xdm.harden import UnknownFields
 from aep.xdm.rules import Identity, Nulls
-from pipelines.options.formats import Format
 from pipelines.options.group import OptionGroup
 from pipelines.options.group import option as _option
 from pipelines.options.kinesis import KinesisOptions
@@ -54,6 +53,7 @@ from transforms.kafka.client import Reset
 from transforms.records.delivery import Order
 from transforms.records.prepare import Tombstones
 
+Format = Literal["json", "avro"]
 LogFormat = Literal["text", "json"]
 
 
@@ -241,7 +241,7 @@ class XdmOptions(OptionGroup):
     identity: Identity = _option("off", "required: refuse a record without an identity.")
     primary_identity: Pointers = _option(
         (),
-        "JSON pointers to the primary identity, as /_acme/memberId. Empty: that of the schema's descriptors.",
+        "JSON pointers to the primary identity, such as /_acme/memberId. Empty: that of the schema's descriptors.",
     )
     namespaces: Strings = _option((), "Identity namespaces allowed in identityMap. Empty: all.")
     max_future_seconds: Seconds = _option(300.0, "How far ahead of now an event's timestamp may be.", "seconds")

@@ -60,7 +60,6 @@ Rule = Callable[[list[int], Request], Step | None]
 
 
 def record(number: int) -> bytes:
-    """Return the record with this number."""
     return orjson.dumps({"n": number})
 
 

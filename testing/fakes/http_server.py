@@ -35,18 +35,16 @@ class Exchange:
         self.keep_open = True
 
     def send(self, data: bytes) -> None:
-        """Bytes as they are."""
         self.connection.sendall(data)
 
     def head(self, status: int = 200, length: int | None = 0, **headers: str) -> None:
-        """The status line and the headers."""
+        """Send the status line and the headers."""
         lines = [f"HTTP/1.1 {status} Status", *(f"{name.replace('_', '-')}: {text}" for name, text in headers.items())]
         if length is not None:
             lines.append(f"Content-Length: {length}")
         self.send("\r\n".join([*lines, "", ""]).encode())
 
     def reply(self, status: int = 200, body: bytes = b"", **headers: str) -> None:
-        """A complete reply."""
         self.head(status, len(body), **headers)
         self.send(body)
 

@@ -39,7 +39,7 @@ def _command(what: str) -> str:
 
 @contextmanager
 def chromium() -> Iterator[webdriver.Chrome]:
-    """A browser with an empty profile, gone at the end.
+    """Run a browser with an empty profile, removed at the end.
 
     Raises:
         ServiceUnavailable: This machine has no Chromium, or no chromedriver.

@@ -79,8 +79,6 @@ def flink_jars() -> Path:
 
 
 def toxiproxy() -> Path:
-    """Return path of the Toxiproxy server."""
-
     def fetch(folder: Path) -> None:
         go = shutil.which("go")
         if not go:

@@ -137,7 +137,6 @@ class KafkaBroker:
         self.process.terminate()
 
     def kill(self) -> None:
-        """Crash the broker."""
         self.process.kill()
 
     def pause(self) -> None:
@@ -167,7 +166,6 @@ class KafkaBroker:
         self._await_leaders(name, partitions)
 
     def delete_topic(self, name: str) -> None:
-        """Delete a topic."""
         admin = self._admin()
         admin.delete_topics([name])[name].result(PATIENCE_SECONDS)
 

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @contextmanager
 def require(service: AbstractContextManager[T]) -> Iterator[T]:
-    """The started service; where it is unavailable the test is skipped, and fails when `CI=true`."""
+    """Start the service; if it is unavailable, skip the test, or fail it when `CI=true`."""
     with ExitStack() as stack:
         try:
             started = stack.enter_context(service)

@@ -17,7 +17,6 @@ _COPY = 2
 
 
 def produce(bootstrap_servers: str, topic: str, messages: Iterable[Message], partition: int = 0) -> None:
-    """Write the messages to a partition, in their order."""
     folder = Path(confluent_kafka.__file__).parents[1] / "confluent_kafka.libs"
     library = ctypes.CDLL(str(next(folder.glob("librdkafka*.so*"))))
     library.rd_kafka_conf_new.restype = library.rd_kafka_new.restype = ctypes.c_void_p

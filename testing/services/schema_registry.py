@@ -86,7 +86,6 @@ class SchemaRegistryServer:
 
 
 def guid_of(number: int) -> UUID:
-    """Return the GUID of the schema with this id."""
     return UUID(int=0xA0000000_0000_4000_8000_000000000000 + number)
 
 

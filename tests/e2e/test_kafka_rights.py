@@ -144,7 +144,7 @@ def test_a_right_to_write_that_is_taken_away_ends_the_run_and_names_the_topic(
     scenario.produce(generate(10, broken_share=0.5))
     wait_for(lambda: not running.running, PATIENCE_SECONDS, "the end of the run")
     assert running.exit_code == 2, running.log()
-    assert f"error: topic {topic} on {secured.sasl_servers} does not take a message: " in running.log()
+    assert f"error: topic {topic} on {secured.sasl_servers} rejects a message: " in running.log()
     assert f"the user needs the right WRITE on topic {topic}" in running.log()
     assert "Traceback" not in running.log()
 

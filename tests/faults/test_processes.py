@@ -126,7 +126,7 @@ def test_fault_16_aep_is_always_slower_than_the_group_allows(scenario: Scenario)
     wait_until_all_committed(scenario)
     pipeline.terminate()
     finish(scenario, pipeline)
-    assert pipeline.log().count("taken for dead") > 1
+    assert pipeline.log().count("considered this process dead") > 1
     scenario.check_every_sample(duplicates=600)
 
 
@@ -143,7 +143,9 @@ def test_fault_16_a_frozen_process_comes_back_after_another_took_over(scenario: 
     wait_until_all_committed(scenario)
     at = scenario.committed()
     frozen.resume()
-    wait_for(lambda: "taken for dead" in frozen.log(), STEP_SECONDS, "the frozen process to see what happened")
+    wait_for(
+        lambda: "considered this process dead" in frozen.log(), STEP_SECONDS, "the frozen process to see what happened"
+    )
     for topic, partitions in scenario.committed().items():
         assert all(offset >= at[topic][partition] for partition, offset in partitions.items())
     scenario.produce(samples[6_000:])

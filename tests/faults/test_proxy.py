@@ -47,9 +47,9 @@ def test_fault_18_a_proxy_that_wants_a_password(
     scenario.produce(generate(1_000))
     with ProxyServer(f"me:{PASSWORD}") as proxy:
         named = {"aep_proxy": proxy.url, **credentials}
-        refuse(scenario, "(407): give aep_proxy_user and aep_proxy_password", **named)
+        refuse(scenario, "(407): set aep_proxy_user and aep_proxy_password", **named)
         # Without authentication the proxy is first met by a batch.
-        refuse(scenario, "(407): give aep_proxy_user and aep_proxy_password", **{**named, "aep_auth": "none"})
+        refuse(scenario, "(407): set aep_proxy_user and aep_proxy_password", **{**named, "aep_auth": "none"})
         named |= {"aep_proxy_user": "me", "aep_proxy_password": "env:PROXY_PASSWORD"}
         monkeypatch.setenv("PROXY_PASSWORD", "another")
         refuse(scenario, "(407): check aep_proxy_user and aep_proxy_password", **named)
@@ -110,6 +110,6 @@ def test_fault_18_a_proxy_that_does_not_let_through(scenario: Scenario, authorit
     scenario.produce(generate(100))
     with Front(scenario.emulator.url, tls=authority.context()) as front, ProxyServer(refusal=403) as proxy:
         through(scenario, front.url)
-        words = f"the proxy 127.0.0.1:{proxy.port} does not let through to 127.0.0.1:{front.port}"
+        words = f"the proxy 127.0.0.1:{proxy.port} refuses a connection to 127.0.0.1:{front.port}"
         refuse(scenario, words, aep_proxy=proxy.url, aep_ca_file=str(authority.certificate), **SMALL)
     assert front.requests == []

@@ -61,7 +61,7 @@ def test_fault_18_a_client_certificate_is_asked_for(scenario: Scenario, authorit
         through(scenario, front.url)
         finished = scenario.run(**options, **SMALL)
         assert finished.code == 2, finished.output
-        assert "give aep_client_certificate" in finished.output
+        assert "set aep_client_certificate" in finished.output
         assert nothing_happened(scenario)
         deliver(scenario, aep_client_certificate=str(certificate), aep_client_key=str(key), **options)
 

@@ -150,7 +150,7 @@ class Assignment:
         except KafkaSetupError as error:
             self.suspended.add(topic)
             self._claim_at = self._clock() + LOOK_AGAIN_SECONDS
-            _LOG.warning("topic %s was created again and waits: %s", topic, error)
+            _LOG.warning("topic %s was created again and cannot be read yet: %s", topic, error)
             return None
         self.suspended.discard(topic)
         tell_created_again(topic, min(old), now.id, self._source.reset, whose)
@@ -171,7 +171,6 @@ class Assignment:
         return self._source.cluster.config.get("isolation.level", "read_committed") == "read_committed"
 
     def _reads(self, partition: Partition) -> bool:
-        """Return whether the restriction has the partition."""
         raise NotImplementedError
 
     def _leave(self, partitions: list[Partition]) -> None:
@@ -249,7 +248,7 @@ class Assignment:
             found = list_partitions(self._source.cluster, self._consumer, self._source.topics)
         except KafkaSetupError as error:
             # What is known already can still be read once librdkafka has found a broker.
-            _LOG.warning("new partitions cannot be looked for: %s", error)
+            _LOG.warning("cannot look for new partitions: %s", error)
             self._look_at = now + LOOK_AGAIN_SECONDS
             return {}
         self._look_at = now + self._source.discovery_seconds

@@ -98,7 +98,7 @@ def login_advice(said: str) -> str:
 
 
 _GSSAPI = (
-    "; GSSAPI (Kerberos) is what librdkafka takes where sasl.mechanism is not set, and confluent-kafka's packages are "
+    "; GSSAPI (Kerberos) is librdkafka's default where sasl.mechanism is not set, and confluent-kafka's packages are "
     "built without it: set sasl.mechanism, or build confluent-kafka from source with a librdkafka that has libsasl2"
 )
 

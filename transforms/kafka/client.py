@@ -52,7 +52,7 @@ class KafkaCluster:
     config: Mapping[str, str] = field(default_factory=dict)
 
     def properties(self) -> dict[str, object]:
-        """librdkafka properties with secrets resolved: for a client, never for a log.
+        """Return librdkafka properties with secrets resolved: for a client, never for a log.
 
         Raises:
             KafkaSetupError: There is no way to log in as the options ask.
@@ -228,7 +228,7 @@ def without_right(client: AdminClient, topics: Iterable[str], operation: AclOper
             TopicCollection(topics), include_authorized_operations=True, request_timeout=REQUEST_SECONDS
         )
     except KafkaException as error:
-        _LOG.debug("the rights on topics are not known: %s", error.args[0].str())
+        _LOG.debug("cannot determine the rights on topics: %s", error.args[0].str())
         return []
     return [topic for topic, answer in answers.items() if _is_refused(answer, operation)]
 
@@ -237,7 +237,7 @@ def _is_refused(answer: Future[TopicDescription], operation: AclOperation) -> bo
     try:
         operations = answer.result().authorized_operations
     except KafkaException as error:
-        _LOG.debug("the rights on a topic are not known: %s", error.args[0].str())
+        _LOG.debug("cannot determine the rights on a topic: %s", error.args[0].str())
         return False
     # Old brokers name no rights at all.
     return bool(operations) and operation not in operations

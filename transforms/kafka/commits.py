@@ -56,17 +56,19 @@ class Commits:
                     )
                     self._under_way += 1
             except (KafkaException, RuntimeError) as error:
-                _LOG.warning("offsets of %s could not be committed, they will be with the next: %s", self._name, error)
+                _LOG.warning(
+                    "offsets of %s could not be committed, the next commit includes them: %s", self._name, error
+                )
 
     def on_commit(self, offsets: Sequence[TopicPartition]) -> None:
-        """Called by librdkafka in a poll or at the close. It must not wait for `commit`, which waits for the poll."""
+        """Note a commit, for librdkafka, in a poll or at the close. Must not wait for `commit`, which waits too."""
         self._under_way -= 1
         for one in offsets:
             if one.error is None:
                 self._committed[one.topic, one.partition] = Committed(one.offset, from_metadata(one.metadata))
             else:
                 _LOG.warning(
-                    "offset %d of topic %s partition %d could not be committed, it will be with the next: %s",
+                    "offset %d of topic %s partition %d could not be committed, the next commit includes it: %s",
                     *(one.offset, one.topic, one.partition, one.error.str()),
                 )
 

@@ -172,7 +172,9 @@ class SchemaReaders:
             self._next_log = now + _LOG_EVERY_SECONDS
             _LOG.warning("%s; reading waits, trying again in %.1f s", why, seconds)
         if process.pause(seconds):
-            raise StoppedError(f"ended while records waited for their schema (last: {why}); they will be read again")
+            raise StoppedError(
+                f"stopped while records were waiting for their schema (last: {why}); they will be read again"
+            )
 
 
 def _missing(key: SchemaKey) -> ParseFailure:

@@ -132,4 +132,6 @@ class GroupAssignment(Assignment):
 
     def _on_lost(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
         self._on_revoke(consumer, taken)
-        _LOG.warning("%d partitions are lost: this process was taken for dead, or their topic deleted", len(taken))
+        _LOG.warning(
+            "%d partitions are lost: the brokers considered this process dead, or their topic was deleted", len(taken)
+        )

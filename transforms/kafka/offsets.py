@@ -282,7 +282,7 @@ def _left_out(cluster: KafkaCluster, refused: Sequence[str], topics: Sequence[st
         what = f"topic {topic} on {cluster.bootstrap_servers}: {needed('READ', f'topic {topic}')}"
         if topic in topics:
             raise KafkaSetupError(what)
-        _LOG.warning("%s; it is left out, though a pattern in kafka_topics takes it in", what)
+        _LOG.warning("%s; it is left out, although a pattern in kafka_topics matches it", what)
     return frozenset(refused)
 
 

@@ -18,7 +18,7 @@ OWNED_PROPERTIES = {
     "auto.offset.reset": "use kafka_reset",
     "enable.auto.commit": _COMMITS,
     "enable.auto.offset.store": _COMMITS,
-    "enable.partition.eof": "the reader compares positions with the end of the partition itself",
+    "enable.partition.eof": "the reader itself compares positions with the end of the partition",
     "partition.assignment.strategy": "the reader takes partitions over one by one (cooperatively)",
 }
 """What the reader decides, with the reason or the option to use; `kafka_config` may not."""

@@ -55,7 +55,6 @@ class ReadFromKafka(beam.PTransform):
         self._commit = commit
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Chunk]:
-        """Add the read."""
         source = self._source
         shards = 1 if source.share_group else max(1, len(self._start.positions))
         if not source.share_group:
@@ -118,7 +117,6 @@ class _ReadShard(beam.DoFn):
 
 
 def shard_reader(source: KafkaSource, shard: Shard) -> Reader:
-    """Return the process's reader of a shard."""
     key = _reader_key(source.id, shard.number)
 
     def make() -> Reader:
@@ -153,7 +151,6 @@ def _reader_key(source_id: str, number: int) -> tuple[str, str, int]:
 
 
 def new_source_id() -> str:
-    """Return an id for a source."""
     return uuid.uuid4().hex
 
 

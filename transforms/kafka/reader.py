@@ -235,7 +235,7 @@ class Reader:
             if position is not None:
                 self._gone[partition] = position
         elif error.code() in _TOPIC_ERRORS and self._is_there(*partition):
-            self._warn(f"topic {partition[0]} partition {partition[1]}: {error.str()}; it is there by now")
+            self._warn(f"topic {partition[0]} partition {partition[1]}: {error.str()}; it exists again")
             self._assigned.look_again()
         elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART and self._may_go(partition[0]):
             self._warn(f"topic {partition[0]} no longer exists")
@@ -256,7 +256,7 @@ class Reader:
             self._refused.add(topic)
             what = advice(error, "READ", f"topic {topic}")
             _LOG.warning(
-                "topic %s is not read, though a pattern in kafka_topics takes it in: %s%s", topic, error.str(), what
+                "topic %s is not read, although a pattern in kafka_topics matches it: %s%s", topic, error.str(), what
             )
 
     def _is_there(self, topic: str, number: int) -> bool:
@@ -294,7 +294,7 @@ class Reader:
             yield self._step(partition, offset)
 
     def _on_error(self, error: KafkaError) -> None:
-        """Called by librdkafka for what concerns no partition; it goes on by itself unless the error is fatal."""
+        """Handle errors that concern no partition, for librdkafka, which recovers by itself unless one is fatal."""
         if error.fatal():
             raise KafkaReadError(f"{self._name}: {error.str()}")
         self._warn(f"Kafka: {error.str()}; librdkafka keeps trying")

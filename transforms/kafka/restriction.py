@@ -68,7 +68,6 @@ class Positions:
         return sum(max(0, end - self.next.get(partition, end)) for partition, end in self.log_ends.items())
 
     def to_commit(self, partitions: Iterable[Partition]) -> dict[Partition, Committed]:
-        """Return the positions of partitions, as they are committed."""
         return {one: Committed(self.next[one], self.ids.get(one[0], "")) for one in partitions if one in self.next}
 
 
@@ -103,7 +102,6 @@ class TopicClaim(NamedTuple):
         return set(self.next or ())
 
     def apply(self, restriction: Positions) -> Positions:
-        """Return the restriction with this topic as it is now."""
         ids = restriction.ids | {self.topic: self.id}
         if self.next is None:
             return replace(restriction, ids=ids)
@@ -168,7 +166,7 @@ class PositionsTracker(RestrictionTracker):
         return replace(residual, finished=True), residual
 
     def check_done(self) -> bool:
-        """True when the rest was finished or given away.
+        """Return True if the rest was finished or given away.
 
         Raises:
             ValueError: Neither, so records would be lost.
@@ -214,7 +212,6 @@ class PositionsProvider(RestrictionProvider):
         return decode(element[2])
 
     def create_tracker(self, restriction: Positions) -> PositionsTracker:
-        """Return a tracker."""
         return PositionsTracker(restriction)
 
     def restriction_size(self, element: Shard, restriction: Positions) -> int:

@@ -79,15 +79,15 @@ def send_all(cluster: KafkaCluster, topic: str, messages: Iterable[Message]) -> 
     if errors:
         process.take(key_of_producer)  # after a fatal error it would take nothing more
         raise KafkaSetupError(
-            f"topic {topic} on {cluster.bootstrap_servers} does not take a message: {_refusal(errors[0], topic, heard)}"
+            f"topic {topic} on {cluster.bootstrap_servers} rejects a message: {_refusal(errors[0], topic, heard)}"
         )
 
 
 def _must_go_on(cluster: KafkaCluster, topic: str) -> None:
     if process.time_left() <= 0:
         raise StoppedError(
-            f"ended while topic {topic} on {cluster.bootstrap_servers} had not taken all messages; the records will be "
-            "read again"
+            f"stopped before topic {topic} on {cluster.bootstrap_servers} had accepted all messages; the records will "
+            "be read again"
         )
 
 

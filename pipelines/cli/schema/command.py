@@ -69,14 +69,19 @@ def build(
     primary_identity: Annotated[
         str | None,
         typer.Option(
-            help="The primary identity field and its namespace code, as /_acme/memberId=CRMID. Records must have it.",
+            help=(
+                "The primary identity field and its namespace code, such as /_acme/memberId=CRMID. Records must "
+                "have it."
+            ),
             metavar="POINTER=NAMESPACE",
         ),
     ] = None,
     identity: Annotated[
         list[str] | None,
         typer.Option(
-            help="Another identity field and its namespace code, as /personalEmail/address=Email; may be repeated.",
+            help=(
+                "Another identity field and its namespace code, such as /personalEmail/address=Email; may be repeated."
+            ),
             metavar="POINTER=NAMESPACE",
         ),
     ] = None,
@@ -175,7 +180,9 @@ def check(
     ] = "off",
     primary_identity: Annotated[
         list[str] | None,
-        typer.Option(help="A field that must be filled in, as /_acme/memberId; may be repeated.", metavar="POINTER"),
+        typer.Option(
+            help="A field that must be filled in, such as /_acme/memberId; may be repeated.", metavar="POINTER"
+        ),
     ] = None,
 ) -> int:
     """Check events against a schema, as the pipeline checks them: a line of JSON each, pretty-printed, or in an array.
@@ -284,7 +291,9 @@ def _identity(text: str, *, primary: bool) -> Identity:
     place, _, namespace = text.rpartition("=")
     if place == "" or not is_pointer(place) or not namespace.strip():
         name = "--primary-identity" if primary else "--identity"
-        raise typer.BadParameter(f"{name} {text!r}: expected a JSON pointer and a namespace, as /_acme/memberId=CRMID")
+        raise typer.BadParameter(
+            f"{name} {text!r}: expected a JSON pointer and a namespace, such as /_acme/memberId=CRMID"
+        )
     return Identity(place, namespace, primary)
 
 

@@ -195,16 +195,16 @@ def test_a_type_within_a_type_is_that_type() -> None:
 def test_a_decimal_of_thousands_of_digits_is_refused_for_its_digits() -> None:
     reader = AvroReader(json.dumps(record_of(a=logical("bytes", "decimal", precision=9_000, scale=2))))
     result = reader.read(written(record_of(a="bytes"), {"a": b"\x7f" * 3_000}))
-    assert result == ParseFailure("avro", "it has more digits than a number in JSON holds exactly", "/a")
+    assert result == ParseFailure("avro", "has more digits than a JSON number holds exactly", "/a")
 
 
 @pytest.mark.parametrize(
     ("schema", "words"),
     [
-        ("{", "no Avro schema: not JSON: "),
-        ('{"type":"record","name":"R"}', "no Avro schema: a type or field in it has no 'fields'"),
-        ("null", "no Avro schema: a type in it is not written as one"),
-        ("[" * 100_000, "no Avro schema: its types are nested too deeply"),
+        ("{", "not a valid Avro schema: not JSON: "),
+        ('{"type":"record","name":"R"}', "not a valid Avro schema: a type or field has no 'fields'"),
+        ("null", "not a valid Avro schema: malformed type"),
+        ("[" * 100_000, "not a valid Avro schema: its types are nested too deeply"),
     ],
 )
 def test_what_is_no_schema_is_told_in_words(schema: str, words: str) -> None:
@@ -286,7 +286,7 @@ def test_what_is_no_schema(schema: str) -> None:
 def test_a_schema_of_something_else_than_a_record() -> None:
     result = AvroReader('"string"').read(b"\x02a")
     assert isinstance(result, ParseFailure)
-    assert (result.code, result.message) == ("type", "the schema is not that of a record")
+    assert (result.code, result.message) == ("type", "the Avro schema is not of type record")
 
 
 GUID = bytes(range(16))

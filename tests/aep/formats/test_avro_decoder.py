@@ -32,33 +32,33 @@ def reader(kind: Any) -> AvroReader:
     ("kind", "data", "words"),
     [
         # An index that fastavro counts from the end.
-        (["null", "int"], "01", "at byte 0 of 1: branch -1 of a union, which has 2"),
-        (["null", "int"], "03 02", "at byte 0 of 2: branch -2 of a union, which has 2"),
-        (["null", "int"], "04", "at byte 0 of 1: branch 2 of a union, which has 2"),
+        (["null", "int"], "01", "at byte 0 of 1: branch -1 of a union with 2"),
+        (["null", "int"], "03 02", "at byte 0 of 2: branch -2 of a union with 2"),
+        (["null", "int"], "04", "at byte 0 of 1: branch 2 of a union with 2"),
         (["null", "int"], "80 80 80 80 20", "at byte 0 of 5: an integer of more than 32 bits"),
-        (ENUM, "01", "at byte 0 of 1: symbol -1 of an enum, which has 2"),
-        (ENUM, "04", "at byte 0 of 1: symbol 2 of an enum, which has 2"),
+        (ENUM, "01", "at byte 0 of 1: symbol -1 of an enum with 2"),
+        (ENUM, "04", "at byte 0 of 1: symbol 2 of an enum with 2"),
         # Of 33 bits, and in six bytes; of 65 bits, and in eleven.
         ("int", "80 80 80 80 10", "at byte 0 of 5: an integer of more than 32 bits"),
         ("int", "82 80 80 80 80 00", "at byte 0 of 6: an integer of more than 32 bits"),
         ("long", "80 80 80 80 80 80 80 80 80 02", "at byte 0 of 10: an integer of more than 64 bits"),
         ("long", "82 80 80 80 80 80 80 80 80 80 00", "at byte 0 of 11: an integer of more than 64 bits"),
         ({"type": "int", "logicalType": "date"}, "80 80 80 80 10", "an integer of more than 32 bits"),
-        ("int", "80 80", "at byte 2 of 2: it ends too early"),
-        ("int", "", "at byte 0 of 0: it ends too early"),
-        ("boolean", "02", "at byte 0 of 1: a boolean is the byte 0x02, and neither 0 nor 1"),
-        ("string", "01", "at byte 0 of 1: a length of -1 bytes, and 0 are left"),
-        ("bytes", "03 61 62 63", "at byte 0 of 4: a length of -2 bytes, and 3 are left"),
-        ("string", "08 61", "at byte 0 of 2: a length of 4 bytes, and 1 are left"),
-        ("bytes", "fe ff ff ff ff ff ff ff ff 01", "a length of 9223372036854775807 bytes, and 0 are left"),
-        ("string", "02 ff", "text that is not UTF-8"),
-        (FIXED, "61 62", "at byte 2 of 2: it ends too early"),
-        ("double", "00 00 00", "at byte 3 of 3: it ends too early"),
+        ("int", "80 80", "at byte 2 of 2: the data ends too early"),
+        ("int", "", "at byte 0 of 0: the data ends too early"),
+        ("boolean", "02", "at byte 0 of 1: a boolean is the byte 0x02, expected 0 or 1"),
+        ("string", "01", "at byte 0 of 1: a length of -1 bytes, but only 0 are left"),
+        ("bytes", "03 61 62 63", "at byte 0 of 4: a length of -2 bytes, but only 3 are left"),
+        ("string", "08 61", "at byte 0 of 2: a length of 4 bytes, but only 1 are left"),
+        ("bytes", "fe ff ff ff ff ff ff ff ff 01", "a length of 9223372036854775807 bytes, but only 0 are left"),
+        ("string", "02 ff", "a string that is not UTF-8"),
+        (FIXED, "61 62", "at byte 2 of 2: the data ends too early"),
+        ("double", "00 00 00", "at byte 3 of 3: the data ends too early"),
         ("float", "00 00 c0 7f", "JSON has no NaN and no infinity"),
         (
             {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 10**30},
             "02 61",
-            "no such date or number",
+            "not a valid date or number",
         ),
         # Blocks: one that says it is of -1 bytes, and counts that a record of these few bytes cannot hold.
         ({"type": "array", "items": "int"}, "01 01 02 00", "at byte 0 of 4: a block of -1 bytes"),
@@ -67,9 +67,9 @@ def reader(kind: Any) -> AvroReader:
         ({"type": "array", "items": "int"}, "ff ff ff ff ff ff ff ff ff 01 00", "an array of more than 1000000 items"),
         ({"type": "array", "items": "null"}, "82 89 7a 00", "an array of more than 1000000 items"),
         ({"type": "array", "items": EMPTY}, "fe ff ff ff 0f 00", "an array of more than 1000000 items"),
-        ({"type": "map", "values": "null"}, "fe ff ff ff 0f 00", "at byte 6 of 6: it ends too early"),
-        ({"type": "map", "values": "int"}, "04 02 61 02 02 61 04 00", "a map has a key twice"),
-        ("int", "02 02", "1 bytes are left over"),
+        ({"type": "map", "values": "null"}, "fe ff ff ff 0f 00", "at byte 6 of 6: the data ends too early"),
+        ({"type": "map", "values": "int"}, "04 02 61 02 02 61 04 00", "duplicate key in a map"),
+        ("int", "02 02", "1 bytes left over"),
     ],
 )
 def test_bytes_that_the_specification_does_not_allow_are_refused(kind: Any, data: str, words: str) -> None:
@@ -112,7 +112,7 @@ def test_a_refusal_has_the_place_within_the_record() -> None:
     kind = {"type": "map", "values": {"type": "array", "items": line}}
     result = reader(kind).read(bytes.fromhex("02 06 6f 2f 31 04 00 05 00 00"))
     assert result == ParseFailure(
-        "avro", "not Avro of its schema, at byte 7 of 10: branch -3 of a union, which has 2", "/a/o~11/1/price"
+        "avro", "does not match its Avro schema, at byte 7 of 10: branch -3 of a union with 2", "/a/o~11/1/price"
     )
 
 

@@ -159,7 +159,7 @@ class TestProxyRefuses:
             error = refusal(target, Network(proxy.url))
         assert isinstance(error, ConfigurationError)
         assert str(error) == (
-            f"the proxy 127.0.0.1:{proxy.port} wants a user name and a password (407): give aep_proxy_user and "
+            f"the proxy 127.0.0.1:{proxy.port} requires a user name and a password (407): set aep_proxy_user and "
             "aep_proxy_password"
         )
         assert len(proxy.requests) == 1
@@ -174,7 +174,7 @@ class TestProxyRefuses:
         with HttpServer(lambda exchange: exchange.reply(407)) as server:
             error = refusal(server.url, Network())
         assert isinstance(error, ConfigurationError)
-        assert "the proxy on the way wants a user name" in str(error)
+        assert "the proxy on the way requires a user name" in str(error)
 
     def test_a_password_that_is_changed_is_read_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SOME_PASSWORD", "old")
@@ -232,7 +232,7 @@ class TestProxyRefuses:
         with ProxyServer(refusal=status) as proxy:
             error = refusal("https://aep.test/collection/1", Network(proxy.url))
         assert isinstance(error, ConfigurationError)
-        assert f"the proxy 127.0.0.1:{proxy.port} does not let through to aep.test: " in str(error)
+        assert f"the proxy 127.0.0.1:{proxy.port} refuses a connection to aep.test: " in str(error)
         assert f"{status} " in str(error)
         assert "aep_proxy" in str(error)
 
@@ -338,7 +338,7 @@ class TestAuthorities:
             assert send(server.url, Network()).body == b"done"
             error = refusal(server.url, other)
         assert isinstance(error, ConfigurationError)
-        assert "if its authority is to be trusted, name a file with that in aep_ca_file" in str(error)
+        assert "to trust its authority, set aep_ca_file" in str(error)
         assert len(server.requests) == 1
 
     def test_a_certificate_for_another_host(self, tls: ssl.SSLContext, trusting: Network) -> None:
@@ -390,7 +390,7 @@ class TestClientCertificates:
                 with pytest.raises(ConfigurationError) as caught:
                     transport.send(Request(server.url, b"x" * 900_000))
                 assert f"TLS to 127.0.0.1:{server.port} failed: " in str(caught.value)
-                assert str(caught.value).endswith("; give aep_client_certificate")
+                assert str(caught.value).endswith("; set aep_client_certificate")
         assert server.requests == []
 
 
@@ -407,11 +407,11 @@ FILES: dict[str, tuple[Change, str]] = {
     ),
     "authorities that are no path": (
         lambda network, _: replace(network, ca_file="a\0b"),
-        r"aep_ca_file: a\0b cannot be read: no path",
+        r"aep_ca_file: a\0b cannot be read: not a valid path",
     ),
     "authorities that are no PEM": (
         lambda network, folder: replace(network, ca_file=str(folder / "junk")),
-        r"aep_ca_file: \S+/junk holds no certificate in PEM form",
+        r"aep_ca_file: \S+/junk has no certificate in PEM format",
     ),
     "no certificate": (
         lambda network, folder: replace(network, client_certificate=str(folder / "none")),
@@ -419,11 +419,11 @@ FILES: dict[str, tuple[Change, str]] = {
     ),
     "a certificate that is not a PEM": (
         lambda network, folder: replace(network, client_certificate=str(folder / "junk")),
-        r"aep_client_certificate: \S+/junk holds no certificate in PEM form",
+        r"aep_client_certificate: \S+/junk has no certificate in PEM format",
     ),
     "a certificate without its key": (
         lambda network, _: replace(network, client_key=None),
-        r"aep_client_certificate: \S+/client.pem holds no private key in PEM form",
+        r"aep_client_certificate: \S+/client.pem has no private key in PEM format",
     ),
     "no key": (
         lambda network, folder: replace(network, client_key=str(folder / "none")),
@@ -431,21 +431,21 @@ FILES: dict[str, tuple[Change, str]] = {
     ),
     "a key that is not a PEM": (
         lambda network, folder: replace(network, client_key=str(folder / "junk")),
-        r"aep_client_key: \S+/junk holds no private key in PEM form",
+        r"aep_client_key: \S+/junk has no private key in PEM format",
     ),
     "another's key": (
         lambda network, folder: replace(network, client_key=str(folder / "ca.key")),
-        r"aep_client_key: \S+/ca.key holds a private key that is not that of \S+/client.pem",
+        r"aep_client_key: \S+/ca.key has a private key that does not match \S+/client.pem",
     ),
     "an encrypted key without a password": (
         lambda network, folder: replace(network, client_key=str(folder / "client.encrypted.key")),
-        r"aep_client_key: \S+/client.encrypted.key is encrypted: give aep_client_key_password",
+        r"aep_client_key: \S+/client.encrypted.key is encrypted: set aep_client_key_password",
     ),
     "an encrypted key with another password": (
         lambda network, folder: replace(
             network, client_key=str(folder / "client.encrypted.key"), client_key_password="env:SOME_PASSWORD"
         ),
-        r"aep_client_key: \S+/client.encrypted.key holds a private key that aep_client_key_password does not open",
+        r"aep_client_key: \S+/client.encrypted.key has a private key that aep_client_key_password does not decrypt",
     ),
 }
 

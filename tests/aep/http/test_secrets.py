@@ -99,7 +99,7 @@ class TestFile:
             (tmp_path / "none", "No such file or directory"),
             (tmp_path, "Is a directory"),
             (tmp_path / "binary", "not UTF-8 text"),
-            ("a\0b", "no path"),
+            ("a\0b", "not a valid path"),
         ):
             with pytest.raises(SecretError, match=reason) as caught:
                 secrets.resolve(f"file:{path}")

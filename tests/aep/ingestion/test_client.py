@@ -422,7 +422,7 @@ class TestPauses:
                 sent += 1
                 raise StoppedError("no time left") if sent > 1 else ConnectError("Connection refused")
 
-        with pytest.raises(StoppedError, match=r"ended while AEP could not be reached \(last: Connection refused\)"):
+        with pytest.raises(StoppedError, match=r"stopped while AEP could not be reached \(last: Connection refused\)"):
             InletClient(RAW, Ending(), wait=lambda _: False).deliver([record(0)])
 
     def test_why_batches_wait_is_known_while_they_do(self) -> None:

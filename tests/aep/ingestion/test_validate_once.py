@@ -63,7 +63,7 @@ def test_what_says_nothing_of_the_event() -> None:
     with pytest.raises(ConfigurationError, match="only VA7"):
         verdict_of({}, 501)
     for content in ({}, {"ok": True}):
-        with pytest.raises(ConfigurationError, match="answers 200 and not as AEP does: check aep_inlet_url"):
+        with pytest.raises(ConfigurationError, match="answers 200, which is not how AEP replies: check aep_inlet_url"):
             verdict_of(content)
 
 

@@ -267,5 +267,5 @@ def test_a_fault_names_the_operation_and_its_place() -> None:
     assert fault == {"c": 1}
     fault = compile_patch([*operations, {"op": "Copy", "from": "/n/x", "path": "/c"}], "adobe").apply({})
     assert fault == PatchFault(
-        "/c", "operation 2 of the patch (Copy /c from /n/x) does not apply: the record has no such place"
+        "/c", "operation 2 of the patch (Copy /c from /n/x) does not apply: the record has no such path"
     )

@@ -35,9 +35,9 @@ def test_all_conditions_must_hold(given: dict[str, Any], record: dict[str, Any],
     [
         ({"type": "a"}, "'type' is not a JSON pointer: write /eventType"),
         ({"": "a"}, "'' is not a JSON pointer"),
-        ({"/a": None}, "/a: give a text, number or true or false"),
-        ({"/a": []}, "/a: give a text"),
-        ({"/a": [["b"]]}, "/a: give a text"),
+        ({"/a": None}, "/a: expected a string, a number, true or false"),
+        ({"/a": []}, "/a: expected a string"),
+        ({"/a": [["b"]]}, "/a: expected a string"),
     ],
 )
 def test_conditions_that_are_none(given: dict[str, Any], words: str) -> None:

@@ -123,12 +123,12 @@ def test_text_without_an_offset_has_that_of_the_zone() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("2026-03-29T02:30:00", "shows this time twice or never"),
-        ("2026-10-25T02:30:00", "shows this time twice or never"),
-        ("2026-02-30T02:30:00", "there is no such date and time"),
-        ("2026-01-31T10:00:61", "there is no such date and time"),
+        ("2026-03-29T02:30:00", "ambiguous or nonexistent"),
+        ("2026-10-25T02:30:00", "ambiguous or nonexistent"),
+        ("2026-02-30T02:30:00", "not a valid date and time"),
+        ("2026-01-31T10:00:61", "not a valid date and time"),
         ("1890-01-01T00:00:00", "an offset from UTC with seconds"),
-        ("2026-01-31", "not an ISO 8601 date and time"),
+        ("2026-01-31", "neither an ISO 8601 date and time"),
     ],
 )
 def test_a_time_that_its_zone_does_not_tell_is_a_fault(text: str, words: str) -> None:
@@ -163,7 +163,7 @@ def test_text_in_another_pattern_is_a_fault(value: Any) -> None:
 def test_a_number_whose_unit_is_in_doubt_is_a_fault_that_says_what_to_do() -> None:
     assert made({"/a": {"from": "/x", "type": "date-time"}}, {"x": 19_000}) == MapFault(
         "/x",
-        "/a cannot be made of /x: as milliseconds it would be within a month of 1970: say which unit it has "
+        "/a cannot be made from /x: as milliseconds it is within a month of 1970: set its unit "
         "(unit: days, s, ms, us, ns)",
     )
 
@@ -191,19 +191,19 @@ def test_a_default_stands_for_what_is_missing_only() -> None:
     fields = {"/a": {"from": "/x", "type": "integer", "default": 7}}
     assert made(fields) == {"a": 7}
     assert made(fields, {"x": 0}) == {"a": 0}
-    assert made(fields, {"x": "seven"}) == MapFault("/x", "/a cannot be made of /x: not a 64-bit integer")
+    assert made(fields, {"x": "seven"}) == MapFault("/x", "/a cannot be made from /x: not a 64-bit integer")
 
 
 @pytest.mark.parametrize(
     ("source", "fault"),
     [
-        ({"from": "/x/0"}, MapFault("/x/0", "/a cannot be made of /x/0: the record has no such field, or null")),
-        ({"kafka": "header:y"}, MapFault("", "/a cannot be made of Kafka's header:y: the record has none")),
-        ({"kafka": "header:none"}, MapFault("", "/a cannot be made of Kafka's header:none: the record has none")),
-        ({"kafka": "header:bad"}, MapFault("", "/a cannot be made of Kafka's header:bad: it is not UTF-8 text")),
+        ({"from": "/x/0"}, MapFault("/x/0", "/a cannot be made from /x/0: the field is absent or null")),
+        ({"kafka": "header:y"}, MapFault("", "/a cannot be made from Kafka's header:y: the record has none")),
+        ({"kafka": "header:none"}, MapFault("", "/a cannot be made from Kafka's header:none: the record has none")),
+        ({"kafka": "header:bad"}, MapFault("", "/a cannot be made from Kafka's header:bad: it is not UTF-8 text")),
         (
             {"from": "", "type": "string"},
-            MapFault("", "/a cannot be made of the record: expected a string, got an object or array"),
+            MapFault("", "/a cannot be made from the record: expected a string, got an object or array"),
         ),
     ],
 )
@@ -224,15 +224,15 @@ def test_the_whole_record_can_be_a_field() -> None:
 @pytest.mark.parametrize(
     ("fields", "problems"),
     [
-        ({"": {"value": 1}}, {"": "is not a path in a record"}),
-        ({"/a//b": {"value": 1}}, {"/a//b": "is not a path in a record"}),
-        ({"/a~2": {"value": 1}}, {"/a~2": "is not a path in a record"}),
-        ({"/a": 1}, {"/a": "needs a source, as {from: /orderId}"}),
+        ({"": {"value": 1}}, {"": "is not a field path"}),
+        ({"/a//b": {"value": 1}}, {"/a//b": "is not a field path"}),
+        ({"/a~2": {"value": 1}}, {"/a~2": "is not a field path"}),
+        ({"/a": 1}, {"/a": "needs a source, such as {from: /orderId}"}),
         ({"/a": {}}, {"/a": "needs one of from, value, kafka"}),
         ({"/a": {"from": "/x", "value": 1}}, {"/a": "needs one of from, value, kafka"}),
         (
             {"/a": {"from": "/x", "typ": "string"}},
-            {"/a": "has from, value, kafka, type, unit, pattern, zone, scale, optional, default, and not typ"},
+            {"/a": "has an unknown key typ: expected from, value, kafka, type, unit, pattern, zone"},
         ),
         ({"/a": {"from": "x"}}, {"/a": "from must be a JSON pointer"}),
         (
@@ -257,19 +257,19 @@ def test_the_whole_record_can_be_a_field() -> None:
         ({"/a": {"from": "/x", "type": "date", "pattern": 5}}, {"/a": "pattern must be text"}),
         ({"/a": {"from": "/x", "type": "date", "pattern": "%d.%m"}}, {"/a": "pattern has no day, month or year"}),
         ({"/a": {"from": "/x", "type": "date", "pattern": "dd.MM.yyyy"}}, {"/a": "pattern has no day, month or year"}),
-        ({"/a": {"from": "/x", "type": "date", "pattern": "%Q"}}, {"/a": "pattern is not a pattern of Python's strp"}),
-        ({"/a": {"from": "/x", "type": "date", "pattern": "%Y%Y%m%d"}}, {"/a": "pattern is not a pattern of Python's"}),
+        ({"/a": {"from": "/x", "type": "date", "pattern": "%Q"}}, {"/a": "pattern is not a strptime pattern"}),
+        ({"/a": {"from": "/x", "type": "date", "pattern": "%Y%Y%m%d"}}, {"/a": "pattern is not a strptime pattern"}),
         (
             {"/a": {"from": "/x", "type": "date-time", "pattern": "%Y-%m-%d %H:%M"}},
-            {"/a": "pattern has no offset from UTC (%z), which a date-time needs: give the zone of the text"},
+            {"/a": "pattern has no offset from UTC (%z), which a date-time needs: add the time zone of the text"},
         ),
         (
             {"/a": {"from": "/x", "type": "date-time", "pattern": "%Y-%m-%d %H:%M%z", "zone": "UTC"}},
-            {"/a": "pattern has the offset from UTC (%z): leave the zone out"},
+            {"/a": "pattern contains the offset from UTC (%z): remove the zone"},
         ),
         (
             {"/a": {"from": "/x", "type": "date-time", "zone": "Paris"}},
-            {"/a": "zone must be UTC, or the name of a time"},
+            {"/a": "zone must be UTC or the name of a time"},
         ),
         ({"/a": {"from": "/x", "type": "date-time", "zone": "Europe"}}, {"/a": "zone must be UTC"}),
         ({"/a": {"from": "/x", "type": "date-time", "zone": "../x"}}, {"/a": "zone must be UTC"}),
@@ -278,12 +278,12 @@ def test_the_whole_record_can_be_a_field() -> None:
         ({"/a": {"from": "/x", "type": "date", "zone": "UTC"}}, {"/a": "zone needs type: date-time"}),
         (
             {"/a": {"from": "/x", "type": "date-time", "unit": "s", "zone": "UTC"}},
-            {"/a": "has a unit, which is for numbers, and a zone, which is for text"},
+            {"/a": "has both a unit (for numbers) and a zone (for text)"},
         ),
         ({"/a": {"from": "/x", "type": "date-time", "pattern": "%Y-%m-%d%z"}}, {"/a": "pattern has no hours or min"}),
         (
             {"/a": {"from": "/x", "type": "date", "unit": "s", "pattern": "%Y-%m-%d"}},
-            {"/a": "has a unit, which is for numbers, and a pattern, which is for text"},
+            {"/a": "has both a unit (for numbers) and a pattern (for text)"},
         ),
         ({"/a": {"from": "/x", "scale": 2}}, {"/a": "scale needs type: number"}),
         ({"/a": {"from": "/x", "type": "number", "scale": "2"}}, {"/a": "scale must be a whole number from -400"}),
@@ -292,9 +292,12 @@ def test_the_whole_record_can_be_a_field() -> None:
         ({"/a": {"value": 1, "type": "string"}}, {"/a": "a value is a constant"}),
         ({"/a": {"value": None}}, {"/a": "value must not be null"}),
         ({"/a": {"from": "/x", "default": 2**64}}, {"/a": "default can't be written as JSON"}),
-        ({"/a": {"value": 1}, "a": {"value": 1}}, {"a": "is the place of another field too"}),
-        ({"/a": {"value": 1}, "/a/b": {"value": 1}}, {"/a/b": "lies within /a, which has a value already"}),
-        ({"/a/b": {"value": 1}, "/a": {"value": 1}}, {"/a": "is the place of another field too, or has fields within"}),
+        ({"/a": {"value": 1}, "a": {"value": 1}}, {"a": "is already the target of another field"}),
+        ({"/a": {"value": 1}, "/a/b": {"value": 1}}, {"/a/b": "is inside /a, which already has a value"}),
+        (
+            {"/a/b": {"value": 1}, "/a": {"value": 1}},
+            {"/a": "is already the target of another field, or contains targets"},
+        ),
         ({"/a/1": {"value": 1}}, {"/a": "an array needs the places /a/0, /a/1 and so on"}),
         ({"/a/0": {"value": 1}, "/a/b": {"value": 1}}, {"/a": "an array needs the places"}),
         ({"/a/00": {"value": 1}}, {"/a": "an array needs the places"}),

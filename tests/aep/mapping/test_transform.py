@@ -55,9 +55,12 @@ def test_a_function_is_told_where_and_when_the_record_was_written() -> None:
     ("name", "words"),
     [
         ("a_list", "tests.own_steps:a_list returned list, expected a dict or None"),
-        ("a_set", "tests.own_steps:a_set returned what JSON cannot hold: Type is not JSON serializable: set"),
-        ("a_date", "tests.own_steps:a_date returned values that JSON does not have: expected "),
-        ("not_a_number", "tests.own_steps:not_a_number returned values that JSON does not have: expected "),
+        (
+            "a_set",
+            "tests.own_steps:a_set returned a value that JSON cannot represent: Type is not JSON serializable: set",
+        ),
+        ("a_date", "tests.own_steps:a_date returned values that JSON cannot represent: expected "),
+        ("not_a_number", "tests.own_steps:not_a_number returned values that JSON cannot represent: expected "),
     ],
 )
 def test_a_result_that_is_not_a_json_object_is_refused(name: str, words: str) -> None:

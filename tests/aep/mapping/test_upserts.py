@@ -31,9 +31,9 @@ def test_operations_of_the_streaming_upserts_page(operations: dict[str, str]) ->
     [
         ({"data": "upsert"}, "operations.data must be one of create, merge, delete"),
         ({"data": None}, "operations.data must be one of"),
-        ({"identity": "merge"}, "operations.identity can only be create"),
+        ({"identity": "merge"}, "operations.identity must be create"),
         ({"identity": "create"}, "needs operations.identityDatasetId"),
-        ({"date": "merge"}, "and not date"),
+        ({"date": "merge"}, "unknown key date"),
     ],
 )
 def test_operations_that_aep_does_not_know(operations: dict[str, Any], words: str) -> None:

@@ -137,7 +137,7 @@ class TestTries:
         assert waits.seconds == [seconds]
 
     def test_the_process_ends_meanwhile(self) -> None:
-        words = r"tried again: GET .*/x answers 503: busy"
+        words = r"retried: GET .*/x answers 503: busy"
         with HttpServer(Script(BUSY)) as server, pytest.raises(StoppedError, match=words):
             scripted(server, waits=Waits(ends=True)).send("GET", "/x")
         assert len(server.requests) == 1
@@ -277,7 +277,7 @@ class TestPages:
 
     def test_a_circle_ends(self) -> None:
         link = {"_links": {"next": {"href": "/list?start=b"}}}
-        with HttpServer(Script(answer(link))) as server, pytest.raises(PlatformError, match="circle"):
+        with HttpServer(Script(answer(link))) as server, pytest.raises(PlatformError, match="loop"):
             self.pages(scripted(server))
         assert len(server.requests) == 2
 

@@ -129,7 +129,7 @@ class TestRegistry:
             with caplog.at_level(logging.WARNING, "aep.platform.schema_source"):
                 assert bench.source.current() is first
             (record,) = [each for each in caplog.records if each.name == "aep.platform.schema_source"]
-            assert "stays as it was, at version 1.0" in record.getMessage()
+            assert "stays at version 1.0" in record.getMessage()
 
             asked = fake.look_ups()
             bench.clock.now += 59
@@ -309,7 +309,7 @@ class TestEmulator:
         assert RegistrySchemaSource(registry, schema_id).current().id == schema_id
         assert waits.seconds == [1.0, 1.0, 1.0]
         (line,) = [record.getMessage() for record in caplog.records]
-        assert line.startswith(f"{schema_id} is not in the Schema Registry; in case it was created just now")
+        assert line.startswith(f"{schema_id} is not in the Schema Registry; in case it has only just been created")
         other = schema_id[:-4] + "0000"
         with pytest.raises(SchemaError, match="XDM-1012-404"):
             RegistrySchemaSource(registry, other).current()

@@ -143,9 +143,9 @@ def test_what_the_registry_does_not_show_at_once_is_waited_for(
     finally:
         organisation.emulator.clear_faults()
     assert counts(organisation) == ALL
-    lines = [record.getMessage() for record in caplog.records if "created just now" in record.getMessage()]
+    lines = [record.getMessage() for record in caplog.records if "only just been created" in record.getMessage()]
     assert len(lines) == 2  # once for the field group and once for the schema
-    assert lines[0].endswith("in case it was created just now, asking for 30 s more")
+    assert lines[0].endswith("in case it has only just been created, asking for another 30 s")
 
 
 def test_what_the_registry_never_shows_is_found_by_the_next_run(organisation: Organisation) -> None:

@@ -238,7 +238,7 @@ def test_a_class_or_field_group_that_is_none(class_: str, groups: list[str], hin
         ({"properties": {"xdm:a": {"properties": {"xdm:b": {"$ref": "x"}}}}}, "the XDM schema is recursive: x# -> x#"),
         (
             {"properties": {"xdm:timestamp": {"type": "integer"}}},
-            "x/timestamp: the type 'integer' contradicts the type 'string'",
+            "x/timestamp: the type 'integer' contradicts the earlier type 'string'",
         ),
     ],
 )
@@ -261,7 +261,7 @@ def test_components_that_do_not_fit_together(document: dict[str, Any], hint: str
         ({"a": {"b": TEXT}}, "the field /_acme/a has no type"),
         ({"_acme": {"type": "object", "properties": {"a": {"title": "A"}}}}, "the field /_acme/a has no type"),
         ({"productListItems": {"_acme": {"a": TEXT}}}, "the field /productListItems has no type"),
-        ({"a": "string"}, "#/properties/_acme/properties/a: a schema is needed"),
+        ({"a": "string"}, "#/properties/_acme/properties/a: expected a schema"),
         ({"a": {"$ref": "https://ns.adobe.com/none"}}, "'https://ns.adobe.com/none' does not exist"),
         ({"properties": {"_acme": {"$ref": "#"}}}, "recursive"),
         (
@@ -284,7 +284,7 @@ def test_own_fields_that_are_declared_twice(tmp_path: Path) -> None:
     with pytest.raises(SchemaError) as refused:
         build(own=[one, two])
     assert str(refused.value) == (
-        f"{tmp_path}/two.json: the field /_acme/a/b is declared in {tmp_path}/one.json too, and not the same way"
+        f"{tmp_path}/two.json: the field /_acme/a/b is also declared in {tmp_path}/one.json, differently"
     )
 
 
@@ -353,7 +353,7 @@ def test_own_fields_in_standard_objects_of_a_record(tmp_path: Path) -> None:
         ),
         (
             {"basket": {"type": "object", "properties": {"_acme": {"properties": {"a": TEXT}}}}},
-            "the type 'object' contradicts the type 'array'",
+            "the type 'object' contradicts the earlier type 'array'",
         ),
     ],
 )
@@ -368,12 +368,12 @@ def test_own_fields_in_standard_objects_that_are_declared_twice(tmp_path: Path) 
     other = {
         "basket": {"type": "array", "items": {"properties": {"_acme": {"properties": {"core": {"type": "integer"}}}}}}
     }
-    with pytest.raises(SchemaError, match=r"the field /basket/_acme/core is declared in .*own.json too"):
+    with pytest.raises(SchemaError, match=r"the field /basket/_acme/core is also declared in .*own.json"):
         build("shopping", own=[own_fields(tmp_path, IN_STANDARD_OBJECTS), own_fields(tmp_path, other, "more.json")])
 
 
 def test_a_namespace_of_adobe_is_no_tenant(tmp_path: Path) -> None:
     class_ = find_class(COMPONENTS, "profile")
     own = read_own_fields(str(own_fields(tmp_path, {"a": TEXT}).path), "repo")
-    with pytest.raises(SchemaError, match="_repo is a field of Adobe's own"):
+    with pytest.raises(SchemaError, match="_repo is one of Adobe's own fields"):
         build_schema(Recipe("https://ns.adobe.com/x", "x", class_, [], "_repo", [own]), COMPONENTS, "x")

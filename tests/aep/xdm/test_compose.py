@@ -183,7 +183,7 @@ def test_fields_within_arrays_and_maps_of_two_components_become_one() -> None:
         assert set(items["properties"]) == {"a", "b"}
         assert items["required"] == ["a", "b"]
     number = {"properties": {"list": {"type": "array", "items": {"type": "integer"}}}}
-    with pytest.raises(CompositionError, match=r"/list/\*: the type 'integer' contradicts the type 'object'"):
+    with pytest.raises(CompositionError, match=r"/list/\*: the type 'integer' contradicts the earlier type 'object'"):
         composed({"$id": "s", "allOf": [branch("a"), number]})
 
 
@@ -327,7 +327,7 @@ def test_two_references_with_ref_properties_take_both() -> None:
     [
         ("/web/none", "s, #/allOf/0/meta:refProperty: group has no field /web/none"),
         ("/web/page/URL/x", "group has no field /web/page/URL/x"),
-        ("web", "expected a pointer to a field, as /person/name, or a list of them, got 'web'"),
+        ("web", "expected a pointer to a field, such as /person/name, or a list of them, got 'web'"),
         ("", "expected a pointer"),
         (5, "expected a pointer"),
         (["/web", None], "got None"),
@@ -410,7 +410,7 @@ def test_documents_are_not_changed() -> None:
         ({"properties": {"a": {"$ref": "#"}}}, "recursive"),
         (
             {"allOf": [{"properties": {"a": TEXT}}, {"properties": {"a": {"type": "integer"}}}]},
-            "s/a: the type 'integer' contradicts the type 'string'",
+            "s/a: the type 'integer' contradicts the earlier type 'string'",
         ),
     ],
 )

@@ -93,7 +93,7 @@ def test_a_byte_order_mark_in_front_of_a_schema_is_passed_over_and_its_digest_is
                     {"a": {}},
                     **{"meta:descriptors": [{"@type": "xdm:descriptorIdentity", "xdm:sourceProperty": place}]},
                 ),
-                ["xdm:sourceProperty must be a JSON pointer, as /_acme/memberId"],
+                ["xdm:sourceProperty must be a JSON pointer, such as /_acme/memberId"],
             )
             for place in ("_acme.memberId", "a", "", 5, None)
         ),

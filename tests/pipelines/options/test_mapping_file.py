@@ -10,8 +10,8 @@ from aep.mapping.field_map import compile_map
 from aep.mapping.json_patch import compile_patch
 from aep.mapping.transform import RecordTransform
 from pipelines.options.mapping_file import read_mapping
-from pipelines.options.merge import OptionsError
-from tests.pipelines.to_aep import make_plan, parse
+from pipelines.options.merge import OptionsError, parse
+from pipelines.runtime.plan import make_plan
 from transforms.kafka.confluent_registry import SchemaRegistry
 from transforms.parse_avro import ParseAvro, ParseConfluentAvro
 
@@ -154,7 +154,7 @@ def test_avro_schema_files_in_the_wrong_order_name_the_file_and_the_type() -> No
     avro_files()
     settings = parse([*RUN, "--kafka_format=avro", "--kafka_avro_schema_file=money.avsc,order.avsc,line.avsc"])
     with pytest.raises(
-        OptionsError, match=r"^order\.avsc: no Avro schema: the type shop\.Line is not defined in it or "
+        OptionsError, match=r"^order\.avsc: not a valid Avro schema: the type shop\.Line is not defined in it or "
     ):
         make_plan(settings)
 
@@ -162,7 +162,7 @@ def test_avro_schema_files_in_the_wrong_order_name_the_file_and_the_type() -> No
 def test_a_schema_that_is_none() -> None:
     Path("order.avsc").write_text('{"type":"record"}')
     settings = parse([*RUN, "--kafka_format=avro", "--kafka_avro_schema_file=order.avsc"])
-    with pytest.raises(OptionsError, match=r"^order\.avsc: no Avro schema: "):
+    with pytest.raises(OptionsError, match=r"^order\.avsc: not a valid Avro schema: "):
         make_plan(settings)
 
 

@@ -80,10 +80,10 @@ def test_the_schemas_that_a_schema_refers_to_are_fetched_too(server: SchemaRegis
         (b"", "the value is empty"),
         (b'{"a":1}', "looks like JSON"),
         (b"\x00\x00\x00\x00\x63a", "has no schema with the id 99"),
-        (b"\x00\x00\x00\x00\x01\x06a", "not Avro of its schema"),
-        (b"\x00\x00\x00\x00\x01\x02aa", "1 bytes are left over"),
+        (b"\x00\x00\x00\x00\x01\x06a", "does not match its Avro schema"),
+        (b"\x00\x00\x00\x00\x01\x02aa", "1 bytes left over"),
         (b"\x00\x00\x00\x00\x02\x02a", "the schema with the id 2 is JSON, not Avro"),
-        (b"\x00\x00\x00\x00\x03\x02a", "the schema with the id 3 cannot be used: no Avro schema"),
+        (b"\x00\x00\x00\x00\x03\x02a", "the schema with the id 3 cannot be used: not a valid Avro schema"),
         (b"\x00\x00\x00\x00\x04\x02a", "has no schema with the id 4, or not all that it refers to"),
     ],
 )
@@ -199,7 +199,7 @@ def test_who_waits_for_a_registry_can_be_stopped(server: SchemaRegistryServer) -
     with socket.create_server(("127.0.0.1", 0)) as unused:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
     process.request_stop(grace_seconds=0)
-    with pytest.raises(StoppedError, match=r"ended while records waited for their schema .*cannot be reached"):
+    with pytest.raises(StoppedError, match=r"stopped while records were waiting for their schema .*cannot be reached"):
         ParseConfluentAvro(SchemaRegistry(url))(b"\x00\x00\x00\x00\x01a")
     assert isinstance(process.failure, StoppedError)
 

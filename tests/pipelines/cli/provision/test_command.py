@@ -21,6 +21,8 @@ from aep.xdm.identities import Identity
 from aep.xdm.schema import parse_schema
 from pipelines.cli.main import main
 from pipelines.cli.provision.command import SOMETHING_TO_DO, warm_up_notice
+from pipelines.options.merge import parse
+from pipelines.options.routes import load_routes
 from samples.loyalty import generate
 from testing.fakes.http_server import Exchange
 from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
@@ -29,7 +31,6 @@ from tests.aep.management import Organisation
 from tests.aep.provision.test_apply import ALL, counts
 from tests.aep.provisioning import sample
 from tests.pipelines.platform_front import Interception, PlatformFront
-from tests.pipelines.to_aep import load_routes, parse
 from transforms.sinks.files import read_files
 
 ROOT = Path(__file__).parents[4]
@@ -443,7 +444,7 @@ class TestSendAndLookup:
     ) -> None:
         assert send(sandbox, "members", orjson.dumps([self.member(sandbox, "m1"), 1])) == 2
         out, err = capsys.readouterr()
-        assert (out, "event 2: not a valid event: a JSON object is needed, not a number" in err) == ("", True)
+        assert (out, "event 2: not a valid event: expected a JSON object, got a number" in err) == ("", True)
         assert send(sandbox, "members", orjson.dumps([{}] * 61)) == 2
         assert "there are 61 events: AEP validates 60 a minute" in capsys.readouterr().err
 

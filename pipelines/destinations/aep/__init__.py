@@ -1,1 +1,0 @@
-"""AEP's inlets as a kind of destination."""
