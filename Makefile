@@ -74,7 +74,7 @@ canary:
 
 docs: $(READY)
 	$(RUN) -m aep.ingestion.outcome_page > docs/outcomes.md
-	$(RUN) -m pipelines.options.page > docs/configuration.md
+	$(RUN) -m pipelines.page > docs/configuration.md
 
 lock: $(READY)
 	$(RUN) -m pip install --quiet --disable-pip-version-check uv==0.13.9

@@ -26,19 +26,26 @@ from emulator.api.flows import Flows
 from emulator.api.gateway import Gateway
 from emulator.api.ims import Ims
 from emulator.api.inlet_api import InletApi
+from emulator.api.kinesis_local import KinesisLocal
 from emulator.api.local import Local
 from emulator.api.mapping_sets import MappingSets
+from emulator.api.policy_service import PolicyService
 from emulator.api.problems import json_response, problem
 from emulator.api.profile_access import ProfileAccess
 from emulator.api.schema_registry import SchemaRegistry
 from emulator.api.segment_definitions import SegmentDefinitions
 from emulator.api.streams import StreamDirectory
+from emulator.kinesis.app import kinesis_app
+from emulator.kinesis.service import Kinesis
+from emulator.kinesis.store import KinesisStore
+from emulator.kinesis.switches import SwitchState
 from emulator.page.facts import Services
 from emulator.page.pages import Pages
 from emulator.state import ingestion
 from emulator.state.batches import Batches
 from emulator.state.datasets import Datasets
 from emulator.state.inlets import Inlets
+from emulator.state.policies import Policies
 from emulator.state.profile_store import ProfileStore
 from emulator.state.registry import Registry
 from emulator.state.segments import Segments
@@ -82,9 +89,14 @@ class Emulator:
         self.ingestion = ingestion.Ingestion(self.inlets, self.store, datasets, batches, profiles)
         service = CountingCollection if count_only else Collection
         self.collection = service(self.inlets, self.store, self.faults, self.ims, time.time, self.ingestion.notify)
+        switches = SwitchState(time.time, dict(self.store.definitions("kinesis")).get("switches", {}))
+        kinesis_store = KinesisStore(self.store, time.time, lambda: switches.now.retention_seconds)
+        keys = dict(self.store.definitions("kinesis_key"))
+        self.kinesis = Kinesis(kinesis_store, switches, keys, time.time)
         self.local = Local(
-            self.inlets, self.store, self.faults, self.ims, self.ingestion, profiles, batches, count_only
+            self.inlets, self.store, self.faults, self.ims, self.ingestion, profiles, batches, self.kinesis, count_only
         )
+        self.kinesis_local = KinesisLocal(self.kinesis, self.store)
         self.pages = Pages(
             Services(
                 store=self.store,
@@ -101,7 +113,11 @@ class Emulator:
             )
         )
         self.gateway = Gateway(self.ims)
-        families = (StreamingSources(flows, datasets, mapping_sets), KinesisDestinations(flows, streams))
+        policies = Policies(self.store)
+        families = (
+            StreamingSources(flows, datasets, mapping_sets),
+            KinesisDestinations(flows, datasets, segments, policies, streams),
+        )
         self.management: tuple[ManagementApi, ...] = (
             InletApi(flows),
             FlowService(flows, families, self.faults),
@@ -111,6 +127,7 @@ class Emulator:
             DataAccess(batches, self.ingestion),
             ProfileAccess(profiles, self.store, self.ingestion),
             SegmentDefinitions(segments),
+            PolicyService(policies, datasets),
         )
 
     def app(self) -> Starlette:
@@ -127,12 +144,17 @@ class Emulator:
                 *self.collection.routes(),
                 *self.ims.routes(),
                 *self.local.routes(),
+                *self.kinesis_local.routes(),
                 *self.pages.routes(),
                 *(route for api in self.management for route in api.routes(self.gateway)),
             ],
             exception_handlers={HTTPException: _http_error, Exception: _server_error},
             lifespan=lifespan,
         )
+
+    def kinesis_app(self) -> Starlette:
+        """The ASGI application of the local Kinesis; it needs the other one, which opens and closes the store."""
+        return kinesis_app(self.kinesis)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

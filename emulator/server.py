@@ -1,30 +1,39 @@
-"""The server of the local Adobe Experience Platform, and its command line."""
+"""The server of the local Adobe Experience Platform and of the local Amazon Kinesis, and its command line."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import uvicorn
 from pydantic import ValidationError
+from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from emulator.api.collection import TRANSPORT
 from emulator.api.ims import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET
 from emulator.api.local import validation_text
 from emulator.app import Emulator
+from emulator.connection import TRANSPORT
 from emulator.state.inlets import describe
 
 KEEP_ALIVE_S = 75  # longer than clients keep idle connections, so that none is closed under a request
 SHUTDOWN_S = 2  # what a request in progress gets at the end
+
+
+class Sockets(NamedTuple):
+    """What the two servers listen on."""
+
+    aep: socket.socket
+    kinesis: socket.socket
 
 
 class Protocol(HttpToolsProtocol):
@@ -36,18 +45,37 @@ class Protocol(HttpToolsProtocol):
         self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
 
 
-class Server(uvicorn.Server):
-    """A server that says where it listens, once it does."""
+class Companion(uvicorn.Server):
+    """A server beside the main one, which takes the signals and ends it."""
 
-    def __init__(self, config: uvicorn.Config, listening: socket.socket, lines: Sequence[str]) -> None:
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+class Server(uvicorn.Server):
+    """The main server. Once both listen it says where."""
+
+    def __init__(self, config: uvicorn.Config, companion: Companion, sockets: Sockets, lines: Sequence[str]) -> None:
         super().__init__(config)
-        self._listening = listening
+        self._companion = companion
+        self._sockets = sockets
         self._lines = lines
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to listen, then print the address."""
-        await super().startup([self._listening])
+        """Start to listen, then print the addresses."""
+        await super().startup([self._sockets.aep])
+        self._companion_ends = asyncio.create_task(self._companion.serve([self._sockets.kinesis]))
+        while not self._companion.started:
+            await asyncio.sleep(0)
         print("\n".join(self._lines), flush=True)  # noqa: T201
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the companion first: it uses the store that the main application closes."""
+        self._companion.should_exit = True
+        await self._companion_ends
+        await super().shutdown(sockets)
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -56,12 +84,28 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m emulator",
         description="A local Adobe Experience Platform for demos and tests: IMS access tokens, the streaming "
         "collection service, Flow Service, Schema Registry, Catalog, Data Access and Profile access, all on one "
-        "address, with a page for a browser. Prints 'listening on http://HOST:PORT' when it is ready, then the inlets.",
+        "address, with a page for a browser; and Amazon Kinesis Data Streams, on another. Prints 'listening on "
+        "http://HOST:PORT' when it is ready, then 'Kinesis: http://HOST:PORT' and the inlets.",
         epilog=f"IMS client: {DEFAULT_CLIENT_ID} with secret {DEFAULT_CLIENT_SECRET}. Create inlets with --inlets or "
         "POST /__local/inlets; see GET /__local/stats for what arrived. emulator/api/local.py lists all of /__local.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
+    parser.add_argument(
+        "--kinesis-port",
+        type=int,
+        default=0,
+        metavar="PORT",
+        help="port of the local Amazon Kinesis (default: any free one)",
+    )
+    parser.add_argument(
+        "--kinesis-key",
+        action="append",
+        default=[],
+        metavar="ID:SECRET",
+        help="an AWS access key; with one or more of them the local Kinesis checks signatures and takes no other key "
+        "(default: any key); may be repeated",
+    )
     parser.add_argument(
         "--state", type=Path, metavar="FILE", help="SQLite file that keeps everything over restarts (default: none)"
     )
@@ -99,6 +143,11 @@ def prepare(arguments: argparse.Namespace) -> Emulator:
         if not client_id or not secret:
             raise ValueError("--client: give ID:SECRET")
         emulator.ims.add_client(client_id, secret)
+    for key in arguments.kinesis_key:
+        key_id, _, secret = key.partition(":")
+        if not key_id or not secret:
+            raise ValueError("--kinesis-key: give ID:SECRET")
+        emulator.kinesis.secrets[key_id] = secret
     for number, definition in enumerate(_read_inlets(arguments.inlets)):
         try:
             emulator.inlets.create(definition, stable_id=True)
@@ -121,49 +170,63 @@ def _read_inlets(path: Path | None) -> list[Any]:
     return inlets
 
 
-def serve(emulator: Emulator, host: str, port: int) -> None:
+def serve(emulator: Emulator, host: str, port: int, kinesis_port: int) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
         ValueError: The address cannot be listened on.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer takes 40 ms
-    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, port))
-        except (OSError, OverflowError) as error:  # OverflowError: no such port number
-            raise ValueError(f"cannot listen on {host}:{port}: {error}") from error
-        shown_host = f"[{host}]" if ":" in host else host
-        url = f"http://{shown_host}:{listening.getsockname()[1]}"
-        lines = [f"listening on {url}", "open it in a browser to see what arrives"]
+    with _listen(host, port) as aep, _listen(host, kinesis_port) as kinesis:
+        url = _url(host, aep)
+        lines = [f"listening on {url}", "open it in a browser to see what arrives", f"Kinesis: {_url(host, kinesis)}"]
         lines += [f"inlet {inlet.name}: {describe(inlet, url)['inletUrl']}" for inlet in emulator.inlets]
-        config = uvicorn.Config(
-            emulator.app(),
-            http=Protocol,
-            loop="asyncio",
-            ws="none",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=SHUTDOWN_S,
-        )
         # uvicorn raises the signal that ended it once more: with these handlers that ends in a clean exit
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         # parsed messages are many small objects and no cycles: collecting them often finds nothing
         gc.freeze()
         gc.set_threshold(100_000, 50, 100)
-        asyncio.run(Server(config, listening, lines).serve())
+        companion = Companion(_config(emulator.kinesis_app()))
+        asyncio.run(Server(_config(emulator.app()), companion, Sockets(aep, kinesis), lines).serve())
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer takes 40 ms
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:  # OverflowError: no such port number
+        listening.close()
+        raise ValueError(f"cannot listen on {host}:{port}: {error}") from error
+    return listening
+
+
+def _url(host: str, listening: socket.socket) -> str:
+    shown_host = f"[{host}]" if ":" in host else host
+    return f"http://{shown_host}:{listening.getsockname()[1]}"
+
+
+def _config(app: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=Protocol,
+        loop="asyncio",
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     arguments = parse_arguments(argv)
     try:
-        serve(prepare(arguments), arguments.host, arguments.port)
+        serve(prepare(arguments), arguments.host, arguments.port, arguments.kinesis_port)
     except ValueError as error:
         print(f"emulator: {error}", file=sys.stderr)  # noqa: T201
         return 2

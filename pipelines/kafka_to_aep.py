@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
+from pipelines.destinations.aep.kind import AEP
 from pipelines.runtime.plan import Plan, make_plan
 from pipelines.runtime.run import Job, run
 from transforms.aep.post import PostToAep
@@ -44,9 +45,13 @@ def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
     posted.dead_letters | "DeadLettersOfPost" >> WriteDeadLetters(plan.dead_letters)
 
 
+JOB = Job("Kafka to AEP", AEP, make_plan, kafka_to_aep)
+"""What `run` needs, and `beam-aep check`."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the pipeline; return the exit code."""
-    return run(sys.argv[1:] if argv is None else argv, Job("Kafka to AEP", make_plan, kafka_to_aep))
+    return run(sys.argv[1:] if argv is None else argv, JOB)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from xdist.scheduler import LoadFileScheduling
 from testing.services.emulator import Emulator
 from testing.services.flink import FlinkCluster
 from testing.services.kafka import KafkaBroker, RunningBroker
+from testing.services.kinesis import Kinesis
 from testing.services.pytest_support import require
 from testing.services.sharing import SharedServices
 
@@ -105,3 +106,17 @@ def emulator() -> Iterator[Emulator]:
     """The emulator of this process's tests: each makes inlets or an organisation of its own, and clears its faults."""
     with Emulator() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def running_kinesis() -> Iterator[Kinesis]:
+    """The server behind ``kinesis``."""
+    with Kinesis() as running:
+        yield running
+
+
+@pytest.fixture
+def kinesis(running_kinesis: Kinesis) -> Iterator[Kinesis]:
+    """The local Kinesis of this process's tests: each makes streams of its own; its switches are cleared at the end."""
+    yield running_kinesis
+    running_kinesis.clear_switches()

@@ -53,15 +53,15 @@ def test_commands_run(command: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", [block for block in blocks("yaml") if not block.startswith(MY_EVENTS)])
 def test_examples_of_options_can_be_added_to_the_first(block: str, tmp_path: Path) -> None:
-    from pipelines.options.merge import parse
-    from pipelines.options.route_keys import ROUTE_KEYS, RouteSpec
+    from pipelines.destinations.aep.keys import AepRouteKeys
+    from tests.pipelines.to_aep import parse
 
     (first,) = [block for block in blocks("yaml") if block.startswith(MY_EVENTS)]
     (tmp_path / "first.yaml").write_text(first)
     (tmp_path / "more.yaml").write_text(block)
     (name, *_) = given = yaml.safe_load(block)
-    if name in ROUTE_KEYS:
-        RouteSpec(name="r", topics=("t",), inlet_url="https://dcs.adobedc.net/collection/INLET_ID", **given)
+    if name in AepRouteKeys.model_fields:
+        AepRouteKeys(name="r", topics=("t",), inlet_url="https://dcs.adobedc.net/collection/INLET_ID", **given)
     else:
         settings = parse([f"--options_file={tmp_path / file}.yaml" for file in ("first", "more")])
         assert all(settings.origin(option).startswith(str(tmp_path / "more.yaml")) for option in given)

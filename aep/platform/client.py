@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -89,6 +89,7 @@ class PlatformClient:
         content: object = None,
         query: Query | None = None,
         headers: Mapping[str, str] | None = None,
+        secrets: Sequence[str] = (),
     ) -> Reply:
         """Make a call and return its reply, which is a success.
 
@@ -98,6 +99,7 @@ class PlatformClient:
             content: Sent as JSON; None sends no body.
             query: Parameters.
             headers: Besides those that each call has, and before them.
+            secrets: What the body has that no error may repeat.
 
         Raises:
             PlatformError: The API refuses the call, or is failing.
@@ -117,7 +119,9 @@ class PlatformClient:
             if isinstance(reply, Reply):
                 if 200 <= reply.status < 300 or (reply.status == 404 and method == "DELETE" and arrived):
                     return reply
-                outcome = read_problem(reply.without(token), self._wall_clock)
+                for secret in (token, *secrets):
+                    reply = reply.without(secret)
+                outcome = read_problem(reply, self._wall_clock)
                 if outcome.token_refused and not refreshed:
                     self._tokens.reject(token)
                     refreshed = True
@@ -138,13 +142,14 @@ class PlatformClient:
         query: Query | None = None,
         headers: Mapping[str, str] | None = None,
         needs: tuple[str, ...] = (),
+        secrets: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Make a call that is answered with a JSON object; see `send`.
 
         Raises:
             PlatformError: Also if the reply is not a JSON object, or lacks a member that it `needs`.
         """
-        reply = self.send(method, path, content, query, headers)
+        reply = self.send(method, path, content, query, headers, secrets)
         found = self.parsed(method, path, reply)
         if not isinstance(found, dict):
             raise self.misfit(method, path, reply, "not a JSON object")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from aep.errors import NotFoundError
 from aep.platform.client import PlatformClient, segment
 from aep.platform.inlets import Inlet, read_inlet
 
@@ -74,27 +75,46 @@ class Entities:
             raise self._client.misfit("GET", path, reply, "without the object in its items")
         return items[0]
 
-    def create(self, entity: Mapping[str, Any]) -> Stored:
-        """Create an object: `POST /{kind}`; see the functions below for what to send."""
-        found = self._client.json("POST", self._path, entity, needs=("id",))
+    def named(self, name: str) -> Iterator[dict[str, Any]]:
+        """Yield the objects of a name; several may have the same."""
+        return (each for each in self.list(f"name=={name}") if each.get("name") == name)
+
+    def find(self, entity_id: str) -> dict[str, Any]:
+        """Return one object, or an empty one if there is none of this id, or the id is empty."""
+        try:
+            return self.look_up(entity_id) if entity_id else {}
+        except NotFoundError:
+            return {}
+
+    def create(self, entity: Mapping[str, Any], secrets: Sequence[str] = ()) -> Stored:
+        """Create an object: `POST /{kind}`; see the functions below for what to send, and `PlatformClient.send`."""
+        found = self._client.json("POST", self._path, entity, needs=("id",), secrets=secrets)
         return Stored(str(found["id"]), str(found.get("etag", "")))
 
-    def patch(self, entity_id: str, etag: str, operations: Sequence[Mapping[str, Any]]) -> Stored:
+    def patch(
+        self, entity_id: str, etag: str, operations: Sequence[Mapping[str, Any]], secrets: Sequence[str] = ()
+    ) -> Stored:
         """Change an object by a JSON Patch: `PATCH /{kind}/{id}` with `If-Match` (Flow Service API).
 
         Args:
             entity_id: Of the object.
             etag: As it was looked up, quotes and all.
             operations: RFC 6902.
+            secrets: What the operations have that no error may repeat.
 
         Raises:
             ConflictError: The object has been changed meanwhile: it has another etag.
         """
         path = f"{self._path}/{segment(entity_id)}"
-        reply = self._client.send("PATCH", path, list(operations), headers={"If-Match": etag})
+        headers = {"If-Match": etag}
+        reply = self._client.send("PATCH", path, list(operations), headers=headers, secrets=secrets)
         # The activation of a destination is documented to answer 202 without a body.
         found = self._client.parsed("PATCH", path, reply) if reply.body else None
         return Stored(entity_id, str(found.get("etag", "")) if isinstance(found, dict) else "")
+
+    def act(self, entity_id: str, action: str) -> None:
+        """Enable or disable a dataflow: `POST /flows/{id}/action?op=enable` or `disable` ("Edit destinations")."""
+        self._client.send("POST", f"{self._path}/{segment(entity_id)}/action", query={"op": action})
 
     def delete(self, entity_id: str) -> None:
         """`DELETE /{kind}/{id}`."""
@@ -174,14 +194,14 @@ def streaming_connection(
     }
     return {
         "name": name,
-        "connectionSpec": _spec(HTTP_STREAMING),
+        "connectionSpec": spec(HTTP_STREAMING),
         "auth": {"specName": "Streaming Connection", "params": parameters},
     }
 
 
 def streaming_source(name: str, connection_id: str) -> dict[str, Any]:
     """Return a source connection over a base connection to the HTTP API."""
-    return {"name": name, "baseConnectionId": connection_id, "connectionSpec": _spec(HTTP_STREAMING)}
+    return {"name": name, "baseConnectionId": connection_id, "connectionSpec": spec(HTTP_STREAMING)}
 
 
 def data_lake_target(name: str, dataset_id: str, schema_id: str) -> dict[str, Any]:
@@ -189,7 +209,7 @@ def data_lake_target(name: str, dataset_id: str, schema_id: str) -> dict[str, An
     content_type = "application/vnd.adobe.xed-full+json;version=1.0"
     return {
         "name": name,
-        "connectionSpec": _spec(DATA_LAKE),
+        "connectionSpec": spec(DATA_LAKE),
         "data": {"schema": {"id": schema_id, "version": content_type}},
         "params": {"dataSetId": dataset_id},
     }
@@ -199,7 +219,7 @@ def streaming_flow(name: str, source_id: str, target_id: str, mapping_set: Mappi
     """Return a dataflow from the HTTP API into a data set: of XDM messages, or of raw data through a mapping set."""
     flow = {
         "name": name,
-        "flowSpec": _spec(PLAIN_FLOW if mapping_set is None else MAPPING_FLOW),
+        "flowSpec": spec(PLAIN_FLOW if mapping_set is None else MAPPING_FLOW),
         "sourceConnectionIds": [source_id],
         "targetConnectionIds": [target_id],
     }
@@ -216,5 +236,18 @@ def mapping(source: str, destination: str, *, identity: bool = False) -> dict[st
     return {"sourceAttribute": source, "destinationXdmPath": destination, "identity": identity, "version": 0}
 
 
-def _spec(spec_id: str) -> dict[str, str]:
+def spec_of(entity: Mapping[str, Any], name: str) -> str:
+    """Return the id of an object's `connectionSpec` or `flowSpec`; empty if it tells none."""
+    found = entity.get(name)
+    return str(found.get("id", "")) if isinstance(found, Mapping) else ""
+
+
+def first_id(flow: Mapping[str, Any], key: str) -> str:
+    """Return the first of a dataflow's `sourceConnectionIds` or `targetConnectionIds`; empty if it tells none."""
+    ids = flow.get(key)
+    return str(ids[0]) if isinstance(ids, list) and ids else ""
+
+
+def spec(spec_id: str) -> dict[str, str]:
+    """Return how an object names the specification of its connection or flow."""
     return {"id": spec_id, "version": "1.0"}

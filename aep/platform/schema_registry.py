@@ -205,6 +205,7 @@ class SchemaRegistry:
         self.classes = Resources(client, "classes")
         self.field_groups = Resources(client, "fieldgroups")
         self.data_types = Resources(client, "datatypes")
+        self.unions = Resources(client, "unions")
         self.descriptors = Descriptors(client)
 
     def when_shown(self, look_up: Callable[[], T], resource_id: str) -> T:

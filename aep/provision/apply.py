@@ -9,18 +9,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from aep.http import secrets
 from aep.platform.catalog import PROFILE_TAGS
-from aep.platform.flow_service import data_lake_target, mapping, streaming_connection, streaming_flow, streaming_source
+from aep.platform.destinations import (
+    KinesisCredentials,
+    destination_flow,
+    kinesis_connection,
+    kinesis_target,
+    profile_store_connection,
+    profile_store_source,
+)
+from aep.platform.flow_service import (
+    FlowService,
+    data_lake_target,
+    mapping,
+    streaming_connection,
+    streaming_flow,
+    streaming_source,
+)
 from aep.platform.schema_registry import Accept, Resources, SchemaRegistry
+from aep.platform.segments import segment_definition
 from aep.provision import steps
 from aep.provision.fields import object_schema
 from aep.provision.inventory import Services
-from aep.provision.model import CLASSES, Connection, FieldGroup, Schema
+from aep.provision.model import CLASSES, Connection, Destination, FieldGroup, Schema, Segment
+from aep.provision.plan_destinations import activation_patch, params_of
 from aep.provision.steps import Plan, Step
 from aep.xdm.identities import identity_descriptor
 from aep.xdm.schema import FULL_MEDIA_TYPE
 
 Ids = dict[tuple[str, str], str]
+Credentials = Mapping[str, KinesisCredentials]  # by the name of a destination
 _DEFINITION = "customFields"  # as Adobe's own pages call it
 
 
@@ -38,17 +57,29 @@ def apply(plan: Plan, services: Services, done: Callable[[Step, str], None]) -> 
     Raises:
         AepError: A call failed; the steps after it were not begun.
     """
-    ids = dict(plan.ids)
+    ids, credentials = dict(plan.ids), _credentials(plan)
     for step in plan.work:
         assert step.work is not None
-        object_id = _carry_out(step.work, services, ids)
+        object_id = _carry_out(step.work, services, ids, credentials)
         if step.action is steps.Action.CREATE:
             ids[step.kind, step.name] = object_id
         done(step, object_id)
     return ids
 
 
-def _carry_out(work: steps.Work, services: Services, ids: Ids) -> str:
+def _credentials(plan: Plan) -> Credentials:
+    """Read the secrets of all destinations that need them, before anything is done."""
+    found: dict[str, KinesisCredentials] = {}
+    for step in plan.work:
+        match step.work:
+            case steps.CreatePart(steps.Part.STREAM, entry) | steps.RotateCredentials(_, entry):
+                references = (entry.access_key_id or "", entry.secret_access_key or "")
+                key_id, secret = (secrets.resolve(each) for each in references)
+                found[entry.name] = KinesisCredentials(key_id, secret, entry.region or "")
+    return found
+
+
+def _carry_out(work: steps.Work, services: Services, ids: Ids, credentials: Credentials) -> str:
     registry, catalog, flows = services.registry, services.catalog, services.flows
     match work:
         case steps.CreateFieldGroup(group):
@@ -101,10 +132,64 @@ def _carry_out(work: steps.Work, services: Services, ids: Ids) -> str:
                 mapped = flows.mapping_sets.create(schema_id, mappings)
             source_id, target_id = ids["source connection", flow.name], ids["target connection", flow.name]
             return flows.flows.create(streaming_flow(flow.name, source_id, target_id, mapped)).id
+        case steps.CreateSegment(segment):
+            return services.segments.create(segment_body(segment))
+        case steps.ChangeSegment(segment_id, segment):
+            services.segments.patch(segment_id, segment_body(segment))
+            return segment_id
+        case steps.CreatePart(part, destination):
+            return _create_part(part, destination, flows, ids, credentials)
+        case steps.RotateCredentials(connection_id, destination):
+            access = credentials[destination.name]
+            etag = str(flows.connections.look_up(connection_id)["etag"])
+            patch = [{"op": "add", "path": "/auth/params", "value": access.params}]
+            return flows.connections.patch(connection_id, etag, patch, secrets=access.secrets).id
+        case steps.ChangeStreamTarget(target_id, destination):
+            target = flows.target_connections.look_up(target_id)
+            params = {**(target.get("params") or {}), **params_of(destination)}
+            patch = [{"op": "replace", "path": "/params", "value": params}]
+            return flows.target_connections.patch(target_id, str(target["etag"]), patch).id
+        case steps.Activate(name):
+            flow_id = ids[steps.Part.FLOW.value, name]
+            there = flows.flows.look_up(flow_id)
+            return flows.flows.patch(flow_id, str(there["etag"]), activation_patch(there, work, ids)).id
+        case steps.SetState(name, enabled):
+            flow_id = ids[steps.Part.FLOW.value, name]
+            flows.flows.act(flow_id, "enable" if enabled else "disable")
+            return flow_id
         case steps.Delete(doomed):
             for kind, object_id in doomed:
                 _delete(kind, object_id, services)
             return doomed[0][1]
+
+
+def _create_part(part: steps.Part, entry: Destination, flows: FlowService, ids: Ids, credentials: Credentials) -> str:
+    """Create one of the five objects of a destination ("Connect to streaming destinations and activate data")."""
+    name, text = entry.name, entry.description
+
+    def made(other: steps.Part) -> str:
+        return ids[other.value, name]
+
+    match part:
+        case steps.Part.STORE:
+            return flows.connections.create(profile_store_connection(name, text)).id
+        case steps.Part.SOURCE:
+            return flows.source_connections.create(profile_store_source(name, text, made(steps.Part.STORE))).id
+        case steps.Part.STREAM:
+            access = credentials[name]
+            return flows.connections.create(kinesis_connection(name, text, access), secrets=access.secrets).id
+        case steps.Part.TARGET:
+            target = kinesis_target(name, text, made(steps.Part.STREAM), params_of(entry))
+            return flows.target_connections.create(target).id
+        case steps.Part.FLOW:
+            flow = destination_flow(name, text, made(steps.Part.SOURCE), made(steps.Part.TARGET))
+            return flows.flows.create(flow).id
+
+
+def segment_body(segment: Segment) -> dict[str, Any]:
+    """Return a segment definition as Segmentation Service takes it ("Segment definitions endpoint")."""
+    streaming = segment.evaluation == "streaming"
+    return segment_definition(segment.name, segment.rule or "", segment.description, streaming=streaming)
 
 
 def field_group_body(group: FieldGroup) -> dict[str, Any]:
@@ -159,6 +244,8 @@ def _delete(kind: str, object_id: str, services: Services) -> None:
             services.flows.target_connections.delete(object_id)
         case "connection":
             services.flows.connections.delete(object_id)
+        case "segment":
+            services.segments.delete(object_id)
         case "data set":
             services.catalog.delete_dataset(object_id)
         case "schema":

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from aep.provision.checks_destinations import check_destinations
 from aep.provision.fields import OWN, check_field_groups, is_custom, is_own, own_fields
 from aep.provision.model import (
     CLASSES,
@@ -42,6 +43,7 @@ def check(wanted: Provision) -> Iterator[Problem]:
     for index, flow in enumerate(wanted.flows):
         if not flow.delete:
             yield from _flow(wanted, flow, ("flows", index))
+    yield from check_destinations(wanted)
     for index, route in enumerate(wanted.routes):
         yield from _route(wanted, route, ("routes", index))
 
@@ -71,7 +73,7 @@ def _names(wanted: Provision) -> Iterator[Problem]:
     titles = [("field_groups", index, each.title) for index, each in enumerate(wanted.field_groups)]
     titles += [("schemas", index, each.title) for index, each in enumerate(wanted.schemas)]
     yield from _twice(titles, "title", "titles are unique among field groups and schemas together")
-    for kind in ("datasets", "connections", "flows", "routes"):
+    for kind in ("datasets", "connections", "flows", "segments", "destinations", "routes"):
         names = [(kind, index, entry.name) for index, entry in enumerate(getattr(wanted, kind))]
         yield from _twice(names, "name", "it is found again by its name")
 

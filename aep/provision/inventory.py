@@ -9,9 +9,13 @@ from typing import Any, NamedTuple
 from aep.errors import NotFoundError
 from aep.platform.catalog import Catalog, DataSet
 from aep.platform.client import PlatformClient
-from aep.platform.flow_service import HTTP_STREAMING, Entities, FlowService
+from aep.platform.destinations import DESTINATION_FLOW, KINESIS, PROFILE_STORE
+from aep.platform.flow_service import HTTP_STREAMING, Entities, FlowService, first_id, spec_of
 from aep.platform.inlets import Inlet, InletApi
+from aep.platform.policies import MarketingActions
 from aep.platform.schema_registry import Accept, Container, Resources, SchemaRegistry
+from aep.platform.segments import SegmentDefinitions
+from aep.provision.inventory_destinations import DestinationInventory, look_for_destinations
 from aep.provision.model import STANDARD, Provision
 from aep.xdm.identities import IDENTITY
 
@@ -23,11 +27,20 @@ class Services(NamedTuple):
     catalog: Catalog
     flows: FlowService
     inlets: InletApi
+    segments: SegmentDefinitions
+    actions: MarketingActions
 
     @classmethod
     def of(cls, client: PlatformClient) -> Services:
         """Return all of one organisation and sandbox."""
-        return cls(SchemaRegistry(client), Catalog(client), FlowService(client), InletApi(client))
+        return cls(
+            SchemaRegistry(client),
+            Catalog(client),
+            FlowService(client),
+            InletApi(client),
+            SegmentDefinitions(client),
+            MarketingActions(client),
+        )
 
 
 class ExistingFlow(NamedTuple):
@@ -54,6 +67,7 @@ class Inventory:
         datasets, connections, inlets, sources, targets, flows: Those whose name the file has, by name; several may have
             the same.
         in_use: Ids of the source and target connections that a dataflow has; looked at only if one is to be deleted.
+        exports: What segments and destinations are compared with.
     """
 
     titles: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -68,6 +82,7 @@ class Inventory:
     targets: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     flows: Mapping[str, Sequence[ExistingFlow]] = field(default_factory=dict)
     in_use: frozenset[str] = frozenset()
+    exports: DestinationInventory = field(default_factory=DestinationInventory)
 
 
 def look(wanted: Provision, services: Services) -> Inventory:
@@ -101,7 +116,7 @@ def look(wanted: Provision, services: Services) -> Inventory:
             for name in [each.name for each in wanted.datasets]
         },
         connections={
-            name: [each for each in of_name if _spec(each) == HTTP_STREAMING]
+            name: [each for each in of_name if spec_of(each, "connectionSpec") == HTTP_STREAMING]
             for name, of_name in _named(flows.connections, newer).items()
         },
         inlets=_inlets(services.inlets, older),
@@ -111,6 +126,7 @@ def look(wanted: Provision, services: Services) -> Inventory:
             name: [read_flow(flows, each) for each in of_name] for name, of_name in _named(flows.flows, names).items()
         },
         in_use=_in_use(flows) if any(each.delete for each in wanted.flows) else frozenset(),
+        exports=look_for_destinations(wanted, registry, flows, services.segments, services.actions),
     )
 
 
@@ -146,7 +162,13 @@ def _components(wanted: Provision, registry: SchemaRegistry) -> dict[str, Mappin
 
 
 def _named(resources: Entities, names: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-    return {name: [each for each in resources.list(f"name=={name}") if each.get("name") == name] for name in names}
+    """Return what has one of the names, but what belongs to a destination: that may have the same."""
+    return {name: [each for each in resources.named(name) if not _of_a_destination(each)] for name in names}
+
+
+def _of_a_destination(entity: Mapping[str, Any]) -> bool:
+    specs = (spec_of(entity, "connectionSpec"), spec_of(entity, "flowSpec"))
+    return not {PROFILE_STORE, KINESIS, DESTINATION_FLOW}.isdisjoint(specs)
 
 
 def _in_use(flows: FlowService) -> frozenset[str]:
@@ -159,20 +181,14 @@ def _inlets(api: InletApi, names: Sequence[str]) -> dict[str, list[Inlet]]:
     return {name: [each for each in found if each.name == name] for name in names}
 
 
-def _spec(connection: Mapping[str, Any]) -> str:
-    spec = connection.get("connectionSpec")
-    return str(spec.get("id", "")) if isinstance(spec, Mapping) else ""
-
-
 def read_flow(flows: FlowService, flow: Mapping[str, Any]) -> ExistingFlow:
     """Return a dataflow as Flow Service tells it, with what its source and target connection tell.
 
     Raises:
         AepError: A call fails.
     """
-    source_id, target_id = _first(flow.get("sourceConnectionIds")), _first(flow.get("targetConnectionIds"))
-    source = _looked_up(flows.source_connections, source_id)
-    target = _looked_up(flows.target_connections, target_id)
+    source_id, target_id = first_id(flow, "sourceConnectionIds"), first_id(flow, "targetConnectionIds")
+    source, target = flows.source_connections.find(source_id), flows.target_connections.find(target_id)
     return ExistingFlow(
         str(flow["id"]),
         source_id,
@@ -187,17 +203,6 @@ def dataset_of(target: Mapping[str, Any]) -> str:
     """Return id of the data set that a target connection leads to, empty if it tells none."""
     parameters = target.get("params")
     return str(parameters.get("dataSetId", "")) if isinstance(parameters, Mapping) else ""
-
-
-def _first(ids: object) -> str:
-    return str(ids[0]) if isinstance(ids, list) and ids else ""
-
-
-def _looked_up(resources: Entities, entity_id: str) -> Mapping[str, Any]:
-    try:
-        return resources.look_up(entity_id) if entity_id else {}
-    except NotFoundError:  # deleted by itself
-        return {}
 
 
 def _mappings(flows: FlowService, flow: Mapping[str, Any]) -> frozenset[tuple[str, str]] | None:

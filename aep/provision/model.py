@@ -187,6 +187,53 @@ class Flow(_Model):
     delete: bool = False
 
 
+class Segment(_Model):
+    """A segment definition, which becomes an audience.
+
+    Attributes:
+        name: It is found again by its name.
+        rule: In PQL, such as `homeAddress.country = "US"`.
+        evaluation: `streaming`, as data arrive, or `batch`, once a day.
+        delete: Delete with `--prune`.
+    """
+
+    name: str
+    description: str = ""
+    rule: str | None = None
+    evaluation: Literal["streaming", "batch"] = "streaming"
+    delete: bool = False
+
+
+class Destination(_Model):
+    """A destination to a data stream of Amazon Kinesis.
+
+    Attributes:
+        name: It is found again by its name, and so are the connections that it is made of, which get the same.
+        stream, region: Where the stream is.
+        access_key_id, secret_access_key: Secret references.
+        marketing_actions: What the data are used for: `NAME`, or `core/NAME` or `custom/NAME` where both have it.
+        audiences: Names or ids of segment definitions.
+        attributes: Dotted paths in the union schema of profiles, such as `person.name.firstName`.
+        include_names, include_timestamps: What records say of audiences besides their ids.
+        enabled: Whether it exports.
+        delete: Delete with `--prune`.
+    """
+
+    name: str
+    description: str = ""
+    stream: str | None = None
+    region: str | None = None
+    access_key_id: str | None = Field(default=None, repr=False)
+    secret_access_key: str | None = Field(default=None, repr=False)
+    marketing_actions: list[str] = Field(default_factory=list)
+    audiences: list[str] = Field(default_factory=list)
+    attributes: list[str] = Field(default_factory=list)
+    include_names: bool = False
+    include_timestamps: bool = False
+    enabled: bool = True
+    delete: bool = False
+
+
 class RouteEntry(BaseModel):
     """A route to write: where it leads, and what else a route says, such as its topics, which is passed on.
 
@@ -213,6 +260,8 @@ class Provision(_Model):
     datasets: list[DataSetEntry] = Field(default_factory=list)
     connections: list[Connection] = Field(default_factory=list)
     flows: list[Flow] = Field(default_factory=list)
+    segments: list[Segment] = Field(default_factory=list)
+    destinations: list[Destination] = Field(default_factory=list)
     routes: list[RouteEntry] = Field(default_factory=list)
 
     def ends_of(self, route: RouteEntry) -> tuple[str, str]:

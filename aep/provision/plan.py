@@ -14,6 +14,7 @@ from typing import Any
 from aep.platform.flow_service import inlet_of
 from aep.provision.inventory import Inventory, dataset_of
 from aep.provision.model import Connection, DataSetEntry, Flow, Path, Problem, Provision
+from aep.provision.plan_destinations import doomed_parts, plan_destination, plan_segment
 from aep.provision.plan_registry import plan_field_group, plan_schema
 from aep.provision.steps import (
     Action,
@@ -24,6 +25,7 @@ from aep.provision.steps import (
     CreateTarget,
     Delete,
     EnableDataSet,
+    Part,
     Plan,
     Step,
     Work,
@@ -32,7 +34,9 @@ from aep.provision.steps import (
 )
 
 
-def make_plan(wanted: Provision, inventory: Inventory, tenant: str, *, prune: bool = False) -> Plan:
+def make_plan(
+    wanted: Provision, inventory: Inventory, tenant: str, *, prune: bool = False, rotate: bool = False
+) -> Plan:
     """Compares.
 
     Args:
@@ -40,6 +44,7 @@ def make_plan(wanted: Provision, inventory: Inventory, tenant: str, *, prune: bo
         inventory: The existing objects.
         tenant: The tenant id.
         prune: Whether to delete what the file marks for it.
+        rotate: Whether to send the credentials of destinations again.
     """
     plan = Plan()
     for index, group in enumerate(wanted.field_groups):
@@ -57,6 +62,12 @@ def make_plan(wanted: Provision, inventory: Inventory, tenant: str, *, prune: bo
     for index, flow in enumerate(wanted.flows):
         if not flow.delete:
             _flow(plan, flow, inventory, ("flows", index))
+    for index, segment in enumerate(wanted.segments):
+        if not segment.delete:
+            plan_segment(plan, segment, inventory.exports, ("segments", index))
+    for index, destination in enumerate(wanted.destinations):
+        if not destination.delete:
+            plan_destination(plan, wanted, destination, inventory, ("destinations", index), rotate=rotate)
     plan.steps += _deletions(wanted, inventory, prune)
     return plan
 
@@ -161,6 +172,13 @@ def _flow(plan: Plan, flow: Flow, inventory: Inventory, path: Path) -> None:
 def _deletions(wanted: Provision, inventory: Inventory, prune: bool) -> Iterator[Step]:
     """Yield what the file marks to be deleted and is there, those first that are made of others."""
     doomed: list[tuple[str, str, tuple[tuple[str, str], ...], str]] = []
+    for name in [each.name for each in wanted.destinations if each.delete]:
+        if made_of := doomed_parts(name, inventory.exports):
+            doomed.append((Part.FLOW.value, name, tuple(made_of), "with its connections"))
+    segments = {each.name for each in wanted.segments if each.delete}
+    for document in inventory.exports.segments:
+        if document["name"] in segments:
+            doomed.append(("segment", str(document["name"]), (("segment", str(document["id"])),), ""))
     for flow in [each for each in wanted.flows if each.delete]:
         for each in inventory.flows.get(flow.name, ()):
             parts = (

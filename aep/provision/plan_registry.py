@@ -243,12 +243,13 @@ def identity_faults(wanted: Provision, schema: Schema, inventory: Inventory, pat
         if own_field(wanted, schema, steps) is not None:
             continue
         parts = [inventory.components.get(each) for each in schema.parts_elsewhere]
-        if not any(part is not None and _leads(part, steps) for part in parts):
+        if not any(part is not None and leads(part, steps) for part in parts):
             text = f"field: {identity.field} is not a field of schema {schema.title}, nor of what it is made of"
             yield Problem((*path, "identities", number, "field"), text)
 
 
-def _leads(node: Any, steps: list[str]) -> bool:
+def leads(node: Any, steps: Sequence[str]) -> bool:
+    """Return whether a path of names leads to a field of a resolved schema or field group."""
     for step in steps:
         node = (node.get("properties") or {}).get(step) if isinstance(node, Mapping) else None
     return node is not None

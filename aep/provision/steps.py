@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
-from aep.provision.model import Connection, DataSetEntry, FieldGroup, Flow, IdentityField, Problem, Schema
+from aep.provision.model import (
+    Connection,
+    DataSetEntry,
+    Destination,
+    FieldGroup,
+    Flow,
+    IdentityField,
+    Problem,
+    Schema,
+    Segment,
+)
 
 _ALONE = "left alone: change it in AEP, or in this file"
 
@@ -98,6 +108,74 @@ class CreateFlow(NamedTuple):
     entry: Flow
 
 
+class CreateSegment(NamedTuple):
+    """Creates a segment definition."""
+
+    entry: Segment
+
+
+class ChangeSegment(NamedTuple):
+    """Changes rule, description and evaluation of a segment definition."""
+
+    segment_id: str
+    entry: Segment
+
+
+class Part(Enum):
+    """What a destination is made of, in the order of its creation; the values are kinds of steps."""
+
+    STORE = "Profile connection"
+    SOURCE = "Profile source"
+    STREAM = "Kinesis connection"
+    TARGET = "Kinesis target"
+    FLOW = "destination"
+
+
+class CreatePart(NamedTuple):
+    """Creates one of the five objects of a destination."""
+
+    part: Part
+    entry: Destination
+
+
+class RotateCredentials(NamedTuple):
+    """Sends the credentials of a base connection to Kinesis again."""
+
+    connection_id: str
+    entry: Destination
+
+
+class ChangeStreamTarget(NamedTuple):
+    """Changes the stream and the options of a target connection."""
+
+    target_id: str
+    entry: Destination
+
+
+class AudienceToActivate(NamedTuple):
+    """An audience by the id of its segment definition, or by the name of one that is created before."""
+
+    name: str
+    id: str | None
+    description: str = ""
+
+
+class Activate(NamedTuple):
+    """Makes a destination export these audiences and attributes, and no others."""
+
+    name: str
+    audiences: tuple[AudienceToActivate, ...]
+    attributes: tuple[str, ...]
+    actions: tuple[str, ...]
+
+
+class SetState(NamedTuple):
+    """Enables or disables a destination, by its name."""
+
+    name: str
+    enabled: bool
+
+
 class Delete(NamedTuple):
     """Deletes an object by its id, or first another one and then it."""
 
@@ -117,6 +195,13 @@ Work = (
     | CreateSource
     | CreateTarget
     | CreateFlow
+    | CreateSegment
+    | ChangeSegment
+    | CreatePart
+    | RotateCredentials
+    | ChangeStreamTarget
+    | Activate
+    | SetState
     | Delete
 )
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import socket
-import struct
 import uuid
 from asyncio import sleep
 from collections import deque
@@ -28,12 +26,12 @@ from emulator.api.faults import Faults, FaultState, decide, misfit, pick_status,
 from emulator.api.ims import Ims
 from emulator.api.origins import preflight, share
 from emulator.api.problems import MESSAGES, json_response, problem
+from emulator.connection import drop_connection
 from emulator.state.inlets import Inlet, Inlets
 from emulator.state.store import AcceptedMessage, Store
 
 MAX_BODY_BYTES = 1_000_000
 SYNC_REQUESTS_A_MINUTE = 60
-TRANSPORT = "emulator.transport"  # scope extension with the connection's asyncio transport
 
 _BEARER = re.compile(r"bearer(\s+|$)", re.IGNORECASE)
 
@@ -289,14 +287,3 @@ async def read_body(request: Request) -> tuple[bytes, int]:
         if size <= MAX_BODY_BYTES:
             chunks.append(chunk)
     return b"".join(chunks), size
-
-
-async def drop_connection(request: Request) -> None:
-    """Reset the TCP connection of a request, so that its client gets no answer."""
-    transport = request.scope["extensions"][TRANSPORT]["transport"]
-    connection: socket.socket = transport.get_extra_info("socket")
-    # no linger: the peer sees a reset, not an orderly end
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-    while not await request.is_disconnected():
-        await sleep(0)

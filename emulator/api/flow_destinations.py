@@ -15,6 +15,7 @@ from emulator.api.flow_errors import coded, reference_not_found, refused, spec_i
 from emulator.api.flows import Flows
 from emulator.api.gateway import Call
 from emulator.api.streams import StreamAccess, StreamAccessError, StreamDirectory
+from emulator.state.datasets import Datasets, enabled
 from emulator.state.destinations import (
     DESTINATION_FLOW,
     KINESIS,
@@ -23,7 +24,10 @@ from emulator.state.destinations import (
     SEGMENT_SELECTORS,
     selected,
 )
+from emulator.state.errors import ApiError
+from emulator.state.policies import Policies
 from emulator.state.repository import Repository
+from emulator.state.segments import Segments
 
 Body = dict[str, Any]
 
@@ -45,8 +49,18 @@ class KinesisDestinations:
     deleted_status = 202
     has_actions = True
 
-    def __init__(self, flows: Flows, streams: StreamDirectory | None) -> None:
+    def __init__(
+        self,
+        flows: Flows,
+        datasets: Datasets,
+        segments: Segments,
+        policies: Policies,
+        streams: StreamDirectory | None,
+    ) -> None:
         self._flows = flows
+        self._datasets = datasets
+        self._segments = segments
+        self._policies = policies
         self._streams = streams
 
     def check_connection(self, _: Call, body: Body, _old: Body | None) -> Body:
@@ -101,11 +115,33 @@ class KinesisDestinations:
         ):
             _check_end(call, body.get(key), key, kind, repository, spec)
         mapped = {each["id"]: each for each in selected(old, SEGMENT_SELECTORS)} if old else {}
-        return {
+        checked = {
             "policy": {"enforcementRefs": []},
             **body,
             "transformations": [{"name": "GeneralTransform", "params": _checked_selectors(body, mapped)}],
         }
+        for audience in selected(checked, SEGMENT_SELECTORS):
+            if audience["id"] not in mapped and self._segments.find(call.org_id, audience["id"]) is None:
+                raise refused(400, f"segmentSelectors: there is no segment definition {audience['id']}")
+        self._check_policy(call.org_id, checked["policy"])
+        return checked
+
+    def _check_policy(self, org_id: str, policy: Any) -> None:
+        """Check that the marketing actions of a flow exist, and that no policy forbids them for the profiles' data."""
+        references = policy.get("enforcementRefs") if isinstance(policy, dict) else None
+        if not isinstance(references, list) or not all(isinstance(each, str) for each in references):
+            raise refused(400, "policy.enforcementRefs must list marketing actions")
+        for reference in references:
+            if not self._policies.knows(org_id, reference):
+                raise refused(400, f"policy.enforcementRefs: there is no marketing action {reference}")
+        profiles = [dataset_id for dataset_id, each in self._datasets.of(org_id) if enabled(each, "unifiedProfile")]
+        violations = list(self._policies.violations(org_id, references, profiles))
+        if violations:
+            detail = "The following policies are violated: " + ", ".join(
+                policy["name"] for each in violations for policy in each["violatedPolicies"]
+            )
+            body = {"status": 409, "title": "Violations Error", "detail": detail, "violations": violations}
+            raise ApiError(409, body)
 
     def shown(self, _: Call, kept: Body) -> Body:
         """Return an object without its credentials; a flow says that it is of a destination."""

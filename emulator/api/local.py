@@ -11,7 +11,10 @@
 | GET, POST /__local/clients | lists, adds IMS clients: `{"client_id", "client_secret"}` |
 | POST /__local/revoke_tokens | revokes all access tokens |
 | GET, POST, DELETE /__local/faults | shows, merges, clears faults (see `faults.Faults`) |
-| POST /__local/reset | forgets counts, messages, batches, profiles and faults; what was defined stays, and tokens |
+| POST /__local/reset | forgets counts, messages, batches, profiles, records of streams and faults; what was defined
+stays, and tokens |
+
+`/__local/kinesis` is in `kinesis_local.py`.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from emulator.api.faults import FaultState
 from emulator.api.ims import Ims
 from emulator.api.origins import is_foreign
 from emulator.api.problems import json_response
+from emulator.kinesis.service import Kinesis
 from emulator.state.batches import Batches
 from emulator.state.ingestion import Ingestion
 from emulator.state.inlets import Inlets, describe
@@ -50,6 +54,7 @@ class Local:
         ingestion: Ingestion,
         profiles: ProfileStore,
         batches: Batches,
+        kinesis: Kinesis,
         count_only: bool,
     ) -> None:
         self._inlets = inlets
@@ -59,6 +64,7 @@ class Local:
         self._store = store
         self._faults = faults
         self._ims = ims
+        self._kinesis = kinesis
         self._count_only = count_only
 
     def routes(self) -> list[Route]:
@@ -79,7 +85,7 @@ class Local:
             ("DELETE", "faults", self._clear_faults),
             ("POST", "reset", self._reset),
         ]
-        return [Route(f"/__local/{name}", _endpoint(answer), methods=[method]) for method, name, answer in endpoints]
+        return [local_route(method, name, answer) for method, name, answer in endpoints]
 
     def _stats(self, _request: Request, _body: Any) -> object:
         for inlet in self._inlets:
@@ -167,11 +173,13 @@ class Local:
         self._batches.forget()
         self._ims.reset_counts()
         self._faults.clear()
+        self._kinesis.reset()
+        self._store.undefine("kinesis", "switches")
         return self._save_faults()
 
 
-def _endpoint(answer: Answer) -> Callable[[Request], Any]:
-    """Make a Starlette endpoint: JSON in, JSON out, a ValueError becomes a 400 that says what is wrong."""
+def local_route(method: str, name: str, answer: Answer) -> Route:
+    """Make the route of `/__local/NAME`: JSON in, JSON out, a ValueError becomes a 400 that says what is wrong."""
 
     async def endpoint(request: Request) -> Response:
         if is_foreign(request):
@@ -186,7 +194,7 @@ def _endpoint(answer: Answer) -> Callable[[Request], Any]:
         except ValueError as error:
             return json_response({"error": str(error)}, 400)
 
-    return endpoint
+    return Route(f"/__local/{name}", endpoint, methods=[method])
 
 
 def validation_text(error: ValidationError) -> str:

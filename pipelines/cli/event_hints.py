@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from aep.formats.json import ParsedObject
 from aep.formats.json_records import Shape
-from aep.xdm.spelling import is_message, spelling_hints
-from transforms.aep.inlet import as_inlet
 from transforms.records.prepare import Refusal
 from transforms.records.record import Record
 from transforms.records.route import Route
 
 _MAX_KINDS = 10
+
+DestinationHints = Callable[[dict[str, Any], Route], Sequence[str]]
+"""What may be wrong with a parsed record that its route refused; see `DestinationKind.hints`."""
 
 SHAPES: dict[Shape, str] = {
     "lines": "",
@@ -34,7 +35,7 @@ class Hints:
         self.place = place
         self._found: dict[str, list[int]] = {}  # the first record's number, and how many records
 
-    def add(self, number: int, hints: list[str]) -> None:
+    def add(self, number: int, hints: Sequence[str]) -> None:
         """Add hints on a record."""
         for hint in hints:
             if hint in self._found:
@@ -49,22 +50,17 @@ class Hints:
             yield f"{self.place} {first:,}{more}: {hint}"
 
 
-def hints_on(record: Record, route: Route, refusal: Refusal) -> list[str]:
-    """Hints on a record that was refused; none where a mapping or a transform makes another one of it."""
+def hints_on(record: Record, route: Route, refusal: Refusal, hints: DestinationHints) -> Sequence[str]:
+    """Return hints on a record that was refused; none where a mapping or a transform makes another one of it.
+
+    Args:
+        record: As it was read.
+        route: The one that it takes.
+        refusal: Why it is not posted.
+        hints: Those of the kind of destination.
+    """
     changed = route.mapping is not None or route.transform is not None
     if refusal.stage != "validate" or changed or record.value is None:
-        return []
+        return ()
     parsed = route.parse(record.value, record.headers)
-    return _hints(parsed.entity, route) if isinstance(parsed, ParsedObject) else []
-
-
-def _hints(entity: dict[str, Any], route: Route) -> list[str]:
-    payload = as_inlet(route.destination).payload
-    if payload == "entity" and is_message(entity):
-        return ["this is a whole message (header and body.xdmEntity): give its route `payload: message` (xdm_payload)"]
-    if payload == "message" and not is_message(entity):
-        return [
-            "this is not a whole message (header and body.xdmEntity): give its route `payload: entity` (xdm_payload)"
-        ]
-    inner = entity["body"]["xdmEntity"] if payload == "message" else entity
-    return spelling_hints(inner, route.schema.tenant if route.schema else None) if isinstance(inner, dict) else []
+    return hints(parsed.entity, route) if isinstance(parsed, ParsedObject) else ()

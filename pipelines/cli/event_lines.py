@@ -17,6 +17,7 @@ from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema
 from aep.xdm.spelling import is_message
 from pipelines.cli.event_hints import Hints, hints_on
+from pipelines.destinations.aep.hints import hints
 from transforms.aep.inlet import AepInlet
 from transforms.records.prepare import Preparation, Prepared, Refusal
 from transforms.records.record import Headers, Record
@@ -105,7 +106,7 @@ class EventCheck:
         if self._is_message:
             self.hints.add(number, [_MESSAGE])
         if isinstance(outcome, Refusal):
-            self.hints.add(number, hints_on(record, self._route, outcome))
+            self.hints.add(number, hints_on(record, self._route, outcome, hints))
             return Line(number, outcome)
         return Line(number, None, outcome.body if isinstance(outcome, Prepared) else None)
 

@@ -97,19 +97,21 @@ def read_events(path: str | None) -> list[bytes]:
 
 def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
     from aep.ingestion.validate_once import send_validated
-    from pipelines.options.checks import network_gaps, route_contradictions
+    from pipelines.destinations.aep.kind import AEP
+    from pipelines.options.checks import route_contradictions
+    from pipelines.options.make_route import make_rules
     from pipelines.options.merge import parse
-    from pipelines.options.platform_access import tokens_of, transport_of
+    from pipelines.options.platform_access import network_gaps, tokens_of, transport_of
     from pipelines.options.yaml_files import OptionsError
-    from pipelines.runtime.plan import make_routes, make_rules
+    from pipelines.runtime.plan import make_routes
     from transforms.aep.inlet import as_inlet
     from transforms.records.prepare import Dropped
 
-    settings = parse(options, lambda given: chain(network_gaps(given), route_contradictions(given)))
+    settings = parse(options, lambda given: chain(network_gaps(given), route_contradictions(given, AEP)))
     file = settings.general.routes_file
     if file is None:
         raise OptionsError(["routes_file: missing: give the file that has the route"])
-    routes = make_routes(settings)
+    routes = make_routes(settings, AEP)
     names = sorted(route.name for route in routes)
     if name not in names:
         raise OptionsError([f"{file}: no route is called {name}: it has {', '.join(names)}"])
@@ -179,6 +181,7 @@ def _show_dropped(dropped: Dropped) -> int:
 
 def _show_refusal(refusal: Refusal, event: bytes, route: Route) -> int:
     from pipelines.cli.event_hints import hints_on
+    from pipelines.destinations.aep.hints import hints
     from transforms.records.record import Record
 
     console = Console(highlight=False, soft_wrap=True)
@@ -186,7 +189,7 @@ def _show_refusal(refusal: Refusal, event: bytes, route: Route) -> int:
     console.print(words, style="red", markup=False)
     for error in refusal.violations:
         console.print(f"  {plain(f'{error.pointer or WHOLE_RECORD}: {error.message} ({error.code})')}", markup=False)
-    for hint in hints_on(Record(0, -1, None, (), event), route, refusal):
+    for hint in hints_on(Record(0, -1, None, (), event), route, refusal, hints):
         console.print(f"  hint: {plain(hint)}", markup=False)
     return REFUSED
 

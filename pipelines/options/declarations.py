@@ -12,6 +12,7 @@ from aep.ingestion.envelope import Payload
 from aep.mapping.json_patch import PatchDialect
 from aep.xdm.harden import UnknownFields
 from aep.xdm.rules import Identity, Nulls
+from pipelines.options.formats import Format
 from pipelines.options.group import OptionGroup
 from pipelines.options.group import option as _option
 from pipelines.options.kinesis import KinesisOptions
@@ -53,7 +54,6 @@ from transforms.kafka.client import Reset
 from transforms.records.delivery import Order
 from transforms.records.prepare import Tombstones
 
-Format = Literal["json", "avro"]
 LogFormat = Literal["text", "json"]
 
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from pipelines.options.beam import BeamOption, check_beam_value, known_beam_options
-from pipelines.options.checks import Finding, contradictions
 from pipelines.options.declarations import GROUPS
 from pipelines.options.group import OptionGroup
 from pipelines.options.help import help_text
+from pipelines.options.problems import Finding
 from pipelines.options.settings import Settings
 from pipelines.options.table import OPTIONS, Option, explain
 from pipelines.options.yaml_files import OptionsError, nearest, read_entries, read_text, scalar, unknown
@@ -25,15 +25,15 @@ COMMAND_LINE = "command line"
 Check = Callable[[Settings], Iterable[Finding]]
 
 
-def parse(argv: Sequence[str], check: Check = contradictions) -> Settings:
-    """Read the options of a run from its arguments and the options files they name.
+def parse(argv: Sequence[str], check: Check) -> Settings:
+    """Reads the options of a run from its arguments and the options files they name.
 
     Beam's own options, and those of Flink's Java side, may stand among ours. `--help` prints the help and
     exits, as argparse does.
 
     Args:
         argv: The arguments, without the program's name.
-        check: Finds what is missing or contradictory; by default all that a pipeline needs.
+        check: Finds what is missing or contradictory, for a pipeline `contradictions` of `options.checks`.
 
     Raises:
         OptionsError: With all problems found, one a line, each with its place.

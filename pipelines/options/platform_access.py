@@ -9,9 +9,10 @@ from aep.http.auth import OAuthClient, OAuthTokens, StaticToken, TokenSource
 from aep.http.network import Network
 from aep.http.transport import RequestsTransport, Timeouts
 from aep.platform.client import PlatformClient
-from pipelines.options.checks import Finding, network_gaps
+from pipelines.options.checks import given
 from pipelines.options.declarations import AepOptions
 from pipelines.options.merge import parse
+from pipelines.options.problems import Finding
 from pipelines.options.settings import Settings
 
 
@@ -78,6 +79,12 @@ def uses_token(aep: AepOptions) -> bool:
 
 def missing_access(settings: Settings) -> Iterator[Finding]:
     """Find what every call needs and is not given ("Authenticate and access Experience Platform APIs")."""
+    yield from missing_login(settings)
+    yield from network_gaps(settings)
+
+
+def missing_login(settings: Settings) -> Iterator[Finding]:
+    """Find what is not given of the organisation and the credentials that every call needs."""
     aep = settings.aep
     credential = (
         ("token", "a reference to an access token")
@@ -91,4 +98,19 @@ def missing_access(settings: Settings) -> Iterator[Finding]:
     ):
         if getattr(aep, field) is None:
             yield Finding((f"aep_{field}",), f"aep_{field}: missing: give {what}")
-    yield from network_gaps(settings)
+
+
+def network_gaps(settings: Settings) -> Iterator[Finding]:
+    """Find what a proxy or a client certificate needs and is not given."""
+    for name, needed in (
+        ("proxy_user", "proxy"),
+        ("proxy_user", "proxy_password"),
+        ("proxy_password", "proxy_user"),
+        ("client_key", "client_certificate"),
+        ("client_key_password", "client_certificate"),
+    ):
+        if getattr(settings.aep, name) is not None and getattr(settings.aep, needed) is None:
+            yield Finding(
+                (f"aep_{needed}", f"aep_{name}"),
+                f"aep_{needed}: missing: {given(settings, f'aep_{name}')} needs it",
+            )

@@ -1,4 +1,7 @@
-"""The keys of a route, declared once: most are an option of a run with a single route, and have its help."""
+"""The keys of a route, declared once: most are an option of a run with a single route, and have its help.
+
+Here are those of all routes. The kind of destination adds its own, as `pipelines/destinations/aep/keys.py`.
+"""
 
 import re
 from dataclasses import dataclass
@@ -6,28 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from aep.ingestion.envelope import Payload
 from aep.mapping.json_patch import PatchDialect
-from aep.xdm.rules import Identity
-from pipelines.options.declarations import Format
+from pipelines.options.formats import Format
 from pipelines.options.group import OptionGroup
 from pipelines.options.table import OPTIONS, describe_type, holds_secret
-from pipelines.options.types import (
-    Files,
-    Headers,
-    HeaderValue,
-    IdRule,
-    InletUrl,
-    Operations,
-    Pointers,
-    RecordMapping,
-    Sha256,
-    Strings,
-    Topics,
-    TransformReference,
-    When,
-)
-from transforms.aep.inlet import Auth
+from pipelines.options.types import Files, RecordMapping, Topics, TransformReference, When
 
 
 def _check_name(name: str) -> str:
@@ -36,79 +22,67 @@ def _check_name(name: str) -> str:
     return name
 
 
-_REQUIRED: Any = ...
+REQUIRED: Any = ...
+"""As the default of a key that each route must give."""
 
 
-def _key(default: Any, help_: str, type_: str | None = None, option: str | None = None) -> Any:
-    """Return a key with a help of its own; `type_` is its type in words, where Python's would not tell."""
+def own_key(default: Any, help_: str, type_: str | None = None, option: str | None = None) -> Any:
+    """Declare a key with a help of its own; `type_` is its type in words, where Python's would not tell."""
     return Field(default, json_schema_extra={"help": help_, "type": type_, "option": option})
 
 
-def _of(option: str) -> Any:
-    """Return a key that is an option where there is a single route; in a routes file each route gives its own."""
-    return Field(OPTIONS[option].default, json_schema_extra={"option": option})
+def key_of(option: str, *, required: bool = False) -> Any:
+    """Declare a key that is an option where there is a single route; in a routes file each route gives its own."""
+    default = REQUIRED if required else OPTIONS[option].default
+    return Field(default, json_schema_extra={"option": option})
 
 
-def _shared(option: str) -> Any:
-    """Return a key that a route may leave to the option of the run."""
+def shared_key(option: str) -> Any:
+    """Declare a key that a route may leave to the option of the run."""
     return Field(OPTIONS[option].default, json_schema_extra={"option": option, "shared": True})
 
 
-def _rule(option: str) -> Any:
-    """Return a rule of the run's that a route may replace by its own; None: it does not."""
+def rule_key(option: str) -> Any:
+    """Declare a key for a rule of the run's that a route may replace by its own; None: it does not."""
     return Field(None, json_schema_extra={"option": option, "shared": True, "rule": True})
 
 
-class RouteSpec(OptionGroup):
-    """A route as configured: the topics it takes in, and where and how their records are posted."""
+class RouteKeys(OptionGroup):
+    """What every route can say: the topics it takes in, and what is made of their records.
 
-    name: Annotated[str, AfterValidator(_check_name)] = _key(
-        _REQUIRED, "What metrics, dead letters and the summary call the route."
+    These are a routes file's words. What runs is a `Route`, which the kind of destination makes of them.
+    """
+
+    name: Annotated[str, AfterValidator(_check_name)] = own_key(
+        REQUIRED, "What metrics, dead letters and the summary call the route."
     )
     topics: Topics = Field(
         OPTIONS["kafka_topics"].default, json_schema_extra={"option": "kafka_topics", "needed": True}
     )
-    inlet_url: InletUrl = Field(json_schema_extra={"option": "aep_inlet_url"})
-    dataset_id: str | None = _of("aep_dataset_id")
-    org_id: HeaderValue | None = _shared("aep_org_id")
-    flow_id: HeaderValue | None = _of("aep_flow_id")
-    source_name: str | None = _shared("aep_source_name")
-    schema_file: str | None = _of("xdm_schema_file")
-    schema_id: str | None = _of("xdm_schema_id")
-    schema_sha256: Sha256 | None = _of("xdm_schema_sha256")
-    id_from: IdRule = _of("xdm_id_from")
-    operations: Operations = _of("aep_operations")
-    key_field: str | None = _of("aep_key_field")
-    when: When = _key(
+    when: When = own_key(
         (),
         "Conditions on the record as it was parsed: JSON pointers to fields, each with the values of which the field "
         "must have one. A record takes the first route of its topic whose conditions it fits. Empty: any record.",
         "mapping of JSON pointers to values",
     )
-    drop: When = _key(
+    drop: When = own_key(
         (),
         "Conditions of the same form, on the record as it was parsed. A record of the route that fits all of them is "
         "left out: neither mapped nor posted nor dead-lettered, only counted as dropped. Empty: none is left out.",
         "mapping of JSON pointers to values",
     )
-    format: Format = _shared("kafka_format")
-    avro_schema_file: Files = _of("kafka_avro_schema_file")
+    format: Format = shared_key("kafka_format")
+    avro_schema_file: Files = key_of("kafka_avro_schema_file")
     # Before `map`, which is compiled by it.
-    map_patch_dialect: PatchDialect = _shared("map_patch_dialect")
-    map: RecordMapping = _key(
+    map_patch_dialect: PatchDialect = shared_key("map_patch_dialect")
+    map: RecordMapping = own_key(
         None,
-        "The patch or the map that makes XDM records, or a file with either. A list is a JSON Patch (RFC 6902); a "
-        "mapping says of each XDM field which field, constant or Kafka metadata it is made of.",
+        "The patch or the map that makes the records to send, or a file with either. A list is a JSON Patch (RFC "
+        "6902); a mapping says of each field which field, constant or Kafka metadata it is made of.",
         "list of operations, mapping of fields, or path of a file, or null",
         option="map_file",
     )
-    transform: TransformReference | None = _of("map_transform")
-    identity: Identity | None = _rule("xdm_identity")
-    primary_identity: Pointers | None = _rule("xdm_primary_identity")
-    namespaces: Strings | None = _rule("xdm_namespaces")
-    payload: Payload = _shared("xdm_payload")
-    auth: Auth = _shared("aep_auth")
-    headers: Headers = _shared("aep_headers")
+    transform: TransformReference | None = key_of("map_transform")
 
 
 @dataclass(frozen=True)
@@ -135,9 +109,10 @@ class RouteKey:
     help: str
 
 
-def _route_keys() -> dict[str, RouteKey]:
+def describe_keys(model: type[RouteKeys]) -> dict[str, RouteKey]:
+    """Return what is known of each key that a model declares, by name."""
     keys = {}
-    for name, info in RouteSpec.model_fields.items():
+    for name, info in model.model_fields.items():
         extra: Any = info.json_schema_extra
         option = extra.get("option")
         keys[name] = RouteKey(
@@ -154,10 +129,6 @@ def _route_keys() -> dict[str, RouteKey]:
     return keys
 
 
-ROUTE_KEYS: dict[str, RouteKey] = _route_keys()
-
-OWN_RULES = tuple(key.name for key in ROUTE_KEYS.values() if key.rule)
-"""Keys that are rules beyond the schema."""
-
-SINGLE_ROUTE = tuple(key.option for key in ROUTE_KEYS.values() if key.option and not key.shared)
-"""What only a run with a single route says with options; in a routes file each route says its own."""
+def single_route_options(model: type[RouteKeys]) -> tuple[str, ...]:
+    """Return what only a run with a single route says with options; in a routes file each route says its own."""
+    return tuple(key.option for key in describe_keys(model).values() if key.option and not key.shared)

@@ -7,9 +7,9 @@ import tempfile
 
 from aep.errors import UserError
 from aep.mapping.transform import TransformError
+from pipelines.options.formats import check_formats
 from pipelines.runtime.plan import Plan
 from pipelines.runtime.report import check_summary
-from transforms.parse_avro import ParseConfluentAvro
 from transforms.records.route import Route
 from transforms.sinks.files import reason_of
 
@@ -36,9 +36,8 @@ def preflight(plan: Plan) -> None:
         sink.check(plan.local)
     for route in plan.routes:
         check_transform(route, plan.local)
-    registries = [route.parse.registry for route in plan.routes if isinstance(route.parse, ParseConfluentAvro)]
-    if plan.local and registries:
-        registries[0].check()  # there is one in a run
+    if plan.local:
+        check_formats(route.parse for route in plan.routes)
     plan.connection.check([route.destination for route in plan.routes], local=plan.local)
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 
 from aep.errors import ConfigurationError
+from pipelines.options.destination import DestinationKind
 from pipelines.options.settings import Settings
 from pipelines.options.types import seconds_of
 from pipelines.runtime.plan import Plan, make_plan
 from pipelines.runtime.sinks import make_sinks
-from transforms.aep.failed_records import with_returned
 from transforms.kafka.client import (
     KafkaCluster,
     KafkaSetupError,
@@ -103,10 +104,14 @@ class TopicReplay(ReplayPlan):
         return ""
 
 
-def make_replay_plan(settings: Settings) -> ReplayPlan:
-    """Turn options into a plan, and look at the files or the topic.
+def make_replay_plan(settings: Settings, kind: DestinationKind[Any]) -> ReplayPlan:
+    """Turns options into a plan, and looks at the files or the topic.
 
     A replay has an end and remembers where it was, whatever the options say of the topics of the first run.
+
+    Args:
+        settings: All options.
+        kind: Where the pipeline sends to.
 
     Raises:
         ConfigurationError, KafkaSetupError: There is no such place.
@@ -132,11 +137,11 @@ def make_replay_plan(settings: Settings) -> ReplayPlan:
         max_attempts=given.max_attempts,
     )
     make = next(make for prefix, make in REPLAYS.items() if place.startswith(prefix))
-    return make(place, selection, settings)
+    return make(place, selection, settings, kind)
 
 
-def _of_topic(place: str, selection: Selection, settings: Settings) -> ReplayPlan:
-    plan = _plan(replace(settings, kafka=settings.kafka.model_copy(update={"source": "native"})))
+def _of_topic(place: str, selection: Selection, settings: Settings, kind: DestinationKind[Any]) -> ReplayPlan:
+    plan = _plan(replace(settings, kafka=settings.kafka.model_copy(update={"source": "native"})), kind)
     assert plan.source is not None  # parse() refuses a topic without brokers
     topic = place.removeprefix(TOPIC)
     check_topic_is_there(plan.source.cluster, topic, "replay_source or dead_letter_topic")
@@ -144,8 +149,8 @@ def _of_topic(place: str, selection: Selection, settings: Settings) -> ReplayPla
     return TopicReplay(**{**vars(plan), "source": source}, place=place, selection=selection)
 
 
-def _of_files(place: str, selection: Selection, settings: Settings) -> ReplayPlan:
-    plan = _plan(settings)
+def _of_files(place: str, selection: Selection, settings: Settings, kind: DestinationKind[Any]) -> ReplayPlan:
+    plan = _plan(settings, kind)
     files = tuple(find_files(place, "replay_source or dead_letter_path"))
     if settings.beam.get("no_wait_until_finish"):
         raise ConfigurationError(
@@ -154,14 +159,15 @@ def _of_files(place: str, selection: Selection, settings: Settings) -> ReplayPla
     return FileReplay(**{**vars(plan), "source": None}, place=place, selection=selection, files=files)
 
 
-REPLAYS: dict[str, Callable[[str, Selection, Settings], ReplayPlan]] = {TOPIC: _of_topic, "": _of_files}
+MakeReplay = Callable[[str, Selection, Settings, DestinationKind[Any]], ReplayPlan]
+
+REPLAYS: dict[str, MakeReplay] = {TOPIC: _of_topic, "": _of_files}
 """By how the place begins; the first that fits."""
 
 
-def _plan(settings: Settings) -> Plan:
-    plan = make_plan(settings)
+def _plan(settings: Settings, kind: DestinationKind[Any]) -> Plan:
     # Somebody chose these records: that they are refused again, all of them, is no reason to stop.
-    return replace(plan, routes=with_returned(plan.routes), guard=NO_GUARD)
+    return replace(make_plan(settings, kind), guard=NO_GUARD)
 
 
 def find_files(place: str, option: str) -> list[str]:

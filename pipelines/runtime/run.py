@@ -19,6 +19,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from aep.errors import StoppedError, UserError
+from pipelines.options.checks import contradictions
+from pipelines.options.destination import DestinationKind
 from pipelines.options.merge import Settings, parse
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
 from pipelines.runtime.local_runner import keep_metrics_small
@@ -51,6 +53,7 @@ class Job(Generic[P]):
 
     Attributes:
         title: What the account of a run is called.
+        destination: Where its records go, which decides on the keys of routes and on the options that must be given.
         plan: Turns options into what the pipeline is built from.
         build: Builds the pipeline.
         after: Called once the pipeline has ended without an error, with the plan, and whether it read everything rather
@@ -58,7 +61,8 @@ class Job(Generic[P]):
     """
 
     title: str
-    plan: Callable[[Settings], P]
+    destination: DestinationKind[Any]
+    plan: Callable[[Settings, DestinationKind[Any]], P]
     build: Callable[[beam.Pipeline, P], None]
     after: Callable[[P, bool], str] = lambda _, __: ""
 
@@ -73,14 +77,14 @@ def run(argv: Sequence[str], job: Job[P]) -> int:
     """
     reporter: Reporter = ConsoleReporter(console())
     try:
-        settings = parse(argv)
+        settings = parse(argv, lambda given: contradictions(given, job.destination))
         if settings.general.print_options:
             sys.stdout.write(settings.as_yaml())
             return DONE
         set_up_logging(settings.general.log_format)
         if settings.general.log_format == "json":
             reporter = LogReporter()
-        plan = job.plan(settings)
+        plan = job.plan(settings, job.destination)
         preflight(plan)
         pipeline = beam.Pipeline(options=PipelineOptions(_flags(plan, reporter)))
         job.build(pipeline, plan)

@@ -76,15 +76,18 @@ def parsed(document: dict[str, Any], tenant: str = "acme") -> Provision:
     return wanted.with_tenant(tenant)
 
 
-def planned(document: dict[str, Any], organisation: Organisation, *, prune: bool = False) -> Plan:
+def planned(document: dict[str, Any], organisation: Organisation, *, prune: bool = False, rotate: bool = False) -> Plan:
     """Return the plan for an organisation."""
     wanted = parsed(document, organisation.name)
-    return make_plan(wanted, look(wanted, services_of(organisation)), organisation.name, prune=prune)
+    inventory = look(wanted, services_of(organisation))
+    return make_plan(wanted, inventory, organisation.name, prune=prune, rotate=rotate)
 
 
-def carried_out(document: dict[str, Any], organisation: Organisation, *, prune: bool = False) -> Ids:
+def carried_out(
+    document: dict[str, Any], organisation: Organisation, *, prune: bool = False, rotate: bool = False
+) -> Ids:
     """Return what `apply` returns, of a plan without problems."""
-    plan = planned(document, organisation, prune=prune)
+    plan = planned(document, organisation, prune=prune, rotate=rotate)
     assert plan.problems == []
     return apply(plan, services_of(organisation), lambda step, object_id: None)
 
@@ -111,3 +114,23 @@ class Severed:
         if len(self.methods) == self._at and self._arrives:
             self._transport.send(request)
         raise ReplyError("the network is gone")
+
+
+def exporting() -> dict[str, Any]:
+    """Return a schema for Profile, a segment and a destination to a stream."""
+    document = {key: value for key, value in sample().items() if key in ("field_groups", "schemas")}
+    destination = {
+        "name": "Members to Kinesis",
+        "description": "for the warehouse",
+        "stream": "members",
+        "region": "eu-west-1",
+        "access_key_id": "env:STREAM_KEY_ID",
+        "secret_access_key": "env:STREAM_SECRET",
+        "marketing_actions": ["exportToThirdParty"],
+        "audiences": ["Rich", "Acme"],
+        "attributes": ["personalEmail.address", "_{TENANT_ID}.loyalty.points"],
+        "include_names": True,
+    }
+    rich = {"name": "Rich", "description": "many points", "rule": "_{TENANT_ID}.loyalty.points > 100"}
+    acme = {"name": "Acme", "rule": 'personalEmail.address.contains("@acme.com")', "evaluation": "batch"}
+    return {**document, "segments": [rich, acme], "destinations": [destination]}

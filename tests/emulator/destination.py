@@ -63,13 +63,27 @@ class Destination:
         etag = self.shown(kind, object_id)["etag"]
         return self.platform.call("PATCH", f"{FLOW_SERVICE}/{kind}/{object_id}", operations, If_Match=etag)
 
+    def segments(self, *names: str) -> list[str]:
+        """Create segment definitions; return their ids."""
+        return [self._segment(name) for name in names]
+
+    def _segment(self, name: str) -> str:
+        body = {
+            "name": name,
+            "expression": {"type": "PQL", "format": "pql/text", "value": 'homeAddress.country = "US"'},
+            "schema": {"name": "_xdm.context.profile"},
+        }
+        answer = self.platform.call("POST", "/data/core/ups/segment/definitions", body)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["id"])
+
     def activate(self, *audiences: str, attributes: tuple[str, ...] = ()) -> requests.Response:
         """Map audiences by their ids, and attributes by their paths."""
         operations = [
             {
                 "op": "add",
                 "path": f"{SELECTORS}/segmentSelectors/selectors/-",
-                "value": {"type": "PLATFORM_SEGMENT", "value": {"id": each, "name": each.title(), "description": ""}},
+                "value": {"type": "PLATFORM_SEGMENT", "value": {"id": each, "name": f"audience {each}"}},
             }
             for each in audiences
         ]

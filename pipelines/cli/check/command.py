@@ -19,26 +19,35 @@ def check(
             min=0, help="Look at so many of the newest records of each topic, or first lines of each file.", metavar="N"
         ),
     ] = 200,
+    pipeline: Annotated[
+        str, typer.Option(help="The pipeline that is to run: the name of its module in pipelines.", metavar="NAME")
+    ] = "kafka_to_aep",
 ) -> int:
     """Check the options of a run, what they name, and some records, without posting or committing anything.
 
-    Takes the options of the run (beam-aep run --help), as --options_file and --routes_file. With credentials for
-    Platform's APIs the inlets, data sets and schemas there are compared with the routes. Records of each topic are
-    parsed, mapped and checked as a run would; no consumer group is joined. Exit code: 0 ready, 1 not ready, 2
-    undetermined.
+    Takes the options of the run (beam-aep run --help), as --options_file and --routes_file. Records of each topic are
+    parsed, mapped and checked as a run would; no consumer group is joined. Of a pipeline to AEP, with credentials for
+    Platform's APIs, the inlets, data sets and schemas there are compared with the routes. Exit code: 0 ready, 1 not
+    ready, 2 undetermined.
     """
     from pipelines.cli.check.checks import check_run
     from pipelines.cli.check.report import check_table, dead_letter_table, exit_code, verdict
+    from pipelines.jobs import find_job, jobs
+    from pipelines.options.checks import contradictions
     from pipelines.options.merge import parse
     from pipelines.options.yaml_files import OptionsError
 
+    job = find_job(pipeline)
+    if job is None:
+        raise typer.BadParameter(f"expected one of {', '.join(jobs())}", param_hint="--pipeline")
+    kind = job.destination
     try:
-        found = check_run(parse(context.args), sample)
+        found = check_run(parse(context.args, lambda given: contradictions(given, kind)), kind, sample)
     except OptionsError as error:
         say(f"error: {error}")
         return WRONG
     console = Console(highlight=False)
-    console.print(check_table(found.checks))
+    console.print(check_table(pipeline, found.checks))
     if found.letters:
         console.print(dead_letter_table(found.letters, found.records))
     for hint in found.hints:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field
 
 from rich.table import Table
 from rich.text import Text
 
+from aep.mapping.repeated_ids import IdSample
 from pipelines.cli.common import WHOLE_RECORD
 from pipelines.cli.dead_letters.tables import place_of, printable
+from pipelines.options.readiness import Check, State
 from transforms.records.dead_letter import DeadLetter
-
-State = Literal["ok", "warning", "wrong", "not checked"]
 
 READY, NOT_READY, UNKNOWN = 0, 1, 2
 """Exit codes: a run would work; it would not; undetermined."""
@@ -20,20 +20,23 @@ READY, NOT_READY, UNKNOWN = 0, 1, 2
 _STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "wrong": "red", "not checked": "dim"}
 
 
-class Check(NamedTuple):
-    """One thing that was looked at.
+@dataclass
+class Findings:
+    """What was found.
 
     Attributes:
-        subject: What it is.
-        state: How it is.
-        detail: What was found, or why it was not checked.
-        failed: It was to be checked, and could not be: readiness is undetermined.
+        checks: In the order in which they were made.
+        records: How many records the samples have.
+        letters: Those of them that would be dead-lettered.
+        ids: By route, a look at the _ids of those that would be posted.
+        hints: What may be wrong with them.
     """
 
-    subject: str
-    state: State
-    detail: str
-    failed: bool = False
+    checks: list[Check] = field(default_factory=list)
+    records: int = 0
+    letters: list[DeadLetter] = field(default_factory=list)
+    ids: dict[str, IdSample | None] = field(default_factory=dict)
+    hints: list[str] = field(default_factory=list)
 
 
 def exit_code(checks: Iterable[Check]) -> int:
@@ -52,9 +55,9 @@ def verdict(checks: Sequence[Check]) -> str:
     return f"{words[exit_code(checks)]}: {numbers}"
 
 
-def check_table(checks: Iterable[Check]) -> Table:
-    """Return the checks in their order."""
-    grid = Table(title="Checks", title_justify="left")
+def check_table(pipeline: str, checks: Iterable[Check]) -> Table:
+    """Show the checks of a pipeline in their order."""
+    grid = Table(title=f"Checks of {pipeline}", title_justify="left")
     grid.add_column("what", overflow="fold")
     grid.add_column("state", no_wrap=True)
     grid.add_column("found", overflow="fold")

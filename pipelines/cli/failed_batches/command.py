@@ -12,7 +12,7 @@ from pipelines.cli.common import AND_OPTIONS, WRONG, app, say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipelines.options.checks import Finding
+    from pipelines.options.problems import Finding
     from pipelines.options.settings import Settings
 
 
@@ -42,10 +42,12 @@ def failed_batches(
     from aep.platform.catalog import Catalog
     from aep.platform.data_access import DataAccess
     from pipelines.cli.failed_batches.pull import FailedBatches
+    from pipelines.destinations.aep.kind import AEP
+    from pipelines.options.make_route import make_rules
     from pipelines.options.merge import parse
     from pipelines.options.platform_access import platform_client
     from pipelines.options.types import check_time, seconds_of
-    from pipelines.runtime.plan import make_routes, make_rules
+    from pipelines.runtime.plan import make_routes
     from transforms.aep.inlet import as_inlet
     from transforms.sinks.files import FileSink
 
@@ -58,7 +60,7 @@ def failed_batches(
     try:
         settings = parse([*context.args, f"--dead_letter_path={to}"], _missing)
         client = platform_client(settings)
-        routes = make_routes(settings)
+        routes = make_routes(settings, AEP)
         pull = FailedBatches(Catalog(client), DataAccess(client), routes, make_rules(settings), dataset or (), to)
         FileSink(to, "--to").check(local=True)
         account = pull.pull(seconds_of(since), seconds_of(until))
@@ -88,8 +90,9 @@ _READ_FROM = ("kafka_bootstrap_servers", "kafka_file_pattern")  # nothing is rea
 
 def _missing(settings: Settings) -> Iterator[Finding]:
     """Yield what a pipeline needs but for its source, and what Platform's APIs need."""
+    from pipelines.destinations.aep.kind import AEP
     from pipelines.options.checks import contradictions
     from pipelines.options.platform_access import missing_access
 
-    findings = dict.fromkeys([*contradictions(settings), *missing_access(settings)])
+    findings = dict.fromkeys([*contradictions(settings, AEP), *missing_access(settings)])
     yield from (finding for finding in findings if finding.names[0] not in _READ_FROM)

@@ -28,8 +28,9 @@ from pipelines.cli.import_connector.aep import (
 from pipelines.cli.import_connector.draft import LEVELS, Draft, Note, nearest
 from pipelines.cli.import_connector.kafka import import_consumer, import_group, import_topics
 from pipelines.cli.import_connector.values import import_converters, import_transforms
+from pipelines.destinations.aep.keys import AepRouteKeys
 from pipelines.options.declarations import GROUPS
-from pipelines.options.route_keys import SINGLE_ROUTE
+from pipelines.options.route_keys import single_route_options
 from pipelines.options.table import OPTIONS, explain
 
 _SINK = re.compile(r"(com\.adobe\.platform\.streaming\.sink\.impl\.)?AEPSink(Connector)?")
@@ -191,7 +192,7 @@ def _route(draft: Draft, topics: list[str]) -> tuple[list[Any], list[dict[str, A
     for topic in topics:
         by_patch.setdefault(json.dumps(draft.patches.get(topic, [])), []).append(topic)
     shared = {}
-    for option in SINGLE_ROUTE:
+    for option in single_route_options(AepRouteKeys):
         if option in draft.options:
             shared[option.partition("_")[2]] = draft.options.pop(option)
     if inlet_url := draft.missing.pop("aep_inlet_url", None):

@@ -37,6 +37,9 @@ def provision(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Go on without asking.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Delete the entries marked `delete: true`.")] = False,
+    rotate: Annotated[
+        bool, typer.Option("--rotate-credentials", help="Send the credentials of all destinations again.")
+    ] = False,
 ) -> int:
     """Create in Experience Platform what a file declares, from field groups to dataflows, and write the routes file.
 
@@ -49,7 +52,7 @@ def provision(
 
     try:
         settings = platform_settings(context.args)
-        return _Provisioning(str(file), settings).run(dry_run=dry_run, yes=yes, prune=prune)
+        return _Provisioning(str(file), settings).run(dry_run=dry_run, yes=yes, prune=prune, rotate=rotate)
     except UserError as error:
         say_problems(error)
     except OSError as error:
@@ -78,10 +81,10 @@ class _Provisioning:
         if not self._console.is_terminal:
             self._console.width = _WIDTH
 
-    def run(self, *, dry_run: bool, yes: bool, prune: bool) -> int:
+    def run(self, *, dry_run: bool, yes: bool, prune: bool, rotate: bool) -> int:
         from pipelines.cli.provision.table import plan_table
 
-        plan = self._plan(prune)
+        plan = self._plan(prune=prune, rotate=rotate)
         files = self._files(plan)
         self._console.print(plan_table([*plan.steps, *files]))
         pending = [*plan.work, *(step for step in files if step.action.value != "right")]
@@ -95,7 +98,7 @@ class _Provisioning:
             return WRONG
         return self._carry_out(plan, pending)
 
-    def _plan(self, prune: bool) -> Plan:
+    def _plan(self, *, prune: bool, rotate: bool) -> Plan:
         """Look at what is there and compare.
 
         Raises:
@@ -112,7 +115,8 @@ class _Provisioning:
         if problems:
             raise OptionsError(self._file.refusals(problems))
         self._file = self._file.of_tenant(tenant)
-        plan = make_plan(self._file.wanted, look(self._file.wanted, self._services), tenant, prune=prune)
+        wanted, inventory = self._file.wanted, look(self._file.wanted, self._services)
+        plan = make_plan(wanted, inventory, tenant, prune=prune, rotate=rotate)
         if plan.problems:
             raise OptionsError(self._file.refusals(plan.problems))
         return plan

@@ -13,9 +13,11 @@ from pydantic_core import ErrorDetails
 
 from aep.ingestion.envelope import Payload
 from aep.provision.checks import check
+from aep.provision.checks_destinations import SECRETS
 from aep.provision.model import (
     Connection,
     DataSetEntry,
+    Destination,
     FieldGroup,
     FieldSpec,
     Flow,
@@ -25,12 +27,13 @@ from aep.provision.model import (
     Provision,
     RouteEntry,
     Schema,
+    Segment,
     with_tenant,
 )
 from aep.provision.model import Path as Place
 from aep.provision.routes import RouteValues
-from pipelines.options.checks import payload_faults
-from pipelines.options.route_keys import ROUTE_KEYS, RouteSpec
+from pipelines.destinations.aep.keys import AepRouteKeys, payload_faults
+from pipelines.options.route_keys import describe_keys
 from pipelines.options.routes import GIVE_TOPICS, shared_topics
 from pipelines.options.table import describe_type, explain
 from pipelines.options.yaml_files import OptionsError, describe, dump, read_document, read_text, unknown
@@ -41,6 +44,8 @@ _MODELS: Mapping[str, type[BaseModel]] = {
     "datasets": DataSetEntry,
     "connections": Connection,
     "flows": Flow,
+    "segments": Segment,
+    "destinations": Destination,
     "routes": RouteEntry,
 }
 # Keys of a routes file that the provision file does not have: they are what provisioning finds out.
@@ -59,7 +64,7 @@ _FOUND_OUT = frozenset(
 )
 _ROUTE_KEYS = [
     *RouteEntry.model_fields,
-    *(name for name in RouteSpec.model_fields if name not in _FOUND_OUT | {*RouteEntry.model_fields}),
+    *(name for name in AepRouteKeys.model_fields if name not in _FOUND_OUT | {*RouteEntry.model_fields}),
 ]
 _ANY_INLET = "https://dcs.adobedc.net/collection/INLET_ID"
 _MARK = "# Written by `beam-aep provision` from"
@@ -170,7 +175,7 @@ def _explain(error: ErrorDetails, lines: Mapping[Place, int]) -> Problem:
     if error["type"] == "literal_error" and place not in lines:  # `name: int`, short for `name: {type: int}`
         place = place[:-1]
     key = str(place[-1])
-    kind, got = error["type"], describe(error["input"])
+    kind, got = error["type"], describe(error["input"], secret=key in SECRETS)
     if kind == "extra_forbidden":
         return Problem(place, unknown("key", key, _keys_at(place[:-1])))
     if kind == "missing":
@@ -200,7 +205,7 @@ def _keys_at(place: Place) -> list[str]:
 def _route_problems(wanted: Provision) -> list[Problem]:
     """Return what in the routes a routes file would not take, as far as it does not depend on the options of a run."""
     problems: list[Problem] = []
-    made: list[RouteSpec] = []
+    made: list[AepRouteKeys] = []
     raw = {each.name for each in wanted.connections if each.data_type == "raw"}
     for index, route in enumerate(wanted.routes):
         path: Place = ("routes", index)
@@ -211,22 +216,22 @@ def _route_problems(wanted: Provision) -> list[Problem]:
             problems.append(Problem((*path, key), text))
         payload: Payload = "raw" if wanted.ends_of(route)[0] in raw else "entity"
         try:
-            spec = RouteSpec(name=route.name, inlet_url=_ANY_INLET, payload=payload, **passed_on)
+            keys = AepRouteKeys(name=route.name, inlet_url=_ANY_INLET, payload=payload, **passed_on)
         except ValidationError as errors:
             for error in errors.errors(include_url=False):
                 key = str(error["loc"][0])
-                _, type_name, _ = describe_type(RouteSpec.model_fields[key].annotation)
-                for _, text in explain(error, type_name, secret=ROUTE_KEYS[key].secret):
+                _, type_name, _ = describe_type(AepRouteKeys.model_fields[key].annotation)
+                for _, text in explain(error, type_name, secret=describe_keys(AepRouteKeys)[key].secret):
                     problems.append(Problem((*path, *error["loc"]), f"{key}: {text}"))
             continue
-        if not spec.topics:
-            problems.append(Problem(path, f"route {spec.name}: topics: missing: {GIVE_TOPICS}"))
-        for key, text in payload_faults(payload, spec.id_from, spec.operations, "skip"):
-            problems.append(Problem((*path, key), f"{key}: {text}"))
+        if not keys.topics:
+            problems.append(Problem(path, f"route {keys.name}: topics: missing: {GIVE_TOPICS}"))
+        for fault in payload_faults(keys, "skip"):
+            problems.append(Problem((*path, fault.key), f"{fault.key}: {fault.text}"))
         for earlier in made:
             if not earlier.when:
-                for topic in shared_topics(earlier, spec):
+                for topic in shared_topics(earlier, keys):
                     text = f"topics: {topic} belongs to route {earlier.name} too, which takes all of its records"
                     problems.append(Problem((*path, "topics"), text))
-        made.append(spec)
+        made.append(keys)
     return problems

@@ -38,7 +38,8 @@ def audiences(destination: Destination) -> list[str]:
 
 def test_the_tutorial(destination: Destination) -> None:
     """[DEST] five creates and the activation, which is answered with 202 and no body."""
-    answer = destination.activate("a", "b", attributes=("person.lastName",))
+    ids = destination.segments("a", "b")
+    answer = destination.activate(*ids, attributes=("person.lastName",))
     assert (answer.status_code, answer.content) == (202, b"")
     flow = destination.shown()
     UUID(flow["id"])
@@ -51,7 +52,7 @@ def test_the_tutorial(destination: Destination) -> None:
     (attribute,) = selectors["profileSelectors"]["selectors"]
     assert attribute == {"type": "JSON_PATH", "value": {"operator": "EXISTS", "path": "person.lastName"}}
     first, _ = selectors["segmentSelectors"]["selectors"]
-    assert first["value"]["name"] == "A"
+    assert first["value"]["name"] == f"audience {ids[0]}"
     assert first["value"]["createTime"] == first["value"]["updateTime"]
     assert first["value"]["createTime"].isdecimal()
 
@@ -59,23 +60,24 @@ def test_the_tutorial(destination: Destination) -> None:
 @pytest.mark.parametrize(("reply", "keys"), [("200", {"id", "etag"}), ("flow", {"items"})])
 def test_other_replies_to_an_activation(destination: Destination, reply: str, keys: set[str]) -> None:
     """[UPDATE] 200 with id and etag; an older OpenAPI document: 200 with the flow."""
-    emulator = destination.platform.emulator
+    emulator, ids = destination.platform.emulator, destination.segments("a")
     emulator.faults(activation_reply=reply)
     try:
-        answer = destination.activate("a")
+        answer = destination.activate(*ids)
     finally:
         emulator.clear_faults()
     assert (answer.status_code, set(answer.json())) == (200, keys)
-    assert audiences(destination) == ["a"]
+    assert audiences(destination) == ids
 
 
 def test_audiences_are_removed_one_after_the_other(destination: Destination) -> None:
     """[EDIT] `value` may be sent; RFC 6902: the second of two is at 0 once the first is gone."""
-    destination.activate("a", "b", "c")
+    ids = destination.segments("a", "b", "c")
+    destination.activate(*ids)
     value = {"type": "PLATFORM_SEGMENT", "value": {}}
     removals = [{"op": "remove", "path": f"{AUDIENCES}/{index}", "value": value} for index in (0, 1)]
     assert destination.patch(removals).status_code == 202
-    assert audiences(destination) == ["b"]
+    assert audiences(destination) == [ids[1]]
 
 
 def test_credentials_are_not_shown(destination: Destination) -> None:
@@ -174,6 +176,12 @@ def test_refused_selectors(destination: Destination, selector: Any) -> None:
     assert audiences(destination) == []
 
 
+def test_unknown_audiences_are_refused(destination: Destination) -> None:
+    """Ours."""
+    answer = destination.activate("59bd2fbd-3c48-4b18-bf56-4f5c5e6967ae")
+    assert (answer.status_code, "there is no segment definition 59bd" in answer.json()["errorMessage"]) == (400, True)
+
+
 def test_a_connection_keeps_its_specification(destination: Destination) -> None:
     """[CODES]"""
     patch = [{"op": "replace", "path": "/connectionSpec", "value": spec(PROFILE_STORE)}]
@@ -226,11 +234,12 @@ class TestForTheExport:
         with Emulator(state=state) as emulator:
             platform = Platform(emulator)
             first = Destination(platform, "one", includeSegmentNames=True)
-            first.activate("a", "b", attributes=("person.name", "homeAddress.city"))
+            ids = first.segments("a", "b")
+            first.activate(*ids, attributes=("person.name", "homeAddress.city"))
             (created,) = [
                 each["value"]["createTime"]
                 for each in first.shown()["transformations"][0]["params"]["segmentSelectors"]["selectors"]
-                if each["value"]["id"] == "a"
+                if each["value"]["id"] == ids[0]
             ]
             disabled = Destination(platform, "two")
             platform.call("POST", f"{FLOW_SERVICE}/flows/{disabled.flow_id}/action?op=disable")
@@ -241,7 +250,7 @@ class TestForTheExport:
         assert (found.access_key_id, found.secret_key) == (ACCESS["accessKeyId"], ACCESS["secretKey"])
         assert found.attributes == ("person.name", "homeAddress.city")
         assert (found.include_names, found.include_timestamps) == (True, False)
-        assert list(found.audiences) == ["a", "b"]
-        assert (found.audiences["a"].name, found.audiences["a"].created_s) == ("A", int(created))
+        assert list(found.audiences) == ids
+        assert (found.audiences[ids[0]].name, found.audiences[ids[0]].created_s) == (f"audience {ids[0]}", int(created))
         (elsewhere,) = destinations.enabled(other.platform.org_id)
         assert elsewhere.stream == "three"

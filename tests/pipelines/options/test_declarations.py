@@ -10,10 +10,11 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from pydantic import ValidationError
 
+from pipelines.destinations.aep.keys import AepRouteKeys
 from pipelines.options.beam import BeamAepOptions, beam_flags, known_beam_options, own_flag
 from pipelines.options.declarations import GROUPS, KafkaOptions
 from pipelines.options.help import help_text
-from pipelines.options.route_keys import ROUTE_KEYS
+from pipelines.options.route_keys import describe_keys
 from pipelines.options.table import OPTIONS, Option, explain
 from pipelines.options.types import is_secret_property
 from transforms.kafka.owned_properties import OWNED_PROPERTIES
@@ -256,7 +257,7 @@ def test_an_option_is_secret_by_its_type() -> None:
         "kafka_schema_registry_config",
         "aep_headers",
     }
-    assert {key.name for key in ROUTE_KEYS.values() if key.secret} == {"headers"}
+    assert {key.name for key in describe_keys(AepRouteKeys).values() if key.secret} == {"headers"}
 
 
 @pytest.mark.parametrize("name", OWNED_PROPERTIES)

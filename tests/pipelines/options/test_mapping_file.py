@@ -10,8 +10,8 @@ from aep.mapping.field_map import compile_map
 from aep.mapping.json_patch import compile_patch
 from aep.mapping.transform import RecordTransform
 from pipelines.options.mapping_file import read_mapping
-from pipelines.options.merge import OptionsError, parse
-from pipelines.runtime.plan import make_plan
+from pipelines.options.merge import OptionsError
+from tests.pipelines.to_aep import make_plan, parse
 from transforms.kafka.confluent_registry import SchemaRegistry
 from transforms.parse_avro import ParseAvro, ParseConfluentAvro
 

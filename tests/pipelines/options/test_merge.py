@@ -13,9 +13,10 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pipelines.options.merge import OptionsError, parse
+from pipelines.options.merge import OptionsError
 from pipelines.options.table import OPTIONS
 from pipelines.options.yaml_files import dump, load, read_entries
+from tests.pipelines.to_aep import parse
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 COMPLETE = {

@@ -9,10 +9,10 @@ import pytest
 from aep.errors import ConfigurationError
 from aep.http.network import Network
 from aep.http.transport import Timeouts
-from pipelines.options.merge import parse
-from pipelines.runtime.plan import Plan, make_plan
+from pipelines.runtime.plan import Plan
 from pipelines.runtime.preflight import preflight
 from testing.fakes.http_server import Exchange, HttpServer
+from tests.pipelines.to_aep import make_plan, parse
 from tests.transforms.examples import packed
 from transforms.aep.connection import as_aep
 from transforms.records.chunk import Batch

@@ -8,10 +8,9 @@ from aep.mapping.conditions import Condition
 from aep.mapping.field_map import compile_map
 from aep.mapping.json_patch import compile_patch
 from aep.xdm.rules import XdmRules
-from pipelines.options.merge import OptionsError, Settings, parse
-from pipelines.options.route_keys import RouteSpec
-from pipelines.options.routes import load_routes
-from pipelines.runtime.plan import make_routes
+from pipelines.destinations.aep.keys import AepRouteKeys
+from pipelines.options.merge import OptionsError, Settings
+from tests.pipelines.to_aep import load_routes, make_routes, parse
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 SCHEMAS = CONFIGS / "schemas"
@@ -50,7 +49,7 @@ def problems(text: str, *arguments: str) -> list[str]:
 
 def test_routes_in_their_order() -> None:
     profiles, events = load_routes(settings_of(ROUTES))
-    assert profiles == RouteSpec(
+    assert profiles == AepRouteKeys(
         name="profiles",
         topics=("loyalty-profiles",),
         inlet_url="https://h/collection/p",
@@ -93,7 +92,7 @@ def test_a_run_without_a_routes_file_has_one_route() -> None:
         ]
     )
     assert load_routes(settings) == [
-        RouteSpec(
+        AepRouteKeys(
             name="default",
             topics=("a", "b"),
             inlet_url="https://h/collection/i",
@@ -166,7 +165,7 @@ REFUSED = [
         ROUTES.replace("^other", "^dead"),
         ["routes.yaml:8: topics: ^dead-.* takes in dead_letter_topic (command line), a loop without end"],
     ),
-    (ROUTES + "  auth: token\n", ["routes.yaml:12: aep_token: missing: auth=token of route events needs it"]),
+    (ROUTES + "  auth: token\n", ["routes.yaml:12: route events: aep_token: missing: auth=token needs it"]),
     (
         ROUTES.replace("name: profiles", "name: ''").replace("dataset_id: de", "dataset: de"),
         [
@@ -299,7 +298,7 @@ def test_a_routes_file_that_is_not_there() -> None:
 def test_raw_routes_need_neither_dataset_nor_schema() -> None:
     text = "routes: [{name: raw, topics: [t], inlet_url: 'https://h/collection/r', payload: raw, flow_id: f}]"
     assert load_routes(settings_of(text)) == [
-        RouteSpec(name="raw", topics=("t",), inlet_url="https://h/collection/r", payload="raw", flow_id="f")
+        AepRouteKeys(name="raw", topics=("t",), inlet_url="https://h/collection/r", payload="raw", flow_id="f")
     ]
 
 

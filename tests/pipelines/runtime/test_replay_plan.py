@@ -8,10 +8,11 @@ import apache_beam as beam
 import pytest
 
 from aep.errors import ConfigurationError
-from pipelines.options.merge import OptionsError, parse
+from pipelines.options.merge import OptionsError
 from pipelines.replay_dead_letters import replay_dead_letters
-from pipelines.runtime.replay_plan import FileReplay, make_replay_plan
+from pipelines.runtime.replay_plan import FileReplay
 from testing.services.process import free_port
+from tests.pipelines.to_aep import make_replay_plan, parse
 from tests.transforms.test_dead_letters import letter
 from transforms.kafka.client import KafkaSetupError
 from transforms.replay import Selection

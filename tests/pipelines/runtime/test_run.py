@@ -19,12 +19,11 @@ import pytest
 import zstandard
 
 from aep.mapping.transform import TransformError
-from pipelines.options.merge import parse
-from pipelines.runtime.plan import make_plan
 from pipelines.runtime.preflight import PreflightError, preflight
 from pipelines.runtime.run import awaited_of_aep
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.services.process import PATIENCE_SECONDS, free_port, wait_for
+from tests.pipelines.to_aep import make_plan, parse
 
 ROOT = Path(__file__).parents[3]
 
@@ -154,15 +153,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from pipelines.kafka_to_aep import kafka_to_aep
-from pipelines.runtime.plan import make_plan
-from pipelines.runtime.run import Job, run
+from dataclasses import replace
+from pipelines.kafka_to_aep import JOB, kafka_to_aep
+from pipelines.runtime.run import run
 
 def build(pipeline, plan):
     Path(plan.settings.general.summary_file).parent.rmdir()
     kafka_to_aep(pipeline, plan)
 
-sys.exit(run(sys.argv[1:], Job("Kafka to AEP", make_plan, build)))
+sys.exit(run(sys.argv[1:], replace(JOB, build=build)))
 """
     done = python("-c", code, *arguments(tmp_path, summary_file=folder / "s.json"), stderr=subprocess.PIPE)
     assert done.returncode == 0
@@ -173,10 +172,11 @@ sys.exit(run(sys.argv[1:], Job("Kafka to AEP", make_plan, build)))
 def test_interrupted_while_it_starts_it_ends_without_a_traceback(tmp_path: Path) -> None:
     code = """
 import signal, sys
-from pipelines.kafka_to_aep import kafka_to_aep
-from pipelines.runtime.run import Job, run
+from dataclasses import replace
+from pipelines.kafka_to_aep import JOB
+from pipelines.runtime.run import run
 
-sys.exit(run(sys.argv[1:], Job("Kafka to AEP", lambda _: signal.raise_signal(signal.SIGINT), kafka_to_aep)))
+sys.exit(run(sys.argv[1:], replace(JOB, plan=lambda *_: signal.raise_signal(signal.SIGINT))))
 """
     done = python("-c", code, *arguments(tmp_path), stderr=subprocess.PIPE)
     assert done.returncode == 128 + signal.SIGINT
@@ -248,9 +248,9 @@ def test_as_pid_1_sigterm_ends_it_while_it_starts(tmp_path: Path, start: list[st
 def test_a_run_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
     code = """
 import signal, sys
-from pipelines.kafka_to_aep import kafka_to_aep
-from pipelines.runtime.plan import make_plan
-from pipelines.runtime.run import Job, run
+from dataclasses import replace
+from pipelines.kafka_to_aep import JOB, kafka_to_aep
+from pipelines.runtime.run import run
 
 def build(pipeline, plan):
     kafka_to_aep(pipeline, plan)
@@ -258,7 +258,7 @@ def build(pipeline, plan):
     pipeline.run = lambda: signal.raise_signal(signal.SIGHUP) or run_it()
 
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
-sys.exit(run(sys.argv[1:], Job("Kafka to AEP", make_plan, build)))
+sys.exit(run(sys.argv[1:], replace(JOB, build=build)))
 """
     summary = tmp_path / "summary.json"
     done = python("-c", code, *arguments(tmp_path, summary_file=summary), stderr=subprocess.PIPE)
@@ -272,16 +272,16 @@ def test_dead_letters_that_cannot_be_written_are_no_traceback_and_stay_unaccount
 import sys
 import tempfile
 from pathlib import Path
-from pipelines.kafka_to_aep import kafka_to_aep
-from pipelines.runtime.plan import make_plan
-from pipelines.runtime.run import Job, run
+from dataclasses import replace
+from pipelines.kafka_to_aep import JOB, kafka_to_aep
+from pipelines.runtime.run import run
 
 def build(pipeline, plan):
     Path(plan.dead_letters[0].folder).rmdir()
     Path(plan.dead_letters[0].folder).write_text("a file where the folder was")
     kafka_to_aep(pipeline, plan)
 
-sys.exit(run(sys.argv[1:], Job("Kafka to AEP", make_plan, build)))
+sys.exit(run(sys.argv[1:], replace(JOB, build=build)))
 """
     summary = tmp_path / "summary.json"
     done = python("-c", code, *arguments(tmp_path, summary_file=summary), stderr=subprocess.PIPE)

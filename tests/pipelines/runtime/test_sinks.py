@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from pipelines.options.declarations import SinkOptions
-from pipelines.options.merge import parse
 from pipelines.runtime.sinks import SINKS, make_sinks
 from tests.pipelines.options.test_merge import MINIMAL
+from tests.pipelines.to_aep import parse
 from transforms.kafka.client import KafkaCluster
 from transforms.sinks.files import FileSink
 from transforms.sinks.kafka import KafkaSink

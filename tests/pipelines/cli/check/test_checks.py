@@ -19,14 +19,16 @@ from aep.platform.client import TRIES
 from aep.platform.flow_service import inlet_of, streaming_connection
 from aep.platform.inlets import Inlet, InletApi
 from aep.platform.schema_source import described_document
-from pipelines.cli.check.checks import Findings, check_run
-from pipelines.cli.check.platform import Known, dataset_found, inlet_found, major_of
-from pipelines.cli.check.report import Check, exit_code
+from pipelines.cli.check.checks import check_run
+from pipelines.cli.check.report import Findings, exit_code
 from pipelines.cli.main import main
-from pipelines.options.merge import parse
+from pipelines.destinations.aep.kind import AEP
+from pipelines.destinations.aep.platform_checks import Known, dataset_found, inlet_found, major_of
+from pipelines.options.readiness import Check
 from testing.services.kafka import KafkaBroker
 from testing.services.process import PATIENCE_SECONDS, free_port, wait_for
 from tests.pipelines.platform_bench import PlatformBench
+from tests.pipelines.to_aep import parse
 from tests.transforms.examples import route
 from transforms.aep.inlet import Auth, as_inlet
 from transforms.kafka.sample import spread
@@ -36,7 +38,7 @@ LOYALTY = Path(__file__).parents[4] / "configs" / "schemas" / "loyalty-event.sch
 
 
 def check(bench: PlatformBench, more: Mapping[str, object] | None = None, sample: int = 200) -> Findings:
-    return check_run(parse(bench.arguments(**(more or {}))), sample)
+    return check_run(parse(bench.arguments(**(more or {}))), AEP, sample)
 
 
 def found(findings: Findings, subject: str) -> Check:
@@ -178,7 +180,7 @@ def cut_off(bench: PlatformBench) -> dict[str, object]:
             "of 2 records 0 would be",
         ),
         (options_of(map_transform="tests.own_steps:nothing_left"), "file ", "ok", "2 dropped by their route"),
-        (other_schema_file, "default: options", "wrong", "schema_id is https://ns.adobe.com/org"),
+        (other_schema_file, "default: schema_id", "wrong", "schema_id is https://ns.adobe.com/org"),
         (options_of(xdm_schema_id=None, xdm_schema_file=LOYALTY), "default: schema", "wrong", "has no schema"),
         (
             schema_file_without_descriptors,
@@ -442,7 +444,7 @@ def test_topics_that_are_not_there(bench: PlatformBench, broker: KafkaBroker) ->
 def test_a_registry_of_avro_schemas_that_does_not_answer_is_not_waited_for(
     bench: PlatformBench, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.cli.check.checks._PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr("pipelines.cli.check.samples._PATIENCE_SECONDS", 1.0)
     topic = f"avro-{uuid.uuid4().hex[:8]}"
     broker.create_topic(topic, 1)
     broker.produce(topic, [(None, b"\0\0\0\0\1\2", None, 0)])

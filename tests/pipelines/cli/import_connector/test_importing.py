@@ -462,8 +462,7 @@ def test_patches_of_some_topics_become_routes(tmp_path: Path, capsys: pytest.Cap
     command = shlex.split(capsys.readouterr().out.splitlines()[-1])
     assert main(command[1:]) == 0
 
-    from pipelines.options.merge import parse
-    from pipelines.options.routes import load_routes
+    from tests.pipelines.to_aep import load_routes, parse
 
     read = load_routes(parse(command[2:]))
     assert [route.topics for route in read] == [("profiles", "profiles-eu"), ("events",)]

@@ -21,8 +21,6 @@ from aep.xdm.identities import Identity
 from aep.xdm.schema import parse_schema
 from pipelines.cli.main import main
 from pipelines.cli.provision.command import SOMETHING_TO_DO, warm_up_notice
-from pipelines.options.merge import parse
-from pipelines.options.routes import load_routes
 from samples.loyalty import generate
 from testing.fakes.http_server import Exchange
 from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
@@ -31,6 +29,7 @@ from tests.aep.management import Organisation
 from tests.aep.provision.test_apply import ALL, counts
 from tests.aep.provisioning import sample
 from tests.pipelines.platform_front import Interception, PlatformFront
+from tests.pipelines.to_aep import load_routes, parse
 from transforms.sinks.files import read_files
 
 ROOT = Path(__file__).parents[4]

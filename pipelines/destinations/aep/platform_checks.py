@@ -17,16 +17,9 @@ from aep.platform.schema_registry import Accept, SchemaRegistry
 from aep.provision.inventory import ExistingFlow, read_flow
 from aep.xdm.identities import Identity, identities
 from aep.xdm.schema import ResolvedSchema
-from pipelines.cli.check.report import Check, State
+from pipelines.options.readiness import Check, Result
 from transforms.aep.inlet import as_inlet
 from transforms.records.route import Route
-
-
-class Found(NamedTuple):
-    """How something is, and what was found."""
-
-    state: State
-    detail: str
 
 
 class Known(NamedTuple):
@@ -70,7 +63,7 @@ class PlatformChecks:
             if check.state != "ok":
                 yield check
 
-    def _checked(self, subject: str, look: Callable[[], Found]) -> Check:
+    def _checked(self, subject: str, look: Callable[[], Result]) -> Check:
         if self._lost is not None:
             return Check(subject, "not checked", self._lost, failed=True)
         try:
@@ -85,11 +78,11 @@ class PlatformChecks:
         except AepError as error:
             return Check(subject, "wrong", str(error))
 
-    def _inlet(self, route: Route) -> Found:
+    def _inlet(self, route: Route) -> Result:
         known = self._inlets.get(as_inlet(route.destination).inlet_id)
         if known is None:
             inlet_id = as_inlet(route.destination).inlet_id
-            return Found("wrong", f"no connection of {self._where} has the inlet {inlet_id}; check inlet_url")
+            return Result("wrong", f"no connection of {self._where} has the inlet {inlet_id}; check inlet_url")
         return inlet_found(known, route)
 
     @cached_property
@@ -109,35 +102,35 @@ class PlatformChecks:
                 )
         return found
 
-    def _dataset(self, route: Route, dataset_id: str) -> Found:
+    def _dataset(self, route: Route, dataset_id: str) -> Result:
         try:
             dataset = self._catalog.dataset(dataset_id)
         except NotFoundError:
-            return Found("wrong", f"{self._where} has no data set {dataset_id}; check dataset_id")
+            return Result("wrong", f"{self._where} has no data set {dataset_id}; check dataset_id")
         return dataset_found(dataset, route)
 
-    def _schema(self, route: Route, schema: ResolvedSchema) -> Found:
+    def _schema(self, route: Route, schema: ResolvedSchema) -> Result:
         if route.registered is not None:
-            return Found("ok", f"version {schema.version}, from the registry")
+            return Result("ok", f"version {schema.version}, from the registry")
         major = int(schema.version.partition(".")[0] or 1)
         try:
             document = self._registry.schemas.look_up(schema.id, accept=Accept.FULL_WITH_DESCRIPTORS, version=major)
         except NotFoundError:
-            return Found("wrong", f"{self._where} has no schema {schema.id} of version {major}, as {schema.where} is")
+            return Result("wrong", f"{self._where} has no schema {schema.id} of version {major}, as {schema.where} is")
         return schema_found(schema, str(document.get("version", "")), identities(document))
 
-    def _flow(self, route: Route, flow_id: str) -> Found:
+    def _flow(self, route: Route, flow_id: str) -> Result:
         try:
             flow = self._flows.flows.look_up(flow_id)
         except NotFoundError:
-            return Found("wrong", f"{self._where} has no dataflow {flow_id}; check flow_id")
+            return Result("wrong", f"{self._where} has no dataflow {flow_id}; check flow_id")
         state = str(flow.get("state", ""))
         if state not in ("", "enabled"):
-            return Found("wrong", state)
+            return Result("wrong", state)
         known = self._inlets.get(as_inlet(route.destination).inlet_id)
         return flow_found(read_flow(self._flows, flow), known, route, state)
 
-    def _no_flow(self, route: Route) -> Found:
+    def _no_flow(self, route: Route) -> Result:
         known = self._inlets.get(as_inlet(route.destination).inlet_id)
         flow_ids = self._flow_ids.get(known.connection_id, []) if known else []
         return no_flow_found(flow_ids, route)
@@ -162,7 +155,7 @@ def names_flow(destination: Destination) -> bool:
     return destination.payload == "message" or (destination.payload == "raw" and header)
 
 
-def inlet_found(known: Known, route: Route) -> Found:
+def inlet_found(known: Known, route: Route) -> Result:
     """Compare an inlet with the route that posts to it ("Create a streaming connection for HTTP API")."""
     inlet, destination = known.inlet, as_inlet(route.destination)
     data_type = "raw" if destination.payload == "raw" else "xdm"
@@ -174,25 +167,25 @@ def inlet_found(known: Known, route: Route) -> Found:
     if inlet.authentication_required and destination.auth == "none":
         faults.append("it requires authentication, and auth is none")
     if faults:
-        return Found("wrong", "; ".join(faults))
+        return Result("wrong", "; ".join(faults))
     if not inlet.authentication_required and destination.auth != "none":
         auth = destination.auth
-        return Found("warning", f"it requires no authentication, and auth is {auth}: a token is sent in vain")
-    return Found("ok", f"connection {inlet.name}, data of type {inlet.data_type}")
+        return Result("warning", f"it requires no authentication, and auth is {auth}: a token is sent in vain")
+    return Result("ok", f"connection {inlet.name}, data of type {inlet.data_type}")
 
 
-def dataset_found(dataset: DataSet, route: Route) -> Found:
+def dataset_found(dataset: DataSet, route: Route) -> Result:
     """Compare a data set with the route into it: messages must name its schema (Streaming Ingestion API)."""
     wanted = as_inlet(route.destination).schema_id
     if wanted and dataset.schema_id != wanted:
-        return Found("wrong", f"its schema is {dataset.schema_id}, and the route's is {wanted}")
+        return Result("wrong", f"its schema is {dataset.schema_id}, and the route's is {wanted}")
     given, major = major_of(dataset.content_type), major_of(as_inlet(route.destination).content_type)
     if wanted and given and given != major:
-        return Found("wrong", f"its schema is of version {given}, and the route's of version {major}")
-    return Found("ok", f"{dataset.name}, {'enabled' if dataset.for_profile else 'not enabled'} for Profile")
+        return Result("wrong", f"its schema is of version {given}, and the route's of version {major}")
+    return Result("ok", f"{dataset.name}, {'enabled' if dataset.for_profile else 'not enabled'} for Profile")
 
 
-def flow_found(flow: ExistingFlow, known: Known | None, route: Route, state: str) -> Found:
+def flow_found(flow: ExistingFlow, known: Known | None, route: Route, state: str) -> Result:
     """Compare a dataflow with its route: it must lead from the route's connection into its data set."""
     faults = []
     if known and known.connection_id and flow.connection_id and flow.connection_id != known.connection_id:
@@ -200,10 +193,10 @@ def flow_found(flow: ExistingFlow, known: Known | None, route: Route, state: str
     wanted = as_inlet(route.destination).dataset_id
     if wanted and flow.dataset_id and flow.dataset_id != wanted:
         faults.append(f"it leads into another data set, {flow.dataset_id}: check flow_id and dataset_id")
-    return Found("wrong", "; ".join(faults)) if faults else Found("ok", state or "there")
+    return Result("wrong", "; ".join(faults)) if faults else Result("ok", state or "there")
 
 
-def no_flow_found(flow_ids: Sequence[str], route: Route) -> Found:
+def no_flow_found(flow_ids: Sequence[str], route: Route) -> Result:
     """Return what a route without a flow id misses ("Create a streaming connection for HTTP API": it is required for
     XDM too).
 
@@ -211,22 +204,22 @@ def no_flow_found(flow_ids: Sequence[str], route: Route) -> Found:
     """
     there = f"{', '.join(flow_ids)} {'lead' if len(flow_ids) > 1 else 'leads'} from its connection"
     if as_inlet(route.destination).payload == "raw":
-        return Found("wrong", f"flow_id: missing: raw records need it; {there if flow_ids else 'create a dataflow'}")
+        return Result("wrong", f"flow_id: missing: raw records need it; {there if flow_ids else 'create a dataflow'}")
     if flow_ids:
-        return Found("warning", f"flow_id: missing: Adobe requires it where a connection has a dataflow; {there}")
-    return Found("ok", "none needed")
+        return Result("warning", f"flow_id: missing: Adobe requires it where a connection has a dataflow; {there}")
+    return Result("ok", "none needed")
 
 
-def schema_found(schema: ResolvedSchema, version: str, known: Sequence[Identity]) -> Found:
+def schema_found(schema: ResolvedSchema, version: str, known: Sequence[Identity]) -> Result:
     """Compare a schema file with the version and the identity descriptors that the registry shows."""
     again = "get the file again, or give schema_id without schema_file"
     if version != schema.version:
         shown = version or "unknown"
-        return Found("warning", f"{schema.where} is version {schema.version}, and the registry's is {shown}: {again}")
+        return Result("warning", f"{schema.where} is version {schema.version}, and the registry's is {shown}: {again}")
     if set(known) != set(schema.identities):
         shown = ", ".join(each.pointer for each in known) or "none"
-        return Found("warning", f"the identities in {schema.where} differ from the registry's ({shown}): {again}")
-    return Found("ok", f"version {version}, in {schema.where} as in the registry")
+        return Result("warning", f"the identities in {schema.where} differ from the registry's ({shown}): {again}")
+    return Result("ok", f"version {version}, in {schema.where} as in the registry")
 
 
 def major_of(content_type: str) -> str:

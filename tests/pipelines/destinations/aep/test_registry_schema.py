@@ -13,14 +13,13 @@ from aep.ingestion.envelope import Envelope
 from aep.platform.schema_source import described_document
 from aep.xdm.schema import SchemaError
 from pipelines.cli.main import main
-from pipelines.options.merge import parse
 from pipelines.options.yaml_files import OptionsError
-from pipelines.runtime.plan import make_plan
 from testing.services.process import free_port
 from tests.pipelines.platform_bench import PlatformBench
+from tests.pipelines.to_aep import make_plan, parse
 from transforms.aep.inlet import as_inlet
 
-SCHEMA_FILE = Path(__file__).parents[3] / "configs" / "schemas" / "loyalty-event.schema.json"
+SCHEMA_FILE = Path(__file__).parents[4] / "configs" / "schemas" / "loyalty-event.schema.json"
 
 
 def test_a_route_with_an_id_and_no_file_takes_its_schema_from_the_registry(bench: PlatformBench) -> None:

@@ -1,14 +1,15 @@
-"""docs/configuration.md, made from the declarations: `python -m pipelines.options.page > docs/configuration.md`."""
+"""docs/configuration.md, made from the declarations: `python -m pipelines.page > docs/configuration.md`."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pipelines.jobs import jobs
 from pipelines.options.declarations import GROUPS
-from pipelines.options.route_keys import ROUTE_KEYS, RouteKey
+from pipelines.options.route_keys import RouteKey, RouteKeys, describe_keys
 from pipelines.options.table import OPTIONS, Option
 from pipelines.options.yaml_files import dump
 
@@ -43,8 +44,9 @@ _ROUTES = """
 ## Keys of a route
 
 A file given with `routes_file` has one key, `routes`, with a list of routes. Where a route leaves out a key whose
-default is an option, it takes that option's value; `headers` are added to those of `aep_headers`, key by key. Options
-that belong to a single route (`aep_inlet_url`, ...) are refused beside a routes file.
+default is an option, it takes that option's value; mappings such as `headers` are added to the option's, key by key.
+Options that belong to a single route (`aep_inlet_url`, ...) are refused beside a routes file. Every route has these
+keys, and those of the kind of destination that its pipeline sends to:
 
 """
 
@@ -57,8 +59,15 @@ def page() -> str:
         parts.append(f"\n## {title}\n\n{text[:1].upper()}{text[1:]}\n\n")
         options = [option for option in OPTIONS.values() if option.group == group]
         parts.append(_table("option", (_option(option) for option in options)))
-    parts += [_ROUTES, _table("key", (_key(key) for key in ROUTE_KEYS.values()))]
+    parts += [_ROUTES, _keys(describe_keys(RouteKeys))]
+    for name, kind in {job.destination.name: job.destination for job in jobs().values()}.items():
+        own = {key: known for key, known in describe_keys(kind.keys).items() if key not in RouteKeys.model_fields}
+        parts += [f"\n### Keys of a route to {name}\n\n", _keys(own)]
     return "".join(parts)
+
+
+def _keys(keys: Mapping[str, RouteKey]) -> str:
+    return _table("key", (_key(key) for key in keys.values()))
 
 
 def _table(first: str, rows: Iterable[tuple[str, ...]]) -> str:

@@ -1,0 +1,306 @@
+"""Changes to segments and destinations, compared with the existing ones. Pure.
+
+A destination is found by the name of its dataflow. What an interrupted run left is found by the same name and
+continued. Adobe lets audiences, attributes, marketing actions, stream, options and state be changed; credentials can
+be replaced but not read back, so they are sent again only when that is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aep.platform.destinations import (
+    Audience,
+    actions_of,
+    activation,
+    attributes_of,
+    audience_names_of,
+    stream_params,
+)
+from aep.platform.segments import is_streaming, rule_of
+from aep.provision.checks import own_field
+from aep.provision.inventory import Inventory
+from aep.provision.inventory_destinations import DestinationInventory, ExistingDestination
+from aep.provision.model import CLASSES, Destination, Path, Problem, Provision, Segment
+from aep.provision.plan_registry import leads
+from aep.provision.steps import (
+    Action,
+    Activate,
+    AudienceToActivate,
+    ChangeSegment,
+    ChangeStreamTarget,
+    CreatePart,
+    CreateSegment,
+    Part,
+    Plan,
+    RotateCredentials,
+    SetState,
+    Step,
+    settle,
+    text_notes,
+)
+
+
+def plan_segment(plan: Plan, segment: Segment, inventory: DestinationInventory, path: Path) -> None:
+    """Plan a segment: create it, or change its rule, description and evaluation."""
+    of_name = [each for each in inventory.segments if each["name"] == segment.name]
+    if len(of_name) > 1:
+        plan.problems.append(_ambiguous("segments", segment.name, of_name, path))
+        return
+    if not of_name:
+        work = CreateSegment(segment)
+        plan.steps.append(Step("segment", segment.name, Action.CREATE, (segment.evaluation,), work))
+        return
+    (there,) = of_name
+    plan.ids["segment", segment.name] = str(there["id"])
+    reasons, rule = [], rule_of(there)
+    if rule is None or rule.strip() != (segment.rule or "").strip():
+        reasons.append("changes its rule" if rule is not None else "changes its rule, which is not in PQL's text form")
+    if is_streaming(there) != (segment.evaluation == "streaming"):
+        reasons.append(f"evaluates it as {segment.evaluation}")
+    if segment.description and there.get("description") != segment.description:
+        reasons.append("changes its description")
+    if reasons:
+        change = ChangeSegment(str(there["id"]), segment)
+        plan.steps.append(Step("segment", segment.name, Action.CHANGE, tuple(reasons), change))
+    settle(plan, "segment", segment.name, [], changed=bool(reasons))
+
+
+def plan_destination(
+    plan: Plan, wanted: Provision, destination: Destination, inventory: Inventory, path: Path, *, rotate: bool
+) -> None:
+    """Plan a destination: its five objects, the activation and its state.
+
+    Args:
+        plan: Gets the steps; it has those of the segments.
+        wanted: The whole file.
+        destination: The entry.
+        inventory: The existing objects.
+        path: Of the entry.
+        rotate: Whether to send the credentials again.
+    """
+    plan.problems += attribute_faults(wanted, destination, inventory, path)
+    exports = inventory.exports
+    activate = Activate(
+        destination.name,
+        tuple(_audiences(plan, wanted, destination, exports, path)),
+        tuple(destination.attributes),
+        tuple(_actions(plan, destination, exports, path)),
+    )
+    of_name = exports.destinations.get(destination.name, ())
+    if len(of_name) > 1:
+        plan.problems.append(_ambiguous("destinations", destination.name, [each.flow for each in of_name], path))
+    elif not of_name:
+        _new(plan, destination, exports, activate, path)
+    elif not of_name[0].leads_to_kinesis:
+        text = f"name: the destination {destination.name} is there and does not lead to Kinesis: give another name"
+        plan.problems.append(Problem((*path, "name"), text))
+    else:
+        _existing(plan, destination, of_name[0], activate, path, rotate=rotate)
+
+
+def _new(plan: Plan, destination: Destination, exports: DestinationInventory, activate: Activate, path: Path) -> None:
+    """Plan the creations that are left, and the activation of a dataflow that has nothing yet."""
+    name = destination.name
+    streams = exports.streams.get(name, ())
+    if len(streams) > 1:
+        plan.problems.append(_ambiguous("connections to Kinesis", name, streams, path))
+        return
+    store, stream = _first(exports.stores.get(name, ())), _first(streams)
+    parts = {
+        Part.STORE: store,
+        Part.SOURCE: _over(store, exports.sources.get(name, ())),
+        Part.STREAM: stream,
+        Part.TARGET: _over(stream, exports.targets.get(name, ())),
+        Part.FLOW: None,
+    }
+    words = {Part.STREAM: (f"in {destination.region}",), Part.TARGET: (f"stream {destination.stream}",)}
+    for part, there in parts.items():
+        if there is None:
+            work = CreatePart(part, destination)
+            plan.steps.append(Step(part.value, name, Action.CREATE, words.get(part, ()), work))
+            continue
+        plan.ids[part.value, name] = str(there["id"])
+        if part is Part.TARGET:
+            _target(plan, destination, there)
+        else:
+            plan.steps.append(Step(part.value, name, Action.RIGHT))
+    _state_and_activation(plan, destination, {"state": "enabled"}, activate)
+
+
+def _existing(
+    plan: Plan, destination: Destination, there: ExistingDestination, activate: Activate, path: Path, *, rotate: bool
+) -> None:
+    name, params = destination.name, there.target.get("params") or {}
+    connection_id = str(there.target.get("baseConnectionId", ""))
+    plan.ids[Part.FLOW.value, name] = str(there.flow["id"])
+    if params.get("region") != destination.region and not rotate:
+        text = f"region: {name} is in {params.get('region')}, and its credentials are needed to move it: "
+        plan.problems.append(Problem((*path, "region"), f"{text}give --rotate-credentials"))
+    if rotate:
+        work = RotateCredentials(connection_id, destination)
+        plan.steps.append(Step(Part.STREAM.value, name, Action.CHANGE, ("sends its credentials again",), work))
+    changed = _target(plan, destination, there.target)
+    changed += _state_and_activation(plan, destination, there.flow, activate)
+    settle(plan, Part.FLOW.value, name, text_notes(there.flow, destination.description), changed=changed > 0)
+
+
+def _target(plan: Plan, destination: Destination, there: Mapping[str, Any]) -> int:
+    """Plan the change of a target connection; return the number of changes."""
+    params = there.get("params") or {}
+    reasons = []
+    for key, value in params_of(destination).items():
+        old = params.get(key, False if isinstance(value, bool) else None)
+        if old != value:
+            reasons.append(f"{key}: {_shown(old)} becomes {_shown(value)}")
+    if not reasons:
+        return 0
+    work = ChangeStreamTarget(str(there["id"]), destination)
+    plan.steps.append(Step(Part.TARGET.value, destination.name, Action.CHANGE, tuple(reasons), work))
+    return 1
+
+
+def _state_and_activation(plan: Plan, destination: Destination, flow: Mapping[str, Any], activate: Activate) -> int:
+    """Plan activation and state, so that nothing is exported in between that is not wanted; return how many changes."""
+    steps = []
+    if reasons := activation_reasons(flow, activate):
+        steps.append(Step(Part.FLOW.value, destination.name, Action.CHANGE, reasons, activate))
+    if (flow.get("state") == "enabled") != destination.enabled:
+        words = "enables it" if destination.enabled else "disables it"
+        work = SetState(destination.name, destination.enabled)
+        state = Step(Part.FLOW.value, destination.name, Action.CHANGE, (words,), work)
+        steps.insert(len(steps) if destination.enabled else 0, state)
+    plan.steps += steps
+    return len(steps)
+
+
+def activation_reasons(flow: Mapping[str, Any], activate: Activate) -> tuple[str, ...]:
+    """Return in words what an activation changes; nothing if it changes nothing."""
+    mapped, exported, actions = audience_names_of(flow), attributes_of(flow), actions_of(flow)
+    wanted = {each.id for each in activate.audiences}
+    return (
+        *(f"adds audience {each.name}" for each in activate.audiences if each.id is None or each.id not in mapped),
+        *(f"removes audience {name or id_}" for id_, name in mapped.items() if id_ not in wanted),
+        *(f"adds attribute {each}" for each in activate.attributes if each not in exported),
+        *(f"removes attribute {each}" for each in exported if each not in activate.attributes),
+        *(f"adds marketing action {each}" for each in activate.actions if each not in actions),
+        *(f"removes marketing action {each}" for each in sorted(actions) if each not in activate.actions),
+    )
+
+
+def activation_patch(
+    flow: Mapping[str, Any], activate: Activate, ids: Mapping[tuple[str, str], str]
+) -> list[dict[str, Any]]:
+    """Return the JSON Patch of an activation, with the ids of segments that were created meanwhile."""
+    audiences = [
+        Audience(each.id or ids["segment", each.name], each.name, each.description) for each in activate.audiences
+    ]
+    return activation(flow, audiences, activate.attributes, activate.actions)
+
+
+def params_of(destination: Destination) -> dict[str, Any]:
+    """Return the `params` that the target connection of a destination is to have."""
+    names, timestamps = destination.include_names, destination.include_timestamps
+    return stream_params(destination.stream or "", destination.region or "", names=names, timestamps=timestamps)
+
+
+def attribute_faults(
+    wanted: Provision, destination: Destination, inventory: Inventory, path: Path
+) -> Iterator[Problem]:
+    """Yield the attributes that neither the union schema of profiles has nor a schema that will take part in it."""
+    schemas = [each for each in wanted.schemas if each.profile and each.class_id == CLASSES["profile"]]
+    for number, attribute in enumerate(destination.attributes):
+        steps = attribute.split(".")
+        parts = [inventory.components.get(each, {}) for schema in schemas for each in schema.parts_elsewhere]
+        if not any(leads(each, steps) for each in (inventory.exports.union, *parts)) and not any(
+            own_field(wanted, schema, steps) for schema in schemas
+        ):
+            text = f"attributes: {attribute} is not a field of the union schema of profiles"
+            yield Problem((*path, "attributes", number), text)
+
+
+def _audiences(
+    plan: Plan, wanted: Provision, destination: Destination, exports: DestinationInventory, path: Path
+) -> Iterator[AudienceToActivate]:
+    """Yield the audiences of a destination by their segment definitions, which may have to be created."""
+    declared = {each.name: each for each in wanted.segments}
+    seen: set[str | None] = set()
+    for number, audience in enumerate(destination.audiences):
+        found = [each for each in exports.segments if audience in (each["id"], each["name"])]
+        place = (*path, "audiences", number)
+        if audience in declared:
+            segment = declared[audience]
+            activated = AudienceToActivate(audience, plan.ids.get(("segment", audience)), segment.description)
+        elif len(found) == 1:
+            (one,) = found
+            activated = AudienceToActivate(str(one["name"]), str(one["id"]), str(one.get("description") or ""))
+        elif found:
+            ids = ", ".join(str(each["id"]) for each in found)
+            text = f"{audience}: {len(found)} audiences have this name: give the id of one ({ids})"
+            plan.problems.append(Problem(place, text))
+            continue
+        else:
+            text = f"{audience}: no audience has this name or id, and no segment of this file"
+            plan.problems.append(Problem(place, text))
+            continue
+        if activated.id is not None and activated.id in seen:
+            plan.problems.append(Problem(place, f"{audience}: duplicate audience {activated.name} ({activated.id})"))
+        seen.add(activated.id)
+        yield activated
+
+
+def _actions(plan: Plan, destination: Destination, exports: DestinationInventory, path: Path) -> Iterator[str]:
+    """Yield the marketing actions of a destination with their kind."""
+    for number, action in enumerate(destination.marketing_actions):
+        found = [each for each in (action, f"core/{action}", f"custom/{action}") if each in exports.actions]
+        if len(found) == 1:
+            yield found[0]
+            continue
+        known = ", ".join(sorted(each.partition("/")[2] for each in exports.actions))
+        why = f"give {' or '.join(found)}" if found else f"no such marketing action (there are: {known})"
+        plan.problems.append(Problem((*path, "marketing_actions", number), f"{action}: {why}"))
+
+
+def doomed_parts(name: str, exports: DestinationInventory) -> list[tuple[str, str]]:
+    """Return (kind, id) of what a destination is made of and nothing else uses, in the order of their deletion.
+
+    What an interrupted deletion or creation left is among it.
+    """
+    ends = [each for each in exports.destinations.get(name, ()) if each.leads_to_kinesis]
+    order: list[tuple[str, Sequence[Mapping[str, Any]]]] = [
+        ("dataflow", [each.flow for each in ends]),
+        ("target connection", [*(each.target for each in ends), *exports.targets.get(name, ())]),
+        ("source connection", [*(each.source for each in ends), *exports.sources.get(name, ())]),
+    ]
+    doomed: dict[str, str] = {}
+    for kind, entities in order:
+        for entity in entities:
+            _doom(doomed, kind, str(entity.get("id", "")), exports)
+    bases = [str(end.get("baseConnectionId", "")) for each in ends for end in (each.target, each.source)]
+    bases += [str(each["id"]) for of_name in (exports.streams, exports.stores) for each in of_name.get(name, ())]
+    for base_id in bases:
+        _doom(doomed, "connection", base_id, exports)
+    return [(kind, object_id) for object_id, kind in doomed.items()]
+
+
+def _doom(doomed: dict[str, str], kind: str, object_id: str, exports: DestinationInventory) -> None:
+    if object_id and exports.users.get(object_id, frozenset()) <= doomed.keys():
+        doomed.setdefault(object_id, kind)
+
+
+def _ambiguous(kind: str, name: str, found: Sequence[Mapping[str, Any]], path: Path) -> Problem:
+    ids = ", ".join(str(each["id"]) for each in found)
+    return Problem((*path, "name"), f"name: {len(found)} {kind} are called {name} ({ids}): rename the others")
+
+
+def _first(found: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return found[0] if found else None
+
+
+def _over(base: Mapping[str, Any] | None, found: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return _first([each for each in found if base is not None and each.get("baseConnectionId") == base["id"]])
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,74 @@
+"""How much a shard takes and gives a second.
+
+Sources: "Quotas and limits", PutRecords and GetRecords in AWS's API reference. How AWS evens out within a second is not
+published: here a shard has one second's worth in store, which is refilled steadily.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+RECORDS_A_SECOND = 1_000
+BYTES_A_SECOND = 1 << 20
+READS_A_SECOND = 5
+READ_BYTES_A_SECOND = 2 << 20
+READ_BYTES = 10 << 20  # most that one reply of GetRecords holds
+REST_SECONDS = 5  # that a shard is not read after such a reply
+
+_ROUNDING = 1e-9
+
+
+@dataclass
+class Meter:
+    """What is left of one limit, in seconds' worth.
+
+    Attributes:
+        level: How much; below 0 after something that was larger than a second's worth.
+        at: When that was so, in seconds.
+    """
+
+    level: float = 1
+    at: float = 0
+
+    def refill(self, now: float, share: float) -> None:
+        """Add what has become free; `share` is the part of AWS's limit that holds."""
+        self.level = min(share, self.level + max(0, now - self.at) * share)
+        self.at = now
+
+    def has(self, cost: float, share: float) -> bool:
+        """Whether there is enough for this cost; what is larger than a full store needs a full store."""
+        return share > 0 and self.level >= min(cost, share) - _ROUNDING
+
+
+@dataclass
+class ShardMeters:
+    """The limits of one shard."""
+
+    records: Meter = field(default_factory=Meter)
+    bytes: Meter = field(default_factory=Meter)
+    reads: Meter = field(default_factory=Meter)
+    read_bytes: Meter = field(default_factory=Meter)
+
+    def take(self, size: int, now: float, share: float) -> bool:
+        """Whether a record of this size may be written now; if so it is counted."""
+        self.records.refill(now, share)
+        self.bytes.refill(now, share)
+        costs = (1 / RECORDS_A_SECOND, size / BYTES_A_SECOND)
+        if not (self.records.has(costs[0], share) and self.bytes.has(costs[1], share)):
+            return False
+        self.records.level -= costs[0]
+        self.bytes.level -= costs[1]
+        return True
+
+    def may_read(self, now: float) -> bool:
+        """Whether the shard may be read now; if so the call is counted."""
+        self.reads.refill(now, 1)
+        self.read_bytes.refill(now, 1)
+        if not self.reads.has(1 / READS_A_SECOND, 1) or self.read_bytes.level <= 0:
+            return False
+        self.reads.level -= 1 / READS_A_SECOND
+        return True
+
+    def was_read(self, size: int, *, full: bool) -> None:
+        """Count what a reply holds; `full` says that it holds as much as one may."""
+        self.read_bytes.level = -REST_SECONDS if full else self.read_bytes.level - size / READ_BYTES_A_SECOND

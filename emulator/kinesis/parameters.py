@@ -1,0 +1,203 @@
+"""The parameters of each call, and what AWS's service model asks of them. Pure functions.
+
+The texts are AWS's. What is not in the tables is let through, as AWS does with names that it does not know.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from emulator.kinesis.errors import KinesisError, invalid_form
+
+Parameters = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A string: between `low` and `high` characters, of a pattern, or one of some values."""
+
+    required: bool = False
+    low: int = 0
+    high: int | None = None
+    pattern: str | None = None
+    choices: tuple[str, ...] = ()
+
+    def check(self, where: str, value: Any) -> None:
+        """Check a value that is given.
+
+        Raises:
+            KinesisError: It does not fit.
+        """
+        if not isinstance(value, str):
+            raise serialization_error(where, "a string")
+        if len(value) < self.low:
+            raise constraint(where, value, f"Member must have length greater than or equal to {self.low}")
+        if self.high is not None and len(value) > self.high:
+            raise constraint(where, value, f"Member must have length less than or equal to {self.high}")
+        if self.pattern is not None and not re.fullmatch(self.pattern, value):
+            raise constraint(where, value, f"Member must satisfy regular expression pattern: {self.pattern}")
+        if self.choices and value not in self.choices:
+            raise constraint(where, value, f"Member must satisfy enum value set: [{', '.join(self.choices)}]")
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number from `low` to `high`."""
+
+    required: bool = False
+    low: int | None = None
+    high: int | None = None
+
+    def check(self, where: str, value: Any) -> None:
+        """Check a value that is given.
+
+        Raises:
+            KinesisError: It does not fit.
+        """
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise serialization_error(where, "a whole number")
+        if self.low is not None and value < self.low:
+            raise constraint(where, value, f"Member must have value greater than or equal to {self.low}")
+        if self.high is not None and value > self.high:
+            raise constraint(where, value, f"Member must have value less than or equal to {self.high}")
+
+
+@dataclass(frozen=True)
+class Time:
+    """Seconds since the epoch."""
+
+    required: bool = False
+
+    def check(self, where: str, value: Any) -> None:
+        """Check a value that is given.
+
+        Raises:
+            KinesisError: It does not fit.
+        """
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise serialization_error(where, "a number of seconds since the epoch")
+
+
+@dataclass(frozen=True)
+class Structure:
+    """An object with members."""
+
+    members: Mapping[str, Rule]
+    required: bool = False
+
+    def check(self, where: str, value: Any) -> None:
+        """Check a value that is given.
+
+        Raises:
+            KinesisError: It does not fit.
+        """
+        if not isinstance(value, dict):
+            raise serialization_error(where, "an object")
+        for name, rule in self.members.items():
+            inside = ".".join(filter(None, (where, name[0].lower() + name[1:])))
+            member = value.get(name)
+            if member is not None:
+                rule.check(inside, member)
+            elif rule.required:
+                raise constraint(inside, None, "Member must not be null")
+
+
+Rule = Text | Whole | Time | Structure
+
+_NAME = Text(low=1, high=128, pattern=r"[a-zA-Z0-9_.-]+")
+_ARN = Text(low=1, high=2048, pattern=r"arn:aws.*:kinesis:.*:\d{12}:stream/\S+")
+_THE_ARN = Text(required=True, low=1, high=2048, pattern=r"arn:aws.*:kinesis:.*:\d{12}:stream/\S+")
+_SHARD = Text(required=True, low=1, high=128, pattern=r"[a-zA-Z0-9_.-]+")
+_HASH_KEY = Text(pattern=r"0|([1-9]\d{0,38})")
+_SEQUENCE = Text(pattern=r"0|([1-9]\d{0,128})")
+_PAGE = Whole(low=1, high=10_000)
+_TOKEN = Text(low=1, high=1_048_576)
+_COUNT = Whole(low=1)
+_RECORD_KIB = Whole(low=1024, high=10_240)
+_STRATEGY = Text(choices=("AUTO", "USER_PARTITION_KEY"))
+_STREAM: dict[str, Rule] = {"StreamName": _NAME, "StreamARN": _ARN}
+_ITERATORS = ("AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER", "TRIM_HORIZON", "LATEST", "AT_TIMESTAMP")
+_FILTERS = (
+    "AFTER_SHARD_ID",
+    "AT_TRIM_HORIZON",
+    "FROM_TRIM_HORIZON",
+    "AT_LATEST",
+    "AT_TIMESTAMP",
+    "FROM_TIMESTAMP",
+)
+
+RULES: dict[str, Structure] = {
+    "CreateStream": Structure(
+        {
+            "StreamName": Text(required=True, low=1, high=128, pattern=r"[a-zA-Z0-9_.-]+"),
+            "ShardCount": _COUNT,
+            "StreamModeDetails": Structure({"StreamMode": Text(required=True, choices=("PROVISIONED", "ON_DEMAND"))}),
+            "MaxRecordSizeInKiB": _RECORD_KIB,
+            "RecordDistributionStrategy": _STRATEGY,
+        }
+    ),
+    "DeleteStream": Structure(_STREAM),
+    "DescribeStream": Structure({**_STREAM, "Limit": _PAGE, "ExclusiveStartShardId": _NAME}),
+    "DescribeStreamSummary": Structure(_STREAM),
+    "ListStreams": Structure({"Limit": _PAGE, "ExclusiveStartStreamName": _NAME, "NextToken": _TOKEN}),
+    "ListShards": Structure(
+        {
+            **_STREAM,
+            "NextToken": _TOKEN,
+            "ExclusiveStartShardId": _NAME,
+            "MaxResults": _PAGE,
+            "StreamCreationTimestamp": Time(),
+            "ShardFilter": Structure(
+                {"Type": Text(required=True, choices=_FILTERS), "ShardId": _NAME, "Timestamp": Time()}
+            ),
+        }
+    ),
+    "PutRecord": Structure({**_STREAM, "SequenceNumberForOrdering": _SEQUENCE}),
+    "PutRecords": Structure(_STREAM),
+    "GetShardIterator": Structure(
+        {
+            **_STREAM,
+            "ShardId": _SHARD,
+            "ShardIteratorType": Text(required=True, choices=_ITERATORS),
+            "StartingSequenceNumber": _SEQUENCE,
+            "Timestamp": Time(),
+        }
+    ),
+    "GetRecords": Structure({"ShardIterator": Text(required=True, low=1, high=512), "Limit": _PAGE, "StreamARN": _ARN}),
+    "SplitShard": Structure(
+        {**_STREAM, "ShardToSplit": _SHARD, "NewStartingHashKey": Text(required=True, pattern=r"0|([1-9]\d{0,38})")}
+    ),
+    "MergeShards": Structure({**_STREAM, "ShardToMerge": _SHARD, "AdjacentShardToMerge": _SHARD}),
+    "UpdateShardCount": Structure(
+        {
+            **_STREAM,
+            "TargetShardCount": Whole(required=True, low=1),
+            "ScalingType": Text(required=True, choices=("UNIFORM_SCALING",)),
+        }
+    ),
+    "UpdateMaxRecordSize": Structure(
+        {"StreamARN": _ARN, "MaxRecordSizeInKiB": Whole(required=True, low=1024, high=10_240)}
+    ),
+    "UpdateStreamRecordDistributionStrategy": Structure(
+        {
+            "StreamARN": _THE_ARN,
+            "RecordDistributionStrategy": Text(required=True, choices=("AUTO", "USER_PARTITION_KEY")),
+        }
+    ),
+    "IncreaseStreamRetentionPeriod": Structure({**_STREAM, "RetentionPeriodHours": Whole(required=True)}),
+    "DecreaseStreamRetentionPeriod": Structure({**_STREAM, "RetentionPeriodHours": Whole(required=True)}),
+}
+
+
+def constraint(where: str, value: Any, rule: str) -> KinesisError:
+    """A value outside its constraint, in AWS's words."""
+    shown = "null" if value is None else f"'{str(value)[:200]}'"
+    return invalid_form(f"Value {shown} at '{where}' failed to satisfy constraint: {rule}")
+
+
+def serialization_error(where: str, wanted: str) -> KinesisError:
+    """A value of another JSON type than the service model has."""
+    return KinesisError("SerializationException", f"{where or 'the request'} must be {wanted}")

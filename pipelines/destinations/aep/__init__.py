@@ -1,0 +1,1 @@
+"""AEP's inlets as a kind of destination."""

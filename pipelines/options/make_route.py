@@ -1,0 +1,47 @@
+"""From the keys of a route to the route that runs."""
+
+from __future__ import annotations
+
+from aep.mapping.transform import RecordTransform
+from aep.xdm.rules import XdmRules
+from pipelines.options.formats import FORMATS
+from pipelines.options.mapping_file import read_mapping
+from pipelines.options.route_keys import RouteKeys
+from pipelines.options.settings import Settings
+from transforms.records.destination import Destination
+from transforms.records.route import Route
+
+
+def route_to(destination: Destination, keys: RouteKeys, settings: Settings) -> Route:
+    """Make what all kinds of routes have in common: parser, conditions, mapping and transform.
+
+    Raises:
+        OptionsError: The file of a mapping or of an Avro schema.
+    """
+    return Route(
+        keys.name,
+        keys.topics or ("files",),
+        destination,
+        when=keys.when,
+        parse=FORMATS[keys.format].parser(keys, settings.kafka),
+        drop=keys.drop,
+        mapping=read_mapping(keys.map, keys.map_patch_dialect) if isinstance(keys.map, str) else keys.map,
+        transform=RecordTransform(keys.transform) if keys.transform else None,
+    )
+
+
+def make_rules(settings: Settings) -> XdmRules:
+    """Return what records are asked for beyond their schemas."""
+    xdm = settings.xdm
+    return XdmRules(
+        unknown_fields=xdm.unknown_fields,
+        nulls=xdm.nulls,
+        integer_ranges=xdm.integer_ranges,
+        identity=xdm.identity,
+        primary_identity=xdm.primary_identity,
+        namespaces=xdm.namespaces,
+        max_future_seconds=xdm.max_future_seconds,
+        max_age_days=xdm.max_age_days,
+        max_event_bytes=xdm.max_event_bytes,
+        max_record_bytes=xdm.max_record_bytes,
+    )

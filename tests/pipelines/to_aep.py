@@ -1,0 +1,36 @@
+"""Options, routes and plans of pipelines to AEP, as tests make them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipelines.destinations.aep.keys import AepRouteKeys
+from pipelines.destinations.aep.kind import AEP
+from pipelines.options import merge, routes
+from pipelines.options.checks import contradictions
+from pipelines.options.settings import Settings
+from pipelines.replay_dead_letters import plan_to_aep
+from pipelines.runtime import plan
+from pipelines.runtime.plan import Plan
+from pipelines.runtime.replay_plan import ReplayPlan
+from transforms.records.route import Routes
+
+
+def parse(argv: Sequence[str]) -> Settings:
+    return merge.parse(argv, lambda settings: contradictions(settings, AEP))
+
+
+def load_routes(settings: Settings) -> list[AepRouteKeys]:
+    return routes.load_routes(settings, AEP)
+
+
+def make_routes(settings: Settings) -> Routes:
+    return plan.make_routes(settings, AEP)
+
+
+def make_plan(settings: Settings) -> Plan:
+    return plan.make_plan(settings, AEP)
+
+
+def make_replay_plan(settings: Settings) -> ReplayPlan:
+    return plan_to_aep(settings, AEP)
