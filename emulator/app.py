@@ -153,7 +153,7 @@ class Emulator:
         )
 
     def kinesis_app(self) -> Starlette:
-        """The ASGI application of the local Kinesis; it needs the other one, which opens and closes the store."""
+        """Make the ASGI application of the local Kinesis; it needs the other one, which opens and closes the store."""
         return kinesis_app(self.kinesis)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-Draw = Callable[[], float]  # a random number in [0, 1)
+from emulator.state.shares import Draw, check_shares, pick
 
 
 class Faults(BaseModel):
@@ -73,13 +73,10 @@ class Faults(BaseModel):
     @field_validator("rate", "element_rate")
     @classmethod
     def _check_shares(cls, shares: dict[str, float]) -> dict[str, float]:
-        for status, share in shares.items():
+        for status in shares:
             if not (status.isdecimal() and 400 <= int(status) <= 599):
                 raise ValueError(f"{status!r} is not an HTTP error status (400 to 599)")
-            if share < 0:
-                raise ValueError(f"the share of {status} is negative")
-        if sum(shares.values()) > 1 + 1e-9:
-            raise ValueError("the shares add up to more than 1")
+        check_shares(shares)
         return shares
 
 
@@ -93,14 +90,8 @@ class Verdict(NamedTuple):
 
 def pick_status(shares: Mapping[str, float], draw: Draw) -> int | None:
     """Draw one of the statuses according to its share, or None."""
-    if not shares:
-        return None
-    number = draw()
-    for status, share in shares.items():
-        number -= share
-        if number < 0:
-            return int(status)
-    return None
+    status = pick(shares, draw)
+    return None if status is None else int(status)
 
 
 def decide(faults: Faults, draw: Draw, now: float) -> Verdict:

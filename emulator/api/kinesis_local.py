@@ -35,7 +35,7 @@ class KinesisLocal:
         self._store = store
 
     def routes(self) -> list[Route]:
-        """All endpoints under /__local/kinesis."""
+        """Return all endpoints under /__local/kinesis."""
         endpoints: list[tuple[str, str, Answer]] = [
             ("GET", "streams", self._streams),
             ("GET", "records", self._records),

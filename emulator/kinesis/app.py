@@ -21,7 +21,7 @@ _MEDIA_TYPE = "application/x-amz-json-1.1"
 
 
 def kinesis_app(kinesis: Kinesis) -> Starlette:
-    """The ASGI application of a service."""
+    """Make the ASGI application of a service."""
 
     async def endpoint(request: Request) -> Response:
         try:

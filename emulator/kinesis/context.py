@@ -29,7 +29,7 @@ class Context:
 
 
 def find_stream(context: Context, region: str, parameters: Parameters) -> Stream:
-    """The stream that a call names, by name, ARN, or both.
+    """Return the stream that a call names, by name, ARN, or both.
 
     Raises:
         KinesisError: It names none, two, or one that does not exist.
@@ -49,7 +49,7 @@ def find_stream(context: Context, region: str, parameters: Parameters) -> Stream
 
 
 def find_active(context: Context, region: str, parameters: Parameters) -> Stream:
-    """The stream that a call wants to change.
+    """Return the stream that a call wants to change.
 
     Raises:
         KinesisError: There is none, or it is not ACTIVE.
@@ -73,5 +73,5 @@ def refuse_dry_run(parameters: Parameters) -> None:
 
 
 def in_ms(seconds: float) -> int:
-    """Seconds as whole milliseconds."""
+    """Return seconds as whole milliseconds."""
     return round(seconds * 1000)

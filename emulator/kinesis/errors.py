@@ -18,20 +18,20 @@ class ConnectionDroppedError(Exception):
 
 
 def invalid_argument(message: str) -> KinesisError:
-    """A parameter that has the right form and cannot be used."""
+    """Make the error of a parameter that has the right form and cannot be used."""
     return KinesisError("InvalidArgumentException", message)
 
 
 def invalid_form(message: str) -> KinesisError:
-    """A parameter outside the constraints of AWS's service model, in the words that AWS has for it."""
+    """Make the error of a parameter outside the constraints of the service model, in the words that AWS has for it."""
     return KinesisError("ValidationException", f"1 validation error detected: {message}")
 
 
 def not_found(message: str) -> KinesisError:
-    """A stream or shard that does not exist."""
+    """Make the error of a stream or shard that does not exist."""
     return KinesisError("ResourceNotFoundException", message)
 
 
 def in_use(message: str) -> KinesisError:
-    """A stream that is not in the state that the call needs."""
+    """Make the error of a stream that is not in the state that the call needs."""
     return KinesisError("ResourceInUseException", message)

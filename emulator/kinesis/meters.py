@@ -36,7 +36,7 @@ class Meter:
         self.at = now
 
     def has(self, cost: float, share: float) -> bool:
-        """Whether there is enough for this cost; what is larger than a full store needs a full store."""
+        """Return whether there is enough for this cost; what is larger than a full store needs a full store."""
         return share > 0 and self.level >= min(cost, share) - _ROUNDING
 
 
@@ -50,7 +50,7 @@ class ShardMeters:
     read_bytes: Meter = field(default_factory=Meter)
 
     def take(self, size: int, now: float, share: float) -> bool:
-        """Whether a record of this size may be written now; if so it is counted."""
+        """Count a record of this size, if it may be written now; return whether it may."""
         self.records.refill(now, share)
         self.bytes.refill(now, share)
         costs = (1 / RECORDS_A_SECOND, size / BYTES_A_SECOND)
@@ -61,7 +61,7 @@ class ShardMeters:
         return True
 
     def may_read(self, now: float) -> bool:
-        """Whether the shard may be read now; if so the call is counted."""
+        """Count a call, if the shard may be read now; return whether it may."""
         self.reads.refill(now, 1)
         self.read_bytes.refill(now, 1)
         if not self.reads.has(1 / READS_A_SECOND, 1) or self.read_bytes.level <= 0:

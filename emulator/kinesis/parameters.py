@@ -193,11 +193,11 @@ RULES: dict[str, Structure] = {
 
 
 def constraint(where: str, value: Any, rule: str) -> KinesisError:
-    """A value outside its constraint, in AWS's words."""
+    """Make the error of a value outside its constraint, in AWS's words."""
     shown = "null" if value is None else f"'{str(value)[:200]}'"
     return invalid_form(f"Value {shown} at '{where}' failed to satisfy constraint: {rule}")
 
 
 def serialization_error(where: str, wanted: str) -> KinesisError:
-    """A value of another JSON type than the service model has."""
+    """Make the error of a value of another JSON type than the service model has."""
     return KinesisError("SerializationException", f"{where or 'the request'} must be {wanted}")

@@ -15,17 +15,17 @@ HASH_KEYS = 1 << 128  # so many there are, from 0
 
 
 def hash_key(partition_key: str) -> int:
-    """The hash key of a partition key."""
+    """Return the hash key of a partition key."""
     digest = hashlib.md5(partition_key.encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest, "big")
 
 
 def even_ranges(shards: int) -> list[tuple[int, int]]:
-    """The first and last hash keys of so many shards of equal size, in order."""
+    """Return the first and last hash keys of so many shards of equal size, in order."""
     starts = [HASH_KEYS * number // shards for number in range(shards + 1)]
     return [(start, following - 1) for start, following in itertools.pairwise(starts)]
 
 
 def slot(starts: Sequence[int], key: int) -> int:
-    """The number of the range that holds a hash key, of adjoining ranges from 0 on with these first hash keys."""
+    """Return which range holds a hash key, of adjoining ranges from 0 on with these first hash keys."""
     return bisect_right(starts, key) - 1

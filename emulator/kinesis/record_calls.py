@@ -28,7 +28,7 @@ _FAILURES = {
 
 
 def put_records(context: Context, region: str, parameters: Parameters) -> Reply:
-    """PutRecords."""
+    """Answer PutRecords."""
     stream = _writable(context, region, parameters)
     entries = read_entries(
         parameters.get("Records"),
@@ -45,7 +45,7 @@ def put_records(context: Context, region: str, parameters: Parameters) -> Reply:
 
 
 def put_record(context: Context, region: str, parameters: Parameters) -> Reply:
-    """PutRecord."""
+    """Answer PutRecord."""
     stream = _writable(context, region, parameters)
     entry = read_entry(parameters, "", stream.max_record_kib * 1024, stream.strategy != "AUTO")
     refuse_dry_run(parameters)
@@ -57,7 +57,7 @@ def put_record(context: Context, region: str, parameters: Parameters) -> Reply:
 
 
 def get_shard_iterator(context: Context, region: str, parameters: Parameters) -> Reply:
-    """GetShardIterator."""
+    """Answer GetShardIterator."""
     stream = find_stream(context, region, parameters)
     shard = stream.shards.get(parameters["ShardId"])
     if shard is None:
@@ -68,7 +68,7 @@ def get_shard_iterator(context: Context, region: str, parameters: Parameters) ->
 
 
 def get_records(context: Context, region: str, parameters: Parameters) -> Reply:
-    """GetRecords."""
+    """Answer GetRecords."""
     stream, shard, position = _open_iterator(context, region, parameters["ShardIterator"])
     switches, now_ms = context.switches, context.store.now_ms()
     meters = context.meters[shard.uid]
@@ -141,7 +141,7 @@ def _misfit(kind: str, results: list[dict[str, Any]], failed: int) -> tuple[list
 
 
 def _position(context: Context, stream: Stream, shard: Shard, parameters: Parameters) -> int:
-    """Where an iterator begins."""
+    """Return where an iterator begins."""
     kind = parameters["ShardIteratorType"]
     number, time = parameters.get("StartingSequenceNumber"), parameters.get("Timestamp")
     if (number is not None) != kind.endswith("SEQUENCE_NUMBER"):
@@ -153,7 +153,7 @@ def _position(context: Context, stream: Stream, shard: Shard, parameters: Parame
     if number is not None:
         return _position_of(stream, shard, number) + (kind == "AFTER_SEQUENCE_NUMBER")
     if time is not None:
-        time_ms, now_ms = int(time * 1000), context.store.now_ms()
+        time_ms, now_ms = round(time * 1000), context.store.now_ms()
         if time_ms > now_ms:
             raise invalid_argument(
                 "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. "
@@ -183,7 +183,7 @@ def _iterator(context: Context, stream: Stream, shard: Shard, position: int) -> 
 
 
 def _open_iterator(context: Context, region: str, token: str) -> tuple[Stream, Shard, int]:
-    """The stream, shard and position of an iterator."""
+    """Return the stream, shard and position of an iterator."""
     try:
         kind, issued_ms, of_region, name, shard_id, opened_ms, uid, position = unseal(token)
     except ValueError as error:
@@ -214,7 +214,7 @@ def _rate_exceeded(stream: Stream, shard: Shard) -> str:
 
 
 def _shown(shard: Shard, record: StoredRecord) -> dict[str, Any]:
-    """AWS's `Record`."""
+    """Return AWS's `Record`."""
     shown = {
         "SequenceNumber": sequence_number(shard.prefix, record.position, record.stored_ms),
         "ApproximateArrivalTimestamp": record.arrival_ms / 1000,

@@ -33,12 +33,12 @@ class Sequence(NamedTuple):
 
 
 def prefix(opened_ms: int, uid: int) -> int:
-    """What all sequence numbers of a shard have in common."""
+    """Return what all sequence numbers of a shard have in common."""
     return _MARK | opened_ms << _OPENED_SHIFT | uid << _UID_SHIFT
 
 
 def sequence_number(prefix: int, position: int, time_ms: int) -> str:
-    """The sequence number of a position in the shard with this prefix."""
+    """Return the sequence number of a position in the shard with this prefix."""
     return str(prefix | position << _TIME_BITS | time_ms)
 
 

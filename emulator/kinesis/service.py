@@ -58,7 +58,7 @@ class Kinesis:
         self._context = Context(store, switches)
 
     def sign_in(self, access_key_id: str, secret_access_key: str, region: str) -> Caller:
-        """The caller of these credentials, for calls that are not signed because they do not go over HTTP.
+        """Return the caller of these credentials, for calls that are not signed because they do not go over HTTP.
 
         Raises:
             KinesisError: AWS would refuse a signature made with them.
@@ -92,15 +92,23 @@ class Kinesis:
             raise ConnectionDroppedError
         if verdict.status is not None:
             raise _refusal(verdict.status, operation)
+        reply = self.answer(caller, operation, parameters)
+        if verdict.reset == "after":
+            raise ConnectionDroppedError
+        return reply
+
+    def answer(self, caller: Caller, operation: str, parameters: Any) -> dict[str, Any] | None:
+        """Answer a call as `call` does, at once, and without the switches that befall a whole call.
+
+        Raises:
+            KinesisError: It is refused.
+        """
         handle = CALLS.get(operation)
         if handle is None:
             raise KinesisError("UnknownOperationException", f"the local Kinesis has no operation {operation!r}")
         self._authorise(caller, operation)
         RULES[operation].check("", parameters)
-        reply = handle(self._context, caller.region, parameters)
-        if verdict.reset == "after":
-            raise ConnectionDroppedError
-        return reply
+        return handle(self._context, caller.region, parameters)
 
     def _authorise(self, caller: Caller, operation: str) -> None:
         if self.switches.now.has_expired(caller.access_key_id):
@@ -114,7 +122,7 @@ class Kinesis:
 
 
 def _refusal(status: int, operation: str) -> KinesisError:
-    """The refusal of a whole call by a switch."""
+    """Make the refusal of a whole call by a switch."""
     if status == 400:
         code = "ProvisionedThroughputExceededException" if operation in _DATA_CALLS else "LimitExceededException"
         return KinesisError(code, "Rate exceeded for the call, as a switch of the emulator says.")

@@ -15,7 +15,7 @@ SHARD_PAGE = 1000
 
 
 def list_shards(context: Context, region: str, parameters: Parameters) -> Reply:
-    """ListShards."""
+    """Answer ListShards."""
     now_ms = context.store.now_ms()
     token = parameters.get("NextToken")
     if token is not None:
@@ -45,21 +45,21 @@ def list_shards(context: Context, region: str, parameters: Parameters) -> Reply:
 
 
 def split_shard(context: Context, region: str, parameters: Parameters) -> Reply:
-    """SplitShard."""
+    """Answer SplitShard."""
     stream = _provisioned(context, region, parameters)
     _start(context, stream, plan_split(stream, parameters["ShardToSplit"], parameters["NewStartingHashKey"]))
     return None
 
 
 def merge_shards(context: Context, region: str, parameters: Parameters) -> Reply:
-    """MergeShards."""
+    """Answer MergeShards."""
     stream = _provisioned(context, region, parameters)
     _start(context, stream, plan_merge(stream, parameters["ShardToMerge"], parameters["AdjacentShardToMerge"]))
     return None
 
 
 def update_shard_count(context: Context, region: str, parameters: Parameters) -> Reply:
-    """UpdateShardCount."""
+    """Answer UpdateShardCount."""
     stream = _provisioned(context, region, parameters)
     target = parameters["TargetShardCount"]
     before = len(stream.open_shards())

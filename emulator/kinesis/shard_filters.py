@@ -13,7 +13,7 @@ from emulator.kinesis.stream import Shard, Stream
 
 
 def filtered(stream: Stream, shard_filter: dict[str, Any] | None, horizon_ms: int) -> list[Shard]:
-    """The shards of a stream that pass a `ShardFilter`, by index; all if there is no filter.
+    """Return the shards of a stream that pass a `ShardFilter`, by index; all if there is no filter.
 
     Raises:
         KinesisError: The filter lacks something, or has something that belongs to another type.
@@ -31,7 +31,7 @@ def filtered(stream: Stream, shard_filter: dict[str, Any] | None, horizon_ms: in
         return after(shards, shard_id)
     if kind == "AT_LATEST":
         return [shard for shard in shards if shard.is_open]
-    time_ms = 0 if time is None else int(time * 1000)
+    time_ms = 0 if time is None else round(time * 1000)
     if kind == "FROM_TRIM_HORIZON" or (kind == "FROM_TIMESTAMP" and time_ms < horizon_ms):
         return shards
     if kind == "FROM_TIMESTAMP":
@@ -46,11 +46,11 @@ def filtered(stream: Stream, shard_filter: dict[str, Any] | None, horizon_ms: in
 
 
 def after(shards: list[Shard], shard_id: str | None) -> list[Shard]:
-    """The shards that follow one, which need not exist any more."""
+    """Return the shards that follow one, which need not exist any more."""
     return shards if shard_id is None else [shard for shard in shards if shard.shard_id > shard_id]
 
 
 def oldest(shards: list[Shard]) -> list[Shard]:
-    """The shards that were open at the trim horizon: those whose parents have expired, or that never had any."""
+    """Return the shards that were open at the trim horizon: those whose parents have expired, or that never had any."""
     listed = {shard.shard_id for shard in shards}
     return [shard for shard in shards if not listed.intersection(shard.parents)]

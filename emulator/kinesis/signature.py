@@ -89,7 +89,7 @@ def check_key(access_key_id: str, secrets: Mapping[str, str]) -> None:
 
 
 def wrong_signature() -> KinesisError:
-    """The refusal of a request that was signed with another secret, or changed on its way."""
+    """Make the refusal of a request that was signed with another secret, or changed on its way."""
     return KinesisError(
         "InvalidSignatureException",
         "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "

@@ -72,8 +72,8 @@ class KinesisStore:
                 self._look_up_ends(shard)
 
     def now_ms(self) -> int:
-        """The time, in milliseconds since the epoch."""
-        return int(self._clock() * 1000)
+        """Return the time, in milliseconds since the epoch."""
+        return round(self._clock() * 1000)
 
     def create(self, stream: Stream, shards: int) -> None:
         """Add a new stream with so many shards of equal size.
@@ -92,7 +92,7 @@ class KinesisStore:
         self.save(stream)
 
     def stream(self, region: str, name: str) -> Stream:
-        """The stream of this name.
+        """Return the stream of this name.
 
         Raises:
             KinesisError: The region has none.
@@ -105,7 +105,7 @@ class KinesisStore:
         return stream
 
     def streams(self, region: str) -> list[Stream]:
-        """The streams of a region by name."""
+        """Return the streams of a region by name."""
         self.settle()
         return sorted((each for each in self._streams.values() if each.region == region), key=lambda each: each.name)
 
@@ -176,7 +176,7 @@ class KinesisStore:
         return found, False
 
     def stored_ms(self, shard: Shard, position: int) -> int | None:
-        """When the record at a position came, or the oldest one that is kept after it; None if there is none."""
+        """Return when the record at a position came, or the oldest one kept after it; None if there is none."""
         row = self._store.db.execute(
             "SELECT stored_ms FROM kinesis_records WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 1",
             self._ids(shard, position),
@@ -184,7 +184,7 @@ class KinesisStore:
         return None if row is None else int(row[0])
 
     def position_at(self, shard: Shard, arrival_ms: int) -> int:
-        """The position of the first record that clients see to have come at a time or later."""
+        """Return the position of the first record that clients see to have come at a time or later."""
         row = self._store.db.execute(
             "SELECT id FROM kinesis_records WHERE id BETWEEN ? AND ? AND arrival_ms >= ? ORDER BY id LIMIT 1",
             (*self._ids(shard, shard.first), arrival_ms),
@@ -199,7 +199,7 @@ class KinesisStore:
             self.save(stream)
 
     def horizon_ms(self, stream: Stream) -> int:
-        """The time before which records are not kept."""
+        """Return the time before which records are not kept."""
         seconds = self._retention_seconds()
         return self.now_ms() - round((stream.retention_hours * 3600 if seconds is None else seconds) * 1000)
 
@@ -210,7 +210,7 @@ class KinesisStore:
                 self._remove(stream)
                 return
             if stream.change is not None:
-                carry_out(stream, stream.change, self._next_uid, now_ms)
+                carry_out(stream, stream.change, self._next_uid, stream.due_ms)
             stream.status, stream.change = "ACTIVE", None
             self.save(stream)
         self._trim(stream)

@@ -57,7 +57,7 @@ class Shard:
         return self.closed_ms is None
 
     def described(self) -> dict[str, Any]:
-        """AWS's `Shard`."""
+        """Return AWS's `Shard`."""
         shown: dict[str, Any] = {"ShardId": self.shard_id}
         for name, parent in zip(("ParentShardId", "AdjacentParentShardId"), self.parents, strict=False):
             shown[name] = parent
@@ -67,7 +67,7 @@ class Shard:
         return {**shown, "HashKeyRange": self.hash_key_range(), "SequenceNumberRange": numbers}
 
     def hash_key_range(self) -> dict[str, str]:
-        """AWS's `HashKeyRange`."""
+        """Return AWS's `HashKeyRange`."""
         return {"StartingHashKey": str(self.start), "EndingHashKey": str(self.end)}
 
 
@@ -120,20 +120,20 @@ class Stream:
         return f"arn:aws:kinesis:{self.region}:{ACCOUNT}:stream/{self.name}"
 
     def open_shards(self) -> list[Shard]:
-        """The shards that take records, by their hash keys."""
+        """Return the shards that take records, by their hash keys."""
         return self._open
 
     def shard_of(self, key: int) -> Shard:
-        """The open shard for a hash key."""
+        """Return the open shard for a hash key."""
         return self._open[slot(self._starts, key)]
 
     def next_shard(self) -> Shard:
-        """The open shard whose turn it is, for records that are spread evenly."""
+        """Return the open shard whose turn it is, for records that are spread evenly."""
         self._turn += 1
         return self._open[self._turn % len(self._open)]
 
     def children(self, shard: Shard) -> list[Shard]:
-        """The shards that were made of one."""
+        """Return the shards that were made of one."""
         return [each for each in self.shards.values() if shard.shard_id in each.parents]
 
     def open_shard(self, uid: int, start: int, end: int, now_ms: int, parents: tuple[Shard, ...] = ()) -> Shard:
@@ -153,7 +153,7 @@ class Stream:
         self._starts = [each.start for each in self._open]
 
     def to_json(self) -> dict[str, Any]:
-        """The stream as JSON; hash keys are text, since JSON's numbers are smaller."""
+        """Return the stream as JSON; hash keys are text, since JSON's numbers are smaller."""
         plain = {name: value for name, value in vars(self).items() if not name.startswith("_")}
         shards = []
         for shard in self.shards.values():

@@ -21,7 +21,7 @@ PAGE = 100
 
 
 def create_stream(context: Context, region: str, parameters: Parameters) -> Reply:
-    """CreateStream."""
+    """Answer CreateStream."""
     mode: Mode = parameters.get("StreamModeDetails", {}).get("StreamMode", "PROVISIONED")
     shards = parameters.get("ShardCount")
     if mode == "PROVISIONED" and shards is None:
@@ -47,14 +47,14 @@ def create_stream(context: Context, region: str, parameters: Parameters) -> Repl
 
 
 def delete_stream(context: Context, region: str, parameters: Parameters) -> Reply:
-    """DeleteStream."""
+    """Answer DeleteStream."""
     stream = find_stream(context, region, parameters)
     context.store.delete(stream, context.store.now_ms() + in_ms(context.switches.now.delete_seconds))
     return None
 
 
 def list_streams(context: Context, region: str, parameters: Parameters) -> Reply:
-    """ListStreams."""
+    """Answer ListStreams."""
     start = parameters.get("ExclusiveStartStreamName", "")
     if "NextToken" in parameters:
         start = page_start(parameters["NextToken"], "streams", context.store.now_ms())[0]
@@ -79,7 +79,7 @@ def list_streams(context: Context, region: str, parameters: Parameters) -> Reply
 
 
 def describe_stream(context: Context, region: str, parameters: Parameters) -> Reply:
-    """DescribeStream."""
+    """Answer DescribeStream."""
     stream = find_stream(context, region, parameters)
     shards = [] if stream.status == "CREATING" else list(stream.shards.values())
     shards = after(shards, parameters.get("ExclusiveStartShardId"))
@@ -94,7 +94,7 @@ def describe_stream(context: Context, region: str, parameters: Parameters) -> Re
 
 
 def describe_stream_summary(context: Context, region: str, parameters: Parameters) -> Reply:
-    """DescribeStreamSummary."""
+    """Answer DescribeStreamSummary."""
     stream = find_stream(context, region, parameters)
     return {
         "StreamDescriptionSummary": {
@@ -108,7 +108,7 @@ def describe_stream_summary(context: Context, region: str, parameters: Parameter
 
 
 def update_max_record_size(context: Context, region: str, parameters: Parameters) -> Reply:
-    """UpdateMaxRecordSize."""
+    """Answer UpdateMaxRecordSize."""
     stream = find_active(context, region, parameters)
     stream.max_record_kib = parameters["MaxRecordSizeInKiB"]
     context.store.save(stream)
@@ -116,7 +116,7 @@ def update_max_record_size(context: Context, region: str, parameters: Parameters
 
 
 def update_strategy(context: Context, region: str, parameters: Parameters) -> Reply:
-    """UpdateStreamRecordDistributionStrategy."""
+    """Answer UpdateStreamRecordDistributionStrategy."""
     stream = find_active(context, region, parameters)
     strategy: Strategy = parameters["RecordDistributionStrategy"]
     _check_strategy(stream.mode, strategy)
@@ -126,7 +126,7 @@ def update_strategy(context: Context, region: str, parameters: Parameters) -> Re
 
 
 def increase_retention(context: Context, region: str, parameters: Parameters) -> Reply:
-    """IncreaseStreamRetentionPeriod."""
+    """Answer IncreaseStreamRetentionPeriod."""
     stream = find_active(context, region, parameters)
     hours = parameters["RetentionPeriodHours"]
     if not stream.retention_hours < hours <= MAX_RETENTION_HOURS:
@@ -138,7 +138,7 @@ def increase_retention(context: Context, region: str, parameters: Parameters) ->
 
 
 def decrease_retention(context: Context, region: str, parameters: Parameters) -> Reply:
-    """DecreaseStreamRetentionPeriod."""
+    """Answer DecreaseStreamRetentionPeriod."""
     stream = find_active(context, region, parameters)
     hours = parameters["RetentionPeriodHours"]
     if not MIN_RETENTION_HOURS <= hours < stream.retention_hours:
@@ -150,7 +150,7 @@ def decrease_retention(context: Context, region: str, parameters: Parameters) ->
 
 
 def page_start(token: str, kind: str, now_ms: int) -> list[Any]:
-    """What a page token of one kind says, as `seal([kind, now_ms, ...])` made it.
+    """Return what a page token of one kind says, as `seal([kind, now_ms, ...])` made it.
 
     Raises:
         KinesisError: It is none, or older than 300 seconds.

@@ -86,15 +86,15 @@ class Switches(BaseModel):
         return shares
 
     def share_of(self, shard_id: str) -> float:
-        """The share of its limits that a shard has."""
+        """Return the share of its limits that a shard has."""
         return self.throttle.get(shard_id, self.throttle.get("*", 1))
 
     def denies(self, operation: str) -> bool:
-        """Whether the right to a call was taken away."""
+        """Return whether the right to a call was taken away."""
         return operation in self.denied_actions or f"kinesis:{operation}" in self.denied_actions
 
     def has_expired(self, access_key_id: str) -> bool:
-        """Whether a session has ended."""
+        """Return whether a session has ended."""
         return access_key_id in self.expired_keys or "*" in self.expired_keys
 
 
@@ -132,7 +132,7 @@ class SwitchState:
         self.now = Switches.model_validate(self._set)
 
     def draw(self) -> float:
-        """The next random number in [0, 1)."""
+        """Return the next random number in [0, 1)."""
         return self._random.random()
 
     def change(self, changes: Mapping[str, Any]) -> None:
@@ -157,5 +157,5 @@ class SwitchState:
         self.now = Switches()
 
     def shown(self) -> dict[str, Any]:
-        """The switches as they were set."""
+        """Return the switches as they were set."""
         return dict(self._set)

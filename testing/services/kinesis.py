@@ -65,7 +65,7 @@ class Kinesis(Emulator):
         endpoint: str | None = None,
         connections: int = 10,
     ) -> Any:
-        """A boto3 client that makes each call once, without proxies, and waits long for an answer."""
+        """Make a boto3 client that makes each call once, without proxies, and waits long for an answer."""
         config = Config(
             retries={"total_max_attempts": 1},
             proxies={},
@@ -102,7 +102,7 @@ class Kinesis(Emulator):
         return found
 
     def records(self, name: str) -> list[KeptRecord]:
-        """All records that a stream keeps, shard by shard, without the limits of GetRecords."""
+        """Return all records that a stream keeps, shard by shard, without the limits of GetRecords."""
         found = self.local("GET", f"kinesis/records?region={REGION}&stream={name}")["records"]
         return [
             KeptRecord(
