@@ -15,7 +15,7 @@ READ_BYTES_A_SECOND = 2 << 20
 READ_BYTES = 10 << 20  # most that one reply of GetRecords holds
 REST_SECONDS = 5  # that a shard is not read after such a reply
 
-_ROUNDING = 1e-9
+_ROUNDING = 1e-6  # of seconds since the epoch as a float
 
 
 @dataclass
