@@ -17,7 +17,6 @@ from pipelines.options.group import OptionGroup
 from pipelines.options.group import option as _option
 from pipelines.options.kinesis import KinesisOptions
 from pipelines.options.types import (
-    BatchBytes,
     BootstrapServers,
     Count,
     DiscoverySeconds,
@@ -277,7 +276,7 @@ class BatchOptions(OptionGroup):
         "bundle", "bundle: a batch ends with its bundle. state: batches span bundles, in the runner's state."
     )
     max_messages: Count = _option(1_000, "Most messages in a request.", "messages")
-    max_bytes: BatchBytes = _option(950_000, "Largest body of a request, envelope included; AEP takes 1 MB.", "bytes")
+    max_bytes: Count = _option(950_000, "Largest body of a request, envelope included; AEP takes 1 MB.", "bytes")
     max_seconds: Seconds = _option(1.0, "How long a batch may wait for more.", "seconds")
     allow_unsafe: bool = _option(
         False, "Allow batch_mode=state on runners that lose the last batch (FnApiRunner, PrismRunner)."

@@ -345,16 +345,6 @@ def check_retry_statuses(statuses: tuple[int, ...]) -> tuple[int, ...]:
     return statuses
 
 
-def check_batch_bytes(value: int) -> int:
-    """Keep the body of a request within what AEP accepts."""
-    if value > 1_000_000:
-        raise ValueError(
-            "must be at most 1000000: AEP answers 413 to a body over 1 MB (Streaming Ingestion API); "
-            "leave room for HTTP, as the default of 950000 does"
-        )
-    return value
-
-
 def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
@@ -416,7 +406,6 @@ KafkaConfig = Annotated[StringMap, AfterValidator(check_kafka_config), SECRET]
 Headers = Annotated[StringMap, AfterValidator(check_headers), SECRET]
 HeaderValue = Annotated[str, AfterValidator(check_header_value)]
 Count = Annotated[int, Field(gt=0)]
-BatchBytes = Annotated[Count, AfterValidator(check_batch_bytes)]
 Seconds = Annotated[float, Field(gt=0)]
 # An hour is the most that librdkafka takes for topic.metadata.refresh.interval.ms.
 DiscoverySeconds = Annotated[float, Field(gt=0, le=3600)]

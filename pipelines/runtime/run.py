@@ -205,7 +205,7 @@ def _flags(plan: Plan, reporter: Reporter) -> list[str]:
     return flags
 
 
-def awaited_of_aep(under_way: int, waiting: Sequence[str]) -> str:
+def awaited(under_way: int, waiting: Sequence[str]) -> str:
     """Return what a run that is to end still waits for, "" for nothing.
 
     Args:
@@ -233,9 +233,9 @@ def _ends_on_signals(reporter: Reporter, seconds: float, destination: str) -> It
             os._exit(128 + number)
         process.request_stop(seconds)
         reporter.say("ending: the bundle is finished and its offsets are committed; press Ctrl-C again to quit at once")
-        awaited = awaited_of_aep(metrics.level(metrics.IN_FLIGHT), process.waiting())
-        if awaited:
-            reporter.say(f"waiting up to {seconds:g} s for {destination}: {awaited}")
+        unanswered = awaited(metrics.level(metrics.IN_FLIGHT), process.waiting())
+        if unanswered:
+            reporter.say(f"waiting up to {seconds:g} s for {destination}: {unanswered}")
 
     numbers = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from aep.ingestion.envelope import MAX_REQUEST_BYTES
 from pipelines.destinations.aep.checks import checks
 from pipelines.destinations.aep.hints import hints
 from pipelines.destinations.aep.keys import AepRouteKeys, route_faults
 from pipelines.destinations.aep.route import make_connection, make_route
+from pipelines.options.checks import given
 from pipelines.options.destination import DestinationKind
 from pipelines.options.platform_access import network_gaps
+from pipelines.options.problems import Finding
+from pipelines.options.settings import Settings
+
+
+def option_findings(settings: Settings) -> Iterator[Finding]:
+    """Find what is missing, contradictory or too much in the options, whatever the routes say."""
+    yield from network_gaps(settings)
+    if settings.batch.max_bytes > MAX_REQUEST_BYTES:
+        yield Finding(
+            ("batch_max_bytes",),
+            f"{given(settings, 'batch_max_bytes')}: must be at most {MAX_REQUEST_BYTES}: AEP answers 413 to a body "
+            "over 1 MB (Streaming Ingestion API); leave room for HTTP, as the default of 950000 does",
+        )
+
 
 AEP = DestinationKind(
     name="AEP",
@@ -15,7 +33,7 @@ AEP = DestinationKind(
     faults=route_faults,
     route=make_route,
     connection=make_connection,
-    findings=network_gaps,
+    findings=option_findings,
     checks=checks,
     hints=hints,
 )

@@ -313,8 +313,8 @@ REFUSED_FILES = [
         "batch_max_bytes: 2000000\nbatch_max_seconds: 0\nkafka_tombstones: keep",
         [
             "a.yaml:3: kafka_tombstones: expected one of skip, dead_letter, delete, got str keep",
-            "a.yaml:1: batch_max_bytes: must be at most 1000000: AEP answers 413 to a body over 1 MB",
             "a.yaml:2: batch_max_seconds: must be greater than 0, got int 0",
+            "batch_max_bytes (a.yaml:1): must be at most 1000000: AEP answers 413 to a body over 1 MB",
         ],
     ),
 ]

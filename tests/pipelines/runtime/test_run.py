@@ -20,7 +20,7 @@ import zstandard
 
 from aep.mapping.transform import TransformError
 from pipelines.runtime.preflight import PreflightError, preflight
-from pipelines.runtime.run import awaited_of_aep
+from pipelines.runtime.run import awaited
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.services.process import PATIENCE_SECONDS, free_port, wait_for
 from tests.pipelines.to_aep import make_plan, parse
@@ -185,10 +185,10 @@ sys.exit(run(sys.argv[1:], replace(JOB, plan=lambda *_: signal.raise_signal(sign
 
 
 def test_what_a_run_that_is_to_end_waits_for_is_said() -> None:
-    assert awaited_of_aep(0, []) == ""
-    assert awaited_of_aep(1, []) == "1 request without an answer yet"
+    assert awaited(0, []) == ""
+    assert awaited(1, []) == "1 request without an answer yet"
     down = "connection to aep:443: Connection refused"
-    assert awaited_of_aep(2, ["AEP answers 503", down, down]) == (
+    assert awaited(2, ["AEP answers 503", down, down]) == (
         f"2 requests without an answer yet; 2 batches to be sent again, {down}"
     )
 
