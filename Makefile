@@ -73,7 +73,7 @@ canary:
 	$(CANARY)/bin/python -m pytest $(CANARY_TESTS)
 
 docs: $(READY)
-	$(RUN) -m aep.ingestion.outcome_page > docs/outcomes.md
+	$(RUN) -m pipelines.destinations.aep.outcome_page > docs/outcomes.md
 	$(RUN) -m pipelines.page > docs/configuration.md
 
 lock: $(READY)

@@ -17,10 +17,12 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from aep.formats.json import ParseFailure, parse_object
+from aep.xdm.rules import XdmRules
 from aep.xdm.schema import FileSchemaSource, ResolvedSchema
 from aep.xdm.validate import validator_for
 from bench.measure import Stopwatch, Usage, total
 from samples.loyalty import generate
+from testing.defaults import by_default, default_plan
 from transforms.aep.inlet import AepInlet
 from transforms.parse import ParseRecords
 from transforms.records.chunk import CHUNK_RECORDS, Chunk, Record
@@ -91,8 +93,8 @@ def _run(events: int) -> None:
     with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
         # Made inside the bundle: elements of Create would be encoded and decoded, which Kafka's records are not.
         chunks = pipeline | beam.Create([events]) | "Read" >> beam.FlatMap(_read).with_output_types(Chunk)
-        parsed = chunks | ParseRecords(routes)
-        valid = parsed.main | ValidateXdm(routes)
+        parsed = chunks | ParseRecords(routes, default_plan().tombstones)
+        valid = parsed.main | ValidateXdm(routes, by_default(XdmRules))
         valid.main | "Accept" >> beam.Map(_accept)
     _check_all_valid(events, metrics.beam_counts(pipeline.result.metrics())[metrics.ACCEPTED])
 
@@ -108,7 +110,7 @@ def _accept(chunk: Chunk) -> None:
 
 
 def _loop(events: int) -> None:
-    validator = validator_for(_schema())
+    validator = validator_for(_schema(), by_default(XdmRules))
     accepted = 0
     for chunk in _chunks_of(events):
         bodies = []

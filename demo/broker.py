@@ -35,7 +35,7 @@ def running(kind: Kind, topics: Sequence[str]) -> Iterator[KafkaCluster]:
         with KafkaBroker() as apache:
             for topic in topics:
                 apache.create_topic(topic, PARTITIONS)
-            yield KafkaCluster(apache.bootstrap_servers)
+            yield KafkaCluster(apache.bootstrap_servers, {})
 
 
 def held(cluster: KafkaCluster, topics: Sequence[str]) -> int:

@@ -15,6 +15,7 @@ from aep.mapping.conditions import compile_conditions
 from aep.mapping.transform import RecordTransform
 from aep.xdm.rules import XdmRules
 from samples.loyalty import generate
+from testing.defaults import by_default
 from tests.transforms.examples import EVENT_SCHEMA, record, route
 from transforms.records.prepare import Dropped, Preparation, Prepared, Refusal
 
@@ -36,7 +37,7 @@ def test_the_example_drops_refuses_and_changes_records(tmp_path: Path, monkeypat
         drop=compile_conditions(keys["drop"]),
         transform=RecordTransform(keys["transform"]),
     )
-    prepare = Preparation((only,), XdmRules())
+    prepare = Preparation((only,), by_default(XdmRules), "skip")
     event = orjson.loads(next(generate(1, kind="events")).value)
 
     def outcome(event_type: str = event["eventType"], **loyalty: Any) -> Prepared | Refusal | Dropped:

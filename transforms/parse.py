@@ -25,7 +25,7 @@ class ParseRecords(beam.PTransform):
     from their key into the attributes that tell AEP what to delete.
     """
 
-    def __init__(self, routes: Routes, tombstones: Tombstones = "skip", guard: RefusalGuard = NO_GUARD):
+    def __init__(self, routes: Routes, tombstones: Tombstones, guard: RefusalGuard = NO_GUARD):
         super().__init__()
         self._routes = routes
         self._tombstones = tombstones

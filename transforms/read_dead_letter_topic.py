@@ -129,6 +129,7 @@ def read_topic(cluster: KafkaCluster, topic: str) -> Iterator[DeadLetter]:
         reset="earliest",
         discovery_seconds=_LOOK_SECONDS,
         limits=BundleLimits(max_records=10_000, max_bytes=64_000_000, max_seconds=_LOOK_SECONDS, linger_seconds=1.0),
+        deadline=None,
     )
     start = resolve_start(cluster, source.topics, source.group_id, "earliest", "earliest", stop_at_end=True)
     (shard,) = deal(start, 1)

@@ -37,12 +37,12 @@ class Selection:
         max_attempts: Replayed fewer times than this.
     """
 
-    codes: tuple[str, ...] = ()
-    stages: tuple[str, ...] = ()
-    routes: tuple[str, ...] = ()
-    since: float | None = None
-    until: float | None = None
-    max_attempts: int | None = None
+    codes: tuple[str, ...]
+    stages: tuple[str, ...]
+    routes: tuple[str, ...]
+    since: float | None
+    until: float | None
+    max_attempts: int | None
 
     def takes(self, one: DeadLetter) -> bool:
         return (

@@ -25,11 +25,11 @@ class ValidateXdm(beam.PTransform):
     or drop, stage `validate`, with all the violations.
     """
 
-    def __init__(self, routes: Routes, rules: XdmRules | None = None, guard: RefusalGuard = NO_GUARD):
+    def __init__(self, routes: Routes, rules: XdmRules, guard: RefusalGuard = NO_GUARD):
         super().__init__()
         self._routes = routes
         self._guard = guard
-        self._rules = rules or XdmRules()
+        self._rules = rules
 
     def expand(self, chunks: beam.PCollection[Chunk]) -> DoOutputsTuple:
         """Add the step."""

@@ -20,9 +20,6 @@ from aep.errors import AuthenticationError, NetworkError, SecretError, TokenErro
 from aep.http import secrets
 from aep.http.transport import Reply, Request, Transport
 
-# Adobe's scopes for AEP, as the Developer Console lists them for a server-to-server credential.
-AEP_SCOPES = "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session"
-
 # A day in seconds is 86,400. IMS v3 counts seconds; v1, the unversioned path and the JWT exchange milliseconds.
 _LONGEST_LIFE_SECONDS = 1_000_000
 _REFRESH_AHEAD_SECONDS = 60.0
@@ -48,12 +45,19 @@ class TokenSource(Protocol):
 
 @dataclass(frozen=True)
 class OAuthClient:
-    """An OAuth server-to-server credential. `client_secret` is a reference, see `aep.http.secrets`."""
+    """An OAuth server-to-server credential.
+
+    Attributes:
+        ims_url: Of the identity service.
+        client_id: Of the credential.
+        client_secret: Secret reference, see `aep.http.secrets`.
+        scopes: To ask for, separated by commas.
+    """
 
     ims_url: str
     client_id: str
     client_secret: str
-    scopes: str = AEP_SCOPES
+    scopes: str
 
 
 class OAuthTokens:

@@ -35,14 +35,14 @@ class Network:
         gzip: Compress the bodies of requests. Adobe's documents do not say that AEP takes that.
     """
 
-    proxy: str | None = None
-    proxy_user: str | None = None
-    proxy_password: str | None = None
-    ca_file: str | None = None
-    client_certificate: str | None = None
-    client_key: str | None = None
-    client_key_password: str | None = None
-    gzip: bool = False
+    proxy: str | None
+    proxy_user: str | None
+    proxy_password: str | None
+    ca_file: str | None
+    client_certificate: str | None
+    client_key: str | None
+    client_key_password: str | None
+    gzip: bool
 
     @property
     def has_files(self) -> bool:

@@ -39,9 +39,9 @@ class Timeouts:
     byte of it has come for `read` seconds, if that is given.
     """
 
-    connect: float = 10.0
-    total: float = 60.0
-    read: float | None = None
+    connect: float
+    total: float
+    read: float | None
 
     def __str__(self) -> str:
         silence = "" if self.read is None else f"{self.read:g} s without a byte, "
@@ -109,13 +109,13 @@ class RequestsTransport:
 
     def __init__(
         self,
-        timeouts: Timeouts | None = None,
-        network: Network | None = None,
+        timeouts: Timeouts,
+        network: Network,
         clock: Callable[[], float] = time.monotonic,
         time_left: Callable[[], float] = lambda: float("inf"),
     ):
-        self._timeouts = timeouts or Timeouts()
-        self._network = network or Network()
+        self._timeouts = timeouts
+        self._network = network
         self._clock = clock
         self._time_left = time_left
         self._local = threading.local()

@@ -80,22 +80,22 @@ class InletClient:
         transport: Sends requests.
         tokens: Bearer tokens, None for an inlet without authentication.
         policy: Delays and statuses.
+        limit: On the requests under way.
         clock: Monotonic seconds.
         wait: Sleeps so many seconds and returns True when the process is asked to end meanwhile.
-        limit: On the requests under way; by default wider than threads are likely to be.
     """
 
     def __init__(
         self,
         destination: Destination,
         transport: Transport,
-        tokens: TokenSource | None = None,
-        policy: RetryPolicy | None = None,
+        tokens: TokenSource | None,
+        policy: RetryPolicy,
+        limit: RequestLimit,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], bool] | None = None,
-        limit: RequestLimit | None = None,
     ):
-        self._limit = limit or RequestLimit(ceiling=64)
+        self._limit = limit
         self._envelope = Envelope(destination)
         self._batch_url = batch_url(destination.inlet_url)
         self._single_url = single_url(destination.inlet_url)
@@ -104,7 +104,7 @@ class InletClient:
             self._headers["x-adobe-flow-id"] = destination.flow_id
         self._transport = transport
         self._tokens = tokens
-        self._policy = policy or RetryPolicy()
+        self._policy = policy
         self._clock = clock
         self._wait = wait or sleep
         self._lock = threading.Lock()

@@ -13,8 +13,6 @@ from aep.errors import AepError, NetworkError, TokenError
 from aep.http.transport import Reply
 from aep.ingestion.envelope import MessageResult, error_message, read_multi_status
 
-TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-
 # After one of these AEP may have received what it was sent.
 MAY_HAVE_ARRIVED = frozenset({500, 502, 504})
 
@@ -37,19 +35,20 @@ class RetryPolicy:
     Attributes:
         transient_statuses: HTTP statuses that are tried again, for a request and for an element of a 207 (where any
             other status of 500 or more is too).
-        base_seconds, max_seconds: Bounds of the exponential back-off; the wait is drawn evenly below the bound.
-        max_retry_after_seconds: The longest `Retry-After` that is obeyed.
+        max_seconds: The most that the bound of the exponential back-off grows to; the wait is drawn evenly below it.
         budget_seconds: Transient failures for longer than this end the bundle; None waits without limit.
         max_first_refusals: So many messages refused before any was accepted end the bundle: the set-up is wrong, not
             the messages. None: they are dead-lettered, however many.
+        base_seconds: The bound of the first back-off; it doubles with each try.
+        max_retry_after_seconds: The longest `Retry-After` that is obeyed.
     """
 
-    transient_statuses: frozenset[int] = TRANSIENT_STATUSES
+    transient_statuses: frozenset[int]
+    max_seconds: float
+    budget_seconds: float | None
+    max_first_refusals: int | None
     base_seconds: float = 0.5
-    max_seconds: float = 60.0
     max_retry_after_seconds: float = 300.0
-    budget_seconds: float | None = None
-    max_first_refusals: int | None = 20
 
 
 @dataclass(frozen=True)

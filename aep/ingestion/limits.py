@@ -59,7 +59,7 @@ class RequestLimit:
     def __init__(
         self,
         ceiling: int,
-        messages_per_second: float | None = None,
+        messages_per_second: float | None,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], bool] | None = None,
     ):

@@ -44,7 +44,7 @@ class Patch:
     """Operations that were found valid by `compile_patch`, as JSON: equal, hashable and small to send to workers."""
 
     operations: bytes
-    dialect: PatchDialect = "rfc6902"
+    dialect: PatchDialect
 
     def apply(self, record: dict[str, Any]) -> dict[str, Any] | PatchFault:
         """Return the record after all operations; it is changed in place, and after a fault it is half changed: drop
@@ -61,7 +61,7 @@ class Patch:
         return document
 
 
-def compile_patch(operations: Sequence[Any], dialect: PatchDialect = "rfc6902") -> Patch:
+def compile_patch(operations: Sequence[Any], dialect: PatchDialect) -> Patch:
     """Return the patch of these operations, as they were written in JSON or YAML.
 
     Members that an operation does not need are ignored (RFC 6902, 4). Adobe's transform takes more than the RFC: an op

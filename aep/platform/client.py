@@ -20,7 +20,6 @@ from aep.errors import ConfigurationError, ConnectError, NetworkError, PlatformE
 from aep.http.auth import TokenSource
 from aep.http.backoff import full_jitter, sleep
 from aep.http.transport import Reply, Request, Transport
-from aep.ingestion.decision import TRANSIENT_STATUSES
 from aep.platform.problem import Problem, read_problem
 
 _LOG = logging.getLogger(__name__)
@@ -29,6 +28,8 @@ TRIES = 4
 _BASE_SECONDS = 0.5
 _MAX_SECONDS = 20.0
 
+# What may pass.
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 # What may be done twice. A POST creates another object; a PATCH may append its value once more.
 _IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
 # After one of these nothing has been done, so that anything may be sent again.
@@ -258,7 +259,7 @@ def sent_again(method: str, outcome: Problem | NetworkError) -> bool:
     """Return whether a call may be made again after this outcome, as far as its kind goes."""
     if isinstance(outcome, NetworkError):
         return method in _IDEMPOTENT or not may_have_arrived(outcome)
-    return outcome.status in (TRANSIENT_STATUSES if method in _IDEMPOTENT else _NOTHING_DONE)
+    return outcome.status in (_TRANSIENT if method in _IDEMPOTENT else _NOTHING_DONE)
 
 
 def may_have_arrived(outcome: Problem | NetworkError) -> bool:

@@ -37,12 +37,7 @@ INTEGER_RANGES = {
 }
 
 
-def harden(
-    document: dict[str, Any],
-    *,
-    unknown_fields: UnknownFields = "reject",
-    integer_ranges: bool = True,
-) -> dict[str, Any]:
+def harden(document: dict[str, Any], *, unknown_fields: UnknownFields, integer_ranges: bool) -> dict[str, Any]:
     """Make the draft-4 schema to validate with; `document` stays as it is.
 
     Only validating keywords are kept. `meta:enum` suggests values and is not enforced.

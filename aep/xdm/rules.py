@@ -34,16 +34,16 @@ class XdmRules:
         tenant: The tenant namespace, such as `_acme`, when the schema does not tell it.
     """
 
-    unknown_fields: UnknownFields = "reject"
-    nulls: Nulls = "reject"
-    integer_ranges: bool = True
-    identity: Identity = "off"
-    primary_identity: tuple[str, ...] = ()
-    namespaces: tuple[str, ...] = ()
-    max_future_seconds: float = 300
-    max_age_days: float | None = None
-    max_event_bytes: int = 10_240
-    max_record_bytes: int = 102_400
+    unknown_fields: UnknownFields
+    nulls: Nulls
+    integer_ranges: bool
+    identity: Identity
+    primary_identity: tuple[str, ...]
+    namespaces: tuple[str, ...]
+    max_future_seconds: float
+    max_age_days: float | None
+    max_event_bytes: int
+    max_record_bytes: int
     tenant: str | None = None
 
 

@@ -104,7 +104,7 @@ def parse_schema(document: bytes, where: str) -> ResolvedSchema:
         _refuse_empty(schema, where)
         for path, node in _subschemas(schema):
             _check_node(path, node, where)
-        hardened = harden(schema)
+        hardened = harden(schema, unknown_fields="reject", integer_ranges=True)
         compile_schema(hardened)
     except SchemaError:
         raise

@@ -39,15 +39,13 @@ class XdmValidator:
 
     Args:
         schema: The schema of the records.
-        rules: What else to ask; None for the defaults.
+        rules: What else to ask.
         clock: Seconds since 1970, for the age of events.
     """
 
-    def __init__(
-        self, schema: ResolvedSchema, rules: XdmRules | None = None, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, schema: ResolvedSchema, rules: XdmRules, clock: Callable[[], float] = time.time) -> None:
         self.schema = schema
-        self.rules = rules = rules or XdmRules()
+        self.rules = rules
         self._clock = clock
         self._max_bytes = rules.max_event_bytes if schema.is_event else rules.max_record_bytes
         self._namespaces = frozenset(name.lower() for name in rules.namespaces)
@@ -137,9 +135,9 @@ _validators: dict[tuple[str, XdmRules], XdmValidator] = {}
 _lock = threading.Lock()
 
 
-def validator_for(schema: ResolvedSchema, rules: XdmRules | None = None) -> XdmValidator:
+def validator_for(schema: ResolvedSchema, rules: XdmRules) -> XdmValidator:
     """Return this process's validator for a schema and rules, built at the first call."""
-    key = (schema.sha256, rules or XdmRules())
+    key = (schema.sha256, rules)
     validator = _validators.get(key)
     if validator is None:
         with _lock:

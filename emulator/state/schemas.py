@@ -6,8 +6,23 @@ from typing import Any
 
 import orjson
 
+from aep.xdm.rules import XdmRules
 from aep.xdm.schema import SchemaError, parse_schema
 from aep.xdm.validate import XdmValidator
+
+# What AEP asks of a record of any schema, whatever a pipeline is told to ask. Profile alone looks at sizes.
+_RULES = XdmRules(
+    unknown_fields="reject",
+    nulls="reject",
+    integer_ranges=True,
+    identity="off",
+    primary_identity=(),
+    namespaces=(),
+    max_future_seconds=300,
+    max_age_days=None,
+    max_event_bytes=10_240,
+    max_record_bytes=102_400,
+)
 
 
 class Schema:
@@ -24,7 +39,7 @@ class Schema:
         self.document = document
         self.id = resolved.id
         self.major = resolved.version.partition(".")[0]
-        self._validator = XdmValidator(resolved)
+        self._validator = XdmValidator(resolved, _RULES)
 
     def answers_to(self, schema_id: str, major: str) -> bool:
         """Return whether a `schemaRef` of this id and major version ("" for any) means this schema."""

@@ -82,7 +82,7 @@ class EventCheck:
     def __init__(self, schema: ResolvedSchema, rules: XdmRules):
         destination = AepInlet("", schema_id=schema.id)
         self._route = Route("", ("",), destination, schema, parse=self._parse)
-        self._prepare = Preparation((self._route,), rules)
+        self._prepare = Preparation((self._route,), rules, "skip")
         self._is_message = False
         self.hints = Hints("line")
         self.shape: Shape = "lines"

@@ -99,7 +99,6 @@ def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
     from aep.ingestion.validate_once import send_validated
     from pipelines.destinations.aep.kind import AEP
     from pipelines.options.checks import route_contradictions
-    from pipelines.options.make_route import make_rules
     from pipelines.options.merge import parse
     from pipelines.options.platform_access import network_gaps, tokens_of, transport_of
     from pipelines.options.yaml_files import OptionsError
@@ -115,7 +114,7 @@ def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
     names = sorted(route.name for route in routes)
     if name not in names:
         raise OptionsError([f"{file}: no route is called {name}: it has {', '.join(names)}"])
-    route, rules, now_ms = routes[name], make_rules(settings), int(time.time() * 1000)
+    route, rules, now_ms = routes[name], settings.xdm.rules(), int(time.time() * 1000)
     prepared = []
     for number, event in enumerate(events):  # all of them before the first is sent
         try:
@@ -158,7 +157,7 @@ def prepare_event(
         raise EventError(f"a pipeline sends no record by the route {route.name}: {candidates[-1].name} takes them all")
     if event.lstrip()[:1] in _JSON:  # JSON, which is easier to write than what a route may read
         candidates = tuple(replace(each, parse=parse_json) for each in candidates)
-    outcome = Preparation(candidates, rules)(topic, 0, Record(now_ms, now_ms, None, (), event))
+    outcome = Preparation(candidates, rules, "skip")(topic, 0, Record(now_ms, now_ms, None, (), event))
     if isinstance(outcome, Refusal):
         if outcome.stage == "parse":
             raise EventError(f"not a valid event: {outcome.message}")

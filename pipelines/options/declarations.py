@@ -11,7 +11,7 @@ from typing import Literal
 from aep.ingestion.envelope import Payload
 from aep.mapping.json_patch import PatchDialect
 from aep.xdm.harden import UnknownFields
-from aep.xdm.rules import Identity, Nulls
+from aep.xdm.rules import Identity, Nulls, XdmRules
 from pipelines.options.formats import Format
 from pipelines.options.group import OptionGroup
 from pipelines.options.group import option as _option
@@ -145,6 +145,7 @@ class AepOptions(OptionGroup):
     client_id: HeaderValue | None = _option(None, "Client id of the credentials, for aep_auth=oauth.")
     client_secret: SecretReference | None = _option(None, "Reference to the client secret, for aep_auth=oauth.")
     token: SecretReference | None = _option(None, "Reference to an access token, for aep_auth=token.")
+    # As the Developer Console lists them for a server-to-server credential of Experience Platform.
     scopes: str = _option(
         "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session",
         "Scopes to ask IMS for, separated by commas.",
@@ -247,6 +248,21 @@ class XdmOptions(OptionGroup):
     max_age_days: Seconds | None = _option(None, "How old an event may be. Null: any age.", "days")
     max_event_bytes: Count = _option(10_240, "Largest event (time-series class), serialised.", "bytes")
     max_record_bytes: Count = _option(102_400, "Largest record (profile class), serialised.", "bytes")
+
+    def rules(self) -> XdmRules:
+        """Return what records are asked for beyond their schemas."""
+        return XdmRules(
+            unknown_fields=self.unknown_fields,
+            nulls=self.nulls,
+            integer_ranges=self.integer_ranges,
+            identity=self.identity,
+            primary_identity=self.primary_identity,
+            namespaces=self.namespaces,
+            max_future_seconds=self.max_future_seconds,
+            max_age_days=self.max_age_days,
+            max_event_bytes=self.max_event_bytes,
+            max_record_bytes=self.max_record_bytes,
+        )
 
 
 class MapOptions(OptionGroup):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from aep.mapping.transform import RecordTransform
-from aep.xdm.rules import XdmRules
 from pipelines.options.formats import FORMATS
 from pipelines.options.mapping_file import read_mapping
 from pipelines.options.route_keys import RouteKeys
@@ -27,21 +26,4 @@ def route_to(destination: Destination, keys: RouteKeys, settings: Settings) -> R
         drop=keys.drop,
         mapping=read_mapping(keys.map, keys.map_patch_dialect) if isinstance(keys.map, str) else keys.map,
         transform=RecordTransform(keys.transform) if keys.transform else None,
-    )
-
-
-def make_rules(settings: Settings) -> XdmRules:
-    """Return what records are asked for beyond their schemas."""
-    xdm = settings.xdm
-    return XdmRules(
-        unknown_fields=xdm.unknown_fields,
-        nulls=xdm.nulls,
-        integer_ranges=xdm.integer_ranges,
-        identity=xdm.identity,
-        primary_identity=xdm.primary_identity,
-        namespaces=xdm.namespaces,
-        max_future_seconds=xdm.max_future_seconds,
-        max_age_days=xdm.max_age_days,
-        max_event_bytes=xdm.max_event_bytes,
-        max_record_bytes=xdm.max_record_bytes,
     )

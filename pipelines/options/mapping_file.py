@@ -11,7 +11,7 @@ from pipelines.options.types import compile_mapping
 from pipelines.options.yaml_files import OptionsError, describe, lines_within, read_node, read_text
 
 
-def read_mapping(path: str, dialect: PatchDialect = "rfc6902") -> Patch | FieldMap:
+def read_mapping(path: str, dialect: PatchDialect) -> Patch | FieldMap:
     """Read the file: a list of operations is a patch of the dialect, a mapping of fields to sources a map.
 
     Raises:

@@ -11,7 +11,6 @@ import apache_beam as beam
 
 from aep.xdm.rules import XdmRules
 from pipelines.options.destination import DestinationKind
-from pipelines.options.make_route import make_rules
 from pipelines.options.routes import load_routes
 from pipelines.options.settings import Settings
 from pipelines.runtime.kafka_cluster import kafka_cluster
@@ -106,7 +105,7 @@ def make_plan(settings: Settings, kind: DestinationKind[Any], routes: Routes | N
     return Plan(
         settings=settings,
         routes=routes,
-        rules=make_rules(settings),
+        rules=settings.xdm.rules(),
         batch_limits=BatchLimits(batch.max_messages, batch.max_bytes, batch.max_seconds),
         batch_mode=batch.mode,
         connection=kind.connection(settings),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from aep.http.auth import OAuthClient, OAuthTokens, TokenSource
+from aep.http.network import Network
 from aep.http.transport import Reply, Request, RequestsTransport, Timeouts, Transport
 from aep.platform.catalog import PROFILE_TAGS, Catalog
 from aep.platform.client import PlatformClient
@@ -24,6 +25,7 @@ from aep.platform.flow_service import (
 from aep.platform.inlets import Inlet
 from aep.platform.schema_registry import SchemaRegistry
 from aep.xdm.identities import identity_descriptor
+from testing.defaults import by_default
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.services.emulator import CLIENT_ID, Emulator
 
@@ -83,7 +85,7 @@ def scripted(server: HttpServer | str, tokens: TokenSource | None = None, waits:
         "key-1",
         "ACME@AdobeOrg",
         "dev",
-        RequestsTransport(Timeouts(connect=5, total=5)),
+        RequestsTransport(by_default(Timeouts, connect=5, total=5), by_default(Network)),
         wall_clock=lambda: 1_000_000.0,
         wait=waits or Waits(),
         random_unit=lambda: 0.5,
@@ -112,8 +114,8 @@ class Organisation:
         self.emulator = emulator
         self.name = f"org{next(_numbers)}"
         self.id = f"{self.name}@AdobeOrg"
-        self.transport = RequestsTransport(Timeouts(connect=5, total=30))
-        oauth = OAuthClient(emulator.url, CLIENT_ID, "env:EMULATOR_SECRET")
+        self.transport = RequestsTransport(by_default(Timeouts, connect=5, total=30), by_default(Network))
+        oauth = OAuthClient(emulator.url, CLIENT_ID, "env:EMULATOR_SECRET", "openid")
         self.tokens = OAuthTokens(oauth, self.transport)
         self.client = self.client_by(self.transport)
         self.registry = SchemaRegistry(self.client)

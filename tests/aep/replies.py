@@ -9,9 +9,10 @@ import orjson
 
 from aep.http.transport import Reply
 from aep.ingestion.decision import Attempt, InletStats, RetryPolicy
+from testing.defaults import by_default
 
-POLICY = RetryPolicy()
-BUDGET = RetryPolicy(budget_seconds=100)
+POLICY = by_default(RetryPolicy)
+BUDGET = by_default(RetryPolicy, budget_seconds=100)
 NOW = 1_000.0
 HEALTHY = InletStats(accepted=50, last_success=NOW - 1)
 NEVER = InletStats()

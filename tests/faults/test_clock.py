@@ -9,9 +9,13 @@ from email.utils import formatdate
 import pytest
 
 from aep.http.auth import OAuthClient, OAuthTokens
-from aep.http.transport import RequestsTransport
+from aep.http.network import Network
+from aep.http.transport import RequestsTransport, Timeouts
 from aep.ingestion.client import InletClient
+from aep.ingestion.decision import RetryPolicy
 from aep.ingestion.envelope import Destination
+from aep.ingestion.limits import RequestLimit
+from testing.defaults import by_default
 from testing.fakes.fake_aep import Clock, multi_status
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
@@ -29,8 +33,8 @@ def test_fault_17_a_token_is_renewed_by_the_monotonic_clock(
     for client in (OAuthTokens, InletClient):
         assert inspect.signature(client).parameters["clock"].default is time.monotonic
     clock = Clock()
-    credential = OAuthClient(emulator.url, CLIENT_ID, "env:AEP_SECRET")
-    tokens = OAuthTokens(credential, RequestsTransport(), clock)
+    credential = OAuthClient(emulator.url, CLIENT_ID, "env:AEP_SECRET", "openid")
+    tokens = OAuthTokens(credential, RequestsTransport(by_default(Timeouts), by_default(Network)), clock)
     first = tokens.token()
     right = time.time
     monkeypatch.setattr(time, "time", lambda: right() + seconds)
@@ -57,7 +61,15 @@ def test_fault_17_a_date_to_retry_after_never_makes_a_wait_negative_or_endless(s
 
     with HttpServer(answer) as server:
         destination = Destination(f"{server.url}/collection/inlet", payload="raw")
-        client = InletClient(destination, RequestsTransport(), clock=clock, wait=clock.wait)
+        client = InletClient(
+            destination,
+            RequestsTransport(by_default(Timeouts), by_default(Network)),
+            None,
+            by_default(RetryPolicy),
+            RequestLimit(8, None),
+            clock=clock,
+            wait=clock.wait,
+        )
         assert client.deliver([b"{}"]).answers[0].accepted
     (waited,) = clock.waits
     least = min(max(10 - seconds, 0), 300)

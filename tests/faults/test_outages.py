@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
-from aep.http.transport import RequestsTransport
+from aep.http.network import Network
+from aep.http.transport import RequestsTransport, Timeouts
 from aep.ingestion.client import InletClient
+from aep.ingestion.decision import RetryPolicy
 from aep.ingestion.envelope import Destination
+from aep.ingestion.limits import RequestLimit
 from samples.loyalty import generate
+from testing.defaults import by_default
 from testing.fakes.fake_aep import multi_status
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.services.emulator import Emulator
@@ -160,7 +164,14 @@ def test_fault_04_retry_after_is_capped_and_nonsense_is_ignored(retry_after: str
 
     with HttpServer(answer) as server:
         destination = Destination(f"{server.url}/collection/inlet", payload="raw")
-        client = InletClient(destination, RequestsTransport(), wait=wait)
+        client = InletClient(
+            destination,
+            RequestsTransport(by_default(Timeouts), by_default(Network)),
+            None,
+            by_default(RetryPolicy),
+            RequestLimit(8, None),
+            wait=wait,
+        )
         assert client.deliver([b"{}"]).answers[0].accepted
     assert len(waits) == 1
     assert least <= waits[0] <= most

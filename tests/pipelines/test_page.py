@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -14,8 +12,6 @@ from pipelines.jobs import jobs
 from pipelines.options.route_keys import RouteKey, describe_keys
 from pipelines.options.table import OPTIONS, Option
 from pipelines.page import page
-from transforms.batch import BatchLimits
-from transforms.kafka.source import BundleLimits, KafkaSource
 
 ROOT = Path(__file__).parents[2]
 OPTIONS_PART, ROUTES_PART = page().split("\n## Keys of a route\n")
@@ -65,15 +61,3 @@ def test_the_base_file_says_only_what_differs_from_the_defaults() -> None:
     given = yaml.safe_load((ROOT / "configs" / "base.yaml").read_text())
     assert given
     assert [name for name, value in given.items() if name in OPTIONS and value == OPTIONS[name].default] == []
-
-
-@pytest.mark.parametrize(
-    ("model", "no_option"),
-    [
-        (BatchLimits, set()),
-        (BundleLimits, {"idle_seconds"}),
-        (KafkaSource, {"share_group", "deadline", "left_out"}),  # the plan finds these out
-    ],
-)
-def test_what_an_option_sets_has_no_other_default(model: type[Any], no_option: set[str]) -> None:
-    assert {field.name for field in fields(model) if field.default is not MISSING} == no_option

@@ -3,12 +3,17 @@
 import pytest
 
 from aep.formats.json import ParseFailure, parse_object
+from aep.xdm.rules import XdmRules
 from aep.xdm.validate import XdmValidator
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import EVENTS_TOPIC, PROFILES_TOPIC, Kind, Sample, generate
+from testing.defaults import by_default
 from tests.aep.xdm.schemas import EVENT, PROFILE
 
-VALIDATORS = {EVENTS_TOPIC: XdmValidator(EVENT), PROFILES_TOPIC: XdmValidator(PROFILE)}
+VALIDATORS = {
+    EVENTS_TOPIC: XdmValidator(EVENT, by_default(XdmRules)),
+    PROFILES_TOPIC: XdmValidator(PROFILE, by_default(XdmRules)),
+}
 
 
 def verdict(sample: Sample) -> tuple[str, str]:

@@ -11,11 +11,14 @@ from aep.xdm.rules import XdmRules
 from aep.xdm.validate import XdmValidator
 from samples.fragments import MEMBERS
 from samples.loyalty import EVENTS_TOPIC, MIN_EVENT_BYTES, PROFILES_TOPIC, Kind, Sample, generate, sequence_of
+from testing.defaults import by_default
 from tests.aep.xdm.schemas import EVENT, PROFILE
 
 VALIDATORS = {
-    EVENTS_TOPIC: XdmValidator(EVENT, XdmRules(identity="required")),
-    PROFILES_TOPIC: XdmValidator(PROFILE, XdmRules(identity="required", primary_identity=("/_acme/loyalty/memberId",))),
+    EVENTS_TOPIC: XdmValidator(EVENT, by_default(XdmRules, identity="required")),
+    PROFILES_TOPIC: XdmValidator(
+        PROFILE, by_default(XdmRules, identity="required", primary_identity=("/_acme/loyalty/memberId",))
+    ),
 }
 
 

@@ -15,7 +15,7 @@ NewTopic = Callable[..., str]
 
 @pytest.fixture
 def cluster(broker: KafkaBroker) -> KafkaCluster:
-    return KafkaCluster(broker.bootstrap_servers)
+    return KafkaCluster(broker.bootstrap_servers, {})
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ import pytest
 from aep.errors import ConfigurationError
 from aep.formats.json import ParsedObject, ParseFailure
 from aep.mapping.repeated_ids import IdSample
+from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema
+from testing.defaults import by_default
 from tests.transforms.eager import Collect
 from tests.transforms.examples import batch_limits, chunk
 from transforms.batch import GroupIntoBatches
@@ -121,7 +123,7 @@ def test_records_go_to_another_destination_by_the_same_steps(mode: Any) -> None:
     with beam.Pipeline("FnApiRunner") as pipeline:
         read = pipeline | beam.Create([chunk(*values)], reshuffle=False)
         parsed = read | ParseRecords(to, "delete")
-        valid = (parsed.main | ApplyMapping(to)).main | ValidateXdm(to)
+        valid = (parsed.main | ApplyMapping(to)).main | ValidateXdm(to, by_default(XdmRules))
         batches = valid.main | GroupIntoBatches(to, batch_limits(), mode)
         posted = batches | "PutToStream" >> Post(to, StreamConnection(), receipts=True)
         (valid.dead_letters, posted.dead_letters) | beam.Flatten() | "Dead" >> dead

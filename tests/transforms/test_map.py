@@ -115,14 +115,16 @@ def test_a_map_makes_records_which_then_get_their_id() -> None:
 
 
 def test_a_patch_changes_records_or_refuses_them_as_they_were() -> None:
-    patch = compile_patch([{"op": "add", "path": "/x", "value": 1}, {"op": "move", "from": "/a", "path": "/b"}])
+    patch = compile_patch(
+        [{"op": "add", "path": "/x", "value": 1}, {"op": "move", "from": "/a", "path": "/b"}], "rfc6902"
+    )
     entities, dead = mapped(replace(route("events"), mapping=patch), b'{"a":1}', b'{"c":1}', b'{"a":[],"x":2}')
     assert entities == [{"x": 1, "b": 1}, {"x": 1, "b": []}]
     assert dead == [("map", "patch", "/b", 1)]
 
 
 def test_a_chunk_of_which_no_record_could_be_mapped_does_not_go_on() -> None:
-    patch = replace(route("events", payload="raw"), mapping=compile_patch([{"op": "remove", "path": "/a"}]))
+    patch = replace(route("events", payload="raw"), mapping=compile_patch([{"op": "remove", "path": "/a"}], "rfc6902"))
     assert mapped(patch, b"{}") == ([], [("map", "patch", "/a", 0)])
 
 
@@ -134,7 +136,7 @@ def test_a_mapping_that_nests_a_record_too_deeply() -> None:
 
 
 def test_an_upsert_has_its_header_around_the_mapped_record_and_a_tombstone_is_not_mapped() -> None:
-    patch = compile_patch([{"op": "move", "from": "/a", "path": "/b"}])
+    patch = compile_patch([{"op": "move", "from": "/a", "path": "/b"}], "rfc6902")
     upserts = replace(route("events", payload="raw", operations={"data": "merge"}, key_field="memberId"), mapping=patch)
     entities, dead = mapped(upserts, b'{"a":1}', None)
     assert [entity["body"] for entity in entities] == [{"b": 1}, {"memberId": "k-1"}]
@@ -148,7 +150,8 @@ def test_adobes_patch_makes_an_upsert_too() -> None:
             {"op": "add", "path": "/body", "value": {}},
             {"op": "move", "from": "/a", "path": "/body/a"},
             {"op": "add", "path": "/header", "value": header},
-        ]
+        ],
+        "rfc6902",
     )
     assert mapped(replace(route("events", payload="raw"), mapping=patch), b'{"a":1}') == (
         [{"body": {"a": 1}, "header": header}],

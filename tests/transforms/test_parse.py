@@ -18,7 +18,9 @@ ROUTES = routes(route("events"), route("profiles", "^profiles"))
 
 
 def test_records_get_their_entity_their_canonical_json_and_their_route() -> None:
-    (parsed,), dead = apply_refusing(ParseRecords(ROUTES), [chunk(b'{ "a": [1, 2.50] }', b'{"b":"\\u00e9"}', start=7)])
+    (parsed,), dead = apply_refusing(
+        ParseRecords(ROUTES, "skip"), [chunk(b'{ "a": [1, 2.50] }', b'{"b":"\\u00e9"}', start=7)]
+    )
     assert parsed.entities == [{"a": [1, 2.5]}, {"b": "é"}]
     assert parsed.bodies == [b'{"a":[1,2.5]}', '{"b":"é"}'.encode()]
     assert [one.offset for one in parsed.records] == [7, 8]
@@ -27,7 +29,9 @@ def test_records_get_their_entity_their_canonical_json_and_their_route() -> None
 
 
 def test_each_topic_takes_its_route() -> None:
-    chunks, _ = apply_refusing(ParseRecords(ROUTES), [chunk(b"{}", topic="profiles-eu"), chunk(b"{}", topic="events")])
+    chunks, _ = apply_refusing(
+        ParseRecords(ROUTES, "skip"), [chunk(b"{}", topic="profiles-eu"), chunk(b"{}", topic="events")]
+    )
     assert {one.topic: one.route for one in chunks} == {"profiles-eu": "profiles", "events": "events"}
 
 
@@ -45,7 +49,7 @@ def test_each_topic_takes_its_route() -> None:
 def test_what_is_not_one_json_object_is_refused_with_its_bytes_and_its_neighbours_go_on(
     value: bytes, code: str
 ) -> None:
-    (parsed,), (dead,) = apply_refusing(ParseRecords(ROUTES), [chunk(b'{"n":1}', value, b'{"n":2}', start=5)])
+    (parsed,), (dead,) = apply_refusing(ParseRecords(ROUTES, "skip"), [chunk(b'{"n":1}', value, b'{"n":2}', start=5)])
     assert parsed.entities == [{"n": 1}, {"n": 2}]
     assert [one.offset for one in parsed.records] == [5, 7]
     assert (dead.stage, dead.code, dead.topic, dead.partition, dead.route) == ("parse", code, "events", 0, "events")
@@ -54,7 +58,7 @@ def test_what_is_not_one_json_object_is_refused_with_its_bytes_and_its_neighbour
 
 
 def test_tombstones_are_counted_and_skipped() -> None:
-    (parsed,), dead = apply_refusing(ParseRecords(ROUTES), [chunk(None, b"{}", None)])
+    (parsed,), dead = apply_refusing(ParseRecords(ROUTES, "skip"), [chunk(None, b"{}", None)])
     assert [one.offset for one in parsed.records] == [1]
     assert dead == []
     assert metrics.process_counts() == {"tombstones": 2}
@@ -77,7 +81,7 @@ def test_tombstones_can_be_parsed_into_what_is_to_be_deleted() -> None:
 
 
 def test_a_chunk_of_which_nothing_is_left_does_not_go_on() -> None:
-    parsed, dead = apply_refusing(ParseRecords(ROUTES), [chunk(b"1", b"2"), Chunk("events", 0, [])])
+    parsed, dead = apply_refusing(ParseRecords(ROUTES, "skip"), [chunk(b"1", b"2"), Chunk("events", 0, [])])
     assert parsed == []
     assert len(dead) == 2
 
@@ -91,7 +95,7 @@ WITH_REST = Routes([*BY_TYPE, route("rest", "events", key_field="memberId")])
 
 def test_a_field_of_the_record_decides_which_route_it_takes() -> None:
     values = [b'{"type":"b"}', b'{"type":"a"}', b'{"type":"z"}', b'{"type":"c"}', b"{}", b'{"type":["a"]}']
-    chunks, dead = apply_refusing(ParseRecords(WITH_REST), [chunk(*values, start=5)])
+    chunks, dead = apply_refusing(ParseRecords(WITH_REST, "skip"), [chunk(*values, start=5)])
     assert {one.route: [record.offset for record in one.records] for one in chunks} == {
         "b": [5, 8],
         "a": [6],
@@ -105,7 +109,7 @@ def test_a_field_of_the_record_decides_which_route_it_takes() -> None:
 
 
 def test_a_record_that_fits_no_route_is_dead_lettered_alone() -> None:
-    (parsed,), dead = apply_refusing(ParseRecords(BY_TYPE), [chunk(b'{"type":"b"}', b'{"type":"z"}', b"no")])
+    (parsed,), dead = apply_refusing(ParseRecords(BY_TYPE, "skip"), [chunk(b'{"type":"b"}', b'{"type":"z"}', b"no")])
     assert (parsed.route, [one.offset for one in parsed.records]) == ("b", [0])
     assert [(one.stage, one.code, one.route, one.record.offset) for one in dead] == [
         ("map", "no_route", "", 1),
@@ -126,7 +130,7 @@ def test_each_topic_is_read_in_its_routes_format() -> None:
     avro = ParseAvro('{"type":"record","name":"R","fields":[{"name":"a","type":"bytes"}]}')
     both = routes(route("events"), replace(route("avro"), parse=avro))
     chunks, (dead,) = apply_refusing(
-        ParseRecords(both), [chunk(b'{"a":1}'), chunk(b"\x02x", b"\x04x", topic="avro", start=3)]
+        ParseRecords(both, "skip"), [chunk(b'{"a":1}'), chunk(b"\x02x", b"\x04x", topic="avro", start=3)]
     )
     assert {one.route: one.bodies for one in chunks} == {"events": [b'{"a":1}'], "avro": [b'{"a":"eA=="}']}
     assert (dead.stage, dead.code, dead.route, dead.record) == ("parse", "avro", "avro", record(4, b"\x04x"))

@@ -10,6 +10,7 @@ import pytest
 from aep.errors import AuthenticationError, ConfigurationError, RetryBudgetError
 from aep.http.auth import OAuthClient
 from aep.ingestion.decision import RetryPolicy
+from testing.defaults import by_default
 from testing.fakes.fake_aep import multi_status
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
@@ -24,7 +25,7 @@ from transforms.records.route import Route
 from transforms.worker import metrics, process
 
 SCHEMA = small_schema(_id={"type": "string"}, n={"type": "integer"})
-QUICK = RetryPolicy(base_seconds=0.01, max_seconds=0.05)
+QUICK = by_default(RetryPolicy, base_seconds=0.01, max_seconds=0.05)
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def batch(*ids: str, start: int = 0) -> Batch:
 
 def test_accepted_records_are_counted_and_leave_nothing(aep: Emulator) -> None:
     inlet = create_inlet(aep)
-    outputs = apply_refusing(PostToAep(routes(to(inlet))), [batch("a", "b"), batch("c")])
+    outputs = apply_refusing(PostToAep(routes(to(inlet)), by_default(AepConnection)), [batch("a", "b"), batch("c")])
     assert outputs == ([], [])
     assert aep.ids(inlet["inletId"]) == {"a": 1, "b": 1, "c": 1}
     counts = metrics.process_counts()
@@ -67,7 +68,7 @@ def test_accepted_records_are_counted_and_leave_nothing(aep: Emulator) -> None:
 def test_refused_records_alone_are_dead_lettered_with_aeps_words(aep: Emulator) -> None:
     inlet = create_inlet(aep)
     sent = [batch("a", "b!", "c", start=10), batch("d!", start=20)]
-    _, dead = apply_refusing(PostToAep(routes(to(inlet))), sent)
+    _, dead = apply_refusing(PostToAep(routes(to(inlet)), by_default(AepConnection)), sent)
     assert aep.ids(inlet["inletId"]) == {"a": 1, "c": 1}
     assert sorted(one.record.offset for one in dead) == [11, 20]
     for one in dead:
@@ -81,7 +82,7 @@ def test_a_refused_record_keeps_the_chunk_it_came_in(aep: Emulator) -> None:
     inlet = create_inlet(aep)
     bad = batch("x!").bodies[0]
     chunks = [packed(bad, topic="one", partition=1), packed(bad, topic="two", partition=2, start=5)]
-    _, dead = apply_refusing(PostToAep(routes(to(inlet))), [Batch("events", chunks)])
+    _, dead = apply_refusing(PostToAep(routes(to(inlet)), by_default(AepConnection)), [Batch("events", chunks)])
     assert sorted((one.topic, one.partition, one.record.offset) for one in dead) == [("one", 1, 0), ("two", 2, 5)]
 
 
@@ -90,7 +91,7 @@ def test_several_requests_are_under_way_at_once(aep: Emulator) -> None:
     aep.faults(latency_ms=500)
     many = [batch(str(number), start=number) for number in range(10)]
     started = time.monotonic()
-    apply_refusing(PostToAep(routes(to(inlet)), AepConnection(max_in_flight=5)), many)
+    apply_refusing(PostToAep(routes(to(inlet)), by_default(AepConnection, max_in_flight=5)), many)
     elapsed = time.monotonic() - started
     assert set(aep.ids(inlet["inletId"])) == {str(number) for number in range(10)}
     assert 2 * 0.5 <= elapsed < 10 * 0.5
@@ -100,7 +101,7 @@ def test_transient_answers_are_counted_by_cause_and_nothing_is_missing(aep: Emul
     inlet = create_inlet(aep)
     aep.faults(rate={"429": 0.4}, element_rate={"500": 0.2}, seed=7)
     many = [batch(*(f"{number}-{at}" for at in range(10)), start=number * 10) for number in range(20)]
-    outputs = apply_refusing(PostToAep(routes(to(inlet)), AepConnection(policy=QUICK)), many)
+    outputs = apply_refusing(PostToAep(routes(to(inlet)), by_default(AepConnection, policy=QUICK)), many)
     assert outputs == ([], [])
     assert set(aep.ids(inlet["inletId"])) == {f"{number}-{at}" for number in range(20) for at in range(10)}
     counts = metrics.process_counts()
@@ -113,7 +114,7 @@ def test_transient_answers_are_counted_by_cause_and_nothing_is_missing(aep: Emul
 def test_an_error_for_people_fails_the_bundle_and_is_remembered_as_it_is(aep: Emulator) -> None:
     wrong = route(inlet_url=f"{aep.url}/collection/{'0' * 64}")
     with pytest.raises(Exception, match="aep_inlet_url"):
-        apply_refusing(PostToAep(routes(wrong)), [batch("a")])
+        apply_refusing(PostToAep(routes(wrong), by_default(AepConnection)), [batch("a")])
     assert type(process.failure) is ConfigurationError
     assert metrics.process_counts()["accepted"] == 0
 
@@ -125,7 +126,7 @@ def test_an_error_for_people_does_not_wait_for_what_is_tried_again(aep: Emulator
     wrong = route("wrong", inlet_url=f"{aep.url}/collection/{'0' * 64}")
     batches = [batch("a"), Batch("wrong", batch("b").chunks)]
     with pytest.raises(Exception, match="no such inlet: check aep_inlet_url"):
-        apply_refusing(PostToAep(routes(down, wrong), AepConnection(policy=QUICK)), batches)
+        apply_refusing(PostToAep(routes(down, wrong), by_default(AepConnection, policy=QUICK)), batches)
     aep.clear_faults()
     # What is still tried again would count in the next test.
     wait_for(lambda: metrics.process_counts()["accepted"] == 1, PATIENCE_SECONDS, "the other delivery to end")
@@ -134,9 +135,9 @@ def test_an_error_for_people_does_not_wait_for_what_is_tried_again(aep: Emulator
 def test_the_retry_budget_ends_the_bundle(aep: Emulator) -> None:
     inlet = create_inlet(aep)
     aep.faults(outage_s=600)
-    policy = RetryPolicy(base_seconds=0.01, max_seconds=0.05, budget_seconds=0.5)
+    policy = by_default(RetryPolicy, base_seconds=0.01, max_seconds=0.05, budget_seconds=0.5)
     with pytest.raises(Exception, match="aep_retry_budget_seconds"):
-        apply_refusing(PostToAep(routes(to(inlet)), AepConnection(policy=policy)), [batch("a"), batch("b")])
+        apply_refusing(PostToAep(routes(to(inlet)), by_default(AepConnection, policy=policy)), [batch("a"), batch("b")])
     assert type(process.failure) is RetryBudgetError
 
 
@@ -153,11 +154,11 @@ def test_batches_that_wait_for_poison_do_not_hold_up_the_others() -> None:
     # With one request at a time, each batch would wait for the poison of the one before.
     poisoned = [batch(f"{n}", f"{n}!", start=n * 2) for n in range(3)]
     good = [batch(f"good{n}", start=100 + n) for n in range(3)]
-    policy = RetryPolicy(base_seconds=0.01, max_seconds=0.3)
+    policy = by_default(RetryPolicy, base_seconds=0.01, max_seconds=0.3)
     with HttpServer(answer) as server:
         post = PostToAep(
             routes(route(inlet_url=f"{server.url}/collection/{'0' * 64}")),
-            AepConnection(policy=policy, max_in_flight=1),
+            by_default(AepConnection, policy=policy, max_in_flight=1),
         )
         batches = [poisoned[0], *good[:2], *poisoned[1:], good[2]]
         _, dead = apply_refusing(post, batches)
@@ -172,9 +173,9 @@ def test_batches_that_wait_for_poison_do_not_hold_up_the_others() -> None:
 def test_a_delivery_that_ends_in_an_error_is_counted_as_far_as_it_went(aep: Emulator) -> None:
     inlet = create_inlet(aep)
     aep.faults(reset_rate=1, reset_when="after")
-    policy = RetryPolicy(base_seconds=0.01, max_seconds=0.02, budget_seconds=0.3)
+    policy = by_default(RetryPolicy, base_seconds=0.01, max_seconds=0.02, budget_seconds=0.3)
     with pytest.raises(Exception, match="aep_retry_budget_seconds"):
-        apply_refusing(PostToAep(routes(to(inlet)), AepConnection(policy=policy)), [batch("a", "b")])
+        apply_refusing(PostToAep(routes(to(inlet)), by_default(AepConnection, policy=policy)), [batch("a", "b")])
     copies = aep.ids(inlet["inletId"])["a"]
     assert copies > 1
     counts = metrics.process_counts()
@@ -187,10 +188,11 @@ def test_a_delivery_that_ends_in_an_error_is_counted_as_far_as_it_went(aep: Emul
 def test_what_aep_received_of_a_delivery_that_ends_in_an_error_counts_as_accepted(aep: Emulator) -> None:
     inlet = create_inlet(aep)
     aep.faults(element_rate={"500": 0.5}, seed=3)
-    policy = RetryPolicy(base_seconds=0.01, max_seconds=0.02, budget_seconds=0)
+    policy = by_default(RetryPolicy, base_seconds=0.01, max_seconds=0.02, budget_seconds=0)
     with pytest.raises(Exception, match="aep_retry_budget_seconds"):
         apply_refusing(
-            PostToAep(routes(to(inlet)), AepConnection(policy=policy)), [batch(*(str(n) for n in range(40)))]
+            PostToAep(routes(to(inlet)), by_default(AepConnection, policy=policy)),
+            [batch(*(str(n) for n in range(40)))],
         )
     received = len(aep.ids(inlet["inletId"]))
     assert 0 < received < 40
@@ -207,7 +209,7 @@ def test_the_token_of_a_delivery_that_ends_in_an_error_is_counted(
     oauth = OAuthClient(aep.url, CLIENT_ID, "env:TEST_SECRET", scopes="openid")
     with_token = to(inlet, auth="oauth")
     with pytest.raises(Exception, match="refuses the credential"):
-        apply_refusing(PostToAep(routes(with_token), AepConnection(oauth=oauth)), [batch("a")])
+        apply_refusing(PostToAep(routes(with_token), by_default(AepConnection, oauth=oauth)), [batch("a")])
     counts = metrics.process_counts()
     assert (counts["token_renewals"], counts["requests"], counts["retries/token"]) == (2, 2, 1)
 
@@ -215,25 +217,29 @@ def test_the_token_of_a_delivery_that_ends_in_an_error_is_counted(
 def test_requests_carry_a_token_where_the_route_says_so(aep: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_SECRET", CLIENT_SECRET)
     inlet = create_inlet(aep, authentication_required=True)
-    oauth = OAuthClient(aep.url, CLIENT_ID, "env:TEST_SECRET")
+    oauth = OAuthClient(aep.url, CLIENT_ID, "env:TEST_SECRET", "openid")
     with_token = to(inlet, auth="oauth")
-    assert apply_refusing(PostToAep(routes(with_token), AepConnection(oauth=oauth)), [batch("a")]) == ([], [])
+    assert apply_refusing(PostToAep(routes(with_token), by_default(AepConnection, oauth=oauth)), [batch("a")]) == (
+        [],
+        [],
+    )
     assert aep.ids(inlet["inletId"]) == {"a": 1}
     with pytest.raises(Exception, match="refuses"):
-        apply_refusing(PostToAep(routes(to(inlet))), [batch("b")])
+        apply_refusing(PostToAep(routes(to(inlet)), by_default(AepConnection)), [batch("b")])
     assert type(process.failure) is AuthenticationError
 
 
 def test_a_route_that_asks_for_a_credential_which_is_not_given_is_refused() -> None:
+    without = by_default(AepConnection, oauth=None)
     with pytest.raises(ConfigurationError, match="aep_client_id"):
-        token_source(to_any("oauth"), AepConnection())
+        token_source(to_any("oauth"), without)
     with pytest.raises(ConfigurationError, match="aep_token"):
-        token_source(to_any("token"), AepConnection())
-    assert token_source(to_any("none"), AepConnection()) is None
+        token_source(to_any("token"), without)
+    assert token_source(to_any("none"), without) is None
 
 
 def test_routes_share_the_tokens_of_a_credential() -> None:
-    oauth = OAuthClient("https://ims.example", "id", "env:TEST_SECRET")
-    first = token_source(to_any("oauth"), AepConnection(oauth=oauth))
-    second = token_source(to_any("oauth", flow_id="other"), AepConnection(oauth=oauth))
+    oauth = OAuthClient("https://ims.example", "id", "env:TEST_SECRET", "openid")
+    first = token_source(to_any("oauth"), by_default(AepConnection, oauth=oauth))
+    second = token_source(to_any("oauth", flow_id="other"), by_default(AepConnection, oauth=oauth))
     assert first is second is not None

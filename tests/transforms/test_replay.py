@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from transforms.replay import (
 from transforms.sinks.files import read_files, write_file
 from transforms.worker import metrics, process
 
-ANY = Selection()
+ANY = Selection(codes=(), stages=(), routes=(), since=None, until=None, max_attempts=None)
 ROUTES = routes(route("events"), route("profiles"))
 
 
@@ -52,7 +53,7 @@ ROUTES = routes(route("events"), route("profiles"))
     ],
 )
 def test_all_that_is_given_must_fit(given: dict[str, Any], taken: bool) -> None:
-    assert Selection(**given).takes(letter(route="events", replays=2)) is taken
+    assert replace(ANY, **given).takes(letter(route="events", replays=2)) is taken
 
 
 def test_a_run_of_dead_letters_becomes_chunks_of_what_was_read() -> None:
@@ -125,7 +126,7 @@ def test_the_others_are_counted_and_a_topic_without_a_route_is_told_of_once(
 ) -> None:
     runs = [[letter(1), letter(2, code="enum")], [letter(3, topic="other")], [letter(4, topic="other")]]
     with caplog.at_level(logging.WARNING, "transforms"):
-        chosen = apply(ChooseDeadLetters(Selection(codes=("type",)), ROUTES), runs)
+        chosen = apply(ChooseDeadLetters(replace(ANY, codes=("type",)), ROUTES), runs)
     assert chosen == [[letter(1)]]
     assert metrics.process_counts() == {"passed_over": 3}
     assert caplog.messages == ["dead letters of topic other are passed over: no route takes it"]
@@ -137,7 +138,7 @@ def test_every_dead_letter_of_a_file_is_in_one_place_afterwards(kinds: list[tupl
         letters = [letter(at, code=code, topic=topic) for at, (code, topic) in enumerate(kinds)]
         path = write_file(folder, letters)
         chosen = [one for one in letters if (one.code, one.topic) == ("type", "events")]
-        assert set_aside(path, Selection(codes=("type",)), ROUTES) == len(chosen)
+        assert set_aside(path, replace(ANY, codes=("type",)), ROUTES) == len(chosen)
         replayed = Path(folder, "replayed")
         assert list(read_files(str(replayed))) == chosen if chosen else not replayed.exists()
         assert list(read_files(folder)) == [one for one in letters if one not in chosen]

@@ -9,6 +9,7 @@ import pytest
 from aep.ingestion.envelope import MAX_REQUEST_BYTES, Envelope
 from aep.xdm.rules import XdmRules
 from samples.loyalty import EVENTS_TOPIC, generate
+from testing.defaults import by_default
 from tests.transforms.eager import apply_refusing
 from tests.transforms.examples import EVENT_SCHEMA, record, route, routes, small_schema
 from transforms.aep.inlet import as_inlet
@@ -28,14 +29,14 @@ def parsed(*entities: dict[str, Any]) -> Chunk:
 
 def test_valid_records_go_on_with_their_bodies_and_without_entities() -> None:
     chunk = parsed({"name": "a"}, {"name": "b", "age": 3})
-    (valid,), dead = apply_refusing(ValidateXdm(routes(route(schema=NAMES))), [chunk])
+    (valid,), dead = apply_refusing(ValidateXdm(routes(route(schema=NAMES)), by_default(XdmRules)), [chunk])
     assert (valid.bodies, valid.records, valid.route) == (chunk.bodies, chunk.records, "events")
     assert (valid.entities, dead) == ([], [])
 
 
 def test_a_refused_record_tells_all_its_violations_and_the_schema() -> None:
     chunk = parsed({"name": "a"}, {"name": 1, "age": "x"}, {"name": "b"})
-    (valid,), (dead,) = apply_refusing(ValidateXdm(routes(route(schema=NAMES))), [chunk])
+    (valid,), (dead,) = apply_refusing(ValidateXdm(routes(route(schema=NAMES)), by_default(XdmRules)), [chunk])
     assert [one.offset for one in valid.records] == [0, 2]
     assert valid.bodies == [b'{"name":"a"}', b'{"name":"b"}']
     assert (dead.stage, dead.code, dead.pointer, dead.error_count) == ("validate", "type", "/age", 2)
@@ -48,18 +49,20 @@ def test_a_refused_record_tells_all_its_violations_and_the_schema() -> None:
 
 def test_without_a_schema_all_goes_on() -> None:
     chunk = parsed({"anything": None})
-    (valid,), dead = apply_refusing(ValidateXdm(routes(route(payload="raw"))), [chunk])
+    (valid,), dead = apply_refusing(ValidateXdm(routes(route(payload="raw")), by_default(XdmRules)), [chunk])
     assert (valid.bodies, dead) == (chunk.bodies, [])
 
 
 def test_pruned_nulls_are_gone_from_what_is_posted_and_kept_in_what_was_read() -> None:
     chunk = parsed({"name": "a", "age": None}, {"name": "null"})
-    rules = XdmRules(nulls="prune")
+    rules = by_default(XdmRules, nulls="prune")
     (valid,), dead = apply_refusing(ValidateXdm(routes(route(schema=NAMES)), rules), [chunk])
     assert valid.bodies == [b'{"name":"a"}', b'{"name":"null"}']
     assert valid.records[0].value == b' {"name":"a","age":null}'
     assert dead == []
-    valid_chunks, (refused,) = apply_refusing(ValidateXdm(routes(route(schema=NAMES))), [parsed({"age": None})])
+    valid_chunks, (refused,) = apply_refusing(
+        ValidateXdm(routes(route(schema=NAMES)), by_default(XdmRules)), [parsed({"age": None})]
+    )
     assert (valid_chunks, refused.pointer) == ([], "/age")
 
 
@@ -69,7 +72,7 @@ def test_the_largest_record_that_fits_a_request_goes_on_and_one_byte_more_does_n
         MAX_REQUEST_BYTES - len(Envelope(as_inlet(only.destination)).batch([b""])) - 1
     )  # a comma is counted for each message
     entities = [{"name": "x" * (room - len(b'{"name":""}') + more)} for more in (0, 1)]
-    (valid,), (dead,) = apply_refusing(ValidateXdm(routes(only)), [parsed(*entities)])
+    (valid,), (dead,) = apply_refusing(ValidateXdm(routes(only), by_default(XdmRules)), [parsed(*entities)])
     assert [len(body) for body in valid.bodies] == [room]
     assert (dead.stage, dead.code, dead.record.offset) == ("validate", "too_large", 1)
     assert f"{room:d} fit" in dead.message
@@ -93,7 +96,7 @@ def message(entity: dict[str, Any], dataset: str = "d" * 24, schema: str = NAMES
 def test_ready_made_messages_are_checked_inside_and_out(bad: dict[str, Any], code: str, pointer: str) -> None:
     only = route(payload="message", schema=NAMES, schema_id=NAMES.id)
     good = message({"name": "a"})
-    (valid,), (dead,) = apply_refusing(ValidateXdm(routes(only)), [parsed(good, bad)])
+    (valid,), (dead,) = apply_refusing(ValidateXdm(routes(only), by_default(XdmRules)), [parsed(good, bad)])
     assert valid.bodies == [orjson.dumps(good)]
     assert (dead.code, dead.pointer, dead.record.offset) == (code, pointer, 1)
 
@@ -104,7 +107,7 @@ def test_the_sample_is_judged_as_its_oracle_says() -> None:
     rows = [record(one.sequence, one.value) for one in samples]
     entities = [orjson.loads(one.value) for one in samples]
     chunk = Chunk(EVENTS_TOPIC, 0, rows, "events", entities, [one.value for one in samples])
-    (valid,), dead = apply_refusing(ValidateXdm(routes(route(schema=EVENT_SCHEMA))), [chunk])
+    (valid,), dead = apply_refusing(ValidateXdm(routes(route(schema=EVENT_SCHEMA)), by_default(XdmRules)), [chunk])
     expected = {one.sequence: one.expected_code for one in samples if one.broken}
     assert {one.record.offset: one.code for one in dead} == expected
     assert len(expected) > 30
@@ -119,7 +122,7 @@ def events_with(identifier: str, count: int) -> list[dict[str, Any]]:
 def test_events_that_share_an_id_are_counted_and_said_once_though_their_bundle_is_tried_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    step = ValidateXdmFn(routes(route(schema=EVENT_SCHEMA)), XdmRules())
+    step = ValidateXdmFn(routes(route(schema=EVENT_SCHEMA)), by_default(XdmRules))
     for again in (step, pickle.loads(pickle.dumps(step))):  # Flink makes a copy for each bundle that waits
         (valid,) = again.process(parsed(*events_with("same", 150)))
         assert isinstance(valid, Chunk)
@@ -133,8 +136,12 @@ def test_events_that_share_an_id_are_counted_and_said_once_though_their_bundle_i
 
 def test_each_run_looks_at_ids_anew_and_profiles_have_none_that_matter() -> None:
     for _ in range(2):
-        list(ValidateXdmFn(routes(route(schema=EVENT_SCHEMA)), XdmRules()).process(parsed(*events_with("same", 2))))
+        list(
+            ValidateXdmFn(routes(route(schema=EVENT_SCHEMA)), by_default(XdmRules)).process(
+                parsed(*events_with("same", 2))
+            )
+        )
     assert metrics.process_counts() == {"ids_looked_at/events": 4, "repeated_ids/events": 2}
     metrics.reset()
-    list(ValidateXdmFn(routes(route(schema=NAMES)), XdmRules()).process(parsed({"name": "a"}, {"name": "b"})))
+    list(ValidateXdmFn(routes(route(schema=NAMES)), by_default(XdmRules)).process(parsed({"name": "a"}, {"name": "b"})))
     assert metrics.process_counts() == {}

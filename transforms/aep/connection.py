@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from aep.errors import ConfigurationError, NetworkError
 from aep.http.auth import OAuthClient, OAuthTokens, StaticToken, TokenSource
@@ -36,14 +36,14 @@ class AepConnection:
             `max_in_flight`, and of each shard one request is under way at a time.
     """
 
-    oauth: OAuthClient | None = None
-    token: str | None = None
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    network: Network = field(default_factory=Network)
-    policy: RetryPolicy = field(default_factory=RetryPolicy)
-    max_in_flight: int = 8
-    max_messages_per_second: float | None = None
-    order: Order = "none"
+    oauth: OAuthClient | None
+    token: str | None
+    timeouts: Timeouts
+    network: Network
+    policy: RetryPolicy
+    max_in_flight: int
+    max_messages_per_second: float | None
+    order: Order
 
     @property
     def name(self) -> str:
@@ -68,8 +68,8 @@ class AepConnection:
             RequestsTransport(self.timeouts, self.network, time_left=process.time_left),
             tokens,
             self.policy,
+            _request_limit(to, self),
             wait=process.pause,
-            limit=_request_limit(to, self),
         )
         return AepClient(client, tokens, ordered=self.order == "key")
 

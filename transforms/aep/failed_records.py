@@ -83,7 +83,7 @@ def dead_letters_of(
         rules: Of our check.
     """
     topic = takes_back(route, routes) or returned_topic(route)
-    prepare = Preparation((_as_posted(route),), rules)
+    prepare = Preparation((_as_posted(route),), rules, "skip")
     for number, failed in enumerate(records):
         value = failed.line
         if failed.document is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from transforms.aep.connection import AepConnection
 from transforms.post import Post
 from transforms.records.delivery import Connection
 from transforms.records.route import Routes
@@ -11,5 +10,5 @@ from transforms.records.route import Routes
 class PostToAep(Post):
     """Posts each batch to the inlet of its route; see `Post`."""
 
-    def __init__(self, routes: Routes, connection: Connection | None = None, receipts: bool = False):
-        super().__init__(routes, connection or AepConnection(), receipts)
+    def __init__(self, routes: Routes, connection: Connection, receipts: bool = False):
+        super().__init__(routes, connection, receipts)

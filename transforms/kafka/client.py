@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
@@ -49,7 +49,7 @@ class KafkaCluster:
     """
 
     bootstrap_servers: str
-    config: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, str]
 
     def properties(self) -> dict[str, object]:
         """Return librdkafka properties with secrets resolved: for a client, never for a log.

@@ -10,7 +10,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -47,7 +47,7 @@ class SchemaRegistry:
     """
 
     url: str
-    config: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, str]
 
     def reader(self, key: SchemaKey) -> AvroReader | ParseFailure:
         """Return the reader of the schema with this id or GUID, one in a process; waits while the registry is

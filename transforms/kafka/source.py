@@ -47,6 +47,6 @@ class KafkaSource:
     reset: Reset
     discovery_seconds: float
     limits: BundleLimits
+    deadline: float | None
     share_group: bool = False
-    deadline: float | None = None
     left_out: frozenset[str] = frozenset()

@@ -278,7 +278,7 @@ class Preparation:
         TransformError: A route's transform cannot be imported here.
     """
 
-    def __init__(self, routes: tuple[Route, ...], rules: XdmRules, tombstones: Tombstones = "skip"):
+    def __init__(self, routes: tuple[Route, ...], rules: XdmRules, tombstones: Tombstones):
         self._routes = routes
         self._parse = ParseStep(routes, tombstones)
         self._steps = {route.name: (MapStep(route), ValidateStep(route, rules)) for route in routes}

@@ -29,8 +29,11 @@ class RefusalLimits:
         max_share: When more than this share, between 0 and 1, of the last 1,000 records was refused; None for never.
     """
 
-    max_first: int | None = None
-    max_share: float | None = None
+    max_first: int | None
+    max_share: float | None
+
+
+_NEVER = RefusalLimits(max_first=None, max_share=None)
 
 
 class Reason(NamedTuple):
@@ -118,11 +121,11 @@ class RefusalGuard:
     """The guard as the steps of a pipeline carry it to the workers; the counts belong to the worker process.
 
     Args:
-        limits: When to stop; by default never.
+        limits: When to stop.
         run: An id of the run: a later one in the same process counts from nothing.
     """
 
-    def __init__(self, limits: RefusalLimits = RefusalLimits(), run: str = ""):
+    def __init__(self, limits: RefusalLimits, run: str):
         self._limits = limits
         self._run = run
         self._held: _Counts | None = None  # the process's, once they were asked for
@@ -162,7 +165,7 @@ class RefusalGuard:
         return self._held
 
 
-NO_GUARD = RefusalGuard()
+NO_GUARD = RefusalGuard(_NEVER, "")
 
 
 class _Counts:
@@ -170,7 +173,7 @@ class _Counts:
 
     def __init__(self, limits: RefusalLimits):
         self._limits = limits
-        self._on = limits != RefusalLimits()
+        self._on = limits != _NEVER
         self._counts: dict[str, RefusalCount] = {}
         self._changed: set[str] = set()  # refused since the last check
         self._lock = threading.Lock()

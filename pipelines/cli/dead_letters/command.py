@@ -123,7 +123,12 @@ def _read(
         for time in filter(None, (since, until)):
             check_time(time)
         selection = Selection(
-            tuple(codes or ()), tuple(stages or ()), tuple(routes or ()), seconds_of(since), seconds_of(until)
+            codes=tuple(codes or ()),
+            stages=tuple(stages or ()),
+            routes=tuple(routes or ()),
+            since=seconds_of(since),
+            until=seconds_of(until),
+            max_attempts=None,
         )
         cluster = cluster_of(bootstrap_servers, kafka_config or []) if bootstrap_servers else None
     except ValueError as error:

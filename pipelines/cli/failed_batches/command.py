@@ -43,7 +43,6 @@ def failed_batches(
     from aep.platform.data_access import DataAccess
     from pipelines.cli.failed_batches.pull import FailedBatches
     from pipelines.destinations.aep.kind import AEP
-    from pipelines.options.make_route import make_rules
     from pipelines.options.merge import parse
     from pipelines.options.platform_access import platform_client
     from pipelines.options.types import check_time, seconds_of
@@ -61,7 +60,7 @@ def failed_batches(
         settings = parse([*context.args, f"--dead_letter_path={to}"], _missing)
         client = platform_client(settings)
         routes = make_routes(settings, AEP)
-        pull = FailedBatches(Catalog(client), DataAccess(client), routes, make_rules(settings), dataset or (), to)
+        pull = FailedBatches(Catalog(client), DataAccess(client), routes, settings.xdm.rules(), dataset or (), to)
         FileSink(to, "--to").check(local=True)
         account = pull.pull(seconds_of(since), seconds_of(until))
     except (UserError, OSError) as error:

@@ -12,6 +12,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from aep.xdm.harden import UnknownFields
+from aep.xdm.rules import Identity as WantedIdentity
+from aep.xdm.rules import Nulls
 from pipelines.cli.common import WRONG, app, plain, say
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ SchemaFile = Annotated[Path, typer.Argument(help="A resolved schema, as `schema 
 _SOME_INVALID = 1  # exit code
 _TENANT = re.compile(r"_?([A-Za-z0-9]+)")
 _SHOW_EVERY = 1_000  # lines
+_AS_OPTION = "As the option xdm_{} of a pipeline, with the same default."
 _IDS_LOOKED_AT = 100_000  # different events, of which the hashes are kept: 30 MB
 
 
@@ -169,20 +173,12 @@ def check(
     sha256: Annotated[
         str | None, typer.Option(help="Refuse a schema file with another digest, as `schema show` tells it.")
     ] = None,
-    unknown_fields: Annotated[
-        Literal["reject", "allow"], typer.Option(help="What becomes of fields that the schema lacks.")
-    ] = "reject",
-    nulls: Annotated[
-        Literal["reject", "prune"], typer.Option(help="What becomes of null values; prune takes them out.")
-    ] = "reject",
-    identity: Annotated[
-        Literal["off", "required"], typer.Option(help="required: refuse a record without an identity.")
-    ] = "off",
+    unknown_fields: Annotated[UnknownFields | None, typer.Option(help=_AS_OPTION.format("unknown_fields"))] = None,
+    nulls: Annotated[Nulls | None, typer.Option(help=_AS_OPTION.format("nulls"))] = None,
+    identity: Annotated[WantedIdentity | None, typer.Option(help=_AS_OPTION.format("identity"))] = None,
     primary_identity: Annotated[
         list[str] | None,
-        typer.Option(
-            help="A field that must be filled in, such as /_acme/memberId; may be repeated.", metavar="POINTER"
-        ),
+        typer.Option(help=_AS_OPTION.format("primary_identity") + " May be repeated.", metavar="POINTER"),
     ] = None,
 ) -> int:
     """Check events against a schema, as the pipeline checks them: a line of JSON each, pretty-printed, or in an array.
@@ -193,20 +189,25 @@ def check(
     from aep.errors import UserError
     from aep.ingestion.envelope import Destination
     from aep.mapping.repeated_ids import sample_of
-    from aep.xdm.pointers import is_pointer
-    from aep.xdm.rules import XdmRules
     from pipelines.cli.event_hints import SHAPES
     from pipelines.cli.event_lines import EventCheck
     from pipelines.cli.schema.report import Tally
+    from pipelines.options.declarations import XdmOptions
+    from pipelines.options.types import check_pointers
 
     if limit is not None and not (every or adobe):
         raise typer.BadParameter("--limit does nothing without --all or --adobe")
-    for place in primary_identity or ():
-        if place == "" or not is_pointer(place):
-            raise typer.BadParameter(f"--primary-identity {place!r} is not a JSON pointer: write /_acme/memberId")
-    rules = XdmRules(
-        unknown_fields=unknown_fields, nulls=nulls, identity=identity, primary_identity=tuple(primary_identity or ())
-    )
+    try:
+        pointers = check_pointers(tuple(primary_identity or ()))
+    except ValueError as error:
+        raise typer.BadParameter(f"--primary-identity {error}") from None
+    own: dict[str, Any] = {
+        "unknown_fields": unknown_fields,
+        "nulls": nulls,
+        "identity": identity,
+        "primary_identity": pointers,
+    }
+    rules = XdmOptions(**{field: value for field, value in own.items() if value}).rules()
     form: Form | None = "adobe" if adobe else "json" if every and as_json else "text" if every else None
     try:
         schema = _load(schema_file, sha256)

@@ -12,7 +12,7 @@ from aep.xdm.rules import XdmRules
 from aep.xdm.schema import FileSchemaSource, ResolvedSchema
 from pipelines.destinations.aep.keys import OWN_RULES, AepRouteKeys
 from pipelines.destinations.aep.registry_schema import registry_schema
-from pipelines.options.make_route import make_rules, route_to
+from pipelines.options.make_route import route_to
 from pipelines.options.platform_access import missing_login, network_of, timeouts_of
 from pipelines.options.settings import Settings
 from pipelines.options.yaml_files import OptionsError
@@ -64,7 +64,7 @@ def _own_rules(keys: AepRouteKeys, settings: Settings) -> XdmRules | None:
     """Return the rules of a route that sets its own identity rules; the others come from the options."""
     stated = {key: getattr(keys, key) for key in OWN_RULES}
     stated = {key: value for key, value in stated.items() if value is not None}
-    return replace(make_rules(settings), **stated) if stated else None
+    return replace(settings.xdm.rules(), **stated) if stated else None
 
 
 def _schema_file(keys: AepRouteKeys) -> ResolvedSchema | None:

@@ -22,13 +22,15 @@ from aep.errors import (
     SecretError,
     TokenError,
 )
-from aep.http.auth import AEP_SCOPES, OAuthClient, OAuthTokens, StaticToken, read_token_reply
-from aep.http.transport import Reply, Request, RequestsTransport
+from aep.http.auth import OAuthClient, OAuthTokens, StaticToken, read_token_reply
+from aep.http.network import Network
+from aep.http.transport import Reply, Request, RequestsTransport, Timeouts
+from testing.defaults import by_default
 from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
 from testing.services.process import PATIENCE_SECONDS, free_port, wait_for
 
 SECRET = "sesame-open-0451"
-CLIENT = OAuthClient("https://ims.test/", "client-1", "env:AEP_TEST_SECRET")
+CLIENT = by_default(OAuthClient, ims_url="https://ims.test/", client_id="client-1", client_secret="env:AEP_TEST_SECRET")
 
 
 @pytest.fixture(autouse=True)
@@ -101,10 +103,10 @@ class TestRequest:
             "grant_type": ["client_credentials"],
             "client_id": ["client-1"],
             "client_secret": [SECRET],
-            "scope": [AEP_SCOPES],
+            "scope": [CLIENT.scopes],
         }
-        assert AEP_SCOPES.count(",") == 4
-        assert " " not in AEP_SCOPES
+        assert CLIENT.scopes.count(",") == 4
+        assert " " not in CLIENT.scopes
 
     def test_a_secret_with_any_characters_arrives_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AEP_TEST_SECRET", "a&b=c d+ü%20")
@@ -123,7 +125,7 @@ class TestRequest:
     def test_a_secret_that_is_missing_sends_nothing(self) -> None:
         ims = Ims()
         with pytest.raises(SecretError, match="NOT_THERE"):
-            OAuthTokens(OAuthClient("https://ims.test", "client-1", "env:NOT_THERE"), ims).token()
+            OAuthTokens(OAuthClient("https://ims.test", "client-1", "env:NOT_THERE", "openid"), ims).token()
         assert ims.requests == []
 
 
@@ -372,8 +374,8 @@ class TestAgainstTheEmulator:
         return running
 
     def tokens(self, url: str, secret: str = "env:EMULATOR_SECRET", clock: Clock | None = None) -> OAuthTokens:
-        client = OAuthClient(url, CLIENT_ID, secret)
-        return OAuthTokens(client, RequestsTransport(), clock or Clock())
+        client = OAuthClient(url, CLIENT_ID, secret, "openid")
+        return OAuthTokens(client, RequestsTransport(by_default(Timeouts), by_default(Network)), clock or Clock())
 
     def test_a_token(self, emulator: Emulator) -> None:
         tokens = self.tokens(emulator.url)
@@ -399,7 +401,7 @@ class TestAgainstTheEmulator:
     def test_unknown_scopes(self, emulator: Emulator) -> None:
         client = OAuthClient(emulator.url, CLIENT_ID, "env:EMULATOR_SECRET", "openid AdobeID")
         with pytest.raises(AuthenticationError, match="invalid_scope"):
-            OAuthTokens(client, RequestsTransport()).token()
+            OAuthTokens(client, RequestsTransport(by_default(Timeouts), by_default(Network))).token()
 
     def test_ims_is_failing_and_then_well(self, emulator: Emulator) -> None:
         tokens = self.tokens(emulator.url)

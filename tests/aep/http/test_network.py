@@ -21,6 +21,7 @@ from aep.errors import AepError, ConfigurationError, ConnectError, ReplyError, S
 from aep.http.auth import OAuthClient, OAuthTokens
 from aep.http.network import Network, proxy_refusal
 from aep.http.transport import Reply, Request, RequestsTransport, Timeouts
+from testing.defaults import by_default
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.fakes.proxy_server import ProxyServer
 from testing.services.certificates import Authority
@@ -28,7 +29,8 @@ from testing.services.process import BUSY_SECONDS, PATIENCE_SECONDS, free_port
 
 PASSWORD = "sesame-öpen-0451"
 BODY = b'{"messages":[]}' * 100
-QUICK = Timeouts(connect=0.5, total=0.5)
+USUAL = by_default(Timeouts)
+QUICK = by_default(Timeouts, connect=0.5, total=0.5)
 SLACK = BUSY_SECONDS
 
 
@@ -57,15 +59,15 @@ def password(monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def trusting(authority: Authority) -> Network:
-    return Network(ca_file=str(authority.certificate))
+    return by_default(Network, ca_file=str(authority.certificate))
 
 
-def send(url: str, network: Network, timeouts: Timeouts | None = None) -> Reply:
+def send(url: str, network: Network, timeouts: Timeouts = USUAL) -> Reply:
     headers = {"Content-Type": "application/json", "Authorization": "Bearer t"}
     return RequestsTransport(timeouts, network).send(Request(url, BODY, headers))
 
 
-def refusal(url: str, network: Network, timeouts: Timeouts | None = None) -> AepError:
+def refusal(url: str, network: Network, timeouts: Timeouts = USUAL) -> AepError:
     with pytest.raises(AepError) as caught:
         send(url, network, timeouts)
     assert PASSWORD not in repr(caught.value)
@@ -80,7 +82,10 @@ def ok(exchange: Exchange) -> None:
 class TestProxy:
     def test_http_is_forwarded(self, password: str) -> None:
         with HttpServer(ok) as server, ProxyServer(f"me:{PASSWORD}") as proxy:
-            reply = send(f"{server.url}/collection/1", Network(proxy.url, "me", password))
+            reply = send(
+                f"{server.url}/collection/1",
+                by_default(Network, proxy=proxy.url, proxy_user="me", proxy_password=password),
+            )
         assert (reply.status, reply.body) == (207, b"done")
         assert proxy.asked == [f"POST {server.url}/collection/1"]
         assert [request.body for request in server.requests] == [BODY]
@@ -120,7 +125,7 @@ class TestProxy:
     @pytest.mark.parametrize("server_tls", [False, True])
     def test_connections_are_kept(self, tls: ssl.SSLContext, trusting: Network, server_tls: bool) -> None:
         with HttpServer(ok, tls if server_tls else None) as server, ProxyServer() as proxy:
-            transport = RequestsTransport(network=replace(trusting, proxy=proxy.url))
+            transport = RequestsTransport(USUAL, replace(trusting, proxy=proxy.url))
             for _ in range(5):
                 assert transport.send(Request(server.url, BODY)).status == 207
         assert (proxy.connections, len(server.requests)) == (1, 5)
@@ -130,8 +135,10 @@ class TestProxy:
             exchange.reply(200, b'{"access_token":"t","expires_in":86400}')
 
         with HttpServer(token) as ims, ProxyServer(f"me:{PASSWORD}") as proxy:
-            transport = RequestsTransport(network=Network(proxy.url, "me", password))
-            assert OAuthTokens(OAuthClient(ims.url, "id", password), transport).token() == "t"
+            transport = RequestsTransport(
+                by_default(Timeouts), by_default(Network, proxy=proxy.url, proxy_user="me", proxy_password=password)
+            )
+            assert OAuthTokens(OAuthClient(ims.url, "id", password, "openid"), transport).token() == "t"
         assert proxy.asked == [f"POST {ims.url}/ims/token/v3"]
 
     def test_a_reply_that_drips_through_two_layers_of_tls(self, tls: ssl.SSLContext, trusting: Network) -> None:
@@ -142,7 +149,7 @@ class TestProxy:
 
         with HttpServer(drip, tls) as server, ProxyServer(tls=tls) as proxy:
             started = time.monotonic()
-            error = refusal(server.url, replace(trusting, proxy=proxy.url), Timeouts(connect=5, total=0.5))
+            error = refusal(server.url, replace(trusting, proxy=proxy.url), by_default(Timeouts, connect=5, total=0.5))
         assert isinstance(error, ReplyError)
         assert 0.5 <= time.monotonic() - started < 0.5 + SLACK
 
@@ -156,7 +163,7 @@ def target(request: pytest.FixtureRequest) -> str:
 class TestProxyRefuses:
     def test_credentials_are_wanted(self, target: str) -> None:
         with ProxyServer(f"me:{PASSWORD}") as proxy:
-            error = refusal(target, Network(proxy.url))
+            error = refusal(target, by_default(Network, proxy=proxy.url))
         assert isinstance(error, ConfigurationError)
         assert str(error) == (
             f"the proxy 127.0.0.1:{proxy.port} requires a user name and a password (407): set aep_proxy_user and "
@@ -166,20 +173,23 @@ class TestProxyRefuses:
 
     def test_credentials_are_wrong(self, target: str, password: str) -> None:
         with ProxyServer("me:another") as proxy:
-            error = refusal(target, Network(proxy.url, "me", password))
+            error = refusal(target, by_default(Network, proxy=proxy.url, proxy_user="me", proxy_password=password))
         assert isinstance(error, ConfigurationError)
         assert str(error).startswith(f"the proxy 127.0.0.1:{proxy.port} refuses the user name or the password (407): ")
 
     def test_a_proxy_that_is_not_known_of(self) -> None:
         with HttpServer(lambda exchange: exchange.reply(407)) as server:
-            error = refusal(server.url, Network())
+            error = refusal(server.url, by_default(Network))
         assert isinstance(error, ConfigurationError)
         assert "the proxy on the way requires a user name" in str(error)
 
     def test_a_password_that_is_changed_is_read_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SOME_PASSWORD", "old")
         with HttpServer(ok) as server, ProxyServer("me:new") as proxy:
-            transport = RequestsTransport(network=Network(proxy.url, "me", "env:SOME_PASSWORD"))
+            transport = RequestsTransport(
+                by_default(Timeouts),
+                by_default(Network, proxy=proxy.url, proxy_user="me", proxy_password="env:SOME_PASSWORD"),
+            )
             with pytest.raises(ConfigurationError, match="407"):
                 transport.send(Request(server.url, BODY))
             monkeypatch.setenv("SOME_PASSWORD", "new")
@@ -188,19 +198,21 @@ class TestProxyRefuses:
     def test_no_password(self, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("NO_PASSWORD", raising=False)
         with ProxyServer() as proxy:
-            error = refusal(target, Network(proxy.url, "me", "env:NO_PASSWORD"))
+            error = refusal(
+                target, by_default(Network, proxy=proxy.url, proxy_user="me", proxy_password="env:NO_PASSWORD")
+            )
         assert isinstance(error, SecretError)
         assert "NO_PASSWORD is not set" in str(error)
         assert proxy.connections == 0
 
     def test_it_cannot_be_reached(self, target: str) -> None:
         port = free_port()
-        error = refusal(target, Network(f"http://127.0.0.1:{port}"))
+        error = refusal(target, by_default(Network, proxy=f"http://127.0.0.1:{port}"))
         assert isinstance(error, ConnectError)
         assert re.match(rf"no connection to the proxy 127.0.0.1:{port}: .*Connection refused$", str(error))
 
     def test_its_name_is_not_found(self, target: str) -> None:
-        error = refusal(target, Network("http://proxy.invalid:3128"))
+        error = refusal(target, by_default(Network, proxy="http://proxy.invalid:3128"))
         assert isinstance(error, ConnectError)
         assert str(error).startswith("no connection to the proxy proxy.invalid:3128: ")
 
@@ -212,7 +224,7 @@ class TestProxyRefuses:
                 for one in waiting:
                     one.setblocking(False)
                     one.connect_ex((host, port))
-                error = refusal(target, Network(f"http://{host}:{port}"), QUICK)
+                error = refusal(target, by_default(Network, proxy=f"http://{host}:{port}"), QUICK)
             finally:
                 for one in waiting:
                     one.close()
@@ -222,7 +234,7 @@ class TestProxyRefuses:
     @pytest.mark.parametrize("status", [502, 503, 504])
     def test_no_tunnel_for_now(self, status: int) -> None:
         with ProxyServer(refusal=status) as proxy:
-            error = refusal("https://aep.test/collection/1", Network(proxy.url))
+            error = refusal("https://aep.test/collection/1", by_default(Network, proxy=proxy.url))
         assert isinstance(error, ConnectError)
         assert f"the proxy 127.0.0.1:{proxy.port} does not connect to aep.test: " in str(error)
         assert str(status) in str(error)
@@ -230,7 +242,7 @@ class TestProxyRefuses:
     @pytest.mark.parametrize("status", [400, 403, 404, 405, 501])
     def test_no_tunnel_ever(self, status: int) -> None:
         with ProxyServer(refusal=status) as proxy:
-            error = refusal("https://aep.test/collection/1", Network(proxy.url))
+            error = refusal("https://aep.test/collection/1", by_default(Network, proxy=proxy.url))
         assert isinstance(error, ConfigurationError)
         assert f"the proxy 127.0.0.1:{proxy.port} refuses a connection to aep.test: " in str(error)
         assert f"{status} " in str(error)
@@ -239,7 +251,7 @@ class TestProxyRefuses:
     def test_what_it_answers_in_place_of_a_server_is_a_reply(self) -> None:
         """It may have passed the request on before."""
         with ProxyServer(refusal=503) as proxy:
-            assert send("http://aep.test/collection/1", Network(proxy.url)).status == 503
+            assert send("http://aep.test/collection/1", by_default(Network, proxy=proxy.url)).status == 503
 
     @pytest.mark.parametrize("fault", ["silent", "dripping", "closed", "reset", "no HTTP"])
     def test_no_answer_to_a_connect(self, fault: str) -> None:
@@ -255,7 +267,7 @@ class TestProxyRefuses:
 
         with HttpServer(answer) as proxy:
             started = time.monotonic()
-            error = refusal("https://aep.test/collection/1", Network(proxy.url), QUICK)
+            error = refusal("https://aep.test/collection/1", by_default(Network, proxy=proxy.url), QUICK)
         assert isinstance(error, ConnectError)
         assert f"the proxy 127.0.0.1:{proxy.port} does not connect to aep.test: " in str(error)
         assert time.monotonic() - started < 0.5 + SLACK
@@ -263,7 +275,7 @@ class TestProxyRefuses:
     @pytest.mark.parametrize("end", ["reset", "closed"])
     def test_a_forwarded_request_without_a_reply_may_have_arrived(self, end: str) -> None:
         with HttpServer(lambda exchange: exchange.reset() if end == "reset" else exchange.close()) as proxy:
-            assert isinstance(refusal("http://aep.test/", Network(proxy.url)), ReplyError)
+            assert isinstance(refusal("http://aep.test/", by_default(Network, proxy=proxy.url)), ReplyError)
 
     @pytest.mark.parametrize("end", ["reset", "closed"])
     def test_a_request_through_a_tunnel_without_a_reply_may_have_arrived(
@@ -278,7 +290,7 @@ class TestProxyRefuses:
 
     def test_tls_to_it_is_not_to_be_trusted(self, target: str, tls: ssl.SSLContext) -> None:
         with ProxyServer(tls=tls) as proxy:
-            error = refusal(target, Network(proxy.url))
+            error = refusal(target, by_default(Network, proxy=proxy.url))
         assert isinstance(error, ConfigurationError)
         assert f"no connection to the proxy 127.0.0.1:{proxy.port}: " in str(error)
         assert "certificate verify failed" in str(error)
@@ -288,13 +300,13 @@ class TestProxyRefuses:
     def test_tls_to_it_is_cut(self, target: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
-            error = refusal(target, Network(f"https://127.0.0.1:{port}"), QUICK)
+            error = refusal(target, by_default(Network, proxy=f"https://127.0.0.1:{port}"), QUICK)
         assert isinstance(error, ConnectError)
         assert f"no connection to the proxy 127.0.0.1:{port}: " in str(error)
 
     def test_tls_behind_it_is_the_servers_matter(self, tls: ssl.SSLContext) -> None:
         with HttpServer(ok, tls) as server, ProxyServer() as proxy:
-            error = refusal(server.url, Network(proxy.url))
+            error = refusal(server.url, by_default(Network, proxy=proxy.url))
         assert isinstance(error, ConfigurationError)
         assert str(error).startswith(f"TLS to 127.0.0.1:{server.port} failed: ")
 
@@ -308,7 +320,7 @@ class TestProxyRefuses:
         body = b"x" * 100_000
         with HttpServer(answer) as proxy:
             url = f"http://127.0.0.1:{free_port()}" if fault == "unreachable" else proxy.url
-            transport = RequestsTransport(QUICK, Network(url))
+            transport = RequestsTransport(QUICK, by_default(Network, proxy=url))
             gc.disable()
             try:
                 before = sys.getrefcount(body)
@@ -320,7 +332,9 @@ class TestProxyRefuses:
 
     @pytest.mark.parametrize(("url", "address"), [("http://p", "p:80"), ("https://p", "p:443"), ("http://p:1", "p:1")])
     def test_it_is_named_with_its_port(self, url: str, address: str) -> None:
-        assert f"the proxy {address} does not" in str(proxy_refusal(Network(url), "aep", None, "timed out"))
+        assert f"the proxy {address} does not" in str(
+            proxy_refusal(by_default(Network, proxy=url), "aep", None, "timed out")
+        )
 
 
 class TestAuthorities:
@@ -333,9 +347,9 @@ class TestAuthorities:
     ) -> None:
         monkeypatch.setattr("aep.http.network.DEFAULT_CA_BUNDLE_PATH", str(authority.certificate))
         monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(authority.certificate))
-        other = Network(ca_file=str(Authority(tmp_path).certificate))
+        other = by_default(Network, ca_file=str(Authority(tmp_path).certificate))
         with HttpServer(ok, tls) as server:
-            assert send(server.url, Network()).body == b"done"
+            assert send(server.url, by_default(Network)).body == b"done"
             error = refusal(server.url, other)
         assert isinstance(error, ConfigurationError)
         assert "to trust its authority, set aep_ca_file" in str(error)
@@ -384,7 +398,7 @@ class TestClientCertificates:
 
     def test_none_where_one_is_wanted(self, strict: ssl.SSLContext, trusting: Network) -> None:
         """With TLS 1.3 the server says so only when the request is on its way, and breaks that off."""
-        transport = RequestsTransport(network=trusting)
+        transport = RequestsTransport(USUAL, trusting)
         with HttpServer(ok, strict) as server:
             for _ in range(10):
                 with pytest.raises(ConfigurationError) as caught:
@@ -460,7 +474,7 @@ class TestFiles:
         folder = authority.certificate.parent
         authority.encrypt(Path(key), "another password")
         (folder / "junk").write_text("junk")
-        network = change(Network(client_certificate=certificate, client_key=key), folder)
+        network = change(by_default(Network, client_certificate=certificate, client_key=key), folder)
         with HttpServer(ok) as server:
             error = refusal(server.url, network)
         assert isinstance(error, ConfigurationError)
@@ -473,7 +487,7 @@ class TestFiles:
         self, authority: Authority, tls: ssl.SSLContext, tmp_path: Path
     ) -> None:
         bundle = tmp_path / "bundle.pem"
-        transport = RequestsTransport(network=Network(ca_file=str(bundle)))
+        transport = RequestsTransport(USUAL, by_default(Network, ca_file=str(bundle)))
         with HttpServer(ok, tls) as server:
             with pytest.raises(ConfigurationError, match="aep_ca_file"):
                 transport.send(Request(server.url, BODY))
@@ -481,15 +495,15 @@ class TestFiles:
             assert transport.send(Request(server.url, BODY)).status == 207
 
     def test_which_networks_have_files(self) -> None:
-        assert not Network("http://p:1", "me", "env:P", gzip=True).has_files
-        assert Network(ca_file="a").has_files
-        assert Network(client_certificate="a").has_files
+        assert not by_default(Network, proxy="http://p:1", proxy_user="me", proxy_password="env:P", gzip=True).has_files
+        assert by_default(Network, ca_file="a").has_files
+        assert by_default(Network, client_certificate="a").has_files
 
 
 class TestGzip:
     def test_bodies_are_compressed(self) -> None:
         with HttpServer(ok) as server:
-            assert send(server.url, Network(gzip=True)).status == 207
+            assert send(server.url, by_default(Network, gzip=True)).status == 207
         (received,) = server.requests
         assert received.headers["content-encoding"] == "gzip"
         assert received.headers["content-type"] == "application/json"
@@ -498,7 +512,7 @@ class TestGzip:
 
     def test_not_unless_asked_for(self) -> None:
         with HttpServer(ok) as server:
-            send(server.url, Network())
+            send(server.url, by_default(Network))
         assert "content-encoding" not in server.requests[0].headers
         assert server.requests[0].body == BODY
 
@@ -508,7 +522,7 @@ class TestSilence:
         """Return the words of the error with a limit on silence far below that on all, and how long it took."""
         with HttpServer(answer) as server:
             started = time.monotonic()
-            error = refusal(server.url, Network(), Timeouts(connect=5, total=60, read=0.3))
+            error = refusal(server.url, by_default(Network), by_default(Timeouts, connect=5, total=60, read=0.3))
         assert isinstance(error, ReplyError)
         return str(error), time.monotonic() - started
 
@@ -538,7 +552,7 @@ class TestSilence:
                 exchange.send(b"x")
 
         with HttpServer(slow) as server:
-            reply = send(server.url, Network(), Timeouts(connect=5, total=60, read=1))
+            reply = send(server.url, by_default(Network), by_default(Timeouts, connect=5, total=60, read=1))
         assert reply.body == b"x" * 24
 
 
@@ -548,9 +562,18 @@ class TestSecrets:
     ) -> None:
         certificate, key = client_certificate
         encrypted = str(authority.encrypt(Path(key), PASSWORD))
-        network = Network("http://p:1", "me", password, None, certificate, encrypted, password)
+        network = by_default(
+            Network,
+            proxy="http://p:1",
+            proxy_user="me",
+            proxy_password=password,
+            ca_file=None,
+            client_certificate=certificate,
+            client_key=encrypted,
+            client_key_password=password,
+        )
         network.check()
-        transport = RequestsTransport(network=network)
+        transport = RequestsTransport(USUAL, network)
         shown = f"{network!r} {network} {transport!r}".encode() + pickle.dumps(network)
         with pytest.raises(AepError) as caught:
             transport.send(Request("https://aep.test/", BODY))
@@ -562,5 +585,7 @@ class TestSecrets:
 
     def test_a_password_with_bytes_that_are_no_text(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SOME_PASSWORD", b"p\xff".decode(errors="surrogateescape"))
-        headers = Network("http://p:1", "me", "env:SOME_PASSWORD").proxy_headers()
+        headers = by_default(
+            Network, proxy="http://p:1", proxy_user="me", proxy_password="env:SOME_PASSWORD"
+        ).proxy_headers()
         assert headers == {"Proxy-Authorization": "Basic bWU6cP8="}

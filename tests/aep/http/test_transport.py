@@ -19,22 +19,25 @@ import aep.http.transport
 from aep.errors import AepError, ConfigurationError, ConnectError, NetworkError, ReplyError, StoppedError
 from aep.http.network import Network
 from aep.http.transport import Reply, Request, RequestsTransport, Timeouts
+from testing.defaults import by_default
 from testing.fakes.fake_aep import Clock
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.fakes.proxy_server import ProxyServer
 from testing.services.process import BUSY_SECONDS, PATIENCE_SECONDS, free_port
 
 SECRET = "sesame-open-0451"
-QUICK = Timeouts(connect=5, total=0.5)
+USUAL = by_default(Timeouts)
+DIRECT = by_default(Network)
+QUICK = by_default(Timeouts, connect=5, total=0.5)
 SLACK = BUSY_SECONDS
 
 
-def send(url: str, timeouts: Timeouts | None = None, **headers: str) -> Reply:
+def send(url: str, timeouts: Timeouts = USUAL, **headers: str) -> Reply:
     request = Request(url, b'{"a":1}', {name.replace("_", "-"): text for name, text in headers.items()})
-    return RequestsTransport(timeouts).send(request)
+    return RequestsTransport(timeouts, DIRECT).send(request)
 
 
-def failure(answer: Callable[[Exchange], None], timeouts: Timeouts | None = None) -> AepError:
+def failure(answer: Callable[[Exchange], None], timeouts: Timeouts = USUAL) -> AepError:
     """Return the error that a request to a server with this answer ends in."""
     with HttpServer(answer) as server, pytest.raises(AepError) as caught:
         send(server.url, timeouts)
@@ -101,7 +104,7 @@ class TestReply:
 
     def test_connections_are_kept_for_each_thread(self) -> None:
         with HttpServer(lambda exchange: exchange.reply(207, b"x" * 200_000)) as server:
-            transport = RequestsTransport()
+            transport = RequestsTransport(USUAL, DIRECT)
 
             def work() -> None:
                 for _ in range(5):
@@ -123,7 +126,7 @@ class TestReply:
             closed.set()
 
         with HttpServer(reply_and_close) as server:
-            transport = RequestsTransport()
+            transport = RequestsTransport(USUAL, DIRECT)
             for _ in range(3):
                 closed.clear()
                 assert transport.send(Request(server.url, b"{}")).status == 200
@@ -142,7 +145,7 @@ class TestReply:
 
         connections: list[socket.socket] = []
         with HttpServer(answer) as server:
-            transport = RequestsTransport(Timeouts(total=BUSY_SECONDS), clock=clock)
+            transport = RequestsTransport(by_default(Timeouts, total=BUSY_SECONDS), DIRECT, clock=clock)
             for _ in range(3):
                 transport.send(Request(server.url, b"at once"))
                 clock.now += 50
@@ -155,8 +158,8 @@ class TestReply:
     @pytest.mark.parametrize("proxied", [False, True])
     def test_the_system_asks_whether_the_peer_of_a_silent_connection_is_still_there(self, proxied: bool) -> None:
         with HttpServer(lambda exchange: exchange.reply(207)) as server, ProxyServer() as proxy:
-            network = Network(proxy.url) if proxied else Network()
-            transport = RequestsTransport(network=network)
+            network = by_default(Network, proxy=proxy.url) if proxied else DIRECT
+            transport = RequestsTransport(USUAL, network)
             transport.send(Request(server.url, b"x"))
             port = int(proxy.url.rpartition(":")[2]) if proxied else server.port
             ours = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
@@ -175,7 +178,7 @@ class TestReply:
                 exchange.reply(200, b"new")
 
         with HttpServer(first_too_short) as server:
-            transport = RequestsTransport()
+            transport = RequestsTransport(USUAL, DIRECT)
             with pytest.raises(ReplyError):
                 transport.send(Request(server.url, b"{}"))
             assert transport.send(Request(server.url, b"{}")).body == b"new"
@@ -198,7 +201,7 @@ class TestMemory:
         body = b"x" * 100_000
         with HttpServer(answer) as server:
             url = f"http://127.0.0.1:{free_port()}/" if fault == "refused" else server.url
-            transport = RequestsTransport(Timeouts(connect=5, total=0.2))
+            transport = RequestsTransport(by_default(Timeouts, connect=5, total=0.2), DIRECT)
             gc.disable()
             try:
                 before = sys.getrefcount(body)
@@ -226,7 +229,7 @@ class TestHeaders:
     def test_more_than_can_be_read_of_a_proxy_is_no_endless_retry(self) -> None:
         reply = self._reply(200, b"X-Long: " + b"x" * 70_000 + b"\r\n")
         with HttpServer(lambda exchange: exchange.send(reply)) as proxy:
-            transport = RequestsTransport(network=Network(proxy.url))
+            transport = RequestsTransport(USUAL, by_default(Network, proxy=proxy.url))
             with pytest.raises(ConfigurationError, match=r"the reply of aep\.test .* got more than 65536 bytes"):
                 transport.send(Request("https://aep.test/", b"x"))
 
@@ -254,8 +257,8 @@ class TestEndOfTheProcess:
                     exchange.send(b"x")
             exchange.pause(BUSY_SECONDS)
 
-        patient = Timeouts(connect=10 * BUSY_SECONDS, total=10 * BUSY_SECONDS)
-        transport = RequestsTransport(patient, time_left=lambda: end[0] - time.monotonic())
+        patient = by_default(Timeouts, connect=10 * BUSY_SECONDS, total=10 * BUSY_SECONDS)
+        transport = RequestsTransport(patient, DIRECT, time_left=lambda: end[0] - time.monotonic())
         if hangs == "does not read":
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 end[0] = time.monotonic() + 0.5
@@ -272,13 +275,15 @@ class TestEndOfTheProcess:
             exchange.reply(207, b"late")
 
         with HttpServer(answer) as server:
-            reply = RequestsTransport(time_left=lambda: 10 * BUSY_SECONDS).send(Request(server.url, b"x"))
+            reply = RequestsTransport(USUAL, DIRECT, time_left=lambda: 10 * BUSY_SECONDS).send(
+                Request(server.url, b"x")
+            )
         assert reply.body == b"late"
 
     def test_nothing_is_sent_after_it(self) -> None:
         with HttpServer(lambda exchange: exchange.reply(200)) as server:
             with pytest.raises(StoppedError, match="ended before a request could be sent to 127"):
-                RequestsTransport(time_left=lambda: 0.0).send(Request(server.url, b"x"))
+                RequestsTransport(USUAL, DIRECT, time_left=lambda: 0.0).send(Request(server.url, b"x"))
             assert server.connections == 0
 
 
@@ -343,7 +348,7 @@ class TestNoConnection:
                     one.connect_ex(listener.getsockname())
                 host, port = listener.getsockname()
                 with pytest.raises(ConnectError, match=rf"no connection to {host}:{port} within 0.3 s"):
-                    send(f"http://{host}:{port}/", Timeouts(connect=0.3, total=5))
+                    send(f"http://{host}:{port}/", by_default(Timeouts, connect=0.3, total=5))
             finally:
                 for one in waiting:
                     one.close()
@@ -486,7 +491,7 @@ class TestTimeLimits:
     def test_a_large_body_that_is_sent_in_time_is_no_failure(self) -> None:
         with HttpServer(lambda exchange: exchange.reply(207)) as server:
             request = Request(server.url, b"x" * 5_000_000)
-            assert RequestsTransport(Timeouts(connect=5, total=30)).send(request).status == 207
+            assert RequestsTransport(by_default(Timeouts, connect=5, total=30), DIRECT).send(request).status == 207
         assert len(server.requests[0].body) == 5_000_000
 
 
@@ -571,4 +576,4 @@ class TestTls:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
             with pytest.raises(ReplyError, match="in time"):
-                send(url, Timeouts(connect=0.3, total=0.3))
+                send(url, by_default(Timeouts, connect=0.3, total=0.3))

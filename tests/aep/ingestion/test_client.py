@@ -31,13 +31,18 @@ from aep.ingestion.decision import RetryPolicy
 from aep.ingestion.delivery import Answer, Counts, Delivery
 from aep.ingestion.envelope import Destination
 from aep.ingestion.limits import RequestLimit
+from testing.defaults import by_default
 from testing.fakes.fake_aep import BATCH_URL, INLET, Clock, FakeAep, Step, multi_status, record
 from testing.services.process import PATIENCE_SECONDS
 
 RAW = Destination(INLET, "raw", flow_id="flow-1", headers={"x-sandbox-name": "dev"})
-ONE_SECOND = RetryPolicy(max_seconds=1)
+ONE_SECOND = by_default(RetryPolicy, max_seconds=1)
 OTHER = [5_000]  # the numbers of another batch
 MISFIT = Step(body=b"<html>OK</html>")
+
+
+POLICY = by_default(RetryPolicy)
+WIDE = RequestLimit(64, None)  # never the one that is waited for
 
 
 class Bench:
@@ -46,13 +51,13 @@ class Bench:
     def __init__(
         self,
         aep: FakeAep,
-        policy: RetryPolicy | None = None,
+        policy: RetryPolicy = POLICY,
         tokens: TokenSource | None = None,
         destination: Destination = RAW,
     ) -> None:
         self.aep = aep
         self.clock = Clock()
-        self.client = InletClient(destination, aep, tokens, policy, self.clock, self.clock.wait)
+        self.client = InletClient(destination, aep, tokens, policy, WIDE, self.clock, self.clock.wait)
 
     def deliver(self, count: int, keys: Sequence[bytes | None] | None = None) -> Delivery:
         return self.client.deliver([record(number) for number in range(count)], keys)
@@ -115,9 +120,8 @@ class TestRequest:
                 return Reply(200, b'{"xactionId":"1:2:3"}')
 
         clock = Clock()
-        InletClient(Destination(INLET, "entity", "schema"), Misfit(), None, None, clock, clock.wait).deliver(
-            [b'{"a":1}']
-        )
+        destination = Destination(INLET, "entity", "schema")
+        InletClient(destination, Misfit(), None, POLICY, WIDE, clock, clock.wait).deliver([b'{"a":1}'])
         (batch_url, batch), _, (single_url, single) = bodies
         assert (batch_url, single_url) == (BATCH_URL, INLET)
         assert batch == {"messages": [single]}
@@ -125,7 +129,7 @@ class TestRequest:
 
     def test_a_url_that_is_no_inlet_is_refused_at_once(self) -> None:
         with pytest.raises(ConfigurationError, match="aep_inlet_url"):
-            InletClient(Destination("https://dcs.adobedc.net/"), FakeAep())
+            InletClient(Destination("https://dcs.adobedc.net/"), FakeAep(), None, POLICY, WIDE)
 
 
 class TestCounts:
@@ -374,7 +378,7 @@ class TestHalving:
         )  # one every 30 s on average, and the probes
 
     def test_a_lone_message_that_fails_waits_for_others_to_pass(self) -> None:
-        bench = Bench(FakeAep(rule=lambda numbers, request: Step(500)), RetryPolicy(budget_seconds=36_000))
+        bench = Bench(FakeAep(rule=lambda numbers, request: Step(500)), by_default(RetryPolicy, budget_seconds=36_000))
         with pytest.raises(RetryBudgetError):
             bench.deliver(1)
         assert len(bench.aep.sent) > 500
@@ -409,7 +413,7 @@ class TestPauses:
         gc.disable()
         try:
             with pytest.raises(StoppedError):
-                InletClient(RAW, Unreachable(), wait=wait).deliver([record(0)])
+                InletClient(RAW, Unreachable(), None, POLICY, WIDE, wait=wait).deliver([record(0)])
         finally:
             gc.enable()
 
@@ -423,7 +427,7 @@ class TestPauses:
                 raise StoppedError("no time left") if sent > 1 else ConnectError("Connection refused")
 
         with pytest.raises(StoppedError, match=r"stopped while AEP could not be reached \(last: Connection refused\)"):
-            InletClient(RAW, Ending(), wait=lambda _: False).deliver([record(0)])
+            InletClient(RAW, Ending(), None, POLICY, WIDE, wait=lambda _: False).deliver([record(0)])
 
     def test_why_batches_wait_is_known_while_they_do(self) -> None:
         waiting: list[list[str]] = []
@@ -432,7 +436,7 @@ class TestPauses:
             waiting.append(client.waiting)
             return False
 
-        client = InletClient(RAW, FakeAep([Step(503)]), wait=wait)
+        client = InletClient(RAW, FakeAep([Step(503)]), None, POLICY, WIDE, wait=wait)
         client.deliver([record(0)])
         assert (waiting, client.waiting) == ([["AEP answers 503"]], [])
 
@@ -444,7 +448,7 @@ class TestPauses:
         assert 300 <= second <= 301
 
     def test_the_budget_ends_it(self) -> None:
-        bench = Bench(FakeAep(rule=lambda numbers, request: Step(503)), RetryPolicy(budget_seconds=60))
+        bench = Bench(FakeAep(rule=lambda numbers, request: Step(503)), by_default(RetryPolicy, budget_seconds=60))
         with pytest.raises(RetryBudgetError, match=r"60 s \(aep_retry_budget_seconds\), last: AEP answers 503"):
             bench.deliver(1)
         assert sum(bench.clock.waits) <= 60
@@ -452,14 +456,16 @@ class TestPauses:
     def test_the_budget_counts_from_the_first_sending(self) -> None:
         clock, aep = Clock(), FakeAep([Step(503)])
         limit = RequestLimit(8, messages_per_second=1, clock=clock, wait=clock.wait)
-        client = InletClient(RAW, aep, None, RetryPolicy(budget_seconds=60), clock, clock.wait, limit)
+        client = InletClient(RAW, aep, None, by_default(RetryPolicy, budget_seconds=60), limit, clock, clock.wait)
         with limit.slot(200):
             pass  # takes all turns of the next 200 seconds
         assert codes(client.deliver([record(0)])) == [""]
         assert clock.waits[0] > 190
 
     def test_the_budget_counts_for_elements_too(self) -> None:
-        bench = Bench(FakeAep(rule=lambda numbers, request: Step(statuses={1: 429})), RetryPolicy(budget_seconds=60))
+        bench = Bench(
+            FakeAep(rule=lambda numbers, request: Step(statuses={1: 429})), by_default(RetryPolicy, budget_seconds=60)
+        )
         with pytest.raises(RetryBudgetError):
             bench.deliver(2)
         assert sum(bench.clock.waits) <= 60
@@ -510,7 +516,7 @@ class TestCredential:
                 return token
 
         echo = Step(status, body=b'{"report":{"message":"Bearer %s is no good"}}' % token.encode())
-        bench = Bench(FakeAep([echo] * 2), RetryPolicy(max_first_refusals=None), Sesame())
+        bench = Bench(FakeAep([echo] * 2), by_default(RetryPolicy, max_first_refusals=None), Sesame())
         try:
             told = repr(bench.deliver(1))
         except ConfigurationError as error:
@@ -549,7 +555,7 @@ class TestCredential:
             def send(self, request: Request) -> Reply:
                 return Reply(401, b'{"error":"invalid_client"}')
 
-        tokens = OAuthTokens(OAuthClient("http://ims.test", "client", "env:PATH"), Ims())
+        tokens = OAuthTokens(OAuthClient("http://ims.test", "client", "env:PATH", "openid"), Ims())
         with pytest.raises(AuthenticationError, match="invalid_client"):
             Bench(FakeAep(), tokens=tokens).deliver(1)
 
@@ -583,8 +589,8 @@ class TestCredential:
                     return Reply(401)
                 return Reply(207, multi_status([200]))
 
-        tokens = OAuthTokens(OAuthClient("http://ims.test", "client", "env:PATH"), Ims())
-        client = InletClient(RAW, Aep(), tokens)
+        tokens = OAuthTokens(OAuthClient("http://ims.test", "client", "env:PATH", "openid"), Ims())
+        client = InletClient(RAW, Aep(), tokens, POLICY, WIDE)
         deliveries: list[Delivery] = []
         workers = [
             threading.Thread(target=lambda: deliveries.append(client.deliver([b"{}"])), daemon=True)
@@ -612,7 +618,7 @@ class TestStop:
                 raise ConfigurationError("TLS to aep.test failed: self-signed certificate")
 
         with pytest.raises(ConfigurationError, match="self-signed"):
-            InletClient(RAW, BadTls()).deliver([b"{}"])
+            InletClient(RAW, BadTls(), None, POLICY, WIDE).deliver([b"{}"])
 
     def test_twenty_single_messages_refused_at_the_start(self) -> None:
         bench = Bench(FakeAep(rule=lambda numbers, request: Step(400, body=b"unknown xdm format")))
@@ -635,7 +641,7 @@ class TestStop:
 
     def test_without_a_limit_all_are_refused(self) -> None:
         aep = FakeAep(rule=lambda numbers, request: Step(statuses=dict.fromkeys(numbers, 400)))
-        assert codes(Bench(aep, RetryPolicy(max_first_refusals=None)).deliver(100)) == ["rejected"] * 100
+        assert codes(Bench(aep, by_default(RetryPolicy, max_first_refusals=None)).deliver(100)) == ["rejected"] * 100
 
     def test_replies_that_come_together_know_of_each_other(self) -> None:
         threads = 8
@@ -646,7 +652,7 @@ class TestStop:
                 all_sent.wait(timeout=PATIENCE_SECONDS)
                 return Reply(207, multi_status([400] * 5))
 
-        client = InletClient(RAW, Aep())
+        client = InletClient(RAW, Aep(), None, POLICY, WIDE)
         ends: list[str] = []
 
         def work() -> None:
@@ -677,7 +683,7 @@ class TestStop:
 
 def test_many_threads_share_a_client() -> None:
     aep = FakeAep(rule=lambda numbers, request: Step(statuses={n: 400 for n in numbers if n % 7 == 0}))
-    client = InletClient(RAW, aep)
+    client = InletClient(RAW, aep, None, POLICY, WIDE)
     deliveries: dict[int, Delivery] = {}
 
     def work(worker: int) -> None:
@@ -744,7 +750,7 @@ def test_every_message_ends_in_one_answer_or_an_error_is_raised(
     count: int, script: list[Step], budget: float | None, stop_after: int | None, authenticated: bool
 ) -> None:
     aep = FakeAep(script)
-    bench = Bench(aep, RetryPolicy(budget_seconds=budget), Tokens() if authenticated else None)
+    bench = Bench(aep, by_default(RetryPolicy, budget_seconds=budget), Tokens() if authenticated else None)
     bench.clock.stop_after = stop_after
     try:
         delivery = bench.deliver(count)

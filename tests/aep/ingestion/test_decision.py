@@ -19,7 +19,6 @@ from aep.errors import (
 )
 from aep.http.transport import Reply
 from aep.ingestion.decision import (
-    TRANSIENT_STATUSES,
     Attempt,
     Decision,
     InletStats,
@@ -34,6 +33,7 @@ from aep.ingestion.decision import (
 )
 from aep.ingestion.envelope import MessageResult
 from aep.ingestion.rules import decide
+from testing.defaults import by_default
 from tests.aep.replies import (
     BATCH,
     BUDGET,
@@ -92,7 +92,7 @@ class TestElements:
         assert decision.results[1] == MessageResult(status, f"words of {status}", "u-1")
         assert decision.again == []
 
-    @pytest.mark.parametrize("status", sorted(TRANSIENT_STATUSES | {501, 505, 599}))
+    @pytest.mark.parametrize("status", sorted(POLICY.transient_statuses | {501, 505, 599}))
     def test_a_transient_one_alone_goes_again(self, status: int) -> None:
         decision = after(multi(200, status, 400))
         assert isinstance(decision, PerMessage)
@@ -101,7 +101,9 @@ class TestElements:
         assert decision.failed is (status == 500)
 
     def test_which_statuses_are_transient_is_an_option(self) -> None:
-        decision = after(multi(409, 429), sent(messages=2), policy=RetryPolicy(frozenset({409})))
+        decision = after(
+            multi(409, 429), sent(messages=2), policy=by_default(RetryPolicy, transient_statuses=frozenset({409}))
+        )
         assert isinstance(decision, PerMessage)
         assert decision.again == [0]
 
@@ -215,7 +217,7 @@ class TestAgain:
         assert after(reply(429, retry_after=at)) == Retry(30.25, "429")
 
     def test_which_statuses_are_transient_is_an_option(self) -> None:
-        policy = RetryPolicy(frozenset({404}))
+        policy = by_default(RetryPolicy, transient_statuses=frozenset({404}))
         assert after(problem(404), policy=policy) == Retry(0.25, "404")
         assert isinstance(after(problem(503), policy=policy), Stop)
 
@@ -325,8 +327,8 @@ class TestRefused:
 
     @pytest.mark.parametrize(("what", "outcome"), [(ONE, problem(400)), (BATCH, multi(400, 400, 400))])
     def test_the_limit_is_an_option(self, what: Attempt, outcome: Reply) -> None:
-        assert isinstance(after(outcome, what, NEVER, RetryPolicy(max_first_refusals=1)), Stop)
-        unlimited = RetryPolicy(max_first_refusals=None)
+        assert isinstance(after(outcome, what, NEVER, by_default(RetryPolicy, max_first_refusals=1)), Stop)
+        unlimited = by_default(RetryPolicy, max_first_refusals=None)
         assert isinstance(after(outcome, what, InletStats(0, 10**6), unlimited), PerMessage | Reject)
 
 
@@ -411,7 +413,7 @@ failures = st.sampled_from([ConnectError("c"), ReplyError("r"), TokenError("t"),
     st.one_of(replies, failures),
     tries,
     inlets,
-    st.sampled_from([POLICY, BUDGET, RetryPolicy(frozenset())]),
+    st.sampled_from([POLICY, BUDGET, by_default(RetryPolicy, transient_statuses=frozenset())]),
     st.floats(0, 1, exclude_max=True),
 )
 def test_every_outcome_has_a_decision_that_can_be_carried_out(

@@ -36,7 +36,7 @@ def test_the_window_stays_between_one_and_its_ceiling(steps: list[tuple[bool, fl
 
 
 def test_no_more_are_under_way_than_there_is_room_for() -> None:
-    limit = RequestLimit(3)
+    limit = RequestLimit(3, None)
     under_way, most, lock = 0, 0, threading.Lock()
     together = threading.Barrier(3, timeout=PATIENCE_SECONDS)
 
@@ -56,7 +56,7 @@ def test_no_more_are_under_way_than_there_is_room_for() -> None:
 
 
 def test_first_come_first_served() -> None:
-    limit = RequestLimit(1)
+    limit = RequestLimit(1, None)
     served: list[int] = []
 
     def send(number: int) -> None:
@@ -75,7 +75,7 @@ def test_first_come_first_served() -> None:
 
 
 def test_a_narrowed_window_holds_back_and_a_widened_one_lets_go() -> None:
-    limit = RequestLimit(2)
+    limit = RequestLimit(2, None)
     limit.note(overload=True)
     assert limit.size == 1
     entered = threading.Event()
@@ -119,7 +119,7 @@ def test_a_turn_that_comes_after_the_end_is_given_up() -> None:
 
 def test_what_waits_for_room_at_the_end_is_given_up() -> None:
     ended: list[str] = []
-    limit = RequestLimit(1, wait=lambda seconds: True)
+    limit = RequestLimit(1, None, wait=lambda seconds: True)
 
     def second() -> None:
         with pytest.raises(StoppedError), limit.slot(1):

@@ -10,7 +10,6 @@ import pytest
 from aep.errors import AuthenticationError, ConfigurationError, ConnectError, NetworkError, ReplyError, RetryBudgetError
 from aep.http.transport import Reply
 from aep.ingestion.decision import (
-    TRANSIENT_STATUSES,
     Attempt,
     Context,
     InletStats,
@@ -25,6 +24,7 @@ from aep.ingestion.decision import (
 from aep.ingestion.envelope import MessageResult
 from aep.ingestion.message_rules import MESSAGE_RULES, message_rule
 from aep.ingestion.rules import RULES, decide, deciding_rule
+from testing.defaults import by_default
 from tests.aep.replies import BATCH, BUDGET, HEALTHY, NEVER, NOW, ONE, POLICY, SINGLE, multi, problem, reply, sent
 
 LATE = sent(since=NOW - 1_000)
@@ -65,7 +65,7 @@ EXAMPLES: list[tuple[str, Context]] = [
     ("gateway", case(problem(502))),
     ("gateway", case(problem(504))),
     ("transient", case(problem(408))),
-    ("transient", case(problem(404), policy=RetryPolicy(frozenset({404})))),
+    ("transient", case(problem(404), policy=by_default(RetryPolicy, transient_statuses=frozenset({404})))),
     ("partly_again", case(multi(200, 503, 400))),
     ("misfit", case(reply(207))),
     ("misfit", case(reply(200))),
@@ -82,7 +82,7 @@ EXAMPLES: list[tuple[str, Context]] = [
     ("not_supported", case(problem(501))),
     ("redirect", case(reply(308))),
     ("anything_else", case(problem(409))),
-    ("anything_else", case(problem(503), policy=RetryPolicy(frozenset()))),
+    ("anything_else", case(problem(503), policy=by_default(RetryPolicy, transient_statuses=frozenset()))),
 ]
 
 MESSAGE_EXAMPLES: list[tuple[str, MessageResult, Context]] = [
@@ -90,7 +90,11 @@ MESSAGE_EXAMPLES: list[tuple[str, MessageResult, Context]] = [
     ("failing", MessageResult(500), case(multi(200, 500, 500), sent(failures=15))),
     ("transient", MessageResult(500), case(multi(200, 500, 500))),
     ("transient", MessageResult(429), case(multi(200, 429, 429))),
-    ("transient", MessageResult(505), case(multi(200, 505, 505), policy=RetryPolicy(frozenset()))),
+    (
+        "transient",
+        MessageResult(505),
+        case(multi(200, 505, 505), policy=by_default(RetryPolicy, transient_statuses=frozenset())),
+    ),
     ("refused", MessageResult(400), case(multi(200, 400, 400))),
 ]
 
@@ -154,7 +158,7 @@ def test_every_status(status: int) -> None:
             assert not isinstance(done, RefreshToken)
         if isinstance(done, Stop) and status in (401, 403):
             assert type(done.error) is AuthenticationError
-        elif status in TRANSIENT_STATUSES:
+        elif status in POLICY.transient_statuses:
             # Given up for the budget alone; 500 is a message's fault only while others are accepted.
             assert isinstance(done, Retry | Split | Reject) or late
             assert not isinstance(done, Split) or (status == 500 and what.failures)
@@ -181,7 +185,7 @@ def test_every_status_of_a_message_in_a_207(status: int) -> None:
             continue
         statuses = [status, beside, beside]
         done = decide(what, multi(*statuses), NOW, inlet, policy)
-        again = [at for at, one in enumerate(statuses) if one in TRANSIENT_STATUSES or one >= 500]
+        again = [at for at, one in enumerate(statuses) if one in POLICY.transient_statuses or one >= 500]
         if what.failures == 15 and inlet is WELL:
             again = [at for at in again if statuses[at] != 500]
         if again and out_of_time(what, policy):

@@ -8,9 +8,11 @@ import orjson
 import pytest
 
 from aep.errors import AuthenticationError, ConfigurationError
-from aep.http.transport import Reply, RequestsTransport
+from aep.http.network import Network
+from aep.http.transport import Reply, RequestsTransport, Timeouts
 from aep.ingestion.envelope import Destination
 from aep.ingestion.validate_once import Violation, read_verdict, send_validated
+from testing.defaults import by_default
 from testing.fakes.http_server import HttpServer
 from tests.aep.management import TOKEN, Script, Tokens, answer
 
@@ -73,7 +75,7 @@ def test_what_is_sent() -> None:
         destination = Destination(
             url, schema_id="s", dataset_id="d", org_id="o", flow_id="f", headers={"x-sandbox-name": "dev"}
         )
-        send_validated(destination, b'{"a":1}', RequestsTransport(), Tokens())
+        send_validated(destination, b'{"a":1}', RequestsTransport(by_default(Timeouts), by_default(Network)), Tokens())
     (sent,) = server.requests
     assert sent.line == "POST /collection/i?syncValidation=true HTTP/1.1"
     assert sent.headers["authorization"] == f"Bearer {TOKEN}-1"

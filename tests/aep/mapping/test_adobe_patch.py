@@ -233,7 +233,7 @@ def test_operations_of_which_no_difference_is_said_have_none() -> None:
         if differences([operation]):
             continue
         try:
-            found: Any = compile_patch([operation]).apply(copy.deepcopy(record))
+            found: Any = compile_patch([operation], "rfc6902").apply(copy.deepcopy(record))
         except EntriesError:
             found = PatchFault("", "")
         made = applied([operation], record)
@@ -247,7 +247,7 @@ def test_a_patch_of_adobes_travels_and_does_not_change_from_record_to_record() -
         [{"op": "add", "path": "/a", "value": {}}, {"op": "add", "path": "/a/b", "value": [1]}], "adobe"
     )
     assert pickle.loads(pickle.dumps(patch)) == patch
-    assert patch != compile_patch([{"op": "add", "path": "/a", "value": {}}])
+    assert patch != compile_patch([{"op": "add", "path": "/a", "value": {}}], "rfc6902")
     first = patch.apply({})
     assert isinstance(first, dict)
     first["a"]["b"].append(2)

@@ -64,7 +64,7 @@ APPENDIX_A: dict[str, tuple[Any, list[Any], Any]] = {
 @pytest.mark.parametrize("example", APPENDIX_A)
 def test_the_examples_of_the_rfc(example: str) -> None:
     document, operations, expected = APPENDIX_A[example]
-    made = compile_patch(operations).apply(document)
+    made = compile_patch(operations, "rfc6902").apply(document)
     assert isinstance(made, PatchFault) if expected is None else made == expected
 
 
@@ -96,7 +96,7 @@ def test_the_examples_of_the_rfc(example: str) -> None:
 def test_what_does_not_apply_is_told_with_its_operation_and_place(
     record: dict[str, Any], operation: dict[str, Any], words: str
 ) -> None:
-    patch = compile_patch([{"op": "add", "path": "/first", "value": 1}, operation])
+    patch = compile_patch([{"op": "add", "path": "/first", "value": 1}, operation], "rfc6902")
     fault = patch.apply(record)
     assert isinstance(fault, PatchFault)
     assert fault.pointer == operation["path"]
@@ -104,13 +104,13 @@ def test_what_does_not_apply_is_told_with_its_operation_and_place(
 
 
 def test_what_is_left_must_be_an_object() -> None:
-    made = compile_patch([{"op": "replace", "path": "", "value": [1]}]).apply({})
+    made = compile_patch([{"op": "replace", "path": "", "value": [1]}], "rfc6902").apply({})
     assert made == PatchFault("", "the patch turns the record into something that is not a JSON object")
-    assert compile_patch([{"op": "move", "from": "/a", "path": ""}]).apply({"a": {"b": 1}}) == {"b": 1}
+    assert compile_patch([{"op": "move", "from": "/a", "path": ""}], "rfc6902").apply({"a": {"b": 1}}) == {"b": 1}
 
 
 def test_1_and_1_point_0_are_equal_and_the_root_can_be_tested() -> None:
-    assert compile_patch([{"op": "test", "path": "", "value": {"a": [1.0]}}]).apply({"a": [1]}) == {"a": [1]}
+    assert compile_patch([{"op": "test", "path": "", "value": {"a": [1.0]}}], "rfc6902").apply({"a": [1]}) == {"a": [1]}
 
 
 @pytest.mark.parametrize(
@@ -135,14 +135,16 @@ def test_1_and_1_point_0_are_equal_and_the_root_can_be_tested() -> None:
 )
 def test_operations_that_are_none_are_told_with_their_index(operation: Any, words: str) -> None:
     with pytest.raises(EntriesError) as caught:
-        compile_patch([{"op": "remove", "path": "/ok"}, operation, {"op": "no"}])
+        compile_patch([{"op": "remove", "path": "/ok"}, operation, {"op": "no"}], "rfc6902")
     assert list(caught.value.entries) == ["1", "2"]
     assert caught.value.entries["1"].startswith("operation 1: ")
     assert words in caught.value.entries["1"]
 
 
 def test_a_patch_does_not_change_from_record_to_record() -> None:
-    patch = compile_patch([{"op": "add", "path": "/a", "value": {}}, {"op": "add", "path": "/a/b", "value": [1]}])
+    patch = compile_patch(
+        [{"op": "add", "path": "/a", "value": {}}, {"op": "add", "path": "/a/b", "value": [1]}], "rfc6902"
+    )
     first = patch.apply({})
     assert isinstance(first, dict)
     first["a"]["b"].append(2)
@@ -174,19 +176,19 @@ operations = st.lists(
 @given(documents, operations)
 def test_any_patch_applies_as_a_whole_or_not(document: dict[str, Any], given_operations: list[dict[str, Any]]) -> None:
     try:
-        patch = compile_patch(given_operations)
+        patch = compile_patch(given_operations, "rfc6902")
     except EntriesError:
         return
     before = orjson.dumps(given_operations)
     made = patch.apply(copy.deepcopy(document))
     assert isinstance(made, dict | PatchFault)
-    assert patch == Patch(before)
+    assert patch == Patch(before, "rfc6902")
     if isinstance(made, dict):
         assert orjson.loads(orjson.dumps(made)) == made
         # One operation after the other makes the same.
         step: Any = copy.deepcopy(document)
         for operation in given_operations:
-            step = compile_patch([operation]).apply(step)
+            step = compile_patch([operation], "rfc6902").apply(step)
             if not isinstance(step, dict):
                 return  # something else than an object stood in between
         assert step == made
@@ -201,6 +203,7 @@ def test_added_and_removed_again_is_as_before(document: dict[str, Any], name: st
             {"op": "add", "path": place, "value": value},
             {"op": "test", "path": place, "value": value},
             {"op": "remove", "path": place},
-        ]
+        ],
+        "rfc6902",
     )
     assert patch.apply(copy.deepcopy(document)) == document

@@ -24,8 +24,9 @@ from aep.errors import (
     UnavailableError,
 )
 from aep.http.network import Network
-from aep.http.transport import Reply, RequestsTransport
+from aep.http.transport import Reply, RequestsTransport, Timeouts
 from aep.platform.client import TRIES, PlatformClient, checked_base_url, next_link, segment
+from testing.defaults import by_default
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.services.process import free_port
 from tests.aep.management import TOKEN, Organisation, Script, Tokens, Waits, answer, scripted
@@ -73,7 +74,7 @@ class TestCall:
         assert caught.value.url == f"{server.url}/x"
 
     def test_a_call_without_a_body_is_not_compressed(self) -> None:
-        transport = RequestsTransport(network=Network(gzip=True))
+        transport = RequestsTransport(by_default(Timeouts), by_default(Network, gzip=True))
         with HttpServer(Script(answer({}))) as server:
             client = PlatformClient(server.url, Tokens(), "key", "org", "dev", transport)
             client.send("GET", "/x")

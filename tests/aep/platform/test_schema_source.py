@@ -19,6 +19,7 @@ from aep.xdm.identities import Identity, with_descriptors
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import SchemaError
 from aep.xdm.validate import validator_for
+from testing.defaults import by_default
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.services.process import PATIENCE_SECONDS
 from tests.aep.management import FakeClock, Organisation, Waits, answer, scripted
@@ -269,7 +270,7 @@ class TestEmulator:
         found = source.current()
         assert (found.id, found.is_event) == (schema_id, True)
         assert found.identities == (Identity(f"/_{organisation.name}/member", "Loyalty", True),)
-        rules = XdmRules(identity="required")
+        rules = by_default(XdmRules, identity="required")
         validator = validator_for(found, rules)
         assert validator.check(organisation.event("e1", "m1", 0)) is None
         refused = validator.check(organisation.event("e1", "", 0))

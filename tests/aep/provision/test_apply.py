@@ -21,7 +21,9 @@ from aep.provision.inventory import look
 from aep.provision.plan import make_plan
 from aep.provision.routes import read_documents, route_values, schema_files
 from aep.provision.steps import Action
+from aep.xdm.rules import XdmRules
 from aep.xdm.validate import XdmValidator
+from testing.defaults import by_default
 from testing.services.emulator import CLIENT_SECRET, Emulator
 from tests.aep.management import Organisation
 from tests.aep.provisioning import IDENTITY_MAP, Severed, carried_out, parsed, planned, sample, services_of
@@ -105,7 +107,9 @@ def test_own_fields_in_standard_objects_are_provisioned_added_to_and_validated(o
     carried_out(more, organisation)
     assert planned(more, organisation).work == []
 
-    validator = XdmValidator(RegistrySchemaSource(organisation.registry, ids["schema", "Basket"]).current())
+    validator = XdmValidator(
+        RegistrySchemaSource(organisation.registry, ids["schema", "Basket"]).current(), by_default(XdmRules)
+    )
     own = f"_{organisation.name}"
     event = {"_id": "e", "timestamp": "2026-01-02T03:04:05Z", "commerce": {own: {"till": 3}}}
     assert validator.check({**event, "productListItems": [{"SKU": "s", own: {"core": "c", "edge": 1}}]}) is None

@@ -15,8 +15,10 @@ from aep.xdm.components import Component, Components, read_components
 from aep.xdm.fields import fields_of
 from aep.xdm.own_fields import read_own_fields
 from aep.xdm.pointers import steps_of
+from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema, SchemaError
 from aep.xdm.validate import XdmValidator
+from testing.defaults import by_default
 from tests.aep.xdm.schemas import EVENT, PROFILE
 
 XDM = "https://ns.adobe.com/xdm/"
@@ -157,7 +159,7 @@ def replaced(entity: Any, steps: list[str], value: Any) -> Any:
     "schema", [build("shopping").schema, build("contact", class_="profile").schema, EVENT, PROFILE], ids=lambda s: s.id
 )
 def test_what_a_schema_says_of_its_fields_is_what_is_checked(schema: ResolvedSchema) -> None:
-    validator = XdmValidator(schema)
+    validator = XdmValidator(schema, by_default(XdmRules))
     document = orjson.loads(schema.document)
     entity = value_of(document)
     assert validator.check(entity) is None
@@ -298,7 +300,7 @@ def test_own_fields_in_standard_objects_are_built_and_checked(tmp_path: Path) ->
     more = {"basket": {"type": "array", "items": {"properties": {"_acme": {"properties": {"edge": TEXT}}}}}}
     own = [own_fields(tmp_path, IN_STANDARD_OBJECTS), own_fields(tmp_path, more, "more.json")]
     built = build("shopping", own=own)
-    validator = XdmValidator(built.schema)
+    validator = XdmValidator(built.schema, by_default(XdmRules))
     event = {"_id": "e", "timestamp": "2026-01-02T03:04:05Z", "_acme": {"visits": 1}}
     item = {"SKU": "s", "_acme": {"core": "c", "edge": "e"}}
     assert validator.check({**event, "basket": [item, {"SKU": "t"}]}) is None
@@ -328,7 +330,7 @@ def test_own_fields_in_standard_objects_of_a_record(tmp_path: Path) -> None:
     )
     nick = {"person": {"properties": {"name": {"properties": {"_acme": {"properties": {"nickName": TEXT}}}}}}}
     built = build("extra", class_="profile", own=[own_fields(tmp_path, nick)], components=components)
-    validator = XdmValidator(built.schema)
+    validator = XdmValidator(built.schema, by_default(XdmRules))
     assert validator.check({"person": {"name": {"firstName": "A", "_acme": {"nickName": "B"}}}}) is None
     assert validator.check({"person": {"_acme": {"nickName": "B"}}}) is not None
     assert validator.check({"_acme": {"nickName": "B"}}) is not None

@@ -14,9 +14,11 @@ import orjson
 import pytest
 
 from aep.xdm.compose import CompositionError, LeftOut, compatible_name, compose, xdm_type
+from aep.xdm.rules import XdmRules
 from aep.xdm.schema import SchemaError, parse_schema
 from aep.xdm.validate import XdmValidator
 from emulator.state.standard_xdm import COMPONENTS
+from testing.defaults import by_default
 
 RECORD = "https://ns.adobe.com/xdm/data/record"
 PLACE = "https://ns.adobe.com/xdm/common/place"
@@ -241,7 +243,7 @@ def test_a_required_namespaced_name_in_a_branch_of_its_own(
 ) -> None:
     parts = {"proposition": PROPOSITION, "time-series": TIME_SERIES}
     document = composed({"$id": "s", "type": "object", "allOf": branches}, **parts)
-    validator = XdmValidator(parse_schema(orjson.dumps(document), "s"))
+    validator = XdmValidator(parse_schema(orjson.dumps(document), "s"), by_default(XdmRules))
     assert validator.check(good) is None
     lacking = list(without_each_leaf(good))
     assert lacking
@@ -255,7 +257,7 @@ def test_the_smallest_required_namespaced_name_refuses_an_empty_namespace() -> N
     name = "https://ns.adobe.com/experience/x/id"
     branches = [{"$ref": "#/definitions/a"}, {"required": [name]}]
     document = composed({"$id": "s", "definitions": {"a": {"properties": {name: TEXT}}}, "allOf": branches})
-    validator = XdmValidator(parse_schema(orjson.dumps(document), "s"))
+    validator = XdmValidator(parse_schema(orjson.dumps(document), "s"), by_default(XdmRules))
     lacking: list[dict[str, Any]] = [{}, {"_experience": {}}, {"_experience": {"x": {}}}]
     for entity in lacking:
         assert validator.check(entity) is not None
@@ -425,7 +427,7 @@ def test_standard_components_make_a_schema_that_validates() -> None:
     schema = {"$id": "s", "type": "object", "allOf": [{"$ref": event}, {"$ref": f"{event}-web"}]}
     resolved = parse_schema(orjson.dumps(compose(schema, COMPONENTS.get)), "s")
     assert resolved.is_event
-    validator = XdmValidator(resolved)
+    validator = XdmValidator(resolved, by_default(XdmRules))
     entity = {"_id": "e", "timestamp": "2026-01-02T03:04:05Z", "web": {"webPageDetails": {"name": "home"}}}
     assert validator.check(entity) is None
     entity["web"]["webPageDetails"] = {"xdm:name": "home"}  # type: ignore[index]

@@ -2,11 +2,13 @@
 
 import pytest
 
+from aep.xdm.rules import XdmRules
 from aep.xdm.validate import XdmValidator
+from testing.defaults import by_default
 from tests.aep.xdm.schemas import schema
 
 VALIDATORS = {
-    name: XdmValidator(schema({"value": {"type": "string", "format": name}}))
+    name: XdmValidator(schema({"value": {"type": "string", "format": name}}), by_default(XdmRules))
     for name in ("date", "date-time", "uri", "uri-reference", "email")
 }
 
@@ -84,7 +86,9 @@ def test_refused_as_one_format_error(name: str, value: str) -> None:
 
 
 def test_a_pattern_beside_a_format_is_kept() -> None:
-    validator = XdmValidator(schema({"value": {"type": "string", "format": "uri", "pattern": "^https:"}}))
+    validator = XdmValidator(
+        schema({"value": {"type": "string", "format": "uri", "pattern": "^https:"}}), by_default(XdmRules)
+    )
     assert validator.check({"value": "https://example.com"}) is None
     other = validator.check({"value": "http://example.com"})
     broken = validator.check({"value": "https://"})
@@ -96,5 +100,5 @@ def test_a_pattern_beside_a_format_is_kept() -> None:
 
 
 def test_a_format_that_json_schema_does_not_know_is_ignored() -> None:
-    validator = XdmValidator(schema({"value": {"type": "string", "format": "url"}}))
+    validator = XdmValidator(schema({"value": {"type": "string", "format": "url"}}), by_default(XdmRules))
     assert validator.check({"value": "not one"}) is None

@@ -8,7 +8,7 @@ from aep.xdm.harden import field_path, harden
 
 def field(**more: Any) -> dict[str, Any]:
     """Harden one field of an object."""
-    hardened = harden({"type": "object", "properties": {"x": more}})
+    hardened = harden({"type": "object", "properties": {"x": more}}, integer_ranges=True, unknown_fields="reject")
     result: dict[str, Any] = hardened["properties"]["x"]
     return result
 
@@ -32,20 +32,24 @@ def test_the_document_stays_as_it_is() -> None:
         "required": ["repo:x"],
     }
     before = repr(document)
-    harden(document)
+    harden(document, integer_ranges=True, unknown_fields="reject")
     assert repr(document) == before
 
 
 def test_objects_with_properties_are_closed_at_every_depth() -> None:
     inner = {"type": "object", "properties": {"y": {"type": "string"}}}
-    hardened = harden({"properties": {"a": inner, "b": {"type": "array", "items": inner}}})
+    hardened = harden(
+        {"properties": {"a": inner, "b": {"type": "array", "items": inner}}},
+        integer_ranges=True,
+        unknown_fields="reject",
+    )
     assert hardened["additionalProperties"] is False
     assert hardened["properties"]["a"]["additionalProperties"] is False
     assert hardened["properties"]["b"]["items"]["additionalProperties"] is False
 
 
 def test_unknown_fields_may_be_allowed() -> None:
-    hardened = harden({"properties": {"a": {"properties": {"b": {}}}}}, unknown_fields="allow")
+    hardened = harden({"properties": {"a": {"properties": {"b": {}}}}}, unknown_fields="allow", integer_ranges=True)
     assert "additionalProperties" not in hardened
     assert "additionalProperties" not in hardened["properties"]["a"]
 
@@ -91,7 +95,7 @@ def test_a_declared_range_stays() -> None:
 
 def test_ranges_can_be_left_out() -> None:
     document = {"properties": {"x": {"type": "integer", "meta:xdmType": "int"}}}
-    assert harden(document, integer_ranges=False)["properties"]["x"] == {"type": "integer"}
+    assert harden(document, integer_ranges=False, unknown_fields="reject")["properties"]["x"] == {"type": "integer"}
     assert field(type="integer") == {"type": "integer"}
 
 
@@ -101,7 +105,9 @@ def test_later_drafts_are_put_into_draft_4() -> None:
     assert field(maximum=3, exclusiveMaximum=5) == {"maximum": 3, "exclusiveMaximum": False}
     assert field(maximum=5, exclusiveMaximum=True) == {"maximum": 5, "exclusiveMaximum": True}
     assert field(required=[]) == {}
-    assert harden({"properties": {"a": True, "b": False}})["properties"] == {"a": {}, "b": {"not": {}}}
+    assert harden({"properties": {"a": True, "b": False}}, integer_ranges=True, unknown_fields="reject")[
+        "properties"
+    ] == {"a": {}, "b": {"not": {}}}
 
 
 def test_required_is_put_into_the_records_names() -> None:
@@ -117,7 +123,9 @@ def test_required_is_put_into_the_records_names() -> None:
                 },
             },
             "required": ["@id", "xdm:timestamp", "timestamp", "repo:createDate"],
-        }
+        },
+        integer_ranges=True,
+        unknown_fields="reject",
     )
     assert hardened["required"] == ["_id", "timestamp", "_repo"]
     assert hardened["properties"]["_repo"]["required"] == ["createDate"]
@@ -130,7 +138,7 @@ def test_required_in_standard_names_holds_at_any_depth_of_namespaces() -> None:
     properties = {"_experience": {**space, "properties": {"decisioning": decisioning}}}
     assert field_path(name, properties) == ("_experience", "decisioning", "propositionID")
     document = {"properties": properties, "required": [name]}
-    hardened = harden(document)
+    hardened = harden(document, integer_ranges=True, unknown_fields="reject")
     experience = hardened["properties"]["_experience"]
     assert hardened["required"] == ["_experience"]
     assert experience["required"] == ["decisioning"]

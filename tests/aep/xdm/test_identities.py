@@ -10,6 +10,7 @@ from aep.xdm.rejection import Rejection
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema
 from aep.xdm.validate import XdmValidator
+from testing.defaults import by_default
 from tests.aep.xdm.schemas import schema
 
 HALF = "9223372036854775807"
@@ -33,7 +34,7 @@ def described(*descriptors: dict[str, Any]) -> ResolvedSchema:
 
 
 def check(entity: dict[str, Any], of: ResolvedSchema = WITHOUT, **rules: Any) -> Rejection | None:
-    return XdmValidator(of, XdmRules(**rules)).check(entity)
+    return XdmValidator(of, by_default(XdmRules, **rules)).check(entity)
 
 
 def only_error(entity: dict[str, Any], of: ResolvedSchema = WITHOUT, **rules: Any) -> tuple[str, str]:
@@ -114,7 +115,7 @@ def test_the_field_of_the_primary_identity_is_filled_in(value: Any) -> None:
 
 
 def test_an_open_schema_lets_anything_stand_for_an_identity_map() -> None:
-    validator = XdmValidator(schema({"a": {}}, additionalProperties=True), XdmRules(identity="required"))
+    validator = XdmValidator(schema({"a": {}}, additionalProperties=True), by_default(XdmRules, identity="required"))
     odds: tuple[Any, ...] = (None, 1, [], {"Email": 1}, {"Email": [1]}, {1: [{"id": "a"}]})
     for odd in odds:
         found = validator.check({"identityMap": odd, "_id": 5, "timestamp": []})

@@ -1,12 +1,14 @@
 from aep.xdm.rejection import MAX_MESSAGE, shorten
+from aep.xdm.rules import XdmRules
 from aep.xdm.validate import XdmValidator
+from testing.defaults import by_default
 from tests.aep.xdm.schemas import schema
 
 FIELDS = {"_id": {"type": "string"}, "n": {"type": "object", "properties": {"x": {"type": "string", "format": "date"}}}}
 
 
 def test_several_violations_as_in_the_streaming_validation_guide() -> None:
-    found = XdmValidator(schema(FIELDS, required=["n"])).check({"_id": 15367038, "workEmail": {}})
+    found = XdmValidator(schema(FIELDS, required=["n"]), by_default(XdmRules)).check({"_id": 15367038, "workEmail": {}})
     assert found is not None
     assert found.as_adobe() == {
         "schemaLocation": "#",
@@ -39,7 +41,7 @@ def test_several_violations_as_in_the_streaming_validation_guide() -> None:
 
 
 def test_a_single_violation_stands_alone() -> None:
-    found = XdmValidator(schema(FIELDS)).check({"n": {"x": "12/31/1980"}})
+    found = XdmValidator(schema(FIELDS), by_default(XdmRules)).check({"n": {"x": "12/31/1980"}})
     assert found is not None
     assert found.as_adobe() == {
         "schemaLocation": "#/properties/n/properties/x",
@@ -51,14 +53,14 @@ def test_a_single_violation_stands_alone() -> None:
 
 
 def test_platform_stops_at_five() -> None:
-    found = XdmValidator(schema(FIELDS)).check({f"x{n}": 1 for n in range(9)})
+    found = XdmValidator(schema(FIELDS), by_default(XdmRules)).check({f"x{n}": 1 for n in range(9)})
     assert found is not None
     assert found.error_count == 9
     assert len(found.as_adobe()["causingExceptions"]) == 5
 
 
 def test_a_rule_is_its_own_keyword() -> None:
-    found = XdmValidator(schema(FIELDS)).check({"_id": ""})
+    found = XdmValidator(schema(FIELDS), by_default(XdmRules)).check({"_id": ""})
     assert found is not None
     assert found.as_adobe()["keyword"] == "empty_id"
     assert found.as_adobe()["schemaLocation"] == "#"

@@ -5,6 +5,7 @@ import pytest
 from aep.xdm.rejection import Rejection, XdmError
 from aep.xdm.rules import XdmRules, epoch_seconds, prune_nulls
 from aep.xdm.validate import XdmValidator
+from testing.defaults import by_default
 from tests.aep.xdm.schemas import schema
 
 NOW = 1_750_000_000.0  # 2025-06-15T15:06:40Z
@@ -21,7 +22,7 @@ PROFILES = schema(FIELDS)
 
 
 def check(entity: dict[str, Any], size: int | None = None, **rules: Any) -> Rejection | None:
-    return XdmValidator(EVENTS, XdmRules(**rules), clock=lambda: NOW).check(entity, size)
+    return XdmValidator(EVENTS, by_default(XdmRules, **rules), clock=lambda: NOW).check(entity, size)
 
 
 def only_error(entity: dict[str, Any], size: int | None = None, **rules: Any) -> tuple[str, str]:
@@ -37,7 +38,7 @@ def test_size_of_events_and_of_other_records() -> None:
     assert only_error({}, 10_241) == ("too_large", "")
     assert check({}, 500, max_event_bytes=500) is None
     assert only_error({}, 501, max_event_bytes=500) == ("too_large", "")
-    profiles = XdmValidator(PROFILES)
+    profiles = XdmValidator(PROFILES, by_default(XdmRules))
     assert profiles.check({}, 102_400) is None
     too_large = profiles.check({}, 102_401)
     assert too_large is not None
@@ -76,7 +77,7 @@ def test_old_events() -> None:
 
 
 def test_time_is_no_matter_for_profiles() -> None:
-    profiles = XdmValidator(PROFILES, XdmRules(max_age_days=1), clock=lambda: NOW)
+    profiles = XdmValidator(PROFILES, by_default(XdmRules, max_age_days=1), clock=lambda: NOW)
     assert profiles.check({"timestamp": "2999-01-01T00:00:00Z"}) is None
 
 
@@ -116,7 +117,7 @@ def test_a_record_without_null_members_is_handed_back() -> None:
 
 
 def test_rules_are_hashable_and_errors_are_plain() -> None:
-    assert hash(XdmRules(namespaces=("Email",))) == hash(XdmRules(namespaces=("Email",)))
+    assert hash(by_default(XdmRules, namespaces=("Email",))) == hash(by_default(XdmRules, namespaces=("Email",)))
     assert XdmError("a", "b", "c", "d")._asdict() == {
         "code": "a",
         "pointer": "b",

@@ -17,6 +17,7 @@ from aep.mapping.transform import RecordTransform
 from aep.xdm.rules import XdmRules
 from pipelines.cli.main import main
 from pipelines.cli.send import EventError, _show_dropped, prepare_event, read_events
+from testing.defaults import by_default
 from tests.transforms.examples import route, small_schema
 from transforms.parse_avro import ParseAvro
 from transforms.records.prepare import Dropped, Refusal
@@ -29,7 +30,7 @@ REFERENCE = {"schemaRef": {"id": SCHEMA.id, "contentType": "application/vnd.adob
 
 def prepared(event: Any, only: Route, *others: Route, **rules: Any) -> bytes | Refusal | Dropped:
     value = event if isinstance(event, bytes) else orjson.dumps(event)
-    return prepare_event(value, only, Routes([only, *others]), XdmRules(**rules), NOW_MS)
+    return prepare_event(value, only, Routes([only, *others]), by_default(XdmRules, **rules), NOW_MS)
 
 
 def test_an_id_is_filled_into_a_ready_made_message() -> None:
@@ -56,7 +57,7 @@ def test_operations_that_a_pipeline_refuses_are_not_sent() -> None:
 
 
 def test_a_mapping_that_does_not_apply_is_a_refusal() -> None:
-    only = replace(route("r", "t"), mapping=compile_patch([{"op": "remove", "path": "/x"}]))
+    only = replace(route("r", "t"), mapping=compile_patch([{"op": "remove", "path": "/x"}], "rfc6902"))
     found = prepared({}, only)
     assert isinstance(found, Refusal)
     assert (found.stage, found.code) == ("map", "patch")
@@ -83,7 +84,7 @@ def test_an_event_that_a_pipeline_sends_by_another_route_is_not_sent_by_this_one
     with pytest.raises(EventError, match=r"by the route two, whose conditions .* give --route two"):
         prepared({"kind": "b"}, one, two)
     with pytest.raises(EventError, match="no record by the route two: one takes them all"):
-        prepare_event(b"{}", two, Routes([replace(one, when=()), two]), XdmRules(), NOW_MS)
+        prepare_event(b"{}", two, Routes([replace(one, when=()), two]), by_default(XdmRules), NOW_MS)
 
 
 def test_an_event_for_a_route_of_avro_may_be_json() -> None:

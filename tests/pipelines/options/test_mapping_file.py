@@ -33,8 +33,10 @@ def test_a_list_is_a_patch_and_a_mapping_a_map() -> None:
     Path("map.yaml").write_text("# of orders\n/_id: {from: /orderId}\n_acme.channel: {value: web}\n")
     Path("patch.json").write_text('[\n\t{"op": "add",\t"path": "/a", "value": "x\\ty"}\n]\n')
     fields = {"/_id": {"from": "/orderId"}, "_acme.channel": {"value": "web"}}
-    assert read_mapping("map.yaml") == compile_map(fields)
-    assert read_mapping("patch.json") == compile_patch([{"op": "add", "path": "/a", "value": "x\ty"}])
+    assert read_mapping("map.yaml", "rfc6902") == compile_map(fields)
+    assert read_mapping("patch.json", "rfc6902") == compile_patch(
+        [{"op": "add", "path": "/a", "value": "x\ty"}], "rfc6902"
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,7 @@ def test_a_list_is_a_patch_and_a_mapping_a_map() -> None:
 def test_what_is_wrong_is_told_with_file_and_line(text: str, problems: list[str]) -> None:
     Path("map.yaml").write_text(text)
     with pytest.raises(OptionsError) as caught:
-        read_mapping("map.yaml")
+        read_mapping("map.yaml", "rfc6902")
     assert len(caught.value.problems) == len(problems), caught.value.problems
     for problem, expected in zip(caught.value.problems, problems, strict=True):
         assert problem.startswith(expected)
@@ -84,7 +86,7 @@ def test_a_single_route_has_the_function_of_the_options() -> None:
 
 def test_a_file_that_is_not_there() -> None:
     with pytest.raises(OptionsError, match=r"^no\.yaml: can't read this mapping: No such file or directory$"):
-        read_mapping("no.yaml")
+        read_mapping("no.yaml", "rfc6902")
 
 
 def test_a_plan_has_the_mapping_and_the_format_of_its_routes() -> None:
@@ -95,7 +97,7 @@ def test_a_plan_has_the_mapping_and_the_format_of_its_routes() -> None:
     )
     (route,) = plan_routes = list(plain.routes)
     assert len(plan_routes) == 1
-    assert route.mapping == compile_patch([{"op": "remove", "path": "/a"}])
+    assert route.mapping == compile_patch([{"op": "remove", "path": "/a"}], "rfc6902")
     assert route.parse == ParseAvro(Path("order.avsc").read_text())
     registry = "--kafka_schema_registry_url=http://a:8081,https://b:8081"
     info = "--kafka_schema_registry_config=basic.auth.user.info=env:REGISTRY"

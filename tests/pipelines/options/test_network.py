@@ -11,6 +11,7 @@ from aep.http.network import Network
 from aep.http.transport import Timeouts
 from pipelines.runtime.plan import Plan
 from pipelines.runtime.preflight import preflight
+from testing.defaults import by_default
 from testing.fakes.http_server import Exchange, HttpServer
 from tests.pipelines.to_aep import make_plan, parse
 from tests.transforms.examples import packed
@@ -46,12 +47,12 @@ def test_the_options_become_the_network(tmp_path: Path) -> None:
     arguments = [f"--aep_{name}={value}" for name, value in options.items()]
     connection = as_aep(plan_of(tmp_path, "--aep_gzip", "--aep_read_timeout_seconds=7", *arguments).connection)
     assert connection.network == Network(**options, gzip=True)
-    assert connection.timeouts == Timeouts(connect=10, total=60, read=7)
+    assert connection.timeouts == by_default(Timeouts, connect=10, total=60, read=7)
 
 
 def test_without_options_nothing_is_out_of_the_ordinary(tmp_path: Path) -> None:
     connection = as_aep(plan_of(tmp_path).connection)
-    assert (connection.network, connection.timeouts) == (Network(), Timeouts())
+    assert (connection.network, connection.timeouts) == (by_default(Network), by_default(Timeouts))
 
 
 @pytest.mark.parametrize(

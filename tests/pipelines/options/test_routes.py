@@ -10,6 +10,7 @@ from aep.mapping.json_patch import compile_patch
 from aep.xdm.rules import XdmRules
 from pipelines.destinations.aep.keys import AepRouteKeys
 from pipelines.options.merge import OptionsError, Settings
+from testing.defaults import by_default
 from tests.pipelines.to_aep import load_routes, make_routes, parse
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -263,7 +264,7 @@ def test_a_map_is_a_patch_fields_or_a_file() -> None:
     operations = [{"op": "remove", "path": "/a"}]
     for given, expected in (
         ("{/a: {from: /b}}", compile_map(fields)),
-        ("[{op: remove, path: /a}]", compile_patch(operations)),
+        ("[{op: remove, path: /a}]", compile_patch(operations, "rfc6902")),
         ("maps/events.yaml", "maps/events.yaml"),
     ):
         assert load_routes(settings_of(f"{ROUTES}  map: {given}\n"))[1].map == expected
@@ -318,8 +319,10 @@ def test_a_route_says_what_is_asked_of_identities() -> None:
     def rules(said: str) -> list[XdmRules | None]:
         return [route.rules for route in make_routes(settings_of(files + said, *options))]
 
-    own = XdmRules(identity="required", primary_identity=("/_acme/id",), namespaces=("Email", "CRMID"), max_age_days=9)
+    own = by_default(
+        XdmRules, identity="required", primary_identity=("/_acme/id",), namespaces=("Email", "CRMID"), max_age_days=9
+    )
     none: XdmRules | None = None  # what the records of all routes are asked
     assert rules("  primary_identity: [/_acme/id]\n  namespaces: [Email, CRMID]\n") == [none, own]
     # What a route says to be off or empty is said: the options no longer hold.
-    assert rules("  identity: off\n  namespaces: []\n") == [none, XdmRules(max_age_days=9)]
+    assert rules("  identity: off\n  namespaces: []\n") == [none, by_default(XdmRules, max_age_days=9)]

@@ -46,7 +46,7 @@ def test_the_files_are_those_that_are_there_before_the_run(tmp_path: Path) -> No
     plan = plan_of(tmp_path)
     write_file(str(tmp_path), [letter(9)])
     assert sorted(plan.files) == sorted(files)
-    assert plan.selection == Selection()
+    assert plan.selection == Selection((), (), (), None, None, None)
     assert plan.source is None
     one_file = plan_of(tmp_path, f"--replay_source={files[0]}")
     assert one_file.files == (files[0],)

@@ -15,7 +15,7 @@ def test_each_option_of_sinks_makes_one_and_no_sink_is_without_option() -> None:
 
 def test_dead_letters_and_receipts_have_the_same_sinks_by_their_own_options() -> None:
     settings = parse([*MINIMAL, "--dead_letter_topic=d", "--receipt_topic=r", "--receipt_path=out"])
-    cluster = KafkaCluster(str(settings.kafka.bootstrap_servers))
+    cluster = KafkaCluster(str(settings.kafka.bootstrap_servers), {})
     folder = str(settings.dead_letter.path)
     assert make_sinks("dead_letter", settings) == (
         FileSink(folder, "dead_letter_path"),

@@ -86,7 +86,7 @@ def source(cluster: KafkaCluster, *topics: str, group: str | None = None, **more
     small and quick.
     """
     cluster = replace(cluster, config={"fetch.wait.max.ms": "50", **cluster.config})
-    fields = {"reset": KafkaOptions().reset, "discovery_seconds": 0.0, "limits": QUICK} | more
+    fields = {"reset": KafkaOptions().reset, "discovery_seconds": 0.0, "limits": QUICK, "deadline": None} | more
     return KafkaSource(uuid.uuid4().hex, cluster, topics, group or f"group-{uuid.uuid4().hex[:8]}", **fields)  # type: ignore[arg-type]
 
 

@@ -135,7 +135,7 @@ def test_properties_of_consumers_are_no_matter_to_other_clients(
 def test_looking_for_a_topic_that_is_not_there_does_not_make_it() -> None:
     host = Producer({"test.mock.num.brokers": 1, "log_level": 3})  # it makes topics that are asked for
     (address,) = host.list_topics(timeout=PATIENCE_SECONDS).brokers.values()
-    cluster = KafkaCluster(f"{address.host}:{address.port}")
+    cluster = KafkaCluster(f"{address.host}:{address.port}", {})
     admin = admin_client(cluster)
     said = why_unknown(cluster, admin, ["none"], "kafka_topics")
     assert said == f"no topic none on {cluster.bootstrap_servers}; check kafka_topics"
@@ -145,7 +145,7 @@ def test_looking_for_a_topic_that_is_not_there_does_not_make_it() -> None:
 def test_rights_are_not_asked_of_the_embedded_broker_which_would_not_answer() -> None:
     host = Producer({"test.mock.num.brokers": 1, "log_level": 3})
     (address,) = host.list_topics(timeout=PATIENCE_SECONDS).brokers.values()
-    cluster = KafkaCluster(f"{address.host}:{address.port}")
+    cluster = KafkaCluster(f"{address.host}:{address.port}", {})
     send_all(cluster, "t", [(None, b"1", ())])
     asked = time.monotonic()
     assert without_right(admin_client(cluster), ["t"], AclOperation.READ) == []
@@ -226,7 +226,7 @@ def test_a_topic_that_does_not_exist_is_named(broker: KafkaBroker) -> None:
 def test_brokers_that_hang_are_not_waited_for_beyond_the_end_of_the_process(
     own_broker: KafkaBroker,
 ) -> None:
-    cluster, topic = KafkaCluster(own_broker.bootstrap_servers), "dead-letters"
+    cluster, topic = KafkaCluster(own_broker.bootstrap_servers, {}), "dead-letters"
     own_broker.create_topic(topic, 1)
     send_all(cluster, topic, [(None, b"1", ())])
     own_broker.pause()

@@ -108,7 +108,7 @@ def header(number: int) -> tuple[str, bytes]:
 
 def test_the_schemas_guid_in_a_header_is_read(server: SchemaRegistryServer) -> None:
     number = server.register(ORDER)
-    parser = ParseConfluentAvro(SchemaRegistry(server.url))
+    parser = ParseConfluentAvro(SchemaRegistry(server.url, {}))
     for _ in range(2):
         assert parser(b"\x02a", (("other", None), header(number))) == ParsedObject({"id": "a"}, b'{"id":"a"}')
     assert server.requests == [f"/schemas/guids/{guid_of(number)}"]
@@ -118,14 +118,14 @@ def test_the_header_counts_where_the_value_has_a_prefix_too(server: SchemaRegist
     prefixed = {"type": "record", "name": "R", "fields": [{"name": "id", "type": {**BYTES, "size": 7}}]}
     server.register(ORDER)
     number = server.register(prefixed)
-    parser = ParseConfluentAvro(SchemaRegistry(server.url))
+    parser = ParseConfluentAvro(SchemaRegistry(server.url, {}))
     result = parser(b"\x00\x00\x00\x00\x01\x02a", (header(number), header(1)))
     assert isinstance(result, ParsedObject)
     assert result.entity == {"id": "AAAAAAECYQ=="}
 
 
 def test_a_guid_that_the_registry_does_not_know(server: SchemaRegistryServer) -> None:
-    result = ParseConfluentAvro(SchemaRegistry(server.url))(b"\x02a", (header(9),))
+    result = ParseConfluentAvro(SchemaRegistry(server.url, {}))(b"\x02a", (header(9),))
     assert isinstance(result, ParseFailure)
     assert f"the schema registry has no schema with the GUID {guid_of(9)}" in result.message
 
@@ -135,12 +135,12 @@ def test_a_registry_that_knows_no_guids_is_told_of_and_ends_the_run(server: Sche
     with pytest.raises(
         ConfigurationError, match=r"answers 404 to GET /schemas/guids/a0.*, which Confluent Platform has"
     ):
-        ParseConfluentAvro(SchemaRegistry(server.url))(b"\x02a", (header(1),))
+        ParseConfluentAvro(SchemaRegistry(server.url, {}))(b"\x02a", (header(1),))
 
 
 def test_records_in_a_chunk_bring_their_headers_to_the_parser(server: SchemaRegistryServer) -> None:
     number = server.register(ORDER)
-    route = Route("r", ("t",), AepInlet("http://127.0.0.1:9"), parse=ParseConfluentAvro(SchemaRegistry(server.url)))
+    route = Route("r", ("t",), AepInlet("http://127.0.0.1:9"), parse=ParseConfluentAvro(SchemaRegistry(server.url, {})))
     chunk = Chunk("t", 0, [Record(0, 0, None, (header(number),), b"\x02a")])
     (parsed,) = ParseRecordsFn(Routes([route]), "skip").process(chunk)
     assert isinstance(parsed, Chunk)
@@ -152,7 +152,7 @@ def test_what_the_registry_does_not_know_is_asked_for_once_a_minute(
     server: SchemaRegistryServer, key: int | bytes
 ) -> None:
     now = 100.0
-    readers = SchemaReaders(SchemaRegistry(server.url), clock=lambda: now)
+    readers = SchemaReaders(SchemaRegistry(server.url, {}), clock=lambda: now)
     for _ in range(3):
         assert isinstance(readers.find(key), ParseFailure)
     now += 59
@@ -167,7 +167,7 @@ def test_what_the_registry_does_not_know_is_asked_for_once_a_minute(
 
 def test_a_schema_that_refers_to_one_that_is_missing_is_asked_for_once_a_minute(server: SchemaRegistryServer) -> None:
     number = server.register(ORDER, references=[{"name": "Missing", "subject": "missing", "version": 1}])
-    readers = SchemaReaders(SchemaRegistry(server.url))
+    readers = SchemaReaders(SchemaRegistry(server.url, {}))
     for _ in range(3):
         assert isinstance(readers.find(number), ParseFailure)
     assert len(server.requests) == 2
@@ -200,7 +200,7 @@ def test_who_waits_for_a_registry_can_be_stopped(server: SchemaRegistryServer) -
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
     process.request_stop(grace_seconds=0)
     with pytest.raises(StoppedError, match=r"stopped while records were waiting for their schema .*cannot be reached"):
-        ParseConfluentAvro(SchemaRegistry(url))(b"\x00\x00\x00\x00\x01a")
+        ParseConfluentAvro(SchemaRegistry(url, {}))(b"\x00\x00\x00\x00\x01a")
     assert isinstance(process.failure, StoppedError)
 
 

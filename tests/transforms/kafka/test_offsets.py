@@ -69,7 +69,7 @@ class Log:
     """A topic with 20 records in two partitions, of which the first four are deleted, and a group of its own."""
 
     def __init__(self, broker: KafkaBroker, topic: str):
-        self.cluster = KafkaCluster(broker.bootstrap_servers)
+        self.cluster = KafkaCluster(broker.bootstrap_servers, {})
         self.topic, self.group = topic, f"group-{topic}"
         self.broker = broker
         broker.produce(topic, [(None, b"%d" % at, None, at % 2) for at in range(20)])
@@ -171,7 +171,7 @@ def test_a_topic_that_is_not_there_is_named(log: Log) -> None:
 
 
 def test_a_broker_that_does_not_answer_is_named_soon() -> None:
-    cluster = KafkaCluster(f"127.0.0.1:{free_port()}")
+    cluster = KafkaCluster(f"127.0.0.1:{free_port()}", {})
     started = time.monotonic()
     with pytest.raises(KafkaSetupError, match=f"no Kafka broker answers at {cluster.bootstrap_servers}: .*refused; ch"):
         resolve_start(cluster, ["t"], "g", "committed", "earliest", False)

@@ -505,7 +505,7 @@ _CLAIMS = (claims % 9 for claims in count(1))
 def test_a_broker_that_is_silent_for_a_while_ends_nothing(own_broker: KafkaBroker, join: Join) -> None:
     own_broker.create_topic("t", 3)
     values = numbers(own_broker, "t", 900, 3)
-    cluster = KafkaCluster(own_broker.bootstrap_servers)
+    cluster = KafkaCluster(own_broker.bootstrap_servers, {})
     members = [join(of, start_of(of)) for of in (source(cluster, "t", share_group=shared) for shared in (True, False))]
     for member in members:
         wait_for(member.bundle, SECONDS, "the first records")

@@ -26,15 +26,15 @@ def test_it_ends_where_the_newest_offsets_hold_no_records(broker: KafkaBroker, n
             producer.abort_transaction()
         else:
             producer.commit_transaction()
-    (chunk,) = read_newest(KafkaCluster(broker.bootstrap_servers), "group", topic, [0], 12)
+    (chunk,) = read_newest(KafkaCluster(broker.bootstrap_servers, {}), "group", topic, [0], 12)
     assert [(one.offset, one.value) for one in chunk.records] == [(offset, b"kept") for offset in range(3, 8)]
-    assert read_newest(KafkaCluster(broker.bootstrap_servers), "group", topic, [0], 3) == []
+    assert read_newest(KafkaCluster(broker.bootstrap_servers, {}), "group", topic, [0], 3) == []
 
 
 def test_headers_keys_and_times_are_there(broker: KafkaBroker, new_topic: NewTopic) -> None:
     topic = new_topic(3)
     broker.produce(topic, [(b"k", b"v", [("h", b"x")], 2)])
-    (chunk,) = read_newest(KafkaCluster(broker.bootstrap_servers), "group", topic, [0, 1, 2], 200)
+    (chunk,) = read_newest(KafkaCluster(broker.bootstrap_servers, {}), "group", topic, [0, 1, 2], 200)
     (record,) = chunk.records
     assert (chunk.topic, chunk.partition) == (topic, 2)
     assert (record.key, record.value, record.headers) == (b"k", b"v", (("h", b"x"),))

@@ -344,7 +344,7 @@ def embedded() -> Iterator[KafkaCluster]:
     """Librdkafka's embedded broker, which never answers a request for topic ids."""
     host = Producer({"test.mock.num.brokers": 1, "log_level": 3})
     (broker,) = host.list_topics(timeout=PATIENCE_SECONDS).brokers.values()
-    yield KafkaCluster(f"{broker.host}:{broker.port}")
+    yield KafkaCluster(f"{broker.host}:{broker.port}", {})
     host.flush(0)  # it lives until here
 
 

@@ -16,6 +16,7 @@ from aep.platform.schema_source import RegistrySchemaSource
 from aep.xdm.identities import with_descriptors
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import ResolvedSchema, parse_schema
+from testing.defaults import by_default
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.aep.management import FakeClock, answer, scripted
@@ -159,7 +160,9 @@ def test_records_are_checked_by_the_schema_of_now_which_dead_letters_name(
 ) -> None:
     routes = pickle.loads(pickle.dumps(Routes([route_of(fake, server)])))
     fake.version, fake.fields = "1.1", ["a", "b"]
-    (valid,), dead = apply_refusing(ValidateXdm(routes), [chunk_of({"a": "x", "b": "y"}, {"a": "x", "c": "z"}, {})])
+    (valid,), dead = apply_refusing(
+        ValidateXdm(routes, by_default(XdmRules)), [chunk_of({"a": "x", "b": "y"}, {"a": "x", "c": "z"}, {})]
+    )
     assert valid.bodies == [b'{"a":"x","b":"y"}']
     assert [(one.code, one.pointer) for one in dead] == [
         ("additionalProperties", ""),
@@ -173,7 +176,7 @@ def test_records_are_checked_by_the_schema_of_now_which_dead_letters_name(
 def test_a_primary_identity_of_the_options_goes_before_the_registrys(fake: FakeRegistry, server: HttpServer) -> None:
     fake.fields = ["a", "b"]
     routes = Routes([route_of(fake, server)])
-    rules = XdmRules(primary_identity=("/b",))
+    rules = by_default(XdmRules, primary_identity=("/b",))
     (valid,), (dead,) = apply_refusing(ValidateXdm(routes, rules), [chunk_of({"b": "x"}, {"a": "x"})])
     assert valid.bodies == [b'{"b":"x"}']
     assert dead.pointer == "/b"

@@ -21,6 +21,7 @@ from aep.mapping.json_patch import Patch, compile_patch
 from aep.mapping.transform import RecordTransform
 from aep.xdm.rules import XdmRules
 from samples.loyalty import EVENTS_TOPIC, generate
+from testing.defaults import by_default
 from testing.services.process import PATIENCE_SECONDS
 from tests.transforms.examples import EVENT_SCHEMA, chunk, record, route, small_schema
 from transforms.aep.inlet import as_inlet
@@ -134,7 +135,9 @@ read_records = st.builds(
 mappings: st.SearchStrategy[Patch | FieldMap | None] = st.sampled_from(
     [
         None,
-        compile_patch([{"op": "remove", "path": "/other"}, {"op": "add", "path": "/name", "value": "patched"}]),
+        compile_patch(
+            [{"op": "remove", "path": "/other"}, {"op": "add", "path": "/name", "value": "patched"}], "rfc6902"
+        ),
         compile_map(
             {
                 "/name": {"from": "/name", "default": "none"},
@@ -180,7 +183,7 @@ def one_route(draw: st.DrawFn, name: str) -> Route:
 def test_a_record_goes_through_commands_and_pipeline_to_the_same_bytes_or_the_same_refusal(
     both: tuple[Route, Route], read: list[Record], nulls: Any, tombstones: Any
 ) -> None:
-    routes, rules = Routes(both), XdmRules(nulls=nulls)
+    routes, rules = Routes(both), by_default(XdmRules, nulls=nulls)
     whole = Chunk(TOPIC, 3, read)
     assert by_pipeline(whole, routes, rules, tombstones) == by_command(whole, routes, rules, tombstones)
 
@@ -192,15 +195,15 @@ def test_a_record_too_large_for_a_request_is_refused_by_both(payload: str) -> No
     reference = {"schemaRef": {"id": as_inlet(only.destination).schema_id, "contentType": version}}
     message = {"header": {**reference, "datasetId": "d" * 24}, "body": {"xdmMeta": reference, "xdmEntity": {}}}
     read = Chunk(TOPIC, 0, [record(at, orjson.dumps({**message, "x": "x" * at})) for at in (1, 1_000_000)])
-    found = by_command(read, Routes([only]), XdmRules(), "skip")
-    assert found == by_pipeline(read, Routes([only]), XdmRules(), "skip")
+    found = by_command(read, Routes([only]), by_default(XdmRules), "skip")
+    assert found == by_pipeline(read, Routes([only]), by_default(XdmRules), "skip")
     assert [(one or ())[2:3] for one in found.values()] == [(), ("too_large",)]
 
 
 def test_the_sample_is_prepared_as_its_oracle_says() -> None:
     samples = list(generate(300, kind="events", broken_share=0.3))
     read = Chunk(EVENTS_TOPIC, 0, [record(sample.sequence, sample.value) for sample in samples])
-    prepare = Preparation((route("events", EVENTS_TOPIC, schema=EVENT_SCHEMA),), XdmRules())
+    prepare = Preparation((route("events", EVENTS_TOPIC, schema=EVENT_SCHEMA),), by_default(XdmRules), "skip")
     outcomes = {one.offset: prepare(EVENTS_TOPIC, 0, one) for one in read.records}
     refused = {offset: one[:1] + one[2:3] for offset, one in outcomes.items() if isinstance(one, Refusal)}
     assert refused == {one.sequence: (one.expected_stage, one.expected_code) for one in samples if one.broken}
@@ -209,11 +212,11 @@ def test_the_sample_is_prepared_as_its_oracle_says() -> None:
 
 def test_conditions_mappings_and_tombstones_count() -> None:
     schema = small_schema(name={"type": "string"})
-    patch = compile_patch([{"op": "move", "from": "/n", "path": "/name"}, {"op": "remove", "path": "/kind"}])
+    patch = compile_patch([{"op": "move", "from": "/n", "path": "/name"}, {"op": "remove", "path": "/kind"}], "rfc6902")
     one = replace(route("one", "t", schema=schema), when=compile_conditions({"/kind": "a"}), mapping=patch)
     two = replace(route("two", "t", schema=schema), when=compile_conditions({"/kind": "b"}))
     read = [{"kind": "a", "n": "x"}, {"kind": "a"}, {"kind": "b", "name": "x"}, {"kind": "c"}]
-    prepare = Preparation((one, two), XdmRules())
+    prepare = Preparation((one, two), by_default(XdmRules), "skip")
     outcomes = [prepare("t", 0, each) for each in chunk(*map(orjson.dumps, read), None).records]
     assert [fate and fate[:3:2] for fate in map(fate, outcomes)] == [
         ("one",),
@@ -228,7 +231,7 @@ def test_conditions_mappings_and_tombstones_count() -> None:
 
 def test_a_route_drops_before_it_maps_and_transforms_after_it() -> None:
     schema = small_schema(name={"type": "string"}, kind={"type": "string"})
-    patch = compile_patch([{"op": "move", "from": "/is", "path": "/kind"}])
+    patch = compile_patch([{"op": "move", "from": "/is", "path": "/kind"}], "rfc6902")
     only = replace(
         route("one", "t", schema=schema),
         drop=compile_conditions({"/is": ["x", "y"], "/test": True}),
@@ -236,7 +239,7 @@ def test_a_route_drops_before_it_maps_and_transforms_after_it() -> None:
         transform=RecordTransform("tests.own_steps:enrich"),
     )
     read = [{"is": "x", "test": True}, {"is": "b"}, {"is": 1}, {"is": "a"}, {"kind": "b"}, {"is": "x", "test": 1}]
-    prepare = Preparation((only,), XdmRules())
+    prepare = Preparation((only,), by_default(XdmRules), "skip")
     outcomes = [prepare("t", 3, each) for each in chunk(*map(orjson.dumps, read)).records]
     assert outcomes[0] == Dropped("drop", "one")
     assert outcomes[1] == Dropped("transform", "one")
@@ -255,7 +258,7 @@ def test_a_delete_is_neither_dropped_nor_transformed() -> None:
         drop=compile_conditions({"/name": "m-1"}),
         transform=RecordTransform("tests.own_steps:a_list"),
     )
-    outcome = Preparation((deletes,), XdmRules(), "delete")("t", 0, record(1, None, b"m-1"))
+    outcome = Preparation((deletes,), by_default(XdmRules), "delete")("t", 0, record(1, None, b"m-1"))
     assert isinstance(outcome, Prepared)
 
 
@@ -273,9 +276,9 @@ def test_each_step_can_be_taken_alone() -> None:
     assert route_of(read, {"name": None, "n": 1}, (only,)) is only
     mapped = MapStep(only)("t", 2, read, {"name": None, "n": 1}, b'{"name":null,"n":1}')
     assert mapped == ({"name": None, "n": 1, "_id": "t-2-7"}, b'{"name":null,"n":1,"_id":"t-2-7"}')
-    pruned = ValidateStep(only, XdmRules(nulls="prune"))(*mapped[:2])
+    pruned = ValidateStep(only, by_default(XdmRules, nulls="prune"))(*mapped[:2])
     assert pruned == b'{"n":1,"_id":"t-2-7"}'
-    refusal = ValidateStep(only, XdmRules())(*mapped[:2])
+    refusal = ValidateStep(only, by_default(XdmRules))(*mapped[:2])
     assert isinstance(refusal, Refusal)
     assert (refusal.stage, refusal.route, refusal.code, refusal.pointer, refusal.schema) == (
         "validate",

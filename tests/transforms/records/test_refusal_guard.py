@@ -12,12 +12,21 @@ from aep.errors import ConfigurationError
 from aep.mapping.conditions import compile_conditions
 from aep.mapping.json_patch import compile_patch
 from aep.xdm.rules import XdmRules
+from testing.defaults import by_default
 from tests.transforms.examples import chunk, route, small_schema
 from transforms.map import ApplyMappingFn
 from transforms.parse import ParseRecordsFn
 from transforms.records.chunk import Chunk
 from transforms.records.prepare import Refusal, Tombstones
-from transforms.records.refusal_guard import WINDOW_RECORDS, Reason, RefusalCount, RefusalGuard, RefusalLimits, explain
+from transforms.records.refusal_guard import (
+    NO_GUARD,
+    WINDOW_RECORDS,
+    Reason,
+    RefusalCount,
+    RefusalGuard,
+    RefusalLimits,
+    explain,
+)
 from transforms.records.route import Routes
 from transforms.validate import ValidateXdmFn
 
@@ -32,7 +41,7 @@ def refused(count: RefusalCount, records: int, reason: Reason = REQUIRED) -> Non
 
 class TestTheFirstRecords:
     def test_so_many_refused_and_none_passed_are_enough(self) -> None:
-        count = RefusalCount(RefusalLimits(max_first=5))
+        count = RefusalCount(RefusalLimits(max_first=5, max_share=None))
         refused(count, 1, SYNTAX)
         refused(count, 3)
         assert count.verdict() is None
@@ -40,7 +49,7 @@ class TestTheFirstRecords:
         assert count.verdict() == ("max_first", 5, 5, REQUIRED, 4, 5)
 
     def test_one_that_passed_is_enough_to_go_on_for_ever(self) -> None:
-        count = RefusalCount(RefusalLimits(max_first=5))
+        count = RefusalCount(RefusalLimits(max_first=5, max_share=None))
         refused(count, 4)
         count.passed(0)
         count.passed(1)
@@ -48,7 +57,7 @@ class TestTheFirstRecords:
         assert count.verdict() is None
 
     def test_the_commonest_reason_is_that_of_the_last_records_with_the_first_place(self) -> None:
-        count = RefusalCount(RefusalLimits(max_first=3_000))
+        count = RefusalCount(RefusalLimits(max_first=3_000, max_share=None))
         refused(count, 2_000, SYNTAX)
         refused(count, 999, Reason("validate", "required", "/a"))
         refused(count, 1, Reason("validate", "required", "/b"))
@@ -56,14 +65,14 @@ class TestTheFirstRecords:
         assert verdict == ("max_first", 3_000, 3_000, Reason("validate", "required", "/a"), 1_000, WINDOW_RECORDS)
 
     def test_without_limits_nothing_is_too_much(self) -> None:
-        count = RefusalCount(RefusalLimits())
+        count = RefusalCount(RefusalLimits(None, None))
         refused(count, 5_000)
         assert count.verdict() is None
 
 
 class TestTheShare:
     def test_a_topic_that_changes_is_found_within_the_window(self) -> None:
-        count = RefusalCount(RefusalLimits(max_share=0.5))
+        count = RefusalCount(RefusalLimits(max_first=None, max_share=0.5))
         count.passed(1_000_000)
         refused(count, 500)
         assert count.verdict() is None
@@ -73,7 +82,7 @@ class TestTheShare:
         assert (found.option, found.commonest, found.times, found.of) == ("max_share", REQUIRED, 501, 501)
 
     def test_nothing_is_decided_before_there_are_enough_records(self) -> None:
-        count = RefusalCount(RefusalLimits(max_share=0.01))
+        count = RefusalCount(RefusalLimits(max_first=None, max_share=0.01))
         refused(count, WINDOW_RECORDS - 1)
         assert count.verdict() is None
         refused(count, 1)
@@ -81,7 +90,7 @@ class TestTheShare:
 
     @given(st.lists(st.tuples(st.booleans(), st.integers(1, 400)), max_size=40), st.floats(0.01, 0.99, allow_nan=False))
     def test_the_share_is_that_of_the_last_records(self, runs: list[tuple[bool, int]], share: float) -> None:
-        count = RefusalCount(RefusalLimits(max_share=share))
+        count = RefusalCount(RefusalLimits(max_first=None, max_share=share))
         all_records: list[bool] = []
         for is_refused, records in runs:
             all_records += [is_refused] * records
@@ -94,7 +103,7 @@ class TestTheShare:
 
 
 def test_the_words_say_what_where_and_how_to_go_on() -> None:
-    count = RefusalCount(RefusalLimits(max_first=2))
+    count = RefusalCount(RefusalLimits(max_first=2, max_share=None))
     refused(count, 2)
     verdict = count.verdict()
     assert verdict is not None
@@ -113,7 +122,7 @@ class TestInTheSteps:
     def steps(self, routes: Routes, guard: RefusalGuard, tombstones: Tombstones = "dead_letter") -> None:
         guard = pickle.loads(pickle.dumps(guard))
         self.parse = ParseRecordsFn(routes, tombstones, guard)
-        self.map, self.validate = ApplyMappingFn(routes, guard), ValidateXdmFn(routes, XdmRules(), guard)
+        self.map, self.validate = ApplyMappingFn(routes, guard), ValidateXdmFn(routes, by_default(XdmRules), guard)
 
     def go_through(self, *values: bytes | None) -> None:
         for parsed in self.parse.process(chunk(*values, topic="t")):
@@ -123,7 +132,7 @@ class TestInTheSteps:
 
     @pytest.mark.parametrize(("value", "code"), [(b"{", "json"), (b'{"name":1}', "type"), (b'{"kind":"b"}', "patch")])
     def test_each_stage_counts(self, value: bytes, code: str) -> None:
-        patch = compile_patch([{"op": "test", "path": "/kind", "value": "a"}]) if code == "patch" else None
+        patch = compile_patch([{"op": "test", "path": "/kind", "value": "a"}], "rfc6902") if code == "patch" else None
         routes = Routes([replace(route("r", "t", schema=self.SCHEMA), mapping=patch)])
         self.steps(routes, guard(3))
         self.go_through(value, value)
@@ -174,14 +183,14 @@ class TestInTheSteps:
             self.go_through(*[b"{"] * 2)
             self.parse.finish_bundle()
 
-    def test_by_default_the_steps_never_stop(self) -> None:
-        self.steps(Routes([route("r", "t", schema=self.SCHEMA)]), RefusalGuard())
+    def test_without_a_guard_the_steps_never_stop(self) -> None:
+        self.steps(Routes([route("r", "t", schema=self.SCHEMA)]), NO_GUARD)
         self.go_through(*[b"{"] * 1_000)
         self.parse.finish_bundle()
 
 
 def guard(max_first: int) -> RefusalGuard:
-    return RefusalGuard(RefusalLimits(max_first), uuid.uuid4().hex)
+    return RefusalGuard(RefusalLimits(max_first, max_share=None), uuid.uuid4().hex)
 
 
 def test_a_refusal_without_a_route_is_told_apart_from_a_route_of_the_topic_s_name() -> None:

@@ -101,7 +101,7 @@ def test_sinks_are_named_together() -> None:
 
 
 def test_a_replay_reads_the_first_sink_that_can_be_read_back() -> None:
-    folder, topic = FileSink("out", "dead_letter_path"), KafkaSink("d", KafkaCluster("k:9092"), "dead_letter_topic")
+    folder, topic = FileSink("out", "dead_letter_path"), KafkaSink("d", KafkaCluster("k:9092", {}), "dead_letter_topic")
     assert first_source((ListSink("b"), folder, topic)) == "out"
     assert first_source((topic,)) == "topic:d"
     assert first_source((ListSink("b"),)) is None

@@ -204,7 +204,7 @@ def test_fields(pointer: str, field: str) -> None:
 @pytest.mark.kafka
 def test_a_topic(broker: KafkaBroker, capsys: pytest.CaptureFixture[str]) -> None:
     broker.create_topic("dead", 2)
-    cluster = KafkaCluster(broker.bootstrap_servers)
+    cluster = KafkaCluster(broker.bootstrap_servers, {})
     send_all(cluster, "dead", ((one.record.key, one.record.value, one.kafka_headers()) for one in LETTERS))
     place = ["--from", "topic:dead", "--bootstrap-servers", broker.bootstrap_servers]
     assert main(["dead-letters", "stats", *place]) == 0

@@ -17,6 +17,7 @@ from aep.platform.catalog import Batch
 from aep.platform.data_access import FailedRecord, RecordError, read_failed_record
 from aep.xdm.rules import XdmRules
 from pipelines.cli.main import main
+from testing.defaults import by_default
 from testing.fakes.http_server import Exchange
 from tests.pipelines.platform_bench import PlatformBench
 from tests.pipelines.platform_front import PlatformFront
@@ -258,7 +259,7 @@ def failed(**document: object) -> FailedRecord:
 def test_places_are_made_up_and_no_two_are_the_same() -> None:
     lines = [failed(body={"xdmEntity": {"name": number}}) for number in range(3)]
     only = route(schema=SCHEMA)
-    letters = [one for one, _ in dead_letters_of(BATCH, iter(lines), only, Routes([only]), XdmRules())]
+    letters = [one for one, _ in dead_letters_of(BATCH, iter(lines), only, Routes([only]), by_default(XdmRules))]
     assert [(one.topic, one.partition) for one in letters] == [("events", -1)] * 3
     assert [one.record.offset for one in letters] == [1_760_000_000_123_000_000 + number for number in range(3)]
     assert {one.at for one in letters} == {1_760_000_000.123}
@@ -268,7 +269,7 @@ def test_places_are_made_up_and_no_two_are_the_same() -> None:
 def test_a_line_that_is_no_json_is_kept_as_it_is() -> None:
     only = route(schema=SCHEMA)
     ((letter, ours),) = dead_letters_of(
-        BATCH, iter([read_failed_record(b"PAR1\xff")]), only, Routes([only]), XdmRules()
+        BATCH, iter([read_failed_record(b"PAR1\xff")]), only, Routes([only]), by_default(XdmRules)
     )
     assert (letter.record.value, letter.code, letter.message) == (b"PAR1\xff", "failed", "AEP gives no reason")
     assert ours is not None
@@ -313,7 +314,7 @@ def changed(**fields: Any) -> Route:
         (changed(), "events"),
         (changed(topics=("^all-.*", "b", "c")), "b"),
         (changed(topics=("^all-.*",)), None),
-        (changed(mapping=compile_patch([{"op": "remove", "path": "/x"}])), None),
+        (changed(mapping=compile_patch([{"op": "remove", "path": "/x"}], "rfc6902")), None),
         (changed(parse=ParseAvro('"string"')), None),
         (changed(drop=compile_conditions({"/x": 1})), None),
         (changed(transform=RecordTransform("tests.own_steps:enrich")), None),
@@ -336,7 +337,7 @@ def test_a_topic_that_another_route_takes_first_does_not_lead_back() -> None:
 
 
 def test_a_route_of_ones_own_for_what_comes_back_is_the_one_that_is_taken() -> None:
-    mapped = changed(mapping=compile_patch([{"op": "remove", "path": "/x"}]))
+    mapped = changed(mapping=compile_patch([{"op": "remove", "path": "/x"}], "rfc6902"))
     own = route("repair", "failed-batches.events")
     (found,) = with_returned(Routes([mapped, own])).of_topic("failed-batches.events")
     assert found is own
@@ -346,7 +347,7 @@ def test_ready_made_messages_come_back_whole(tmp_path: Path) -> None:
     only = route(payload="message", schema=SCHEMA, schema_id=SCHEMA.id)
     message = {"header": {"datasetId": "d" * 24}, "body": {"xdmEntity": {"name": 1}}}
     lines = [failed(**message, _errors={"_streamingValidation": [{"code": "DCVS-1104-400", "message": "#/name: x"}]})]
-    ((letter, ours),) = dead_letters_of(BATCH, iter(lines), only, routes(only), XdmRules())
+    ((letter, ours),) = dead_letters_of(BATCH, iter(lines), only, routes(only), by_default(XdmRules))
     assert orjson.loads(letter.record.value or b"") == message
     assert ours is not None
     assert ours.code == "schema_ref"  # the envelope is looked at first

@@ -166,7 +166,7 @@ def test_documented_configurations_become_files_that_the_pipeline_reads(
         del expected["dead_letter_path"]
     if case == "upserts":
         expected["map_file"] = f"{folder}/map.yaml"
-        made = read_mapping(str(folder / "map.yaml")).apply({"body": {"id": 1}})  # type: ignore[call-arg]
+        made = read_mapping(str(folder / "map.yaml"), "rfc6902").apply({"body": {"id": 1}})  # type: ignore[call-arg]
         assert made == {"body": {"id": 1}, "header": {"operations": {"data": "merge"}}}
     given = {line.split(":")[0] for line in shown.splitlines() if line[0].isalpha() and "# default" not in line}
     assert given == set(expected)
@@ -419,7 +419,7 @@ def test_payloads_in_the_envelope_of_json_converter_are_unwrapped(tmp_path: Path
         assert imported.patch[1:] == [UPSERT]
         path = tmp_path / "map.json"
         path.write_text(json.dumps(imported.patch))
-        patch = read_mapping(str(path))
+        patch = read_mapping(str(path), "rfc6902")
         made = patch.apply({"schema": None, "payload": {"body": {"a": 1}}})  # type: ignore[call-arg]
         assert made == {"body": {"a": 1}, "header": {"operations": {"data": "merge"}}}
 

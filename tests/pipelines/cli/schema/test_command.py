@@ -23,6 +23,7 @@ from pipelines.cli.event_lines import EventCheck, Line
 from pipelines.cli.main import main
 from pipelines.cli.schema.report import Tally, as_text
 from samples.loyalty import generate
+from testing.defaults import by_default
 from tests.aep.xdm.schemas import EVENT
 from transforms.records.prepare import Refusal
 
@@ -371,7 +372,10 @@ def test_a_line_without_end_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> 
     good = orjson.dumps(GOOD)
     longest = good + b" " * (499 - len(good)) + b"\n"
     file = io.BytesIO(longest + b"x" * 1_800 + b"\n" + good + b"\r\n" + b"y" * 500)
-    found = [(line.number, line.refusal and line.refusal.code) for line in EventCheck(EVENT, XdmRules()).lines(file)]
+    found = [
+        (line.number, line.refusal and line.refusal.code)
+        for line in EventCheck(EVENT, by_default(XdmRules)).lines(file)
+    ]
     assert found == [(1, None), (2, "too_large"), (3, None), (4, "too_large")]
 
 
@@ -396,7 +400,7 @@ def test_good_samples_parse_to_what_is_checked() -> None:
     # The size that the rules limit is that of the record as it is sent, whatever the white space in the file.
     spaced = orjson.dumps(GOOD, option=orjson.OPT_INDENT_2).replace(b"\n", b" " * 3_000)
     assert isinstance(parse_object(spaced), ParsedObject)
-    assert EventCheck(EVENT, XdmRules()).value(spaced, 1).refusal is None
+    assert EventCheck(EVENT, by_default(XdmRules)).value(spaced, 1).refusal is None
 
 
 BAD = {**GOOD, "eventType": 1}

@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 from aep.ingestion.message_rules import ADDRESSES, MESSAGE_RULES, MessageRule
-from aep.ingestion.outcome_page import page
 from aep.ingestion.rules import RULES, Rule
+from pipelines.destinations.aep.outcome_page import page
 from pipelines.options.table import OPTIONS
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 ALL_RULES: list[Rule | MessageRule] = [*RULES, *MESSAGE_RULES]
 
 

@@ -1,4 +1,4 @@
-"""docs/outcomes.md, made from the rules that run: `python -m aep.ingestion.outcome_page > docs/outcomes.md`."""
+"""Make docs/outcomes.md of the rules that run: `python -m pipelines.destinations.aep.outcome_page`, by `make docs`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from aep.ingestion.decision import GIVE_UP_TRIES, SPLIT_TRIES, RetryPolicy
 from aep.ingestion.message_rules import ADDRESSES, MESSAGE_RULES, MessageRule
 from aep.ingestion.rules import RULES, Rule
+from pipelines.options.declarations import AepOptions
 
-_DEFAULT = RetryPolicy()
+_DEFAULT = AepOptions()
 
 _INTRODUCTION = f"""\
 <!-- Made from aep/ingestion/ by `make docs`; a test holds the two together. Change the rules, not this page. -->
@@ -23,11 +24,12 @@ rows above it. The tables are generated from the rules themselves (`rules.py` an
 **Accepted** means that AEP's endpoint has received the message. Its asynchronous validation may still reject it.
 
 **Again** means that the same messages are sent again after a pause with full jitter: uniform between 0 and a bound,
-which is {_DEFAULT.base_seconds:g} s after the first try, doubles with each further one, and is at most
-`aep_retry_max_delay_seconds` ({_DEFAULT.max_seconds:g} s by default). A `Retry-After` of the reply, in seconds or as a
-date, is added, up to {_DEFAULT.max_retry_after_seconds:g} s. This goes on without limit unless
+which is {RetryPolicy.base_seconds:g} s after the first try, doubles with each further one, and is at most
+`aep_retry_max_delay_seconds` ({_DEFAULT.retry_max_delay_seconds:g} s by default). A `Retry-After` of the reply, in \
+seconds or as a
+date, is added, up to {RetryPolicy.max_retry_after_seconds:g} s. This goes on without limit unless
 `aep_retry_budget_seconds` sets one; it is logged once a minute, and reading waits meanwhile. `aep_retry_statuses` says
-which statuses are retried; the default is {", ".join(map(str, sorted(_DEFAULT.transient_statuses)))}.
+which statuses are retried; the default is {", ".join(map(str, _DEFAULT.retry_statuses))}.
 
 **Halved** means that the two halves of the batch are sent separately, at once, and so on until the culprit is alone.
 
