@@ -34,8 +34,12 @@ class TokenSource(Protocol):
         """Return a token that is valid now, fetched if need be."""
         ...
 
-    def reject(self, token: str) -> None:
-        """AEP refused this token: forget it, unless another thread has already replaced it."""
+    def reject(self, token: str) -> bool:
+        """Forget a token that AEP refused, unless another thread has already replaced it.
+
+        Returns:
+            Whether the next token will be fetched after this; one that has replaced it already may be refused too.
+        """
         ...
 
     def take_renewals(self) -> int:
@@ -100,11 +104,12 @@ class OAuthTokens:
                 self._refresh_at = self._clock() + max(life - _REFRESH_AHEAD_SECONDS, life / 2)
             return self._token
 
-    def reject(self, token: str) -> None:
-        """Forget the token, so that the next `token()` fetches another."""
+    def reject(self, token: str) -> bool:
+        """Forget the token, so that the next `token()` fetches another; see `TokenSource.reject`."""
         with self._lock:
             if token == self._token:
                 self._token = None
+            return self._token is None
 
     def _fetch(self) -> tuple[str, float]:
         client = self._client
@@ -179,11 +184,12 @@ class StaticToken:
         self._renewals += token != self._token
         return token
 
-    def reject(self, token: str) -> None:
-        """Read the reference again the next time."""
+    def reject(self, token: str) -> bool:
+        """Read the reference again the next time; see `TokenSource.reject`."""
         with self._lock:
             if token == self._token:
                 self._token = None
+            return self._token is None
 
     def take_renewals(self) -> int:
         """Return how often the token changed since the last call."""

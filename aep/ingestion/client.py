@@ -191,9 +191,9 @@ class InletClient:
                 pieces.extendleft(reversed(self._halves(piece, cause, probing)))
             case decisions.RefreshToken():
                 delivery.count(_again("token", 0))
-                if self._tokens is not None:
-                    self._tokens.reject(token)
-                pieces.appendleft(_Piece(piece.indices, self._next(sent, refreshed=True)))
+                # A token fetched before the refusal may have been revoked with the refused one.
+                refreshed = self._tokens is None or self._tokens.reject(token)
+                pieces.appendleft(_Piece(piece.indices, self._next(sent, refreshed=refreshed)))
             case decisions.Reject(code, message):
                 delivery.answer(piece.indices[0], Answer(code, message, sent.before + sent.number))
             case decisions.Stop(error, results):

@@ -63,7 +63,7 @@ class Attempt:
         failures: How many times in a row AEP has answered 500 to them.
         split_at: Clock reading of the first halving for 500 of a request that they were in, None for none.
         probing: Sent to see whether AEP takes anything of the batch.
-        refreshed: The token was renewed for them already.
+        refreshed: They were refused already, and their token was fetched after that.
         mismatches: 207 replies to them that did not fit.
         single: Sent to the single-message endpoint.
     """

@@ -124,8 +124,7 @@ class PlatformClient:
                     reply = reply.without(secret)
                 outcome = read_problem(reply, self._wall_clock)
                 if outcome.token_refused and not refreshed:
-                    self._tokens.reject(token)
-                    refreshed = True
+                    refreshed = self._tokens.reject(token)
                     continue
             else:
                 outcome = reply

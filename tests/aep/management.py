@@ -44,9 +44,10 @@ class Tokens:
     def token(self) -> str:
         return f"{TOKEN}-{self.issued}"
 
-    def reject(self, token: str) -> None:
-        if token == self.token():
-            self.issued += 1
+    def reject(self, token: str) -> bool:
+        newest = token == self.token()
+        self.issued += newest
+        return newest
 
     def take_renewals(self) -> int:
         return 0

@@ -168,9 +168,10 @@ class TestLife:
     def test_the_rejection_of_an_older_token_is_overtaken(self) -> None:
         tokens = OAuthTokens(CLIENT, Ims())
         old = tokens.token()
-        tokens.reject(old)
+        assert tokens.reject(old)
+        assert tokens.reject(old)  # none was fetched since
         new = tokens.token()
-        tokens.reject(old)
+        assert not tokens.reject(old)
         assert tokens.token() == new
         assert tokens.take_renewals() == 2
 

