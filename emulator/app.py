@@ -20,6 +20,7 @@ from emulator.api.counting import CountingCollection
 from emulator.api.data_access import DataAccess
 from emulator.api.faults import FaultState
 from emulator.api.flow_destinations import KinesisDestinations
+from emulator.api.flow_runs import FlowRuns
 from emulator.api.flow_service import FlowService
 from emulator.api.flow_sources import StreamingSources
 from emulator.api.flows import Flows
@@ -28,6 +29,7 @@ from emulator.api.ims import Ims
 from emulator.api.inlet_api import InletApi
 from emulator.api.kinesis_local import KinesisLocal
 from emulator.api.local import Local
+from emulator.api.local_export import LocalExport
 from emulator.api.mapping_sets import MappingSets
 from emulator.api.policy_service import PolicyService
 from emulator.api.problems import json_response, problem
@@ -35,15 +37,18 @@ from emulator.api.profile_access import ProfileAccess
 from emulator.api.schema_registry import SchemaRegistry
 from emulator.api.segment_definitions import SegmentDefinitions
 from emulator.api.streams import StreamDirectory
+from emulator.export.kinesis_writer import KinesisWriter
+from emulator.export.service import ExportSwitches, ProfileExport
 from emulator.kinesis.app import kinesis_app
 from emulator.kinesis.service import Kinesis
 from emulator.kinesis.store import KinesisStore
 from emulator.kinesis.switches import SwitchState
 from emulator.page.facts import Services
 from emulator.page.pages import Pages
-from emulator.state import ingestion
+from emulator.state.background import running
 from emulator.state.batches import Batches
 from emulator.state.datasets import Datasets
+from emulator.state.ingestion import Ingestion
 from emulator.state.inlets import Inlets
 from emulator.state.policies import Policies
 from emulator.state.profile_store import ProfileStore
@@ -86,17 +91,29 @@ class Emulator:
         batches = Batches(self.store)
         segments = Segments(self.store)
         profiles = ProfileStore(self.store)
-        self.ingestion = ingestion.Ingestion(self.inlets, self.store, datasets, batches, profiles)
-        service = CountingCollection if count_only else Collection
-        self.collection = service(self.inlets, self.store, self.faults, self.ims, time.time, self.ingestion.notify)
         switches = SwitchState(time.time, dict(self.store.definitions("kinesis")).get("switches", {}))
         kinesis_store = KinesisStore(self.store, time.time, lambda: switches.now.retention_seconds)
         keys = dict(self.store.definitions("kinesis_key"))
         self.kinesis = Kinesis(kinesis_store, switches, keys, time.time)
+        self.export = ProfileExport(
+            self.store,
+            profiles,
+            segments,
+            flows.destinations,
+            KinesisWriter(self.kinesis),
+            ExportSwitches(
+                dialect=lambda: self.faults.effective().membership_statuses,
+                backfill_seconds=lambda: self.faults.effective().backfill_s,
+            ),
+        )
+        self.ingestion = Ingestion(self.inlets, self.store, datasets, batches, self.export.updates)
+        service = CountingCollection if count_only else Collection
+        self.collection = service(self.inlets, self.store, self.faults, self.ims, time.time, self.ingestion.notify)
         self.local = Local(
             self.inlets, self.store, self.faults, self.ims, self.ingestion, profiles, batches, self.kinesis, count_only
         )
         self.kinesis_local = KinesisLocal(self.kinesis, self.store)
+        self.local_export = LocalExport(self.export, self.ingestion)
         self.pages = Pages(
             Services(
                 store=self.store,
@@ -125,8 +142,9 @@ class Emulator:
             SchemaRegistry(registry, self.faults),
             Catalog(datasets, batches, self.ingestion),
             DataAccess(batches, self.ingestion),
-            ProfileAccess(profiles, self.store, self.ingestion),
-            SegmentDefinitions(segments),
+            ProfileAccess(profiles, self.store, self.ingestion, self.export.updates.forget),
+            SegmentDefinitions(segments, flows.destinations, self.export.memberships),
+            FlowRuns(self.export.queue),
             PolicyService(policies, datasets),
         )
 
@@ -135,7 +153,7 @@ class Emulator:
 
         @contextlib.asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
-            async with ingestion.running(self.ingestion):
+            async with running(self.ingestion, self.export.exporter):
                 yield
             self.store.close()
 
@@ -145,6 +163,7 @@ class Emulator:
                 *self.ims.routes(),
                 *self.local.routes(),
                 *self.kinesis_local.routes(),
+                *self.local_export.routes(),
                 *self.pages.routes(),
                 *(route for api in self.management for route in api.routes(self.gateway)),
             ],

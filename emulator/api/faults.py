@@ -41,6 +41,10 @@ class Faults(BaseModel):
             from now on are answered with 404, as the real registry answers for some seconds.
         activation_reply: How Flow Service answers a change of a destination's dataflow, for which Adobe documents three
             forms: `202` without a body, `200` with its id and etag, or 200 with the whole `flow`.
+        backfill_s: Seconds after the activation of an audience until those who belonged to it before are exported; AEP
+            takes about an hour.
+        membership_statuses: The statuses that memberships are exported with: those of Adobe's newest pages, or those of
+            2020 to 2022, in which a member that stays is `existing`.
         seed: Starts the random sequence anew.
         sync_supported: Whether there is synchronous validation; if not it is answered with 501, as by all data
             centres but VA7.
@@ -67,6 +71,8 @@ class Faults(BaseModel):
     element_rate: dict[str, float] = Field(default_factory=dict)
     unseen_lookups: int = Field(default=0, ge=0)
     activation_reply: Literal["202", "200", "flow"] = "202"
+    backfill_s: float = Field(default=0, ge=0)
+    membership_statuses: Literal["realized/exited", "realized/existing/exited"] = "realized/exited"
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     sync_supported: bool = True
 

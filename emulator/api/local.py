@@ -11,14 +11,15 @@
 | GET, POST /__local/clients | lists, adds IMS clients: `{"client_id", "client_secret"}` |
 | POST /__local/revoke_tokens | revokes all access tokens |
 | GET, POST, DELETE /__local/faults | shows, merges, clears faults (see `faults.Faults`) |
-| POST /__local/reset | forgets counts, messages, batches, profiles, records of streams and faults; what was defined
-stays, and tokens |
+| POST /__local/reset | forgets counts, messages, batches, profiles, exports, records of streams and faults; what was
+defined stays, and tokens |
 
-`/__local/kinesis` is in `kinesis_local.py`.
+`/__local/kinesis` is in `kinesis_local.py`, `/__local/evaluate` and `/__local/exports` in `local_export.py`.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +40,7 @@ from emulator.state.inlets import Inlets, describe
 from emulator.state.profile_store import ProfileStore
 from emulator.state.store import Store
 
-Answer = Callable[[Request, Any], object]  # gets the request and its JSON body, returns what to answer
+Answer = Callable[[Request, Any], object]  # gets the request and its JSON body; returns the answer, or an awaitable
 
 
 class Local:
@@ -188,7 +189,8 @@ def local_route(method: str, name: str, answer: Answer) -> Route:
             body = orjson.loads(await request.body() or b"{}")
             if not isinstance(body, dict):
                 raise ValueError("the body must be a JSON object")
-            return json_response(answer(request, body))
+            answered = answer(request, body)
+            return json_response(await answered if inspect.isawaitable(answered) else answered)
         except ValidationError as error:
             return json_response({"error": validation_text(error)}, 400)
         except ValueError as error:

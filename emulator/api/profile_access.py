@@ -8,7 +8,7 @@ page of events begins at `start` by the guide and at `offsets` by the client aep
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -46,8 +46,15 @@ class Asked(NamedTuple):
 class ProfileAccess:
     """Lookups in the Profile store over HTTP."""
 
-    def __init__(self, profiles: ProfileStore, store: Store, ingestion: Ingestion) -> None:
+    def __init__(
+        self,
+        profiles: ProfileStore,
+        store: Store,
+        ingestion: Ingestion,
+        forget: Callable[[str, Sequence[Named]], None],
+    ) -> None:
         self._profiles = profiles
+        self._forget = forget
         self._store = store
         self._ingestion = ingestion
 
@@ -95,7 +102,7 @@ class ProfileAccess:
         self._ingestion.catch_up()
         linked = self._linked(call.org_id, self._identity_of(call, call.query, related=False))
         with self._store.transaction():
-            self._profiles.forget(call.org_id, linked)
+            self._forget(call.org_id, linked)
         return Response(status_code=202)
 
     def _identity_of(self, call: Call, parameters: Mapping[str, Any], *, related: bool) -> Named:

@@ -3,7 +3,8 @@
 Sources: "Segment definitions endpoint", "Streaming segmentation", and the OpenAPI document of the Segmentation Service
 (statuses: 200 for each success, 400, 404, 422). Rules are in a part of PQL, see `emulator.segments.parser`. The
 format `pql/json`, `bulk-get` and `conversion` are not served. Pages are counted from 1, as the client aepp does; the
-OpenAPI document shows 0 in an example, which is the first one too.
+OpenAPI document shows 0 in an example, which is the first one too. An audience that a dataflow activates cannot be
+deleted; the status and the text of that refusal are those of `/audiences`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from starlette.routing import Route
 
 from emulator.api.gateway import Call, Gateway
 from emulator.api.problems import json_response
+from emulator.state.destinations import Destinations
+from emulator.state.memberships import MembershipStore
 from emulator.state.segments import EVALUATIONS, Segments, refused
 
 BASE = "/data/core/ups/segment/definitions"
@@ -26,8 +29,10 @@ _SORTABLE = ("name", "creationTime", "updateTime", "id")
 class SegmentDefinitions:
     """Segment definitions over HTTP."""
 
-    def __init__(self, segments: Segments) -> None:
+    def __init__(self, segments: Segments, destinations: Destinations, memberships: MembershipStore) -> None:
         self._segments = segments
+        self._destinations = destinations
+        self._memberships = memberships
 
     def routes(self, gateway: Gateway) -> list[Route]:
         """All endpoints."""
@@ -69,7 +74,11 @@ class SegmentDefinitions:
         return self._answer(call, self._segments.change(call.org_id, self._found(call), call.json_object()))
 
     def _delete(self, call: Call) -> Response:
-        self._segments.delete(call.org_id, self._found(call)["id"])
+        segment_id = self._found(call)["id"]
+        if self._destinations.activates(call.org_id, segment_id):
+            raise refused(400, "The audience cannot be deleted: a destination activates it.")
+        self._segments.delete(call.org_id, segment_id)
+        self._memberships.forget_segment(segment_id)
         return Response(status_code=200)
 
     def _answer(self, call: Call, definition: Mapping[str, Any]) -> Response:

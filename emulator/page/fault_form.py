@@ -32,10 +32,11 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Access tokens": ("token_ttl_s", "token_milliseconds", "ims_status"),
     "Schema Registry": ("unseen_lookups",),
     "Flow Service": ("activation_reply",),
+    "Export of profiles": ("backfill_s", "membership_statuses"),
     "Random numbers": ("seed",),
 }
 NAMES = [name for names in GROUPS.values() for name in names]
-FOR_ALL_ONLY = frozenset(["Access tokens", "Schema Registry", "Flow Service", "Random numbers"])  # these know no inlets
+FOR_ALL_ONLY = frozenset(GROUPS) - {"Requests", "Answers to batches"}  # these know no inlets
 ORDERS = frozenset(["outage_s", "seed"])  # something to do now: left empty it is not done again
 
 _ATTRIBUTE = re.compile(r"^ {4}(\w+): (.*)$")

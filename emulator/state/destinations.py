@@ -6,7 +6,7 @@ target connection over a base connection to Kinesis ("Connect to streaming desti
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from emulator.state.repository import Repository
@@ -111,6 +111,24 @@ class Destinations:
                 access_key_id=access["accessKeyId"],
                 secret_key=access["secretKey"],
             )
+
+    def everywhere(self) -> Iterator[Destination]:
+        """Yield the enabled destinations of all organisations."""
+        for org_id in self._flows.organisations():
+            yield from self.enabled(org_id)
+
+    def activates(self, org_id: str, segment_id: str) -> bool:
+        """Return whether an audience is mapped to a destination, enabled or not."""
+        return any(
+            each["id"] == segment_id
+            for _, flow in self._flows.of(org_id)
+            if flow["flowSpec"]["id"] == DESTINATION_FLOW
+            for each in selected(flow, SEGMENT_SELECTORS)
+        )
+
+    def on_change(self, notify: Callable[[], None]) -> None:
+        """Have something called after each change of a dataflow."""
+        self._flows.on_change = notify
 
 
 def selected(flow: Mapping[str, Any], selectors: str) -> list[dict[str, Any]]:

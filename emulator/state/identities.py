@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from emulator.state.datasets import Identity
@@ -79,7 +79,7 @@ def merge_into(target: dict[str, Any], source: dict[str, Any]) -> None:
             target[key] = value
 
 
-def pick(entity: dict[str, Any], fields: Iterable[str]) -> dict[str, Any]:
+def pick(entity: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
     """Only some fields of an entity, each a dotted path."""
     picked: dict[str, Any] = {}
     for field in fields:
@@ -93,3 +93,11 @@ def pick(entity: dict[str, Any], fields: Iterable[str]) -> dict[str, Any]:
                 nested = {step: nested}
             merge_into(picked, nested)
     return picked
+
+
+def identity_map(identities: Sequence[Named]) -> dict[str, list[dict[str, str]]]:
+    """Return identities as an XDM `identityMap`."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for namespace, value in identities:
+        found.setdefault(namespace, []).append({"id": value})
+    return found

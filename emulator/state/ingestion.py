@@ -8,21 +8,20 @@ those for the datasets of `/__local` inlets the failed ones get into failed batc
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
 from emulator.state.batches import Batches, Record
 from emulator.state.datasets import Behaviour, Datasets
 from emulator.state.failures import dcvs_errors, failed_record, without_required
-from emulator.state.identities import identities_in
+from emulator.state.identities import Named, identities_in
 from emulator.state.inlets import Dataset, Inlet, Inlets
 from emulator.state.mapping import apply_mappings
-from emulator.state.profile_store import Operation, ProfileStore, Source
+from emulator.state.profile_store import Operation, Source
 from emulator.state.store import PendingMessage, Store
 
 CHUNK = 100  # messages validated at a stretch; requests are served in between
@@ -37,12 +36,26 @@ class Job(NamedTuple):
     behaviour: Behaviour | None
 
 
+class Profiles(Protocol):
+    """Takes in what is good for Profile."""
+
+    def take_record(
+        self, source: Source, identities: Sequence[Named], entity: dict[str, Any], size: int, operation: Operation
+    ) -> object:
+        """Keep a record."""
+        ...
+
+    def take_event(
+        self, source: Source, identities: Sequence[Named], entity: dict[str, Any], size: int, timestamp_ms: int
+    ) -> object:
+        """Keep an event."""
+        ...
+
+
 class Ingestion:
     """Validates accepted messages in the order of their arrival, also those left over from before a restart."""
 
-    def __init__(
-        self, inlets: Inlets, store: Store, datasets: Datasets, batches: Batches, profiles: ProfileStore
-    ) -> None:
+    def __init__(self, inlets: Inlets, store: Store, datasets: Datasets, batches: Batches, profiles: Profiles) -> None:
         self._inlets = inlets
         self._store = store
         self._datasets = datasets
@@ -170,15 +183,3 @@ def _mapping_report(text: str) -> dict[str, Any]:
         "keyword": "mapping",
         "message": text,
     }
-
-
-@contextlib.asynccontextmanager
-async def running(ingestion: Ingestion) -> AsyncIterator[None]:
-    """Keep the validation running in the background of a `with` block."""
-    task = asyncio.create_task(ingestion.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

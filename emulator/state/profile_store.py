@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from emulator.state.identities import Named, merge_into
+from emulator.state.identities import Named, identity_map, merge_into
 from emulator.state.store import Store
 
 MAX_EVENT_BYTES = 10_240
@@ -82,17 +82,17 @@ class ProfileStore:
 
     def take_record(
         self, source: Source, identities: Sequence[Named], entity: dict[str, Any], size: int, operation: Operation
-    ) -> None:
-        """Keep a record for the first of its identities, and link them all."""
+    ) -> bool:
+        """Keep a record for the first of its identities, and link them all; return whether it was taken."""
         if not identities or size > MAX_RECORD_BYTES:
-            return
+            return False
         primary = identities[0]
         key = (source.org_id, *primary, source.dataset_id)
         if operation == "delete":
             self._db.execute(
                 "DELETE FROM profile_records WHERE org_id = ? AND namespace = ? AND value = ? AND dataset_id = ?", key
             )
-            return
+            return True
         self._link(source.org_id, identities)
         if operation == "merge":
             row = self._db.execute(
@@ -107,15 +107,16 @@ class ProfileStore:
             "REPLACE INTO profile_records VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (*key, orjson.dumps(entity), source.xaction_id, source.seq, source.received_ms),
         )
+        return True
 
     def take_event(
         self, source: Source, identities: Sequence[Named], entity: dict[str, Any], size: int, timestamp_ms: int
-    ) -> None:
-        """Keep an event for the first of its identities, unless its `_id` is known."""
+    ) -> bool:
+        """Keep an event for the first of its identities, unless its `_id` is known; return whether it is new."""
         if not identities or size > MAX_EVENT_BYTES:
-            return
+            return False
         self._link(source.org_id, identities)
-        self._db.execute(
+        inserted = self._db.execute(
             "INSERT OR IGNORE INTO profile_events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 source.org_id,
@@ -127,6 +128,30 @@ class ProfileStore:
                 source.received_ms,
             ),
         )
+        return inserted.rowcount > 0
+
+    def profile_id(self, org_id: str, identity: Named) -> int | None:
+        """Return the number of the profile that an identity belongs to; a merged profile keeps its lowest."""
+        row = self._db.execute(
+            "SELECT cluster FROM profile_identities WHERE org_id = ? AND namespace = ? AND value = ?",
+            (org_id, *identity),
+        ).fetchone()
+        return row and int(row[0])
+
+    def profile_ids(self, org_id: str, *, after: int, limit: int) -> list[int]:
+        """Return the next profiles of an organisation in the order of their numbers."""
+        rows = self._db.execute(
+            "SELECT DISTINCT cluster FROM profile_identities WHERE org_id = ? AND cluster > ? ORDER BY cluster LIMIT ?",
+            (org_id, after, limit),
+        )
+        return [profile_id for (profile_id,) in rows]
+
+    def identities(self, profile_id: int) -> list[Named]:
+        """Return the identities of a profile."""
+        rows = self._db.execute(
+            "SELECT namespace, value FROM profile_identities WHERE cluster = ? ORDER BY namespace, value", (profile_id,)
+        )
+        return [Named(*row) for row in rows]
 
     def identity(self, org_id: str, xid: str) -> Named | None:
         row = self._db.execute(
@@ -141,13 +166,8 @@ class ProfileStore:
 
     def linked(self, org_id: str, identity: Named) -> list[Named]:
         """Return an identity and all that belong to the same profile; an empty list if it was never seen."""
-        rows = self._db.execute(
-            """SELECT namespace, value FROM profile_identities WHERE cluster = (
-                SELECT cluster FROM profile_identities WHERE org_id = ? AND namespace = ? AND value = ?
-            ) ORDER BY namespace, value""",
-            (org_id, *identity),
-        )
-        return [Named(*row) for row in rows]
+        profile_id = self.profile_id(org_id, identity)
+        return [] if profile_id is None else self.identities(profile_id)
 
     def profile(self, org_id: str, identities: Sequence[Named]) -> Profile | None:
         """Return the profile of linked identities; None if no record is kept for any of them."""
@@ -166,7 +186,7 @@ class ProfileStore:
         entity: dict[str, Any] = {}
         for _, _, content, _, _ in rows:
             merge_into(entity, orjson.loads(content))
-        entity["identityMap"] = _identity_map(identities)
+        entity["identityMap"] = identity_map(identities)
         return Profile(
             identities,
             entity,
@@ -223,14 +243,8 @@ class ProfileStore:
 
     def _link(self, org_id: str, identities: Sequence[Named]) -> None:
         """Let identities belong to one profile, with all that they belonged together with before."""
-        clusters = set()
-        for identity in identities:
-            row = self._db.execute(
-                "SELECT cluster FROM profile_identities WHERE org_id = ? AND namespace = ? AND value = ?",
-                (org_id, *identity),
-            ).fetchone()
-            if row:
-                clusters.add(row[0])
+        found = {self.profile_id(org_id, identity) for identity in identities}
+        clusters = {each for each in found if each is not None}
         if clusters:
             target = min(clusters)
         else:
@@ -241,10 +255,3 @@ class ProfileStore:
             "INSERT OR IGNORE INTO profile_identities VALUES (?, ?, ?, ?, ?)",
             [(org_id, *identity, identity.xid, target) for identity in identities],
         )
-
-
-def _identity_map(identities: Sequence[Named]) -> dict[str, list[dict[str, str]]]:
-    found: dict[str, list[dict[str, str]]] = {}
-    for namespace, value in identities:
-        found.setdefault(namespace, []).append({"id": value})
-    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from emulator.state.store import Store
@@ -20,6 +20,7 @@ class Repository:
         }
         self._numbers = {name: number for name, number, *_ in entries}
         self._last = max(self._numbers.values(), default=0)
+        self.on_change: Callable[[], None] = _nothing  # called after each change
 
     def put(self, org_id: str, name: str, value: dict[str, Any]) -> None:
         """Add an object, or replace the one of the same id."""
@@ -28,6 +29,7 @@ class Repository:
             self._numbers[name] = self._last
         self._entries[name] = (org_id, value)
         self._store.define(self._kind, name, [self._numbers[name], org_id, value])
+        self.on_change()
 
     def get(self, org_id: str, name: str) -> dict[str, Any] | None:
         """Return the object of this id, if the organisation has it."""
@@ -38,6 +40,7 @@ class Repository:
         """Forget an object."""
         del self._entries[name], self._numbers[name]
         self._store.undefine(self._kind, name)
+        self.on_change()
 
     def of(self, org_id: str) -> list[tuple[str, dict[str, Any]]]:
         """Return the objects of an organisation as (id, object), in the order of their creation."""
@@ -49,3 +52,7 @@ class Repository:
     def __iter__(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Return all objects as (organisation, id, object), in the order of their creation."""
         return iter([(org_id, name, value) for name, (org_id, value) in self._entries.items()])
+
+
+def _nothing() -> None:
+    """Ignore a change."""

@@ -11,10 +11,10 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from emulator.segments.memberships import Segment
 from emulator.segments.parser import parse_rule
-from emulator.segments.rules import Rule
 from emulator.segments.tokens import RuleError
 from emulator.state.errors import ApiError
 from emulator.state.repository import Repository
@@ -24,28 +24,6 @@ PROFILE_SCHEMA = "_xdm.context.profile"
 EVALUATIONS = ("batch", "continuous", "synchronous")
 # What the service decides itself.
 _DECIDED = ("id", "imsOrgId", "sandbox", "creationTime", "updateTime", "updateEpoch")
-
-
-class Segment(NamedTuple):
-    """An audience, ready to be evaluated.
-
-    Attributes:
-        id: Its id.
-        name: Its name.
-        rule: Who belongs to it.
-        merge_policy_id: Merge policy of the profiles that it is evaluated for.
-        on_arrival: It is evaluated as data arrives (continuous or synchronous).
-        created_ms: When it was created, in milliseconds since 1970.
-        updated_ms: When it was last changed.
-    """
-
-    id: str
-    name: str
-    rule: Rule
-    merge_policy_id: str
-    on_arrival: bool
-    created_ms: int
-    updated_ms: int
 
 
 class Segments:

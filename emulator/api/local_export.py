@@ -1,0 +1,50 @@
+"""What a test bench needs of audiences and exports under `/__local`.
+
+| call | does |
+| --- | --- |
+| POST /__local/evaluate | evaluates all audiences for all profiles: AEP's daily evaluation; says who entered and left |
+| GET /__local/exports | how many records wait to be written, and for how many activations members are to be queued |
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.routing import Route
+
+from emulator.api.local import local_route
+from emulator.export.profile_updates import Evaluated
+from emulator.export.service import ProfileExport
+from emulator.state.ingestion import Ingestion
+
+
+class LocalExport:
+    """Scheduled evaluation, and what waits to be exported."""
+
+    def __init__(self, export: ProfileExport, ingestion: Ingestion) -> None:
+        self._export = export
+        self._ingestion = ingestion
+
+    def routes(self) -> list[Route]:
+        """Return all endpoints."""
+        return [
+            local_route("POST", "evaluate", self._evaluate),
+            local_route("GET", "exports", self._exports),
+        ]
+
+    async def _evaluate(self, _request: Request, _body: Any) -> object:
+        """Evaluate all audiences for all profiles, as AEP does once a day; requests are served in between."""
+        self._ingestion.catch_up()
+        total = Evaluated()
+        for org_id in sorted(self._export.organisations()):
+            after: int | None = 0
+            while after is not None:
+                after, found = self._export.evaluate_some(org_id, after)
+                total = Evaluated(*map(sum, zip(total, found, strict=True)))
+                await asyncio.sleep(0)
+        return total._asdict()
+
+    def _exports(self, _request: Request, _body: Any) -> object:
+        return {"waiting": self._export.queue.waiting(), "backfills": self._export.backfills()}

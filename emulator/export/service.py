@@ -1,0 +1,94 @@
+"""The export of profiles, put together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from emulator.export.backfill import Backfills
+from emulator.export.profile_updates import Evaluated, ProfileUpdates
+from emulator.export.queue import ExportQueue
+from emulator.export.records import Dialect
+from emulator.export.worker import Exporter, StreamWriter
+from emulator.state.destinations import Destinations
+from emulator.state.memberships import MembershipStore
+from emulator.state.profile_store import ProfileStore
+from emulator.state.segments import Segments
+from emulator.state.store import Store
+
+
+class ExportSwitches(NamedTuple):
+    """What a test bench may change, asked at each use.
+
+    Attributes:
+        dialect: The statuses of memberships.
+        backfill_seconds: How long after the activation of an audience its members are exported.
+    """
+
+    dialect: Callable[[], Dialect]
+    backfill_seconds: Callable[[], float]
+
+
+class ProfileExport:
+    """Audiences and the export to destinations, over the Profile store.
+
+    Args:
+        store: The emulator's database.
+        profiles: The Profile store.
+        segments: The audiences.
+        destinations: Where profiles are exported to.
+        writer: Writes to their streams.
+        switches: What a test bench may change.
+        clock: Seconds since the epoch.
+
+    Attributes:
+        memberships: Who belongs to which audience.
+        queue: What waits and what was sent.
+        updates: Takes in what is good for Profile, and follows up on it.
+        exporter: The worker behind it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        profiles: ProfileStore,
+        segments: Segments,
+        destinations: Destinations,
+        writer: StreamWriter,
+        switches: ExportSwitches,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._segments = segments
+        self._destinations = destinations
+        self.memberships = MembershipStore(store)
+        self.queue = ExportQueue(store, clock)
+        self.updates = ProfileUpdates(
+            profiles, segments, self.memberships, destinations, self.queue, switches.dialect, clock, self.notify
+        )
+        self._backfills = Backfills(store, self.memberships, self.updates, clock, switches.backfill_seconds)
+        self.exporter = Exporter(self.queue, self._backfills, destinations, writer, time.monotonic)
+        destinations.on_change(self._look)
+        self._look()  # a kill may have come between a change and this look
+
+    def notify(self) -> None:
+        """Say that something was queued."""
+        self.exporter.notify()
+
+    def backfills(self) -> int:
+        """Return how many activations have members that are still to be exported."""
+        return self._backfills.waiting()
+
+    def evaluate_some(self, org_id: str, after: int) -> tuple[int | None, Evaluated]:
+        """Evaluate all audiences of an organisation for its next profiles, as `ProfileUpdates.evaluate_some`."""
+        with self._store.transaction():
+            return self.updates.evaluate_some(org_id, after)
+
+    def organisations(self) -> set[str]:
+        """Return the organisations that have audiences."""
+        return self._segments.organisations()
+
+    def _look(self) -> None:
+        self._backfills.look(self._destinations.everywhere())
+        self.notify()
