@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import pipelines
 from pipelines.cli.check.checks import check_run
+from pipelines.cli.main import main
 from pipelines.destinations.aep.kind import AEP
 from pipelines.options.checks import contradictions
 from pipelines.options.destination import DestinationKind, Named
@@ -109,3 +112,36 @@ def test_a_check_asks_its_connection_and_prepares_records_by_its_routes() -> Non
         ("file events.jsonl", "warning"),
     ]
     assert [letter.stage for letter in found.letters] == ["parse"]
+
+
+PIPELINE = """
+from pipelines.runtime.plan import make_plan
+from pipelines.runtime.run import Job
+from tests.pipelines.test_second_destination import STREAMS
+
+JOB = Job("Files to streams", STREAMS, make_plan, build=None)
+"""
+
+
+def test_the_command_checks_the_pipeline_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "more"
+    folder.mkdir()
+    (folder / "files_to_streams.py").write_text(PIPELINE)
+    monkeypatch.setattr(pipelines, "__path__", [*pipelines.__path__, str(folder)])
+    monkeypatch.delitem(sys.modules, "pipelines.files_to_streams", raising=False)
+    run = [*RUN, "--routes_file=routes.yaml"]
+    assert main(["check", "--pipeline", "files_to_streams", *run]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("Checks of files_to_streams")
+    assert "connection to Streams" in told.out
+    assert "AEP" not in told.out + told.err
+    assert "Platform" not in told.out + told.err
+    assert main(["check", *run]) == 2
+    assert "routes.yaml:4: stream: unknown key of a route" in capsys.readouterr().err
+    assert main(["check", "--pipeline", "nowhere", *run]) == 2
+    refusal = capsys.readouterr().err
+    assert "--pipeline: expected one of " in refusal
+    assert "kafka_to_aep" in refusal
+    assert "files_to_streams" in refusal
