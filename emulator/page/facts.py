@@ -9,11 +9,14 @@ from typing import Any, NamedTuple
 
 from emulator.api.faults import FaultState
 from emulator.api.flows import Flows
+from emulator.export.queue import ExportQueue
 from emulator.state.batches import Batches
 from emulator.state.datasets import Datasets, enabled
 from emulator.state.inlets import Inlet, Inlets
+from emulator.state.memberships import MembershipStore
 from emulator.state.profile_store import ProfileStore
 from emulator.state.registry import Registry
+from emulator.state.segments import Segments
 from emulator.state.store import Store
 
 RATE_S = 10  # requests per second are an average over so long
@@ -38,6 +41,9 @@ class Services:
     flows: Flows
     batches: Batches
     profiles: ProfileStore
+    segments: Segments
+    memberships: MembershipStore
+    exports: ExportQueue
     faults: FaultState
     clock: Callable[[], float]
     timer: Callable[[], float]

@@ -16,6 +16,7 @@ _SECTIONS = {
     "/schemas": "Schemas",
     "/connections": "Connections",
     "/profiles": "Profiles",
+    "/audiences": "Audiences",
     "/faults": "Faults",
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from emulator.page.audience_views import AudienceViews
 from emulator.page.facts import Facts, Services
 from emulator.page.layout import View
 from emulator.page.markup import (
@@ -42,9 +43,10 @@ _COUNTING = "Counting mode: messages are counted, and none of them is kept."
 class MessageViews:
     """The views, over the services."""
 
-    def __init__(self, services: Services, reader: Facts) -> None:
+    def __init__(self, services: Services, reader: Facts, audiences: AudienceViews) -> None:
         self._services = services
         self._facts = reader
+        self._audiences = audiences
 
     def overview(self) -> View:
         """Return what happened at each inlet, and what each organisation has."""
@@ -150,6 +152,8 @@ class MessageViews:
             facts(about),
             heading("Profile"),
             json_block(profile.entity) if profile else note("No record, only events."),
+            heading("Audiences"),
+            self._audiences.memberships(org_id, linked),
             heading(f"Events ({number(len(events))})"),
             *(rows or [note("None.")]),
             note(f"{number(len(events) - len(cut))} older ones are not shown.") if len(events) > len(cut) else None,

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from emulator.api.collection import MAX_BODY_BYTES, read_body
 from emulator.api.origins import is_foreign
 from emulator.page import fault_form
+from emulator.page.audience_views import AudienceViews
 from emulator.page.catalog_views import CatalogViews
 from emulator.page.facts import Facts, Services
 from emulator.page.layout import View, render
@@ -37,7 +38,8 @@ class Pages:
     def __init__(self, services: Services) -> None:
         self._services = services
         reader = Facts(services)
-        self._messages = MessageViews(services, reader)
+        self._audiences = AudienceViews(services)
+        self._messages = MessageViews(services, reader, self._audiences)
         self._catalog = CatalogViews(services, reader)
 
     def routes(self) -> list[Route]:
@@ -50,6 +52,7 @@ class Pages:
             "/schemas/{id:path}": self._schema,
             "/connections": lambda request: self._catalog.connections(str(request.base_url)),
             "/profiles": self._profiles,
+            "/audiences": lambda _: self._audiences.audiences(),
             "/faults": self._fault_view,
         }
         return [

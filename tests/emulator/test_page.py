@@ -16,7 +16,7 @@ from testing.services.process import PATIENCE_SECONDS
 from tests.emulator.conftest import SCHEMA, Client, make_message
 from tests.emulator.management import EVENT, PROFILE, Platform
 
-SECTIONS = ("/", "/events", "/datasets", "/schemas", "/connections", "/profiles", "/faults")
+SECTIONS = ("/", "/events", "/datasets", "/schemas", "/connections", "/profiles", "/audiences", "/faults")
 HOSTILE = "</code></div>\"'<script>alert(1)</script><img src=x onerror=alert(1)>&amp;"
 
 
@@ -102,6 +102,8 @@ def test_nothing_has_happened_yet(client: Client) -> None:
     assert "No schema yet" in pages["/schemas"].text
     assert "No connection yet" in pages["/connections"].text
     assert "The Profile store is empty" in pages["/profiles"].text
+    assert "No audience yet" in pages["/audiences"].text
+    assert "No destination yet" in pages["/audiences"].text
 
 
 @pytest.mark.parametrize("path", SECTIONS)

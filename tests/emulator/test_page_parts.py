@@ -9,14 +9,17 @@ import pytest
 from emulator.api.faults import Faults, FaultState
 from emulator.api.flows import Flows
 from emulator.api.mapping_sets import MappingSets
+from emulator.export.queue import ExportQueue
 from emulator.page import fault_form, schema_tree
 from emulator.page.facts import RATE_S, Facts, Services
 from emulator.page.markup import Html, address, element, json_block, markup, table
 from emulator.state.batches import Batches
 from emulator.state.datasets import Datasets
 from emulator.state.inlets import Inlets
+from emulator.state.memberships import MembershipStore
 from emulator.state.profile_store import ProfileStore
 from emulator.state.registry import Registry
+from emulator.state.segments import Segments
 from emulator.state.store import Store
 
 
@@ -150,6 +153,9 @@ def make_facts(store: Store, timer: list[float]) -> Facts:
             flows=Flows(store, inlets, datasets, MappingSets(store)),
             batches=Batches(store),
             profiles=ProfileStore(store),
+            segments=Segments(store),
+            memberships=MembershipStore(store),
+            exports=ExportQueue(store, lambda: 0),
             faults=FaultState(lambda: 0),
             clock=lambda: 0,
             timer=lambda: timer[0],
