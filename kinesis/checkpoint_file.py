@@ -23,8 +23,8 @@ class CheckpointFile:
     because it would stay with the one that was replaced.
 
     Args:
-      path: of the file; its folder is made.
-      stream: the name or ARN of the stream that it is for.
+        path: Of the file; its folder is made.
+        stream: The name or ARN of the stream that it is for.
     """
 
     def __init__(self, path: str, stream: str):
@@ -36,8 +36,8 @@ class CheckpointFile:
         """Lock the file and return what it holds; None where there is none yet.
 
         Raises:
-          CheckpointError: the folder cannot be written to, another process has the file, or it holds something else
-            than a checkpoint of this stream.
+            CheckpointError: The folder cannot be written to, another process has the file, or it holds something else
+                than a checkpoint of this stream.
         """
         lock = self._path.with_name(f"{self._path.name}.lock")
         try:
@@ -81,7 +81,7 @@ class CheckpointFile:
         """Replace what the file holds; it has the old content or the new one, whatever happens meanwhile.
 
         Raises:
-          CheckpointError: that is not possible.
+            CheckpointError: That is not possible.
         """
         unfinished = self._path.with_name(f"{self._path.name}.unfinished")
         try:

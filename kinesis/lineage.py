@@ -28,8 +28,8 @@ class Update(NamedTuple):
     """What a list of shards changes.
 
     Attributes:
-      change: of the checkpoint.
-      lost: shards of this reader that have expired before they were read to their ends, as far as they are known.
+        change: Of the checkpoint.
+        lost: Shards of this reader that have expired before they were read to their ends, as far as they are known.
     """
 
     change: Change
@@ -47,9 +47,9 @@ def first_states(listed: Listed, position: Position, read_to: int) -> dict[str, 
     All start at the same position, the closed ones too: from a time on, those closed before it have no records.
 
     Args:
-      listed: the shards.
-      position: where to start.
-      read_to: the time of the position, 0 for the beginning.
+        listed: The shards.
+        position: Where to start.
+        read_to: The time of the position, 0 for the beginning.
     """
     states: dict[str, ShardState] = {}
     for shard in _parents_first(listed):
@@ -79,11 +79,11 @@ def after_end(states: States, shard: str, children: Listed, read_to: int) -> Cha
     """Return the step at the end of a shard.
 
     Args:
-      states: before it.
-      shard: read to its end.
-      children: its children, as GetRecords names them (ChildShards). One with a parent that is not known yet is left to
-        the next list of shards.
-      read_to: the time of the last reply.
+        states: Before it.
+        shard: Read to its end.
+        children: Its children, as GetRecords names them (ChildShards). One with a parent that is not known yet is left
+            to the next list of shards.
+        read_to: The time of the last reply.
     """
     changed = {shard: states[shard]._replace(position=END, read_to=read_to)}
     for child, parents in children.items():
@@ -99,11 +99,11 @@ def update(states: States, listed: Listed, owns: Owns, skip_to: tuple[Position, 
     are read, or were read. Shards that are no longer listed are forgotten; children of theirs wait for them no more.
 
     Args:
-      states: what is known.
-      listed: all shards that exist.
-      owns: tells the reader's own shards.
-      skip_to: where to start, and the time of that, in descendants of shards that have expired unread; None for their
-        beginning.
+        states: What is known.
+        listed: All shards that exist.
+        owns: Tells the reader's own shards.
+        skip_to: Where to start, and the time of that, in descendants of shards that have expired unread; None for their
+            beginning.
     """
     gone = states.keys() - listed.keys()
     unread = {shard for shard in gone if owns(states[shard]) and not states[shard].position.is_end}

@@ -20,8 +20,8 @@ class Position(NamedTuple):
     """Where reading goes on in a shard.
 
     Attributes:
-      kind: how the place is given.
-      value: the sequence number of the last record read, or a time in milliseconds since 1970; "" for the other kinds.
+        kind: How the place is given.
+        value: The sequence number of the last record read, or a time in milliseconds since 1970; "" for other kinds.
     """
 
     kind: Kind = "TRIM_HORIZON"
@@ -51,10 +51,10 @@ class ShardState(NamedTuple):
     """What is known of a shard.
 
     Attributes:
-      position: where reading goes on.
-      parents: the shards that it was made of by a split or a merge, whether they still exist or not.
-      root: its oldest ancestor when it was first seen, itself where it had none. It decides which reader has the shard.
-      read_to: what arrived before this time is read, in milliseconds since 1970; 0 when that is not known.
+        position: Where reading goes on.
+        parents: The shards that it was made of by a split or a merge, whether they still exist or not.
+        root: Its oldest ancestor when it was first seen, itself where it had none. Decides which reader has the shard.
+        read_to: What arrived before this time is read, in milliseconds since 1970; 0 when that is not known.
     """
 
     position: Position = BEGINNING
@@ -67,9 +67,9 @@ class Change(NamedTuple):
     """A step forward of a checkpoint.
 
     Attributes:
-      shards: new states, by shard.
-      gone: shards to forget.
-      created: the creation time of the stream that is read from here on; None leaves it.
+        shards: New states, by shard.
+        gone: Shards to forget, none of those above.
+        created: The creation time of the stream that is read from here on; None leaves it.
     """
 
     shards: Mapping[str, ShardState]
@@ -82,10 +82,10 @@ class Checkpoint:
     """How far a stream is read.
 
     Attributes:
-      stream: its name or ARN, as it was asked for.
-      created: when it was created, in milliseconds since 1970; 0 when that is not known. A stream that was deleted and
-        created again has the same name and the same names of shards.
-      shards: all shards that exist, by id, also those of other readers.
+        stream: Its name or ARN, as it was asked for.
+        created: When it was created, in milliseconds since 1970; 0 when that is not known. A stream that was deleted
+            and created again has the same name and the same names of shards.
+        shards: All shards that exist, by id, also those of other readers.
     """
 
     stream: str
@@ -94,9 +94,11 @@ class Checkpoint:
 
     def apply(self, change: Change) -> Checkpoint:
         """Return the checkpoint after a step."""
-        shards = {shard: state for shard, state in self.shards.items() if shard not in change.gone}
         created = self.created if change.created is None else change.created
-        return replace(self, created=created, shards=shards | dict(change.shards))
+        shards = {**self.shards, **change.shards}
+        for shard in change.gone:
+            shards.pop(shard, None)
+        return replace(self, created=created, shards=shards)
 
     def to_fields(self) -> dict[str, Any]:
         """Return the checkpoint as JSON has it."""
@@ -121,10 +123,10 @@ class Checkpoint:
 
 
 def from_fields(fields: Any) -> Checkpoint:
-    """Return the checkpoint of ``to_fields``.
+    """Return the checkpoint of `to_fields`.
 
     Raises:
-      ValueError: not a checkpoint; says why.
+        ValueError: Not a checkpoint; says why.
     """
     try:
         shards = {shard: _state(state) for shard, state in fields["shards"].items()}
@@ -136,10 +138,10 @@ def from_fields(fields: Any) -> Checkpoint:
 
 
 def from_json(data: bytes) -> Checkpoint:
-    """Return the checkpoint of ``to_json``.
+    """Return the checkpoint of `to_json`.
 
     Raises:
-      ValueError: not a checkpoint; says why.
+        ValueError: Not a checkpoint; says why.
     """
     return from_fields(orjson.loads(data))
 

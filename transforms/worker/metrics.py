@@ -36,6 +36,7 @@ REPEATED_IDS = "repeated_ids/"  # and the route's name: different events with an
 # Levels, which rise and fall.
 IN_FLIGHT = "in_flight"
 LAG = "lag"
+LAG_MILLISECONDS = "lag_milliseconds"
 
 _lock = threading.RLock()  # a signal's handler may ask for a level while the main thread counts
 _counts: Counter[str] = Counter()

@@ -1,0 +1,205 @@
+"""Finds out which shards a stream has, now and then, and what is to be done about positions that no longer exist."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+from kinesis.errors import StreamError
+from kinesis.lineage import Owns, States, first_states, readable, update
+from kinesis.listing import Summary, describe, list_shards
+from kinesis.positions import BEGINNING, Change, Checkpoint, Position, at_time
+from kinesis.read_errors import code_of, explain, is_denied, is_transient
+
+Reset = Literal["earliest", "latest", "error"]
+
+_LOG = logging.getLogger(__name__)
+_EVERY_SECONDS = 30.0
+_AGAIN_SECONDS = 2.0
+
+# How long a start tries to reach Kinesis.
+_START_SECONDS = 30.0
+
+
+def begin(client: Any, stream: str, start: str | int, pause: Callable[[float], object] = time.sleep) -> Checkpoint:
+    """Return the checkpoint of a stream that is read for the first time.
+
+    Args:
+        client: Of boto3.
+        stream: Its name or ARN.
+        start: `earliest`; `latest`, which becomes the time of this look-up, so that nothing that arrives from now on is
+            passed over, whenever reading begins; or a time in milliseconds since 1970.
+        pause: Waits, in seconds.
+
+    Raises:
+        KinesisError: The stream cannot be looked up.
+    """
+    listed, now = _look_up(client, stream, pause)
+    if start == "earliest":
+        return Checkpoint(stream, _created(client, stream), first_states(listed, BEGINNING, 0))
+    at = now if start == "latest" else int(start)
+    return Checkpoint(stream, _created(client, stream), first_states(listed, at_time(at), at))
+
+
+def end_of(client: Any, stream: str, pause: Callable[[float], object] = time.sleep) -> int:
+    """Return the time until which a run reads that is to end at what is there now, in milliseconds since 1970.
+
+    Raises:
+        KinesisError: The stream cannot be looked up.
+    """
+    _, now = _look_up(client, stream, pause)
+    return now + 2000  # the time of an answer has its second rounded down, and servers write one for a second
+
+
+def _look_up(client: Any, stream: str, pause: Callable[[float], object]) -> tuple[dict[str, tuple[str, ...]], int]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    left = _START_SECONDS
+    while True:
+        try:
+            return list_shards(client, stream)
+        except (BotoCoreError, ClientError) as error:
+            if not is_transient(error) or left <= 0:
+                raise explain(error, stream, client) from None
+            pause(_AGAIN_SECONDS)
+            left -= _AGAIN_SECONDS
+
+
+def _created(client: Any, stream: str) -> int:
+    summary = _describe(client, stream)
+    return 0 if summary is None else summary.created
+
+
+def _describe(client: Any, stream: str) -> Summary | None:
+    """The summary; None without the right to it, or while Kinesis gives no answer."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return describe(client, stream)
+    except (BotoCoreError, ClientError) as error:
+        if is_denied(error):
+            _LOG.info(
+                "stream %s: without the right kinesis:DescribeStreamSummary it is not noticed when it is deleted and "
+                "created again, or when a position is older than its retention",
+                stream,
+            )
+            return None
+        if is_transient(error):
+            return None
+        raise explain(error, stream, client) from None
+
+
+class Discovery:
+    """Keeps a reader's checkpoint in step with the shards that exist.
+
+    Attributes:
+        settled: All shards are known that were there when one was last read to its end, or when reading began.
+
+    Args:
+        client: Of boto3.
+        stream: Its name or ARN.
+        owns: Tells the reader's own shards.
+        reset: Where to go on when a position is gone: with the oldest records there are, with those that arrive from
+            now on, or nowhere (`error`).
+        clock: Seconds, never going back.
+    """
+
+    def __init__(self, client: Any, stream: str, owns: Owns, reset: Reset, clock: Callable[[], float] = time.monotonic):
+        self._client = client
+        self._stream = stream
+        self._owns = owns
+        self._reset = reset
+        self._clock = clock
+        self.settled = False
+        self._due = float("-inf")
+        self._checked = False  # whether the positions are known to be of this stream and within its retention
+
+    def is_due(self) -> bool:
+        """Whether it is time to look again."""
+        return self._clock() >= self._due
+
+    def look_soon(self, doubtful: bool = False) -> None:
+        """Look again at the next chance.
+
+        Args:
+            doubtful: Kinesis does not know a position; the stream may be another one of the same name.
+        """
+        self.settled = False
+        self._due = float("-inf")
+        self._checked = self._checked and not doubtful
+
+    def look(self, checkpoint: Checkpoint) -> Change | None:
+        """Return what has changed; None when Kinesis gives no answer now.
+
+        Raises:
+            KinesisError: A position is gone and `reset` is `error`, or somebody has to change something.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            listed, now = list_shards(self._client, self._stream)
+        except (BotoCoreError, ClientError) as error:
+            if not is_transient(error):
+                raise explain(error, self._stream, self._client) from None
+            self._due = self._clock() + _AGAIN_SECONDS
+            _LOG.warning("stream %s: its shards cannot be listed: %s; it is tried again", self._stream, code_of(error))
+            return None
+        self.settled = True
+        self._due = self._clock() + _EVERY_SECONDS
+        skip_to = (at_time(now), now) if self._reset == "latest" else None
+        summary = None
+        if not self._checked:
+            summary = _describe(self._client, self._stream)
+            self._checked = True
+            if summary is not None and checkpoint.created not in (0, summary.created):
+                self._tell(f"stream {self._stream} was deleted and created again")
+                states = first_states(listed, *(skip_to or (BEGINNING, 0)))
+                return Change(states, frozenset(checkpoint.shards.keys() - states.keys()), summary.created)
+        found = update(checkpoint.shards, listed, self._owns, skip_to)
+        if found.lost:
+            self._tell(f"stream {self._stream}: {_counted(found.lost)} expired before they were read to their ends")
+        change = found.change
+        if summary is not None:
+            change = self._without_stale(checkpoint.apply(change).shards, change, now - summary.retention, skip_to)
+            change = change._replace(created=summary.created)
+        return change
+
+    def _without_stale(
+        self, states: States, change: Change, horizon: int, skip_to: tuple[Position, int] | None
+    ) -> Change:
+        """Look whether records may have expired between a position and the oldest that is kept."""
+        stale = [shard for shard in readable(states, self._owns) if 0 < states[shard].read_to < horizon]
+        if not stale:
+            return change
+        oldest = datetime.fromtimestamp(min(states[shard].read_to for shard in stale) / 1000, timezone.utc)
+        self._tell(
+            f"stream {self._stream}: {_counted(stale)} read up to {oldest:%Y-%m-%d %H:%M:%S} UTC at the earliest, "
+            "which is longer ago than the stream keeps records"
+        )
+        if skip_to is None:
+            return change
+        moved = {shard: states[shard]._replace(position=skip_to[0], read_to=skip_to[1]) for shard in stale}
+        return change._replace(shards={**change.shards, **moved})
+
+    def _tell(self, what: str) -> None:
+        """Say in the log that records may be lost, and where reading goes on.
+
+        Raises:
+            StreamError: `reset` is `error`.
+        """
+        if self._reset == "error":
+            raise StreamError(
+                f"{what}, and kinesis_reset=error: give kinesis_reset=earliest to go on with the oldest records that "
+                "are left, or latest to go on with those that arrive from now on"
+            )
+        where = "the oldest records that are left" if self._reset == "earliest" else "records that arrive from now on"
+        _LOG.warning("%s; records may be lost; reading goes on with %s (kinesis_reset=%s)", what, where, self._reset)
+
+
+def _counted(shards: Iterable[str]) -> str:
+    """The shards by name, the first few of many."""
+    names = sorted(shards)
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
