@@ -36,7 +36,6 @@ from emulator.api.problems import json_response, problem
 from emulator.api.profile_access import ProfileAccess
 from emulator.api.schema_registry import SchemaRegistry
 from emulator.api.segment_definitions import SegmentDefinitions
-from emulator.api.streams import StreamDirectory
 from emulator.export.kinesis_writer import KinesisWriter
 from emulator.export.service import ExportSwitches, ProfileExport
 from emulator.kinesis.app import kinesis_app
@@ -69,15 +68,12 @@ class Emulator:
     Args:
         state: SQLite file that keeps everything over restarts; None keeps it for this process only.
         count_only: Serve the collection in counting mode, see `emulator.api.counting`.
-        streams: The Kinesis that destinations are checked against; None takes any stream and credentials.
 
     Raises:
         ValueError: The state file cannot be used.
     """
 
-    def __init__(
-        self, state: Path | None = None, *, count_only: bool = False, streams: StreamDirectory | None = None
-    ) -> None:
+    def __init__(self, state: Path | None = None, *, count_only: bool = False) -> None:
         self.store = Store(state)
         self.inlets = Inlets(self.store)
         self.faults = FaultState(time.time)
@@ -136,7 +132,7 @@ class Emulator:
         policies = Policies(self.store)
         families = (
             StreamingSources(flows, datasets, mapping_sets),
-            KinesisDestinations(flows, datasets, segments, policies, streams),
+            KinesisDestinations(flows, datasets, segments, policies, self.kinesis),
         )
         self.management: tuple[ManagementApi, ...] = (
             InletApi(flows),

@@ -14,7 +14,8 @@ from typing import Any
 from emulator.api.flow_errors import coded, reference_not_found, refused, spec_id, text_of
 from emulator.api.flows import Flows
 from emulator.api.gateway import Call
-from emulator.api.streams import StreamAccess, StreamAccessError, StreamDirectory
+from emulator.api.streams import StreamAccess, check_stream, list_streams
+from emulator.kinesis.service import Kinesis
 from emulator.state.datasets import Datasets, enabled
 from emulator.state.destinations import (
     DESTINATION_FLOW,
@@ -55,13 +56,13 @@ class KinesisDestinations:
         datasets: Datasets,
         segments: Segments,
         policies: Policies,
-        streams: StreamDirectory | None,
+        kinesis: Kinesis,
     ) -> None:
         self._flows = flows
         self._datasets = datasets
         self._segments = segments
         self._policies = policies
-        self._streams = streams
+        self._kinesis = kinesis
 
     def check_connection(self, _: Call, body: Body, _old: Body | None) -> Body:
         """Check a base connection to the Profile store, or to Kinesis by listing its streams."""
@@ -77,7 +78,7 @@ class KinesisDestinations:
             raise coded("1415-400", text)
         for name in (*SECRETS, "region"):
             text_of(parameters, name)
-        self._streams_of(body)
+        list_streams(self._kinesis, _access(body, parameters["region"]))
         return body
 
     def check_source(self, call: Call, body: Body, _: Body | None) -> Body:
@@ -101,9 +102,7 @@ class KinesisDestinations:
         for name in ("includeSegmentNames", "includeSegmentTimestamps"):
             if not isinstance(parameters.get(name, False), bool):
                 raise refused(400, f"params.{name} must be true or false")
-        streams = self._streams_of(base, region)
-        if streams is not None and stream not in streams:
-            raise refused(400, f"Kinesis has no stream {stream} in region {region} for these credentials")
+        check_stream(self._kinesis, _access(base, region), stream)
         return body
 
     def check_flow(self, call: Call, body: Body, old: Body | None) -> Body:
@@ -162,7 +161,8 @@ class KinesisDestinations:
         """Return the streams that a base connection sees; the Profile store has none."""
         if spec_id(connection, "connectionSpec") == PROFILE_STORE:
             return []
-        return [{"type": "stream", "name": name} for name in sorted(self._streams_of(connection) or ())]
+        access = _access(connection, connection["auth"]["params"]["region"])
+        return [{"type": "stream", "name": name} for name in list_streams(self._kinesis, access)]
 
     def _base(self, call: Call, body: Body, spec: str) -> Body:
         base_id = str(body.get("baseConnectionId"))
@@ -171,18 +171,10 @@ class KinesisDestinations:
             raise reference_not_found("connections", base_id)
         return base
 
-    def _streams_of(self, connection: Body, region: str | None = None) -> set[str] | None:
-        """Return the streams that a base connection sees; None where no Kinesis is at hand that could be asked."""
-        if self._streams is None:
-            return None
-        parameters = connection["auth"]["params"]
-        access = StreamAccess(
-            parameters["accessKeyId"], parameters["secretKey"], region if region is not None else parameters["region"]
-        )
-        try:
-            return set(self._streams.list_streams(access))
-        except StreamAccessError as error:
-            raise refused(400, f"Kinesis in region {access.region} refuses the credentials: {error}") from error
+
+def _access(connection: Body, region: str) -> StreamAccess:
+    parameters = connection["auth"]["params"]
+    return StreamAccess(parameters["accessKeyId"], parameters["secretKey"], region)
 
 
 def _versioned_spec(body: Body) -> str:

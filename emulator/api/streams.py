@@ -1,30 +1,42 @@
-"""What Flow Service asks Kinesis when a destination is set up."""
+"""What Flow Service asks Kinesis when a destination is set up ("Amazon Kinesis connection": rights are checked)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
+
+from emulator.api.flow_errors import refused
+from emulator.kinesis.errors import KinesisError
+from emulator.kinesis.service import Kinesis
 
 
 class StreamAccess(NamedTuple):
-    """Credentials and the region that they are used in."""
+    """Credentials, and the region that they are used in."""
 
     access_key_id: str
     secret_key: str
     region: str
 
 
-class StreamAccessError(Exception):
-    """Kinesis refuses the credentials; the message is its own, such as which right is missing."""
+def list_streams(kinesis: Kinesis, access: StreamAccess) -> list[str]:
+    """Return the names of the streams that the credentials see.
+
+    Raises:
+        ApiError: Kinesis refuses the credentials; the text has its code and words, which name a missing right.
+    """
+    try:
+        caller = kinesis.sign_in(*access)
+        kinesis.authorise(caller, "ListStreams")
+    except KinesisError as error:
+        text = f"Kinesis in region {access.region} refuses the credentials: {error.code}: {error.message}"
+        raise refused(400, text) from error
+    return [stream.name for stream in kinesis.store.streams(access.region)]
 
 
-class StreamDirectory(Protocol):
-    """The streams of Kinesis, as ListStreams shows them."""
+def check_stream(kinesis: Kinesis, access: StreamAccess, stream: str) -> None:
+    """Check that a stream exists.
 
-    def list_streams(self, access: StreamAccess) -> Collection[str]:
-        """Return the names of the streams in a region.
-
-        Raises:
-            StreamAccessError: The credentials are not valid, or `kinesis:ListStreams` is denied.
-        """
-        ...
+    Raises:
+        ApiError: It does not, or `list_streams` is refused.
+    """
+    if stream not in list_streams(kinesis, access):
+        raise refused(400, f"Kinesis has no stream {stream} in region {access.region} for these credentials")

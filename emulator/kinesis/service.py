@@ -106,11 +106,16 @@ class Kinesis:
         handle = CALLS.get(operation)
         if handle is None:
             raise KinesisError("UnknownOperationException", f"the local Kinesis has no operation {operation!r}")
-        self._authorise(caller, operation)
+        self.authorise(caller, operation)
         RULES[operation].check("", parameters)
         return handle(self._context, caller.region, parameters)
 
-    def _authorise(self, caller: Caller, operation: str) -> None:
+    def authorise(self, caller: Caller, operation: str) -> None:
+        """Check that a caller has the right to a call.
+
+        Raises:
+            KinesisError: A switch has taken it away, or has let the session of the caller expire.
+        """
         if self.switches.now.has_expired(caller.access_key_id):
             raise KinesisError("ExpiredTokenException", "The security token included in the request is expired")
         if self.switches.now.denies(operation):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import requests
 
+from testing.services.kinesis import REGION, Kinesis
 from tests.emulator.management import DESTINATION_FLOW, FLOW_SERVICE, KINESIS, PROFILE_STORE, Platform
 
 SELECTORS = "/transformations/0/params"
@@ -29,6 +31,14 @@ def target(base_id: str, stream: str = "profiles", **parameters: Any) -> dict[st
         "data": {"format": "json"},
         "params": {"stream": stream, "region": "us-east-1", **parameters},
     }
+
+
+def have_stream(kinesis: Kinesis, *names: str, region: str = REGION) -> None:
+    """Create streams, unless another test has."""
+    client = kinesis.client(region=region)
+    for name in names:
+        with contextlib.suppress(client.exceptions.ResourceInUseException):
+            client.create_stream(StreamName=name, ShardCount=1)
 
 
 class Destination:

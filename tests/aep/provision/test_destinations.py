@@ -16,18 +16,25 @@ from aep.provision.apply import apply
 from aep.provision.inventory import look
 from aep.provision.plan import make_plan
 from aep.provision.steps import Action
-from testing.services.emulator import Emulator
+from testing.services.emulator import CLIENT_SECRET
+from testing.services.kinesis import Kinesis
 from tests.aep.management import Organisation
 from tests.aep.provisioning import Severed, carried_out, exporting, parsed, planned, services_of
+from tests.emulator.destination import have_stream
 
 NAME = "Members to Kinesis"
 MADE = {"segments": 2, "connections": 2, "sources": 1, "targets": 1, "flows": 1}
 
 
-@pytest.fixture(autouse=True)
-def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def organisation(kinesis: Kinesis, monkeypatch: pytest.MonkeyPatch) -> Organisation:
+    """An organisation with secrets and streams for its destinations."""
+    for name, secret in (("EMULATOR", CLIENT_SECRET), ("STREAM", "s3cr3t")):
+        monkeypatch.setenv(f"{name}_SECRET", secret)
     monkeypatch.setenv("STREAM_KEY_ID", "AKIAEXAMPLE")
-    monkeypatch.setenv("STREAM_SECRET", "s3cr3t")
+    have_stream(kinesis, "members", "others", region="eu-west-1")
+    have_stream(kinesis, "members", region="us-east-1")
+    return Organisation(kinesis)
 
 
 def made(organisation: Organisation) -> dict[str, int]:
@@ -83,11 +90,11 @@ def writes_of_a_run(organisation: Organisation) -> list[int]:
 
 
 @pytest.mark.parametrize("arrives", [True, False])
-def test_interrupted_at_each_step(emulator: Emulator, organisation: Organisation, arrives: bool) -> None:
+def test_interrupted_at_each_step(organisation: Organisation, arrives: bool) -> None:
     writes = writes_of_a_run(organisation)
     of_destinations = writes[-8:]  # two segments, five objects, the activation
     for at in of_destinations:
-        interrupted = Organisation(emulator)
+        interrupted = Organisation(organisation.emulator)
         wanted = parsed(exporting(), interrupted.name)
         services = services_of(interrupted, Severed(interrupted.transport, at, arrives=arrives))
         plan = make_plan(wanted, look(wanted, services), interrupted.name)
@@ -119,7 +126,7 @@ Change = Callable[[dict[str, Any]], object]
 @pytest.mark.parametrize(
     ("change", "reasons"),
     [
-        (lambda entry: entry.update(stream="other"), ["stream: members becomes other"]),
+        (lambda entry: entry.update(stream="others"), ["stream: members becomes others"]),
         (
             lambda entry: entry.update(include_names=False, include_timestamps=True),
             ["includeSegmentNames: true becomes false", "includeSegmentTimestamps: false becomes true"],

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import requests
 
 from emulator.api.flows import Flows
 from emulator.api.mapping_sets import MappingSets
@@ -19,11 +20,25 @@ from emulator.state.datasets import Datasets
 from emulator.state.inlets import Inlets
 from emulator.state.registry import Registry
 from emulator.state.store import Store
-from testing.services.emulator import Emulator
-from tests.emulator.destination import ACCESS, SELECTORS, Destination, kinesis_connection, spec, target
+from testing.services.kinesis import Kinesis
+from tests.emulator.destination import (
+    ACCESS,
+    SELECTORS,
+    Destination,
+    have_stream,
+    kinesis_connection,
+    spec,
+    target,
+)
 from tests.emulator.management import FLOW_SERVICE, KINESIS, PROFILE, PROFILE_STORE, Platform
 
 AUDIENCES = f"{SELECTORS}/segmentSelectors/selectors"
+
+
+@pytest.fixture
+def platform(kinesis: Kinesis) -> Platform:
+    have_stream(kinesis, "profiles", "other")
+    return Platform(kinesis)
 
 
 @pytest.fixture
@@ -220,6 +235,48 @@ def test_a_source_cannot_be_disabled(platform: Platform) -> None:
     assert platform.call("POST", f"{FLOW_SERVICE}/flows/{flow_id}/action?op=disable").status_code == 400
 
 
+class TestStreams:
+    """What is asked of Kinesis when a destination is set up; what is missing is named."""
+
+    def explore(self, destination: Destination, what: str) -> requests.Response:
+        return destination.platform.call("GET", f"{FLOW_SERVICE}/connections/{destination.base_id}/{what}")
+
+    def create(self, platform: Platform, kind: str, body: dict[str, Any]) -> str:
+        answer = platform.call("POST", f"{FLOW_SERVICE}/{kind}", body)
+        assert answer.status_code == 400, answer.text
+        return str(answer.json()["errorMessage"])
+
+    def test_seen_by_a_connection(self, destination: Destination) -> None:
+        assert self.explore(destination, "test").json() is True
+        assert {"type": "stream", "name": "profiles"} in self.explore(destination, "explore").json()
+
+    def test_a_stream_that_is_not_there(self, destination: Destination) -> None:
+        words = "Kinesis has no stream nothing in region us-east-1 for these credentials"
+        platform = destination.platform
+        assert self.create(platform, "targetConnections", target(destination.base_id, "nothing")) == words
+        elsewhere = {"params": {"stream": "profiles", "region": "eu-west-3"}}
+        said = self.create(platform, "targetConnections", {**target(destination.base_id), **elsewhere})
+        assert said == "Kinesis has no stream profiles in region eu-west-3 for these credentials"
+        patch = [{"op": "replace", "path": "/params/stream", "value": "nothing"}]
+        answer = destination.patch(patch, "targetConnections", destination.target_id)
+        assert (answer.status_code, answer.json()["errorMessage"]) == (400, words)
+
+    def test_a_right_that_is_missing(self, destination: Destination, kinesis: Kinesis) -> None:
+        kinesis.switch(denied_actions=["kinesis:ListStreams"])
+        said = self.create(destination.platform, "connections", kinesis_connection())
+        assert "is not authorized to perform: kinesis:ListStreams" in said
+        assert "in region us-east-1" in said
+        assert self.explore(destination, "test").json() is False
+        assert self.explore(destination, "explore").status_code == 400
+
+    def test_credentials_that_are_not_valid(self, platform: Platform, kinesis: Kinesis) -> None:
+        kinesis.local("POST", "kinesis/keys", {"access_key_id": "AKIAOTHER", "secret_access_key": "other"})
+        try:
+            assert "UnrecognizedClientException" in self.create(platform, "connections", kinesis_connection())
+        finally:
+            kinesis.local("DELETE", "kinesis/keys")
+
+
 class TestForTheExport:
     """What the export of profiles is told, from the same state that Flow Service keeps."""
 
@@ -231,7 +288,8 @@ class TestForTheExport:
 
     def test_enabled_destinations(self, tmp_path: Path) -> None:
         state = tmp_path / "state.sqlite"
-        with Emulator(state=state) as emulator:
+        with Kinesis(state=state) as emulator:
+            have_stream(emulator, "one", "two", "three")
             platform = Platform(emulator)
             first = Destination(platform, "one", includeSegmentNames=True)
             ids = first.segments("a", "b")

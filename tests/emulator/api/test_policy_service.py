@@ -12,12 +12,19 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from tests.emulator.destination import Destination
+from testing.services.kinesis import Kinesis
+from tests.emulator.destination import Destination, have_stream
 from tests.emulator.management import PROFILE, Platform
 
 BASE = "/data/foundation/dulepolicy"
 EXPORT = "core/exportToThirdParty"
 REFERENCE = f"/dulepolicy/marketingActions/{EXPORT}"
+
+
+@pytest.fixture
+def platform(kinesis: Kinesis) -> Platform:
+    have_stream(kinesis, "profiles")
+    return Platform(kinesis)
 
 
 def label(platform: Platform, dataset_id: str, *labels: str) -> None:
