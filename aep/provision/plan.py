@@ -13,8 +13,9 @@ from typing import Any
 
 from aep.platform.flow_service import inlet_of
 from aep.provision.inventory import Inventory, dataset_of
+from aep.provision.inventory_destinations import DestinationInventory
 from aep.provision.model import Connection, DataSetEntry, Flow, Path, Problem, Provision
-from aep.provision.plan_destinations import doomed_parts, plan_destination, plan_segment
+from aep.provision.plan_destinations import plan_destination, plan_segment
 from aep.provision.plan_registry import plan_field_group, plan_schema
 from aep.provision.steps import (
     Action,
@@ -173,7 +174,7 @@ def _deletions(wanted: Provision, inventory: Inventory, prune: bool) -> Iterator
     """Yield what the file marks to be deleted and is there, those first that are made of others."""
     doomed: list[tuple[str, str, tuple[tuple[str, str], ...], str]] = []
     for name in [each.name for each in wanted.destinations if each.delete]:
-        if made_of := doomed_parts(name, inventory.exports):
+        if made_of := _doomed_parts(name, inventory.exports):
             doomed.append((Part.FLOW.value, name, tuple(made_of), "with its connections"))
     segments = {each.name for each in wanted.segments if each.delete}
     for document in inventory.exports.segments:
@@ -209,3 +210,30 @@ def _deletions(wanted: Provision, inventory: Inventory, prune: bool) -> Iterator
             yield Step(kind, name, Action.DELETE, (words,) if words else (), Delete(ids))
         else:
             yield Step(kind, name, Action.KEPT, ("is marked delete: true: --prune deletes it",))
+
+
+def _doomed_parts(name: str, exports: DestinationInventory) -> list[tuple[str, str]]:
+    """Return (kind, id) of what a destination is made of and nothing else uses, in the order of their deletion.
+
+    What an interrupted deletion or creation left is among it.
+    """
+    ends = [each for each in exports.destinations.get(name, ()) if each.leads_to_kinesis]
+    order: list[tuple[str, Sequence[Mapping[str, Any]]]] = [
+        ("dataflow", [each.flow for each in ends]),
+        ("target connection", [*(each.target for each in ends), *exports.targets.get(name, ())]),
+        ("source connection", [*(each.source for each in ends), *exports.sources.get(name, ())]),
+    ]
+    doomed: dict[str, str] = {}
+    for kind, entities in order:
+        for entity in entities:
+            _doom(doomed, kind, str(entity.get("id", "")), exports)
+    bases = [str(end.get("baseConnectionId", "")) for each in ends for end in (each.target, each.source)]
+    bases += [str(each["id"]) for of_name in (exports.streams, exports.stores) for each in of_name.get(name, ())]
+    for base_id in bases:
+        _doom(doomed, "connection", base_id, exports)
+    return [(kind, object_id) for object_id, kind in doomed.items()]
+
+
+def _doom(doomed: dict[str, str], kind: str, object_id: str, exports: DestinationInventory) -> None:
+    if object_id and exports.users.get(object_id, frozenset()) <= doomed.keys():
+        doomed.setdefault(object_id, kind)

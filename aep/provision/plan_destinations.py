@@ -92,7 +92,7 @@ def plan_destination(
     if len(of_name) > 1:
         plan.problems.append(_ambiguous("destinations", destination.name, [each.flow for each in of_name], path))
     elif not of_name:
-        _new(plan, destination, exports, activate, path)
+        _new(plan, destination, exports, activate, path, rotate=rotate)
     elif not of_name[0].leads_to_kinesis:
         text = f"name: the destination {destination.name} is there and does not lead to Kinesis: give another name"
         plan.problems.append(Problem((*path, "name"), text))
@@ -100,7 +100,15 @@ def plan_destination(
         _existing(plan, destination, of_name[0], activate, path, rotate=rotate)
 
 
-def _new(plan: Plan, destination: Destination, exports: DestinationInventory, activate: Activate, path: Path) -> None:
+def _new(
+    plan: Plan,
+    destination: Destination,
+    exports: DestinationInventory,
+    activate: Activate,
+    path: Path,
+    *,
+    rotate: bool,
+) -> None:
     """Plan the creations that are left, and the activation of a dataflow that has nothing yet."""
     name = destination.name
     streams = exports.streams.get(name, ())
@@ -122,10 +130,13 @@ def _new(plan: Plan, destination: Destination, exports: DestinationInventory, ac
             plan.steps.append(Step(part.value, name, Action.CREATE, words.get(part, ()), work))
             continue
         plan.ids[part.value, name] = str(there["id"])
-        if part is Part.TARGET:
-            _target(plan, destination, there)
-        else:
-            plan.steps.append(Step(part.value, name, Action.RIGHT))
+        changed = 0
+        if part is Part.STREAM:
+            region = ((there.get("auth") or {}).get("params") or {}).get("region")
+            changed = _credentials(plan, destination, str(there["id"]), region, path, rotate=rotate)
+        elif part is Part.TARGET:
+            changed = _target(plan, destination, there)
+        settle(plan, part.value, name, [], changed=changed > 0)
     _state_and_activation(plan, destination, {"state": "enabled"}, activate)
 
 
@@ -135,15 +146,24 @@ def _existing(
     name, params = destination.name, there.target.get("params") or {}
     connection_id = str(there.target.get("baseConnectionId", ""))
     plan.ids[Part.FLOW.value, name] = str(there.flow["id"])
-    if params.get("region") != destination.region and not rotate:
-        text = f"region: {name} is in {params.get('region')}, and its credentials are needed to move it: "
-        plan.problems.append(Problem((*path, "region"), f"{text}give --rotate-credentials"))
-    if rotate:
-        work = RotateCredentials(connection_id, destination)
-        plan.steps.append(Step(Part.STREAM.value, name, Action.CHANGE, ("sends its credentials again",), work))
+    _credentials(plan, destination, connection_id, params.get("region"), path, rotate=rotate)
     changed = _target(plan, destination, there.target)
     changed += _state_and_activation(plan, destination, there.flow, activate)
     settle(plan, Part.FLOW.value, name, text_notes(there.flow, destination.description), changed=changed > 0)
+
+
+def _credentials(
+    plan: Plan, destination: Destination, connection_id: str, region: str | None, path: Path, *, rotate: bool
+) -> int:
+    """Plan to send the credentials again; return how many changes. Without it a region, if known, must be right."""
+    if rotate:
+        work = RotateCredentials(connection_id, destination)
+        words = ("sends its credentials again",)
+        plan.steps.append(Step(Part.STREAM.value, destination.name, Action.CHANGE, words, work))
+    elif region not in (None, destination.region):
+        text = f"region: {destination.name} is in {region}, and its credentials are needed to move it: "
+        plan.problems.append(Problem((*path, "region"), f"{text}give --rotate-credentials"))
+    return int(rotate)
 
 
 def _target(plan: Plan, destination: Destination, there: Mapping[str, Any]) -> int:
@@ -260,33 +280,6 @@ def _actions(plan: Plan, destination: Destination, exports: DestinationInventory
         known = ", ".join(sorted(each.partition("/")[2] for each in exports.actions))
         why = f"give {' or '.join(found)}" if found else f"no such marketing action (there are: {known})"
         plan.problems.append(Problem((*path, "marketing_actions", number), f"{action}: {why}"))
-
-
-def doomed_parts(name: str, exports: DestinationInventory) -> list[tuple[str, str]]:
-    """Return (kind, id) of what a destination is made of and nothing else uses, in the order of their deletion.
-
-    What an interrupted deletion or creation left is among it.
-    """
-    ends = [each for each in exports.destinations.get(name, ()) if each.leads_to_kinesis]
-    order: list[tuple[str, Sequence[Mapping[str, Any]]]] = [
-        ("dataflow", [each.flow for each in ends]),
-        ("target connection", [*(each.target for each in ends), *exports.targets.get(name, ())]),
-        ("source connection", [*(each.source for each in ends), *exports.sources.get(name, ())]),
-    ]
-    doomed: dict[str, str] = {}
-    for kind, entities in order:
-        for entity in entities:
-            _doom(doomed, kind, str(entity.get("id", "")), exports)
-    bases = [str(end.get("baseConnectionId", "")) for each in ends for end in (each.target, each.source)]
-    bases += [str(each["id"]) for of_name in (exports.streams, exports.stores) for each in of_name.get(name, ())]
-    for base_id in bases:
-        _doom(doomed, "connection", base_id, exports)
-    return [(kind, object_id) for object_id, kind in doomed.items()]
-
-
-def _doom(doomed: dict[str, str], kind: str, object_id: str, exports: DestinationInventory) -> None:
-    if object_id and exports.users.get(object_id, frozenset()) <= doomed.keys():
-        doomed.setdefault(object_id, kind)
 
 
 def _ambiguous(kind: str, name: str, found: Sequence[Mapping[str, Any]], path: Path) -> Problem:
