@@ -1,7 +1,8 @@
 """Fetches what the services run from, once, into a cache folder that all checkouts share.
 
 The folder is `beam-aep/<part>-<version>` in `$BEAM_AEP_CACHE`, else in `$XDG_CACHE_HOME`, else in `~/.cache`.
-Jars come from Maven Central through `mvn`, Flink itself and aepp from PyPI through `pip`, Toxiproxy through `go`.
+Jars come from Maven Central through `mvn`, Flink itself and aepp from PyPI through `pip`, Toxiproxy through `go`,
+kinesis-local through `npm`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree
 
+import orjson
+
 from testing.services.process import ServiceUnavailable
 
 POMS = Path(__file__).parent / "maven"
+KINESIS_LOCAL = Path(__file__).parent / "node" / "kinesis-local"
 AEPP_LOCK = Path(__file__).parent / "python" / "aepp.lock"
 FLINK_VERSION = "1.19.3"
 TOXIPROXY_VERSION = "2.5.0"
@@ -105,6 +109,22 @@ def aepp() -> Path:
 def zjsonpatch_jars() -> Path:
     """Return folder with the jars of zjsonpatch, as Adobe's JsonPatchTransform has it."""
     return _maven_jars("zjsonpatch", "zjsonpatch with Jackson, 2 MB")
+
+
+def kinesis_local() -> Path:
+    """Return the path of kinesis-local, a stand-in for Kinesis by others that runs on Node."""
+
+    def fetch(folder: Path) -> None:
+        npm = shutil.which("npm")
+        if not npm or not shutil.which("node"):
+            raise ServiceUnavailable("no node and npm found: install Node.js")
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(KINESIS_LOCAL / name, folder)
+        _run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)])
+
+    version = orjson.loads((KINESIS_LOCAL / "package.json").read_bytes())["dependencies"]["kinesis-local"]
+    folder = _fetch_once(f"kinesis-local-{version}", "kinesis-local, 16 MB", fetch)
+    return folder / "node_modules" / "kinesis-local" / "main.js"
 
 
 def _maven_jars(part: str, what: str) -> Path:
