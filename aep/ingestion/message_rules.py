@@ -83,7 +83,7 @@ MESSAGE_RULES: tuple[MessageRule, ...] = (
     MessageRule(
         "refused",
         "any other 4xx",
-        "that message alone is dead-lettered, `rejected`, with AEP's words; the others stand",
+        "that message alone is dead-lettered, `rejected`, with AEP's words; the others keep their results",
         f"{MULTIPLE}, Identify failed messages (`statusCode`, `message`); {CONNECTOR} (`status`)",
         lambda result, context: True,
         "refused",

@@ -1,6 +1,7 @@
-"""What to do with what came back from AEP: a table of rules, of which the first that applies decides.
+"""How to react to what AEP answers: a table of rules, in which the first that applies decides.
 
-docs/outcomes.md is made from it (`make docs`). What Adobe does not document, or leaves to the client, says so.
+docs/outcomes.md is generated from it (`make docs`). A rule that Adobe does not document, or leaves to the client, says
+so.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ class Rule:
     """What to do with one kind of outcome.
 
     Attributes:
-        name: Of the rule.
-        what_comes_back: The outcome in words; those of earlier rules are meant to be taken out.
-        what_happens: In words.
+        name: Name of the rule.
+        what_comes_back: The outcome in words; it excludes those of earlier rules.
+        what_happens: The reaction in words.
         source: Where Adobe says so.
-        applies: Whether the rule covers this outcome, provided that no earlier one is.
-        decide: What to do.
+        applies: Whether the rule covers this outcome, provided that no earlier one does.
+        decide: Makes the decision.
     """
 
     name: str
@@ -106,7 +107,7 @@ def _is_transient(*statuses: int) -> Callable[[Context], bool]:
 
 
 def does_not_fit(context: Context) -> bool:
-    """Return whether a batch was received, by its status, but not by a word for each message."""
+    """Return whether a batch was received according to its status, but without a usable result for each message."""
     return context.success and context.results is None
 
 
@@ -163,7 +164,7 @@ RETRY_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "transient",
-        "408, and what else `aep_retry_statuses` has",
+        "408, and any other status in `aep_retry_statuses`",
         "again",
         OUR_CHOICE,
         lambda context: not context.success and context.status in context.policy.transient_statuses,
@@ -172,17 +173,17 @@ RETRY_RULES: tuple[Rule, ...] = (
     Rule(
         "partly_again",
         "207 in which AEP could not take some messages now",
-        "those alone again; each of the others has its answer, see [the messages of a 207](#the-messages-of-a-207)",
+        "only those are sent again; each other has its result, see [the messages of a 207](#the-messages-of-a-207)",
         f"{MULTIPLE}, Identify failed messages: what was accepted need not be sent again",
         lambda context: bool(sent_again(context)),
         settle,
     ),
     Rule(
         "misfit",
-        "207 whose `responses` do not fit the messages one to one, or another 2xx to a batch",
-        "never guessed at: all again, once; duplicates are possible",
+        "207 whose `responses` do not match the messages one to one, or another 2xx to a batch",
+        "no guessing: all are sent again, once; duplicates are possible",
         f'{MULTIPLE}, Response: "A response is returned for each element of the request messages array". What to do '
-        "when it is not so is our choice",
+        "if it is not so is our choice",
         lambda context: does_not_fit(context) and context.sent.mismatches == 0,
         lambda context: Retry(context.after, "mismatch", arrived=True, mismatch=True),
     ),
@@ -199,8 +200,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "not_aep",
-        "any other 2xx to such a message; twice a 2xx other than 207 to a batch, with a body that is not a JSON "
-        "object: a page of a proxy or of another host",
+        "any other 2xx to such a message; for a batch, the second 2xx other than 207 with a body that is not a JSON "
+        "object, such as the page of a proxy or of another host",
         "stop: nothing says that AEP has received anything",
         f"{VALIDATION}, 200: each reply has an `xactionId`; {MULTIPLE}: a batch is answered with 207. To stop is our "
         "choice",
@@ -210,7 +211,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "credential",
         "401, 403",
-        "again at once with a new token, one for all threads; where there is no token (`aep_auth=none`), the next row "
+        "again at once with a new token, one for all threads; if there is no token (`aep_auth=none`), the next row "
         "applies",
         f"{MULTIPLE}, 401 and 403: the token is missing, invalid or expired. The new token is our choice",
         lambda context: context.status in (401, 403) and not context.sent.refreshed,
@@ -242,8 +243,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "failing_batch",
-        f"500 to a batch, {SPLIT_TRIES} times in a row, while others are accepted; to a half of it the first time, if "
-        "others sent after the halving are accepted",
+        f"500 to a batch, {SPLIT_TRIES} times in a row, while others are accepted; to one of its halves, the first "
+        "500, if others sent after the halving are accepted",
         "halved at once to find the message that AEP fails on; duplicates are possible",
         f'{MULTIPLE}, 500: "Error in processing payload", so it may be a message. Halving is our choice',
         lambda context: context.status == 500 and context.sent.messages > 1 and context.fails_on_batch(),
@@ -259,8 +260,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "out_of_budget",
-        f"what one of the next {len(RETRY_RULES)} rows would send again later than `aep_retry_budget_seconds` after it "
-        "was first sent",
+        f"a retry by one of the next {len(RETRY_RULES)} rows would start later than `aep_retry_budget_seconds` after "
+        "the first try",
         "stop",
         OUR_CHOICE,
         lambda context: context.over_budget and any(rule.applies(context) for rule in RETRY_RULES),
@@ -269,8 +270,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "probed_batch",
         f"500 to a batch, {PROBE_TRIES} times in a row, while nothing is accepted",
-        "halved to see whether anything of it is accepted, its first half at once again, down to one message, which is "
-        "not given up for it; duplicates are possible",
+        "halved to see whether any part of it is accepted; the first half is halved again at once, down to one "
+        "message, which is not dead-lettered for this; duplicates are possible",
         OUR_CHOICE,
         lambda context: context.status == 500 and context.sent.messages > 1 and context.may_be_poisoned(),
         lambda context: Split("500", arrived=True, probing=True),
@@ -286,9 +287,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "nothing_is_ever_accepted",
-        "a reply that refuses all its messages for good, a 207 or 400, 422 to one message, when this process has never "
-        "seen the inlet accept one and `aep_max_first_refusals` are refused",
-        "stop: not the messages but the schema, the dataset or the organisation is wrong",
+        "a reply that rejects all its messages for good (207, or 400 or 422 to one message), when this process has "
+        "never seen the inlet accept a message and `aep_max_first_refusals` have been rejected",
+        "stop: the schema, the dataset or the organisation is wrong, not the messages",
         f"{MULTIPLE}, Identify failed messages: AEP refuses a wrong organisation or schema message by message. To stop "
         "is our choice",
         _nothing_is_ever_accepted,
@@ -296,8 +297,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "answered",
-        "207 that accepts or refuses each message",
-        "each message has its answer, see [the messages of a 207](#the-messages-of-a-207)",
+        "207 that accepts or rejects each message",
+        "each message has its result, see [the messages of a 207](#the-messages-of-a-207)",
         f"{MULTIPLE}, Response; {API}, 207",
         lambda context: context.results is not None,
         settle,
@@ -305,7 +306,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "batch_refused",
         "400, 422 to a batch",
-        "halved to find the messages that are meant",
+        "halved to find the rejected messages",
         f'{MULTIPLE}, 400: "problem with the request. See the response body"; 422 is not documented. Halving is our '
         "choice",
         lambda context: context.status in (400, 422) and context.sent.messages > 1,
@@ -338,7 +339,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "not_supported",
         "501",
-        "stop: `aep_inlet_url` asks for what the location does not have, as synchronous validation",
+        "stop: `aep_inlet_url` asks for something this location lacks, such as synchronous validation",
         f"{VALIDATION}, 501",
         _is(501),
         stop("the endpoint does not support this: check aep_inlet_url"),

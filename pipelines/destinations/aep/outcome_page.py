@@ -1,4 +1,4 @@
-"""Make docs/outcomes.md of the rules that run: `python -m pipelines.destinations.aep.outcome_page`, by `make docs`."""
+"""Make docs/outcomes.md from the rules that run: `python -m pipelines.destinations.aep.outcome_page` (`make docs`)."""
 
 from __future__ import annotations
 
@@ -13,34 +13,36 @@ from pipelines.options.declarations import AepOptions
 _DEFAULT = AepOptions()
 
 _INTRODUCTION = f"""\
-<!-- Made from aep/ingestion/ by `make docs`; a test holds the two together. Change the rules, not this page. -->
+<!-- Generated from aep/ingestion/ by `make docs`; a test compares the two. Change the rules, not this page. -->
 
-# What AEP answers, and what happens
+# Replies from AEP, and what the pipeline does
 
 After each request one rule decides: the first in the table that applies. Each row therefore excludes the cases of the
 rows above it. The tables are generated from the rules themselves (`rules.py` and `message_rules.py` in
-`aep/ingestion/`). "Not documented" means that Adobe's documents, as far as we have read them, say nothing about it.
+`aep/ingestion/`). "Not documented" means that we have found nothing about it in Adobe's documents.
 
 **Accepted** means that AEP's endpoint has received the message. Its asynchronous validation may still reject it.
 
 **Again** means that the same messages are sent again after a pause with full jitter: uniform between 0 and a bound,
 which is {RetryPolicy.base_seconds:g} s after the first try, doubles with each further one, and is at most
-`aep_retry_max_delay_seconds` ({_DEFAULT.retry_max_delay_seconds:g} s by default). A `Retry-After` of the reply, in \
-seconds or as a
-date, is added, up to {RetryPolicy.max_retry_after_seconds:g} s. This goes on without limit unless
+`aep_retry_max_delay_seconds` ({_DEFAULT.retry_max_delay_seconds:g} s by default). A `Retry-After` header, in seconds \
+or as a date, is added, up to {RetryPolicy.max_retry_after_seconds:g} s. This goes on without limit unless
 `aep_retry_budget_seconds` sets one; it is logged once a minute, and reading waits meanwhile. `aep_retry_statuses` says
 which statuses are retried; the default is {", ".join(map(str, _DEFAULT.retry_statuses))}.
 
-**Halved** means that the two halves of the batch are sent separately, at once, and so on until the culprit is alone.
+**Halved** means that the two halves of the batch are sent separately, at once, and halved again until the message at
+fault is alone.
 
-**Dead-lettered** means that the record, and only that record, goes to the dead letters with a code and AEP's words.
+**Dead-lettered** means that the record, and only that record, is written to the dead letters with a code and AEP's
+message.
 
 **Stop** means an error that says what is wrong and which option to look at. The bundle fails and none of its offsets
 are committed, so nothing is lost: its records are read again. A local run ends with exit code 2; on Flink and Dataflow
 the runner retries the bundle as configured.
 
 **Duplicates are possible** where AEP may have received a message although its reply does not say so. They are counted
-in the summary's `duplicates_possible`. AEP's Profile store drops an event whose `_id` it has; the data lake keeps both.
+in the summary's `duplicates_possible`. AEP's Profile store drops an event whose `_id` it already has; the data lake
+keeps both.
 
 Three numbers distinguish a fault of AEP, of a message and of the configuration:
 
@@ -63,7 +65,7 @@ number; null dead-letters them all |
 _OF_A_207 = """
 ## The messages of a 207
 
-A batch is answered with a 207, which has an answer for each message. Position tells which message is meant.
+A batch is answered with a 207, which has a result for each message, matched by position.
 
 """
 
@@ -74,7 +76,7 @@ def page() -> str:
 
 
 def _table(rules: Sequence[Rule] | Sequence[MessageRule]) -> str:
-    rows = [("what comes back", "what happens", "source"), ("---",) * 3]
+    rows = [("reply", "what happens", "source"), ("---",) * 3]
     rows += [(rule.what_comes_back, rule.what_happens, _linked(rule.source)) for rule in rules]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
