@@ -8,7 +8,6 @@ from functools import cached_property, partial
 from typing import NamedTuple
 
 from aep.errors import AepError, ForbiddenError, InvalidRequestError, NetworkError, NotFoundError, UnavailableError
-from aep.ingestion.envelope import Destination
 from aep.platform.catalog import Catalog, DataSet
 from aep.platform.client import PlatformClient
 from aep.platform.flow_service import FlowService, inlet_of
@@ -18,7 +17,7 @@ from aep.provision.inventory import ExistingFlow, read_flow
 from aep.xdm.identities import Identity, identities
 from aep.xdm.schema import ResolvedSchema
 from pipelines.options.readiness import Check, Result
-from transforms.aep.inlet import as_inlet
+from transforms.aep.inlet import AepInlet, as_inlet
 from transforms.records.route import Route
 
 
@@ -50,16 +49,16 @@ class PlatformChecks:
         """Yield the checks of a route, each by itself: where one fails the others go on, unless nothing
         answers there.
         """
-        destination, schema = as_inlet(route.destination), route.schema
-        yield self._checked(f"{route.name}: inlet", partial(self._inlet, route))
-        if destination.dataset_id:
-            yield self._checked(f"{route.name}: data set", partial(self._dataset, route, destination.dataset_id))
+        to, schema = as_inlet(route.destination), route.schema
+        yield self._checked(f"{route.name}: inlet", partial(self._inlet, to))
+        if to.dataset_id:
+            yield self._checked(f"{route.name}: data set", partial(self._dataset, to, to.dataset_id))
         if schema is not None:
             yield self._checked(f"{route.name}: schema", partial(self._schema, route, schema))
-        if destination.flow_id:
-            yield self._checked(f"{route.name}: dataflow", partial(self._flow, route, destination.flow_id))
-        elif not names_flow(destination):
-            check = self._checked(f"{route.name}: dataflow", partial(self._no_flow, route))
+        if to.flow_id:
+            yield self._checked(f"{route.name}: dataflow", partial(self._flow, to, to.flow_id))
+        elif not names_flow(to):
+            check = self._checked(f"{route.name}: dataflow", partial(self._no_flow, to))
             if check.state != "ok":
                 yield check
 
@@ -78,12 +77,11 @@ class PlatformChecks:
         except AepError as error:
             return Check(subject, "wrong", str(error))
 
-    def _inlet(self, route: Route) -> Result:
-        known = self._inlets.get(as_inlet(route.destination).inlet_id)
+    def _inlet(self, to: AepInlet) -> Result:
+        known = self._inlets.get(to.inlet_id)
         if known is None:
-            inlet_id = as_inlet(route.destination).inlet_id
-            return Result("wrong", f"no connection of {self._where} has the inlet {inlet_id}; check inlet_url")
-        return inlet_found(known, route)
+            return Result("wrong", f"no connection of {self._where} has the inlet {to.inlet_id}; check inlet_url")
+        return inlet_found(known, to)
 
     @cached_property
     def _inlets(self) -> dict[str, Known]:
@@ -102,12 +100,12 @@ class PlatformChecks:
                 )
         return found
 
-    def _dataset(self, route: Route, dataset_id: str) -> Result:
+    def _dataset(self, to: AepInlet, dataset_id: str) -> Result:
         try:
             dataset = self._catalog.dataset(dataset_id)
         except NotFoundError:
             return Result("wrong", f"{self._where} has no data set {dataset_id}; check dataset_id")
-        return dataset_found(dataset, route)
+        return dataset_found(dataset, to)
 
     def _schema(self, route: Route, schema: ResolvedSchema) -> Result:
         if route.registered is not None:
@@ -119,7 +117,7 @@ class PlatformChecks:
             return Result("wrong", f"{self._where} has no schema {schema.id} of version {major}, as {schema.where} is")
         return schema_found(schema, str(document.get("version", "")), identities(document))
 
-    def _flow(self, route: Route, flow_id: str) -> Result:
+    def _flow(self, to: AepInlet, flow_id: str) -> Result:
         try:
             flow = self._flows.flows.look_up(flow_id)
         except NotFoundError:
@@ -127,13 +125,13 @@ class PlatformChecks:
         state = str(flow.get("state", ""))
         if state not in ("", "enabled"):
             return Result("wrong", state)
-        known = self._inlets.get(as_inlet(route.destination).inlet_id)
-        return flow_found(read_flow(self._flows, flow), known, route, state)
+        known = self._inlets.get(to.inlet_id)
+        return flow_found(read_flow(self._flows, flow), known, to, state)
 
-    def _no_flow(self, route: Route) -> Result:
-        known = self._inlets.get(as_inlet(route.destination).inlet_id)
+    def _no_flow(self, to: AepInlet) -> Result:
+        known = self._inlets.get(to.inlet_id)
         flow_ids = self._flow_ids.get(known.connection_id, []) if known else []
-        return no_flow_found(flow_ids, route)
+        return no_flow_found(flow_ids, to)
 
     @cached_property
     def _flow_ids(self) -> dict[str, list[str]]:
@@ -149,61 +147,61 @@ class PlatformChecks:
         return found
 
 
-def names_flow(destination: Destination) -> bool:
+def names_flow(to: AepInlet) -> bool:
     """Return whether requests can name a dataflow without a `flow_id`: ready-made messages may, and so may a header."""
-    header = any(name.lower() == "x-adobe-flow-id" for name in destination.headers)
-    return destination.payload == "message" or (destination.payload == "raw" and header)
+    header = any(name.lower() == "x-adobe-flow-id" for name in to.headers)
+    return to.payload == "message" or (to.payload == "raw" and header)
 
 
-def inlet_found(known: Known, route: Route) -> Result:
+def inlet_found(known: Known, to: AepInlet) -> Result:
     """Compare an inlet with the route that posts to it ("Create a streaming connection for HTTP API")."""
-    inlet, destination = known.inlet, as_inlet(route.destination)
-    data_type = "raw" if destination.payload == "raw" else "xdm"
+    inlet = known.inlet
+    data_type = "raw" if to.payload == "raw" else "xdm"
     faults = []
     if inlet.data_type != data_type:
-        faults.append(f"it takes data of type {inlet.data_type}, and payload={destination.payload} is {data_type}")
-    if known.org_id and destination.org_id and known.org_id != destination.org_id:
-        faults.append(f"it is of the organisation {known.org_id}, and org_id is {destination.org_id}")
-    if inlet.authentication_required and destination.auth == "none":
+        faults.append(f"it takes data of type {inlet.data_type}, and payload={to.payload} is {data_type}")
+    if known.org_id and to.org_id and known.org_id != to.org_id:
+        faults.append(f"it is of the organisation {known.org_id}, and org_id is {to.org_id}")
+    if inlet.authentication_required and to.auth == "none":
         faults.append("it requires authentication, and auth is none")
     if faults:
         return Result("wrong", "; ".join(faults))
-    if not inlet.authentication_required and destination.auth != "none":
-        auth = destination.auth
+    if not inlet.authentication_required and to.auth != "none":
+        auth = to.auth
         return Result("warning", f"it requires no authentication, and auth is {auth}: a token is sent in vain")
     return Result("ok", f"connection {inlet.name}, data of type {inlet.data_type}")
 
 
-def dataset_found(dataset: DataSet, route: Route) -> Result:
+def dataset_found(dataset: DataSet, to: AepInlet) -> Result:
     """Compare a data set with the route into it: messages must name its schema (Streaming Ingestion API)."""
-    wanted = as_inlet(route.destination).schema_id
+    wanted = to.schema_id
     if wanted and dataset.schema_id != wanted:
         return Result("wrong", f"its schema is {dataset.schema_id}, and the route's is {wanted}")
-    given, major = major_of(dataset.content_type), major_of(as_inlet(route.destination).content_type)
+    given, major = major_of(dataset.content_type), major_of(to.content_type)
     if wanted and given and given != major:
         return Result("wrong", f"its schema is of version {given}, and the route's of version {major}")
     return Result("ok", f"{dataset.name}, {'enabled' if dataset.for_profile else 'not enabled'} for Profile")
 
 
-def flow_found(flow: ExistingFlow, known: Known | None, route: Route, state: str) -> Result:
+def flow_found(flow: ExistingFlow, known: Known | None, to: AepInlet, state: str) -> Result:
     """Compare a dataflow with its route: it must lead from the route's connection into its data set."""
     faults = []
     if known and known.connection_id and flow.connection_id and flow.connection_id != known.connection_id:
         faults.append(f"it leads from another connection, {flow.connection_id}: check flow_id and inlet_url")
-    wanted = as_inlet(route.destination).dataset_id
+    wanted = to.dataset_id
     if wanted and flow.dataset_id and flow.dataset_id != wanted:
         faults.append(f"it leads into another data set, {flow.dataset_id}: check flow_id and dataset_id")
     return Result("wrong", "; ".join(faults)) if faults else Result("ok", state or "there")
 
 
-def no_flow_found(flow_ids: Sequence[str], route: Route) -> Result:
+def no_flow_found(flow_ids: Sequence[str], to: AepInlet) -> Result:
     """Return what a route without a flow id misses ("Create a streaming connection for HTTP API": it is required for
     XDM too).
 
     Connections from before there were dataflows need none.
     """
     there = f"{', '.join(flow_ids)} {'lead' if len(flow_ids) > 1 else 'leads'} from its connection"
-    if as_inlet(route.destination).payload == "raw":
+    if to.payload == "raw":
         return Result("wrong", f"flow_id: missing: raw records need it; {there if flow_ids else 'create a dataflow'}")
     if flow_ids:
         return Result("warning", f"flow_id: missing: Adobe requires it where a connection has a dataflow; {there}")

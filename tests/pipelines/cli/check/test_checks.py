@@ -14,23 +14,19 @@ import pytest
 import yaml
 from confluent_kafka import Consumer, TopicPartition
 
-from aep.platform.catalog import DataSet
 from aep.platform.client import TRIES
 from aep.platform.flow_service import inlet_of, streaming_connection
-from aep.platform.inlets import Inlet, InletApi
+from aep.platform.inlets import InletApi
 from aep.platform.schema_source import described_document
 from pipelines.cli.check.checks import check_run
 from pipelines.cli.check.report import Findings, exit_code
 from pipelines.cli.main import main
 from pipelines.destinations.aep.kind import AEP
-from pipelines.destinations.aep.platform_checks import Known, dataset_found, inlet_found, major_of
 from pipelines.options.readiness import Check
 from testing.services.kafka import KafkaBroker
 from testing.services.process import PATIENCE_SECONDS, free_port, wait_for
 from tests.pipelines.platform_bench import PlatformBench
 from tests.pipelines.to_aep import parse
-from tests.transforms.examples import route
-from transforms.aep.inlet import Auth, as_inlet
 from transforms.kafka.sample import spread
 from transforms.worker import process
 
@@ -494,35 +490,3 @@ def test_a_sample_is_spread_over_partitions(there: list[int], number: int, expec
 )
 def test_the_exit_code(checks: list[Check], code: int) -> None:
     assert exit_code(checks) == code
-
-
-@pytest.mark.parametrize(
-    ("required", "auth", "state"),
-    [
-        (False, "none", "ok"),
-        (True, "none", "wrong"),
-        (True, "token", "ok"),
-        (True, "oauth", "ok"),
-        (False, "token", "warning"),
-    ],
-)
-def test_authentication_is_what_the_inlet_requires(required: bool, auth: Auth, state: str) -> None:
-    known = Known(Inlet("abc", "https://h/collection/abc", "n", "s", "xdm", required), "ACME@AdobeOrg", "")
-    assert inlet_found(known, route(auth=auth)).state == state
-
-
-@pytest.mark.parametrize(
-    ("content_type", "state"),
-    [
-        ("application/vnd.adobe.xed-full+json;version=1", "ok"),
-        ("application/vnd.adobe.xed+json; version=1.0", "ok"),
-        ("application/vnd.adobe.xed-full+json;1", "ok"),
-        ("", "ok"),
-        ("application/vnd.adobe.xed-full+json;version=2", "wrong"),
-    ],
-)
-def test_a_data_sets_version_is_the_routes(content_type: str, state: str) -> None:
-    only = route()
-    dataset = DataSet("d", "n", str(as_inlet(only.destination).schema_id), content_type, {}, {})
-    assert dataset_found(dataset, only).state == state
-    assert major_of(content_type) in ("", "1", "2")
