@@ -26,7 +26,7 @@ from testing.defaults import by_default, default_plan
 from transforms.aep.inlet import AepInlet
 from transforms.parse import ParseRecords
 from transforms.records.chunk import CHUNK_RECORDS, Chunk, Record
-from transforms.records.route import Route, Routes
+from transforms.records.route import Route, Routes, parse_json
 from transforms.validate import ValidateXdm
 from transforms.worker import metrics, process
 
@@ -89,7 +89,8 @@ _taken: list[Usage] = []  # by each run's bundle: FnApiRunner works in this proc
 
 
 def _run(events: int) -> None:
-    routes = Routes([Route("events", (_TOPIC,), AepInlet("http://127.0.0.1/collection/none"), _schema())])
+    inlet = AepInlet("http://127.0.0.1/collection/none", "entity", auth="none")
+    routes = Routes([Route("events", (_TOPIC,), inlet, parse_json, _schema())])
     with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
         # Made inside the bundle: elements of Create would be encoded and decoded, which Kafka's records are not.
         chunks = pipeline | beam.Create([events]) | "Read" >> beam.FlatMap(_read).with_output_types(Chunk)

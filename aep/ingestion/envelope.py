@@ -41,7 +41,7 @@ class Destination:
     """
 
     inlet_url: str
-    payload: Payload = "entity"
+    payload: Payload
     schema_id: str | None = None
     content_type: str = "application/vnd.adobe.xed-full+json;version=1"
     org_id: str | None = None

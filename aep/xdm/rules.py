@@ -31,7 +31,6 @@ class XdmRules:
         max_age_days: How old an event may be, in days; None for any age.
         max_event_bytes: Largest event, in bytes of JSON. Profile drops larger ones (Profile guardrails).
         max_record_bytes: Largest record of a class without time, such as XDM Individual Profile, in bytes.
-        tenant: The tenant namespace, such as `_acme`, when the schema does not tell it.
     """
 
     unknown_fields: UnknownFields
@@ -44,7 +43,6 @@ class XdmRules:
     max_age_days: float | None
     max_event_bytes: int
     max_record_bytes: int
-    tenant: str | None = None
 
 
 def check_size(size: int, limit: int) -> XdmError | None:

@@ -52,7 +52,7 @@ class XdmValidator:
         self._identity_fields = identity_fields(schema.identities, rules.primary_identity)
         has_primary = any(field.required for field in self._identity_fields)
         self._wants_map = rules.identity == "required" and not has_primary
-        self._tenant = "_" + rules.tenant.lstrip("_") if rules.tenant else schema.tenant
+        self._tenant = schema.tenant
         hardened = harden(
             orjson.loads(schema.document),
             unknown_fields=rules.unknown_fields,

@@ -80,8 +80,8 @@ class EventCheck:
     """
 
     def __init__(self, schema: ResolvedSchema, rules: XdmRules):
-        destination = AepInlet("", schema_id=schema.id)
-        self._route = Route("", ("",), destination, schema, parse=self._parse)
+        destination = AepInlet("", "entity", schema.id, auth="none")
+        self._route = Route("", ("",), destination, self._parse, schema)
         self._prepare = Preparation((self._route,), rules, "skip")
         self._is_message = False
         self.hints = Hints("line")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, ValidationInfo
+from pydantic_core import PydanticUseDefault
 
 from aep.http import secrets
 from aep.mapping.conditions import Condition, compile_conditions
@@ -300,7 +301,7 @@ def check_operations(operations: dict[str, str]) -> dict[str, str]:
     return operations
 
 
-def compile_mapping(value: Any, dialect: PatchDialect = "rfc6902") -> Any:
+def compile_mapping(value: Any, dialect: PatchDialect) -> Any:
     """Make a patch of a list of operations, and a map of a mapping of fields; a file's path stands for itself.
 
     They are told apart by their form, so that a route cannot have both.
@@ -315,8 +316,10 @@ def compile_mapping(value: Any, dialect: PatchDialect = "rfc6902") -> Any:
 
 
 def _compile_mapping(value: Any, info: ValidationInfo) -> Any:
-    # The dialect is declared before the mapping; one that is wrong is not among the data.
-    return compile_mapping(value, info.data.get("map_patch_dialect", "rfc6902"))
+    # The dialect is declared before the mapping. One that is wrong was refused, and is not among the data.
+    if "map_patch_dialect" not in info.data:
+        raise PydanticUseDefault
+    return compile_mapping(value, info.data["map_patch_dialect"])
 
 
 def compile_when(value: Any) -> Any:

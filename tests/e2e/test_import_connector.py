@@ -28,6 +28,7 @@ def produce_messages(scenario: Scenario, samples: list[Sample]) -> None:
     inlet = scenario.inlets["events"]
     destination = Destination(
         inlet["inletUrl"],
+        "entity",
         schema_id=schema.id,
         content_type=schema.content_type,
         org_id=ORG_ID,

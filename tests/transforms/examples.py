@@ -13,7 +13,7 @@ from pipelines.options.declarations import BatchOptions
 from transforms.aep.inlet import AepInlet
 from transforms.batch import BatchLimits
 from transforms.records.chunk import Chunk, Record
-from transforms.records.route import Route, Routes
+from transforms.records.route import Route, Routes, parse_json
 
 EVENT_SCHEMA = FileSchemaSource(
     str(Path(__file__).parents[2] / "configs" / "schemas" / "loyalty-event.schema.json")
@@ -43,7 +43,8 @@ def route(
     **destination: Any,
 ) -> Route:
     fields = {"schema_id": "https://ns.adobe.com/acme/schemas/x", "org_id": "ACME@AdobeOrg", "dataset_id": "d" * 24}
-    return Route(name, topics or (name,), AepInlet(inlet_url, **(fields | destination)), schema)
+    inlet = AepInlet(inlet_url, **({"payload": "entity", "auth": "none"} | fields | destination))
+    return Route(name, topics or (name,), inlet, parse_json, schema)
 
 
 def routes(*all_routes: Route) -> Routes:

@@ -26,7 +26,7 @@ from transforms.post import Post
 from transforms.records.chunk import Batch
 from transforms.records.delivery import Counts, Order
 from transforms.records.destination import Destination, Form, Sizes
-from transforms.records.route import Route, Routes
+from transforms.records.route import Route, Routes, parse_json
 from transforms.validate import ValidateXdm
 from transforms.worker import metrics
 
@@ -117,7 +117,7 @@ class StreamConnection:
 @pytest.mark.parametrize("mode", ["bundle", "state"])
 def test_records_go_to_another_destination_by_the_same_steps(mode: Any) -> None:
     _arrived.clear()
-    to = Routes([Route("out", ("events",), Stream(f"orders-{mode}"))])
+    to = Routes([Route("out", ("events",), Stream(f"orders-{mode}"), parse_json)])
     values = [b'{"n":1}', b'{"n":"bad"}', None, b'{"n":"%s"}' % (b"x" * 80), b'{"n":5}']
     dead, receipts = Collect(), Collect()
     with beam.Pipeline("FnApiRunner") as pipeline:

@@ -33,7 +33,7 @@ class AepInlet(envelope.Destination):
         key_field: The attribute that the key of a tombstone becomes in a delete; None for keys that are JSON objects.
     """
 
-    auth: Auth = "none"
+    auth: Auth = field(kw_only=True)
     operations: Mapping[str, str] = field(default_factory=dict)
     key_field: str | None = None
 

@@ -37,10 +37,10 @@ class Route:
         name: How counts and dead letters call it.
         topics: Names; one that starts with `^` is a regular expression.
         destination: Where its records go; see `transforms.records.destination`.
+        parse: Makes an object of a record's value. Compared by value, and sent to workers.
         schema: What records must fit; None validates nothing (raw payloads without a schema).
         id_from: Where the `_id` of a record that has none comes from; see `aep.mapping.ids`.
         when: What must hold for a record, as it was parsed, to take the route; empty for any.
-        parse: Makes an object of a record's value. Compared by value, and sent to workers.
         drop: What must hold for a record, as it was parsed, to be left out and only counted; empty leaves out none.
         mapping: What makes an XDM record of the parsed one; None leaves it as it is.
         transform: A function of the user's that the record goes through after the mapping.
@@ -51,10 +51,10 @@ class Route:
     name: str
     topics: tuple[str, ...]
     destination: Destination
+    parse: Parse
     schema: ResolvedSchema | None = None
     id_from: IdRule = ()
     when: tuple[Condition, ...] = ()
-    parse: Parse = parse_json
     drop: tuple[Condition, ...] = ()
     mapping: Patch | FieldMap | None = None
     transform: RecordTransform | None = None

@@ -211,7 +211,7 @@ def check(
     form: Form | None = "adobe" if adobe else "json" if every and as_json else "text" if every else None
     try:
         schema = _load(schema_file, sha256)
-        tally = Tally(sample_of(Destination(""), schema, _IDS_LOOKED_AT))
+        tally = Tally(sample_of(Destination("", "entity"), schema, _IDS_LOOKED_AT))
         checking = EventCheck(schema, rules)
         _check(events, checking, form, limit, tally)
     except UserError as error:

@@ -130,7 +130,7 @@ class TestRequest:
 
     def test_a_url_that_is_no_inlet_is_refused_at_once(self) -> None:
         with pytest.raises(ConfigurationError, match="aep_inlet_url"):
-            InletClient(Destination("https://dcs.adobedc.net/"), FakeAep(), None, POLICY, WIDE)
+            InletClient(Destination("https://dcs.adobedc.net/", "raw"), FakeAep(), None, POLICY, WIDE)
 
 
 class TestCounts:

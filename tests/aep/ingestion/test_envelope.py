@@ -59,7 +59,7 @@ class TestEnvelope:
         }
 
     def test_what_is_not_given_is_left_out(self) -> None:
-        message = orjson.loads(Envelope(Destination(INLET, schema_id=SCHEMA_ID)).message(b"{}"))
+        message = orjson.loads(Envelope(Destination(INLET, "entity", SCHEMA_ID)).message(b"{}"))
         assert message["header"] == {"schemaRef": REF}
 
     @pytest.mark.parametrize("payload", ["message", "raw"])

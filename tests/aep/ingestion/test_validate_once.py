@@ -73,7 +73,7 @@ def test_what_is_sent() -> None:
     with HttpServer(Script(answer({"xactionId": "1"}))) as server:
         url = f"{server.url}/collection/batch/i"
         destination = Destination(
-            url, schema_id="s", dataset_id="d", org_id="o", flow_id="f", headers={"x-sandbox-name": "dev"}
+            url, "entity", "s", dataset_id="d", org_id="o", flow_id="f", headers={"x-sandbox-name": "dev"}
         )
         send_validated(destination, b'{"a":1}', RequestsTransport(by_default(Timeouts), by_default(Network)), Tokens())
     (sent,) = server.requests

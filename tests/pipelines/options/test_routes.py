@@ -279,8 +279,8 @@ def test_the_dialect_of_a_patch_is_the_routes_or_the_options() -> None:
     assert problems(shared) == [
         "routes.yaml:12: map: operation 0: op must be one of add, remove, replace, move, copy, test"
     ]
-    (problem,) = problems(ROUTES + "  map_patch_dialect: connect\n")
-    assert problem.startswith("routes.yaml:12: map_patch_dialect: ")
+    (problem,) = problems(shared + "  map_patch_dialect: connect\n")  # by which the patch could not be judged
+    assert problem.startswith("routes.yaml:13: map_patch_dialect: ")
 
 
 def test_the_format_comes_from_the_options_unless_a_route_says_otherwise() -> None:

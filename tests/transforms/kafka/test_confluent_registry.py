@@ -140,7 +140,8 @@ def test_a_registry_that_knows_no_guids_is_told_of_and_ends_the_run(server: Sche
 
 def test_records_in_a_chunk_bring_their_headers_to_the_parser(server: SchemaRegistryServer) -> None:
     number = server.register(ORDER)
-    route = Route("r", ("t",), AepInlet("http://127.0.0.1:9"), parse=ParseConfluentAvro(SchemaRegistry(server.url, {})))
+    parse = ParseConfluentAvro(SchemaRegistry(server.url, {}))
+    route = Route("r", ("t",), AepInlet("http://127.0.0.1:9", "entity", auth="none"), parse)
     chunk = Chunk("t", 0, [Record(0, 0, None, (header(number),), b"\x02a")])
     (parsed,) = ParseRecordsFn(Routes([route]), "skip").process(chunk)
     assert isinstance(parsed, Chunk)

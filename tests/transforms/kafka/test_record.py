@@ -21,7 +21,7 @@ from transforms.records.chunk import Chunk, ChunkCoder
 from transforms.records.dead_letter import dead_letter
 from transforms.records.prepare import ParseStep, Refusal
 from transforms.records.record import UNREADABLE_HEADERS, Record
-from transforms.records.route import Route
+from transforms.records.route import Route, parse_json
 
 NUMBER = 3_000
 
@@ -81,7 +81,7 @@ def test_what_is_no_dead_letter_for_its_header_names_is_passed_over(
 
 
 def test_such_a_record_is_refused_and_its_dead_letter_has_no_headers() -> None:
-    route = Route("r", ("t",), AepInlet("http://127.0.0.1/collection/i", "entity"))
+    route = Route("r", ("t",), AepInlet("http://127.0.0.1/collection/i", "entity", auth="none"), parse_json)
     record = Record(7, 5, b"k", UNREADABLE_HEADERS, b'{"a":1}')
     refusal = ParseStep((route,), "skip")(record)
     assert isinstance(refusal, Refusal)

@@ -25,7 +25,7 @@ from tests.transforms.examples import record
 from transforms.aep.inlet import AepInlet
 from transforms.records.chunk import Chunk
 from transforms.records.live_schema import LiveSchema, RegistrySchema
-from transforms.records.route import Route, Routes
+from transforms.records.route import Route, Routes, parse_json
 from transforms.validate import ValidateXdm
 
 SCHEMA_ID = "https://ns.adobe.com/acme/schemas/1"
@@ -146,8 +146,8 @@ class Access:
 def route_of(fake: FakeRegistry, server: HttpServer) -> Route:
     first = fake.registered()
     registered = RegistrySchema(SCHEMA_ID, Access(server.url), first)
-    destination = AepInlet("https://dcs.adobedc.net/collection/abc", schema_id=SCHEMA_ID, dataset_id="d" * 24)
-    return Route("events", ("events",), destination, first, registered=registered)
+    inlet = AepInlet("https://dcs.adobedc.net/collection/abc", "entity", SCHEMA_ID, dataset_id="d" * 24, auth="none")
+    return Route("events", ("events",), inlet, parse_json, first, registered=registered)
 
 
 def chunk_of(*entities: dict[str, Any]) -> Chunk:
