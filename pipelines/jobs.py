@@ -14,12 +14,19 @@ from pipelines.runtime.run import Job
 
 
 def find_job(name: str) -> Job[Any] | None:
-    """Return the job of a pipeline, None where no pipeline has this name."""
-    return jobs().get(name)
+    """Import a pipeline and return its job; None where no pipeline has this name."""
+    return _job(name) if name in _modules() else None
 
 
 def jobs() -> dict[str, Job[Any]]:
     """Import all pipelines and return their jobs."""
-    modules = (each.name for each in pkgutil.iter_modules(pipelines.__path__) if not each.ispkg)
-    found = {name: getattr(import_module(f"{pipelines.__name__}.{name}"), "JOB", None) for name in modules}
+    found = {name: _job(name) for name in _modules()}
     return {name: job for name, job in found.items() if job is not None}
+
+
+def _modules() -> list[str]:
+    return [each.name for each in pkgutil.iter_modules(pipelines.__path__) if not each.ispkg]
+
+
+def _job(name: str) -> Job[Any] | None:
+    return getattr(import_module(f"{pipelines.__name__}.{name}"), "JOB", None)
