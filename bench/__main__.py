@@ -24,11 +24,11 @@ def main(argv: Sequence[str]) -> int:
         "--events",
         type=int,
         default=200_000,
-        help="events of each run, default 200000; with far fewer, the start-up drowns what is measured",
+        help="events of each run, default 200000; with far fewer, start-up dominates the figures",
     )
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured, default 3")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each measurement, default 3")
     parser.add_argument("--idle_seconds", type=float, default=20, help="how long to watch an idle pipeline, default 20")
-    parser.add_argument("--output", type=Path, default=Path(".bench/bench.json"), help="where the JSON file goes")
+    parser.add_argument("--output", type=Path, default=Path(".bench/bench.json"), help="path of the JSON file")
     arguments = parser.parse_args(argv)
     events, rounds, idle_seconds = arguments.events, arguments.rounds, arguments.idle_seconds
     if not sys.platform.startswith("linux"):
@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
         console.print(f"2/2 Kafka to accepted: {rounds} rounds of {events:,} events")
         kafka = kafka_bench.measure(events, rounds, idle_seconds)
     except ServiceUnavailable as reason:
-        console.print(f"cannot be measured here: {reason}")
+        console.print(f"cannot run here: {reason}")
         return 2
     all_figures = figures(transforms, kafka)
     Console(width=130 if not sys.stdout.isatty() else None).print(table(all_figures))

@@ -39,7 +39,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m demo",
         description="Starts Kafka and a local Adobe Experience Platform, sends sample events, some of them broken on "
-        "purpose, runs the pipeline between the two, and checks what became of each event. Needs no account.",
+        "purpose, runs the pipeline between the two, and checks where each event ended. Needs no account.",
         epilog="The exit code is 0 when every event is accounted for.",
     )
     parser.add_argument("--events", type=_count, default=100_000, metavar="N", help="how many (default: %(default)s)")
@@ -47,7 +47,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--kafka",
         choices=("embedded", "apache"),
         default="embedded",
-        help="embedded: librdkafka's own small broker. apache: a real Apache Kafka, which takes Java and Maven "
+        help="embedded: librdkafka's own small broker. apache: a real Apache Kafka, which needs Java and Maven "
         "(default: %(default)s)",
     )
     parser.add_argument(
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return show(arguments, console)
     except KeyboardInterrupt:
-        console.print("\nended before its time; nothing is left running")
+        console.print("\ninterrupted; nothing is left running")
         return 130
     except (KafkaSetupError, ServiceError, ServiceUnavailable) as error:
         console.print(f"error: {error}")
@@ -124,10 +124,10 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
         console.print(f"4. The pipeline, as you would run it:\n     {command_line()}\n")
         code = run_pipeline()
         if code:
-            console.print(f"the pipeline ended with exit code {code}; it says why above")
+            console.print(f"the pipeline ended with exit code {code}; see its messages above")
             return code
 
-        console.print("\n5. Every event, by its number: what was put in against what came out.\n")
+        console.print("\n5. Every event, by its number: what was sent against what arrived.\n")
         delivered = {topic: ask(emulator, inlet["inletId"]) for topic, inlet in inlets.items()}
         letters = list(read_files(str(files.DEAD_LETTERS)))
         console.print(tables.arrivals(expected, delivered))
@@ -157,8 +157,8 @@ def check_held(cluster: KafkaCluster, events: int) -> None:
     kept = broker.held(cluster, TOPICS)
     if kept != events:
         raise ServiceError(
-            f"Kafka holds {kept:,} of the {events:,} events, more than the embedded broker can take; "
-            "give fewer --events, or --kafka apache"
+            f"Kafka holds {kept:,} of the {events:,} events, more than the embedded broker can hold; "
+            "use fewer --events, or --kafka apache"
         )
 
 
@@ -197,20 +197,20 @@ def ask(emulator: Emulator, inlet_id: str) -> Delivered:
 def look_next(keep: bool, cluster: KafkaCluster, emulator: Emulator) -> str:
     """Return what the user can look at, and try."""
     lines = [
-        "\nLook next at",
-        f"  {files.OPTIONS} and {files.ROUTES}: what the pipeline was told, besides {files.BASE}",
+        "\nWhere to look next:",
+        f"  {files.OPTIONS} and {files.ROUTES}: the options of this run, on top of {files.BASE}",
         f"  {files.DEAD_LETTERS}{os.sep}: each refused event with its reason and its original bytes",
-        f"  {files.SUMMARY}: the pipeline's account, for scripts",
+        f"  {files.SUMMARY}: the pipeline's report as JSON, for scripts",
     ]
     if keep:
         lines += [
-            "and, in another terminal, send more events, run the pipeline again, and see what arrived:",
+            "In another terminal, send more events, run the pipeline again, and see what arrived:",
             f"  beam-aep generate 1000 --seed 8 --bootstrap-servers {cluster.bootstrap_servers}",
             f"  {command_line()}",
             f"  curl {emulator.url}/__local/stats",
         ]
     else:
-        lines.append("  python -m demo --keep: the same, and Kafka and the emulator stay for runs of your own")
+        lines.append("  python -m demo --keep: the same, but Kafka and the emulator keep running, for runs of your own")
     return "\n".join(lines) + "\n"
 
 
@@ -228,7 +228,7 @@ def verdict(
     if len(wrong) > _SHOWN:
         console.print(f"and {len(wrong) - _SHOWN:,} more like these", style="red")
     if wrong:
-        console.print(f"not every one of {events:,} events is accounted for", style="bold red")
+        console.print(f"not all of the {events:,} events are accounted for", style="bold red")
         return 1
     console.print(f"every one of {events:,} events is accounted for", style="bold green")
     return 0
@@ -237,7 +237,7 @@ def verdict(
 def wait_for_interrupt(console: Console) -> None:
     """Return at Ctrl-C."""
     try:
-        console.print("Kafka and the emulator go on until Ctrl-C")
+        console.print("Kafka and the emulator run until Ctrl-C")
         signal.pause()
     except KeyboardInterrupt:
         return

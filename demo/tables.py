@@ -16,7 +16,7 @@ from transforms.records.dead_letter import DeadLetter
 
 def arrivals(expected: Expected, delivered: Mapping[str, Delivered]) -> Table:
     """Return a row for each topic: what was put in, and what the emulator counted in its dataset."""
-    grid = Table(title="What the emulator counted in the dataset of each topic", title_justify="left")
+    grid = Table(title="The emulator's count of the dataset of each topic", title_justify="left")
     grid.add_column("topic")
     for heading in ("good put in", "arrived", "duplicates", "requests", "invalid"):
         grid.add_column(heading, justify="right")
@@ -30,7 +30,7 @@ def arrivals(expected: Expected, delivered: Mapping[str, Delivered]) -> Table:
 
 def dead_letters(expected: Expected, letters: Sequence[DeadLetter]) -> Table:
     """Return a row for each code: the samples that were broken so, and the dead letters."""
-    grid = Table(title="What was dead-lettered", title_justify="left")
+    grid = Table(title="Dead letters", title_justify="left")
     grid.add_column("code")
     for heading in ("broken put in", "dead letters"):
         grid.add_column(heading, justify="right")

@@ -188,4 +188,4 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _server_error(_: Request, _error: Exception) -> Response:
-    return problem(500, "The emulator failed; its standard error says why")
+    return problem(500, "The emulator failed; see its standard error")

@@ -126,7 +126,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--count-only",
         action="store_true",
-        help="counting mode for benchmarks: answers and counts, looks at nothing and keeps nothing",
+        help="counting mode for benchmarks: replies and counts, but checks and keeps nothing",
     )
     return parser.parse_args(argv)
 
@@ -166,7 +166,7 @@ def _read_inlets(path: Path | None) -> list[Any]:
     except (OSError, ValueError) as error:
         raise ValueError(f"--inlets {path}: {error}") from error
     if not isinstance(inlets, list):
-        raise ValueError(f"--inlets {path}: must hold a JSON list of inlets")
+        raise ValueError(f"--inlets {path}: expected a JSON list of inlets")
     return inlets
 
 

@@ -35,32 +35,32 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
         prog="python -m bench.soak",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Writes samples to a real Apache Kafka at a steady rate, 1 % of them broken, runs the pipeline\n"
-        "to a local AEP that asks for tokens, and meanwhile does it all sorts of harm, drawn from the seed:\n\n"
+        "to a local AEP that asks for tokens, and injects faults drawn from the seed:\n\n"
         f"  AEP slow, refusing, losing answers: {', '.join(TROUBLES)}\n"
         f"  nothing gets through: {', '.join(STOPS)}\n\n"
         "At the end everything drains, and each record, by its number, must be accepted by AEP, dead-lettered for\n"
         "the right reason, or dropped by the rule of its route. Needs Linux, Java 17 and Maven.",
-        epilog="A run that went wrong is repeated with its --seed: the same records, the same faults at the same\n"
+        epilog="Repeat a failed run with its --seed: the same records, the same faults at the same\n"
         "seconds. The pipeline's options, logs, summaries and dead letters are in the folder beside the output, which\n"
-        "the next run empties. Exit code: 0 when the account adds up; 1 when a record is missing or in the wrong\n"
+        "the next run empties. Exit code: 0 when all is accounted for; 1 when a record is missing or in the wrong\n"
         "place, there are more duplicates than the crashes explain, or a process ends by itself or takes more than\n"
-        "400 MB; 2 when the machine lacks something.",
+        "400 MB; 2 when this machine lacks something.",
     )
     parser.add_argument("--minutes", type=float, default=10, help="how long, 1 or more (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=500, help="records a second (default: %(default)s)")
     parser.add_argument("--seed", type=int, help="0 to 4294967295 (default: a new one, which is printed)")
     parser.add_argument(
-        "--output", type=Path, default=Path(".bench/soak.json"), help="where the JSON goes (default: %(default)s)"
+        "--output", type=Path, default=Path(".bench/soak.json"), help="path of the JSON file (default: %(default)s)"
     )
     arguments = parser.parse_args(argv)
     if not sys.platform.startswith("linux"):
         parser.error("memory is read from /proc, which only Linux has")
     if not arguments.minutes * 60 >= SHORTEST_RUN:
-        parser.error("--minutes must be 1 or more: less has no room for the faults")
+        parser.error("--minutes must be 1 or more, to make room for the faults")
     if not 1 <= arguments.rate <= 20_000:
-        parser.error("--rate must be from 1 to 20000: the samples' producer is one thread")
+        parser.error("--rate must be from 1 to 20000: the producer of samples is a single thread")
     if _holds_other_things(_folder(arguments.output)):
-        parser.error(f"{_folder(arguments.output)} holds something else than a soak's files: give another --output")
+        parser.error(f"{_folder(arguments.output)} contains files that are not a soak's: give another --output")
     if arguments.seed is None:
         arguments.seed = random.SystemRandom().randrange(2**32)
     if not 0 <= arguments.seed < 2**32:
@@ -126,10 +126,10 @@ def main(argv: Sequence[str]) -> int:
         with live.shown():
             result = run(settings, live)
     except KeyboardInterrupt:
-        console.print("ended before its time; nothing is left running")
+        console.print("interrupted; nothing is left running")
         return 130
     except ServiceUnavailable as reason:
-        console.print(f"cannot be run here: {reason}")
+        console.print(f"cannot run here: {reason}")
         return 2
     except ServiceError as error:
         console.print(f"error: {error}")

@@ -92,16 +92,16 @@ def _account(result: Result) -> Table:
     grid.add_row("duplicates", f"{duplicates.found:,}", style="red" if duplicates.found > duplicates.bound else "green")
     grid.add_row("  at most", f"{duplicates.bound:,}")
     grid.add_row("  read again after crashes", f"{duplicates.reread:,}")
-    grid.add_row("  told by the summaries", f"{duplicates.told:,}")
+    grid.add_row("  possible by the summaries", f"{duplicates.told:,}")
     grid.add_row("  unanswered in runs without one", f"{duplicates.untold:,}")
     grid.add_section()
     for kind, times in sorted(Counter(fault.kind for fault in result.plan).items()):
         grid.add_row(f"fault: {kind}", f"{times:,}")
     grid.add_section()
-    grid.add_row("requests that AEP saw", f"{account.requests:,}")
+    grid.add_row("requests to AEP", f"{account.requests:,}")
     for status, number in sorted(account.statuses.items()):
         grid.add_row(f"  answered: {status}", f"{number:,}")
-    grid.add_row("lag at its highest", f"{max((lag for _, lag in result.lags), default=0):,}")
+    grid.add_row("highest lag", f"{max((lag for _, lag in result.lags), default=0):,}")
     grid.add_row("seconds", f"{result.seconds:,.1f}")
     return grid
 

@@ -129,7 +129,7 @@ class Local:
     def _known_inlet(self, request: Request) -> str:
         inlet = self._inlets.get(request.query_params.get("inlet", ""))
         if inlet is None:
-            raise ValueError("inlet: give the id of an existing inlet, as ?inlet=ID")
+            raise ValueError("inlet: give the id of an existing inlet, such as ?inlet=ID")
         return inlet.id
 
     def _list_inlets(self, request: Request, _body: Any) -> object:
@@ -144,7 +144,7 @@ class Local:
     def _add_client(self, _request: Request, body: Any) -> object:
         values = (body.get("client_id"), body.get("client_secret"))
         if not all(isinstance(value, str) and value for value in values):
-            raise ValueError("give client_id and client_secret, both text")
+            raise ValueError("client_id and client_secret must be strings")
         self._ims.add_client(*values)
         return {"client_id": values[0]}
 
@@ -156,7 +156,7 @@ class Local:
 
     def _change_faults(self, request: Request, body: Any) -> object:
         if "inlet" in body and self._inlets.get(str(body["inlet"])) is None:
-            raise ValueError("inlet: there is no inlet of this id")
+            raise ValueError("inlet: no inlet has this id")
         self._faults.change(body)
         return self._save_faults()
 
@@ -184,7 +184,7 @@ def local_route(method: str, name: str, answer: Answer) -> Route:
 
     async def endpoint(request: Request) -> Response:
         if is_foreign(request):
-            return json_response({"error": "a page of another origin may not call this"}, 403)
+            return json_response({"error": "pages of other origins may not call this"}, 403)
         try:
             body = orjson.loads(await request.body() or b"{}")
             if not isinstance(body, dict):

@@ -61,7 +61,7 @@ class CatalogViews:
             for each in self._facts.schemas()
         ]
         columns: list[Column | str] = ["Schema", "Organisation", "Class", "Version", "For Profile", "Data sets"]
-        empty = "No schema yet. They come from the Schema Registry API, or with an inlet of /__local/inlets."
+        empty = "No schema yet. Create one with the Schema Registry API, or with an inlet of /__local/inlets."
         return View("/schemas", "Schemas", table(columns, rows, empty))
 
     def schema(self, schema_id: str, inlet_id: str | None) -> View | None:
@@ -123,7 +123,7 @@ class CatalogViews:
             Column("Failed records", numeric=True),
             Column("Failed batches", numeric=True),
         ]
-        empty = "No data set yet. They come from the Catalog API, or with an inlet of /__local/inlets."
+        empty = "No data set yet. Create one with the Catalog API, or with an inlet of /__local/inlets."
         return View("/datasets", "Data sets", table(columns, rows, empty), live=True)
 
     def dataset(self, org_id: str, dataset_id: str) -> View | None:
@@ -200,12 +200,16 @@ class CatalogViews:
             Column("Data sets", numeric=True),
         ]
         body = markup(
-            table(columns, inlets, "No connection yet: see /__local/inlets, or Adobe's Flow Service API."),
+            table(
+                columns,
+                inlets,
+                "No connection yet. Create one with Adobe's Flow Service API, or an inlet with /__local/inlets.",
+            ),
             heading("Dataflows"),
             table(
                 ["Dataflow", "Organisation", "From", "To data set", Column("Mappings", numeric=True)],
                 flows,
-                "None. Messages for an inlet of XDM data name their data set themselves.",
+                "None. Messages to an inlet of XDM data name their data set themselves.",
             ),
         )
         return View("/connections", "Connections", body)
@@ -220,7 +224,7 @@ class CatalogViews:
         reasons = table(
             ["Code", Column("Records", numeric=True), "For example"],
             [(code(key), number(times), text) for key, (text, times) in batch.errors.items()],
-            "No reason is known.",
+            "No reason known.",
         )
         records = []
         for index, content in zip(range(MAX_RECORDS), self._services.batches.records(batch.id), strict=False):

@@ -37,7 +37,7 @@ BACK = 10_000  # messages that are looked through for the newest of one data set
 NEWEST = 50
 MAX_EVENTS = 100  # of a profile
 MAX_IDENTITIES = 20
-_COUNTING = "Counting mode: messages are counted, and none of them is kept."
+_COUNTING = "Counting mode: messages are counted, but not kept."
 
 
 class MessageViews:
@@ -85,7 +85,7 @@ class MessageViews:
             heading("Inlets"),
             self._inlets(traffic.counts, traffic.rates),
             note(
-                "Rejected: refused at the door, the answer told the sender why. Invalid: accepted, then failed the "
+                "Rejected: refused on arrival; the reply told the sender why. Invalid: accepted, then failed the "
                 "validation against the schema. Deferred: answered with 429 or 5xx by a fault, to be sent again. "
                 "Duplicates: accepted more than once by their _id."
             ),
@@ -98,7 +98,7 @@ class MessageViews:
         if self._services.count_only:
             return View("/events", "Events", note(_COUNTING))
         newest = self._services.store.newest(NEWEST, among=BACK)
-        empty = "Nothing has arrived yet. Messages that are refused at the door are not kept, only counted."
+        empty = "Nothing has arrived yet. Messages refused on arrival are counted, but not kept."
         return View("/events", "Events", messages(newest, self._services, empty=empty), live=True)
 
     def profiles(self, namespace: str, identity: str) -> View:
@@ -117,8 +117,8 @@ class MessageViews:
         found = [self._profile(org_id, namespace, identity) for org_id in self._facts.organisations()]
         shown = [each for each in found if each is not None]
         nothing = note(
-            f"No organisation's Profile store knows {identity!r} in the namespace {namespace!r}. Only data sets that "
-            "are enabled for Profile get there, and only messages that passed the validation."
+            f"No organisation's Profile store knows {identity!r} in the namespace {namespace!r}. Only valid "
+            "messages for data sets that are enabled for Profile get there."
         )
         return View("/profiles", "Profiles", markup(form, *(shown or [nothing])))
 
@@ -151,7 +151,7 @@ class MessageViews:
         return markup(
             facts(about),
             heading("Profile"),
-            json_block(profile.entity) if profile else note("No record, only events."),
+            json_block(profile.entity) if profile else note("Events only, no record."),
             heading("Audiences"),
             self._audiences.memberships(org_id, linked),
             heading(f"Events ({number(len(events))})"),
@@ -164,8 +164,8 @@ class MessageViews:
             (link(profile_address(*identity), identity.value), identity.namespace, org_id)
             for org_id, identity in self._services.profiles.some_identities(MAX_IDENTITIES)
         ]
-        empty = "The Profile store is empty: no message for a data set that is enabled for Profile has come yet."
-        return markup(heading("Some that are known"), table(["Identity", "Namespace", "Organisation"], rows, empty))
+        empty = "The Profile store is empty: no message for a data set that is enabled for Profile has arrived yet."
+        return markup(heading("Some known identities"), table(["Identity", "Namespace", "Organisation"], rows, empty))
 
     def _inlets(self, counts: Any, rates: Any) -> Html:
         rows = []
@@ -208,7 +208,9 @@ class MessageViews:
             for org_id in self._facts.organisations()
         ]
         numbers = [Column(each, numeric=True) for each in ("Schemas", "Data sets", "Inlets", "Failed batches")]
-        return table(["Organisation", *numbers], rows, "None yet: an organisation exists once something belongs to it.")
+        return table(
+            ["Organisation", *numbers], rows, "None yet: an organisation appears once something belongs to it."
+        )
 
 
 def messages(newest: Sequence[NewMessage], services: Services, *, empty: str) -> Html:

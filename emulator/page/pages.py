@@ -66,7 +66,7 @@ class Pages:
         async def endpoint(request: Request) -> Response:
             view = make(request)
             if view is None:
-                missing = note("There is nothing of this id, or it was deleted. ", link("/", "Go to the overview"))
+                missing = note("Nothing has this id, or it was deleted. ", link("/", "Go to the overview"))
                 return self._respond(request, View("", "Not found", missing), 404)
             return self._respond(request, view)
 
@@ -116,8 +116,8 @@ class Pages:
         ]
         return markup(
             note(
-                "What the emulator does wrong, on purpose. An empty field is not set. "
-                "What is set for a single inlet goes before what is set for all."
+                "Faults that the emulator produces on purpose. An empty field is not set. "
+                "A setting of a single inlet overrides the one for all inlets."
             ),
             element("nav", *links, aria_label="For", class_="scopes"),
             element(
@@ -156,7 +156,7 @@ class Pages:
         return RedirectResponse(then, 303)
 
     def _refuse(self, request: Request) -> Response:
-        why = note("Another site's page, or too large a form, was sent here. Use the form of this page.")
+        why = note("The form came from another site, or is too large. Use the form on this page.")
         return self._respond(request, View("/faults", "Refused", why), 403)
 
 

@@ -57,7 +57,7 @@ def _field(name: str, field: Any, identities: Identities, path: Path, *, require
     if not _below(field):
         return markup(line, *about)
     if len(path) >= MAX_DEPTH:
-        return markup(line, *about, element("div", "… deeper than is shown here", class_="help"))
+        return markup(line, *about, element("div", "… nested deeper than shown here", class_="help"))
     opened = "required" in _content(field) or any(each[: len(path)] == path for each in identities)
     return element("details", element("summary", line), *about, _fields(field, identities, path), open=opened)
 

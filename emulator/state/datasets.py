@@ -69,7 +69,7 @@ class Datasets:
         name = body.get("name") or f"dataset {dataset_id}"
         tags = body.get("tags") or {}
         if not isinstance(tags, dict) or not all(isinstance(each, list) for each in tags.values()):
-            raise bad_request("tags must hold lists of text")
+            raise bad_request("tags must be lists of strings")
         table = "".join(each if each.isalnum() else "_" for each in str(name).lower())
         created = {
             "fileDescription": {"persisted": True, "containerFormat": "parquet", "format": "parquet"},

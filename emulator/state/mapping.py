@@ -39,7 +39,7 @@ def read_mappings(entries: object) -> list[Mapping]:
             raise ValueError(f"mapping {number}: give sourceAttribute and destinationXdmPath")
         plain = str(fields.get("sourceType", "ATTRIBUTE")).upper() in ("ATTRIBUTE", "TEXT")
         if not plain or not _ATTRIBUTE.fullmatch(source):
-            raise ValueError(f"mapping {number}: {source!r} is not a plain attribute, and no more is supported here")
+            raise ValueError(f"mapping {number}: {source!r} is not a plain attribute; nothing else is supported here")
         found.append(Mapping(tuple(source.removeprefix("$.").split(".")), tuple(destination.split("."))))
     return found
 

@@ -107,9 +107,9 @@ class Store:
             self._db.executescript(_TABLES)
         except sqlite3.Error as error:
             if "locked" in str(error):
-                advice = "another emulator has it open: stop that one, or give this one a file of its own"
+                advice = "another emulator has it open: stop that one, or use another file here"
             else:
-                advice = "name a file that can be written, or remove it"
+                advice = "name a writable file, or remove this one"
             raise ValueError(f"state file {path}: {error}; {advice}") from error
         self._last_seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0]
         self._forgotten = ["messages", "pending", "failures", "ids"]

@@ -71,7 +71,7 @@ def test_every_event_is_accounted_for(tmp_path: Path) -> None:
 
 def test_keep_leaves_kafka_and_the_emulator_running_until_ctrl_c(tmp_path: Path) -> None:
     process = start(tmp_path, "--events", "50", "--keep")
-    output = read_until(process, "go on until Ctrl-C")
+    output = read_until(process, "run until Ctrl-C")
     assert "every one of 50 events is accounted for" in output
     assert is_listening(emulator_port(output))
     match = re.search(r"Kafka \(embedded\) is at 127\.0\.0\.1:(\d+)", output)

@@ -43,7 +43,7 @@ def test_clean_end(number: signal.Signals) -> None:
     ("content", "hint"),
     [
         ("[", "--inlets"),
-        ("{}", "must hold a JSON list"),
+        ("{}", "expected a JSON list"),
         ('[{"name": "x", "validatoin": "off"}]', "inlet 0: validatoin"),
         ('[{}, {"dataset_id": "d", "schema": {}}]', "inlet 1: "),
     ],

@@ -133,7 +133,7 @@ def test_overview_in_counting_mode(client: Client) -> None:
         client.batch(inlet, [make_message(inlet, "a")] * 3)
         browser = Browser(emulator, client)
         assert "accepted 3 rejected 0 invalid 0 duplicates –" in browser.get("/").text
-        assert "none of them is kept" in browser.get("/events").text
+        assert "but not kept" in browser.get("/events").text
 
 
 def test_newest_messages_with_what_became_of_them(
@@ -214,7 +214,7 @@ def test_data_set_with_failed_batches_and_their_reasons(browser: Browser, platfo
 
     profile = browser.get("/profiles?namespace=loyalty&id=m0")
     assert f"Organisation {platform.org_id} Identities loyalty: m0" in profile.text
-    assert "No record, only events." in profile.text
+    assert "Events only, no record." in profile.text
     assert "Events (1)" in profile.text
     assert "visit-0" in profile.text
     assert "No organisation's Profile store knows 'm1'" in browser.get("/profiles?namespace=loyalty&id=m1").text

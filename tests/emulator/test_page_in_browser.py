@@ -188,7 +188,7 @@ def test_a_form_of_another_site_switches_nothing_on(reader: Reader, emulator: Em
     form = f"<form method=post action='{emulator.url}/faults'><input name=rate value='503=1'><button>Go</button></form>"
     reader.driver.get("data:text/html," + quote(form))
     reader.click("Go")
-    reader.sees("Another site")
+    reader.sees("came from another site")
     assert emulator.local("GET", "faults") == {}
 
 

@@ -53,7 +53,7 @@ def test_without_java_it_says_so(
 ) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert main(["--minutes=1", f"--output={tmp_path / 'soak.json'}"]) == 2
-    assert "cannot be run here: no java found" in capsys.readouterr().err
+    assert "cannot run here: no java found" in capsys.readouterr().err
 
 
 @pytest.mark.kafka
