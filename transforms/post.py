@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
+from typing import Protocol
 
 import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
@@ -33,29 +34,40 @@ class Post(beam.PTransform):
     records that it has received, if they are asked for. An error that a person has to put right fails the bundle.
     """
 
-    def __init__(self, routes: Routes, connection: Connection, receipts: bool = False):
+    def __init__(
+        self,
+        routes: Routes,
+        connection: Connection,
+        receipts: bool = False,
+        poster: Callable[[Client, Connection], Poster] | None = None,
+    ):
         super().__init__()
         self._routes = routes
         self._connection = connection
         self._receipts = receipts
+        self._poster = poster or ThreadedPoster
 
     def expand(self, batches: beam.PCollection[Batch]) -> DoOutputsTuple:
         """Add the step."""
-        step = beam.ParDo(_Post(self._routes, self._connection, self._receipts))
+        step = beam.ParDo(_Post(self._routes, self._connection, self._receipts, self._poster))
         return with_dead_letters(step, batches, Batch, receipts=Receipts)
 
 
 class _Post(beam.DoFn):
-    def __init__(self, routes: Routes, connection: Connection, receipts: bool):
+    def __init__(
+        self, routes: Routes, connection: Connection, receipts: bool, poster: Callable[[Client, Connection], Poster]
+    ):
         self._routes = routes
         self._connection = connection
         self._receipts = receipts
+        self._poster = poster
 
     def start_bundle(self) -> None:
-        self._under_way: deque[tuple[Batch, _Poster, Future[Delivery]]] = deque()
+        self._under_way: deque[tuple[Batch, Poster, Future[Delivery]]] = deque()
 
     def process(self, element: Batch) -> Iterator[TaggedOutput]:
-        poster = _poster(self._routes[element.route].destination, self._connection)
+        with process.remember_failure():
+            poster = _poster(self._routes[element.route].destination, self._connection, self._poster)
         self._under_way.append((element, poster, poster.post(element)))
         yield from self._settle_ended()
 
@@ -76,7 +88,7 @@ class _Post(beam.DoFn):
             else:
                 self._under_way.append(one)
 
-    def _settle(self, batch: Batch, poster: _Poster, future: Future[Delivery]) -> Iterator[TaggedOutput]:
+    def _settle(self, batch: Batch, poster: Poster, future: Future[Delivery]) -> Iterator[TaggedOutput]:
         metrics.count(metrics.TOKEN_RENEWALS, poster.take_renewals())
         with process.remember_failure():
             delivery = future.result()
@@ -104,7 +116,7 @@ def _counters(route: str, counts: Counts) -> Iterator[tuple[str, int]]:
         yield metrics.RETRIES + cause, times
 
 
-def _count_here(route: str, counts: Counts) -> None:
+def count_here(route: str, counts: Counts) -> None:
     """Count a step of a delivery as it is taken: one that ends in an error, or not yet, has arrived too."""
     for name, amount in _counters(route, counts):
         metrics.count_here(name, amount)
@@ -124,7 +136,17 @@ class _Slot:
             slots.release()
 
 
-class _Poster:
+class Poster(Protocol):
+    """Delivers batches by a client; one for each destination and process."""
+
+    def post(self, batch: Batch) -> Future[Delivery]:
+        """Start a delivery; block while too many are under way, which is how a slow destination slows the read."""
+
+    def take_renewals(self) -> int:
+        """Return how many credentials were fetched since this was last asked."""
+
+
+class ThreadedPoster:
     """A client with its threads; one for each destination and process.
 
     Batches of one shard of keys take turns where their order matters: each shard has a thread of its own.
@@ -143,7 +165,7 @@ class _Poster:
     def post(self, batch: Batch) -> Future[Delivery]:
         """Start a delivery; blocks while too many are under way, which is how a slow destination slows the read."""
         slot = _Slot(self._slots)
-        observer = partial(_count_here, batch.route)
+        observer = partial(count_here, batch.route)
         future = self._pools[batch.shard].submit(self._client.deliver, batch, observer, slot.give_up)
         future.add_done_callback(lambda _: slot.give_up())
         return future
@@ -153,12 +175,14 @@ class _Poster:
         return self._client.take_renewals()
 
 
-def _poster(destination: Destination, connection: Connection) -> _Poster:
+def _poster(
+    destination: Destination, connection: Connection, make_poster: Callable[[Client, Connection], Poster]
+) -> Poster:
     key = ("poster", repr((destination, connection)))
 
-    def make() -> _Poster:
+    def make() -> Poster:
         client = connection.client(destination)
         process.watch_waiting(key, lambda: client.waiting)
-        return _Poster(client, connection)
+        return make_poster(client, connection)
 
     return process.shared(key, make)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from aep.errors import ConfigurationError
+from aep.errors import ConfigurationError, UserError
 from aep.http import secrets
+from kinesis.errors import AccessError, KinesisError
 from kinesis.session import Access, caller_identity, make_client
-from transforms.kinesis.errors import as_user_error
+from transforms.kinesis.errors import as_user_error, user_error
 from transforms.worker import process
 
 
@@ -69,6 +70,12 @@ class KinesisAccess:
     def forget_client(self) -> None:
         """Let the next caller make a new client, with secrets read anew: AWS has refused the credentials."""
         process.take(self._key)
+
+    def user_error(self, error: KinesisError) -> UserError:
+        """Return what the user is to see of an error; where AWS refuses the credentials, forget the client."""
+        if isinstance(error, AccessError):
+            self.forget_client()
+        return user_error(error)
 
     def identity(self) -> str:
         """Return the ARN of whom AWS takes the credentials for; asks STS.

@@ -1,0 +1,223 @@
+"""What Kinesis' answers mean, for a request and for each of its records. Pure.
+
+Sources: PutRecords, and "Common errors", of the Kinesis API reference; "Handling failures when using PutRecords" of the
+developer guide.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from kinesis.errors import AccessError, KinesisError, StreamError
+from kinesis.session import GIVE_CREDENTIALS
+
+THROTTLED = "throttled"
+
+
+class Stored(NamedTuple):
+    """Kinesis has the record."""
+
+    shard: str
+    sequence_number: str
+
+
+class Refused(NamedTuple):
+    """Kinesis does not have the record and may take it later.
+
+    Attributes:
+        cause: For counts; `throttled` where the shard has had enough.
+        code: Kinesis' own.
+        shard: The shard that has had enough, where the answer names it.
+    """
+
+    cause: str
+    code: str
+    shard: str | None = None
+
+
+@dataclass(frozen=True)
+class Results:
+    """One result for each record of the request, in order."""
+
+    records: Sequence[Stored | Refused]
+
+
+@dataclass(frozen=True)
+class Again:
+    """Send the whole request again.
+
+    Attributes:
+        cause: For counts.
+        why: In words, for the log and for errors.
+        arrived: It may have arrived, so that its records may be in the stream already.
+    """
+
+    cause: str
+    why: str
+    arrived: bool = True
+
+
+@dataclass(frozen=True)
+class Halve:
+    """Send the two halves separately, to find the record that the request is refused for."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Somebody has to change something: end without committing anything."""
+
+    error: KinesisError
+
+
+Decision = Results | Again | Halve | Stop
+
+# Codes of a record and of a request alike.
+_CAUSES = {
+    "ProvisionedThroughputExceededException": THROTTLED,
+    "LimitExceededException": THROTTLED,
+    "ThrottlingException": THROTTLED,
+    "Throttling": THROTTLED,
+    "RequestLimitExceeded": THROTTLED,
+    "KMSThrottlingException": "kms_throttled",
+    "InternalFailure": "internal",
+    "InternalFailureException": "internal",
+    "InternalServerError": "internal",
+    "ServiceUnavailable": "unavailable",
+    "ServiceUnavailableException": "unavailable",
+    "503": "unavailable",
+    "500": "internal",
+}
+_INVALID = frozenset(
+    {"ValidationException", "ValidationError", "InvalidArgumentException", "SerializationException", "413"}
+)
+_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "OptInRequired",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation"})
+_KMS = {
+    "KMSAccessDeniedException": "the credentials may not use the KMS key that encrypts the stream: grant "
+    "kms:GenerateDataKey on it",
+    "KMSDisabledException": "the KMS key that encrypts the stream is disabled: enable it",
+    "KMSInvalidStateException": "the KMS key that encrypts the stream is in a state in which it cannot be used",
+    "KMSNotFoundException": "the KMS key that encrypts the stream does not exist: give the stream another one",
+    "KMSOptInRequired": "the AWS account is not subscribed to KMS, which encrypts the stream",
+}
+_SHARD = re.compile(r"shardId-\d+")
+
+
+def read_reply(reply: Mapping[str, Any], records: int, stream: str) -> Decision:
+    """Return what the answer to a request says of each record.
+
+    `FailedRecordCount` is not looked at: the entries say the same, and where the two differ the entries are right. An
+    answer whose entries do not fit the request one to one says nothing.
+
+    Args:
+        reply: The answer of `PutRecords`.
+        records: How many the request has.
+        stream: Its name, for errors.
+    """
+    entries = reply.get("Records")
+    if not isinstance(entries, list) or len(entries) != records:
+        found = len(entries) if isinstance(entries, list) else "no"
+        return Again("misfit", f"Kinesis answers {found} results for {records} records")
+    results: list[Stored | Refused] = []
+    for entry in entries:
+        code = entry.get("ErrorCode")
+        if code:
+            if (error := _fatal(code, entry.get("ErrorMessage") or "", stream)) is not None:
+                return Stop(error)
+            results.append(_refused(code, entry.get("ErrorMessage") or ""))
+        elif entry.get("SequenceNumber") and entry.get("ShardId"):
+            results.append(Stored(entry["ShardId"], entry["SequenceNumber"]))
+        else:
+            return Again("misfit", "Kinesis answers a result without a sequence number and without an error")
+    return Results(results)
+
+
+def read_error(error: Exception, stream: str) -> Decision:
+    """Return what is to be done after a request that ended in an error.
+
+    Args:
+        error: What boto3 raised.
+        stream: Its name, for errors.
+
+    Raises:
+        Exception: The error itself, where it is not one of boto3's.
+    """
+    from botocore import exceptions
+    from botocore.parsers import ResponseParserError
+
+    if isinstance(error, exceptions.ClientError):
+        code = str(error.response.get("Error", {}).get("Code") or "")
+        words = str(error.response.get("Error", {}).get("Message") or "")
+        if error.operation_name.startswith("AssumeRole"):
+            return Stop(AccessError(f"the role (kinesis_role_arn) cannot be assumed: {code}: {words}"))
+        return _read_code(
+            code, words, int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0), stream
+        )
+    if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
+        return Stop(AccessError(f"there are no AWS credentials: {GIVE_CREDENTIALS}"))
+    if isinstance(error, (exceptions.EndpointConnectionError, exceptions.ConnectTimeoutError)):
+        return Again("connect", "no connection to Kinesis", arrived=False)
+    if isinstance(error, exceptions.ProxyConnectionError):
+        return Again("connect", "no connection to the proxy", arrived=False)
+    broken = (
+        exceptions.HTTPClientError,
+        exceptions.ConnectionError,
+        exceptions.IncompleteReadError,
+        ResponseParserError,
+    )
+    if isinstance(error, broken):
+        return Again("reply", f"no whole answer from Kinesis ({type(error).__name__})")
+    if isinstance(error, exceptions.BotoCoreError):
+        # All others are about how the client is set up: tokens of SSO, a provider of credentials, an address.
+        return Stop(AccessError(f"AWS cannot be called: {error}"))
+    raise error
+
+
+def _read_code(code: str, words: str, status: int, stream: str) -> Decision:
+    if (error := _fatal(code, words, stream)) is not None:
+        return Stop(error)
+    if code in _INVALID or status == 413:
+        return Halve(f"{code}: {words}" if words else code)
+    cause = _CAUSES.get(code) or ("unavailable" if status >= 500 else "unknown")
+    return Again(cause, f"Kinesis answers {code or status}")
+
+
+def _fatal(code: str, words: str, stream: str) -> KinesisError | None:
+    """Return the error that a user has to deal with, for a code that stands for one."""
+    if code in _CREDENTIALS:
+        late = "ignature expired" in words or "not yet current" in words
+        clock = "; is the clock of this machine right?" if late else ""
+        return AccessError(f"AWS refuses the credentials ({code}): renew them, and run again{clock}")
+    if code in _DENIED:
+        return AccessError(f"the credentials lack the right kinesis:PutRecords on the stream {stream}: {words or code}")
+    if code == "ResourceNotFoundException":
+        return StreamError(f"there is no stream {stream}: {words or code}; check kinesis_stream and kinesis_region")
+    if code in _KMS:
+        return StreamError(f"the stream {stream} cannot be written to: {_KMS[code]}")
+    return None
+
+
+def _refused(code: str, words: str) -> Refused:
+    cause = _CAUSES.get(code, "unknown")
+    shard = _SHARD.search(words) if cause == THROTTLED else None
+    return Refused(cause, code, shard[0] if shard else None)

@@ -1,0 +1,109 @@
+"""How fast a shard is written to: what it takes a second, less what it was seen to refuse. Pure; takes the time."""
+
+from __future__ import annotations
+
+from kinesis.limits import SHARD_BYTES, SHARD_RECORDS
+
+_RIPE_SECONDS = 0.1
+"""A paced shard saves up what it may take in so long, so that requests do not carry one record each."""
+
+_WINDOW_SECONDS = 1.0
+"""What came back is judged after so long, or after `_MANY` refusals."""
+
+_MANY = 50
+_SLOWEST = 1 / SHARD_RECORDS
+"""The least share of a shard's limits that is tried: one record a second."""
+
+_STEP, _MAX_STEP = 0.02, 0.5
+_DEEPEST_CUT = 0.1
+
+
+class Pace:
+    """Token buckets of a shard, of a second's worth each: one of records and one of bytes.
+
+    AWS's limits are the most that is given. Refusals cut them to the part that was taken, since other writers are not
+    known here. While nothing is refused the share grows again, by 2 % at first and twice as much with each such second:
+    small steps near the limit, and a quick way back.
+    """
+
+    def __init__(self, now: float):
+        self._at = now
+        self._share = 1.0
+        self._records = float(SHARD_RECORDS)
+        self._bytes = float(SHARD_BYTES)
+        self._step = _STEP
+        self._since = now  # what was sent since then is judged next
+        self._stored = self._refused = 0
+
+    @property
+    def share(self) -> float:
+        """The part of AWS's limits that is given now."""
+        return self._share
+
+    def refill(self, now: float) -> None:
+        """Add what has become free since the last time."""
+        if now - self._since >= _WINDOW_SECONDS:
+            self._judge(now)
+        seconds = now - self._at
+        self._at = now
+        self._records = min(self._full(SHARD_RECORDS), self._records + seconds * self._share * SHARD_RECORDS)
+        self._bytes = min(self._full(SHARD_BYTES), self._bytes + seconds * self._share * SHARD_BYTES)
+
+    def take(self, size: int) -> bool:
+        """Return whether a record of this size may go now, and count it if so.
+
+        One that is larger than a second's worth goes when the bucket is full, and leaves it in debt.
+        """
+        if self._records < 1 or self._bytes < min(size, self._full(SHARD_BYTES)):
+            return False
+        self._records -= 1
+        self._bytes -= size
+        return True
+
+    def seconds_until_ripe(self, records: int, next_size: int) -> float:
+        """Return how long until it is worth a request: all that wait may go, or a tenth of a second's worth.
+
+        Args:
+            records: How many wait, at least one.
+            next_size: Bytes of the next.
+        """
+        wanted = min(float(records), max(1.0, _RIPE_SECONDS * self._share * SHARD_RECORDS))
+        size = min(float(next_size), self._full(SHARD_BYTES))
+        return max(
+            0.0,
+            (wanted - self._records) / (self._share * SHARD_RECORDS),
+            (size - self._bytes) / (self._share * SHARD_BYTES),
+        )
+
+    def note(self, stored: int, refused: int, sent_at: float, now: float) -> None:
+        """Take in what a request brought.
+
+        Args:
+            stored: Records that the shard took.
+            refused: Records for which it had had enough.
+            sent_at: When the request was sent. Those sent before the last cut ask for no other.
+            now: The time.
+        """
+        if refused:
+            self._records, self._bytes = min(self._records, 0.0), min(self._bytes, 0.0)
+        if sent_at < self._since:
+            return
+        self._stored += stored
+        self._refused += refused
+        if self._refused >= _MANY:
+            self._judge(now)
+
+    def _judge(self, now: float) -> None:
+        stored, refused = self._stored, self._refused
+        self._since, self._stored, self._refused = now, 0, 0
+        if refused:
+            # The one more keeps a few unlucky records from cutting deep.
+            taken = max(_DEEPEST_CUT, (stored + 1) / (stored + refused + 1))
+            self._share = max(_SLOWEST, self._share * taken)
+            self._step = _STEP
+        elif self._share < 1.0:
+            self._share = min(1.0, self._share * (1 + self._step))
+            self._step = min(_MAX_STEP, self._step * 2)
+
+    def _full(self, limit: float) -> float:
+        return max(1.0, self._share * limit)

@@ -1,0 +1,116 @@
+"""A stream, by name or ARN: the calls that are made for it, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kinesis.answers import Stop, read_error
+from kinesis.errors import UnreachableError
+from kinesis.limits import DEFAULT_RECORD_BYTES
+from kinesis.shard_map import ListedShards
+
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
+
+
+@dataclass(frozen=True)
+class StreamSummary:
+    """What DescribeStreamSummary says of a stream, as far as a writer cares.
+
+    Attributes:
+        arn: With region and account.
+        status: ACTIVE, UPDATING, CREATING or DELETING.
+        mode: PROVISIONED or ON_DEMAND.
+        open_shards: How many there are.
+        max_record_bytes: Of data and partition key.
+        distribution: USER_PARTITION_KEY, or AUTO where Kinesis deals records to shards without regard to their keys.
+    """
+
+    arn: str
+    status: str
+    mode: str
+    open_shards: int
+    max_record_bytes: int
+    distribution: str
+
+
+class Stream:
+    """The calls of one stream.
+
+    Args:
+        name: Its name or its ARN.
+        client: Returns the client of boto3, which may be another one from time to time.
+    """
+
+    def __init__(self, name: str, client: Callable[[], Any]):
+        self.name = name
+        self._client = client
+        self._names = {"StreamARN" if name.startswith("arn:") else "StreamName": name}
+
+    def put(self, records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Call PutRecords; raises what boto3 raises."""
+        reply: Mapping[str, Any] = self._client().put_records(Records=records, **self._names)
+        return reply
+
+    def list_shards(self) -> ListedShards | None:
+        """Return the open shards; None where the right to list them is missing.
+
+        Raises:
+            KinesisError: Credentials, the stream, or no answer.
+        """
+        shards: list[Mapping[str, Any]] = []
+        asked: dict[str, Any] = {**self._names, "ShardFilter": {"Type": "AT_LATEST"}}
+        while True:
+            page = self._call("list_shards", **asked)
+            if page is None:
+                return None
+            shards += page["Shards"]
+            if not page.get("NextToken"):
+                return ListedShards(shards)
+            asked = {"NextToken": page["NextToken"]}
+
+    def describe(self) -> StreamSummary | None:
+        """Return what the stream is like; None where the right to ask is missing.
+
+        Raises:
+            KinesisError: Credentials, the stream, or no answer.
+        """
+        reply = self._call("describe_stream_summary", **self._names)
+        if reply is None:
+            return None
+        found = reply["StreamDescriptionSummary"]
+        return StreamSummary(
+            arn=found["StreamARN"],
+            status=found["StreamStatus"],
+            mode=found.get("StreamModeDetails", {}).get("StreamMode", "PROVISIONED"),
+            open_shards=found["OpenShardCount"],
+            max_record_bytes=1024 * found["MaxRecordSizeInKiB"]
+            if found.get("MaxRecordSizeInKiB")
+            else DEFAULT_RECORD_BYTES,
+            distribution=found.get("RecordDistributionStrategy", "USER_PARTITION_KEY"),
+        )
+
+    def _call(self, name: str, **asked: Any) -> Any:
+        """Call what a writer asks besides putting; None where that right is missing.
+
+        Raises:
+            KinesisError: Credentials, the stream, or no answer.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return getattr(self._client(), name)(**asked)
+        except ClientError as error:
+            if error.response["Error"].get("Code") in _DENIED:
+                return None
+            decision = read_error(error, self.name)
+            words = f"{error.response['Error'].get('Code')}: {error.response['Error'].get('Message') or ''}"
+        except BotoCoreError as error:
+            decision = read_error(error, self.name)
+            words = type(error).__name__
+        if isinstance(decision, Stop):
+            raise decision.error
+        raise UnreachableError(
+            f"Kinesis at {self._client().meta.endpoint_url} gives no answer about {self.name}: {words}"
+        )

@@ -1,0 +1,212 @@
+"""PutToKinesis in a pipeline, against the local Kinesis: answers, dead letters, receipts, counts, preflight."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import uuid
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+
+from aep.errors import StoppedError, UserError
+from aep.formats.json import ParseFailure
+from kinesis.keys import PartitionKeys
+from testing.services.kinesis import REGION, Kinesis
+from testing.services.process import PATIENCE_SECONDS, wait_for
+from tests.transforms.eager import apply_refusing
+from tests.transforms.examples import packed
+from transforms.aep.connection import as_aep
+from transforms.kinesis.access import KinesisAccess
+from transforms.kinesis.connection import KinesisConnection, as_kinesis
+from transforms.kinesis.destination import KinesisStream, as_stream
+from transforms.kinesis.errors import KinesisSetupError
+from transforms.kinesis.put import PutToKinesis
+from transforms.records.chunk import Batch
+from transforms.records.route import Route, Routes, parse_json
+from transforms.worker import metrics, process
+
+BY_ECID = PartitionKeys("identity", ("ECID",))
+
+
+@pytest.fixture
+def connection(kinesis: Kinesis, monkeypatch: pytest.MonkeyPatch) -> KinesisConnection:
+    monkeypatch.setenv("KINESIS_KEY", "AKIDEXAMPLE")
+    monkeypatch.setenv("KINESIS_SECRET", "hunter2")
+    access = KinesisAccess(
+        region=REGION,
+        endpoint=kinesis.endpoint,
+        access_key_id="env:KINESIS_KEY",
+        secret_access_key="env:KINESIS_SECRET",
+        timeout_seconds=PATIENCE_SECONDS,
+        connections=4,
+    )
+    return KinesisConnection(access, max_in_flight=4, order="none", budget_seconds=None)
+
+
+@pytest.fixture
+def stream(kinesis: Kinesis) -> str:
+    return kinesis.create_stream(2)
+
+
+def routes(stream: str, keys: PartitionKeys = BY_ECID, **more: Any) -> Routes:
+    return Routes([Route("profiles", ("profiles",), KinesisStream(stream, keys, **more), parse_json)])
+
+
+def profile(ecid: str | None, **more: Any) -> bytes:
+    return orjson.dumps({"identityMap": {"ecid": [{"id": ecid}]} if ecid else {}, **more})
+
+
+def batch(*bodies: bytes, start: int = 0) -> Batch:
+    return Batch("profiles", [packed(*bodies, route="profiles", topic="profiles", start=start)])
+
+
+def test_profiles_are_put_as_they_are_under_their_identity(
+    kinesis: Kinesis, connection: KinesisConnection, stream: str
+) -> None:
+    sent = [profile(f"ecid-{number}") for number in range(700)]
+    outputs = apply_refusing(PutToKinesis(routes(stream), connection), [batch(*sent[:500]), batch(*sent[500:])])
+    assert outputs == ([], [])
+    kept = {each.data: each.partition_key for each in kinesis.records(stream)}
+    assert kept == {body: f"ecid-{number}" for number, body in enumerate(sent)}
+    counts = metrics.process_counts()
+    assert counts["accepted"] == 700
+    assert counts["route/profiles/accepted"] == 700
+    assert counts["requests"] >= 2
+    assert counts["request_bytes"] == sum(len(body) + len(key or "") for body, key in kept.items())
+
+
+def test_records_that_no_stream_takes_become_dead_letters(
+    kinesis: Kinesis, connection: KinesisConnection, stream: str
+) -> None:
+    sent = [profile("a"), profile(None), profile("b", text="x" * 2**20), profile("c")]
+    _, dead = apply_refusing(PutToKinesis(routes(stream), connection), [batch(*sent, start=10)])
+    assert sorted((one.stage, one.code, one.record.offset, one.attempts) for one in dead) == [
+        ("post", "bad_key", 11, 0),
+        ("post", "too_large", 12, 0),
+    ]
+    assert {each.partition_key for each in kinesis.records(stream)} == {"a", "c"}
+
+
+def test_two_routes_to_one_stream_share_its_writer(
+    kinesis: Kinesis, connection: KinesisConnection, stream: str
+) -> None:
+    both = Routes(
+        [
+            Route("profiles", ("profiles",), KinesisStream(stream, BY_ECID), parse_json),
+            Route("others", ("others",), KinesisStream(stream, PartitionKeys("random")), parse_json),
+        ]
+    )
+    others = Batch("others", [packed(b"{}", b"{}", route="others", topic="others")])
+    assert apply_refusing(PutToKinesis(both, connection), [batch(profile("a")), others]) == ([], [])
+    assert len(kinesis.records(stream)) == 3
+
+
+def test_each_accepted_record_has_a_receipt_that_says_where_it_is(
+    kinesis: Kinesis, connection: KinesisConnection, stream: str
+) -> None:
+    client = connection.client(routes(stream)["profiles"].destination)
+    delivery = client.deliver(batch(profile("a"), profile(None)), lambda _: None, lambda: None)
+    (kept,) = kinesis.records(stream)
+    assert delivery.answers[0].receipt == {"shard": kept.shard_id, "sequence_number": kept.sequence_number}
+    assert not delivery.answers[1].accepted
+
+
+def test_credentials_that_expired_end_the_bundle_and_are_read_anew(
+    kinesis: Kinesis, connection: KinesisConnection, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinesis.switch(expired_keys=["AKIDEXAMPLE"])
+    with pytest.raises(Exception, match="ExpiredTokenException"):
+        apply_refusing(PutToKinesis(routes(stream), connection), [batch(profile("a"))])
+    assert isinstance(process.failure, KinesisSetupError)
+    assert "renew them" in str(process.failure)
+    assert "hunter2" not in str(process.failure)
+    monkeypatch.setenv("KINESIS_KEY", "AKIDRENEWED")
+    process.start_run()
+    assert apply_refusing(PutToKinesis(routes(stream), connection), [batch(profile("a"))]) == ([], [])
+    assert len(kinesis.records(stream)) == 1
+
+
+def test_a_run_that_is_to_end_does_not_wait_for_kinesis(
+    kinesis: Kinesis, connection: KinesisConnection, stream: str
+) -> None:
+    kinesis.switch(throttle={"*": 0.0})
+    client = connection.client(routes(stream)["profiles"].destination)
+    future = client.start(batch(profile("a")), lambda _: None)
+    wait_for(lambda: bool(client.waiting), PATIENCE_SECONDS, "the record to be refused")
+    process.request_stop(0)
+    with pytest.raises(StoppedError):
+        future.result(PATIENCE_SECONDS)
+
+
+def test_what_travels_holds_no_secret(connection: KinesisConnection, stream: str) -> None:
+    pickled = pickle.dumps(PutToKinesis(routes(stream), connection))
+    assert b"hunter2" not in pickled
+    assert b"AKIDEXAMPLE" not in pickled
+
+
+def test_preflight_names_a_stream_that_is_not_there(connection: KinesisConnection) -> None:
+    with pytest.raises(UserError, match="there is no stream no-such"):
+        connection.check([KinesisStream("no-such", BY_ECID)], local=True)
+
+
+def test_preflight_on_a_cluster_only_warns(connection: KinesisConnection, caplog: pytest.LogCaptureFixture) -> None:
+    connection.check([KinesisStream("no-such", BY_ECID)], local=False)
+    assert "on this machine: there is no stream no-such" in caplog.text
+
+
+def test_preflight_names_credentials_that_are_refused(
+    kinesis: Kinesis, connection: KinesisConnection, stream: str
+) -> None:
+    kinesis.switch(expired_keys=["*"])
+    with pytest.raises(UserError, match="AWS refuses the credentials"):
+        connection.check([KinesisStream(stream, BY_ECID)], local=True)
+
+
+def test_preflight_names_an_endpoint_where_nobody_answers(connection: KinesisConnection, stream: str) -> None:
+    access = replace(connection.access, endpoint="http://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"http://127.0.0.1:9 gives no answer"):
+        replace(connection, access=access).check([KinesisStream(stream, BY_ECID)], local=True)
+
+
+def test_preflight_names_the_rights_that_are_missing(
+    kinesis: Kinesis, connection: KinesisConnection, stream: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    kinesis.switch(denied_actions=["kinesis:ListShards", "kinesis:DescribeStreamSummary"])
+    with caplog.at_level(logging.INFO):
+        connection.check([KinesisStream(stream, BY_ECID)], local=True)
+        assert apply_refusing(PutToKinesis(routes(stream), connection), [batch(profile("a"))]) == ([], [])
+    assert "no right to kinesis:ListShards" in caplog.text
+    assert caplog.text.count("its records may have 1048576 bytes") == 1
+
+
+def test_order_by_key_is_refused_on_a_stream_that_does_not_keep_it(
+    kinesis: Kinesis, connection: KinesisConnection
+) -> None:
+    name = f"auto-{uuid.uuid4().hex}"
+    modes = {"StreamModeDetails": {"StreamMode": "ON_DEMAND"}, "RecordDistributionStrategy": "AUTO"}
+    kinesis.client().create_stream(StreamName=name, **modes)
+    kinesis.wait_until_active(name)
+    connection.check([KinesisStream(name, BY_ECID)], local=True)
+    with pytest.raises(UserError, match="RecordDistributionStrategy AUTO"):
+        replace(connection, order="key").check([KinesisStream(name, BY_ECID)], local=True)
+
+
+def test_keys_keep_their_order_over_batches(kinesis: Kinesis, connection: KinesisConnection, stream: str) -> None:
+    kinesis.switch(record_rate={"InternalFailure": 0.2}, seed=3)
+    batches = [batch(*(profile("same", n=at + n) for n in range(10))) for at in range(0, 50, 10)]
+    ordered = replace(connection, order="key")
+    assert apply_refusing(PutToKinesis(routes(stream), ordered), batches) == ([], [])
+    assert [orjson.loads(each.data)["n"] for each in kinesis.records(stream)] == list(range(50))
+
+
+def test_a_stream_deletes_nothing_and_other_destinations_are_refused(connection: KinesisConnection) -> None:
+    to = KinesisStream("s", BY_ECID)
+    assert isinstance(to.deletion(b"key"), ParseFailure)
+    assert to.id_sample(None) is None
+    assert as_stream(to) is to
+    assert as_kinesis(connection) is connection
+    with pytest.raises(TypeError, match="expected a connection to AEP"):
+        as_aep(connection)

@@ -1,0 +1,174 @@
+"""How a pipeline talks to Kinesis: one writer for each stream in a process, and the clients of its destinations."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import orjson
+
+from aep.errors import UserError
+from kinesis.delivery import Delivery as KinesisDelivery
+from kinesis.errors import KinesisError
+from kinesis.keys import PartitionKeys
+from kinesis.limits import DEFAULT_RECORD_BYTES, Fault, PutRecord
+from kinesis.stream import Stream
+from kinesis.writer import StreamWriter, WritePolicy
+from transforms.kinesis.access import KinesisAccess
+from transforms.kinesis.destination import KinesisStream, as_stream
+from transforms.kinesis.preflight import check_stream
+from transforms.records.chunk import Batch
+from transforms.records.delivery import Connection, Counts, Delivery, Order
+from transforms.records.destination import Destination
+from transforms.worker import metrics, process
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class KinesisConnection:
+    """How this pipeline talks to Kinesis; the same for all its routes.
+
+    Attributes:
+        access: Credentials, and the way there.
+        max_in_flight: Requests under way at a time at most, for each stream and worker process.
+        order: `key` sends the records of a partition key in their order, each once the one before has its answer.
+        budget_seconds: Trying one record for longer than this ends the bundle; None tries for ever.
+    """
+
+    access: KinesisAccess
+    max_in_flight: int
+    order: Order
+    budget_seconds: float | None
+
+    @property
+    def name(self) -> str:
+        """Return what tables and messages call it."""
+        return "Kinesis"
+
+    @property
+    def shards(self) -> int:
+        """Return 1: the writer of a stream keeps keys in order, whichever batch they are in."""
+        return 1
+
+    def client(self, destination: Destination) -> KinesisClient:
+        """Return a client for a stream, which shares the process's writer of that stream.
+
+        Raises:
+            UserError: Credentials, or the stream.
+        """
+        to = as_stream(destination)
+        return KinesisClient(self._writer(to), to.keys, self.access)
+
+    def check(self, destinations: Iterable[Destination], *, local: bool) -> None:
+        """Look at the streams, and at the rights to them; see `check_stream`.
+
+        Raises:
+            UserError: What is missing, where, and what to do. On a cluster that is only logged: the workers may have
+                other credentials than this machine.
+        """
+        for name in dict.fromkeys(as_stream(destination).stream for destination in destinations):
+            try:
+                findings = check_stream(Stream(name, self.access.client), self.order)
+            except UserError as error:
+                if local:
+                    raise
+                _LOG.warning("on this machine: %s", error)
+                continue
+            for missing in findings.missing_rights:
+                _LOG.info("stream %s: %s", name, missing)
+
+    def _writer(self, to: KinesisStream) -> StreamWriter:
+        key = ("kinesis writer", to.stream, to.max_record_bytes, self)
+
+        def make() -> StreamWriter:
+            stream = Stream(to.stream, self.access.client)
+            policy = WritePolicy(
+                ordered=self.order == "key",
+                max_in_flight=self.max_in_flight,
+                max_record_bytes=to.max_record_bytes or self._record_limit(stream),
+                budget_seconds=self.budget_seconds,
+            )
+            writer = StreamWriter(stream, policy, ending=_ending)
+            metrics.watch(metrics.IN_FLIGHT, key, lambda: writer.under_way)
+            return writer
+
+        return process.shared(key, make)
+
+    def _record_limit(self, stream: Stream) -> int:
+        try:
+            summary = stream.describe()
+        except KinesisError as error:
+            raise self.access.user_error(error) from None
+        if summary is not None:
+            return summary.max_record_bytes
+        _LOG.info(
+            "no right to kinesis:DescribeStreamSummary on %s: its records may have %d bytes, unless "
+            "kinesis_max_record_bytes says otherwise",
+            stream.name,
+            DEFAULT_RECORD_BYTES,
+        )
+        return DEFAULT_RECORD_BYTES
+
+
+class KinesisClient:
+    """The client of a stream in this process."""
+
+    def __init__(self, writer: StreamWriter, keys: PartitionKeys, access: KinesisAccess):
+        self._writer = writer
+        self._keys = keys
+        self._access = access
+
+    @property
+    def waiting(self) -> Sequence[str]:
+        """Return why batches wait to be sent again."""
+        return self._writer.waiting
+
+    def start(self, batch: Batch, observer: Callable[[Counts], None]) -> Future[Delivery]:
+        """Take in a batch, in the order in which batches come; block while too much waits.
+
+        Returns:
+            What became of it, or a `UserError`.
+        """
+        delivered: Future[Delivery] = Future()
+
+        def pass_on(done: Future[KinesisDelivery]) -> None:
+            error = done.exception()
+            if error is None:
+                delivered.set_result(done.result())
+                return
+            delivered.set_exception(self._access.user_error(error) if isinstance(error, KinesisError) else error)
+
+        self._writer.start(list(self._records(batch)), observer).add_done_callback(pass_on)
+        return delivered
+
+    def deliver(self, batch: Batch, observer: Callable[[Counts], None], aside: Callable[[], None]) -> Delivery:
+        """Send a batch, and wait until each record has its answer; see `transforms.records.delivery.Client`."""
+        return self.start(batch, observer).result()
+
+    def take_renewals(self) -> int:
+        """Return 0: boto3 renews credentials by itself and does not say so."""
+        return 0
+
+    def _records(self, batch: Batch) -> Iterator[PutRecord | Fault]:
+        keys, parse = self._keys, self._keys.needs_object
+        for body, kafka_key in zip(batch.bodies, batch.keys, strict=True):
+            key = keys.make(orjson.loads(body) if parse else {}, kafka_key)
+            yield key if isinstance(key, Fault) else PutRecord(body, key)
+
+
+def as_kinesis(connection: Connection) -> KinesisConnection:
+    """Return the connection of a pipeline to Kinesis.
+
+    Raises:
+        TypeError: It is another pipeline's.
+    """
+    if not isinstance(connection, KinesisConnection):
+        raise TypeError(f"expected a connection to Kinesis, not {type(connection).__name__}")
+    return connection
+
+
+def _ending() -> bool:
+    return process.time_left() <= 0

@@ -1,0 +1,58 @@
+"""A stream of Kinesis, as the destination of a route."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aep.formats.json import ParsedObject, ParseFailure
+from aep.mapping.repeated_ids import IdSample
+from aep.xdm.schema import ResolvedSchema
+from kinesis.keys import PartitionKeys
+from kinesis.limits import MAX_RECORD_BYTES, MAX_RECORDS, REQUEST_BYTES
+from transforms.records.destination import Destination, Form, Sizes
+
+
+@dataclass(frozen=True)
+class KinesisStream:
+    """A stream, and what is put on it.
+
+    Attributes:
+        stream: Name or ARN.
+        keys: What partition keys are made of.
+        max_record_bytes: Of data and partition key; None for what the stream has.
+    """
+
+    stream: str
+    keys: PartitionKeys
+    max_record_bytes: int | None = None
+
+    def sizes(self) -> Sizes:
+        """Return what fits into a request of PutRecords.
+
+        Partition keys are made as records are put, so requests are made again then, and what is too large only with
+        its key is refused then.
+        """
+        return Sizes(REQUEST_BYTES, 0, 0, self.max_record_bytes or MAX_RECORD_BYTES, MAX_RECORDS)
+
+    def form(self) -> Form:
+        """Return what is made of records: they are put on the stream as their route has mapped them."""
+        return Form()
+
+    def deletion(self, key: bytes | None) -> ParsedObject | ParseFailure:
+        """Return why a tombstone cannot delete anything."""
+        return ParseFailure("tombstone", "the record has no value, and nothing can be deleted from a stream")
+
+    def id_sample(self, schema: ResolvedSchema | None) -> IdSample | None:
+        """Return None: a stream keeps records that share an `_id`."""
+        return None
+
+
+def as_stream(destination: Destination) -> KinesisStream:
+    """Return the destination of a route to Kinesis.
+
+    Raises:
+        TypeError: The route leads elsewhere, so it is in the wrong pipeline.
+    """
+    if not isinstance(destination, KinesisStream):
+        raise TypeError(f"expected a stream of Kinesis, not {type(destination).__name__}")
+    return destination

@@ -1,0 +1,40 @@
+"""PutToKinesis: batches to streams of Amazon Kinesis."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from functools import partial
+
+from transforms.kinesis.connection import KinesisClient
+from transforms.post import Post, count_here
+from transforms.records.chunk import Batch
+from transforms.records.delivery import Client, Connection, Delivery
+from transforms.records.route import Routes
+
+
+class PutToKinesis(Post):
+    """Puts the records of each batch on the stream of its route; see `Post`.
+
+    Batches go to the writer of the stream as they come, which makes requests of all that wait for it: so the records of
+    a shard that has had enough hold up nobody else's.
+    """
+
+    def __init__(self, routes: Routes, connection: Connection, receipts: bool = False):
+        super().__init__(routes, connection, receipts, KinesisPoster)
+
+
+class KinesisPoster:
+    """Hands batches to a client; needs no threads but the writer's."""
+
+    def __init__(self, client: Client, connection: Connection):
+        if not isinstance(client, KinesisClient):
+            raise TypeError(f"expected a client of Kinesis, not {type(client).__name__}")
+        self._client = client
+
+    def post(self, batch: Batch) -> Future[Delivery]:
+        """Start a delivery; block while too much waits, which is how a slow stream slows the read."""
+        return self._client.start(batch, partial(count_here, batch.route))
+
+    def take_renewals(self) -> int:
+        """Return 0: boto3 renews credentials by itself."""
+        return self._client.take_renewals()
