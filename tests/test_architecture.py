@@ -137,12 +137,12 @@ def test_only_its_own_room_knows_how_records_get_to_aep() -> None:
 
 
 def test_options_runs_and_checks_know_kinds_of_destinations_only_by_what_a_pipeline_names() -> None:
-    """So that a second kind changes none of them. The declarations name the types of all kinds' options."""
+    """So that a second kind changes none of them. The options of a kind name its types."""
     rooms = ("pipelines.options", "pipelines.runtime", "pipelines.cli.check")
     knowing = [
         f"{module} imports {other}"
         for module, path in MODULES.items()
-        if any(is_in(module, room) for room in rooms) and module != "pipelines.options.declarations"
+        if any(is_in(module, room) for room in rooms) and module != "pipelines.options.aep"
         for other in imports(path)
         if any(is_in(other, room) for room in ("pipelines.destinations", "transforms.aep"))
     ]

@@ -9,8 +9,8 @@ from aep.http.auth import OAuthClient, OAuthTokens, StaticToken, TokenSource
 from aep.http.network import Network
 from aep.http.transport import RequestsTransport, Timeouts
 from aep.platform.client import PlatformClient
+from pipelines.options.aep import AepOptions
 from pipelines.options.checks import given
-from pipelines.options.declarations import AepOptions
 from pipelines.options.merge import parse
 from pipelines.options.problems import Finding
 from pipelines.options.settings import Settings

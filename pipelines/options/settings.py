@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.options.aep import AepOptions
 from pipelines.options.beam import beam_flags, own_flag, runner_name
 from pipelines.options.declarations import (
-    AepOptions,
     BatchOptions,
     DeadLetterOptions,
     GeneralOptions,

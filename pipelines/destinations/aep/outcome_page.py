@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from aep.ingestion.decision import GIVE_UP_TRIES, SPLIT_TRIES, RetryPolicy
 from aep.ingestion.message_rules import ADDRESSES, MESSAGE_RULES, MessageRule
 from aep.ingestion.rules import RULES, Rule
-from pipelines.options.declarations import AepOptions
+from pipelines.options.aep import AepOptions
 
 _DEFAULT = AepOptions()
 
