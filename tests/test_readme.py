@@ -18,8 +18,9 @@ from transforms.sinks.files import write_file
 
 ROOT = Path(__file__).parents[1]
 PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
-# The tutorial's blocks are run in their order by test_tutorial.py.
-RUN_HERE = [page for page in PAGES if page != "docs/tutorial.md"]
+# The blocks of these are run in their order by test_tutorial.py and test_destinations_page.py.
+RUN_IN_ORDER = ("docs/tutorial.md", "docs/destinations.md")
+RUN_HERE = [page for page in PAGES if page not in RUN_IN_ORDER]
 MY_EVENTS = "# my-events.yaml\n"
 
 

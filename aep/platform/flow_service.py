@@ -6,7 +6,7 @@ troubleshooting guide" (stale etag).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aep.errors import NotFoundError
@@ -111,6 +111,26 @@ class Entities:
         # The activation of a destination is documented to answer 202 without a body.
         found = self._client.parsed("PATCH", path, reply) if reply.body else None
         return Stored(entity_id, str(found.get("etag", "")) if isinstance(found, dict) else "")
+
+    def change(
+        self,
+        entity_id: str,
+        operations: Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]]],
+        secrets: Sequence[str] = (),
+    ) -> Stored:
+        """Change an object from what it is now.
+
+        Args:
+            entity_id: Of the object.
+            operations: Gets the object as it was looked up; returns RFC 6902, nothing if it is right.
+            secrets: What the operations have that no error may repeat.
+
+        Raises:
+            ConflictError: Somebody else has changed it in between.
+        """
+        there = self.look_up(entity_id)
+        etag, wanted = str(there.get("etag", "")), operations(there)
+        return self.patch(entity_id, etag, wanted, secrets) if wanted else Stored(entity_id, etag)
 
     def act(self, entity_id: str, action: str) -> None:
         """Enable or disable a dataflow: `POST /flows/{id}/action?op=enable` or `disable` ("Edit destinations")."""

@@ -12,7 +12,9 @@ from typing import Any
 from aep.http import secrets
 from aep.platform.catalog import PROFILE_TAGS
 from aep.platform.destinations import (
+    Audience,
     KinesisCredentials,
+    activation,
     destination_flow,
     kinesis_connection,
     kinesis_target,
@@ -33,7 +35,7 @@ from aep.provision import steps
 from aep.provision.fields import object_schema
 from aep.provision.inventory import Services
 from aep.provision.model import CLASSES, Connection, Destination, FieldGroup, Schema, Segment
-from aep.provision.plan_destinations import activation_patch, params_of
+from aep.provision.plan_destinations import params_of
 from aep.provision.steps import Plan, Step
 from aep.xdm.identities import identity_descriptor
 from aep.xdm.schema import FULL_MEDIA_TYPE
@@ -141,18 +143,13 @@ def _carry_out(work: steps.Work, services: Services, ids: Ids, credentials: Cred
             return _create_part(part, destination, flows, ids, credentials)
         case steps.RotateCredentials(connection_id, destination):
             access = credentials[destination.name]
-            etag = str(flows.connections.look_up(connection_id)["etag"])
-            patch = [{"op": "add", "path": "/auth/params", "value": access.params}]
-            return flows.connections.patch(connection_id, etag, patch, secrets=access.secrets).id
+            new = [{"op": "add", "path": "/auth/params", "value": access.params}]
+            return flows.connections.change(connection_id, lambda _: new, access.secrets).id
         case steps.ChangeStreamTarget(target_id, destination):
-            target = flows.target_connections.look_up(target_id)
-            params = {**(target.get("params") or {}), **params_of(destination)}
-            patch = [{"op": "replace", "path": "/params", "value": params}]
-            return flows.target_connections.patch(target_id, str(target["etag"]), patch).id
+            return flows.target_connections.change(target_id, lambda there: _params_patch(there, destination)).id
         case steps.Activate(name):
             flow_id = ids[steps.Part.FLOW.value, name]
-            there = flows.flows.look_up(flow_id)
-            return flows.flows.patch(flow_id, str(there["etag"]), activation_patch(there, work, ids)).id
+            return flows.flows.change(flow_id, lambda there: _activation_patch(there, work, ids)).id
         case steps.SetState(name, enabled):
             flow_id = ids[steps.Part.FLOW.value, name]
             flows.flows.act(flow_id, "enable" if enabled else "disable")
@@ -184,6 +181,22 @@ def _create_part(part: steps.Part, entry: Destination, flows: FlowService, ids: 
         case steps.Part.FLOW:
             flow = destination_flow(name, text, made(steps.Part.SOURCE), made(steps.Part.TARGET))
             return flows.flows.create(flow).id
+
+
+def _activation_patch(
+    flow: Mapping[str, Any], activate: steps.Activate, ids: Mapping[tuple[str, str], str]
+) -> list[dict[str, Any]]:
+    """Return the JSON Patch of an activation, with the ids of segments that were created meanwhile."""
+    audiences = [
+        Audience(each.id or ids["segment", each.name], each.name, each.description) for each in activate.audiences
+    ]
+    return activation(flow, audiences, activate.attributes, activate.actions)
+
+
+def _params_patch(target: Mapping[str, Any], destination: Destination) -> list[dict[str, Any]]:
+    """Return the JSON Patch that makes a target connection lead where the destination says."""
+    params = {**(target.get("params") or {}), **params_of(destination)}
+    return [{"op": "replace", "path": "/params", "value": params}]
 
 
 def segment_body(segment: Segment) -> dict[str, Any]:

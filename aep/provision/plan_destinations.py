@@ -11,9 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aep.platform.destinations import (
-    Audience,
     actions_of,
-    activation,
     attributes_of,
     audience_names_of,
     stream_params,
@@ -40,6 +38,9 @@ from aep.provision.steps import (
     settle,
     text_notes,
 )
+
+# What the file calls the options of a target connection.
+_KEYS = {"includeSegmentNames": "include_names", "includeSegmentTimestamps": "include_timestamps"}
 
 
 def plan_segment(plan: Plan, segment: Segment, inventory: DestinationInventory, path: Path) -> None:
@@ -173,7 +174,7 @@ def _target(plan: Plan, destination: Destination, there: Mapping[str, Any]) -> i
     for key, value in params_of(destination).items():
         old = params.get(key, False if isinstance(value, bool) else None)
         if old != value:
-            reasons.append(f"{key}: {_shown(old)} becomes {_shown(value)}")
+            reasons.append(f"{_KEYS.get(key, key)}: {_shown(old)} becomes {_shown(value)}")
     if not reasons:
         return 0
     work = ChangeStreamTarget(str(there["id"]), destination)
@@ -207,16 +208,6 @@ def activation_reasons(flow: Mapping[str, Any], activate: Activate) -> tuple[str
         *(f"adds marketing action {each}" for each in activate.actions if each not in actions),
         *(f"removes marketing action {each}" for each in sorted(actions) if each not in activate.actions),
     )
-
-
-def activation_patch(
-    flow: Mapping[str, Any], activate: Activate, ids: Mapping[tuple[str, str], str]
-) -> list[dict[str, Any]]:
-    """Return the JSON Patch of an activation, with the ids of segments that were created meanwhile."""
-    audiences = [
-        Audience(each.id or ids["segment", each.name], each.name, each.description) for each in activate.audiences
-    ]
-    return activation(flow, audiences, activate.attributes, activate.actions)
 
 
 def params_of(destination: Destination) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def provision(
         bool, typer.Option("--rotate-credentials", help="Send the credentials of all destinations again.")
     ] = False,
 ) -> int:
-    """Create in Experience Platform what a file declares, from field groups to dataflows, and write the routes file.
+    """Create in Experience Platform what a file declares, from field groups to destinations, and write the routes file.
 
     Shows a plan, then creates what is missing and leaves alone what is right. Interrupted, it goes on when run again.
     Takes the pipeline's options besides, written --name=value: --options_file, --aep_org_id, --aep_client_id,

@@ -129,7 +129,7 @@ Change = Callable[[dict[str, Any]], object]
         (lambda entry: entry.update(stream="others"), ["stream: members becomes others"]),
         (
             lambda entry: entry.update(include_names=False, include_timestamps=True),
-            ["includeSegmentNames: true becomes false", "includeSegmentTimestamps: false becomes true"],
+            ["include_names: true becomes false", "include_timestamps: false becomes true"],
         ),
         (lambda entry: entry["audiences"].remove("Rich"), ["removes audience Rich"]),
         (lambda entry: entry["audiences"].clear(), ["removes audience Rich", "removes audience Acme"]),
