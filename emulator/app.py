@@ -122,6 +122,7 @@ class Emulator:
                 segments=segments,
                 memberships=self.export.memberships,
                 exports=self.export.queue,
+                kinesis=self.kinesis,
                 faults=self.faults,
                 clock=time.time,
                 timer=time.monotonic,

@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "emulator.kinesis": ("emulator.state", "emulator.connection"),
     "emulator.export": ("emulator.state", "emulator.segments", "emulator.kinesis"),
     "emulator.api": ("aep.xdm", "emulator.state", "emulator.kinesis", "emulator.export", "emulator.connection"),
-    "emulator.page": ("aep.xdm", "emulator.state", "emulator.api", "emulator.export"),
+    "emulator.page": ("aep.xdm", "emulator.state", "emulator.api", "emulator.export", "emulator.kinesis"),
     "emulator": ("aep.xdm",),
     "samples": (),
     "testing": ("aep", "transforms", "pipelines", "emulator", "samples"),

@@ -66,7 +66,8 @@ def shell(command: str, installed: Path, folder: Path) -> subprocess.CompletedPr
 def test_has_the_packages_of_a_user_and_no_others(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names}
-    assert {top for top in tops if "." not in top} == {"aep", "emulator", "pipelines", "samples", "transforms"}
+    packages = {"aep", "emulator", "kinesis", "pipelines", "samples", "transforms"}
+    assert {top for top in tops if "." not in top} == packages
     assert {f"samples/{path.relative_to(ROOT)}" for path in ROOT.glob("configs/**/*.*")} <= set(names)
 
 

@@ -104,10 +104,11 @@ class KinesisStore:
             raise not_found(f"Stream {name} under account {ACCOUNT} not found.")
         return stream
 
-    def streams(self, region: str) -> list[Stream]:
-        """Return the streams of a region by name."""
+    def streams(self, region: str | None = None) -> list[Stream]:
+        """Return the streams of a region, or of all regions, by name."""
         self.settle()
-        return sorted((each for each in self._streams.values() if each.region == region), key=lambda each: each.name)
+        found = (each for each in self._streams.values() if region in (None, each.region))
+        return sorted(found, key=lambda each: (each.name, each.region))
 
     def settle(self) -> None:
         """Do all that is due."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from emulator.api.faults import FaultState
 from emulator.api.flows import Flows
 from emulator.export.queue import ExportQueue
+from emulator.kinesis.service import Kinesis
 from emulator.state.batches import Batches
 from emulator.state.datasets import Datasets, enabled
 from emulator.state.inlets import Inlet, Inlets
@@ -44,6 +45,7 @@ class Services:
     segments: Segments
     memberships: MembershipStore
     exports: ExportQueue
+    kinesis: Kinesis
     faults: FaultState
     clock: Callable[[], float]
     timer: Callable[[], float]

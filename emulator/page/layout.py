@@ -17,6 +17,7 @@ _SECTIONS = {
     "/connections": "Connections",
     "/profiles": "Profiles",
     "/audiences": "Audiences",
+    "/streams": "Streams",
     "/faults": "Faults",
 }
 

@@ -23,6 +23,7 @@ from emulator.page.facts import Facts, Services
 from emulator.page.layout import View, render
 from emulator.page.markup import Html, address, element, link, markup, note
 from emulator.page.message_views import MessageViews
+from emulator.page.stream_views import StreamViews
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -41,6 +42,7 @@ class Pages:
         self._audiences = AudienceViews(services)
         self._messages = MessageViews(services, reader, self._audiences)
         self._catalog = CatalogViews(services, reader)
+        self._streams = StreamViews(services)
 
     def routes(self) -> list[Route]:
         views: dict[str, Callable[[Request], View | None]] = {
@@ -53,6 +55,7 @@ class Pages:
             "/connections": lambda request: self._catalog.connections(str(request.base_url)),
             "/profiles": self._profiles,
             "/audiences": lambda _: self._audiences.audiences(),
+            "/streams": lambda _: self._streams.streams(),
             "/faults": self._fault_view,
         }
         return [

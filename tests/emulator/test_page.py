@@ -16,7 +16,7 @@ from testing.services.process import PATIENCE_SECONDS
 from tests.emulator.conftest import SCHEMA, Client, make_message
 from tests.emulator.management import EVENT, PROFILE, Platform
 
-SECTIONS = ("/", "/events", "/datasets", "/schemas", "/connections", "/profiles", "/audiences", "/faults")
+SECTIONS = ("/", "/events", "/datasets", "/schemas", "/connections", "/profiles", "/audiences", "/streams", "/faults")
 HOSTILE = "</code></div>\"'<script>alert(1)</script><img src=x onerror=alert(1)>&amp;"
 
 
@@ -104,6 +104,7 @@ def test_nothing_has_happened_yet(client: Client) -> None:
     assert "The Profile store is empty" in pages["/profiles"].text
     assert "No audience yet" in pages["/audiences"].text
     assert "No destination yet" in pages["/audiences"].text
+    assert "No stream yet" in pages["/streams"].text
 
 
 @pytest.mark.parametrize("path", SECTIONS)

@@ -10,6 +10,9 @@ from emulator.api.faults import Faults, FaultState
 from emulator.api.flows import Flows
 from emulator.api.mapping_sets import MappingSets
 from emulator.export.queue import ExportQueue
+from emulator.kinesis.service import Kinesis
+from emulator.kinesis.store import KinesisStore
+from emulator.kinesis.switches import SwitchState
 from emulator.page import fault_form, schema_tree
 from emulator.page.facts import RATE_S, Facts, Services
 from emulator.page.markup import Html, address, element, json_block, markup, table
@@ -156,6 +159,7 @@ def make_facts(store: Store, timer: list[float]) -> Facts:
             segments=Segments(store),
             memberships=MembershipStore(store),
             exports=ExportQueue(store, lambda: 0),
+            kinesis=Kinesis(KinesisStore(store, lambda: 0), SwitchState(lambda: 0, {}), {}, lambda: 0),
             faults=FaultState(lambda: 0),
             clock=lambda: 0,
             timer=lambda: timer[0],
