@@ -1,43 +1,43 @@
-"""The errors whose message is for the person who runs the pipeline.
+"""Errors whose messages are shown to the user.
 
-UserError                         the message is all that is shown; any other exception is a bug and shows its traceback
-├── AepError                      about AEP, IMS or the way to them
-│   ├── ConfigurationError        the same call will fail again: something has to be changed
+UserError                         only the message is shown; any other exception is a bug and shows its traceback
+├── AepError                      concerns AEP, IMS or the connection to them
+│   ├── ConfigurationError        the same call will fail again until something is changed
 │   │   ├── SecretError           a secret reference that cannot be resolved
 │   │   └── AuthenticationError   IMS or the inlet refuses the credentials
-│   ├── NetworkError              no complete reply came: worth another try
+│   ├── NetworkError              no complete reply came; a retry may help
 │   │   ├── ConnectError          no connection was made, so nothing can have arrived
 │   │   ├── ReplyError            the connection broke or timed out: the request may have arrived
 │   │   └── TokenError            IMS gives no token now, so nothing was sent to AEP
-│   ├── PlatformError             a management API answers with an error, in Adobe's code and words
-│   │   ├── InvalidRequestError   400, 422: it refuses what was asked
+│   ├── PlatformError             a management API answers with an error: Adobe's code and text
+│   │   ├── InvalidRequestError   400, 422: the API rejects the request
 │   │   ├── ForbiddenError        401, 403 that a new token does not fix
 │   │   ├── NotFoundError         404
-│   │   ├── ConflictError         somebody changed the object meanwhile, or its title is taken
-│   │   └── UnavailableError      429, 5xx, still after some tries
-│   ├── RetryBudgetError          transient failures went on for longer than the budget
+│   │   ├── ConflictError         the object was changed meanwhile, or its title is taken
+│   │   └── UnavailableError      429, 5xx, even after retries
+│   ├── RetryBudgetError          transient failures lasted longer than the budget
 │   └── StoppedError              the process was asked to end while a request waited to be sent again
-└── SchemaError, OptionsError, PreflightError, KafkaSetupError, SinkError, ...: of the package that raises them
+└── SchemaError, OptionsError, PreflightError, KafkaSetupError, SinkError, ...: defined in the package that raises them
 """
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """Base of all errors that a person reads. The message says what, where and what to do; it never holds a secret."""
+    """Base of all errors shown to users. The message says what, where and what to do, and never contains a secret."""
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong, each problem by itself."""
+        """The individual problems."""
         return [str(self)]
 
 
 class AepError(UserError):
-    """AEP, IMS or the way to them, and what is configured for it."""
+    """Concerns AEP, IMS, the connection to them, or its configuration."""
 
 
 class ConfigurationError(AepError):
-    """Trying again will not help until a person changes an option, a credential or AEP's side."""
+    """A retry will not help until the user changes an option, a credential or something in AEP."""
 
 
 class SecretError(ConfigurationError):
@@ -49,7 +49,7 @@ class AuthenticationError(ConfigurationError):
 
 
 class NetworkError(AepError):
-    """A request got no complete reply. `cause` names the kind in counts of retries."""
+    """A request got no complete reply. `cause` names the kind of error in the counts of retries."""
 
     cause = "network"
 
@@ -73,17 +73,17 @@ class TokenError(NetworkError):
 
 
 class PlatformError(AepError):
-    """A management API answers with an error, or with something that is not an answer to the call.
+    """A management API answers with an error, or with something that is not a reply to the call.
 
     Attributes:
         status: HTTP status.
         code: Adobe's code, such as `XDM-1012-404`; empty when the reply has none, as for all below.
-        title: Of the kind of error.
+        title: Title of the kind of error.
         detail: What is wrong.
-        request_id: To be named to Adobe's support.
-        method: Of the call.
-        url: Of the call without its query, which may name a person.
-        advice: What to do, where that is the same for all errors of a class.
+        request_id: Adobe's support asks for it.
+        method: Method of the call.
+        url: URL of the call without its query, which may contain personal data.
+        advice: What to do, if it is the same for all errors of a class.
     """
 
     advice = ""
@@ -107,11 +107,11 @@ class PlatformError(AepError):
 
 
 class InvalidRequestError(PlatformError):
-    """The API refuses what was asked: 400, 422, or another 4xx that has no class of its own."""
+    """The API rejects the request: 400, 422, or another 4xx without a class of its own."""
 
 
 class ForbiddenError(PlatformError):
-    """The API refuses who asks: a key, an organisation, a sandbox or a permission is wrong, or even a new token."""
+    """The API rejects the caller: the key, organisation, sandbox, permission or even a new token is wrong."""
 
     advice = "check the client id, the organisation, the sandbox, and the permissions of the credential there"
 
@@ -121,16 +121,16 @@ class NotFoundError(PlatformError):
 
 
 class ConflictError(PlatformError):
-    """The object is not as the caller thinks: another etag than the one supplied, or its title is taken."""
+    """The object differs from what the caller expects: its etag has changed, or its title is taken."""
 
 
 class UnavailableError(PlatformError):
-    """The API is failing or throttles (5xx, 429), and did so each time it was tried: it may work later."""
+    """The API is failing or throttling (5xx, 429) even after retries; it may work later."""
 
 
 class RetryBudgetError(AepError):
-    """Transient failures went on for longer than `aep_retry_budget_seconds`."""
+    """Transient failures lasted longer than `aep_retry_budget_seconds`."""
 
 
 class StoppedError(AepError):
-    """The process is ending and the request could not be delivered in the time that was left."""
+    """The process is stopping and the request could not be delivered in the remaining time."""

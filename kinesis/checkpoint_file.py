@@ -23,7 +23,7 @@ class CheckpointFile:
     because it would stay with the one that was replaced.
 
     Args:
-        path: Of the file; its folder is made.
+        path: Path of the file; its folder is made.
         stream: The name or ARN of the stream that it is for.
     """
 

@@ -28,7 +28,7 @@ class Update(NamedTuple):
     """What a list of shards changes.
 
     Attributes:
-        change: Of the checkpoint.
+        change: Change of the checkpoint.
         lost: Shards of this reader that have expired before they were read to their ends, as far as they are known.
     """
 

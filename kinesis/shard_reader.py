@@ -38,7 +38,7 @@ class Reply(NamedTuple):
         position: Behind the records.
         children: Each with its parents, of a shard that has ended.
         behind: How far the position is behind the newest record, in milliseconds (MillisBehindLatest).
-        time: Of the reply, in milliseconds since 1970.
+        time: Time of the reply, in milliseconds since 1970.
     """
 
     records: Sequence[Mapping[str, Any]]

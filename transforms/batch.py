@@ -55,7 +55,7 @@ class Packer:
     """Packs the chunks of one route into batches. Each record ends in exactly one batch, in the order they came.
 
     Args:
-        sizes: Of the route's destination.
+        sizes: Sizes of the route's destination.
         shard: Of keys, that the chunks are of.
     """
 

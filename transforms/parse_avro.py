@@ -41,8 +41,8 @@ class ParseConfluentAvro:
         """Return the record that the value is; waits while the registry cannot be reached.
 
         Args:
-            value: Of a Kafka record.
-            headers: Of the same record: one of them may name the schema.
+            value: Value of a Kafka record.
+            headers: Headers of the same record: one of them may name the schema.
 
         Raises:
             ConfigurationError, StoppedError: See `SchemaRegistry.reader`.

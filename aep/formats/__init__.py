@@ -1,1 +1,1 @@
-"""What records are read from, JSON and Avro, and the types that XDM has."""
+"""The formats of records, JSON and Avro, and conversion to XDM types."""

@@ -1,6 +1,6 @@
 """Read a record's Avro (Avro specification 1.12) as the JSON that XDM wants.
 
-Records, maps and arrays become objects and arrays, enums strings, a union what its branch is; null stays null. Bytes
+Records, maps and arrays become objects and arrays, enums strings, a union its branch; null stays null. Bytes
 and fixed become text in base64. Logical types: `date` becomes `YYYY-MM-DD`; `timestamp-millis`, `-micros` and
 `-nanos` a date-time in UTC with `Z`, `local-timestamp-*` the same without it; `time-*` a time; `decimal` a
 number, `uuid` text. Types that only `connect.name` marks become the same (connect_types.py). A value that JSON
@@ -47,7 +47,7 @@ SchemaKey = int | bytes
 
 
 def schema_key(value: bytes, header: bytes | None) -> tuple[SchemaKey, int] | ParseFailure:
-    """Return what names the schema of a value that Confluent's serializer wrote, and the byte at which its Avro begins.
+    """Return the key of the schema of a value written by Confluent's serializer, and the offset of its Avro data.
 
     A zero byte and the schema's id in four bytes, or the byte 1 and its GUID in 16, are in a header or in front of the
     Avro; where both are, the header counts, and the value is Avro from its first byte on. (Confluent Platform 8.1,
@@ -81,7 +81,7 @@ class AvroReader:
     """Reads records that were written with one schema."""
 
     def __init__(self, schema: str, references: Iterable[str] = ()):
-        """Take the schema and those that it refers to by name, each after those that it refers to itself.
+        """Take the schema and those it refers to by name, dependencies first.
 
         Raises:
             AvroSchemaError: One of them is not an Avro schema, or names a type that none has.
@@ -134,7 +134,7 @@ def _minute(minutes: int) -> str:
 
 
 def _timestamp(units: int, digits: int) -> str:
-    """Without a zone. As text at once: a `datetime` takes longer, and has no nanoseconds."""
+    """Return a converter to text without a zone; a `datetime` would be slower and lack nanoseconds."""
     seconds, part = divmod(units, 10**digits)
     minutes, seconds = divmod(seconds, 60)
     return f"{_minute(minutes)}:{seconds:02}.{part:0{digits}}"

@@ -1,7 +1,7 @@
 """Decode Avro's binary encoding (Avro specification 1.12, Binary encoding), refusing whatever it does not allow.
 
-fastavro checks no bounds: it takes index -1 of a union for the last branch, 33 bits for an int, wraps what is longer
-than 64 bits, and calls every byte but 0 true. The functions here are made once for a schema and refuse all of these
+fastavro checks no bounds: it takes index -1 of a union as the last branch, 33 bits as an int, wraps what is longer
+than 64 bits, and calls every byte but 0 true. The functions here are built once per schema and refuse all of these
 with the place; they are no slower than its compiled reader.
 """
 
@@ -40,8 +40,8 @@ class DecodeError(ValueError):
 
     Attributes:
         reason: Why.
-        at: The byte at which they stop being Avro of the schema; None if they are, but JSON cannot carry a value.
-        path: Of the value within the record, innermost first.
+        at: The byte at which they stop matching the schema; None if they match, but JSON cannot represent a value.
+        path: Path of the value within the record, innermost first.
     """
 
     def __init__(self, reason: str, at: int | None):
@@ -56,7 +56,7 @@ DAMAGE = (DecodeError, IndexError, struct.error, UnicodeDecodeError)
 
 
 def decode_error(error: Exception, data: bytes) -> DecodeError:
-    """Return the error of a `Decode` in one form."""
+    """Return the exception of a `Decode` as a `DecodeError`."""
     if isinstance(error, DecodeError):
         return error
     if isinstance(error, UnicodeDecodeError):
@@ -183,10 +183,10 @@ def _float(data: bytes, at: int) -> tuple[float, int]:
 
 
 def shortest(number: float) -> float:
-    """Return the number with the fewest digits that is this one in 32 bits: 19.99 for 19.989999771118164.
+    """Return the number with the fewest digits that rounds to this one in 32 bits: 19.99 for 19.989999771118164.
 
     Connect's JSON converter writes floats so (Java, `Float.toString`). For 2**-96, 2**87 and 2**90, where the nearest
-    text of 8 digits is not one that comes back, it is a digit longer.
+    text of 8 digits does not round-trip, it is one digit longer.
     """
     # Below the normal numbers even 6 digits may be too many; 9 always suffice.
     for digits in range(6 if abs(number) >= _SMALLEST_NORMAL else 1, 9):

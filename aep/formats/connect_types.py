@@ -45,7 +45,7 @@ def scale_of(schema: Mapping[str, Any]) -> Any:
 
 
 def time_text(units: int, per_second: int) -> str:
-    """Return a time as hours, minutes and seconds; of MySQL's TIME it may be negative, or longer than a day."""
+    """Return a time as hours, minutes and seconds; MySQL's TIME may be negative or longer than a day."""
     seconds, part = divmod(abs(units), per_second)
     minutes, seconds = divmod(seconds, 60)
     digits = len(str(per_second)) - 1

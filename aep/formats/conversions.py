@@ -1,6 +1,6 @@
-"""How a source of a map is converted: its `type`, and the `unit`, `pattern`, `zone` or `scale` beside it.
+"""Conversion of a field map's source: its `type`, with `unit`, `pattern`, `zone` or `scale`.
 
-What a combination means is looked at once, when the map is read; per record there is one function to call.
+A combination is interpreted once, when the map is read; per record there is one function to call.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TYPES_OF = {"unit": _DATES, "pattern": _DATES, "zone": ("date-time",), "scale":
 
 
 def conversion_problem(source: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with a source's type and with what goes with it, naming the key; None for nothing."""
+    """Return what is wrong with a source's type and its companions, naming the key; None if nothing is."""
     kind = source.get("type")
     if "type" in source and kind not in tuple(CONVERTERS):
         return f"type must be one of {', '.join(CONVERTERS)}"

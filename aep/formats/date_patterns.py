@@ -1,4 +1,4 @@
-"""Dates in text that is not ISO 8601, or whose offset from UTC only its reader knows."""
+"""Dates in text that is not ISO 8601, or that lacks its offset from UTC."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def pattern_problem(pattern: Any, *, is_time: bool, has_zone: bool) -> str | Non
 
     Args:
         pattern: As it was given.
-        is_time: Whether a time is wanted as well, whose offset from UTC is in the text or, else, of a zone.
+        is_time: Whether it must contain a time, whose offset from UTC is in the text or given by a zone.
         has_zone: Whether a zone is given.
     """
     if not isinstance(pattern, str):
@@ -56,7 +56,7 @@ def zone_of(name: Any) -> tzinfo:
 
 
 def to_date_time_in(value: Any, zone: tzinfo) -> str:
-    """Return a date-time, as `to_date_time` makes it; ISO 8601 text without an offset has that of the zone."""
+    """Return a date-time, as `to_date_time` makes it; ISO 8601 text without an offset takes that of the zone."""
     if isinstance(value, str) and _WITHOUT_OFFSET.fullmatch(value):
         value += _offset(value, zone)
     return to_date_time(value)

@@ -1,7 +1,7 @@
-"""Read a record's JSON so that nothing is changed or lost without a word.
+"""Read a record's JSON so that nothing is silently changed or lost.
 
 orjson is fast but takes the last of two equal keys, and makes floats of integers beyond 64 bits. Two cheap
-looks at the bytes find the records where that might have happened; only those are read again exactly.
+checks of the bytes find the records where that might have happened; only those are parsed again exactly.
 """
 
 import json
@@ -90,7 +90,7 @@ class _InexactError(ValueError):
 
 
 def _read_exactly(value: bytes) -> ParseFailure | None:
-    """Read valid JSON with the slow parser, which tells of every member and digit."""
+    """Read valid JSON with the slow parser, which reports every member and digit."""
     try:
         json.loads(value, parse_int=_integer, object_pairs_hook=_members)
     except _InexactError as error:

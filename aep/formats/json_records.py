@@ -1,6 +1,6 @@
-"""Split a file into JSON records: one a line, or pretty-printed one after another, or the items of one array.
+"""Split a file into JSON records: one per line, pretty-printed one after another, or the items of an array.
 
-Topics hold one record a line; the other two forms are what people export or write by hand. The first lines decide which
+Exports of topics have one record per line; the other two forms come from tools or people. The first lines decide which
 one a file has. Records are returned as the bytes of the file: whoever parses them finds out whether they are JSON.
 """
 
@@ -86,7 +86,7 @@ def _is_object(text: bytes) -> bool:
 
 
 def _is_open(text: bytes) -> bool:
-    """Return whether a line ends within an object, as a pretty-printed one does, and not within a text, where none
+    """Return whether a line ends inside an object, as in pretty-printed JSON, and not inside a string, where none
     ends.
     """
     depth = 0
@@ -146,11 +146,11 @@ class _Splitter:
 
     @property
     def waiting(self) -> int:
-        """Bytes of a record whose end has not come."""
+        """Bytes of the incomplete record."""
         return len(self._data)
 
     def rest(self) -> bytes:
-        """Return what is left where the file ends: nothing, or a record that has been cut off or is not JSON."""
+        """Return the rest at the end of the file: nothing, or a record that is cut off or not JSON."""
         return self._data.strip()
 
     def feed(self, block: bytes) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Reads compressed files to their end mark: a file that was cut off or damaged is an error, never a shorter file."""
+"""Read compressed files to their end mark: a truncated or damaged file is an error, never a shorter file."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def unpacked(file: BinaryIO, path: str) -> BinaryIO:
     """Decompress a file while it is read, if the ending of its name says so; other files are returned as they are.
 
     A file may be several streams one after another (`cat a.gz b.gz`), padded with zero bytes (tape blocks, `.xz`).
-    Anything else behind a stream is damage: nobody knows whether it was a stream. Closing leaves `file` open.
+    Anything else after a stream is damage, since it may have been another stream. Closing leaves `file` open.
 
     Args:
         file: The compressed bytes.
-        path: Of the file, for its ending and for errors.
+        path: Path of the file, for its ending and for errors.
 
     Returns:
         A file whose reads raise `DamagedFileError` where the damage is; what they returned before it may be incomplete.

@@ -1,7 +1,7 @@
-"""Values made the types that XDM has (Basics of schema composition, Field types): exactly, or not at all.
+"""Convert values to XDM types (Basics of schema composition, Field types): exactly, or not at all.
 
-Each converter takes a value of parsed JSON that is not null. What it cannot make the type without a loss or a guess it
-refuses with words that do not show the value.
+Each converter takes a value of parsed JSON that is not null. A value that it cannot convert without loss or guessing it
+refuses with a message that does not show the value.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Unfit(ValueError):  # noqa: N818 - what a value is, rather than an error o
 
 
 def to_string(value: Any) -> str:
-    """Text; numbers and booleans as JSON writes them."""
+    """Return text; numbers and booleans as JSON writes them."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool | int | float):
@@ -57,7 +57,7 @@ def to_string(value: Any) -> str:
 
 
 def to_integer(value: Any) -> int:
-    """Return a whole number of 64 bits; text if it is the digits of one, 12.0 as 12."""
+    """Return a 64-bit integer; text if it consists of its digits, 12.0 as 12."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
         return int(value)
     if isinstance(value, str) and _INTEGER.fullmatch(value):
@@ -68,9 +68,9 @@ def to_integer(value: Any) -> int:
 
 
 def to_number(value: Any) -> int | float:
-    """Return a finite number; text if it is one as JSON writes it, and no more exact than JSON's can be here.
+    """Return a finite number; text if it is a JSON number that a float holds exactly.
 
-    Also a decimal that brings its scale, as Debezium's VariableScaleDecimal does: `{"scale": 2, "value": BASE64}`.
+    Also a decimal with its scale, as in Debezium's VariableScaleDecimal: `{"scale": 2, "value": BASE64}`.
     """
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return number_of(Decimal(value))
@@ -87,7 +87,7 @@ def to_number(value: Any) -> int | float:
 
 
 def is_scale(value: Any) -> bool:
-    """Return whether a value can be the scale of a decimal: how many digits stand after its decimal point."""
+    """Return whether a value can be the scale of a decimal: the number of digits after its decimal point."""
     return isinstance(value, int) and not isinstance(value, bool) and value in SCALES
 
 

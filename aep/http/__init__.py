@@ -1,1 +1,1 @@
-"""HTTP to Adobe: transport and its time limits, proxies and TLS, tokens, secrets, pauses."""
+"""HTTP to Adobe: transport and time limits, proxies and TLS, tokens, secrets, back-off."""

@@ -28,7 +28,7 @@ _READ_AGAIN_SECONDS = 60.0
 
 
 class TokenSource(Protocol):
-    """Where the `Authorization` header of a request comes from; shared by all threads of a process."""
+    """Source of a request's `Authorization` header, shared by all threads of a process."""
 
     def token(self) -> str:
         """Return a token that is valid now, fetched if need be."""
@@ -43,7 +43,7 @@ class TokenSource(Protocol):
         ...
 
     def take_renewals(self) -> int:
-        """Return how many tokens were fetched or read since this was last asked, for counting."""
+        """Return how many tokens were fetched or read since the last call, for counting."""
         ...
 
 
@@ -52,8 +52,8 @@ class OAuthClient:
     """An OAuth server-to-server credential.
 
     Attributes:
-        ims_url: Of the identity service.
-        client_id: Of the credential.
+        ims_url: URL of the identity service.
+        client_id: Client id of the credential.
         client_secret: Secret reference, see `aep.http.secrets`.
         scopes: To ask for, separated by commas.
     """
@@ -67,7 +67,7 @@ class OAuthClient:
 class OAuthTokens:
     """Tokens of an OAuth client: one fetch for all threads, a minute ahead of expiry by a monotonic clock.
 
-    IMS being down raises `TokenError` to the caller, who waits and tries again as for AEP itself.
+    If IMS is down, the caller gets a `TokenError`, waits and retries as for AEP itself.
     """
 
     def __init__(self, client: OAuthClient, transport: Transport, clock: Callable[[], float] = time.monotonic):
@@ -145,7 +145,7 @@ class OAuthTokens:
 
 
 class StaticToken:
-    """A bearer token that somebody else renews: the reference is read again every minute, and after a refusal.
+    """A bearer token that is renewed elsewhere: the reference is read again every minute, and after a refusal.
 
     Args:
         reference: Where it is, see `aep.http.secrets`.
@@ -164,7 +164,7 @@ class StaticToken:
         """Return the token that the reference names.
 
         Raises:
-            SecretError: There is none. While the last value was not refused, it is kept instead: a file that is being
+            SecretError: There is none. If the last value was not refused, it is kept instead: a file that is being
                 replaced may be away for a moment.
             NetworkError: The service that keeps it cannot be reached.
         """
@@ -203,7 +203,7 @@ def read_token_reply(reply: Reply, client: OAuthClient) -> tuple[str, float]:
 
     Raises:
         TokenError: IMS is failing (408, 429, 5xx): worth another try.
-        AuthenticationError: IMS refuses the client, in its own words, or this is not a reply from IMS.
+        AuthenticationError: IMS refuses the client; the message has its text. Or this is not a reply from IMS.
     """
     if reply.status in (408, 429) or reply.status >= 500:
         raise TokenError(f"IMS at {client.ims_url} answers {reply.status}")

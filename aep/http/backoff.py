@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after(header: str | None, longest: float, wall_clock: Callable[[], float] = time.time) -> float:
-    """Return seconds that a `Retry-After` header asks for, at most `longest`; 0 when it is absent or makes no sense.
+    """Return the seconds a `Retry-After` header asks for, at most `longest`; 0 if it is absent or invalid.
 
     It holds seconds or a date (HTTP Semantics, RFC 9110, 10.2.3).
     """
@@ -28,9 +28,9 @@ def retry_after(header: str | None, longest: float, wall_clock: Callable[[], flo
 
 
 def full_jitter(number: int, base: float, ceiling: float, random_unit: Callable[[], float]) -> float:
-    """Return seconds to wait after try `number`: evenly drawn below an exponentially growing bound.
+    """Return the seconds to wait after try `number`: uniform below an exponentially growing bound.
 
-    It spreads the tries of many workers, where a fixed back-off would bring them back together.
+    It spreads the retries of many workers, which a fixed back-off would synchronise.
     """
     return random_unit() * min(ceiling, base * 2 ** min(number - 1, 30))
 

@@ -1,9 +1,9 @@
 """An adapter for requests whose replies must be complete by a deadline, from the first byte of their headers on, and
 before the process has to end.
 
-The time limit that requests knows is that of one read from the socket: a peer that sends a byte now and then would
-keep a request waiting for as long as it likes. The adapter also brings TLS settings of our own and what a proxy is to
-be told.
+The timeout of requests applies to one read from the socket: a peer that sends a byte now and then would
+keep a request waiting for as long as it likes. The adapter also sets our own TLS settings and the headers for the
+proxy.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _KEEP_ALIVE = [
 
 @dataclass(frozen=True)
 class Limits:
-    """What ends a request beside the time limit that it is sent with.
+    """Limits of a request besides its own timeout.
 
     Attributes:
         silence: Seconds without a byte after which a reply is given up before its deadline, None for no such limit.
@@ -84,7 +84,7 @@ def header_limit_passed(error: BaseException) -> bool:
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """Makes the read time limit that a request is sent with hold for its whole reply.
+    """Applies a request's read timeout to its whole reply.
 
     Args:
         tls: For servers and proxies; what requests itself would set is left out.
@@ -110,11 +110,11 @@ class DeadlineAdapter(HTTPAdapter):
         return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
-        """Return the credentials, which are not in the proxy's URL, since that shows in errors."""
+        """Return the credentials, kept out of the proxy's URL because that shows in errors."""
         return dict(self._proxy_headers)
 
     def cert_verify(self, *args: Any) -> None:
-        """Nothing: requests would add the public authorities to those that our TLS settings trust."""
+        """Do nothing: requests would add the public authorities to those that our TLS settings trust."""
 
     def _use_our_pools(self, manager: PoolManager) -> None:
         manager.pool_classes_by_scheme = {
@@ -186,7 +186,7 @@ class _Reply(http.client.HTTPResponse):
         super().__init__(_Source(sock, limits), *args, **kwargs)  # type: ignore[arg-type]
 
     def _read_status(self) -> tuple[str, int, str]:
-        """Pass over every interim reply as over 100, the only one http.client knows (RFC 9110, 15.2)."""
+        """Skip every interim reply, of which http.client knows only 100 (RFC 9110, 15.2)."""
         version, status, reason = super()._read_status()  # type: ignore[misc]
         interim = 100 <= status < 200 and status != http.client.SWITCHING_PROTOCOLS
         return version, http.client.CONTINUE if interim else status, reason
@@ -220,7 +220,7 @@ class _Connection(HTTPConnection):
         return reply
 
     def send(self, data: Any) -> None:
-        """Send bytes, for no longer than the process may go on."""
+        """Send bytes, until the process has to end at the latest."""
         if self.sock is None:
             self.connect()
         connection, rest = self.sock, memoryview(data)
@@ -233,7 +233,7 @@ class _TlsConnection(_Connection, HTTPSConnection):
     def send(self, data: Any) -> None:
         """Send; if the peer has closed meanwhile, its earlier reply is still read, as without TLS.
 
-        That may be a reply, or the alert of a server that wants a client certificate (TLS 1.3 tells only then).
+        That may be a reply, or the alert of a server that requires a client certificate (TLS 1.3 reports it only then).
         """
         try:
             super().send(data)
@@ -241,7 +241,7 @@ class _TlsConnection(_Connection, HTTPSConnection):
             raise BrokenPipeError(errno.EPIPE, str(error)) from None
 
     def _tunnel(self) -> None:
-        """Ask the proxy for a tunnel. Without this, its faults could not be told from those of the host behind it."""
+        """Ask the proxy for a tunnel, so that its errors can be told from those of the host behind it."""
         try:
             super()._tunnel()
         except (OSError, http.client.HTTPException) as error:

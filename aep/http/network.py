@@ -19,7 +19,7 @@ _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True)
 class Network:
-    """The way to the inlets and to IMS.
+    """The connection to the inlets and to IMS.
 
     It holds paths and references to secrets, so it may travel to workers; these are read there, when a session is made.
 
@@ -29,7 +29,7 @@ class Network:
         proxy_user: For a proxy that wants credentials (Basic, RFC 7617).
         proxy_password: Secret reference.
         ca_file: PEM file of the authorities to trust, which takes the place of the public ones that certifi brings.
-        client_certificate: PEM file of the certificate to show to who asks for one, with those of its issuers.
+        client_certificate: PEM file of the certificate to present when asked, with those of its issuers.
         client_key: PEM file of its private key; None when that is in the file of the certificate.
         client_key_password: Secret reference, for a key that is encrypted.
         gzip: Compress the bodies of requests. Adobe's documents do not say that AEP takes that.
@@ -46,7 +46,7 @@ class Network:
 
     @property
     def has_files(self) -> bool:
-        """Whether it takes files of the machine that sends."""
+        """Whether it needs files on the machine that sends."""
         return bool(self.ca_file or self.client_certificate)
 
     def check(self) -> None:
@@ -60,7 +60,7 @@ class Network:
         self.proxy_headers()
 
     def proxy_headers(self) -> dict[str, str]:
-        """Return what the proxy alone is told. It holds the password.
+        """Return the headers for the proxy alone, including the password.
 
         Raises:
             ConfigurationError, NetworkError: There is no password, see `aep.http.secrets.resolve`.
@@ -118,13 +118,13 @@ class Network:
 
 
 def proxy_refusal(network: Network, host: str, status: int | None, words: str) -> AepError:
-    """Return the error for a proxy that opens no way to a host: nothing has been sent to that.
+    """Return the error for a proxy that does not connect to a host; nothing has been sent to the host.
 
     Args:
-        network: The proxy, and as whom it was asked.
+        network: The proxy and its credentials.
         host: Where to.
         status: What the proxy answered, None when it gave no answer.
-        words: What happened, in the words of the library or the operating system.
+        words: The message of the library or the operating system.
     """
     proxy = proxy_address(network)
     if status == 407:
@@ -145,7 +145,7 @@ def proxy_refusal(network: Network, host: str, status: int | None, words: str) -
 
 
 def proxy_address(network: Network) -> str:
-    """Return the proxy's host and port; words for it when none was given, as on a network whose proxy is not seen."""
+    """Return the proxy's host and port; a phrase for it if none was given, as on a network with a transparent proxy."""
     if network.proxy is None:
         return "on the way"
     url = urllib3.util.parse_url(network.proxy)

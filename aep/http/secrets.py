@@ -56,7 +56,7 @@ def resolve(reference: str) -> str:
 
 
 def hide(body: bytes, secret: str) -> bytes:
-    """Return the body of an error reply, of which people will read, without the secret, should it echo the request."""
+    """Return the body of an error reply with the secret redacted, in case it echoes the request."""
     for form in (secret, quote_plus(secret, errors="surrogateescape")):
         body = body.replace(form.encode(errors="surrogateescape"), b"***")
     return body
@@ -128,7 +128,7 @@ def secret_manager_url(name: str) -> str:
 
 
 def _reason(body: bytes) -> str:
-    """Return the words of an error reply of Google's APIs (`google.rpc.Status`); "" for none. Nothing
+    """Return the text of an error reply of Google's APIs (`google.rpc.Status`); "" for none. Nothing
     else is repeated.
     """
     try:

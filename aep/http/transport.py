@@ -1,6 +1,6 @@
 """One HTTP request and its reply, with time limits that hold.
 
-`Transport` is the seam: everything above it is tested without sockets, everything real goes through
+`Transport` is the interface: everything above it is tested without sockets, and all real requests go through
 `RequestsTransport`.
 """
 
@@ -50,7 +50,7 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class Request:
-    """A request, a POST unless it says otherwise. Headers may hold a token, so they stay out of the representation."""
+    """A request, by default a POST. Headers may hold a token, so they stay out of the representation."""
 
     url: str
     body: bytes = field(repr=False)
@@ -88,7 +88,7 @@ class Transport(Protocol):
 
 class _Session(requests.Session):
     def get_redirect_target(self, response: requests.Response) -> None:
-        """Return None always: requests would otherwise parse Location and drain the body even with redirects off."""
+        """Return None: requests would otherwise parse Location and drain the body even with redirects off."""
 
 
 class RequestsTransport:
@@ -100,7 +100,7 @@ class RequestsTransport:
     for the host would replace the bearer token, and proxies would come from the environment unseen.
 
     Args:
-        timeouts: Of each request.
+        timeouts: Timeouts of each request.
         network: The way to the hosts.
         clock: Monotonic seconds, for the length of replies and of the time that a connection is idle.
         time_left: Seconds until the process has to end, infinite while nobody asks it to. Requests end by then, also

@@ -35,7 +35,7 @@ class _Piece:
     """Some messages of a batch, by index, that travel in one request.
 
     Attributes:
-        indices: Of the messages.
+        indices: Indices of the messages.
         sent: This sending, and what went before.
         due: Clock reading before which they are not sent.
         why: They are sent again; empty for the first sending.
@@ -317,7 +317,7 @@ def overtaken(settled: decisions.PerMessage, keys: Sequence[bytes | None]) -> li
 
     Args:
         settled: The answers to a request.
-        keys: Of its messages; order does not matter to one without a key.
+        keys: Keys of its messages; order does not matter to one without a key.
 
     Returns:
         Their positions.

@@ -38,7 +38,7 @@ class MessageRule:
     """What to do with one message.
 
     Attributes:
-        name: Of the rule.
+        name: Name of the rule.
         what_comes_back: AEP's answer to the message, in words.
         what_happens: In words; a paragraph of docs/outcomes.md.
         source: Where Adobe says so.

@@ -36,9 +36,9 @@ class Verdict(NamedTuple):
         status: HTTP status.
         received: Whether AEP has the event now.
         validated: Whether it was validated before the answer.
-        xaction_id: Of the event that was received, else empty.
+        xaction_id: `xactionId` of the event that was received, else empty.
         message: AEP's words, if it refuses the event.
-        violations: Of the schema; AEP stops after five.
+        violations: Violations of the schema; AEP stops after five.
     """
 
     status: int

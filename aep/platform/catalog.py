@@ -25,7 +25,7 @@ class DataSet(NamedTuple):
         id: 24 hexadecimal characters.
         name: For people.
         schema_id: `$id` of its schema.
-        content_type: Of its schema, with the version.
+        content_type: Content type of its schema, with the version.
         tags: By name.
         document: All that the Catalog tells of it.
     """
@@ -57,7 +57,7 @@ class Batch(NamedTuple):
     Attributes:
         id: As in the address of its files.
         status: `success`, `failed`, ...
-        dataset_id: Of the data set, empty if the Catalog does not tell.
+        dataset_id: Dataset id of the data set, empty if the Catalog does not tell.
         created_ms, updated_ms: Epoch milliseconds.
         metrics: Counts such as `inputRecordCount` and `failedRecordCount`.
         errors: What was wrong.

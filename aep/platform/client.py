@@ -44,7 +44,7 @@ class PlatformClient:
     A call that fails for a passing reason is tried four times in all, if it does no harm when it arrives twice.
 
     Args:
-        base_url: Of the gateway, such as `https://platform.adobe.io`.
+        base_url: URL of the gateway, such as `https://platform.adobe.io`.
         tokens: Access tokens of the credential.
         api_key: Client id of the credential.
         org_id: Organisation, such as `...@AdobeOrg`.
@@ -186,9 +186,9 @@ class PlatformClient:
         """Yield the pages of a list, each fetched when it is asked for.
 
         Args:
-            path: Of the list.
-            query: Of the first page; it stays the same for all.
-            headers: Of each call.
+            path: Path of the list.
+            query: Query of the first page; it stays the same for all.
+            headers: Headers of each call.
             following: Parameters that the next page has besides, None after the last; by default those of
                 `_links.next.href`. Only parameters are taken from a link: a token goes to no other host.
 

@@ -71,7 +71,7 @@ def stream_params(stream: str, region: str, *, names: bool, timestamps: bool) ->
 
     Args:
         stream: Name of the stream.
-        region: Of the stream.
+        region: Region of the stream.
         names: Whether records have the names of mapped audiences.
         timestamps: Whether records say when audiences were made, changed and mapped.
     """

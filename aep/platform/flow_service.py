@@ -97,7 +97,7 @@ class Entities:
         """Change an object by a JSON Patch: `PATCH /{kind}/{id}` with `If-Match` (Flow Service API).
 
         Args:
-            entity_id: Of the object.
+            entity_id: Entity id of the object.
             etag: As it was looked up, quotes and all.
             operations: RFC 6902.
             secrets: What the operations have that no error may repeat.

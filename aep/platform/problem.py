@@ -51,7 +51,7 @@ class Problem(NamedTuple):
     Attributes:
         status: HTTP status.
         code: Adobe's code, such as `XDM-1012-404` or `403000`.
-        title: Of the kind of problem.
+        title: Title of the kind of problem.
         detail: What is wrong, and the reasons that the report gives besides; the reply itself, shortened, if it has an
             unknown form.
         request_id: By which Adobe's support can find the call.

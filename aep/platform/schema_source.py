@@ -164,9 +164,9 @@ class PinnedSchemaSource:
     """A resolved schema in a file, and no other.
 
     Attributes:
-        path: Of the file.
+        path: Path of the file.
         sha256: Hexadecimal digest of its bytes.
-        version: Of the schema, such as "1.4"; None leaves it to the digest.
+        version: Version of the schema, such as "1.4"; None leaves it to the digest.
     """
 
     path: str

@@ -38,7 +38,7 @@ class Missing(NamedTuple):
     Attributes:
         place: JSON pointer in the field group of the node that is to have it.
         path: Names that lead to the field in a record.
-        spec: Of the field.
+        spec: Spec of the field.
         first_required: The node has no `required` yet.
     """
 

@@ -59,7 +59,7 @@ class Inventory:
     """The existing objects.
 
     Attributes:
-        titles: Of all resources of the organisation, with the kind and the `$id` of each.
+        titles: Titles of all resources of the organisation, with the kind and the `$id` of each.
         field_groups: Those of the file by title, unresolved.
         schemas: Those of the file by title, unresolved.
         components: The classes and the undeclared field groups of the schemas by `$id`, resolved.

@@ -38,8 +38,8 @@ class FieldSpec(_Model):
     Attributes:
         type: The XDM type.
         required: Whether the object that holds the field must have it.
-        fields: Of an object.
-        items: Of an array.
+        fields: Fields of an object.
+        items: Items of an array.
         values: Type of the values of a map.
     """
 

@@ -78,7 +78,7 @@ def plan_destination(
         wanted: The whole file.
         destination: The entry.
         inventory: The existing objects.
-        path: Of the entry.
+        path: Path of the entry.
         rotate: Whether to send the credentials again.
     """
     plan.problems += attribute_faults(wanted, destination, inventory, path)

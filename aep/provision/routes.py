@@ -76,7 +76,7 @@ def route_values(
     Args:
         wanted: The file, with the tenant id in it.
         services: The APIs.
-        ids: Of all that the file declares.
+        ids: Ids of all that the file declares.
         org_id: The organisation.
         auth: How routes authenticate whose inlet asks for it, `oauth` or `token`.
 

@@ -211,7 +211,7 @@ class Step:
     """What is to be done with an object, or why nothing is.
 
     Attributes:
-        kind: Of the object, as people say it: `field group`, `schema`, `identity`, `data set`, ...
+        kind: Kind of the object, as people say it: `field group`, `schema`, `identity`, `data set`, ...
         name: Its title or name.
         action: What becomes of it.
         reasons: Why, or what of it.

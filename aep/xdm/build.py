@@ -36,7 +36,7 @@ class Recipe(NamedTuple):
 
     Attributes:
         schema_id: The `$id` of the new schema, which messages must name.
-        title: Of the new schema.
+        title: Title of the new schema.
         class_: The class.
         field_groups: The field groups.
         namespace: The field that holds the organisation's own fields, such as `_acme`; None for none.

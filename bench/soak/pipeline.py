@@ -57,7 +57,7 @@ class Pipeline:
 
     Args:
         folder: Where the options, logs and summaries go.
-        options: Of the pipeline, in which it differs from configs/base.yaml.
+        options: Options of the pipeline, in which it differs from configs/base.yaml.
         environment: Variables for its process, where secrets are.
     """
 

@@ -57,7 +57,7 @@ class Result:
 
     Attributes:
         plan: The faults that were carried out.
-        account: Of all records.
+        account: Account of all records.
         runs: The pipeline's processes.
         lags: Records in Kafka and not committed, every two seconds: (seconds since the soak began, records).
         seconds: From the first record accepted to the last one committed.

@@ -36,8 +36,8 @@ class Token(NamedTuple):
     Attributes:
         kind: What it is.
         text: As it is written; empty at the end.
-        position: Of its first character, counted from 1.
-        value: Of a string or a number.
+        position: Position of its first character, counted from 1.
+        value: Value of a string or a number.
     """
 
     kind: Kind

@@ -23,7 +23,7 @@ class MappedAudience(NamedTuple):
     """An audience that a destination activates.
 
     Attributes:
-        id: Of the segment definition.
+        id: Id of the segment definition.
         name: As the activation named it.
         created_s: When it was mapped, in seconds since the epoch.
         updated_s: When its mapping was last changed.
@@ -39,17 +39,17 @@ class Destination(NamedTuple):
     """An enabled dataflow to Kinesis, with all that an export needs.
 
     Attributes:
-        flow_id: Of the dataflow.
+        flow_id: Flow id of the dataflow.
         org_id: The organisation.
-        name: Of the dataflow.
+        name: Name of the dataflow.
         audiences: The mapped audiences, by their ids, in the order in which they were mapped.
         attributes: The mapped attributes as dotted XDM paths, such as `person.name.firstName`.
         include_names: The option "Include Segment Names".
         include_timestamps: The option "Include Segment Timestamps".
         stream: Name of the stream.
-        region: Of the stream, such as `eu-west-1`.
-        access_key_id: Of the base connection.
-        secret_key: Of the base connection.
+        region: Region of the stream, such as `eu-west-1`.
+        access_key_id: Access key id of the base connection.
+        secret_key: Secret key of the base connection.
     """
 
     flow_id: str

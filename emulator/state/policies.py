@@ -76,7 +76,7 @@ class Policies:
 
         Args:
             org_id: The organisation.
-            references: Of the marketing actions.
+            references: References of the marketing actions.
             dataset_ids: The data sets that the data come from.
         """
         labels = {each: set((self.labels.get(org_id, each) or {}).get("labels", ())) for each in dataset_ids}

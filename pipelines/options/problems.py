@@ -14,7 +14,7 @@ class Fault(NamedTuple):
     """A problem of a route's keys.
 
     Attributes:
-        key: Of the route, or an option that the route needs.
+        key: Key of the route, or an option that the route needs.
         text: What is wrong with it.
         others: Keys that it hangs on too.
     """

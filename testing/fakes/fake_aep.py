@@ -39,11 +39,11 @@ class Step:
     """What becomes of one request.
 
     Attributes:
-        status: Of the reply.
-        statuses: Of the elements of a 207, by the message's number; others are 200. Makes the reply a 207.
+        status: Status of the reply.
+        statuses: Statuses of the elements of a 207, by the message's number; others are 200. Makes the reply a 207.
         error: Raised instead of a reply.
-        body: Of the reply, instead of what fits.
-        headers: Of the reply.
+        body: Body of the reply, instead of what fits.
+        headers: Headers of the reply.
         stored: Whether the messages were stored although the reply does not say so.
     """
 

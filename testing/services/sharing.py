@@ -27,7 +27,7 @@ class SharedServices:
         """Return the address of a running service, for as long as this process needs it.
 
         Args:
-            name: Of the service.
+            name: Name of the service.
             start: Starts it and gives its address; called when no process has started it.
         """
         address = self._folder / f"{name}.address"

@@ -27,7 +27,7 @@ class AepConnection:
     Attributes:
         oauth: The OAuth client of inlets with `auth="oauth"`.
         token: Secret reference of the bearer token of inlets with `auth="token"`.
-        timeouts: Of each request.
+        timeouts: Timeouts of each request.
         network: The way to the inlets and to IMS; only what goes to inlets is compressed.
         policy: What is tried again, and when.
         max_in_flight: Requests under way at a time at most, for each inlet and worker process; fewer while AEP is slow.

@@ -77,7 +77,7 @@ def dead_letters_of(
 
     Args:
         batch: As the Catalog has it.
-        records: Of its files, in their order.
+        records: Records of its files, in their order.
         route: To its data set.
         routes: All of them.
         rules: Of our check.

@@ -75,7 +75,7 @@ def msk_token(region: str | None, _: str = "") -> tuple[str, float]:
     """Return a token, valid for 15 minutes, and when it expires in seconds since 1970: librdkafka's callback.
 
     Args:
-        region: Of the cluster; None for that of AWS_REGION, else the AWS SDK's own.
+        region: Region of the cluster; None for that of AWS_REGION, else the AWS SDK's own.
     """
     import botocore.session  # botocore comes with the signer, which is an extra
     from aws_msk_iam_sasl_signer import MSKAuthTokenProvider

@@ -21,7 +21,7 @@ class Commits:
 
     Args:
         consumer: Commits for its group.
-        name: Of the group, for the log.
+        name: Name of the group, for the log.
         has_read: Whether the consumer has a partition and has come to an offset of it.
     """
 

@@ -26,7 +26,7 @@ class Newcomer:
         consumer: Has not subscribed yet.
         admin: A client of the same cluster.
         group_id: The consumer's group.
-        partitions: Of the topics that it subscribes to.
+        partitions: Partitions of the topics that it subscribes to.
         clock: In seconds.
 
     Raises:

@@ -169,9 +169,9 @@ class Start:
     """Where reading starts, resolved once.
 
     Attributes:
-        positions: Of each partition.
+        positions: Positions of each partition.
         ends: Where reading stops, if it does.
-        ids: Of the topics, where they are known.
+        ids: Ids of the topics, where they are known.
         left_out: Topics that a pattern takes in and that may not be read.
     """
 

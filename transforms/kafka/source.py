@@ -22,7 +22,7 @@ class KafkaSource:
             the shards read fixed partitions, for runners that keep positions themselves.
         discovery_seconds: How often to look for new topics and partitions.
         deadline: Seconds since 1970 after which nothing more is read.
-        limits: Of a bundle.
+        limits: Limits of a bundle.
         left_out: Topics that a pattern takes in and that may not be read.
     """
 

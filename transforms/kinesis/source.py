@@ -20,7 +20,7 @@ class KinesisSource:
         reset: Where to go on when a position no longer exists.
         poll_seconds: From one call for a shard to the next at least; Kinesis takes five a second and shard of all
             readers together.
-        limits: Of a bundle.
+        limits: Limits of a bundle.
         checkpoint_file: Where this machine keeps the positions; None where the runner does.
         deadline: Seconds since 1970 after which nothing more is read.
     """

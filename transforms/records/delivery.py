@@ -131,7 +131,7 @@ class Connection(Protocol):
         """Look before a run, without posting anything, for what would keep records from being delivered.
 
         Args:
-            destinations: Of all routes.
+            destinations: Destinations of all routes.
             local: Whether this machine delivers, so that its files and its network are the ones that count.
 
         Raises:

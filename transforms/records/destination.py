@@ -32,7 +32,7 @@ class Sizes(NamedTuple):
     """What fits into a request.
 
     Attributes:
-        max_request_bytes: Of the whole body.
+        max_request_bytes: Largest size of the whole body.
         request_overhead: Bytes that a request costs beside its records.
         record_overhead: Bytes that each record costs in a request beside its own.
         max_record_bytes: Of a record by itself; a larger one is dead-lettered as `too_large` and never posted.

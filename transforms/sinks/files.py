@@ -86,7 +86,7 @@ def write_lines(folder: str, lines: Iterable[bytes], name: str | None = None) ->
     Args:
         folder: For the file.
         lines: Without their ends.
-        name: Of the file; None for a new one, made of the time.
+        name: Name of the file; None for a new one, made of the time.
     """
     name = name or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}.jsonl"
     path = FileSystems.join(folder, name)

@@ -25,7 +25,7 @@ def check_run(settings: Settings, kind: DestinationKind[Any], number: int) -> Fi
     """Make all checks.
 
     Args:
-        settings: Of the run.
+        settings: Settings of the run.
         kind: Where its pipeline sends to.
         number: Records to look at of each topic, 0 for none.
 

@@ -47,7 +47,7 @@ def look_at_samples(plan: Plan, hints: DestinationHints, number: int, found: Fin
     """Look at the source, and at some of its records.
 
     Args:
-        plan: Of the run.
+        plan: Plan of the run.
         hints: Those of the kind of destination.
         number: Records to look at of each topic or file, 0 for none.
         found: Takes what was found.

@@ -108,8 +108,8 @@ class FailedBatches:
     Args:
         catalog: Finds the batches.
         data: Reads them.
-        routes: Of the run that posted the records.
-        rules: Of its check.
+        routes: Routes of the run that posted the records.
+        rules: Rules of its check.
         datasets: Ids of the data sets; none for all that the routes lead to.
         folder: For dead letters, on any Beam filesystem.
 

@@ -55,9 +55,9 @@ class Imported:
 
     Attributes:
         name: The connector's.
-        options: Of the options file.
+        options: Options of the options file.
         patch: Operations of JSON Patch for `map_file`; empty for none.
-        routes: Of a routes file, where topics are patched differently; empty for a single destination.
+        routes: Routes of a routes file, where topics are patched differently; empty for a single destination.
         missing: Options that a run needs and the configuration does not give, each with a stand-in.
         variables: Environment variables to set before a run, each with what it holds.
         notes: What changes with the move, the most pressing first.
@@ -77,7 +77,7 @@ class Overrides:
     """Values missing from or overriding the connector's configuration.
 
     Attributes:
-        name: Of the connector, where its file has none.
+        name: Name of the connector, where its file has none.
         bootstrap_servers: The brokers.
         new_group: A consumer group to use in place of the connector's.
         schema_file, schema_id: The schema of the messages, to check them by before they are posted.

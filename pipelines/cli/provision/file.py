@@ -75,7 +75,7 @@ class ProvisionFile:
     """A file that passed all checks that need no call.
 
     Attributes:
-        path: Of the file.
+        path: Path of the file.
         wanted: What it declares.
         lines: The line of each key and list item.
     """

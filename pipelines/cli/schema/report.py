@@ -27,7 +27,7 @@ class Kind:
     """Violations of one code at one field: how many, and the first one as an example.
 
     Attributes:
-        code: Of the violations.
+        code: Code of the violations.
         field: A JSON pointer with `*` for a place in an array, "" for the whole record.
         line: Number of the first line that has one.
         pointer: JSON pointer to it.
