@@ -1,1 +1,1 @@
-"""Streaming ingestion: what a request looks like, what AEP's answers mean, and the client that delivers batches."""
+"""Streaming ingestion: the form of requests, the meaning of AEP's replies, and the client that delivers batches."""

@@ -19,19 +19,19 @@ from aep.ingestion.message_rules import refused_by_reply, sent_again
 
 
 def retry(context: Context) -> Decision:
-    """Return all again after the pause; the status is the cause."""
+    """Retry all messages after the pause; the status is the cause."""
     aside = context.status == 500 and context.others_still_pass
     return Retry(context.after, str(context.status), arrived=context.status in MAY_HAVE_ARRIVED, aside=aside)
 
 
 def retry_without_reply(context: Context) -> Decision:
-    """Return all again after the pause; they may have arrived if the connection broke."""
+    """Retry all messages after the pause; they may have arrived if the connection broke."""
     assert isinstance(context.outcome, NetworkError)
     return Retry(context.after, context.outcome.cause, arrived=isinstance(context.outcome, ReplyError))
 
 
 def settle(context: Context) -> Decision:
-    """Return each message by its own answer."""
+    """Decide about each message by its own result."""
     results, again = context.results or [], sent_again(context)
     statuses = [results[at].status for at in again]
     arrived = sum(status in MAY_HAVE_ARRIVED for status in statuses)
@@ -39,12 +39,12 @@ def settle(context: Context) -> Decision:
 
 
 def stop(advice: str) -> Callable[[Context], Decision]:
-    """Return an error of the set-up, with what to do about it."""
+    """Return a decision to stop with an error about the set-up, and advice."""
     return lambda context: Stop(ConfigurationError(f"{describe(context.outcome)}; {advice}"))
 
 
 def stop_credential(context: Context) -> Decision:
-    """Return the inlet does not take the credential."""
+    """Stop: the inlet refuses the credential."""
     return Stop(
         AuthenticationError(
             f"the inlet refuses the credential: {describe(context.outcome)}; check that aep_auth fits the connection "
@@ -54,7 +54,7 @@ def stop_credential(context: Context) -> Decision:
 
 
 def stop_setup(context: Context) -> Decision:
-    """So many refusals and nothing accepted."""
+    """Stop: many messages were refused and none accepted."""
     refused = context.inlet.refused + refused_by_reply(context)
     return Stop(
         ConfigurationError(
@@ -66,7 +66,7 @@ def stop_setup(context: Context) -> Decision:
 
 
 def stop_budget(context: Context) -> Decision:
-    """AEP could not take the messages for too long."""
+    """Stop: AEP could not take the messages for too long."""
     return Stop(
         RetryBudgetError(
             f"AEP could not take all messages for {context.policy.budget_seconds:g} s (aep_retry_budget_seconds), "
@@ -77,7 +77,7 @@ def stop_budget(context: Context) -> Decision:
 
 
 def _last_words(context: Context) -> str:
-    """Return what AEP says of the last message that it did not accept."""
+    """Return AEP's message about the last record it did not accept."""
     if context.results is None:
         return describe(context.outcome)
     last = [result for result in context.results if not result.accepted][-1]

@@ -1,4 +1,4 @@
-"""Delivers batches to an inlet: sends, decides, waits, halves, until each message has its answer.
+"""Deliver batches to an inlet: send, decide, wait, halve, until each message has its result.
 
 `aep.ingestion.rules.decide` says what to do; this module does it. One `InletClient` serves a whole
 process: its threads share the connections, the token, and the limit on requests in flight.
@@ -32,13 +32,13 @@ _NOW = float("-inf")  # due at any time
 
 @dataclass(frozen=True)
 class _Piece:
-    """Some messages of a batch, by index, that travel in one request.
+    """Some messages of a batch, by index, sent in one request.
 
     Attributes:
         indices: Indices of the messages.
-        sent: This sending, and what went before.
+        sent: This attempt and its history.
         due: Clock reading before which they are not sent.
-        why: They are sent again; empty for the first sending.
+        why: Why they are sent again; empty for the first attempt.
     """
 
     indices: Sequence[int]
@@ -49,7 +49,7 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Batch:
-    """A batch on its way: its records, their keys where their order matters, and what is still to be sent."""
+    """A batch in delivery: its records, their keys if order matters, and the pieces still to be sent."""
 
     records: Sequence[bytes]
     keys: Sequence[bytes | None] | None
@@ -76,13 +76,13 @@ class InletClient:
     """Delivers to one inlet. Thread safe.
 
     Args:
-        destination: Where to, and the envelope.
+        destination: The inlet and the envelope.
         transport: Sends requests.
         tokens: Bearer tokens, None for an inlet without authentication.
         policy: Delays and statuses.
-        limit: On the requests under way.
+        limit: Limit on concurrent requests.
         clock: Monotonic seconds.
-        wait: Sleeps so many seconds and returns True when the process is asked to end meanwhile.
+        wait: Sleeps the given seconds; returns True if the process is asked to end meanwhile.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class InletClient:
 
     @property
     def waiting(self) -> list[str]:
-        """Why batches wait to be sent again, one entry for each of them."""
+        """The reasons why batches wait for a retry, one for each batch."""
         return list(self._waiting.values())
 
     def deliver(
@@ -124,14 +124,14 @@ class InletClient:
         observer: Observer | None = None,
         aside: Callable[[], None] = lambda: None,
     ) -> Delivery:
-        """Send the records of a batch and return when each has its answer; it may take as long as AEP is down.
+        """Send the records of a batch and return when each has its result, which may take as long as AEP is down.
 
         Args:
             records: The bytes to post of each.
             keys: The key of each, where records of one key must arrive in their order: what is to be sent again is then
                 sent before anything else, and takes the later records of its key along. None where order does not
                 matter.
-            observer: Is given the numbers of each step as it is taken, also of a delivery that ends in an error.
+            observer: Gets the numbers of each step as it is taken, also in a delivery that ends in an error.
             aside: Called each time when all that is left are messages that AEP fails on while it accepts others:
                 another batch may be delivered meanwhile. Never called where order matters.
 
@@ -202,7 +202,7 @@ class InletClient:
                 raise error
 
     def _next(self, sent: Attempt, **changes: Any) -> Attempt:
-        """Return the next sending of the same messages, or of some of them; its token may be renewed once again."""
+        """Return the next attempt for the same messages, or some of them; its token may be renewed once again."""
         # Without authentication there is no token to renew after a 401.
         anew = {"number": sent.number + 1, "refreshed": self._tokens is None, "failures": 0, "probing": False}
         return replace(sent, **{**anew, **changes})
@@ -257,7 +257,7 @@ class InletClient:
     def _settle(
         self, piece: _Piece, settled: decisions.PerMessage, keys: Sequence[bytes | None] | None, delivery: Delivery
     ) -> list[int]:
-        """Note the answers and return the indices of the messages that go again."""
+        """Note the results and return the indices of the messages to send again."""
         again = set(settled.again)
         attempts = piece.sent.before + piece.sent.number
         counts = Counts()
@@ -278,7 +278,7 @@ class InletClient:
         return [piece.indices[position] for position in sorted(again.union(followers))]
 
     def _decide(self, sent: Attempt, outcome: Reply | NetworkError, sent_at: float) -> decisions.Decision:
-        """Decide and note it at once, so that replies that come together know of each other."""
+        """Decide and note it under the lock, so that concurrent replies take account of each other."""
         with self._lock:
             now = self._clock()
             decision = decide(sent, outcome, now, self._stats, self._policy)

@@ -1,6 +1,6 @@
-"""What can come back after messages were sent to AEP, and what can be done about it.
+"""The possible outcomes of a request to AEP, and the possible decisions about them.
 
-The types only: `rules.decide` goes from one to the other, `client` carries it out.
+Types only: `rules.decide` maps an outcome to a decision, `client` carries it out.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ PROBE_TRIES = 8
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long to wait, which statuses are worth another try, and when to give up.
+    """How long to wait, which statuses to retry, and when to give up.
 
     Attributes:
-        transient_statuses: HTTP statuses that are tried again, for a request and for an element of a 207 (where any
+        transient_statuses: HTTP statuses that are retried, for a request and for an element of a 207 (where any
             other status of 500 or more is too).
         max_seconds: The most that the bound of the exponential back-off grows to; the wait is drawn evenly below it.
         budget_seconds: Transient failures for longer than this end the bundle; None waits without limit.
-        max_first_refusals: So many messages refused before any was accepted end the bundle: the set-up is wrong, not
+        max_first_refusals: This many messages refused before any was accepted end the bundle: the set-up is wrong, not
             the messages. None: they are dead-lettered, however many.
         base_seconds: The bound of the first back-off; it doubles with each try.
         max_retry_after_seconds: The longest `Retry-After` that is obeyed.
@@ -53,18 +53,18 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One sending of some messages of a batch, and what went before.
+    """One attempt to send some messages of a batch, and its history.
 
     Attributes:
         messages: How many messages the request holds.
-        since: Clock reading of the first sending of these messages, in whatever request.
-        number: 1 for the first sending of this request.
-        before: Sendings of these messages in larger requests.
+        since: Clock reading of the first attempt to send these messages, in any request.
+        number: 1 for the first attempt of this request.
+        before: Earlier attempts with these messages in larger requests.
         failures: How many times in a row AEP has answered 500 to them.
         split_at: Clock reading of the first halving for 500 of a request that they were in, None for none.
-        probing: Sent to see whether AEP takes anything of the batch.
-        refreshed: They were refused already, and their token was fetched after that.
-        mismatches: 207 replies to them that did not fit.
+        probing: Sent to find out whether AEP accepts any part of the batch.
+        refreshed: The messages were refused before, and the token was fetched after that.
+        mismatches: 207 replies that did not match the messages.
         single: Sent to the single-message endpoint.
     """
 
@@ -101,14 +101,14 @@ class PerMessage:
 
 @dataclass(frozen=True)
 class Retry:
-    """Send the same again after so many seconds.
+    """Send the same messages again after a pause.
 
     Attributes:
         after: Seconds.
         cause: For counts.
         arrived: It may have been received the first time.
-        mismatch: The reply did not fit.
-        aside: What else there is of the batch is sent meanwhile, since it is these messages that AEP fails on.
+        mismatch: The reply did not match the messages.
+        aside: The rest of the batch is sent meanwhile, because AEP fails on these messages only.
     """
 
     after: float
@@ -148,7 +148,7 @@ class Reject:
 
 @dataclass(frozen=True)
 class Stop:
-    """Fail the bundle. `results`: the reply's answers, if it has one for each message; some may be accepted."""
+    """Fail the bundle. `results` are those of the reply, if it has one for each message; some may be accepted."""
 
     error: AepError
     results: list[MessageResult] = field(default_factory=list)
@@ -164,7 +164,7 @@ class InletStats(NamedTuple):
         accepted: Messages that AEP has received.
         refused: Messages that it has refused for good, alone or in a 207; not those that were too large.
         last_success: Clock reading of the last message accepted.
-        last_sent: Clock reading of the sending of the request, of those that had a message accepted, sent last.
+        last_sent: Clock reading at which the latest request with an accepted message was sent.
     """
 
     accepted: int = 0
@@ -173,7 +173,7 @@ class InletStats(NamedTuple):
     last_sent: float = float("-inf")
 
     def noting(self, decision: Decision, sent_at: float, now: float) -> InletStats:
-        """Return the record after one more decision, on the reply to a request that was sent at `sent_at`."""
+        """Return the statistics after one more decision, about a request that was sent at `sent_at`."""
         match decision:
             case PerMessage(results, again):
                 accepted = sum(result.accepted for result in results)
@@ -190,13 +190,13 @@ class InletStats(NamedTuple):
 
 @dataclass(frozen=True)
 class Context:
-    """All that a decision rests on.
+    """The input of a decision.
 
     Attributes:
         sent: The request.
         outcome: Its reply, or why there is none.
         now: The clock that `sent.since` was read from, in seconds.
-        inlet: What is known of the inlet.
+        inlet: Statistics of the inlet.
         policy: Delays, statuses and limits.
         after: Seconds to wait if the messages are to be sent again.
     """
@@ -225,7 +225,7 @@ class Context:
 
     @cached_property
     def results(self) -> list[MessageResult] | None:
-        """AEP's answer to each message, in order, where the reply is a 207 that fits the batch one to one."""
+        """AEP's result for each message, in order, if the reply is a 207 that matches the batch one to one."""
         if self.sent.single or self.status != 207:
             return None
         return read_multi_status(self.body, self.sent.messages)
@@ -240,7 +240,7 @@ class Context:
     def others_pass(self) -> bool:
         """Whether AEP has accepted other messages since these were first sent.
 
-        It may have failed ever since: an outage may begin between two requests that are under way together.
+        It may have failed ever since: an outage may begin between two concurrent requests.
         """
         return self.inlet.last_success > self.sent.since
 
@@ -254,24 +254,24 @@ class Context:
         return self.others_still_pass or (self.sent.failures + 1 >= SPLIT_TRIES and self.others_pass)
 
     def may_be_poisoned(self) -> bool:
-        """Return whether a request that AEP answers 500 should be halved to see if anything of it passes."""
+        """Return whether a request that AEP answers 500 should be halved to see if any part of it passes."""
         return self.sent.probing or self.sent.failures + 1 >= PROBE_TRIES
 
     def fails_on_message(self) -> bool:
-        """Return whether a message that AEP answers 500 should be given up."""
+        """Return whether to give up on a message that AEP answers with 500."""
         others_pass = self.others_pass if self.sent.split_at is None else self.others_still_pass
         return self.sent.failures + 1 >= GIVE_UP_TRIES and others_pass
 
 
 def is_overload(outcome: Reply | NetworkError) -> bool:
-    """Return whether AEP could not keep up, so that fewer requests should be under way."""
+    """Return whether AEP could not keep up, so that there should be fewer concurrent requests."""
     if isinstance(outcome, NetworkError):
         return not isinstance(outcome, TokenError)
     return outcome.status in (408, 429, 502, 503, 504)
 
 
 def describe(outcome: Reply | NetworkError) -> str:
-    """Return the outcome in words fit for a log or an error."""
+    """Return a description of the outcome for a log or an error."""
     if isinstance(outcome, NetworkError):
         return str(outcome)
     if 200 <= outcome.status < 300:
@@ -280,5 +280,5 @@ def describe(outcome: Reply | NetworkError) -> str:
 
 
 def describe_status(status: int, words: str) -> str:
-    """Return what AEP answers to a request, or to a message of a batch, with its own words if it has any."""
+    """Return a description of AEP's reply to a request, or to a message of a batch, with AEP's text if there is any."""
     return f"AEP answers {status}{f' ({words})' if words else ''}"

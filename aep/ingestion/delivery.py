@@ -1,4 +1,4 @@
-"""What became of a batch: an answer for each message, and the numbers of what it took."""
+"""The result of a batch: an answer for each message, and counts of what the delivery took."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Answer(NamedTuple):
-    """What became of one message. An empty `code` means that AEP has received it."""
+    """The result of one message. An empty `code` means that AEP has received it."""
 
     code: str
     message: str
@@ -23,7 +23,7 @@ class Answer(NamedTuple):
 
     @property
     def receipt(self) -> dict[str, str]:
-        """AEP's name for the message, as receipts have it."""
+        """AEP's id of the message, for receipts."""
         return {"xactionId": self.xaction_id}
 
 
@@ -35,7 +35,7 @@ class Counts:
         requests: Requests sent, token requests not counted.
         sent_bytes: Bytes of their bodies.
         accepted: Messages that AEP has received.
-        retries: Sendings again by cause: a status, `element` of a 207, `mismatch`, `token`, or a network cause.
+        retries: Retries by cause: a status, `element` of a 207, `mismatch`, `token`, or a network cause.
         duplicates_possible: Messages sent again although AEP may have received them the first time.
     """
 
@@ -46,7 +46,7 @@ class Counts:
     duplicates_possible: int = 0
 
     def add(self, more: Counts) -> None:
-        """Add numbers to these."""
+        """Add the counts of `more` to these."""
         self.requests += more.requests
         self.sent_bytes += more.sent_bytes
         self.accepted += more.accepted
@@ -60,12 +60,12 @@ Observer = Callable[[Counts], None]
 
 @dataclass
 class Delivery(Counts):
-    """What became of a batch: an answer for each message, in order, and what it took.
+    """The result of a batch: an answer for each message, in order, and what the delivery took.
 
     Attributes:
         answers: One for each message.
         seconds: From the call to the last answer.
-        in_flight: The most requests that were under way to the inlet when one of these was sent, itself included.
+        in_flight: Most concurrent requests to the inlet when one of these was sent, itself included.
         observer: See `Observer`; None for none.
     """
 
@@ -81,7 +81,7 @@ class Delivery(Counts):
             self.observer(more)
 
     def answer(self, index: int, answer: Answer) -> bool:
-        """Note the answer to a message; return whether it says for the first time that AEP has received it.
+        """Note the answer to a message; return whether it is the first to say that AEP has received it.
 
         An acceptance is final: a later rejection of a re-send (for ordering) does not undo it.
         """

@@ -1,4 +1,4 @@
-"""Streaming ingestion, the Data Collection endpoint of AEP: what a request looks like and what a reply says.
+"""The Data Collection endpoint of AEP (streaming ingestion): the form of requests and replies.
 
 Adobe's documents: "Streaming Ingestion API" (OpenAPI), "Stream multiple messages in a single HTTP request",
 "Create a streaming connection for HTTP API".
@@ -30,7 +30,7 @@ _MOST_WORDS = 500
 
 @dataclass(frozen=True)
 class Destination:
-    """Where records of one kind go in AEP, and how they are wrapped.
+    """Where in AEP records of one kind go, and how they are wrapped.
 
     Attributes:
         inlet_url: `https://dcs.adobedc.net/collection/{inlet}`, as the streaming connection shows it.
@@ -52,7 +52,7 @@ class Destination:
 
 
 class Envelope:
-    """What stands around each record of a destination in a request body.
+    """The parts that surround each record of a destination in a request body.
 
     The parts are the same for all records, so that wrapping is joining bytes. (Streaming Ingestion API, message
     format: `header` with schemaRef, imsOrgId, datasetId, flowId, source; `body` with xdmMeta and xdmEntity.)
@@ -76,7 +76,7 @@ class Envelope:
 
     @property
     def overhead(self) -> int:
-        """Bytes that a record costs in a batch beside its own."""
+        """Bytes that a record adds to a batch besides its own."""
         return len(self.prefix) + len(self.suffix) + MESSAGE_OVERHEAD
 
     def message(self, record: bytes) -> bytes:
@@ -111,7 +111,7 @@ def single_url(inlet_url: str) -> str:
 
 
 class MessageResult(NamedTuple):
-    """What AEP says of one message of a batch. `status` is 200 for an accepted one."""
+    """AEP's result for one message of a batch. `status` is 200 for an accepted one."""
 
     status: int
     message: str = ""
@@ -124,10 +124,10 @@ class MessageResult(NamedTuple):
 
 
 def read_multi_status(body: bytes, count: int) -> list[MessageResult] | None:
-    """Return the results of a 207 in the order of the request's messages, or None when they do not fit it one to one.
+    """Return the results of a 207 in the order of the request's messages, or None if they do not match one to one.
 
     Adobe documents a failed message as `statusCode` and `message` (Stream multiple messages); its Kafka connector
-    expects `status`, `message` and `xactionId`. Both are read. Position tells which message is meant; ids that
+    expects `status`, `message` and `xactionId`. Both are read. Results are matched by position; ids that
     number the messages (`<batch>-<n>`, `<batch>:<n>`) must not contradict it.
     """
     try:
@@ -183,7 +183,7 @@ def _ids_agree(ids: list[str], batch_id: object) -> bool:
 
 
 def read_xaction_id(body: bytes) -> str:
-    """Return the `xactionId` of the reply to a single message; empty when it has none: not a reply from AEP."""
+    """Return the `xactionId` of the reply to a single message; empty if it has none and so is not a reply from AEP."""
     try:
         reply = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -200,7 +200,7 @@ def is_object(body: bytes) -> bool:
 
 
 def error_message(body: bytes) -> str:
-    """Return AEP's own words in an error reply, at most 500 characters; the reply as text if it has another form.
+    """Return AEP's message in an error reply, at most 500 characters; the reply as text if it has another form.
 
     (Streaming validation guide: `{"type", "status", "title", "report": {"message", ...}}`.)
     """

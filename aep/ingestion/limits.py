@@ -1,7 +1,7 @@
 """Adaptive limit on concurrent requests to an inlet (AIMD).
 
 Additive increase, multiplicative decrease, as TCP does it: each round of good replies adds one request, and a sign of
-overload halves the number. So a slow or throttling AEP slows the read, and nothing piles up in memory.
+overload halves the number. A slow or throttling AEP thus slows reading, and nothing piles up in memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ONE_SIGN_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Window:
-    """The number of requests that may be under way: a float between 1 and `ceiling`, of which whole ones count.
+    """The allowed number of concurrent requests: a float between 1 and `ceiling`, rounded down when used.
 
     Attributes:
         size: The number.
@@ -36,11 +36,11 @@ class Window:
     narrowed: float = float("-inf")
 
     def after_good(self) -> Window:
-        """After a reply without a sign of overload: one more for each round of `size` replies."""
+        """Return the window after a reply without a sign of overload: one more for each round of `size` replies."""
         return replace(self, size=min(float(self.ceiling), self.size + 1 / self.size))
 
     def after_overload(self, now: float) -> Window:
-        """After 429, 503 or a time-out: half, unless it was halved for the same reason a moment ago."""
+        """Return the window after 429, 503 or a time-out: half, unless it was halved for the same reason a moment ago."""
         if now - self.narrowed < _ONE_SIGN_SECONDS:
             return self
         return replace(self, size=max(1.0, self.size * _DECREASE), narrowed=now)
@@ -53,7 +53,7 @@ class RequestLimit:
         ceiling: Requests under way at most.
         messages_per_second: Messages sent at most, as an average over a second; None for no such limit.
         clock: Monotonic seconds.
-        wait: Sleeps so many seconds and returns True when the process is to end before they are over.
+        wait: Sleeps the given seconds; returns True if the process is to end before they are over.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class RequestLimit:
 
     @contextmanager
     def slot(self, messages: int) -> Iterator[int]:
-        """Wait for room and hold it while a request with so many messages is under way.
+        """Wait for a slot and hold it while a request with this many messages is in progress.
 
         Yields:
-            How many requests are under way now, this one included.
+            The number of concurrent requests, this one included.
 
         Raises:
             StoppedError: The process is to end before it is the request's turn.
@@ -102,7 +102,7 @@ class RequestLimit:
                 self._room.notify_all()
 
     def note(self, overload: bool) -> None:
-        """Widen or narrows the window after a request."""
+        """Widen or narrow the window after a request."""
         with self._room:
             self._window = self._window.after_overload(self._clock()) if overload else self._window.after_good()
             self._room.notify_all()
@@ -113,11 +113,11 @@ class RequestLimit:
 
     @property
     def size(self) -> int:
-        """How many requests may be under way now."""
+        """The allowed number of concurrent requests."""
         return int(self._window.size)
 
     def _take_turn(self, messages: int) -> float:
-        """Return seconds until these messages may go: each request books the time that its messages take."""
+        """Return the seconds until these messages may be sent: each request reserves the time its messages take."""
         if self._rate is None:
             return 0.0
         now = self._clock()

@@ -1,4 +1,4 @@
-"""What becomes of each message of a batch that AEP answers one by one, with a 207: rules, the first that applies wins.
+"""Rules for the messages of a batch that AEP answers one by one, with a 207: the first that applies wins.
 
 AEP answers 207 "in success, partial success, and also in failure situations" (Stream multiple messages in a single
 HTTP request).
@@ -42,7 +42,7 @@ class MessageRule:
         what_comes_back: AEP's answer to the message, in words.
         what_happens: In words; a paragraph of docs/outcomes.md.
         source: Where Adobe says so.
-        applies: Whether it is about this answer in this reply.
+        applies: Whether it covers this result in this reply.
         disposition: What becomes of the message.
     """
 
@@ -102,7 +102,7 @@ def sent_again(context: Context) -> list[int]:
 
 
 def refused_by_reply(context: Context) -> int:
-    """Return how many messages the reply refuses for good, 0 unless it refuses all that were sent."""
+    """Return how many messages the reply rejects for good; 0 unless it rejects all that were sent."""
     if context.results is not None:
         accepted = any(result.accepted for result in context.results)
         return 0 if accepted or sent_again(context) else len(context.results)

@@ -1,4 +1,4 @@
-"""One event with synchronous validation: AEP validates it before it answers, and says what is wrong.
+"""Send one event with synchronous validation: AEP validates it before it replies, and says what is wrong.
 
 For trials: AEP takes 60 such requests a minute and connection, in some data centres only, and drops what fails
 ("Streaming validation guide").
@@ -22,7 +22,7 @@ _MOST_NESTED = 20
 
 
 class Violation(NamedTuple):
-    """One rule of the schema that the event breaks: where, which keyword, and AEP's words."""
+    """One rule of the schema that the event breaks: where, which keyword, and AEP's text."""
 
     pointer: str
     keyword: str
@@ -30,7 +30,7 @@ class Violation(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What AEP says of an event.
+    """AEP's verdict on an event.
 
     Attributes:
         status: HTTP status.
@@ -55,14 +55,14 @@ def send_validated(
     """Send a record once.
 
     Args:
-        destination: Where to, and what is put around the record.
+        destination: The inlet and the envelope.
         record: As JSON.
         transport: Sends requests.
         tokens: For an inlet that asks for authentication.
 
     Raises:
         AuthenticationError: The inlet refuses the token, or wants one.
-        ConfigurationError: It does not validate synchronously, or is none.
+        ConfigurationError: It does not validate synchronously, or is not an inlet.
         NetworkError: No complete reply came.
     """
     url = f"{single_url(destination.inlet_url)}?syncValidation=true"
@@ -82,7 +82,7 @@ def read_verdict(reply: Reply) -> Verdict:
     """Read the reply to a request with synchronous validation.
 
     Raises:
-        AuthenticationError, ConfigurationError: It says nothing of the event.
+        AuthenticationError, ConfigurationError: It says nothing about the event.
     """
     if reply.status in (401, 403):
         raise AuthenticationError(

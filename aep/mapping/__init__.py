@@ -1,1 +1,1 @@
-"""What a route makes of a record before it is checked: maps, patches, conditions, `_id`s, upserts, messages."""
+"""What a route does with a record before validation: maps, patches, conditions, `_id`s, upserts, messages."""

@@ -1,4 +1,4 @@
-"""JSON Patch as Adobe's JsonPatchTransform for Kafka Connect applies it, which is not quite as RFC 6902 says.
+"""JSON Patch as Adobe's JsonPatchTransform for Kafka Connect applies it, which differs slightly from RFC 6902.
 
 The transform uses the Java library zjsonpatch 0.4.4; a test runs that library itself over generated patches and records
 and finds no difference. Where the library throws, the transform passes the record on unchanged; here that is a fault.
@@ -25,7 +25,7 @@ OTHER_VALUE = "the value differs or is absent"
 
 
 class NotApplicableError(Exception):
-    """The operation does not apply to the record; says why, without values."""
+    """The operation does not apply to the record; the message says why, without values."""
 
 
 class _Operation(NamedTuple):
@@ -36,7 +36,7 @@ class _Operation(NamedTuple):
 
 
 class _Absent:
-    """What was moved or copied from where nothing is: null in an object or array, and no record at all by itself."""
+    """The result of moving or copying from an absent place: null inside an object or array, no record at the root."""
 
 
 _ABSENT = _Absent()
@@ -46,7 +46,7 @@ def step(operation: Mapping[str, Any]) -> Callable[[Any], Any]:
     """Return what an operation does to a record, which is changed in place where it can be: gives the record
     afterwards.
 
-    It raises NotApplicableError; the record is half changed then.
+    It raises NotApplicableError, and the record is then partly changed.
     """
     op = operation["op"].lower()
     source = _steps(operation["from"]) if op in ("move", "copy") else []
@@ -54,7 +54,7 @@ def step(operation: Mapping[str, Any]) -> Callable[[Any], Any]:
 
 
 def differences(operations: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return where operations mean something else, or can, than RFC 6902 says: a sentence for each such operation."""
+    """Return a sentence for each operation that means, or may mean, something else than in RFC 6902."""
     said = [(index, operation, _differences(operation)) for index, operation in enumerate(operations)]
     return [
         f"operation {index} ({operation['op']} {operation['path']}): {', '.join(found)}"
@@ -208,7 +208,7 @@ def _integer(step: str) -> int:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Return equality of Jackson's nodes: 1 and 1.0 are not the same, nor are 0.0 and -0.0."""
+    """Return whether values are equal as Jackson's nodes: 1 and 1.0 are not the same, nor are 0.0 and -0.0."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):

@@ -20,7 +20,7 @@ class Condition:
     values: tuple[Scalar, ...]
 
     def fits(self, record: dict[str, Any]) -> bool:
-        """Return whether the record's field has one of the values; 1 and true are two, 1 and 1.0 are one."""
+        """Return whether the record's field has one of the values; 1 and true differ, 1 and 1.0 are equal."""
         found = resolve(record, self.pointer)
         return any(found == value and isinstance(found, bool) == isinstance(value, bool) for value in self.values)
 
@@ -29,7 +29,7 @@ def compile_conditions(fields: Mapping[str, Any]) -> tuple[Condition, ...]:
     """Return the conditions of `{POINTER: VALUE}` or `{POINTER: [VALUE, ...]}`; all of them must hold.
 
     Raises:
-        EntriesError: With all that is wrong.
+        EntriesError: All problems found.
     """
     problems = {}
     conditions = []

@@ -1,4 +1,4 @@
-"""What is wrong with a mapping or a list that a person wrote, entry by entry."""
+"""Problems of a mapping or list written by the user, by entry."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 class EntriesError(ValueError):
-    """What is wrong: a sentence for each entry, by its key, or by its index from 0 in a list."""
+    """The problems: a sentence for each entry, by its key, or by its index from 0 in a list."""
 
     def __init__(self, entries: Mapping[str, str]) -> None:
         self.entries = dict(entries)

@@ -1,4 +1,4 @@
-"""A declarative map: an XDM record made of fields of a record, constants, and what Kafka knows of it.
+"""A declarative map: an XDM record made from fields of a record, constants and Kafka metadata.
 
     /_id: {from: /orderId}
     /timestamp: {from: /createdSeconds, type: date-time, unit: s}
@@ -6,9 +6,9 @@
     /_acme/channel: {kafka: "header:channel", default: web}
     /identityMap/Email/0/id: {from: /customer/email, optional: true}
 
-The new record has these fields and no others. What stands left is a place: a JSON pointer, or names with dots between
-them (`_acme.channel`); steps that are all numbers make an array. What stands right has one source, and says what
-becomes of records that lack it: a fault, unless it is `optional` (the field is left out) or has a `default`.
+The new record has these fields and no others. On the left is the target: a JSON pointer, or names separated by dots
+them (`_acme.channel`); steps that are all numbers make an array. On the right is one source, and what
+happens to records that lack it: a fault, unless it is `optional` (the field is left out) or has a `default`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KEYS = (*_SOURCES, *CONVERSION_KEYS, "optional", "default")
 
 
 class Origin(NamedTuple):
-    """What Kafka knows of a record. `timestamp` in milliseconds since 1970, negative for none."""
+    """Kafka metadata of a record. `timestamp` in milliseconds since 1970, negative for none."""
 
     topic: str
     partition: int
@@ -43,7 +43,7 @@ class Origin(NamedTuple):
 
 
 class MapFault(NamedTuple):
-    """Why a map does not apply to a record: the source's pointer ("" for Kafka's own), and words without values."""
+    """Why a map does not apply to a record: the source's pointer ("" for Kafka metadata), and a message without values."""
 
     pointer: str
     message: str
@@ -68,7 +68,7 @@ _Tree = _Field | dict[str, "_Tree"] | list["_Tree"]
 
 @dataclass(frozen=True)
 class FieldMap:
-    """Fields that were found valid by `compile_map`, as JSON: equal, hashable and small to send to workers."""
+    """Fields validated by `compile_map`, as JSON: equal, hashable and small to send to workers."""
 
     fields: bytes
 
@@ -85,7 +85,7 @@ def compile_map(fields: Mapping[str, Any]) -> FieldMap:
     """Return the map of these fields: target to source.
 
     Raises:
-        EntriesError: With all that is wrong.
+        EntriesError: All problems found.
     """
     _, problems = _plan(fields)
     if problems:
@@ -100,7 +100,7 @@ def _compiled(fields: bytes) -> _Tree:
 
 
 def _plan(fields: Mapping[str, Any]) -> tuple[_Tree, dict[str, str]]:
-    """Return what is to be made, and what is wrong, by target."""
+    """Return the tree to build, and the problems by target."""
     problems: dict[str, str] = {}
     root: dict[str, Any] = {}
     for target, source in fields.items():
@@ -185,7 +185,7 @@ def _put(root: dict[str, Any], steps: list[str], field: _Field) -> str | None:
 
 
 def _with_arrays(node: Any, path: tuple[str, ...], problems: dict[str, str]) -> _Tree:
-    """Return the tree with arrays where all names are numbers; the indices must be those of an array without a gap."""
+    """Return the tree with arrays where all names are numbers; their indices must have no gap."""
     if isinstance(node, _Field):
         return node
     below = {name: _with_arrays(child, (*path, name), problems) for name, child in node.items()}

@@ -1,4 +1,4 @@
-"""A deterministic `_id` for records that have none, so that AEP can tell an event from its repetition.
+"""A deterministic `_id` for records that have none, so that AEP recognises a repeated event.
 
 "Real-Time CDP Profile Store drops events if an event with the same _id already exists in the Profile Store" (Event
 duplication); "generate your own xdmEntity._id ... in a way that remains consistent if the record ever needs to be
@@ -30,7 +30,7 @@ class Place(NamedTuple):
 
 
 class MissingField(NamedTuple):
-    """A field that the rule names and that the record does not have."""
+    """A field that the rule names but the record lacks."""
 
     pointer: str
 
@@ -61,7 +61,7 @@ def fill_id(entity: dict[str, Any], body: bytes, rule: IdRule, place: Place) -> 
 
 
 def make_id(entity: dict[str, Any], rule: IdRule, place: Place) -> str | MissingField:
-    """Return the `_id` that the rule makes of a record: the same for the same record, however often it is read."""
+    """Return the `_id` that the rule makes for a record: always the same for the same record."""
     if rule == (OFFSET,):
         return f"{place.topic}-{place.partition}-{place.offset}"
     values = []

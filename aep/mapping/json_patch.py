@@ -1,4 +1,4 @@
-"""Changes to a record by JSON Patch (RFC 6902), as users of Adobe's JsonPatchTransform for Kafka Connect have them.
+"""Change records by JSON Patch (RFC 6902), as Adobe's JsonPatchTransform for Kafka Connect does.
 
 The operations are those of the RFC: `add`, `remove`, `replace`, `move`, `copy` and `test`. They mean what
 the RFC says, or what Adobe's transform makes of them (adobe_patch.py). In both dialects, and unlike Adobe's transform,
@@ -33,7 +33,7 @@ _NEEDS = {
 
 
 class PatchFault(NamedTuple):
-    """Why a patch does not apply to a record: the place of the operation that failed, and words without values."""
+    """Why a patch does not apply to a record: the place of the failed operation, and a message without values."""
 
     pointer: str
     message: str
@@ -41,13 +41,13 @@ class PatchFault(NamedTuple):
 
 @dataclass(frozen=True)
 class Patch:
-    """Operations that were found valid by `compile_patch`, as JSON: equal, hashable and small to send to workers."""
+    """Operations validated by `compile_patch`, as JSON: equal, hashable and small to send to workers."""
 
     operations: bytes
     dialect: PatchDialect
 
     def apply(self, record: dict[str, Any]) -> dict[str, Any] | PatchFault:
-        """Return the record after all operations; it is changed in place, and after a fault it is half changed: drop
+        """Return the record after all operations; it is changed in place, and after a fault it is partly changed: drop
         it.
         """
         document: Any = record
@@ -68,7 +68,7 @@ def compile_patch(operations: Sequence[Any], dialect: PatchDialect) -> Patch:
     in any case, and a path that is not a JSON pointer.
 
     Raises:
-        EntriesError: With all that is wrong.
+        EntriesError: All problems found.
     """
     problems = {
         str(index): f"operation {index}: {problem}"

@@ -9,7 +9,7 @@ from aep.xdm.rejection import Rejection, XdmError, rejection
 
 
 def unwrap(message: dict[str, Any], destination: Destination) -> dict[str, Any] | Rejection:
-    """Return the `xdmEntity` of a message whose envelope fits the destination, or what AEP's edge would refuse it for.
+    """Return the `xdmEntity` of a message whose envelope fits the destination, or the reason AEP would reject it.
 
     (Streaming Ingestion API, message format: `header` and `body` are required; the schemas of header, `xdmMeta`
     and data set must be the same; `imsOrgId`, where given, must be the inlet's.)

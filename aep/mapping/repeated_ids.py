@@ -1,4 +1,4 @@
-"""Different events that share an `_id`: counted among the first ones, in little memory.
+"""Count different events that share an `_id` among the first ones, in little memory.
 
 "Real-Time CDP Profile Store drops events if an event with the same _id already exists in the Profile Store" (Event
 duplication), so a source that gives many events one `_id` loses all but one, and nothing refuses them.
@@ -20,14 +20,14 @@ SAMPLE_EVENTS = 5_000
 
 
 class RepeatedIds(NamedTuple):
-    """How many of so many different events have an `_id` that one before them has."""
+    """How many of the different events seen have an `_id` that an earlier one has."""
 
     repeated: int
     looked_at: int
 
     @property
     def warning(self) -> str:
-        """What it means and what to do, for people; "" where there is none."""
+        """The consequence and what to do, for the user; "" if there is none."""
         if not self.repeated:
             return ""
         return (
@@ -53,7 +53,7 @@ class IdSample:
 
     @property
     def is_full(self) -> bool:
-        """Whether it has seen enough: `add` does nothing any more."""
+        """Whether it has seen enough; `add` then does nothing."""
         return len(self._events) >= self._limit
 
     @property
@@ -62,7 +62,7 @@ class IdSample:
         return RepeatedIds(len(self._events) - len(self._ids), len(self._events))
 
     def add(self, bodies: Iterable[bytes]) -> RepeatedIds:
-        """Look at valid events, each the bytes to post, and say what these have added."""
+        """Look at valid events, each as the bytes to post; return what they added."""
         with self._lock:
             before = self.found
             for body in bodies:

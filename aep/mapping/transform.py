@@ -1,9 +1,9 @@
-"""A step of one's own: a plain function that changes, drops or refuses a record after the map.
+"""A user's transform: a plain function that changes, drops or refuses a record after the map.
 
     def enrich(record: dict[str, Any], metadata: Metadata) -> dict[str, Any] | None:
 
-It returns the record to go on with (the same, changed, or another), or None to drop it; what it raises refuses the
-record. See docs/transforms.md for what it may rely on.
+It returns the record to continue with (the same, changed, or another), or None to drop it; an exception refuses the
+record. See docs/transforms.md for its contract.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class TransformError(ConfigurationError):
 
 
 class TransformFault(NamedTuple):
-    """Why a function made no record: `transform` where it raised, `transform_result` where that is not JSON."""
+    """Why a function made no record: `transform` if it raised, `transform_result` if its result is not JSON."""
 
     code: str
     message: str
@@ -47,7 +47,7 @@ LoadedTransform = Callable[[dict[str, Any], Metadata], ParsedObject | TransformF
 
 @dataclass(frozen=True)
 class RecordTransform:
-    """A function by its name, `package.module:function`, which is all that is sent to workers."""
+    """A function by name, `package.module:function`; only the name is sent to workers."""
 
     reference: str
 
@@ -81,7 +81,7 @@ def check_reference(reference: str) -> str:
     """Accept `package.module:function`.
 
     Raises:
-        ValueError: With what was expected.
+        ValueError: It has another form.
     """
     if not _REFERENCE.fullmatch(reference):
         raise ValueError(f"expected package.module:function, such as acme.loyalty:enrich, got {reference!r}")
@@ -115,6 +115,6 @@ def _apply(
 
 
 def _words(error: Exception) -> str:
-    """Return the exception's type and words on one line, without its traceback, which could show values."""
+    """Return the exception's type and text on one line, without its traceback, which could show values."""
     words = " ".join(traceback.format_exception_only(error)[0].split())
     return words[:_MOST_WORDS].encode(errors="replace").decode()

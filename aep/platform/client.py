@@ -51,7 +51,7 @@ class PlatformClient:
         sandbox: Its name.
         transport: Sends requests.
         wall_clock: Epoch seconds, for a `Retry-After` that is a date.
-        wait: Sleeps so many seconds and returns True when the process is asked to end meanwhile.
+        wait: Sleeps the given seconds; returns True if the process is asked to end meanwhile.
         random_unit: Evenly from 0 to 1, for the back-off.
 
     Raises:

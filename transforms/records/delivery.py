@@ -90,7 +90,7 @@ class Client(Protocol):
 
         Args:
             batch: Where the order of a key matters, no other batch of its shard is delivered meanwhile.
-            observer: Is given the numbers of each step as it is taken, also of a delivery that ends in an error.
+            observer: Gets the numbers of each step as it is taken, also in a delivery that ends in an error.
             aside: To be called when the batch does nothing but wait, so that another may be delivered meanwhile.
 
         Raises:
