@@ -1,4 +1,4 @@
-"""The application: one module for each of Adobe's APIs and the page for people, on one server, over one store."""
+"""The application: one module for each of Adobe's APIs and a page for browsers, on one server, over one store."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ class Emulator:
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    """Return what nothing here answers; each side of AEP has its own form for that."""
+    """Return the error for an unknown address; each side of AEP has its own form for it."""
     assert isinstance(error, HTTPException)
     headers: Mapping[str, str] | None = error.headers
     if request.url.path.startswith("/collection/"):

@@ -40,7 +40,7 @@ class Window:
         return replace(self, size=min(float(self.ceiling), self.size + 1 / self.size))
 
     def after_overload(self, now: float) -> Window:
-        """Return the window after 429, 503 or a time-out: half, unless it was halved for the same reason a moment ago."""
+        """Return the window after 429, 503 or a time-out: half, unless it was halved for that a moment ago."""
         if now - self.narrowed < _ONE_SIGN_SECONDS:
             return self
         return replace(self, size=max(1.0, self.size * _DECREASE), narrowed=now)

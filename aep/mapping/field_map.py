@@ -43,7 +43,7 @@ class Origin(NamedTuple):
 
 
 class MapFault(NamedTuple):
-    """Why a map does not apply to a record: the source's pointer ("" for Kafka metadata), and a message without values."""
+    """Why a map does not apply to a record: the source's pointer ("" for Kafka metadata), and a message."""
 
     pointer: str
     message: str

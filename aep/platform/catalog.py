@@ -23,11 +23,11 @@ class DataSet(NamedTuple):
 
     Attributes:
         id: 24 hexadecimal characters.
-        name: For people.
+        name: Display name.
         schema_id: `$id` of its schema.
         content_type: Content type of its schema, with the version.
         tags: By name.
-        document: All that the Catalog tells of it.
+        document: The whole object of the Catalog.
     """
 
     id: str
@@ -57,11 +57,11 @@ class Batch(NamedTuple):
     Attributes:
         id: As in the address of its files.
         status: `success`, `failed`, ...
-        dataset_id: Dataset id of the data set, empty if the Catalog does not tell.
+        dataset_id: Dataset id of the data set, empty if the Catalog gives none.
         created_ms, updated_ms: Epoch milliseconds.
         metrics: Counts such as `inputRecordCount` and `failedRecordCount`.
         errors: What was wrong.
-        document: All that the Catalog tells of it.
+        document: The whole object of the Catalog.
     """
 
     id: str
@@ -104,10 +104,10 @@ class Catalog:
         """Create a data set: `POST /dataSets` (Ingest streaming record data).
 
         Args:
-            name: For people; the Catalog takes a name twice.
+            name: Display name; need not be unique.
             schema_id: `$id` of its schema.
             content_type: Such as `application/vnd.adobe.xed-full+json;version=1`.
-            description: For people.
+            description: Free text.
             tags: Such as `PROFILE_TAGS`.
 
         Returns:

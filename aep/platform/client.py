@@ -1,4 +1,4 @@
-"""Calls of Experience Platform's management APIs, which all lie behind one gateway.
+"""Call Experience Platform's management APIs, all behind one gateway.
 
 Each call carries `Authorization`, `x-api-key`, `x-gw-ims-org-id` and `x-sandbox-name` ("Authenticate and
 access Experience Platform APIs"). Errors are those of `aep.errors`: `PlatformError` for what an API answers,
@@ -41,7 +41,7 @@ Query = Mapping[str, str | int | None]  # a parameter that is None is left out
 class PlatformClient:
     """Calls the management APIs for one organisation and sandbox. Thread safe; it holds tokens, so it is not pickled.
 
-    A call that fails for a passing reason is tried four times in all, if it does no harm when it arrives twice.
+    A call that fails for a transient reason is tried four times in all, if a repetition does no harm.
 
     Args:
         base_url: URL of the gateway, such as `https://platform.adobe.io`.
@@ -100,7 +100,7 @@ class PlatformClient:
             content: Sent as JSON; None sends no body.
             query: Parameters.
             headers: Besides those that each call has, and before them.
-            secrets: What the body has that no error may repeat.
+            secrets: Values in the body that no error may repeat.
 
         Raises:
             PlatformError: The API refuses the call, or is failing.
@@ -170,7 +170,7 @@ class PlatformClient:
             raise self.misfit(method, path, reply, "not JSON") from None
 
     def misfit(self, method: str, path: str, reply: Reply, what: str) -> PlatformError:
-        """Return the error of a reply that says it is a success and is not what the call is documented to answer."""
+        """Return the error for a reply whose status is a success but whose content is not as documented."""
         detail = f"the reply is {what}; is {self._base_url} the address of the gateway?"
         return PlatformError(
             reply.status, "", "", detail, read_problem(reply).request_id, method, self._base_url + path
@@ -193,7 +193,7 @@ class PlatformClient:
                 `_links.next.href`. Only parameters are taken from a link: a token goes to no other host.
 
         Raises:
-            PlatformError: Also if a page leads back to one that was read.
+            PlatformError: Also if a page links back to one that was read.
         """
         following = following or next_link
         first = {name: value for name, value in (query or {}).items() if value is not None}
@@ -213,7 +213,7 @@ class PlatformClient:
         """Return the objects in a member of a page, each with the members that it `needs`.
 
         Raises:
-            PlatformError: The member is not a list of such objects; what is left out could be taken for missing.
+            PlatformError: The member is not a list of such objects; skipping some would make them look absent.
         """
         found = page.get(name) or []
         good = isinstance(found, list) and all(isinstance(each, dict) and each.keys() >= {*needs} for each in found)
@@ -255,14 +255,14 @@ class PlatformClient:
 
 
 def sent_again(method: str, outcome: Problem | NetworkError) -> bool:
-    """Return whether a call may be made again after this outcome, as far as its kind goes."""
+    """Return whether a call of this method may be repeated after this outcome."""
     if isinstance(outcome, NetworkError):
         return method in _IDEMPOTENT or not may_have_arrived(outcome)
     return outcome.status in (_TRANSIENT if method in _IDEMPOTENT else _NOTHING_DONE)
 
 
 def may_have_arrived(outcome: Problem | NetworkError) -> bool:
-    """Return whether the API may have done what it was asked, though it did not say so."""
+    """Return whether the API may have carried out the call without saying so."""
     if isinstance(outcome, NetworkError):
         return not isinstance(outcome, ConnectError | TokenError)
     return outcome.status not in _NOTHING_DONE
@@ -280,7 +280,7 @@ def segment(name: str) -> str:
     """Return an id as one segment of a path.
 
     Raises:
-        ConfigurationError: It is empty or dots, which would make another path.
+        ConfigurationError: It is empty or consists of dots, which would change the path.
     """
     if name.strip(".") == "":
         raise ConfigurationError(f"{name!r}: invalid id")

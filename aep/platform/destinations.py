@@ -40,7 +40,7 @@ class KinesisCredentials(NamedTuple):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not be shown, should an error reply repeat it."""
+        """Values to redact if an error reply repeats them."""
         return self.access_key_id, self.secret_access_key
 
     @property

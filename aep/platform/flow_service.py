@@ -45,7 +45,7 @@ class Entities:
 
     Args:
         client: Calls the gateway.
-        kind: As it is in paths, such as `flows`.
+        kind: As in paths, such as `flows`.
     """
 
     def __init__(self, client: PlatformClient, kind: str):
@@ -100,7 +100,7 @@ class Entities:
             entity_id: Entity id of the object.
             etag: As it was looked up, quotes and all.
             operations: RFC 6902.
-            secrets: What the operations have that no error may repeat.
+            secrets: Values in the operations that no error may repeat.
 
         Raises:
             ConflictError: The object has been changed meanwhile: it has another etag.
@@ -201,7 +201,7 @@ def streaming_connection(
     """Return a base connection to the HTTP API, which gets an inlet.
 
     Args:
-        name: For people.
+        name: Display name.
         data_type: `xdm`, or `raw` for a flow with a mapping.
         source_id: Names the source in messages; the name if not given.
         authentication_required: Whether requests to the inlet need an access token.

@@ -1,4 +1,4 @@
-"""Inlets, the receiving ends of streaming connections, and the older API that makes them: `/data/core/edge/inlet`.
+"""Inlets, the endpoints of streaming connections, and the older API that creates them: `/data/core/edge/inlet`.
 
 Source: "Getting started with streaming ingestion" (2019). Flow Service has taken the API's place
 (`aep.platform.flow_service`); Adobe's Postman collection still uses it. Three generations of its replies name things
@@ -19,12 +19,12 @@ _URL = ("inletUrl", "dataInletUrl", "streamingEndpointUrl")
 
 
 class Inlet(NamedTuple):
-    """The receiving end of a streaming connection.
+    """The endpoint of a streaming connection.
 
     Attributes:
         id: 64 hexadecimal characters, the last part of its address.
         url: Where to send messages.
-        name: For people.
+        name: Display name.
         source_id: Names the source in messages.
         data_type: `xdm` or `raw`.
         authentication_required: Whether requests need an access token.
@@ -71,7 +71,7 @@ class InletApi:
 
 
 def read_inlet(fields: Mapping[str, Any]) -> Inlet | None:
-    """Read what describes an inlet, in any generation's names; None if its id or its address is not there."""
+    """Read the description of an inlet, in any generation's names; None without its id or address."""
     inlet_id = next((fields[name] for name in _ID if fields.get(name)), None)
     url = next((fields[name] for name in _URL if fields.get(name)), None)
     if inlet_id is None or url is None:

@@ -1,4 +1,4 @@
-"""What the management APIs say when they refuse a call: every form that Adobe's documents show, read into one.
+"""Error replies of the management APIs: read every form that Adobe's documents show into one.
 
 | form | of | source |
 | --- | --- | --- |
@@ -54,7 +54,7 @@ class Problem(NamedTuple):
         title: Title of the kind of problem.
         detail: What is wrong, and the reasons that the report gives besides; the reply itself, shortened, if it has an
             unknown form.
-        request_id: By which Adobe's support can find the call.
+        request_id: Id by which Adobe's support can find the call.
         retry_after: Seconds that the reply asks to wait, 120 at most.
     """
 
@@ -69,7 +69,7 @@ class Problem(NamedTuple):
     def token_refused(self) -> bool:
         """Whether another access token may help.
 
-        Adobe's documents answer 401 or 403 to a token that is not valid, and 403 to much else besides.
+        Adobe's documents show 401 or 403 for an invalid token, and 403 for much else.
         """
         if self.status == 401 or self.code in _TOKEN_CODES:
             return True
@@ -145,7 +145,7 @@ def _text(value: object) -> str:
 def _error_type(problem: Problem) -> type[PlatformError]:
     """Return the class of a problem.
 
-    Which statuses go with a stale etag and a title that is taken is not documented for all APIs: the words tell.
+    The statuses for a stale etag and a taken title are not documented for all APIs, so the text decides.
     """
     status = problem.status
     stale = "does not match the current version" in problem.detail

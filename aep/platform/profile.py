@@ -1,4 +1,4 @@
-"""Profile access: what Real-Time Customer Profile has of a person, `/data/core/ups/access/entities`.
+"""Profile access: look up profiles and events in Real-Time Customer Profile, `/data/core/ups/access/entities`.
 
 Sources: "Ingest streaming record data", "Ingest streaming time-series data", "Entities endpoint", Real-Time Customer
 Profile API (OpenAPI), which calls the retrieval of events deprecated.
@@ -45,7 +45,7 @@ class ProfileEvent(NamedTuple):
         id: Its `_id`.
         timestamp_ms: Epoch milliseconds.
         entity: The XDM record.
-        profile_id: XID of whom it is about.
+        profile_id: XID of the profile it belongs to.
         last_modified: ISO 8601.
     """
 

@@ -19,7 +19,7 @@ MAX_PAGE = 300
 
 
 class Container(Enum):
-    """Whose resources: Adobe's standard ones, which cannot be changed, or those of the organisation."""
+    """The owner of resources: Adobe, whose standard ones cannot be changed, or the organisation."""
 
     GLOBAL = "global"
     TENANT = "tenant"
@@ -72,7 +72,7 @@ class Resources:
 
     Args:
         client: Calls the gateway.
-        kind: As it is in paths, such as `schemas`.
+        kind: As in paths, such as `schemas`.
     """
 
     def __init__(self, client: PlatformClient, kind: str):
@@ -147,7 +147,7 @@ class Resources:
 
 
 class Descriptors:
-    """What is said about schemas beside them: identities, relationships, labels (Descriptors endpoint)."""
+    """Statements about schemas kept beside them: identities, relationships, labels (Descriptors endpoint)."""
 
     _PATH = f"{BASE}/tenant/descriptors"
 
@@ -196,7 +196,7 @@ class SchemaRegistry:
 
     Attributes:
         schemas, classes, field_groups, data_types: The resources by kind.
-        descriptors: What is said about schemas.
+        descriptors: Statements about schemas.
     """
 
     def __init__(self, client: PlatformClient):
@@ -209,9 +209,9 @@ class SchemaRegistry:
         self.descriptors = Descriptors(client)
 
     def when_shown(self, look_up: Callable[[], T], resource_id: str) -> T:
-        """Return what a look-up returns; while it finds nothing it is made again, for 30 s.
+        """Return the result of a look-up, repeated for 30 s while it finds nothing.
 
-        For resources that may be new: the registry was seen to answer 404 for 20 s to what it had just created.
+        For resources that may be new: the registry has been seen to answer 404 for 20 s after a creation.
 
         Raises:
             NotFoundError: The registry does not show the resource after that time either.

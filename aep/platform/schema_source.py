@@ -46,9 +46,9 @@ def described_document(registry: SchemaRegistry, schema_id: str, version: int = 
 
 
 class RegistrySchemaSource:
-    """A schema of the organisation, looked up again every quarter of an hour. Thread safe.
+    """A schema of the organisation, looked up again every 15 minutes. Thread safe.
 
-    It has no thread of its own: `current` looks it up when that is due, while other threads go on with what there is.
+    It has no thread of its own: `current` looks it up when due, while other threads use the schema they have.
     When that fails, the old schema stays and the next try is a minute later.
 
     Args:
@@ -105,7 +105,7 @@ class RegistrySchemaSource:
     def early_refresh(self) -> None:
         """Make the next look-up due, a minute after the last one at the earliest.
 
-        To be called when many records have fields that the schema does not know: it may have been extended.
+        Call it when many records have fields that the schema lacks, which may have been extended.
         """
         self._due_at = min(self._due_at, self._asked_at + _EARLIEST_SECONDS)
 

@@ -61,7 +61,7 @@ def segment_definition(name: str, rule: str, description: str = "", *, streaming
     Args:
         name: Unique in the sandbox.
         rule: In PQL, such as `workAddress.country = "US"`.
-        description: For people.
+        description: Free text.
         streaming: Whether it is evaluated as data arrive, or once a day.
     """
     return {

@@ -83,7 +83,7 @@ class Collection:
         return share(request, await self._serve(request, self.answer_single))
 
     async def _serve(self, request: Request, answer: Callable[[Request, Inlet, Faults, bytes], Outcome]) -> Response:
-        """Read a request, let its faults befall it, answer it, count it."""
+        """Read a request, apply its faults, answer it, count it."""
         try:
             body, size = await read_body(request)
         except ClientDisconnect:
@@ -109,7 +109,7 @@ class Collection:
         return outcome.response
 
     def _refuse(self, request: Request, inlet: Inlet, size: int, max_bytes: int) -> Response | None:
-        """Return the checks of the request as a whole, before its body is looked at."""
+        """Check the request as a whole, before its body is read."""
         if inlet.authentication_required:
             # "Bearer" in any case, or the bare token: "Authenticated Data Collection" of 2019 allows both
             token = _BEARER.sub("", request.headers.get("authorization", "").strip())
@@ -215,7 +215,7 @@ class Collection:
     def _take(
         self, message: object, inlet: Inlet, request: Request, xaction_id: str, received_ms: int, sync: bool = False
     ) -> AcceptedMessage | Refusal:
-        """Check one message as far as the inlet does so at the door; `sync` asks for it on every inlet."""
+        """Check one message on arrival, if the inlet does so; `sync` asks for it on every inlet."""
         if inlet.data_type == "xdm":
             checked = check_xdm(message, inlet)
         else:
@@ -245,7 +245,7 @@ class Collection:
         )
 
     def _may_validate_now(self, inlet_id: str) -> bool:
-        """Return the limit of 60 requests a minute and connection for synchronous validation; the window slides."""
+        """Apply the limit of 60 requests a minute and connection for synchronous validation, in a sliding window."""
         times = self._sync_requests.setdefault(inlet_id, deque())
         now = self._clock()
         while times and times[0] <= now - 60:
@@ -262,7 +262,7 @@ class Collection:
 
 
 def _is_booked(checked: Envelope, inlet: Inlet) -> bool:
-    """Return whether a message goes on into batches and Profile, which the asynchronous step sees to."""
+    """Return whether the asynchronous step puts a message into batches and Profile."""
     dataset = inlet.datasets.get(checked.dataset_id) if checked.dataset_id else None
     return dataset is not None and dataset.booked
 

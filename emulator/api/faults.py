@@ -1,4 +1,4 @@
-"""Faults on demand: what a test wants the emulator to do wrong, and the pure decisions that follow from it."""
+"""Faults on demand: the switches of a test, and the pure decisions that follow from them."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Faults(BaseModel):
 
 
 class Verdict(NamedTuple):
-    """What befalls one request: wait, then answer `status` or drop the connection, or neither."""
+    """The fate of one request: wait, then answer `status` or drop the connection, or neither."""
 
     delay_s: float = 0
     status: int | None = None
@@ -101,7 +101,7 @@ def pick_status(shares: Mapping[str, float], draw: Draw) -> int | None:
 
 
 def decide(faults: Faults, draw: Draw, now: float) -> Verdict:
-    """Decide what befalls a collection request that arrived at `now` (seconds since the epoch)."""
+    """Decide about the faults of a collection request that arrived at `now` (seconds since the epoch)."""
     delay_s = (faults.latency_ms + (faults.jitter_ms * draw() if faults.jitter_ms else 0)) / 1000
     if now < faults.outage_until:
         if faults.outage_mode == "reset":
@@ -168,7 +168,7 @@ class FaultState:
         self._effective.clear()
 
     def replace(self, switches: Mapping[str, Any], inlet_id: str = "") -> None:
-        """Let these be the only switches that are on for all inlets, or for one. A running outage goes on.
+        """Replace all switches for all inlets, or for one. A running outage continues.
 
         Raises:
             ValueError: An unknown switch or a value out of range.

@@ -53,7 +53,7 @@ def _condition(text: str) -> Callable[[dict[str, Any]], bool]:
 
 
 def _values(item: dict[str, Any], name: str) -> list[str]:
-    """Return what a property holds, as texts: one, those of a list, or none; dots lead into objects."""
+    """Return the values of a property as strings: one, those of a list, or none; dots lead into objects."""
     found: Any = item.get(name)
     if found is None and "." in name:
         found = item

@@ -1,1 +1,1 @@
-"""The emulator's page: a few views for people, rendered on the server, over the same services as Adobe's APIs."""
+"""The emulator's page: a few views rendered on the server, over the same services as Adobe's APIs."""

@@ -77,7 +77,7 @@ class DatasetEntry(NamedTuple):
 
 
 class Traffic(NamedTuple):
-    """What happened at the inlets: counts and requests per second (None: not known yet), by inlet."""
+    """Counts and requests per second (None: not known yet), by inlet."""
 
     counts: Mapping[str, Mapping[str, Any]]
     rates: Mapping[str, float | None]

@@ -45,7 +45,7 @@ _WORDS = {"yes": True, "no": False}
 
 
 class FormError(ValueError):
-    """What was typed cannot be used; `errors` tells why, by field."""
+    """The input of the form is not valid; `errors` has the reasons by field."""
 
     def __init__(self, errors: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{name}: {text}" for name, text in errors.items()))

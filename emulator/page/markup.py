@@ -102,7 +102,7 @@ def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Content]], em
 
 
 def facts(pairs: Mapping[str, Content]) -> Html:
-    """Return what there is to say about one thing, as terms and descriptions."""
+    """Return the facts about one thing, as terms and descriptions."""
     return element("dl", *(markup(element("dt", term), element("dd", value)) for term, value in pairs.items()))
 
 

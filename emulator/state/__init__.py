@@ -1,1 +1,1 @@
-"""What the local AEP remembers, and what becomes of it: definitions, messages, batches, profiles."""
+"""State of the local AEP: definitions, messages, batches, profiles."""

@@ -18,7 +18,7 @@ DISABLED = "disabled"
 
 
 class Identity(NamedTuple):
-    """A field that names whom a record is about: its path, its namespace, and whether it is the primary one."""
+    """An identity field: its path, its namespace, and whether it is the primary one."""
 
     path: tuple[str, ...]
     namespace: str
@@ -26,7 +26,7 @@ class Identity(NamedTuple):
 
 
 class Behaviour(NamedTuple):
-    """What ingestion must know of a data set, beside its schema.
+    """What ingestion must know of a data set besides its schema.
 
     Attributes:
         is_event: The schema is of a time-series class.

@@ -1,4 +1,4 @@
-"""Whom a record is about, and how fragments of a profile become one. Pure functions.
+"""Identities of a record, and the merging of profile fragments. Pure functions.
 
 Sources: "Identity descriptors", "IdentityMap" (one identity is primary), "Ingest streaming record data".
 """

@@ -42,7 +42,7 @@ class FlowTarget(NamedTuple):
 
 @dataclass(frozen=True)
 class Inlet:
-    """The receiving end of one streaming connection, as the collection service sees it.
+    """The endpoint of one streaming connection, as the collection service sees it.
 
     `flows` finds the dataflows that begin here; None for an inlet of `/__local`, which takes any flow id.
     """

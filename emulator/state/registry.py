@@ -178,7 +178,7 @@ class Registry:
         return sorted(found, key=lambda each: not each.get("xdm:isPrimary"))
 
     def has_primary_identity(self, org_id: str, schema: dict[str, Any]) -> bool:
-        """Return whether records of a schema can name whom they are about: by a descriptor, or by an `identityMap`."""
+        """Return whether records of a schema can identify a person: by a descriptor, or by an `identityMap`."""
         if any(each.get("xdm:isPrimary") for each in self.identities(org_id, schema["$id"])):
             return True
         return "identityMap" in self.resolved(org_id, schema).get("properties", {})

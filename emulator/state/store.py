@@ -1,4 +1,4 @@
-"""What the emulator remembers, in SQLite: definitions, counts, accepted and failed messages.
+"""State of the emulator in SQLite: definitions, counts, accepted and failed messages.
 
 All calls come from the server's event loop, one short transaction each, and never from a thread: a writer thread
 would fight the loop for the interpreter lock at every row. A reply is sent after its transaction, so whatever was

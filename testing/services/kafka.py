@@ -352,7 +352,7 @@ class RunningBroker(KafkaBroker):
 
     @property
     def process(self) -> ServiceProcess:
-        """There is none to be had.
+        """None is available.
 
         Raises:
             ServiceError: Always.
