@@ -27,7 +27,7 @@ def contradictions(settings: Settings, kind: DestinationKind[Any]) -> Iterator[F
     yield from _routes(settings, kind)
     yield from kind.findings(settings)
     yield from kinesis_gaps(settings)
-    yield from _local_runner(settings)
+    yield from local_runner(settings, _second_process(settings))
     yield from _batching(settings)
     yield from _written(settings, kind)
     yield from _replay(settings)
@@ -133,19 +133,29 @@ def kinesis_gaps(settings: Settings) -> Iterator[Finding]:
 _ONE_WORKER = {"direct_num_workers": 1, "direct_running_mode": "in_memory", "direct_runner_bundle_repeat": 0}
 
 
-def _local_runner(settings: Settings) -> Iterator[Finding]:
+def _second_process(settings: Settings) -> str:
+    if settings.kafka.source == "file":
+        return "start a second process with files of its own (kafka_file_pattern)"
+    group = settings.kafka.group_id
+    return f"start a second process with the same kafka_group_id ({group}): the two share the partitions"
+
+
+def local_runner(settings: Settings, instead: str) -> Iterator[Finding]:
+    """Find options that make a local runner lose records or write them twice.
+
+    Args:
+        settings: All options.
+        instead: What to do to use more cores.
+    """
     if not _keeps_state_in_memory(settings.runner):
         return
-    instead = f"with the same kafka_group_id ({settings.kafka.group_id}): the two share the partitions"
-    if settings.kafka.source == "file":
-        instead = "with files of its own (kafka_file_pattern)"
     for name, only in _ONE_WORKER.items():
         value = settings.beam.get(name)
         if value is not None and str(value) != str(only):
             yield Finding(
                 (name, "runner"),
                 f"{given(settings, name)}: must be {only} on {settings.runner}, which would lose records or post them "
-                f"twice: to use more cores, start a second process {instead}",
+                f"twice: to use more cores, {instead}",
             )
 
 

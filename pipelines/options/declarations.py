@@ -206,7 +206,7 @@ class SinkOptions(OptionGroup):
     """The sinks of dead letters and of receipts, each of which has these options."""
 
     path: str | None = _option(None, "Folder for files of JSON lines, on any file system of Beam's.")
-    topic: Topic | None = _option(None, "Kafka topic, on the brokers that are read from.")
+    topic: Topic | None = _option(None, "Kafka topic, on the brokers of kafka_bootstrap_servers.")
 
     def sinks(self) -> dict[str, str]:
         """Return what is given of these options, by field."""
@@ -230,6 +230,10 @@ class DeadLetterOptions(SinkOptions):
         "worker process, the run stops. A replay does not stop. Null: never.",
         "parts of 1",
     )
+
+
+class OutputOptions(SinkOptions):
+    """Output: where pipelines write that read Kinesis: a topic, or files of JSON lines."""
 
 
 class ReceiptOptions(SinkOptions):
@@ -288,6 +292,7 @@ GROUPS: dict[str, tuple[str, type[OptionGroup]]] = {
     "batch": ("batch_", BatchOptions),
     "dead_letter": ("dead_letter_", DeadLetterOptions),
     "receipt": ("receipt_", ReceiptOptions),
+    "output": ("output_", OutputOptions),
     "replay": ("replay_", ReplayOptions),
     "general": ("", GeneralOptions),
 }

@@ -1,7 +1,20 @@
 """The options of Amazon Kinesis."""
 
+from typing import Literal
+
+from kinesis.discovery import Reset
 from pipelines.options.group import OptionGroup, option
-from pipelines.options.types import KinesisEndpoint, KinesisProxy, RoleArn, Seconds, SecretReference
+from pipelines.options.types import (
+    Count,
+    KinesisEndpoint,
+    KinesisProxy,
+    RoleArn,
+    Seconds,
+    SecretReference,
+    Stream,
+    StreamStart,
+    Window,
+)
 from transforms.kinesis.access import KinesisAccess
 
 
@@ -30,6 +43,44 @@ class KinesisOptions(OptionGroup):
     )
     connect_timeout_seconds: Seconds = option(10.0, "How long to wait for a connection.", "seconds")
     timeout_seconds: Seconds = option(60.0, "How long to wait for an answer.", "seconds")
+
+    stream: Stream | None = option(None, "The stream to read, by its name or its ARN.")
+    start: StreamStart = option(
+        "earliest",
+        "Where to start when there is no checkpoint: earliest, latest, or an ISO 8601 time with its offset, as "
+        "2026-01-31T08:00:00+00:00. latest is the time of the first start, and stays that until a record is read.",
+    )
+    reset: Reset = option(
+        "earliest",
+        "Where to go on when a position is gone: it is older than the stream keeps records, its shard has expired, or "
+        "the stream was deleted and created again. error: stop.",
+    )
+    stop_at: Literal["never", "end"] = option(
+        "never", "end: stop when each shard is read up to the time when the run began, or to its end."
+    )
+    stop_after_seconds: Seconds | None = option(None, "Stop reading after so long. Null: never.", "seconds")
+    checkpoint: str | None = option(
+        None,
+        "File that keeps the positions of a run on a local runner, for one process at a time. Null: "
+        "kinesis-STREAM.json in the working directory. Clusters keep them in their own checkpoints.",
+    )
+    poll_seconds: Seconds = option(
+        1.0,
+        "From one call for a shard to the next, rising to 5 while it is empty. Kinesis takes five calls a second and "
+        "shard of all its readers together.",
+        "seconds",
+    )
+    bundle_max_records: Count = option(
+        50_000, "A bundle of what is read ends after so many records. A crash repeats at most the open one.", "records"
+    )
+    bundle_max_bytes: Count = option(64_000_000, "A bundle ends after so many bytes of records.", "bytes")
+    bundle_max_seconds: Seconds = option(5.0, "A bundle ends after so long.", "seconds")
+    drop_repeats_seconds: Window = option(
+        0.0,
+        "Drop exported profiles that say what the last record of the same profile said, when it arrived no longer ago "
+        "than this. 0: keep them; they are counted either way.",
+        "seconds",
+    )
 
     def access(self, connections: int) -> KinesisAccess:
         """Return what clients are made of.

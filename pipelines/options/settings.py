@@ -12,6 +12,7 @@ from pipelines.options.declarations import (
     GeneralOptions,
     KafkaOptions,
     MapOptions,
+    OutputOptions,
     ReceiptOptions,
     ReplayOptions,
     XdmOptions,
@@ -42,6 +43,7 @@ class Settings:
     batch: BatchOptions
     dead_letter: DeadLetterOptions
     receipt: ReceiptOptions
+    output: OutputOptions
     replay: ReplayOptions
     general: GeneralOptions
     beam: Mapping[str, Any]

@@ -247,6 +247,24 @@ def start_time(value: str) -> datetime:
         raise ValueError(f"must be committed, earliest, latest, or {error}") from None
 
 
+def check_stream_start(value: str) -> str:
+    """Accept earliest, latest, or a time with its offset from UTC."""
+    if value not in ("earliest", "latest"):
+        try:
+            iso_time(value)
+        except ValueError as error:
+            raise ValueError(f"must be earliest, latest, or {error}") from None
+    return value
+
+
+def check_stream(value: str) -> str:
+    """Accept the name or the ARN of a stream (CreateStream)."""
+    name = value.partition(":stream/")[2] if value.startswith("arn:") else value
+    if not re.fullmatch(r"[a-zA-Z0-9_.-]{1,128}", name):
+        raise ValueError(f"{value!r} is not a valid stream name or ARN")
+    return value
+
+
 def iso_time(value: str) -> datetime:
     """Read an ISO 8601 time that has an offset; `Z` is one (Python 3.10 would not take it)."""
     try:
@@ -402,6 +420,8 @@ When = Annotated[tuple[InstanceOf[Condition], ...], BeforeValidator(compile_when
 Time = Annotated[str, AfterValidator(check_time)]
 Place = Annotated[str, AfterValidator(check_place)]
 Start = Annotated[str, AfterValidator(check_start)]
+StreamStart = Annotated[str, AfterValidator(check_stream_start)]
+Stream = Annotated[str, AfterValidator(check_stream)]
 Statuses = Annotated[tuple[int, ...], BeforeValidator(_as_tuple), AfterValidator(check_retry_statuses)]
 RegistryUrls = Annotated[str, AfterValidator(check_urls)]
 RegistryConfig = Annotated[StringMap, AfterValidator(check_registry_config), SECRET]
@@ -410,6 +430,7 @@ Headers = Annotated[StringMap, AfterValidator(check_headers), SECRET]
 HeaderValue = Annotated[str, AfterValidator(check_header_value)]
 Count = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
+Window = Annotated[float, Field(ge=0)]
 # An hour is the most that librdkafka takes for topic.metadata.refresh.interval.ms.
 DiscoverySeconds = Annotated[float, Field(gt=0, le=3600)]
 Share = Annotated[float, Field(gt=0, lt=1)]

@@ -17,7 +17,7 @@ from pipelines.runtime.kafka_cluster import kafka_cluster
 from pipelines.runtime.sinks import make_sinks
 from transforms.batch import BatchLimits, BatchMode
 from transforms.kafka.offsets import resolve_start
-from transforms.kafka.read import ReadFromKafka, new_source_id
+from transforms.kafka.read import ReadFromKafka, close_readers, new_source_id
 from transforms.kafka.source import BundleLimits, KafkaSource
 from transforms.read_files import ReadJsonLines
 from transforms.records.delivery import Connection
@@ -65,6 +65,28 @@ class Plan:
             stop_at_end=kafka.stop_at == "end",
         )
         return ReadFromKafka(self.source, start, commit=self.batch_mode == "bundle")
+
+    @property
+    def receiver(self) -> str:
+        """What people call what the records go to, in tables and messages."""
+        return self.connection.name
+
+    @property
+    def ends(self) -> bool:
+        """Whether reading ends by itself."""
+        return self.settings.kafka.stop_at == "end" or self.settings.kafka.stop_after_seconds is not None
+
+    @property
+    def after_failure(self) -> str:
+        """What users read of the next run, after an error that they have to fix."""
+        if self.source is None:
+            return "The next run reads the files from their beginning, and sends again what was accepted."
+        return "Nothing of the bundle was committed; it will be read again."
+
+    def close(self, commit_seconds: float = 0.0) -> None:
+        """End what this process reads with, at the end of a run, see `close_readers`."""
+        if self.source is not None:
+            close_readers(self.source.id, commit_seconds)
 
 
 def make_plan(settings: Settings, kind: DestinationKind[Any], routes: Routes | None = None) -> Plan:

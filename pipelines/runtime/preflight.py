@@ -8,9 +8,11 @@ import tempfile
 from aep.errors import UserError
 from aep.mapping.transform import TransformError
 from pipelines.options.formats import check_formats
+from pipelines.options.settings import Settings
 from pipelines.runtime.plan import Plan
 from pipelines.runtime.report import check_summary
 from transforms.records.route import Route
+from transforms.sinks.base import Sinks
 from transforms.sinks.files import reason_of
 
 _LOG = logging.getLogger(__name__)
@@ -30,15 +32,29 @@ def preflight(plan: Plan) -> None:
     Raises:
         PreflightError, SinkError, KafkaSetupError, AepError: With one clear message.
     """
-    _check_temporary_folder()
-    _check_summary(plan.settings.general.summary_file)
-    for sink in (*plan.dead_letters, *plan.receipts):
-        sink.check(plan.local)
+    check_places(plan.settings, (*plan.dead_letters, *plan.receipts), plan.local)
     for route in plan.routes:
         check_transform(route, plan.local)
     if plan.local:
         check_formats(route.parse for route in plan.routes)
     plan.connection.check([route.destination for route in plan.routes], local=plan.local)
+
+
+def check_places(settings: Settings, sinks: Sinks, local: bool) -> None:
+    """Check that everything can be written to that a run writes beside its records.
+
+    Args:
+        settings: All options.
+        sinks: Of the run.
+        local: Whether this machine writes to them.
+
+    Raises:
+        PreflightError, SinkError, KafkaSetupError: It cannot.
+    """
+    _check_temporary_folder()
+    _check_summary(settings.general.summary_file)
+    for sink in sinks:
+        sink.check(local)
 
 
 def check_transform(route: Route, local: bool) -> None:

@@ -50,23 +50,25 @@ class Progress:
                 self._reporter.say(_line_now(counts, counts[metrics.READ] / (self._clock() - started)))
 
 
-def line(counts: Counter[str], rate: float, in_flight: int, lag: int) -> str:
+def line(counts: Counter[str], rate: float, in_flight: int, lag: str) -> str:
     """Return the counts in one line.
 
     Args:
         rate: Records read in a second.
         in_flight: Requests under way to AEP now.
-        lag: Records in the topics that are not read yet.
+        lag: How far reading is behind: records of topics, or the time of a stream.
     """
     dead = sum(under(counts, metrics.DEAD_LETTERED).values())
     retries = sum(under(counts, metrics.RETRIES).values())
     dropped = f"dropped {counts[metrics.DROPPED]:,}  " if counts[metrics.DROPPED] else ""
     return (
         f"read {counts[metrics.READ]:,}  accepted {counts[metrics.ACCEPTED]:,}  dead-lettered {dead:,}  {dropped}"
-        f"requests {counts[metrics.REQUESTS]:,}  sent again {retries:,}  in flight {in_flight:,}  lag {lag:,}  "
+        f"requests {counts[metrics.REQUESTS]:,}  sent again {retries:,}  in flight {in_flight:,}  lag {lag}  "
         f"{rate:,.0f} events/s"
     )
 
 
 def _line_now(counts: Counter[str], rate: float) -> str:
-    return line(counts, rate, metrics.level(metrics.IN_FLIGHT), metrics.level(metrics.LAG))
+    milliseconds = metrics.highest(metrics.LAG_MILLISECONDS)
+    lag = f"{metrics.level(metrics.LAG):,}" if milliseconds is None else f"{milliseconds / 1000:,.1f} s"
+    return line(counts, rate, metrics.level(metrics.IN_FLIGHT), lag)

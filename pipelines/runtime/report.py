@@ -16,15 +16,21 @@ from transforms.sinks.base import Sinks, describe_all
 from transforms.worker import metrics
 
 
-def summary(counts: Counter[str], seconds: float, outcome: str) -> dict[str, Any]:
+def summary(counts: Counter[str], seconds: float, outcome: str, lag_milliseconds: int | None = None) -> dict[str, Any]:
     """Return the account as the summary file has it.
 
-    `unaccounted` is what was read and neither accepted nor dead-lettered nor dropped by its route nor skipped as a
-    tombstone nor, in a replay, passed over; it is 0 after a run that ended well.
+    `unaccounted` is what was read and neither accepted nor dead-lettered nor dropped by its route or as a repeat nor
+    skipped as a tombstone nor, in a replay, passed over; it is 0 after a run that ended well.
+
+    Args:
+        counts: What was counted.
+        seconds: How long the run took.
+        outcome: How it ended.
+        lag_milliseconds: How far it was behind at its end, of a run that reads Kinesis in this process.
     """
     dead_lettered = under(counts, metrics.DEAD_LETTERED)
     accepted, tombstones = counts[metrics.ACCEPTED], counts[metrics.TOMBSTONES]
-    left_out = tombstones + counts[metrics.DROPPED] + counts[metrics.PASSED_OVER]
+    left_out = tombstones + counts[metrics.DROPPED] + counts[metrics.PASSED_OVER] + counts[metrics.REPEATS_DROPPED]
     return {
         "outcome": outcome,
         "read": counts[metrics.READ],
@@ -34,6 +40,8 @@ def summary(counts: Counter[str], seconds: float, outcome: str) -> dict[str, Any
         "routes": _by_route(counts),
         "tombstones": tombstones,
         "passed_over": counts[metrics.PASSED_OVER],
+        "repeats": counts[metrics.REPEATS],
+        "repeats_dropped": counts[metrics.REPEATS_DROPPED],
         "unaccounted": counts[metrics.READ] - accepted - sum(dead_lettered.values()) - left_out,
         "requests": counts[metrics.REQUESTS],
         "request_bytes": counts[metrics.REQUEST_BYTES],
@@ -47,6 +55,7 @@ def summary(counts: Counter[str], seconds: float, outcome: str) -> dict[str, Any
             for route, repeated in under(counts, metrics.REPEATED_IDS).items()
         },
         "seconds": round(seconds, 3),
+        **({} if lag_milliseconds is None else {"lag_milliseconds": lag_milliseconds}),
     }
 
 
@@ -125,6 +134,10 @@ def table(account_of_run: dict[str, Any], sinks: Sinks, title: str, destination:
         grid.add_row("tombstones skipped", f"{account_of_run['tombstones']:,}")
     if account_of_run["passed_over"]:
         grid.add_row("passed over", f"{account_of_run['passed_over']:,}")
+    if account_of_run["repeats"]:
+        grid.add_row(
+            "repeats", f"{account_of_run['repeats']:,}, of which {account_of_run['repeats_dropped']:,} dropped"
+        )
     style = "red" if account_of_run["unaccounted"] else "green"
     grid.add_row("unaccounted for", f"{account_of_run['unaccounted']:,}", style=style)
     grid.add_section()
@@ -140,6 +153,8 @@ def table(account_of_run: dict[str, Any], sinks: Sinks, title: str, destination:
     seconds = account_of_run["seconds"]
     grid.add_row("seconds", f"{seconds:,.1f}")
     grid.add_row("events/s", f"{account_of_run['read'] / seconds:,.0f}" if seconds else "-")
+    if "lag_milliseconds" in account_of_run:
+        grid.add_row("lag at the end", f"{account_of_run['lag_milliseconds'] / 1000:,.1f} s")
     grid.add_section()
     grid.add_row("dead letters", describe_all(sinks))
     return grid

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -22,6 +22,7 @@ from aep.errors import StoppedError, UserError
 from pipelines.options.checks import contradictions
 from pipelines.options.destination import DestinationKind
 from pipelines.options.merge import Settings, parse
+from pipelines.options.problems import Finding
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
 from pipelines.runtime.local_runner import keep_metrics_small
 from pipelines.runtime.logs import leave_out_beams_tracebacks, set_up_logging
@@ -29,7 +30,7 @@ from pipelines.runtime.plan import Plan
 from pipelines.runtime.preflight import preflight
 from pipelines.runtime.progress import Progress
 from pipelines.runtime.report import summary, warnings, without_success, write_summary
-from transforms.kafka.read import close_readers
+from transforms.sinks.base import Sinks
 from transforms.sinks.files import reason_of
 from transforms.worker import metrics, process
 
@@ -44,12 +45,66 @@ _COMMIT_SECONDS = 15.0
 
 _LOG = logging.getLogger(__name__)
 
+
+class RunPlan(Protocol):
+    """What a run asks of what its pipeline is built from; `Plan` says what each means."""
+
+    @property
+    def settings(self) -> Settings:
+        """All options."""
+
+    @property
+    def local(self) -> bool:
+        """Whether this process reads and writes."""
+
+    @property
+    def dead_letters(self) -> Sinks:
+        """The sinks of dead letters."""
+
+    @property
+    def receiver(self) -> str:
+        """What people call what the records go to."""
+
+    @property
+    def ends(self) -> bool:
+        """Whether reading ends by itself."""
+
+    @property
+    def after_failure(self) -> str:
+        """What users read of the next run, after an error that they have to fix."""
+
+    def close(self, commit_seconds: float = 0.0) -> None:
+        """End what this process reads with."""
+
+
 P = TypeVar("P", bound=Plan)
+R = TypeVar("R", bound=RunPlan)
+
+
+@dataclass(frozen=True)
+class Run(Generic[R]):
+    """A pipeline that can be run, whatever it reads and writes.
+
+    Attributes:
+        title: What the account of a run is called.
+        findings: Finds what is missing or contradictory in its options.
+        plan: Turns options into what the pipeline is built from.
+        preflight: Checks what can be checked before anything is read; raises a `UserError`.
+        build: Builds the pipeline.
+        after: As for `Job`.
+    """
+
+    title: str
+    findings: Callable[[Settings], Iterator[Finding]]
+    plan: Callable[[Settings], R]
+    preflight: Callable[[R], None]
+    build: Callable[[beam.Pipeline, R], None]
+    after: Callable[[R, bool], str] = lambda _, __: ""
 
 
 @dataclass(frozen=True)
 class Job(Generic[P]):
-    """What differs between pipelines.
+    """What differs between pipelines that read Kafka or files and send to a destination.
 
     Attributes:
         title: What the account of a run is called.
@@ -68,6 +123,22 @@ class Job(Generic[P]):
 
 
 def run(argv: Sequence[str], job: Job[P]) -> int:
+    """Run the pipeline of a job, see `execute`."""
+    kind = job.destination
+    return execute(
+        argv,
+        Run(
+            title=job.title,
+            findings=lambda settings: contradictions(settings, kind),
+            plan=lambda settings: job.plan(settings, kind),
+            preflight=preflight,
+            build=job.build,
+            after=job.after,
+        ),
+    )
+
+
+def execute(argv: Sequence[str], job: Run[R]) -> int:
     """Run a pipeline with the options in `argv`.
 
     Returns:
@@ -77,15 +148,15 @@ def run(argv: Sequence[str], job: Job[P]) -> int:
     """
     reporter: Reporter = ConsoleReporter(console())
     try:
-        settings = parse(argv, lambda given: contradictions(given, job.destination))
+        settings = parse(argv, job.findings)
         if settings.general.print_options:
             sys.stdout.write(settings.as_yaml())
             return DONE
         set_up_logging(settings.general.log_format)
         if settings.general.log_format == "json":
             reporter = LogReporter()
-        plan = job.plan(settings, job.destination)
-        preflight(plan)
+        plan = job.plan(settings)
+        job.preflight(plan)
         pipeline = beam.Pipeline(options=PipelineOptions(_flags(plan, reporter)))
         job.build(pipeline, plan)
     except UserError as error:
@@ -97,7 +168,7 @@ def run(argv: Sequence[str], job: Job[P]) -> int:
     return _run_here(pipeline, plan, job, reporter) if plan.local else _run_on_cluster(pipeline, plan, job, reporter)
 
 
-def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], reporter: Reporter) -> int:
+def _run_here(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter) -> int:
     process.start_run()
     process.tune_garbage_collector()
     keep_metrics_small()
@@ -107,7 +178,7 @@ def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], reporter: Reporter)
     error: Exception | None = None
     show = plan.settings.general.progress
     live = show == "on" or (show == "auto" and reporter.is_terminal)
-    with _ends_on_signals(reporter, plan.settings.general.shutdown_seconds, plan.connection.name):
+    with _ends_on_signals(reporter, plan.settings.general.shutdown_seconds, plan.receiver):
         with Progress(reporter) if live else nullcontext():
             try:
                 pipeline.run().wait_until_finish()
@@ -115,16 +186,17 @@ def _run_here(pipeline: beam.Pipeline, plan: P, job: Job[P], reporter: Reporter)
                 error = process.failure or raised
                 # Deliveries that still wait for their destination would keep the process alive.
                 process.request_stop(grace_seconds=0)
-        if plan.source is not None:
-            close_readers(plan.source.id)
+        lag = metrics.highest(metrics.LAG_MILLISECONDS)
+        plan.close()
     outcome = "failed" if error else "stopped" if process.stop_requested.is_set() else "finished"
-    told = _account(metrics.process_counts(), time.monotonic() - started, outcome, plan, job.title, reporter)
+    found = summary(metrics.process_counts(), time.monotonic() - started, outcome, lag)
+    told = _account(found, plan, job.title, reporter)
     if error is None:
         return _end(plan, job, told, reporter)
     return _explain(error, reporter, plan)
 
 
-def _run_on_cluster(pipeline: beam.Pipeline, plan: P, job: Job[P], reporter: Reporter) -> int:
+def _run_on_cluster(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter) -> int:
     started = time.monotonic()
     result: PipelineResult = pipeline.run()
     reporter.say(f"the job is running on {plan.settings.runner}; ending this process does not end it")
@@ -136,15 +208,14 @@ def _run_on_cluster(pipeline: beam.Pipeline, plan: P, job: Job[P], reporter: Rep
         reporter.say("stopped waiting; the job keeps running on the cluster")
         return INTERRUPTED
     done = state == PipelineState.DONE
-    if plan.source is not None:
-        close_readers(plan.source.id, commit_seconds=_COMMIT_SECONDS if done else 0)
+    plan.close(_COMMIT_SECONDS if done else 0.0)
     counts: Counter[str] = metrics.beam_counts(result.metrics())
     outcome = "finished" if done else str(state)
-    told = _account(counts, time.monotonic() - started, outcome, plan, job.title, reporter)
+    told = _account(summary(counts, time.monotonic() - started, outcome), plan, job.title, reporter)
     return _end(plan, job, told, reporter) if done else FAILED
 
 
-def _end(plan: P, job: Job[P], account_of_run: dict[str, Any], reporter: Reporter) -> int:
+def _end(plan: R, job: Run[R], account_of_run: dict[str, Any], reporter: Reporter) -> int:
     finished = account_of_run["outcome"] == "finished"
     try:
         said = job.after(plan, finished)
@@ -157,11 +228,8 @@ def _end(plan: P, job: Job[P], account_of_run: dict[str, Any], reporter: Reporte
     return DONE
 
 
-def _account(
-    counts: Counter[str], seconds: float, outcome: str, plan: Plan, title: str, reporter: Reporter
-) -> dict[str, Any]:
-    account_of_run = summary(counts, seconds, outcome)
-    reporter.account(account_of_run, plan.dead_letters, title, plan.connection.name)
+def _account(account_of_run: dict[str, Any], plan: RunPlan, title: str, reporter: Reporter) -> dict[str, Any]:
+    reporter.account(account_of_run, plan.dead_letters, title, plan.receiver)
     for warning in warnings(account_of_run):
         reporter.say(warning)
     path = plan.settings.general.summary_file
@@ -173,23 +241,19 @@ def _account(
     return account_of_run
 
 
-def _explain(error: Exception, reporter: Reporter, plan: Plan) -> int:
+def _explain(error: Exception, reporter: Reporter, plan: RunPlan) -> int:
     if isinstance(error, StoppedError):
         reporter.say(str(error))
         return FAILED
     if isinstance(error, UserError):
         reporter.error(str(error))
-        reporter.say(
-            "The next run reads the files from their beginning, and sends again what was accepted."
-            if plan.source is None
-            else "Nothing of the bundle was committed; it will be read again."
-        )
+        reporter.say(plan.after_failure)
         return WRONG
     _LOG.error("the run failed", exc_info=error)
     return FAILED
 
 
-def _flags(plan: Plan, reporter: Reporter) -> list[str]:
+def _flags(plan: RunPlan, reporter: Reporter) -> list[str]:
     """Return flags for Beam, with what the run needs beside what was given."""
     settings = plan.settings
     flags = settings.beam_flags
@@ -198,8 +262,7 @@ def _flags(plan: Plan, reporter: Reporter) -> list[str]:
         # A switch between runners, which would choose one that cannot read Kafka.
         reporter.say("DirectRunner: running on FnApiRunner, Beam's own in-process runner")
         return [flag for flag in flags if not flag.startswith("--runner")] + ["--runner=FnApiRunner"]
-    ends = settings.kafka.stop_at == "end" or settings.kafka.stop_after_seconds is not None
-    if ends and not plan.local and "shutdown_sources_after_idle_ms" not in settings.beam:
+    if plan.ends and not plan.local and "shutdown_sources_after_idle_ms" not in settings.beam:
         # Flink keeps a job alive while it takes checkpoints, even when everything is read, unless told this.
         flags = [*flags, f"--shutdown_sources_after_idle_ms={_FLINK_IDLE_MS}"]
     return flags

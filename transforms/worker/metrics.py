@@ -30,13 +30,15 @@ RETRIES = "retries/"  # and the cause
 DUPLICATES_POSSIBLE = "duplicates_possible"
 TOKEN_RENEWALS = "token_renewals"  # noqa: S105 - a count
 OFFSETS_SKIPPED = "offsets_skipped"
+REPEATS = "repeats"  # profiles that say what the last record of theirs said
+REPEATS_DROPPED = "repeats_dropped"  # those of them that were dropped
 IDS_LOOKED_AT = "ids_looked_at/"  # and the route's name: the events that REPEATED_IDS is of
 REPEATED_IDS = "repeated_ids/"  # and the route's name: different events with an _id that another one has
 
 # Levels, which rise and fall.
 IN_FLIGHT = "in_flight"
-LAG = "lag"
-LAG_MILLISECONDS = "lag_milliseconds"
+LAG = "lag"  # of Kafka, in records
+LAG_MILLISECONDS = "lag_milliseconds"  # of Kinesis
 
 _lock = threading.RLock()  # a signal's handler may ask for a level while the main thread counts
 _counts: Counter[str] = Counter()
@@ -96,9 +98,18 @@ def unwatch(name: str, part: Hashable) -> None:
 
 def level(name: str) -> int:
     """Return the sum of all parts of a level now."""
+    return sum(_parts(name))
+
+
+def highest(name: str) -> int | None:
+    """Return the highest of all parts of a level now; None where there are none."""
+    return max(_parts(name), default=None)
+
+
+def _parts(name: str) -> list[int]:
     with _lock:
         parts = [read for (of, _), read in _watched.items() if of == name]
-    return sum(read() for read in parts)
+    return [read() for read in parts]
 
 
 @cache

@@ -1,0 +1,44 @@
+"""Kinesis to Kafka: profiles that AEP exports to a stream, validated, to a topic or to files of JSON lines.
+
+python -m pipelines.kinesis_to_kafka --kinesis_stream=profiles --kinesis_region=us-east-1 --output_topic=profiles \
+    --kafka_bootstrap_servers=localhost:9092 --dead_letter_topic=profiles-dead-letters
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import apache_beam as beam
+
+from pipelines.options.kinesis_checks import reading_findings
+from pipelines.runtime.kinesis_plan import KinesisPlan, make_kinesis_plan
+from pipelines.runtime.run import Run, execute
+from transforms.dead_letters import WriteDeadLetters
+from transforms.kinesis.exported_profiles import ParseExportedProfiles
+from transforms.kinesis.repeats import CountRepeats
+from transforms.kinesis.write_profiles import WriteProfiles
+
+
+def kinesis_to_kafka(pipeline: beam.Pipeline, plan: KinesisPlan) -> None:
+    """Build the pipeline."""
+    records = pipeline | "Read" >> plan.read()
+    profiles = records | ParseExportedProfiles()
+    kept = profiles.main | CountRepeats(plan.run, plan.settings.kinesis.drop_repeats_seconds)
+    kept | WriteProfiles(plan.output)
+
+    # Fused with its step, as in kafka_to_aep.
+    profiles.dead_letters | "DeadLetters" >> WriteDeadLetters(plan.dead_letters)
+
+
+RUN = Run("Kinesis to Kafka", reading_findings, make_kinesis_plan, KinesisPlan.check, kinesis_to_kafka)
+"""What `execute` needs."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the pipeline; return the exit code."""
+    return execute(sys.argv[1:] if argv is None else argv, RUN)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""What the options of a pipeline that reads Kinesis mean together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipelines.options.checks import given, kinesis_gaps, local_runner
+from pipelines.options.declarations import SinkOptions
+from pipelines.options.problems import Finding
+from pipelines.options.settings import Settings
+
+
+def reading_findings(settings: Settings) -> Iterator[Finding]:
+    """Find what is missing or contradictory in options whose values are each valid."""
+    if settings.kinesis.stream is None:
+        yield Finding(("kinesis_stream",), "kinesis_stream: missing: give the stream to read")
+    yield from kinesis_gaps(settings)
+    instead = "use a cluster; a stream has one local reader"
+    yield from local_runner(settings, instead)
+    yield from _missing_sink(settings, "output", "for what is read")
+    yield from _missing_sink(settings, "dead_letter", "for records that are not exported profiles")
+    for group in ("output", "dead_letter"):
+        name = f"{group}_topic"
+        if getattr(settings, group).topic is not None and settings.kafka.bootstrap_servers is None:
+            yield Finding(
+                ("kafka_bootstrap_servers", name),
+                f"kafka_bootstrap_servers: missing: {given(settings, name)} needs it",
+            )
+    if settings.output.topic is not None and settings.output.topic == settings.dead_letter.topic:
+        yield Finding(
+            ("dead_letter_topic", "output_topic"),
+            f"{given(settings, 'dead_letter_topic')}: is {given(settings, 'output_topic')} too: use another topic",
+        )
+
+
+def _missing_sink(settings: Settings, group: str, what: str) -> Iterator[Finding]:
+    if not getattr(settings, group).sinks():
+        names = tuple(f"{group}_{field}" for field in SinkOptions.model_fields)
+        yield Finding(names, f"{names[0]}: missing: give it or {' or '.join(names[1:])}, {what}")
