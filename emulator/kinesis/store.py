@@ -7,6 +7,7 @@ resharding) has a due time and is done when the stream is next asked for, so tha
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -63,7 +64,9 @@ class KinesisStore:
         self._clock = clock
         self._retention_seconds = retention_seconds
         store.add_tables(_TABLES, forgotten=("kinesis_records",))
-        self._last_uid = dict(store.definitions("kinesis")).get("last_uid", 0)
+        kept = dict(store.definitions("kinesis"))
+        self._last_uid = kept.get("last_uid", 0)
+        self._largest_offset_ms = kept.get("largest_offset_ms", 0)
         self._streams: dict[tuple[str, str], Stream] = {}
         for _, saved in store.definitions(_KIND):
             stream = Stream.from_json(saved)
@@ -137,6 +140,9 @@ class KinesisStore:
 
     def put(self, records: Iterable[NewRecord], arrival_offset_ms: int = 0) -> list[str]:
         """Append records to their shards, in one transaction; return their sequence numbers."""
+        if arrival_offset_ms > self._largest_offset_ms:
+            self._largest_offset_ms = arrival_offset_ms
+            self._store.define("kinesis", "largest_offset_ms", arrival_offset_ms)
         now_ms = self.now_ms()
         rows = []
         numbers = []
@@ -186,9 +192,15 @@ class KinesisStore:
 
     def position_at(self, shard: Shard, arrival_ms: int) -> int:
         """Return the position of the first record that clients see to have come at a time or later."""
+        # stored_ms rises with the position and can be searched by halves; arrivals are then looked at one by one
+        earliest = bisect_left(
+            range(shard.first, shard.last + 1),
+            arrival_ms - self._largest_offset_ms,
+            key=lambda position: self.stored_ms(shard, position) or 0,
+        )
         row = self._store.db.execute(
             "SELECT id FROM kinesis_records WHERE id BETWEEN ? AND ? AND arrival_ms >= ? ORDER BY id LIMIT 1",
-            (*self._ids(shard, shard.first), arrival_ms),
+            (*self._ids(shard, shard.first + earliest), arrival_ms),
         ).fetchone()
         return shard.last + 1 if row is None else int(row[0]) - shard.uid * _SHARD_SPAN
 

@@ -63,8 +63,15 @@ def test_wrong_state_file(tmp_path: Path) -> None:
 
 
 def test_port_in_use(emulator: Emulator) -> None:
-    failed = run("--port", emulator.url.rpartition(":")[2])
-    assert (failed.returncode, "cannot listen on 127.0.0.1:" in failed.stderr) == (2, True)
+    for option in ("--port", "--kinesis-port"):
+        failed = run(option, emulator.url.rpartition(":")[2])
+        assert (failed.returncode, "cannot listen on 127.0.0.1:" in failed.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("option", ["--client", "--kinesis-key"])
+def test_a_key_without_its_secret(option: str) -> None:
+    failed = run(option, "ID")
+    assert (failed.returncode, f"{option}: give ID:SECRET" in failed.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("port", ["99999", "-1"])

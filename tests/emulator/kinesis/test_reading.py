@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.emulator.kinesis.conftest import Service
 
@@ -143,3 +145,22 @@ def test_the_offset_of_arrivals_is_seen_and_does_not_trim(service: Service) -> N
     service.put(b"b")
     arrivals = [each["ApproximateArrivalTimestamp"] for each in service.read(service.iterator())["Records"]]
     assert arrivals == [service.now, service.now - 90_000]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(-4, 4)), min_size=1, max_size=30), st.integers(0, 40))
+def test_a_time_finds_the_first_record_that_arrived_then_or_later(puts: list[tuple[int, int]], seconds: int) -> None:
+    """Also where arrivals are not in order, as AWS says that they need not be."""
+    service = Service()
+    service.unlimited()
+    service.create()
+    start = service.now
+    arrivals = []
+    for pause, offset in puts:
+        service.now += pause
+        service.switches.change({"arrival_offset_seconds": offset})
+        arrivals.append(service.now + offset)
+        service.put(b"%d" % len(arrivals))
+    service.now = start + 1000
+    wanted = next((number for number, arrival in enumerate(arrivals, 1) if arrival >= start + seconds), None)
+    found = service.data(kind="AT_TIMESTAMP", Timestamp=start + seconds)
+    assert found[:1] == ([] if wanted is None else [b"%d" % wanted])

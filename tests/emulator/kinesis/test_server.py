@@ -134,6 +134,15 @@ def test_what_is_no_call_is_refused(kinesis: Kinesis) -> None:
     assert session.get(kinesis.endpoint, timeout=PATIENCE_SECONDS).status_code == 405
 
 
+@pytest.mark.parametrize("key", ["\ud800", "k" * 257])
+def test_one_key_that_cannot_be_has_the_whole_request_refused(kinesis: Kinesis, name: str, key: str) -> None:
+    """A lone surrogate is not text; boto3 sends it all the same."""
+    records = [{"Data": b"good", "PartitionKey": "good"}, {"Data": b"bad", "PartitionKey": key}]
+    code, status = refusal(kinesis.client(), "put_records", StreamName=name, Records=records)
+    assert (code, status) in (("SerializationException", 400), ("ValidationException", 400))
+    assert kinesis.records(name) == []
+
+
 def test_streams_belong_to_the_region_that_is_signed_for(kinesis: Kinesis, name: str) -> None:
     elsewhere = kinesis.client(region="eu-west-1")
     assert refusal(elsewhere, "describe_stream_summary", StreamName=name) == ("ResourceNotFoundException", 400)
