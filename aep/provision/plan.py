@@ -30,6 +30,7 @@ from aep.provision.steps import (
     Plan,
     Step,
     Work,
+    ambiguous,
     settle,
     text_notes,
 )
@@ -86,7 +87,7 @@ def _dataset(plan: Plan, dataset: DataSetEntry, inventory: Inventory, path: Path
         plan.problems.append(Problem((*path, "schema"), text))
         return
     if len(fitting) > 1:
-        plan.problems.append(_ambiguous("data sets", dataset.name, [each.id for each in fitting], path))
+        plan.problems.append(ambiguous("data sets", dataset.name, [each.id for each in fitting], path))
         return
     there = fitting[0]
     plan.ids["data set", dataset.name] = there.id
@@ -98,10 +99,6 @@ def _dataset(plan: Plan, dataset: DataSetEntry, inventory: Inventory, path: Path
     elif there.for_profile and not dataset.profile:
         notes.append("is enabled for Profile")
     settle(plan, "data set", dataset.name, notes, changed=enable)
-
-
-def _ambiguous(kind: str, name: str, ids: Sequence[str], path: Path) -> Problem:
-    return Problem((*path, "name"), f"name: {len(ids)} {kind} are called {name} ({', '.join(ids)}): rename the others")
 
 
 def _connection(plan: Plan, connection: Connection, inventory: Inventory, path: Path) -> None:
@@ -123,7 +120,7 @@ def _connection(plan: Plan, connection: Connection, inventory: Inventory, path: 
         plan.problems.append(Problem((*path, "data_type"), text))
         return
     if len(fitting) > 1:
-        plan.problems.append(_ambiguous("connections", connection.name, [each for each, _ in fitting], path))
+        plan.problems.append(ambiguous("connections", connection.name, [each for each, _ in fitting], path))
         return
     ((plan.ids["connection", connection.name], inlet),) = fitting
     notes = []
@@ -147,7 +144,7 @@ def _flow(plan: Plan, flow: Flow, inventory: Inventory, path: Path) -> None:
             notes = ["maps otherwise"] if known is not None and known != declared else []
             settle(plan, "dataflow", flow.name, notes)
         elif fitting:
-            plan.problems.append(_ambiguous("dataflows", flow.name, [each.id for each in fitting], path))
+            plan.problems.append(ambiguous("dataflows", flow.name, [each.id for each in fitting], path))
         else:
             text = f"name: the dataflow {flow.name} is there and ties another connection or data set: give another name"
             plan.problems.append(Problem((*path, "name"), text))

@@ -35,6 +35,7 @@ from aep.provision.steps import (
     RotateCredentials,
     SetState,
     Step,
+    ambiguous,
     settle,
     text_notes,
 )
@@ -47,7 +48,7 @@ def plan_segment(plan: Plan, segment: Segment, inventory: DestinationInventory, 
     """Plan a segment: create it, or change its rule, description and evaluation."""
     of_name = [each for each in inventory.segments if each["name"] == segment.name]
     if len(of_name) > 1:
-        plan.problems.append(_ambiguous("segments", segment.name, of_name, path))
+        plan.problems.append(ambiguous("segments", segment.name, [each["id"] for each in of_name], path))
         return
     if not of_name:
         work = CreateSegment(segment)
@@ -91,7 +92,8 @@ def plan_destination(
     )
     of_name = exports.destinations.get(destination.name, ())
     if len(of_name) > 1:
-        plan.problems.append(_ambiguous("destinations", destination.name, [each.flow for each in of_name], path))
+        ids = [each.flow["id"] for each in of_name]
+        plan.problems.append(ambiguous("destinations", destination.name, ids, path))
     elif not of_name:
         _new(plan, destination, exports, activate, path, rotate=rotate)
     elif not of_name[0].leads_to_kinesis:
@@ -114,7 +116,7 @@ def _new(
     name = destination.name
     streams = exports.streams.get(name, ())
     if len(streams) > 1:
-        plan.problems.append(_ambiguous("connections to Kinesis", name, streams, path))
+        plan.problems.append(ambiguous("connections to Kinesis", name, [each["id"] for each in streams], path))
         return
     store, stream = _first(exports.stores.get(name, ())), _first(streams)
     parts = {
@@ -271,11 +273,6 @@ def _actions(plan: Plan, destination: Destination, exports: DestinationInventory
         known = ", ".join(sorted(each.partition("/")[2] for each in exports.actions))
         why = f"give {' or '.join(found)}" if found else f"no such marketing action (there are: {known})"
         plan.problems.append(Problem((*path, "marketing_actions", number), f"{action}: {why}"))
-
-
-def _ambiguous(kind: str, name: str, found: Sequence[Mapping[str, Any]], path: Path) -> Problem:
-    ids = ", ".join(str(each["id"]) for each in found)
-    return Problem((*path, "name"), f"name: {len(found)} {kind} are called {name} ({ids}): rename the others")
 
 
 def _first(found: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

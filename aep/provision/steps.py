@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from aep.provision.model import (
     FieldGroup,
     Flow,
     IdentityField,
+    Path,
     Problem,
     Schema,
     Segment,
@@ -251,6 +252,13 @@ def settle(plan: Plan, kind: str, name: str, notes: Sequence[str], *, changed: b
         plan.steps.append(Step(kind, name, Action.DIFFERS, (*notes, _ALONE)))
     elif not changed:
         plan.steps.append(Step(kind, name, Action.RIGHT))
+
+
+def ambiguous(kind: str, name: str, ids: Iterable[object], path: Path) -> Problem:
+    """Return the problem that several objects have the name of one entry."""
+    found = [str(each) for each in ids]
+    text = f"name: {len(found)} {kind} are called {name} ({', '.join(found)}): rename the others"
+    return Problem((*path, "name"), text)
 
 
 def text_notes(found: Mapping[str, Any], description: str) -> list[str]:

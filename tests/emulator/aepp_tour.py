@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import aepp  # type: ignore[import-not-found]
-from aepp import catalog, customerprofile, dataaccess, dataprep, flowservice, ingestion, schema
+from aepp import catalog, customerprofile, dataaccess, dataprep, flowservice, ingestion, policy, schema, segmentation
 
 ORG = "AEPP@AdobeOrg"
 TENANT = "_aepp"
@@ -24,6 +24,7 @@ PERSON = "jane@example.com"
 PROFILE = "https://ns.adobe.com/xdm/context/profile"
 EVENT = "https://ns.adobe.com/xdm/context/experienceevent"
 EVENTS = 25
+STREAM = "members-of-aepp"
 DEADLINE_SECONDS = 60
 
 Told = dict[str, Any]
@@ -39,6 +40,7 @@ def main(target: Path) -> None:
         _schemas(told)
         _datasets(told)
         _connections(told)
+        _destination(told)
         _stream(told)
         _stream_raw(told)
         _look_up(told)
@@ -126,6 +128,56 @@ def _connections(told: Told) -> None:
     told["changed flow"] = flows.updateFlow(flow["id"], flow["etag"], changes)
     told["changed again by the old etag"] = flows.updateFlow(flow["id"], flow["etag"], changes)
     told["deleted"] = flows.deleteConnection(told["created connection spare"]["id"])
+
+
+def _destination(told: Told) -> None:
+    """Export to a stream of Kinesis, as "Connect to streaming destinations" has it."""
+    flows = flowservice.FlowService()
+    kinesis = {"id": flows.getConnectionSpecIdFromName("Amazon Kinesis"), "version": "1.0"}
+    store = flows.createConnectionToUPS("profiles")
+    of_store = {"id": "8a9c3494-9708-43d7-ae3f-cda01e5030e1", "version": "1.0"}
+    source = flows.createSourceConnection(
+        {"name": "profiles", "baseConnectionId": store["id"], "connectionSpec": of_store, "params": {}}
+    )
+    access = {"accessKeyId": "AKIDEXAMPLE", "secretKey": "any", "region": "us-east-1"}
+    auth = {"specName": "Aws Kinesis authentication credentials", "params": access}
+    base = flows.createConnection(name="stream", auth=auth, connectionSpec=kinesis)
+    told["tested connection"] = flows.connectionTest(base["id"])
+    where = {"stream": STREAM, "region": "us-east-1"}
+    target = {"name": "stream", "baseConnectionId": base["id"], "connectionSpec": kinesis, "params": where}
+    target["data"] = {"format": "json"}
+    none: dict[str, Any] = {"profileSelectors": {"selectors": []}, "segmentSelectors": {"selectors": []}}
+    body = {
+        "name": "members to a stream",
+        "flowSpec": {"id": "71471eba-b620-49e4-90fd-23f1fa0174d8", "version": "1.0"},
+        "sourceConnectionIds": [source["id"]],
+        "targetConnectionIds": [flows.createTargetConnection(data=target)["id"]],
+        "transformations": [{"name": "GeneralTransform", "params": none}],
+    }
+    created = flows.createFlow("71471eba-b620-49e4-90fd-23f1fa0174d8", obj=body)
+    told["segment"] = segmentation.Segmentation().createSegment(
+        {
+            "name": "Members with points",
+            "description": "more than one",
+            "expression": {"type": "PQL", "format": "pql/text", "value": f"{TENANT}.points > 1"},
+            "schema": {"name": "_xdm.context.profile"},
+            "ttlInDays": 30,
+        }
+    )
+    audience = {"id": told["segment"]["id"], "name": "Members with points", "description": ""}
+    selectors = "/transformations/0/params/segmentSelectors/selectors/-"
+    activation = {"op": "add", "path": selectors, "value": {"type": "PLATFORM_SEGMENT", "value": audience}}
+    told["activated"] = flows.updateFlow(created["id"], created["etag"], [activation])
+    policy.Policy().createOrupdateCustomMarketingAction("sell", "to others")
+    told["marketing action"] = policy.Policy().getCustomMarketingAction("sell")
+    references = {"enforcementRefs": ["/dulepolicy/marketingActions/custom/sell"]}
+    change = [{"op": "Replace", "path": "/policy", "value": references}]
+    flows.updateFlow(created["id"], told["activated"]["etag"], change)
+    told["new credentials"] = flows.patchConnection(
+        base["id"], [{"op": "add", "path": "/auth/params", "value": access}]
+    )
+    told["disabled"] = flows.postFlowAction(created["id"], "disable")
+    told["destination"] = flows.getFlow(created["id"])
 
 
 def _flow(flows: Any, told: Told, name: str, specification: dict[str, str]) -> Any:

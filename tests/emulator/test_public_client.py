@@ -18,10 +18,11 @@ import pytest
 
 from testing.services import downloads
 from testing.services.certificates import Authority
-from testing.services.emulator import Emulator
+from testing.services.kinesis import Kinesis
 from testing.services.process import PATIENCE_SECONDS
 from testing.services.pytest_support import require
 from tests.emulator.adobe_hosts import HOSTS, AdobeHosts
+from tests.emulator.destination import have_stream
 from tests.emulator.management import EVENT, HTTP_STREAMING, PROFILE
 
 TOUR = Path(__file__).with_name("aepp_tour.py")
@@ -50,9 +51,11 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
     folder = tmp_path_factory.mktemp("aepp")
     with (
         require(package()) as folder_of_aepp,
-        Emulator() as emulator,
+        Kinesis() as emulator,
         AdobeHosts(emulator.url, Authority(folder)) as hosts,
     ):
+        have_stream(emulator, "members-of-aepp")
+        emulator.faults(activation_reply="200")  # the tour takes the next etag from the reply
         environment = {**hosts.environment, "PYTHONPATH": str(folder_of_aepp), "PATH": os.environ["PATH"]}
         command = [sys.executable, str(TOUR), str(folder / "told.json")]
         done = subprocess.run(
@@ -120,6 +123,16 @@ class TestFlowService:
         assert [each["id"] for each in told["flows"]] == [told["flow"]["id"], told["raw flow"]["id"]]
         assert told["changed flow"]["etag"] not in ("", told["flow"]["etag"])
         assert "does not match the current version" in told["changed again by the old etag"]["errorMessage"]
+
+    def test_a_destination(self, tour: Tour) -> None:
+        told, destination = tour.told, tour.told["destination"]
+        assert told["tested connection"] is True
+        assert told["marketing action"]["description"] == "to others"
+        assert set(told["new credentials"]) == {"id", "etag"}
+        assert (told["disabled"]["id"], destination["state"]) == (destination["id"], "disabled")
+        assert destination["policy"] == {"enforcementRefs": ["/dulepolicy/marketingActions/custom/sell"]}
+        (selector,) = destination["transformations"][0]["params"]["segmentSelectors"]["selectors"]
+        assert selector["value"]["id"] == told["segment"]["id"]
 
 
 class TestStreaming:

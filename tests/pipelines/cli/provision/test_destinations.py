@@ -109,6 +109,14 @@ def test_credentials_that_kinesis_knows_are_needed(
         monkeypatch.setenv("STREAM_SECRET", "mistyped again")
         assert sandbox.provision("--yes", "--rotate-credentials") == 2
         assert "InvalidSignatureException" in capsys.readouterr().err
+
+        (connection,) = [each for each in sandbox.organisation.flow_service.connections.named(NAME) if "auth" in each]
+        test = f"/data/foundation/flowservice/connections/{connection['id']}/test"
+        kinesis.local("POST", "kinesis/keys", {"access_key_id": KEY_ID, "secret_access_key": "rotated"})
+        assert sandbox.organisation.client.send("GET", test).body == b"false"
+        monkeypatch.setenv("STREAM_SECRET", "rotated")
+        assert sandbox.provision("--yes", "--rotate-credentials") == 0
+        assert sandbox.organisation.client.send("GET", test).body == b"true"
     finally:
         kinesis.local("DELETE", "kinesis/keys")
 
