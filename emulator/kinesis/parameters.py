@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from emulator.kinesis.errors import KinesisError, invalid_form
 
 Parameters = dict[str, Any]
+
+HASH_KEY_PATTERN = r"0|([1-9]\d{0,38})"
 
 
 @dataclass(frozen=True)
@@ -109,13 +111,13 @@ Rule = Text | Whole | Time | Structure
 
 _NAME = Text(low=1, high=128, pattern=r"[a-zA-Z0-9_.-]+")
 _ARN = Text(low=1, high=2048, pattern=r"arn:aws.*:kinesis:.*:\d{12}:stream/\S+")
-_THE_ARN = Text(required=True, low=1, high=2048, pattern=r"arn:aws.*:kinesis:.*:\d{12}:stream/\S+")
-_SHARD = Text(required=True, low=1, high=128, pattern=r"[a-zA-Z0-9_.-]+")
-_HASH_KEY = Text(pattern=r"0|([1-9]\d{0,38})")
+_SHARD = replace(_NAME, required=True)
+_HASH_KEY = Text(pattern=HASH_KEY_PATTERN)
 _SEQUENCE = Text(pattern=r"0|([1-9]\d{0,128})")
 _PAGE = Whole(low=1, high=10_000)
 _TOKEN = Text(low=1, high=1_048_576)
 _COUNT = Whole(low=1)
+_HOURS = Whole(required=True)
 _RECORD_KIB = Whole(low=1024, high=10_240)
 _STRATEGY = Text(choices=("AUTO", "USER_PARTITION_KEY"))
 _STREAM: dict[str, Rule] = {"StreamName": _NAME, "StreamARN": _ARN}
@@ -132,7 +134,7 @@ _FILTERS = (
 RULES: dict[str, Structure] = {
     "CreateStream": Structure(
         {
-            "StreamName": Text(required=True, low=1, high=128, pattern=r"[a-zA-Z0-9_.-]+"),
+            "StreamName": replace(_NAME, required=True),
             "ShardCount": _COUNT,
             "StreamModeDetails": Structure({"StreamMode": Text(required=True, choices=("PROVISIONED", "ON_DEMAND"))}),
             "MaxRecordSizeInKiB": _RECORD_KIB,
@@ -168,27 +170,25 @@ RULES: dict[str, Structure] = {
     ),
     "GetRecords": Structure({"ShardIterator": Text(required=True, low=1, high=512), "Limit": _PAGE, "StreamARN": _ARN}),
     "SplitShard": Structure(
-        {**_STREAM, "ShardToSplit": _SHARD, "NewStartingHashKey": Text(required=True, pattern=r"0|([1-9]\d{0,38})")}
+        {**_STREAM, "ShardToSplit": _SHARD, "NewStartingHashKey": replace(_HASH_KEY, required=True)}
     ),
     "MergeShards": Structure({**_STREAM, "ShardToMerge": _SHARD, "AdjacentShardToMerge": _SHARD}),
     "UpdateShardCount": Structure(
         {
             **_STREAM,
-            "TargetShardCount": Whole(required=True, low=1),
+            "TargetShardCount": replace(_COUNT, required=True),
             "ScalingType": Text(required=True, choices=("UNIFORM_SCALING",)),
         }
     ),
-    "UpdateMaxRecordSize": Structure(
-        {"StreamARN": _ARN, "MaxRecordSizeInKiB": Whole(required=True, low=1024, high=10_240)}
-    ),
+    "UpdateMaxRecordSize": Structure({"StreamARN": _ARN, "MaxRecordSizeInKiB": replace(_RECORD_KIB, required=True)}),
     "UpdateStreamRecordDistributionStrategy": Structure(
         {
-            "StreamARN": _THE_ARN,
-            "RecordDistributionStrategy": Text(required=True, choices=("AUTO", "USER_PARTITION_KEY")),
+            "StreamARN": replace(_ARN, required=True),
+            "RecordDistributionStrategy": replace(_STRATEGY, required=True),
         }
     ),
-    "IncreaseStreamRetentionPeriod": Structure({**_STREAM, "RetentionPeriodHours": Whole(required=True)}),
-    "DecreaseStreamRetentionPeriod": Structure({**_STREAM, "RetentionPeriodHours": Whole(required=True)}),
+    "IncreaseStreamRetentionPeriod": Structure({**_STREAM, "RetentionPeriodHours": _HOURS}),
+    "DecreaseStreamRetentionPeriod": Structure({**_STREAM, "RetentionPeriodHours": _HOURS}),
 }
 
 

@@ -13,14 +13,14 @@ import re
 from typing import Any, NamedTuple
 
 from emulator.kinesis.errors import invalid_argument
-from emulator.kinesis.parameters import constraint, serialization_error
+from emulator.kinesis.parameters import HASH_KEY_PATTERN, constraint, serialization_error
 from emulator.kinesis.placement import HASH_KEYS, hash_key
 
 MAX_RECORDS = 500
 MAX_REQUEST_BYTES = 10 << 20
 MAX_KEY_CHARACTERS = 256
 
-_HASH_KEY = re.compile(r"0|[1-9]\d{0,38}")
+_HASH_KEY = re.compile(HASH_KEY_PATTERN)
 
 
 class Entry(NamedTuple):

@@ -231,16 +231,15 @@ class KinesisStore:
     def _trim(self, stream: Stream) -> None:
         """Forget records, and then closed shards, that are older than the stream's retention."""
         horizon_ms = self.horizon_ms(stream)
-        changed = False
-        for shard in list(stream.shards.values()):
-            if shard.first_ms is not None and shard.first_ms < horizon_ms:
-                self._trim_shard(shard, horizon_ms)
-                changed = True
-            if shard.closed_ms is not None and shard.closed_ms < horizon_ms:
-                del stream.shards[shard.shard_id]
-                changed = True
-        if changed:
-            self.save(stream)
+        shards = list(stream.shards.values())
+        trimmed = [shard for shard in shards if shard.first_ms is not None and shard.first_ms < horizon_ms]
+        expired = [shard for shard in shards if shard.closed_ms is not None and shard.closed_ms < horizon_ms]
+        for shard in expired:
+            del stream.shards[shard.shard_id]
+        if trimmed or expired:
+            self.save(stream)  # first: without its records, only what is saved says where a shard's numbers go on
+        for shard in trimmed:
+            self._trim_shard(shard, horizon_ms)
 
     def _trim_shard(self, shard: Shard, horizon_ms: int) -> None:
         row = self._store.db.execute(

@@ -24,7 +24,12 @@ class Service:
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
         self.switches = SwitchState(lambda: self.now, {})
-        store = KinesisStore(Store(None), lambda: self.now, lambda: self.switches.now.retention_seconds)
+        self._database = Store(None)
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget all but what is in the database."""
+        store = KinesisStore(self._database, lambda: self.now, lambda: self.switches.now.retention_seconds)
         self.kinesis = Kinesis(store, self.switches, {}, lambda: self.now)
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:

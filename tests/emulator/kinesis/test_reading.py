@@ -110,12 +110,15 @@ def test_retention_trims_records(service: Service) -> None:
         assert refused == "InvalidArgumentException"
 
 
-def test_sequence_numbers_go_on_after_all_was_trimmed(service: Service) -> None:
+@pytest.mark.parametrize("restarted", [False, True])
+def test_sequence_numbers_go_on_after_all_was_trimmed(service: Service, restarted: bool) -> None:
     service.create()
     (old,) = service.put(b"old")
     service.switches.change({"retention_seconds": 1})
     service.now += 2
     assert service.data() == []
+    if restarted:
+        service.restart()
     (new,) = service.put(b"new")
     assert int(new["SequenceNumber"]) > int(old["SequenceNumber"])
     assert service.data() == [b"new"]
