@@ -87,10 +87,11 @@ def _key(key: RouteKey) -> tuple[str, ...]:
 
 def _type(words: str) -> str:
     """Say a type in a table, where `|` would end the cell."""
-    choices = words.removesuffix(" or null").split("|")
+    many = "list of " if words.startswith("list of ") else ""
+    choices = words.removeprefix(many).removesuffix(" or null").split("|")
     if len(choices) == 1:
         return words
-    return ", ".join(f"`{choice}`" for choice in choices) + (", or null" if words.endswith(" or null") else "")
+    return many + ", ".join(f"`{choice}`" for choice in choices) + (", or null" if words.endswith(" or null") else "")
 
 
 def _default(value: Any) -> str:

@@ -32,8 +32,17 @@ _BYTE_ORDER_MARK = "\ufeff"
 _MAX_WORDS = 500
 
 
+_REFERENCE = re.compile(rf"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|gcp-secret:{GOOGLE_NAME}")
+
+
 def is_reference(value: str) -> bool:
+    """Return whether a value is resolved where it is used; it may be malformed."""
     return value.startswith(SCHEMES)
+
+
+def is_well_formed(reference: str) -> bool:
+    """Return whether a reference can name a secret; whether there is one, only the worker knows."""
+    return _REFERENCE.fullmatch(reference) is not None
 
 
 def resolve(reference: str) -> str:
@@ -56,7 +65,12 @@ def resolve(reference: str) -> str:
 
 
 def hide(body: bytes, secret: str) -> bytes:
-    """Return the body of an error reply with the secret redacted, in case it echoes the request."""
+    """Return the body of an error reply with the secret redacted, in case it echoes the request.
+
+    Args:
+        body: Of the reply.
+        secret: Not empty. It is also looked for as forms and URLs write it.
+    """
     for form in (secret, quote_plus(secret, errors="surrogateescape")):
         body = body.replace(form.encode(errors="surrogateescape"), b"***")
     return body

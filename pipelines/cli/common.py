@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from aep.errors import UserError
+    from pipelines.options.group import OptionGroup
     from transforms.kafka.client import KafkaCluster
+
+_Group = TypeVar("_Group", bound="OptionGroup")
 
 app = typer.Typer(
     name="beam-aep",
@@ -62,6 +65,32 @@ def plain(text: str) -> str:
 def without_indices(pointer: str) -> str:
     """Return the field that a JSON pointer is to, with `*` for its places in lists; "" for the whole record."""
     return re.sub(r"/\d+(?=/|$)", "/*", pointer)
+
+
+def options_of(model: type[_Group], arguments: Mapping[str, tuple[str, Any]]) -> _Group:
+    """Make a group of a pipeline's options of arguments of a command, with the same checks and defaults.
+
+    Args:
+        model: The group.
+        arguments: For each argument, by its name, the option's field and the value; None or empty where it is not
+            given.
+
+    Raises:
+        typer.BadParameter: A value that cannot be right.
+    """
+    from pydantic import ValidationError
+
+    from pipelines.options.table import describe_type, explain
+
+    names = {field: name for name, (field, _) in arguments.items()}
+    values = {field: tuple(value) if isinstance(value, list) else value for field, value in arguments.values() if value}
+    try:
+        return model(**values)
+    except ValidationError as errors:
+        error = errors.errors(include_url=False)[0]
+        field = str(error["loc"][0])
+        _, text = explain(error, describe_type(model.model_fields[field].annotation)[1])[0]
+        raise typer.BadParameter(f"{names[field]}: {text}") from None
 
 
 def cluster_of(bootstrap_servers: str, config: Sequence[str]) -> KafkaCluster:

@@ -12,7 +12,8 @@ from pipelines.options.route_keys import describe_keys, single_route_options
 from pipelines.options.settings import Settings
 from pipelines.options.table import OPTIONS
 from pipelines.options.types import seconds_of
-from transforms.records.topic_names import TOPIC, covers
+from transforms.records.topic_names import covers
+from transforms.sinks.places import topic_of
 
 
 def contradictions(settings: Settings, kind: DestinationKind[Any]) -> Iterator[Finding]:
@@ -194,7 +195,7 @@ def _written(settings: Settings, kind: DestinationKind[Any]) -> Iterator[Finding
 
 def _replay(settings: Settings) -> Iterator[Finding]:
     replay = settings.replay
-    if (replay.source or "").startswith(TOPIC) and settings.kafka.bootstrap_servers is None:
+    if topic_of(replay.source or "") is not None and settings.kafka.bootstrap_servers is None:
         yield Finding(
             ("kafka_bootstrap_servers", "replay_source"),
             f"kafka_bootstrap_servers: missing: {given(settings, 'replay_source')} needs it",

@@ -22,6 +22,7 @@ from pipelines.options.types import (
     Count,
     DiscoverySeconds,
     Files,
+    Folder,
     IdRule,
     KafkaConfig,
     Place,
@@ -31,17 +32,20 @@ from pipelines.options.types import (
     Seconds,
     Sha256,
     Share,
+    Stages,
     Start,
     Strings,
     Time,
     Topic,
     Topics,
     TransformReference,
+    seconds_of,
     start_time,
 )
 from transforms.batch import BatchMode
 from transforms.kafka.client import Reset
 from transforms.records.prepare import Tombstones
+from transforms.replay import Selection
 
 LogFormat = Literal["text", "json"]
 
@@ -205,7 +209,7 @@ class BatchOptions(OptionGroup):
 class SinkOptions(OptionGroup):
     """The sinks of dead letters and of receipts, each of which has these options."""
 
-    path: str | None = _option(None, "Folder for files of JSON lines, on any file system of Beam's.")
+    path: Folder | None = _option(None, "Folder for files of JSON lines, on any file system of Beam's.")
     topic: Topic | None = _option(None, "Kafka topic, on the brokers of kafka_bootstrap_servers.")
 
     def sinks(self) -> dict[str, str]:
@@ -249,9 +253,7 @@ class ReplayOptions(OptionGroup):
         "is none dead_letter_topic.",
     )
     codes: Strings = _option((), "Codes of the reasons, as required,type. Empty: all.")
-    stages: Strings = _option(
-        (), "Stages that refused them: parse, map, transform, validate, post, ingest. Empty: all."
-    )
+    stages: Stages = _option((), "Stages that refused them; those in capitals are of Kafka Connect. Empty: all.")
     routes: Strings = _option((), "Names of the routes that they took. Empty: all.")
     since: Time | None = _option(None, "Dead-lettered at this time or later: ISO 8601 with its offset.")
     until: Time | None = _option(None, "Dead-lettered before this time: ISO 8601 with its offset.")
@@ -261,6 +263,17 @@ class ReplayOptions(OptionGroup):
     group_id: str = _option(
         "beam-aep-replay", "Consumer group that remembers how far a topic is replayed; another one begins again."
     )
+
+    def selection(self) -> Selection:
+        """Return which dead letters are meant."""
+        return Selection(
+            codes=self.codes,
+            stages=self.stages,
+            routes=self.routes,
+            since=seconds_of(self.since),
+            until=seconds_of(self.until),
+            max_attempts=self.max_attempts,
+        )
 
 
 class GeneralOptions(OptionGroup):

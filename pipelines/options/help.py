@@ -59,5 +59,11 @@ def _option_help(option: Option) -> str:
     default = option.default
     shown = default if isinstance(default, str) else dump(list(default) if isinstance(default, tuple) else default)
     unit = f", in {option.unit}" if option.unit and option.kind != "list" else ""
-    facts = f"  --{option.name}  ({option.type}{unit}; default {shown})\n"
-    return facts + textwrap.fill(option.help, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6) + "\n"
+    facts = f"--{option.name}  ({option.type}{unit}; default {shown})"
+    if len(facts) > _WIDTH:  # a line may end between two values
+        facts = facts.replace("|", " | ")
+    return f"{_indented(facts, 2)}\n{_indented(option.help, 6)}\n"
+
+
+def _indented(text: str, columns: int) -> str:
+    return textwrap.fill(text, _WIDTH, initial_indent=" " * columns, subsequent_indent=" " * 6)

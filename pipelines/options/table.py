@@ -47,7 +47,7 @@ def describe_type(annotation: Any) -> tuple[Kind, str, bool]:
     if origin is Literal:
         return "str", "|".join(args), False
     if origin is tuple:
-        return "list", f"list of {args[0].__name__}", False
+        return "list", f"list of {describe_type(args[0])[1]}", False
     if origin is dict:
         return "mapping", "mapping of str", False
     return annotation.__name__, annotation.__name__, False
@@ -93,12 +93,11 @@ def explain(error: ErrorDetails, type_name: str, *, secret: bool = False) -> lis
     if kind == "value_error":  # a check of ours, which words its message itself
         cause = error["ctx"]["error"]
         return list(cause.entries.items()) if isinstance(cause, EntriesError) else [(None, str(cause))]
+    part = error["loc"][1] if len(error["loc"]) > 1 else None
+    where = "" if part is None else f" in entry {part + 1}" if isinstance(part, int) else f" in {part}"
     if kind == "literal_error":
-        return [(None, f"expected one of {type_name.replace('|', ', ')}, got {got}")]
+        values = type_name.removeprefix("list of ").replace("|", ", ")
+        return [(None, f"expected one of {values}, got {got}{where}")]
     if kind.startswith(("greater_than", "less_than", "finite_number")):
         return [(None, f"{error['msg'].replace('Input should be', 'must be')}, got {got}")]
-    part = error["loc"][1] if len(error["loc"]) > 1 else None
-    if part is None:
-        return [(None, f"expected {type_name}, got {got}")]
-    where = f"entry {part + 1}" if isinstance(part, int) else part
-    return [(str(part), f"expected {type_name}, got {got} in {where}")]
+    return [(None if part is None else str(part), f"expected {type_name}, got {got}{where}")]

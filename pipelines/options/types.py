@@ -22,9 +22,9 @@ from aep.mapping.json_patch import Patch, PatchDialect, compile_patch
 from aep.mapping.transform import check_reference
 from aep.mapping.upserts import operations_fault
 from transforms.kafka.owned_properties import OWNED_PROPERTIES, property_faults
-from transforms.records.topic_names import TOPIC
+from transforms.records.stages import DeadLetterStage
+from transforms.sinks.places import topic_of
 
-_SECRET_REFERENCE = re.compile(rf"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|gcp-secret:{secrets.GOOGLE_NAME}")
 # Properties of librdkafka (and of Java clients, copied by habit) whose values are secret.
 _SECRET_PROPERTY = re.compile(
     r"(password|passphrase|secret|key\.pem|jaas\.config|user\.info|(^|\.)token|credentials)$", re.IGNORECASE
@@ -60,18 +60,18 @@ def is_secret_property(name: str) -> bool:
 
 def check_secret_reference(value: str) -> str:
     """Accept references to secrets only, because options travel with the job and show in its UI."""
-    if not _SECRET_REFERENCE.fullmatch(value):
+    if not secrets.is_well_formed(value):
         raise ValueError(f"a secret must be given by reference, as {secrets.FORMS} (the value is not shown)")
     return value
 
 
 def check_kafka_config(config: dict[str, str]) -> dict[str, str]:
     """Refuse plain secrets, properties that belong to another option, and what librdkafka does not accept."""
-    references = {name for name, value in config.items() if _SECRET_REFERENCE.fullmatch(value)}
+    references = {name for name, value in config.items() if secrets.is_reference(value)}
     problems = {
-        name: f"{name} is a secret: give a reference, as {secrets.FORMS} (the value is not shown)"
+        name: f"{name} {fault}"
         for name, value in config.items()
-        if name not in references and name not in OWNED_PROPERTIES and (is_secret_property(name) or _KEY in value)
+        if name not in OWNED_PROPERTIES and (fault := _secret_fault(value, is_secret_property(name) or _KEY in value))
     }
     # What a reference stands for is known on the worker only; its name is looked at here.
     shown = {name: _UNKNOWN if name in references else value for name, value in config.items() if name not in problems}
@@ -83,14 +83,21 @@ def check_kafka_config(config: dict[str, str]) -> dict[str, str]:
     return config
 
 
+def _secret_fault(value: str, is_secret: bool) -> str | None:
+    """Say what is wrong with a property that may be, and sometimes must be, a reference to a secret."""
+    if secrets.is_reference(value):
+        return None if secrets.is_well_formed(value) else f"is not a valid reference: write {secrets.FORMS}"
+    return f"is a secret: give a reference, as {secrets.FORMS} (the value is not shown)" if is_secret else None
+
+
 def check_registry_config(config: dict[str, str]) -> dict[str, str]:
     """Refuse plain secrets, and what confluent-kafka's SchemaRegistryClient does not know or the pipeline decides."""
     problems = {}
     for name, value in config.items():
         if name not in _REGISTRY_PROPERTIES and not name.startswith("bearer.auth."):
             problems[name] = f"{name} can't be set here: use {', '.join(_REGISTRY_PROPERTIES)} or bearer.auth.*"
-        elif (is_secret_property(name) or "@" in value) and not _SECRET_REFERENCE.fullmatch(value):
-            problems[name] = f"{name} is a secret: give a reference, as {secrets.FORMS} (the value is not shown)"
+        elif fault := _secret_fault(value, is_secret_property(name) or "@" in value):
+            problems[name] = f"{name} {fault}"
         elif name == "timeout" and not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
             problems[name] = "timeout must be a number of seconds"
     if problems:
@@ -292,8 +299,16 @@ def check_time(value: str) -> str:
 
 def check_place(value: str) -> str:
     """Accept where dead letters are: a path, or topic:NAME."""
-    if value.startswith(TOPIC):
-        check_topic(value.removeprefix(TOPIC))
+    topic = topic_of(value)
+    if topic is not None:
+        check_topic(topic)
+    return value
+
+
+def check_folder(value: str) -> str:
+    """Accept a folder, which a topic is not."""
+    if topic_of(value) is not None:
+        raise ValueError("must be a folder: a topic has an option of its own, which ends in _topic")
     return value
 
 
@@ -419,6 +434,8 @@ TransformReference = Annotated[str, AfterValidator(check_reference)]
 When = Annotated[tuple[InstanceOf[Condition], ...], BeforeValidator(compile_when)]
 Time = Annotated[str, AfterValidator(check_time)]
 Place = Annotated[str, AfterValidator(check_place)]
+Folder = Annotated[str, AfterValidator(check_folder)]
+Stages = Annotated[tuple[DeadLetterStage, ...], BeforeValidator(_as_tuple)]
 Start = Annotated[str, AfterValidator(check_start)]
 StreamStart = Annotated[str, AfterValidator(check_stream_start)]
 Stream = Annotated[str, AfterValidator(check_stream)]

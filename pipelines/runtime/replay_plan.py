@@ -13,7 +13,6 @@ from apache_beam.io.filesystems import FileSystems
 from aep.errors import ConfigurationError
 from pipelines.options.destination import DestinationKind
 from pipelines.options.settings import Settings
-from pipelines.options.types import seconds_of
 from pipelines.runtime.plan import Plan, make_plan
 from pipelines.runtime.sinks import make_sinks
 from transforms.kafka.client import (
@@ -26,10 +25,10 @@ from transforms.kafka.client import (
 )
 from transforms.read_dead_letter_topic import ReadDeadLetterTopic
 from transforms.records.refusal_guard import NO_GUARD
-from transforms.records.topic_names import TOPIC
 from transforms.replay import REPLAYED, ReadDeadLetterFiles, Selection, set_aside
 from transforms.sinks.base import describe_all, first_source
 from transforms.sinks.files import list_files, reason_of
+from transforms.sinks.places import TOPIC, topic_of
 
 
 @dataclass(frozen=True)
@@ -128,22 +127,15 @@ def make_replay_plan(settings: Settings, kind: DestinationKind[Any]) -> ReplayPl
         kafka=settings.kafka.model_copy(update=kafka),
         batch=settings.batch.model_copy(update={"mode": "bundle"}),  # the only mode that commits offsets
     )
-    selection = Selection(
-        codes=given.codes,
-        stages=given.stages,
-        routes=given.routes,
-        since=seconds_of(given.since),
-        until=seconds_of(given.until),
-        max_attempts=given.max_attempts,
-    )
     make = next(make for prefix, make in REPLAYS.items() if place.startswith(prefix))
-    return make(place, selection, settings, kind)
+    return make(place, given.selection(), settings, kind)
 
 
 def _of_topic(place: str, selection: Selection, settings: Settings, kind: DestinationKind[Any]) -> ReplayPlan:
     plan = _plan(replace(settings, kafka=settings.kafka.model_copy(update={"source": "native"})), kind)
+    topic = topic_of(place)
+    assert topic is not None
     assert plan.source is not None  # parse() refuses a topic without brokers
-    topic = place.removeprefix(TOPIC)
     check_topic_is_there(plan.source.cluster, topic, "replay_source or dead_letter_topic")
     source = replace(plan.source, topics=(topic,))
     return TopicReplay(**{**vars(plan), "source": source}, place=place, selection=selection)

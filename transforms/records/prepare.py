@@ -21,6 +21,7 @@ from aep.xdm.schema import ResolvedSchema
 from aep.xdm.validate import Rejection, XdmError, XdmRules, prune_nulls, validator_for
 from transforms.records.record import UNREADABLE_HEADERS, Record
 from transforms.records.route import Route
+from transforms.records.stages import Stage
 
 Tombstones = Literal["skip", "dead_letter", "delete"]
 
@@ -29,7 +30,7 @@ class Refusal(NamedTuple):
     """Why a record is not posted.
 
     Attributes:
-        stage: The step that refuses it: `parse`, `map`, `transform`, `validate` or `post`.
+        stage: The step that refuses it.
         route: Name of its route; "" while that is not known.
         code: The kind of reason, fit for counting and filtering.
         message: The reason in words.
@@ -39,7 +40,7 @@ class Refusal(NamedTuple):
         schema: What it was checked against; None where that is not the reason.
     """
 
-    stage: str
+    stage: Stage
     route: str
     code: str
     message: str

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from aep.errors import ConfigurationError
 from transforms.records.prepare import Refusal
+from transforms.records.stages import Stage
 from transforms.worker import process
 
 WINDOW_RECORDS = 1_000
@@ -39,7 +40,7 @@ _NEVER = RefusalLimits(max_first=None, max_share=None)
 class Reason(NamedTuple):
     """Why a record was refused: by which step, the code, and where in the record, "" for the whole of it."""
 
-    stage: str
+    stage: Stage
     code: str
     pointer: str
 

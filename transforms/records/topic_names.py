@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 
-TOPIC = "topic:"
-"""How a place that is a Kafka topic begins, where it may be a folder too."""
-
 
 def covers(wanted: str, topic: str) -> bool:
     """Return whether a topic is meant by a name, or by a regular expression, which starts with `^`.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from transforms.kafka.client import KafkaCluster
 from transforms.kafka.send import check_writable, send_all
-from transforms.records.topic_names import TOPIC
 from transforms.sinks.base import Entry
+from transforms.sinks.places import topic_place
 
 
 @dataclass(frozen=True)
@@ -47,4 +47,4 @@ class KafkaSink:
 
     def source(self) -> str:
         """Return `topic:NAME`."""
-        return f"{TOPIC}{self.topic}"
+        return topic_place(self.topic)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import WRONG, KafkaConfigOption, app, cluster_of, say
+from pipelines.cli.common import WRONG, KafkaConfigOption, app, cluster_of, options_of, say
 
 if TYPE_CHECKING:
     from transforms.records.dead_letter import DeadLetter
@@ -111,33 +111,30 @@ def _read(
         typer.Exit: They cannot be read; why is said.
     """
     from aep.errors import UserError
-    from pipelines.options.types import check_place, check_time, seconds_of
+    from pipelines.options.declarations import ReplayOptions
     from pipelines.runtime.replay_plan import check_topic_is_there, find_files
     from transforms.read_dead_letter_topic import read_topic
-    from transforms.records.topic_names import TOPIC
-    from transforms.replay import Selection
     from transforms.sinks.files import read_file
+    from transforms.sinks.places import topic_of
 
+    chosen = {
+        "--from": ("source", place),
+        "--code": ("codes", codes),
+        "--stage": ("stages", stages),
+        "--route": ("routes", routes),
+        "--since": ("since", since),
+        "--until": ("until", until),
+    }
+    selection = options_of(ReplayOptions, chosen).selection()
     try:
-        check_place(place)
-        for time in filter(None, (since, until)):
-            check_time(time)
-        selection = Selection(
-            codes=tuple(codes or ()),
-            stages=tuple(stages or ()),
-            routes=tuple(routes or ()),
-            since=seconds_of(since),
-            until=seconds_of(until),
-            max_attempts=None,
-        )
         cluster = cluster_of(bootstrap_servers, kafka_config or []) if bootstrap_servers else None
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    if place.startswith(TOPIC) != (cluster is not None):
+    topic = topic_of(place)
+    if (topic is None) != (cluster is None):
         raise typer.BadParameter("--from topic:NAME and --bootstrap-servers need each other")
     try:
-        if cluster is not None:
-            topic = place.removeprefix(TOPIC)
+        if cluster is not None and topic is not None:
             check_topic_is_there(cluster, topic, "--from")
             yield from filter(selection.takes, read_topic(cluster, topic))
         else:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from aep.xdm.harden import UnknownFields
 from aep.xdm.rules import Identity as WantedIdentity
 from aep.xdm.rules import Nulls
-from pipelines.cli.common import WRONG, app, plain, say
+from pipelines.cli.common import WRONG, app, options_of, plain, say
 
 if TYPE_CHECKING:
     from aep.xdm.identities import Identity
@@ -193,21 +193,16 @@ def check(
     from pipelines.cli.event_lines import EventCheck
     from pipelines.cli.schema.report import Tally
     from pipelines.options.declarations import XdmOptions
-    from pipelines.options.types import check_pointers
 
     if limit is not None and not (every or adobe):
         raise typer.BadParameter("--limit does nothing without --all or --adobe")
-    try:
-        pointers = check_pointers(tuple(primary_identity or ()))
-    except ValueError as error:
-        raise typer.BadParameter(f"--primary-identity {error}") from None
-    own: dict[str, Any] = {
-        "unknown_fields": unknown_fields,
-        "nulls": nulls,
-        "identity": identity,
-        "primary_identity": pointers,
+    asked = {
+        "--unknown-fields": ("unknown_fields", unknown_fields),
+        "--nulls": ("nulls", nulls),
+        "--identity": ("identity", identity),
+        "--primary-identity": ("primary_identity", primary_identity),
     }
-    rules = XdmOptions(**{field: value for field, value in own.items() if value}).rules()
+    rules = options_of(XdmOptions, asked).rules()
     form: Form | None = "adobe" if adobe else "json" if every and as_json else "text" if every else None
     try:
         schema = _load(schema_file, sha256)

@@ -305,6 +305,10 @@ REFUSED_FILES = [
             "gcp-secret:projects/P/secrets/S/versions/V (the value is not shown)"
         ],
     ),
+    (
+        "\nreplay_stages: [post, posted]",
+        ["a.yaml:2: replay_stages: expected one of parse, map, transform, validate, post, ingest, shape, TASK_PUT"],
+    ),
     ("checkpointing_interval: 10s", ["a.yaml:1: checkpointing_interval: expected int"]),
     ("streaming: 1", ["a.yaml:1: streaming: expected true or false"]),
     ("flink_version: '1.0'", ["a.yaml:1: flink_version: invalid choice: '1.0'"]),

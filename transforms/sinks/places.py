@@ -1,0 +1,15 @@
+"""Where dead letters and receipts are, as options name it: a folder or files, or `topic:NAME`."""
+
+from __future__ import annotations
+
+TOPIC = "topic:"
+
+
+def topic_place(topic: str) -> str:
+    """Return the place that is a topic."""
+    return f"{TOPIC}{topic}"
+
+
+def topic_of(place: str) -> str | None:
+    """Return the topic that a place is; None for a folder or files."""
+    return place.removeprefix(TOPIC) if place.startswith(TOPIC) else None
