@@ -16,6 +16,9 @@ PROFILE_STORE = "8a9c3494-9708-43d7-ae3f-cda01e5030e1"
 KINESIS = "86043421-563b-46ec-8e6c-e23184711bf6"  # the source connector for Kinesis has the same
 DESTINATION_FLOW = "71471eba-b620-49e4-90fd-23f1fa0174d8"
 
+AUDIENCE_OPTIONS = ("includeSegmentNames", "includeSegmentTimestamps")
+"""Options of a target connection, false where they are missing; their names are an inference."""
+
 _TRANSFORMATION = "GeneralTransform"
 _SEGMENTS, _PROFILES = "segmentSelectors", "profileSelectors"
 
@@ -71,11 +74,12 @@ def stream_params(stream: str, region: str, *, names: bool, timestamps: bool) ->
 
     Args:
         stream: Name of the stream.
-        region: Region of the stream.
+        region: Of the stream.
         names: Whether records have the names of mapped audiences.
         timestamps: Whether records say when audiences were made, changed and mapped.
     """
-    options = {"includeSegmentNames": names, "includeSegmentTimestamps": timestamps}
+    # What is not asked for is left out: then the body is the tutorial's.
+    options = {name: True for name, wanted in zip(AUDIENCE_OPTIONS, (names, timestamps), strict=True) if wanted}
     return {"stream": stream, "region": region, **options}
 
 

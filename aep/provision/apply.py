@@ -12,6 +12,7 @@ from typing import Any
 from aep.http import secrets
 from aep.platform.catalog import PROFILE_TAGS
 from aep.platform.destinations import (
+    AUDIENCE_OPTIONS,
     Audience,
     KinesisCredentials,
     activation,
@@ -195,7 +196,8 @@ def _activation_patch(
 
 def _params_patch(target: Mapping[str, Any], destination: Destination) -> list[dict[str, Any]]:
     """Return the JSON Patch that makes a target connection lead where the destination says."""
-    params = {**(target.get("params") or {}), **params_of(destination)}
+    kept = {key: value for key, value in (target.get("params") or {}).items() if key not in AUDIENCE_OPTIONS}
+    params = {**kept, **params_of(destination)}
     return [{"op": "replace", "path": "/params", "value": params}]
 
 

@@ -10,12 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from aep.platform.destinations import (
-    actions_of,
-    attributes_of,
-    audience_names_of,
-    stream_params,
-)
+from aep.platform.destinations import AUDIENCE_OPTIONS, actions_of, attributes_of, audience_names_of, stream_params
 from aep.platform.segments import is_streaming, rule_of
 from aep.provision.checks import own_field
 from aep.provision.inventory import Inventory
@@ -40,8 +35,12 @@ from aep.provision.steps import (
     text_notes,
 )
 
-# What the file calls the options of a target connection.
-_KEYS = {"includeSegmentNames": "include_names", "includeSegmentTimestamps": "include_timestamps"}
+# What the file calls the parameters of a target connection.
+_KEYS = {
+    "stream": "stream",
+    "region": "region",
+    **dict(zip(AUDIENCE_OPTIONS, ("include_names", "include_timestamps"), strict=True)),
+}
 
 
 def plan_segment(plan: Plan, segment: Segment, inventory: DestinationInventory, path: Path) -> None:
@@ -171,12 +170,12 @@ def _credentials(
 
 def _target(plan: Plan, destination: Destination, there: Mapping[str, Any]) -> int:
     """Plan the change of a target connection; return the number of changes."""
-    params = there.get("params") or {}
+    params, wanted = there.get("params") or {}, params_of(destination)
     reasons = []
-    for key, value in params_of(destination).items():
-        old = params.get(key, False if isinstance(value, bool) else None)
-        if old != value:
-            reasons.append(f"{_KEYS.get(key, key)}: {_shown(old)} becomes {_shown(value)}")
+    for key, name in _KEYS.items():
+        old, new = (each.get(key, False if key in AUDIENCE_OPTIONS else None) for each in (params, wanted))
+        if old != new:
+            reasons.append(f"{name}: {_shown(old)} becomes {_shown(new)}")
     if not reasons:
         return 0
     work = ChangeStreamTarget(str(there["id"]), destination)
@@ -189,7 +188,7 @@ def _state_and_activation(plan: Plan, destination: Destination, flow: Mapping[st
     steps = []
     if reasons := activation_reasons(flow, activate):
         steps.append(Step(Part.FLOW.value, destination.name, Action.CHANGE, reasons, activate))
-    if (flow.get("state") == "enabled") != destination.enabled:
+    if (flow.get("state") == "disabled") == destination.enabled:
         words = "enables it" if destination.enabled else "disables it"
         work = SetState(destination.name, destination.enabled)
         state = Step(Part.FLOW.value, destination.name, Action.CHANGE, (words,), work)
