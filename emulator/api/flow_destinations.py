@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.api.flow_errors import coded, reference_not_found, refused, spec_id, text_of
+from emulator.api.flow_family import Body
 from emulator.api.flows import Flows
 from emulator.api.gateway import Call
 from emulator.api.streams import StreamAccess, check_stream, list_streams
@@ -29,8 +30,6 @@ from emulator.state.errors import ApiError
 from emulator.state.policies import Policies
 from emulator.state.repository import Repository
 from emulator.state.segments import Segments
-
-Body = dict[str, Any]
 
 AUTH_SPEC = "Aws Kinesis authentication credentials"
 SECRETS = ("accessKeyId", "secretKey")

@@ -13,7 +13,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
 
 import orjson
 from starlette.responses import Response
@@ -32,6 +31,7 @@ from emulator.api.flow_errors import (
     stale,
     unsupported,
 )
+from emulator.api.flow_family import Body, Family
 from emulator.api.flows import Flows
 from emulator.api.gateway import Call, Gateway
 from emulator.api.json_patch import PatchPathError, apply_patch
@@ -40,53 +40,11 @@ from emulator.state.errors import ApiError
 from emulator.state.repository import Repository
 
 BASE = "/data/foundation/flowservice"
-Body = dict[str, Any]
-
 DEFAULT_PAGE = 100
 # What the service decides itself and a PATCH may not change.
 _DECIDED = ("id", "createdAt", "createdBy", "createdClient", "imsOrgId", "sandboxId", "sandboxName")
 
 Check = Callable[[Call, Body, "Body | None"], Body]  # gets what was there before, returns the body as it is to be kept
-
-
-class Family(Protocol):
-    """The connections and flows of one kind: streaming sources, or destinations.
-
-    Attributes:
-        connection_specs: The specifications of their connections, by id.
-        flow_specs: Those of their flows.
-        deleted_status: The status that a deletion is answered with.
-        has_actions: Whether their flows can be enabled and disabled, and are activated by a PATCH.
-    """
-
-    connection_specs: Mapping[str, Body]
-    flow_specs: Mapping[str, Body]
-    deleted_status: int
-    has_actions: bool
-
-    def check_connection(self, call: Call, body: Body, old: Body | None, /) -> Body:
-        """Check a base connection; return it as it is to be kept."""
-        ...
-
-    def check_source(self, call: Call, body: Body, old: Body | None, /) -> Body:
-        """Check a source connection."""
-        ...
-
-    def check_target(self, call: Call, body: Body, old: Body | None, /) -> Body:
-        """Check a target connection."""
-        ...
-
-    def check_flow(self, call: Call, body: Body, old: Body | None, /) -> Body:
-        """Check a flow."""
-        ...
-
-    def shown(self, call: Call, kept: Body, /) -> Body:
-        """Return an object as it is shown."""
-        ...
-
-    def explored(self, connection: Body, /) -> list[Body]:
-        """Return what a base connection sees; an ApiError if it does not work."""
-        ...
 
 
 class FlowService:
@@ -195,6 +153,8 @@ class FlowService:
             raise refused(400, str(error)) from error
         if changed.get("connectionSpec") != old.get("connectionSpec"):
             raise coded("1414-400", "The connection spec of a connection cannot be updated.")
+        if changed.get("flowSpec") != old.get("flowSpec"):
+            raise refused(400, "The flow spec of a flow cannot be updated.")
         changed.update({key: old[key] for key in _DECIDED})
         changed.update({"updatedAt": int(time.time() * 1000), "updatedBy": call.client_id})
         family = self._family(old)

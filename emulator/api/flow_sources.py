@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import Any
 
 from emulator.api.flow_errors import refused, spec_id, text_of
+from emulator.api.flow_family import Body
 from emulator.api.flows import DATA_LAKE, HTTP_STREAMING, PLAIN_FLOW, TRANSFORMING_FLOW, Flows
 from emulator.api.gateway import Call
 from emulator.api.mapping_sets import MappingSets
 from emulator.state.datasets import Datasets
 from emulator.state.repository import Repository
-
-Body = dict[str, Any]
 
 
 class StreamingSources:

@@ -30,7 +30,7 @@ from tests.emulator.destination import (
     spec,
     target,
 )
-from tests.emulator.management import FLOW_SERVICE, KINESIS, PROFILE, PROFILE_STORE, Platform
+from tests.emulator.management import FLOW_SERVICE, KINESIS, PLAIN_FLOW, PROFILE, PROFILE_STORE, Platform
 
 AUDIENCES = f"{SELECTORS}/segmentSelectors/selectors"
 
@@ -201,6 +201,8 @@ def test_a_connection_keeps_its_specification(destination: Destination) -> None:
     """[CODES]"""
     patch = [{"op": "replace", "path": "/connectionSpec", "value": spec(PROFILE_STORE)}]
     assert destination.patch(patch, "connections", destination.base_id).json()["code"] == "1414-400"
+    patch = [{"op": "replace", "path": "/flowSpec", "value": spec(PLAIN_FLOW)}]
+    assert "cannot be updated" in destination.patch(patch).json()["errorMessage"]
 
 
 def test_what_is_not_there(destination: Destination) -> None:
