@@ -1,4 +1,4 @@
-"""Kinesis to Kafka: profiles that AEP exports to a stream, validated, to a topic or to files of JSON lines.
+r"""Kinesis to Kafka: profiles that AEP exports to a stream, validated, to a topic or to files of JSON lines.
 
 python -m pipelines.kinesis_to_kafka --kinesis_stream=profiles --kinesis_region=us-east-1 --output_topic=profiles \
     --kafka_bootstrap_servers=localhost:9092 --dead_letter_topic=profiles-dead-letters

@@ -1,6 +1,11 @@
-"""Replays selected dead letters through the original pipeline.
+r"""Replays selected dead letters through the original pipeline.
 
-python -m pipelines.replay_dead_letters --options_file=... --replay_codes=required,type
+python -m pipelines.replay_dead_letters [--options_file=FILE]... [--OPTION=VALUE]...
+
+Example:
+  # those that lacked a field or had one of a wrong type, after that is fixed
+  python -m pipelines.replay_dead_letters --options_file=configs/base.yaml --options_file=my-events.yaml \
+      --replay_codes=required,type
 """
 
 from __future__ import annotations

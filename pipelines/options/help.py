@@ -1,4 +1,4 @@
-"""The text of `--help`, made from the declarations of the options."""
+"""The text of `--help`, made from the declarations of the options; its beginning is the docstring of a pipeline."""
 
 import textwrap
 
@@ -9,25 +9,6 @@ from pipelines.options.yaml_files import dump
 _WIDTH = 100
 
 _HEAD = """\
-Carries events from Kafka into Adobe Experience Platform.
-
-Usage: python -m pipelines.kafka_to_aep [--options_file=FILE]... [--OPTION=VALUE]...
-
-Examples:
-  # a first run on this machine: read what is there, then stop
-  python -m pipelines.kafka_to_aep --options_file=configs/base.yaml --options_file=configs/local.yaml \\
-      --kafka_topics=loyalty-events --kafka_stop_at=end \\
-      --aep_inlet_url=http://127.0.0.1:8080/collection/INLET_ID --aep_dataset_id=DATASET_ID \\
-      --xdm_schema_file=configs/schemas/loyalty-event.schema.json
-
-  # what would run, and which file each value comes from
-  python -m pipelines.kafka_to_aep --options_file=configs/base.yaml --options_file=configs/flink.yaml \\
-      --kafka_bootstrap_servers=kafka:9092 --routes_file=configs/loyalty-routes.yaml --print_options
-
-  # dead letters once more, after the reason for their refusal is fixed
-  python -m pipelines.replay_dead_letters --options_file=configs/base.yaml --options_file=my-events.yaml \\
-      --replay_codes=required,type
-
 How options are given:
   On the command line as --name=value, in an options file (YAML) as `name: value`: the names are the same.
   Files merge from left to right, and the command line wins. A value replaces an earlier one; mappings merge
@@ -46,9 +27,13 @@ Flink's Java side (--checkpointing_interval, ...), are accepted by their names, 
 """
 
 
-def help_text() -> str:
-    """Return all options by group: name, type, default, unit and what each does."""
-    parts = [_HEAD]
+def help_text(about: str) -> str:
+    """Return all options by group: name, type, default, unit and what each does.
+
+    Args:
+        about: What comes first: what the pipeline does, and how it is called.
+    """
+    parts = [f"{about.strip()}\n\n", _HEAD]
     for group, (_, model) in GROUPS.items():
         parts.append(f"\n{model.__doc__}\n")
         parts += [_option_help(option) for option in OPTIONS.values() if option.group == group]

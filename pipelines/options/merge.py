@@ -25,7 +25,7 @@ COMMAND_LINE = "command line"
 Check = Callable[[Settings], Iterable[Finding]]
 
 
-def parse(argv: Sequence[str], check: Check) -> Settings:
+def parse(argv: Sequence[str], check: Check, about: str = "") -> Settings:
     """Reads the options of a run from its arguments and the options files they name.
 
     Beam's own options, and those of Flink's Java side, may stand among ours. `--help` prints the help and
@@ -34,12 +34,13 @@ def parse(argv: Sequence[str], check: Check) -> Settings:
     Args:
         argv: The arguments, without the program's name.
         check: Finds what is missing or contradictory, for a pipeline `contradictions` of `options.checks`.
+        about: What the help says first, of whose options these are.
 
     Raises:
         OptionsError: With all problems found, one a line, each with its place.
     """
     if "--help" in argv or "-h" in argv:
-        sys.stdout.write(help_text())
+        sys.stdout.write(help_text(about))
         raise SystemExit(0)
     merge = _Merge()
     given = _read_command_line(argv, merge)

@@ -148,7 +148,7 @@ def execute(argv: Sequence[str], job: Run[R]) -> int:
     """
     reporter: Reporter = ConsoleReporter(console())
     try:
-        settings = parse(argv, job.findings)
+        settings = parse(argv, job.findings, sys.modules[job.build.__module__].__doc__ or "")
         if settings.general.print_options:
             sys.stdout.write(settings.as_yaml())
             return DONE

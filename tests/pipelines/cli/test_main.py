@@ -43,7 +43,10 @@ def test_help_names_the_commands(arguments: list[str], capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "--help"], ["--kafka_bootstrap_servers", "--aep_inlet_url", "dead_letter_path"]),
+        (
+            ["run", "--help"],
+            ["pipelines.kafka_to_aep", "--kafka_bootstrap_servers", "--aep_inlet_url", "dead_letter_path"],
+        ),
         (["replay", "--help"], ["--replay_source", "--replay_codes", "pipelines.replay_dead_letters"]),
         (["dead-letters", "--help"], ["show", "stats"]),
         (["dead-letters", "show", "--help"], ["--from", "--values", "--limit"]),
