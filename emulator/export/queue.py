@@ -148,6 +148,8 @@ class ExportQueue:
 
     def _count(self, run_id: str, sent: Sequence[Waiting], failed: Sequence[Failure]) -> None:
         row = self._db.execute("SELECT * FROM export_runs WHERE id = ?", (run_id,)).fetchone()
+        if row is None:  # a reset came while the records were being put
+            return
         run = _run(row)
         errors = dict(run.errors)
         for failure in failed:

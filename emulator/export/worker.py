@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from emulator.export.backfill import Backfills
@@ -19,7 +19,7 @@ from emulator.state.destinations import Destination, Destinations
 RETRY_SECONDS = (1.0, 2.0)
 LOOK_SECONDS = 1.0  # between looks at a backfill to come, since the switch for its time may be changed
 MAX_RECORDS = 500
-MAX_BYTES = 5 << 20  # of a request; Kinesis takes 10 MiB
+MAX_BYTES = 1 << 20  # of a request: what a shard takes in a second, so that no record is refused over and over
 ALONE_BYTES = 1_000_000  # near what streams take at most: Kinesis refuses the whole request of a record that is larger
 
 _ENDED = "FlowDisabled"
@@ -96,7 +96,7 @@ class Exporter:
         self._held = {flow_id: until for flow_id, until in self._held.items() if until > now}
 
     async def _send_some(self, org_id: str, flow_id: str) -> None:
-        records = list(_request(self._queue.oldest(flow_id, MAX_RECORDS)))
+        records = next_request(self._queue.oldest(flow_id, MAX_RECORDS))
         destination = next((each for each in self._destinations.enabled(org_id) if each.flow_id == flow_id), None)
         if destination is None:
             why = "the dataflow was disabled or deleted before the record was sent"
@@ -116,11 +116,13 @@ class Exporter:
             self._held[flow_id] = self._timer() + min(RETRY_SECONDS[each.tries] for each in again)
 
 
-def _request(records: Sequence[Waiting]) -> Iterator[Waiting]:
-    """Yield the records that go into one request, at least one."""
+def next_request(records: Sequence[Waiting]) -> list[Waiting]:
+    """Return the first of these records that go into one request: one at least, if there is any."""
+    request: list[Waiting] = []
     size = 0
-    for number, record in enumerate(records):
+    for record in records:
         size += len(record.data) + len(record.partition_key.encode())
-        if number and (size > MAX_BYTES or len(record.data) > ALONE_BYTES or len(records[0].data) > ALONE_BYTES):
-            return
-        yield record
+        if request and (size > MAX_BYTES or len(record.data) > ALONE_BYTES):
+            break
+        request.append(record)
+    return request

@@ -98,6 +98,18 @@ def test_a_disabled_dataflow_sends_nothing_more(members: Members, stream: str) -
     assert members.run(destination) == counts(1, 0, 1)
 
 
+def test_a_reset_while_a_put_is_under_way(members: Members, stream: str) -> None:
+    gold = members.audience(GOLD)
+    destination = members.destination(stream, gold)
+    members.kinesis.switch(latency_ms=1000)
+    members.record("a@x.de", tier="gold")
+    wait_for(lambda: members.run(destination)["inputRecordCount"] == 1, PATIENCE_SECONDS, "the export to be queued")
+    members.kinesis.reset()
+    members.record("b@x.de", tier="gold")
+    members.settle()
+    assert members.run(destination) == counts(1, 1, 0)
+
+
 class Oracle:
     """What must be on the stream, kept by following what was sent."""
 
