@@ -67,7 +67,7 @@ class Server(uvicorn.Server):
         """Start to listen, then print the addresses."""
         await super().startup([self._sockets.aep])
         self._companion_ends = asyncio.create_task(self._companion.serve([self._sockets.kinesis]))
-        while not self._companion.started:
+        while not (self._companion.started or self._companion_ends.done()):
             await asyncio.sleep(0)
         print("\n".join(self._lines), flush=True)  # noqa: T201
 

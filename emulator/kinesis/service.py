@@ -13,7 +13,7 @@ from emulator.kinesis.parameters import RULES, Parameters
 from emulator.kinesis.signature import Caller, check_key, wrong_signature
 from emulator.kinesis.store import KinesisStore
 from emulator.kinesis.stream import ACCOUNT
-from emulator.kinesis.switches import SwitchState, decide
+from emulator.kinesis.switches import Refusal, SwitchState, decide
 
 Call = Callable[[Context, str, Parameters], dict[str, Any] | None]
 
@@ -90,8 +90,8 @@ class Kinesis:
             await asyncio.sleep(verdict.delay_s)
         if verdict.reset == "before":
             raise ConnectionDroppedError
-        if verdict.status is not None:
-            raise _refusal(verdict.status, operation)
+        if verdict.refusal is not None:
+            raise _error(verdict.refusal, operation)
         reply = self.answer(caller, operation, parameters)
         if verdict.reset == "after":
             raise ConnectionDroppedError
@@ -126,14 +126,17 @@ class Kinesis:
             )
 
 
-def _refusal(status: int, operation: str) -> KinesisError:
-    """Make the refusal of a whole call by a switch."""
-    if status == 400:
+def _error(refusal: Refusal, operation: str) -> KinesisError:
+    """Make the error of a call that a switch refuses as a whole."""
+    if refusal == "400":
         code = "ProvisionedThroughputExceededException" if operation in _DATA_CALLS else "LimitExceededException"
         return KinesisError(code, "Rate exceeded for the call, as a switch of the emulator says.")
-    if status == 500:
+    if refusal == "500":
         return KinesisError("InternalFailure", "The request processing has failed because of an unknown error.", 500)
-    return KinesisError("ServiceUnavailable", "The request has failed due to a temporary failure of the server.", 503)
+    if refusal == "503":
+        message = "The request has failed due to a temporary failure of the server."
+        return KinesisError("ServiceUnavailable", message, 503)
+    return KinesisError(refusal, "The key in KMS cannot be used, as a switch of the emulator says.")
 
 
 _DATA_CALLS = ("PutRecord", "PutRecords", "GetShardIterator", "GetRecords")

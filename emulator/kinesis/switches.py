@@ -11,6 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from emulator.state.shares import Draw, check_shares, pick
 
 RecordCode = Literal["ProvisionedThroughputExceededException", "InternalFailure", "KMSThrottlingException"]
+Refusal = Literal[
+    "400",
+    "500",
+    "503",
+    "KMSAccessDeniedException",
+    "KMSDisabledException",
+    "KMSInvalidStateException",
+    "KMSNotFoundException",
+    "KMSOptInRequired",
+    "KMSThrottlingException",
+]
 
 
 class Switches(BaseModel):
@@ -21,7 +32,8 @@ class Switches(BaseModel):
         jitter_ms: Up to so many milliseconds more, evenly distributed.
         operations: Calls that `request_rate`, `reset_rate` and `lost_reply_rate` apply to, such as `PutRecords`; all if
             empty.
-        request_rate: Shares of the calls that are refused as a whole, by status: `400` (throttled), `500` or `503`.
+        request_rate: Shares of the calls that are refused as a whole, by status, `400` (throttled), `500` or `503`, or
+            by the code for a key in KMS that cannot be used, such as `KMSDisabledException`.
         reset_rate: Share of the calls whose connection is dropped before anything is done.
         lost_reply_rate: Share of the calls whose connection is dropped after all is done.
         record_rate: Shares of the records that PutRecords and PutRecord refuse, by code.
@@ -50,7 +62,7 @@ class Switches(BaseModel):
     latency_ms: float = Field(default=0, ge=0)
     jitter_ms: float = Field(default=0, ge=0)
     operations: list[str] = Field(default_factory=list)
-    request_rate: dict[Literal["400", "500", "503"], float] = Field(default_factory=dict)
+    request_rate: dict[Refusal, float] = Field(default_factory=dict)
     reset_rate: float = Field(default=0, ge=0, le=1)
     lost_reply_rate: float = Field(default=0, ge=0, le=1)
     record_rate: dict[RecordCode, float] = Field(default_factory=dict)
@@ -99,10 +111,10 @@ class Switches(BaseModel):
 
 
 class Verdict(NamedTuple):
-    """What befalls one call: wait, then answer `status` or drop the connection, before or after it is handled."""
+    """What befalls one call: wait, then refuse it or drop the connection, before or after it is handled."""
 
     delay_s: float = 0
-    status: int | None = None
+    refusal: Refusal | None = None
     reset: Literal["before", "after"] | None = None
 
 
@@ -110,14 +122,14 @@ def decide(switches: Switches, operation: str, draw: Draw, now: float) -> Verdic
     """Decide what befalls a call that arrived at `now` (seconds since the epoch)."""
     delay_s = (switches.latency_ms + (switches.jitter_ms * draw() if switches.jitter_ms else 0)) / 1000
     if now < switches.outage_until:
-        return Verdict(delay_s, reset="before") if switches.outage_mode == "reset" else Verdict(delay_s, 503)
+        return Verdict(delay_s, reset="before") if switches.outage_mode == "reset" else Verdict(delay_s, "503")
     if switches.operations and operation not in switches.operations:
         return Verdict(delay_s)
     if switches.reset_rate and draw() < switches.reset_rate:
         return Verdict(delay_s, reset="before")
-    status = pick(switches.request_rate, draw)
-    if status is not None:
-        return Verdict(delay_s, int(status))
+    refusal = pick(switches.request_rate, draw)
+    if refusal is not None:
+        return Verdict(delay_s, refusal)
     lost = switches.lost_reply_rate and draw() < switches.lost_reply_rate
     return Verdict(delay_s, reset="after" if lost else None)
 

@@ -24,7 +24,10 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help() -> None:
     helped = run("--help")
     assert helped.returncode == 0
-    assert all(word in helped.stdout for word in ("--state", "--inlets", "--count-only", "/__local", CLIENT_SECRET))
+    assert all(
+        word in helped.stdout
+        for word in ("--state", "--kinesis-port", "--inlets", "--count-only", "/__local", CLIENT_SECRET)
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -46,13 +46,18 @@ def test_single_records_fail(kinesis: Kinesis, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code"),
-    [("400", "ProvisionedThroughputExceededException"), ("500", "InternalFailure"), ("503", "ServiceUnavailable")],
+    ("share", "code", "status"),
+    [
+        ("400", "ProvisionedThroughputExceededException", 400),
+        ("500", "InternalFailure", 500),
+        ("503", "ServiceUnavailable", 503),
+        ("KMSDisabledException", "KMSDisabledException", 400),
+    ],
 )
-def test_whole_calls_are_refused(kinesis: Kinesis, name: str, status: str, code: str) -> None:
-    kinesis.switch(request_rate={status: 1}, operations=["PutRecord"])
+def test_whole_calls_are_refused(kinesis: Kinesis, name: str, share: str, code: str, status: int) -> None:
+    kinesis.switch(request_rate={share: 1}, operations=["PutRecord"])
     client = kinesis.client()
-    assert refusal(client, "put_record", StreamName=name, Data=b"x", PartitionKey="k") == (code, int(status))
+    assert refusal(client, "put_record", StreamName=name, Data=b"x", PartitionKey="k") == (code, status)
     put(client, name, b"x")
     assert len(kinesis.records(name)) == 1
 
