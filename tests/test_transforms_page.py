@@ -17,7 +17,8 @@ from aep.xdm.rules import XdmRules
 from samples.loyalty import generate
 from testing.defaults import by_default
 from tests.transforms.examples import EVENT_SCHEMA, record, route
-from transforms.records.prepare import Dropped, Preparation, Prepared, Refusal
+from transforms.records.outcome import Dropped, Prepared, Refusal
+from transforms.records.prepare import Preparation
 
 PAGE = (Path(__file__).parents[1] / "docs" / "transforms.md").read_text()
 

@@ -9,7 +9,8 @@ from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
 from transforms.outputs import refused, with_dead_letters
 from transforms.records.chunk import Chunk
-from transforms.records.prepare import Dropped, MapStep, Refusal
+from transforms.records.outcome import Dropped, Refusal
+from transforms.records.prepare import MapStep
 from transforms.records.refusal_guard import NO_GUARD, RefusalGuard
 from transforms.records.route import Routes
 from transforms.worker import metrics, process

@@ -7,7 +7,7 @@ from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
 from transforms.records.chunk import Chunk
 from transforms.records.dead_letter import DeadLetter, dead_letter
-from transforms.records.prepare import Refusal
+from transforms.records.outcome import Refusal
 from transforms.records.record import Record
 
 _MAIN, _DEAD_LETTERS = "main", "dead_letters"

@@ -10,7 +10,8 @@ from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 from aep.formats.json import ParsedObject
 from transforms.outputs import refused, with_dead_letters
 from transforms.records.chunk import Chunk
-from transforms.records.prepare import ParseStep, Refusal, Tombstones, route_of
+from transforms.records.outcome import Refusal
+from transforms.records.prepare import ParseStep, Tombstones, route_of
 from transforms.records.refusal_guard import NO_GUARD, RefusalGuard
 from transforms.records.route import Route, Routes
 from transforms.worker import metrics, process

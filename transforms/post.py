@@ -18,7 +18,7 @@ from transforms.receipts import Receipts, receipts_of
 from transforms.records.chunk import Batch
 from transforms.records.delivery import Client, Connection, Counts, Delivery
 from transforms.records.destination import Destination
-from transforms.records.prepare import Refusal
+from transforms.records.outcome import Refusal
 from transforms.records.route import Routes
 from transforms.worker import metrics, process
 

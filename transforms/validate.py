@@ -12,7 +12,8 @@ from aep.xdm.rules import XdmRules
 from transforms.outputs import refused, with_dead_letters
 from transforms.records.chunk import Chunk
 from transforms.records.live_schema import LiveSchema
-from transforms.records.prepare import Refusal, ValidateStep
+from transforms.records.outcome import Refusal
+from transforms.records.prepare import ValidateStep
 from transforms.records.refusal_guard import NO_GUARD, RefusalGuard
 from transforms.records.repeated_ids import IdWatch
 from transforms.records.route import Routes

@@ -7,7 +7,7 @@ from typing import Any
 
 from aep.formats.json import ParsedObject
 from aep.formats.json_records import Shape
-from transforms.records.prepare import Refusal
+from transforms.records.outcome import Refusal
 from transforms.records.record import Record
 from transforms.records.route import Route
 

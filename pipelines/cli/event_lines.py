@@ -19,7 +19,8 @@ from aep.xdm.spelling import is_message
 from pipelines.cli.event_hints import Hints, hints_on
 from pipelines.destinations.aep.hints import hints
 from transforms.aep.inlet import AepInlet
-from transforms.records.prepare import Preparation, Prepared, Refusal
+from transforms.records.outcome import Prepared, Refusal
+from transforms.records.prepare import Preparation
 from transforms.records.record import Headers, Record
 from transforms.records.route import Route
 

@@ -20,7 +20,7 @@ from pipelines.cli.common import AND_OPTIONS, WHOLE_RECORD, WRONG, app, plain, s
 if TYPE_CHECKING:
     from aep.ingestion.validate_once import Verdict
     from aep.xdm.rules import XdmRules
-    from transforms.records.prepare import Dropped, Refusal
+    from transforms.records.outcome import Dropped, Refusal
     from transforms.records.route import Route, Routes
 
 REFUSED = 1
@@ -104,7 +104,7 @@ def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
     from pipelines.options.yaml_files import OptionsError
     from pipelines.runtime.plan import make_routes
     from transforms.aep.inlet import as_inlet
-    from transforms.records.prepare import Dropped
+    from transforms.records.outcome import Dropped
 
     settings = parse(options, lambda given: chain(network_gaps(given), route_contradictions(given, AEP)))
     file = settings.general.routes_file
@@ -147,7 +147,8 @@ def prepare_event(
     Raises:
         EventError: It is not an event of this route.
     """
-    from transforms.records.prepare import Dropped, Preparation, Refusal
+    from transforms.records.outcome import Dropped, Refusal
+    from transforms.records.prepare import Preparation
     from transforms.records.record import Record
     from transforms.records.route import parse_json
 

@@ -24,7 +24,7 @@ from tests.transforms.examples import chunk, record, records
 from transforms.dead_letters import WriteDeadLetters
 from transforms.kafka.client import KafkaCluster, KafkaSetupError
 from transforms.records.dead_letter import DeadLetter, dead_letter
-from transforms.records.prepare import Refusal
+from transforms.records.outcome import Refusal
 from transforms.sinks.base import SinkError
 from transforms.sinks.files import FileSink, read_file, read_files, write_file
 from transforms.sinks.kafka import KafkaSink

@@ -17,7 +17,7 @@ from tests.transforms.examples import record, route, routes
 from tests.transforms.test_dead_letters import AT, dead_letters, letter
 from transforms.records.chunk import CHUNK_RECORDS
 from transforms.records.dead_letter import REPLAYS_HEADER, DeadLetter, dead_letter
-from transforms.records.prepare import Refusal
+from transforms.records.outcome import Refusal
 from transforms.replay import (
     ChooseDeadLetters,
     OriginalRecords,

@@ -20,7 +20,8 @@ from aep.platform.data_access import FailedRecord, RecordError
 from aep.xdm.rules import XdmRules
 from transforms.aep.inlet import as_inlet
 from transforms.records.dead_letter import DeadLetter, schema_fields
-from transforms.records.prepare import Preparation, Refusal
+from transforms.records.outcome import Refusal
+from transforms.records.prepare import Preparation
 from transforms.records.record import Record
 from transforms.records.route import Route, Routes, parse_json
 

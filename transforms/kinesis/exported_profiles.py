@@ -12,7 +12,7 @@ from aep.formats.json import ParsedObject, ParseFailure, parse_object
 from kinesis.aggregation import ADVICE, is_aggregated
 from transforms.outputs import refused, with_dead_letters
 from transforms.records.chunk import Chunk
-from transforms.records.prepare import Refusal
+from transforms.records.outcome import Refusal
 from transforms.records.record import Record
 from transforms.worker import process
 

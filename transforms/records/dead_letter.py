@@ -13,7 +13,7 @@ import orjson
 from apache_beam import coders
 
 from aep.xdm.schema import ResolvedSchema
-from transforms.records.prepare import Refusal
+from transforms.records.outcome import Refusal
 from transforms.records.record import UNREADABLE_HEADERS, Headers, Message, Record
 
 REPLAYS_HEADER = "beam_aep.replays"

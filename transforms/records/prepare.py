@@ -8,7 +8,7 @@ So what a command says of a record is what the pipeline does with it, to the byt
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import orjson
 
@@ -18,61 +18,12 @@ from aep.mapping.ids import MissingField, Place, fill_id
 from aep.mapping.json_patch import Patch, PatchFault
 from aep.mapping.transform import LoadedTransform, Metadata, TransformFault
 from aep.xdm.schema import ResolvedSchema
-from aep.xdm.validate import Rejection, XdmError, XdmRules, prune_nulls, validator_for
+from aep.xdm.validate import Rejection, XdmRules, prune_nulls, validator_for
+from transforms.records.outcome import Dropped, Prepared, Refusal
 from transforms.records.record import UNREADABLE_HEADERS, Record
 from transforms.records.route import Route
-from transforms.records.stages import Stage
 
 Tombstones = Literal["skip", "dead_letter", "delete"]
-
-
-class Refusal(NamedTuple):
-    """Why a record is not posted.
-
-    Attributes:
-        stage: The step that refuses it.
-        route: Name of its route; "" while that is not known.
-        code: The kind of reason, fit for counting and filtering.
-        message: The reason in words.
-        pointer: JSON pointer to the first offending field, "" for the whole record.
-        errors: All the violations of the schema and of the rules beyond it that were kept; none for other reasons.
-        error_count: How many there were.
-        schema: What it was checked against; None where that is not the reason.
-    """
-
-    stage: Stage
-    route: str
-    code: str
-    message: str
-    pointer: str = ""
-    errors: tuple[XdmError, ...] = ()
-    error_count: int = 1
-    schema: ResolvedSchema | None = None
-
-    @property
-    def violations(self) -> tuple[XdmError, ...]:
-        """The errors; for a reason that is none of the schema's, that one."""
-        return self.errors or (XdmError(self.code, self.pointer, "", self.message),)
-
-
-class Dropped(NamedTuple):
-    """A record that is left out on purpose: neither posted nor dead-lettered, only counted.
-
-    Attributes:
-        reason: `tombstone`, for one without a value where these are skipped; `drop`, where it fits the conditions
-            under which its route drops records; `transform`, where its route's function does.
-        route: Name of the route that drops it; "" for a tombstone.
-    """
-
-    reason: Literal["tombstone", "drop", "transform"]
-    route: str = ""
-
-
-class Prepared(NamedTuple):
-    """A record that can be posted: its route, and the bytes that go into the destination's envelope."""
-
-    route: Route
-    body: bytes
 
 
 _HEADER_NAME = "the name of a header is not UTF-8, so none of its headers could be read; the dead letter has none"

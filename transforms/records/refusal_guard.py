@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from aep.errors import ConfigurationError
-from transforms.records.prepare import Refusal
+from transforms.records.outcome import Refusal
 from transforms.records.stages import Stage
 from transforms.worker import process
 

@@ -35,7 +35,8 @@ from transforms.kafka.source import KafkaSource
 from transforms.records.chunk import Chunk, Record
 from transforms.records.dead_letter import DeadLetter, dead_letter
 from transforms.records.open_file import open_file
-from transforms.records.prepare import Dropped, Preparation, Prepared, Refusal
+from transforms.records.outcome import Dropped, Prepared, Refusal
+from transforms.records.prepare import Preparation
 from transforms.records.route import Routes
 from transforms.worker import process
 

@@ -24,7 +24,7 @@ from pipelines.cli.dead_letters.tables import field_of, printable
 from transforms.aep.failed_records import dead_letters_of, route_of_dataset
 from transforms.aep.inlet import as_inlet
 from transforms.records.dead_letter import DeadLetter
-from transforms.records.prepare import Refusal
+from transforms.records.outcome import Refusal
 from transforms.records.route import Route, Routes
 from transforms.sinks.files import write_lines
 

@@ -16,7 +16,7 @@ from aep.xdm.rejection import rejection
 from aep.xdm.schema import ResolvedSchema
 from pipelines.cli.common import WHOLE_RECORD, plain, without_indices
 from pipelines.cli.event_lines import Line
-from transforms.records.prepare import Refusal
+from transforms.records.outcome import Refusal
 
 _MAX_KINDS = 1_000  # that are counted apart, since keys of a map, which a record makes up, are in the names of fields
 _MAX_ROWS = 30

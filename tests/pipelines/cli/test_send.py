@@ -20,7 +20,7 @@ from pipelines.cli.send import EventError, _show_dropped, prepare_event, read_ev
 from testing.defaults import by_default
 from tests.transforms.examples import route, small_schema
 from transforms.parse_avro import ParseAvro
-from transforms.records.prepare import Dropped, Refusal
+from transforms.records.outcome import Dropped, Refusal
 from transforms.records.route import Route, Routes
 
 NOW_MS = 1_790_000_000_000

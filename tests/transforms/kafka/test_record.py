@@ -19,7 +19,8 @@ from transforms.kafka.sample import read_newest
 from transforms.read_dead_letter_topic import read_topic
 from transforms.records.chunk import Chunk, ChunkCoder
 from transforms.records.dead_letter import dead_letter
-from transforms.records.prepare import ParseStep, Refusal
+from transforms.records.outcome import Refusal
+from transforms.records.prepare import ParseStep
 from transforms.records.record import UNREADABLE_HEADERS, Record
 from transforms.records.route import Route, parse_json
 

@@ -28,16 +28,8 @@ from transforms.aep.inlet import as_inlet
 from transforms.map import ApplyMappingFn
 from transforms.parse import ParseRecordsFn
 from transforms.records.chunk import Chunk
-from transforms.records.prepare import (
-    Dropped,
-    MapStep,
-    ParseStep,
-    Preparation,
-    Prepared,
-    Refusal,
-    ValidateStep,
-    route_of,
-)
+from transforms.records.outcome import Dropped, Prepared, Refusal
+from transforms.records.prepare import MapStep, ParseStep, Preparation, ValidateStep, route_of
 from transforms.records.record import Record
 from transforms.records.route import Route, Routes
 from transforms.validate import ValidateXdmFn

@@ -17,7 +17,8 @@ from tests.transforms.examples import chunk, route, small_schema
 from transforms.map import ApplyMappingFn
 from transforms.parse import ParseRecordsFn
 from transforms.records.chunk import Chunk
-from transforms.records.prepare import Refusal, Tombstones
+from transforms.records.outcome import Refusal
+from transforms.records.prepare import Tombstones
 from transforms.records.refusal_guard import (
     NO_GUARD,
     WINDOW_RECORDS,

@@ -25,7 +25,7 @@ from pipelines.cli.schema.report import Tally, as_text
 from samples.loyalty import generate
 from testing.defaults import by_default
 from tests.aep.xdm.schemas import EVENT
-from transforms.records.prepare import Refusal
+from transforms.records.outcome import Refusal
 
 ROOT = Path(__file__).parents[4]
 COMMAND = [sys.executable, "-m", "pipelines.cli"]
