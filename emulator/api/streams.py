@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from emulator.api.flow_errors import refused
 from emulator.kinesis.errors import KinesisError
@@ -23,13 +23,19 @@ def list_streams(kinesis: Kinesis, access: StreamAccess) -> list[str]:
     Raises:
         ApiError: Kinesis refuses the credentials; the text has its code and words, which name a missing right.
     """
+    names: list[str] = []
+    parameters: dict[str, Any] = {}
     try:
         caller = kinesis.sign_in(*access)
-        kinesis.authorise(caller, "ListStreams")
+        while True:
+            page = kinesis.answer(caller, "ListStreams", parameters) or {}
+            names += page["StreamNames"]
+            if not page["HasMoreStreams"]:
+                return names
+            parameters = {"NextToken": page["NextToken"]}
     except KinesisError as error:
         text = f"Kinesis in region {access.region} refuses the credentials: {error.code}: {error.message}"
         raise refused(400, text) from error
-    return [stream.name for stream in kinesis.store.streams(access.region)]
 
 
 def check_stream(kinesis: Kinesis, access: StreamAccess, stream: str) -> None:

@@ -106,11 +106,11 @@ class Kinesis:
         handle = CALLS.get(operation)
         if handle is None:
             raise KinesisError("UnknownOperationException", f"the local Kinesis has no operation {operation!r}")
-        self.authorise(caller, operation)
+        self._authorise(caller, operation)
         RULES[operation].check("", parameters)
         return handle(self._context, caller.region, parameters)
 
-    def authorise(self, caller: Caller, operation: str) -> None:
+    def _authorise(self, caller: Caller, operation: str) -> None:
         """Check that a caller has the right to a call.
 
         Raises:

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from aep.platform.destinations import Audience, KinesisCredentials, activation, destination_flow
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aep.platform.destinations import (
+    Audience,
+    KinesisCredentials,
+    actions_of,
+    activation,
+    attributes_of,
+    audiences_of,
+    destination_flow,
+)
 from aep.platform.policies import action_of, enforcement_reference
+from emulator.api.json_patch import apply_patch
 
 SEGMENTS = "/transformations/0/params/segmentSelectors/selectors"
 PROFILES = "/transformations/0/params/profileSelectors/selectors"
@@ -82,3 +94,22 @@ def test_marketing_actions_are_written_in_two_ways() -> None:
 def test_credentials_do_not_show() -> None:
     credentials = KinesisCredentials("AKIA", "s3cr3t", "eu-west-1")
     assert repr(credentials) == "KinesisCredentials(region='eu-west-1')"
+
+
+IDS = st.lists(st.sampled_from("abcdefgh"), unique=True)
+
+
+@given(mapped=IDS, wanted=IDS, exported=IDS, attributes=IDS, actions=IDS)
+def test_an_activation_comes_to_what_is_wanted(
+    mapped: list[str], wanted: list[str], exported: list[str], attributes: list[str], actions: list[str]
+) -> None:
+    """By RFC 6902, as the emulator applies a patch: nothing is missing, nothing is left, what stays keeps its order."""
+    there = flow(*mapped, attributes=tuple(exported), policy={"enforcementRefs": [enforcement_reference("core/a")]})
+    kinds = [f"core/{each}" for each in actions]
+    after = apply_patch(there, activation(there, [Audience(each, "") for each in wanted], attributes, kinds))
+    assert audiences_of(after) == [each for each in mapped if each in wanted] + [
+        each for each in wanted if each not in mapped
+    ]
+    assert set(attributes_of(after)) == set(attributes)
+    assert len(attributes_of(after)) == len(attributes)
+    assert actions_of(after) == set(kinds)

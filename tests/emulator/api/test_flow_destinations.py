@@ -252,6 +252,14 @@ class TestStreams:
         assert self.explore(destination, "test").json() is True
         assert {"type": "stream", "name": "profiles"} in self.explore(destination, "explore").json()
 
+    def test_more_streams_than_kinesis_lists_at_once(self, platform: Platform, kinesis: Kinesis) -> None:
+        names = [f"s{number:03}" for number in range(101)]
+        have_stream(kinesis, *names, region="ap-south-2")
+        auth = {**kinesis_connection()["auth"], "params": {**ACCESS, "region": "ap-south-2"}}
+        base = platform.make(f"{FLOW_SERVICE}/connections", kinesis_connection(auth=auth))
+        seen = platform.get(f"{FLOW_SERVICE}/connections/{base['id']}/explore")
+        assert [each["name"] for each in seen] == names
+
     def test_a_stream_that_is_not_there(self, destination: Destination) -> None:
         words = "Kinesis has no stream nothing in region us-east-1 for these credentials"
         platform = destination.platform
