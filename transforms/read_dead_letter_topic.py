@@ -10,11 +10,11 @@ import apache_beam as beam
 import orjson
 
 from transforms.kafka.client import KafkaCluster
-from transforms.kafka.offsets import resolve_start
 from transforms.kafka.read import ReadFromKafka, new_source_id
 from transforms.kafka.reader import Reader
 from transforms.kafka.restriction import PositionsTracker, deal, decode
 from transforms.kafka.source import BundleLimits, KafkaSource
+from transforms.kafka.start import resolve_start
 from transforms.records.chunk import Chunk
 from transforms.records.dead_letter import REPLAYS_HEADER, DeadLetter, damage, time_of
 from transforms.records.record import UNREADABLE_HEADERS, Record

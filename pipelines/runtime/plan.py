@@ -16,9 +16,9 @@ from pipelines.options.settings import Settings
 from pipelines.runtime.kafka_cluster import kafka_cluster
 from pipelines.runtime.sinks import make_sinks
 from transforms.batch import BatchLimits, BatchMode
-from transforms.kafka.offsets import resolve_start
 from transforms.kafka.read import ReadFromKafka, close_readers, new_source_id
 from transforms.kafka.source import BundleLimits, KafkaSource
+from transforms.kafka.start import resolve_start
 from transforms.read_files import ReadJsonLines
 from transforms.records.delivery import Connection
 from transforms.records.prepare import Tombstones

@@ -26,9 +26,9 @@ from testing.services.sharing import SharedServices
 from tests.e2e.scenario import ROOT, Finished, Scenario
 from transforms.kafka import auth
 from transforms.kafka.client import KafkaCluster, KafkaSetupError
-from transforms.kafka.offsets import resolve_start
 from transforms.kafka.sample import read_newest
 from transforms.kafka.send import check_writable, send_all
+from transforms.kafka.start import resolve_start
 
 pytestmark = pytest.mark.kafka
 

@@ -13,10 +13,10 @@ from tests.transforms.eager import Collect
 from tests.transforms.kafka.drive import Member, source
 from tests.transforms.test_dead_letters import dead_letters, letter
 from transforms.kafka.client import KafkaCluster
-from transforms.kafka.offsets import resolve_start
 from transforms.kafka.read import ReadFromKafka, close_readers
 from transforms.kafka.reader import Reader, Step
 from transforms.kafka.restriction import Claim
+from transforms.kafka.start import resolve_start
 from transforms.read_dead_letter_topic import ReadDeadLetterTopic, dead_letters_of, from_message, read_topic
 from transforms.records.chunk import Chunk, Record
 from transforms.records.dead_letter import DeadLetter

@@ -16,15 +16,10 @@ from transforms.kafka.client import (
     admin_client,
     list_partitions,
 )
-from transforms.kafka.offsets import (
-    Committed,
-    is_another,
-    log_bounds,
-    log_range,
-    tell_created_again,
-)
+from transforms.kafka.offsets import Committed, log_bounds, log_range
 from transforms.kafka.restriction import Positions, Shard, TopicClaim
 from transforms.kafka.source import KafkaSource
+from transforms.kafka.start import is_another, tell_created_again
 from transforms.kafka.topic_ids import Topic, TopicIds
 from transforms.worker import process
 

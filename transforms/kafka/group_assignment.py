@@ -10,9 +10,10 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from transforms.kafka.assignment import LOOK_AGAIN_SECONDS, Assignment
 from transforms.kafka.client import KafkaReadError, Partition, deals_by_brokers
 from transforms.kafka.newcomer import Newcomer
-from transforms.kafka.offsets import Committed, committed_offsets, is_another, log_range
+from transforms.kafka.offsets import Committed, committed_offsets, log_range
 from transforms.kafka.restriction import Shard
 from transforms.kafka.source import KafkaSource
+from transforms.kafka.start import is_another
 
 _LOG = logging.getLogger(__name__)
 

@@ -1,48 +1,32 @@
-"""Offsets: where logs start and end, what a group has committed, and so where reading starts."""
+"""Offsets as brokers have them: where logs start and end, and what a group has committed."""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import NamedTuple
 
 from confluent_kafka import OFFSET_INVALID, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AclOperation, AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from transforms.kafka.causes import Heard, advice, needed
+from transforms.kafka.causes import Heard, advice
 from transforms.kafka.client import (
     REQUEST_SECONDS,
     KafkaCluster,
     KafkaReadError,
     KafkaSetupError,
     Partition,
-    Reset,
-    admin_client,
-    list_partitions,
     make_consumer,
-    unknown_topics,
     why,
-    why_unknown,
-    without_right,
 )
-from transforms.kafka.topic_ids import TopicIds, from_metadata
-
-_LOG = logging.getLogger(__name__)
+from transforms.kafka.topic_ids import from_metadata
 
 # A group's coordinator answers so for a moment after brokers restart.
 _COORDINATOR_MOVING = frozenset(
     {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
 )
-
-
 # Brokers answer so for a moment after a topic was created.
 _LEADER_MOVING = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
-
-# How long a start waits for topic ids. Brokers that have them answer at once, others never.
-_IDS_SECONDS = 1.0
 
 
 class Committed(NamedTuple):
@@ -162,165 +146,3 @@ def group_offsets(cluster: KafkaCluster, group_id: str, partitions: Sequence[Par
         )
     finally:
         consumer.close()
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where reading starts, resolved once.
-
-    Attributes:
-        positions: Positions of each partition.
-        ends: Where reading stops, if it does.
-        ids: Ids of the topics, where they are known.
-        left_out: Topics that a pattern takes in and that may not be read.
-    """
-
-    positions: dict[Partition, int]
-    ends: dict[Partition, int] | None
-    ids: dict[str, str] = field(default_factory=dict)
-    left_out: frozenset[str] = frozenset()
-
-
-def resolve_start(
-    cluster: KafkaCluster, topics: Sequence[str], group_id: str, start: str, reset: Reset, stop_at_end: bool
-) -> Start:
-    """Look up where to start in each partition that exists now.
-
-    Args:
-        cluster: Where the topics are.
-        topics: Names, or regular expressions that start with `^`.
-        group_id: The consumer group whose committed offsets count.
-        start: `committed`, `earliest`, `latest`, or an ISO 8601 time.
-        reset: Where to start when nothing is committed, or what is committed is gone.
-        stop_at_end: Look up the present ends too.
-
-    Raises:
-        KafkaSetupError: No broker, or an unknown topic.
-        KafkaReadError: An offset that is gone, or of a topic that was created again, while `reset` is `error`.
-    """
-    make_consumer(cluster, group_id, {}).close()  # what only a consumer refuses shows before anything is asked
-    admin = admin_client(cluster)
-    found = list_partitions(cluster, admin, topics)
-    missing = unknown_topics(topics, found)
-    if missing:
-        raise KafkaSetupError(why_unknown(cluster, admin, missing, "kafka_topics"))
-    left_out = _left_out(cluster, without_right(admin, found, AclOperation.READ), topics)
-    found = {topic: numbers for topic, numbers in found.items() if topic not in left_out}
-    partitions = [(topic, number) for topic, numbers in found.items() for number in numbers]
-    if not partitions:
-        raise KafkaSetupError(
-            f"no topic on {cluster.bootstrap_servers} matches {', '.join(topics)}; "
-            "check kafka_topics (a pattern leaves out names that begin with __)"
-        )
-    # Before the offsets: of a topic that is created again in between, an older id is noticed, a newer one is not.
-    topics_now = TopicIds(admin)
-    topics_now.ask(found)
-    topics_now.hear(_IDS_SECONDS)
-    ids = {topic: each.id for topic, each in topics_now.known.items()}
-    read_committed = cluster.config.get("isolation.level", "read_committed") == "read_committed"
-    earliest = log_bounds(admin, partitions, OffsetSpec.earliest())
-    latest = log_bounds(admin, partitions, OffsetSpec.latest(), read_committed)
-    if start == "earliest":
-        positions = earliest
-    elif start == "latest":
-        positions = latest
-    elif start == "committed":
-        committed = group_offsets(cluster, group_id, partitions)
-        # Beyond the last stable offset there may be records of open transactions.
-        ends = log_bounds(admin, partitions, OffsetSpec.latest(), read_committed=False)
-        new_topics = _created_again(committed, ids, group_id, reset)
-        positions = {
-            one: earliest[one]
-            if one[0] in new_topics
-            else _committed_or_reset(one, committed.get(one), earliest[one], ends[one], group_id, reset)
-            for one in partitions
-        }
-    else:
-        at_time = log_bounds(admin, partitions, OffsetSpec.for_timestamp(_milliseconds(start)))
-        # A partition with no record from that time on is read from its end.
-        positions = {one: offset if offset >= 0 else latest[one] for one, offset in at_time.items()}
-    return Start(positions, latest if stop_at_end else None, ids, left_out)
-
-
-def _created_again(committed: dict[Partition, Committed], ids: dict[str, str], group_id: str, reset: Reset) -> set[str]:
-    """Return the topics that were deleted and created again since offsets of them were committed; says
-    which they are.
-    """
-    before = {topic: one.topic_id for (topic, _), one in committed.items() if is_another(one.topic_id, ids.get(topic))}
-    for topic, topic_id in sorted(before.items()):
-        tell_created_again(topic, topic_id, ids[topic], reset, f"group {group_id}")
-    return set(before)
-
-
-def is_another(before: str | None, now: str | None) -> bool:
-    """Return whether two topic ids are known, and of different topics."""
-    return bool(before and now) and before != now
-
-
-def tell_created_again(topic: str, before: str, now: str, reset: Reset, whose: str) -> None:
-    """Warn that a topic is read from its beginning, since it is not the one that the offsets are of.
-
-    Raises:
-        KafkaReadError: `reset` is `error`.
-    """
-    problem = (
-        f"topic {topic} was deleted and created again (its id was {before} and is {now}), "
-        f"so the offsets of {whose} are not of this topic"
-    )
-    if reset == "error":
-        raise KafkaReadError(f"{problem}; kafka_reset=error, so choose kafka_start or kafka_reset=earliest")
-    _LOG.warning("%s; reading it from its beginning", problem)
-
-
-def _left_out(cluster: KafkaCluster, refused: Sequence[str], topics: Sequence[str]) -> frozenset[str]:
-    """Of the topics that may not be read, those that only a pattern takes in.
-
-    Raises:
-        KafkaSetupError: One of them is named.
-    """
-    for topic in refused:
-        what = f"topic {topic} on {cluster.bootstrap_servers}: {needed('READ', f'topic {topic}')}"
-        if topic in topics:
-            raise KafkaSetupError(what)
-        _LOG.warning("%s; it is left out, although a pattern in kafka_topics matches it", what)
-    return frozenset(refused)
-
-
-def _committed_or_reset(
-    partition: Partition, committed: Committed | None, earliest: int, latest: int, group_id: str, reset: Reset
-) -> int:
-    offset = committed.offset if committed else None
-    if offset is not None and earliest <= offset <= latest:
-        return offset
-    return reset_position(partition, offset, earliest, latest, reset, f"group {group_id}")
-
-
-def reset_position(
-    partition: Partition, position: int | None, earliest: int, latest: int, reset: Reset, whose: str
-) -> int:
-    """Return where to go on when there is no position, or records at the position are gone; says what was lost sight
-    of.
-
-    Raises:
-        KafkaReadError: `reset` is `error`.
-    """
-    topic, number = partition
-    place = f"topic {topic} partition {number}"
-    if position is None:
-        problem = f"{place}: {whose} has no committed offset"
-    else:
-        gone = f"{earliest - position} records before it were deleted" if position < earliest else "it was cut off"
-        problem = f"{place}: offset {position} of {whose} is gone, the log now holds {earliest} to {latest} ({gone})"
-    if reset == "error":
-        raise KafkaReadError(f"{problem}; kafka_reset=error, so choose kafka_start or kafka_reset=earliest or latest")
-    offset = earliest if reset == "earliest" else latest
-    if position is not None:
-        _LOG.warning("%s; going on at offset %d, as kafka_reset=%s says", problem, offset, reset)
-    return offset
-
-
-def _milliseconds(iso_time: str) -> int:
-    moment = datetime.fromisoformat(iso_time.replace("Z", "+00:00"))
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return int(moment.timestamp() * 1000)

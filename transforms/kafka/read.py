@@ -17,11 +17,11 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
 from transforms.kafka.client import KafkaSetupError, Partition
-from transforms.kafka.offsets import Start
 from transforms.kafka.owned_properties import OWNED_PROPERTIES
 from transforms.kafka.reader import Reader
 from transforms.kafka.restriction import PositionsProvider, Shard, deal
 from transforms.kafka.source import KafkaSource
+from transforms.kafka.start import Start
 from transforms.records.chunk import Chunk
 from transforms.worker import metrics, process
 
@@ -37,8 +37,8 @@ class ReadFromKafka(beam.PTransform):
     Args:
         source: What to read. `share_group` says that one process reads everything it is dealt, as local runs do;
             otherwise the partitions are spread over the workers.
-        start: Where each partition starts and ends, from `kafka_offsets.resolve_start`: looked up once, before the
-            pipeline runs, so that a bundle that is tried again starts at the same place.
+        start: Where each partition starts and ends, from `resolve_start`: looked up once, before the pipeline runs, so
+            that a bundle that is tried again starts at the same place.
         commit: Commit the group's offsets as bundles are finalised. Off where batches grow in state: there a finalised
             bundle's records may not be posted yet.
 

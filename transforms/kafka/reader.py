@@ -15,11 +15,12 @@ from transforms.kafka.causes import advice
 from transforms.kafka.client import KafkaReadError, Partition
 from transforms.kafka.commits import Commits
 from transforms.kafka.group_assignment import GroupAssignment
-from transforms.kafka.offsets import Committed, log_range, reset_position
+from transforms.kafka.offsets import Committed, log_range
 from transforms.kafka.properties import make_reader_consumer
 from transforms.kafka.record import record_of
 from transforms.kafka.restriction import Claim, Positions, Shard, TopicClaim
 from transforms.kafka.source import KafkaSource
+from transforms.kafka.start import reset_position
 from transforms.records.chunk import CHUNK_RECORDS, Chunk, Record
 from transforms.worker import process
 

@@ -13,7 +13,8 @@ from apache_beam.io.iobase import RestrictionProgress, RestrictionTracker
 from apache_beam.transforms.core import RestrictionProvider
 
 from transforms.kafka.client import Partition
-from transforms.kafka.offsets import Committed, Start
+from transforms.kafka.offsets import Committed
+from transforms.kafka.start import Start
 
 
 class Shard(NamedTuple):

@@ -15,10 +15,11 @@ from pipelines.options.declarations import KafkaOptions
 from testing.services.kafka import KafkaBroker
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from transforms.kafka.client import KafkaCluster, Partition
-from transforms.kafka.offsets import Committed, Start
+from transforms.kafka.offsets import Committed
 from transforms.kafka.reader import Reader
 from transforms.kafka.restriction import PositionsTracker, Shard, deal, decode
 from transforms.kafka.source import BundleLimits, KafkaSource
+from transforms.kafka.start import Start
 from transforms.records.chunk import Record
 
 QUICK = BundleLimits(

@@ -23,11 +23,12 @@ from transforms.kafka.client import (
     why_unknown,
     without_right,
 )
-from transforms.kafka.offsets import Start, group_offsets, resolve_start
+from transforms.kafka.offsets import group_offsets
 from transforms.kafka.reader import Reader
 from transforms.kafka.restriction import deal
 from transforms.kafka.sample import read_newest
 from transforms.kafka.send import check_writable, send_all
+from transforms.kafka.start import Start, resolve_start
 from transforms.read_dead_letter_topic import read_topic
 from transforms.worker import process
 

@@ -15,7 +15,8 @@ from testing.services.process import BUSY_SECONDS, free_port
 from tests.transforms.conftest import NewTopic
 from tests.transforms.kafka.drive import commit, delete_before, transaction
 from transforms.kafka.client import REQUEST_SECONDS, KafkaCluster, KafkaReadError, KafkaSetupError, Reset, admin_client
-from transforms.kafka.offsets import Start, log_bounds, reset_position, resolve_start
+from transforms.kafka.offsets import log_bounds
+from transforms.kafka.start import Start, reset_position, resolve_start
 
 
 def test_without_a_committed_offset_reset_decides() -> None:

@@ -18,11 +18,11 @@ from tests.transforms.conftest import NewTopic
 from tests.transforms.eager import Collect
 from tests.transforms.kafka.drive import source
 from transforms.kafka.client import KafkaCluster, KafkaReadError, KafkaSetupError
-from transforms.kafka.offsets import Start, resolve_start
 from transforms.kafka.owned_properties import OWNED_PROPERTIES
 from transforms.kafka.read import ReadFromKafka, close_readers, shard_reader
 from transforms.kafka.restriction import deal
 from transforms.kafka.source import KafkaSource
+from transforms.kafka.start import Start, resolve_start
 from transforms.records.chunk import Chunk
 from transforms.worker import metrics, process
 

@@ -23,10 +23,11 @@ from transforms.kafka import group_assignment
 from transforms.kafka import offsets as kafka_offsets
 from transforms.kafka import reader as kafka_reader
 from transforms.kafka.client import KafkaCluster, KafkaReadError, KafkaSetupError, Partition, Reset
-from transforms.kafka.offsets import Committed, Start, resolve_start
+from transforms.kafka.offsets import Committed
 from transforms.kafka.reader import Reader
 from transforms.kafka.restriction import Shard, deal
 from transforms.kafka.source import KafkaSource
+from transforms.kafka.start import Start, resolve_start
 from transforms.records.chunk import Record
 from transforms.worker import process
 

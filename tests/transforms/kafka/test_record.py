@@ -14,8 +14,8 @@ from tests.transforms.conftest import NewTopic
 from tests.transforms.kafka.drive import Member, source
 from transforms.aep.inlet import AepInlet
 from transforms.kafka.client import KafkaCluster
-from transforms.kafka.offsets import resolve_start
 from transforms.kafka.sample import read_newest
+from transforms.kafka.start import resolve_start
 from transforms.read_dead_letter_topic import read_topic
 from transforms.records.chunk import Chunk, ChunkCoder
 from transforms.records.dead_letter import dead_letter

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.kafka.client import Partition
-from transforms.kafka.offsets import Committed, Start
+from transforms.kafka.offsets import Committed
 from transforms.kafka.restriction import (
     Claim,
     Positions,
@@ -17,6 +17,7 @@ from transforms.kafka.restriction import (
     decode,
     encode,
 )
+from transforms.kafka.start import Start
 
 A, B = ("a", 0), ("b", 1)
 

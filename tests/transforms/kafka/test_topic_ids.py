@@ -16,9 +16,10 @@ from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.conftest import NewTopic
 from tests.transforms.kafka.drive import Member, await_committed, commit, source
 from transforms.kafka.client import KafkaCluster, KafkaReadError, Partition, admin_client
-from transforms.kafka.offsets import Committed, Start, committed_offsets, resolve_start
+from transforms.kafka.offsets import Committed, committed_offsets
 from transforms.kafka.restriction import Positions, decode, encode
 from transforms.kafka.source import KafkaSource
+from transforms.kafka.start import Start, resolve_start
 from transforms.kafka.topic_ids import TopicIds, as_metadata, from_metadata
 
 SECONDS = PATIENCE_SECONDS
