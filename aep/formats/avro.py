@@ -22,7 +22,8 @@ import fastavro
 import orjson
 from fastavro.schema import SchemaParseException, UnknownType
 
-from aep.formats.avro_decoder import CONVERT, DAMAGE, Convert, DecodeError, decode_error, decoder
+from aep.formats.avro_decoder import CONVERT, Convert, decoder
+from aep.formats.avro_primitives import DAMAGE, DecodeError, decode_error
 from aep.formats.connect_types import logical_type, scale_of, time_text
 from aep.formats.json import ParsedObject, ParseFailure
 from aep.formats.xdm_types import EPOCH, Unfit, decimal_of, to_number

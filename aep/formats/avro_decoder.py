@@ -7,15 +7,22 @@ with the place; they are no slower than its compiled reader.
 
 from __future__ import annotations
 
-import math
-import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from aep.formats.avro_primitives import (
+    DAMAGE,
+    PRIMITIVES,
+    TOO_EARLY,
+    Decode,
+    DecodeError,
+    decode_error,
+    read_int,
+    read_long,
+    read_null,
+    read_string,
+)
 from aep.formats.xdm_types import Unfit
-
-Decode = Callable[[bytes, int], tuple[Any, int]]
-"""Takes the bytes and where a value begins in them; returns the value and where it ends."""
 
 Convert = Callable[[Any, Mapping[str, Any]], Any]
 """Takes a decoded value and its schema; returns what the record is to have for it.
@@ -30,38 +37,6 @@ CONVERT = "beam-aep-convert"
 
 MAX_ITEMS = 1_000_000
 """Of an array: AEP takes no message of more than 1 MB. Items of no bytes would let a damaged count fill the memory."""
-
-
-_TOO_EARLY = "the data ends too early"
-
-
-class DecodeError(ValueError):
-    """The bytes cannot be decoded.
-
-    Attributes:
-        reason: Why.
-        at: The byte at which they stop matching the schema; None if they match, but JSON cannot represent a value.
-        path: Path of the value within the record, innermost first.
-    """
-
-    def __init__(self, reason: str, at: int | None):
-        super().__init__(reason)
-        self.reason = reason
-        self.at = at
-        self.path: list[str | int] = []
-
-
-DAMAGE = (DecodeError, IndexError, struct.error, UnicodeDecodeError)
-"""What a `Decode` raises; `decode_error` makes a `DecodeError` of it."""
-
-
-def decode_error(error: Exception, data: bytes) -> DecodeError:
-    """Return the exception of a `Decode` as a `DecodeError`."""
-    if isinstance(error, DecodeError):
-        return error
-    if isinstance(error, UnicodeDecodeError):
-        return DecodeError("a string that is not UTF-8", None)
-    return DecodeError(_TOO_EARLY, len(data))
 
 
 def decoder(schema: Any, named: Mapping[str, Any]) -> Decode:
@@ -83,7 +58,7 @@ class _Decoders:
         if isinstance(schema, list):
             return _union([self.of(branch) for branch in schema])
         if isinstance(schema, str):
-            return _PRIMITIVES.get(schema) or self._of_name(schema)
+            return PRIMITIVES.get(schema) or self._of_name(schema)
         name = schema.get("name")
         if name is None:
             return self._of_type(schema)
@@ -118,125 +93,16 @@ class _Decoders:
         elif kind == "fixed":
             made = _fixed(schema["size"])
         else:
-            made = _PRIMITIVES[kind]
+            made = PRIMITIVES[kind]
         convert: Convert | None = schema.get(CONVERT)
         return made if convert is None else _converted(made, convert, schema)
-
-
-def _null(_: bytes, at: int) -> tuple[None, int]:
-    return None, at
-
-
-def _boolean(data: bytes, at: int) -> tuple[bool, int]:
-    byte = data[at]
-    if byte > 1:
-        raise DecodeError(f"a boolean is the byte {byte:#04x}, expected 0 or 1", at)
-    return byte == 1, at + 1
-
-
-def _varint(data: bytes, at: int, bits: int) -> tuple[int, int]:
-    number = shift = 0
-    for byte in data[at : at + (bits + 6) // 7]:
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            if number >> bits:
-                break
-            return (number >> 1) ^ -(number & 1), at + shift // 7
-    else:
-        if shift < bits:
-            raise DecodeError(_TOO_EARLY, len(data))
-    raise DecodeError(f"an integer of more than {bits} bits", at)
-
-
-def _int(data: bytes, at: int) -> tuple[int, int]:
-    byte = data[at]
-    if byte < 0x80:  # most are: a function call less
-        return (byte >> 1) ^ -(byte & 1), at + 1
-    return _varint(data, at, 32)
-
-
-def _long(data: bytes, at: int) -> tuple[int, int]:
-    byte = data[at]
-    if byte < 0x80:
-        return (byte >> 1) ^ -(byte & 1), at + 1
-    return _varint(data, at, 64)
-
-
-_NOT_FINITE = "JSON has no NaN and no infinity"
-_FLOAT, _DOUBLE = struct.Struct("<f"), struct.Struct("<d")
-_SMALLEST_NORMAL = 2.0**-126
-
-
-def _float(data: bytes, at: int) -> tuple[float, int]:
-    (number,) = _FLOAT.unpack_from(data, at)
-    size = abs(number)
-    if size >= _SMALLEST_NORMAL:
-        # Up to 6 digits always come back, and most numbers that people write have no more. Half of the last of 24 bits
-        # is more than 2**-25 of the number, so what is nearer is rounded to it.
-        short = float(f"{number:.6g}")
-        if abs(short - number) < size * 2.0**-25:
-            return short, at + 4
-    if not math.isfinite(number):
-        raise DecodeError(_NOT_FINITE, None)
-    return shortest(number), at + 4
-
-
-def shortest(number: float) -> float:
-    """Return the number with the fewest digits that rounds to this one in 32 bits: 19.99 for 19.989999771118164.
-
-    Connect's JSON converter writes floats so (Java, `Float.toString`). For 2**-96, 2**87 and 2**90, where the nearest
-    text of 8 digits does not round-trip, it is one digit longer.
-    """
-    # Below the normal numbers even 6 digits may be too many; 9 always suffice.
-    for digits in range(6 if abs(number) >= _SMALLEST_NORMAL else 1, 9):
-        short = float(f"{number:.{digits}g}")
-        if _FLOAT.unpack(_FLOAT.pack(short))[0] == number:
-            return short
-    return float(f"{number:.9g}")
-
-
-def _double(data: bytes, at: int) -> tuple[float, int]:
-    (number,) = _DOUBLE.unpack_from(data, at)
-    if not math.isfinite(number):
-        raise DecodeError(_NOT_FINITE, None)
-    return number, at + 8
-
-
-def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
-    size, start = _long(data, at)
-    end = start + size
-    if not start <= end <= len(data):
-        raise DecodeError(f"a length of {size} bytes, but only {len(data) - start} are left", at)
-    return data[start:end], end
-
-
-def _string(data: bytes, at: int) -> tuple[str, int]:
-    byte = data[at]  # the commonest type: as _long, without a function call
-    size, start = ((byte >> 1) ^ -(byte & 1), at + 1) if byte < 0x80 else _varint(data, at, 64)
-    end = start + size
-    if not start <= end <= len(data):
-        raise DecodeError(f"a length of {size} bytes, but only {len(data) - start} are left", at)
-    return str(data[start:end], "utf-8"), end
-
-
-_PRIMITIVES: dict[str, Decode] = {
-    "null": _null,
-    "boolean": _boolean,
-    "int": _int,
-    "long": _long,
-    "float": _float,
-    "double": _double,
-    "bytes": _bytes,
-    "string": _string,
-}
 
 
 def _fixed(size: int) -> Decode:
     def decode_fixed(data: bytes, at: int) -> tuple[bytes, int]:
         end = at + size
         if end > len(data):
-            raise DecodeError(_TOO_EARLY, len(data))
+            raise DecodeError(TOO_EARLY, len(data))
         return data[at:end], end
 
     return decode_fixed
@@ -244,7 +110,7 @@ def _fixed(size: int) -> Decode:
 
 def _enum(symbols: list[str]) -> Decode:
     def decode_enum(data: bytes, at: int) -> tuple[str, int]:
-        index, end = _int(data, at)
+        index, end = read_int(data, at)
         if not 0 <= index < len(symbols):
             raise DecodeError(f"symbol {index} of an enum with {len(symbols)}", at)
         return symbols[index], end
@@ -254,7 +120,7 @@ def _enum(symbols: list[str]) -> Decode:
 
 def _union(branches: list[Decode]) -> Decode:
     by_byte = {index << 1: branch for index, branch in enumerate(branches[:64])}
-    null = next((byte for byte, branch in by_byte.items() if branch is _null), None)
+    null = next((byte for byte, branch in by_byte.items() if branch is read_null), None)
 
     def decode_union(data: bytes, at: int) -> tuple[Any, int]:
         byte = data[at]
@@ -263,7 +129,7 @@ def _union(branches: list[Decode]) -> Decode:
         branch = by_byte.get(byte)
         if branch is not None:
             return branch(data, at + 1)
-        index, end = _int(data, at)
+        index, end = read_int(data, at)
         if not 0 <= index < len(branches):
             raise DecodeError(f"branch {index} of a union with {len(branches)}", at)
         return branches[index](data, end)
@@ -312,7 +178,7 @@ def _map(decode: Decode) -> Decode:
             if not count:
                 return made, at
             for _ in range(count):
-                key, at = _string(data, at)
+                key, at = read_string(data, at)
                 if key in made:
                     raise DecodeError("duplicate key in a map", at)
                 try:
@@ -330,10 +196,10 @@ def _block(data: bytes, at: int) -> tuple[int, int]:
     byte = data[at]
     if byte < 0x80 and not byte & 1:
         return byte >> 1, at + 1
-    count, end = _long(data, at)
+    count, end = read_long(data, at)
     if count >= 0:
         return count, end
-    size, end = _long(data, end)
+    size, end = read_long(data, end)
     if size < 0:
         raise DecodeError(f"a block of {size} bytes", at)
     return -count, end

@@ -15,7 +15,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from aep.formats.avro import AvroReader
-from aep.formats.avro_decoder import MAX_ITEMS, shortest
+from aep.formats.avro_decoder import MAX_ITEMS
+from aep.formats.avro_primitives import shortest
 from aep.formats.json import ParsedObject, ParseFailure
 
 FIXED = {"type": "fixed", "name": "F", "size": 4}
