@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from aep.errors import NetworkError, StoppedError
@@ -23,53 +23,11 @@ from aep.ingestion.decision import Attempt, InletStats, RetryPolicy
 from aep.ingestion.delivery import Answer, Counts, Delivery, Observer
 from aep.ingestion.envelope import Destination, Envelope, batch_url, single_url
 from aep.ingestion.limits import RequestLimit
+from aep.ingestion.pieces import Piece, UnsentBatch, overtaken
 from aep.ingestion.rules import decide
 
 _LOG = logging.getLogger(__name__)
 _LOG_EVERY_SECONDS = 60.0
-_NOW = float("-inf")  # due at any time
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """Some messages of a batch, by index, sent in one request.
-
-    Attributes:
-        indices: Indices of the messages.
-        sent: This attempt and its history.
-        due: Clock reading before which they are not sent.
-        why: Why they are sent again; empty for the first attempt.
-    """
-
-    indices: Sequence[int]
-    sent: Attempt
-    due: float = _NOW
-    why: str = ""
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """A batch in delivery: its records, their keys if order matters, and the pieces still to be sent."""
-
-    records: Sequence[bytes]
-    keys: Sequence[bytes | None] | None
-    pieces: deque[_Piece]
-    aside: Callable[[], None]
-
-    def put_back(self, piece: _Piece) -> None:
-        """Queue for a retry: at the back, so a failing piece does not block others; at the front when order matters."""
-        if self.keys is None:
-            self.pieces.append(piece)
-        else:
-            self.pieces.appendleft(piece)
-
-    def take(self, now: float) -> _Piece:
-        """Take the next piece to send: the one that is due first when none is due now."""
-        if self.keys is not None:
-            return self.pieces.popleft()
-        piece = min(self.pieces, key=lambda one: max(one.due, now))
-        self.pieces.remove(piece)
-        return piece
 
 
 class InletClient:
@@ -141,13 +99,13 @@ class InletClient:
         started = self._clock()
         delivery = Delivery(answers=[Answer("unsent", "", 0)] * len(records), observer=observer)
         first = Attempt(len(records), started, refreshed=self._tokens is None)
-        batch = _Batch(records, keys, deque([_Piece(range(len(records)), first)] if records else []), aside)
+        batch = UnsentBatch(records, keys, deque([Piece(range(len(records)), first)] if records else []), aside)
         while batch.pieces:
             self._send(batch, delivery)
         delivery.seconds = self._clock() - started
         return delivery
 
-    def _send(self, batch: _Batch, delivery: Delivery) -> None:
+    def _send(self, batch: UnsentBatch, delivery: Delivery) -> None:
         """Send a piece once, when it is due, and carry out the decision."""
         pieces = batch.pieces
         now = self._clock()
@@ -173,7 +131,7 @@ class InletClient:
                     again = self._next(sent, messages=len(indices), mismatches=0, failures=failures)
                     why = f"AEP could not take {len(indices)} messages of a batch"
                     self._pause(settled.after, why)
-                    batch.put_back(_Piece(indices, again, why=why))
+                    batch.put_back(Piece(indices, again, why=why))
             case decisions.Retry(after, cause, arrived, mismatch, aside):
                 delivery.count(_again(cause, sent.messages if arrived else 0))
                 failures = sent.failures + 1 if cause == "500" else 0
@@ -182,10 +140,10 @@ class InletClient:
                 again = self._next(sent, mismatches=sent.mismatches + mismatch, failures=failures)
                 why = decisions.describe(outcome)
                 if aside:
-                    batch.put_back(_Piece(piece.indices, again, self._clock() + after, why))
+                    batch.put_back(Piece(piece.indices, again, self._clock() + after, why))
                 else:
                     self._pause(after, why)
-                    batch.put_back(_Piece(piece.indices, again, why=why))
+                    batch.put_back(Piece(piece.indices, again, why=why))
             case decisions.Split(cause, arrived, probing):
                 delivery.count(_again(cause, sent.messages if arrived else 0))
                 pieces.extendleft(reversed(self._halves(piece, cause, probing)))
@@ -193,7 +151,7 @@ class InletClient:
                 delivery.count(_again("token", 0))
                 # A token fetched before the refusal may have been revoked with the refused one.
                 refreshed = self._tokens is None or self._tokens.reject(token)
-                pieces.appendleft(_Piece(piece.indices, self._next(sent, refreshed=refreshed)))
+                pieces.appendleft(Piece(piece.indices, self._next(sent, refreshed=refreshed)))
             case decisions.Reject(code, message):
                 delivery.answer(piece.indices[0], Answer(code, message, sent.before + sent.number))
             case decisions.Stop(error, results):
@@ -207,7 +165,7 @@ class InletClient:
         anew = {"number": sent.number + 1, "refreshed": self._tokens is None, "failures": 0, "probing": False}
         return replace(sent, **{**anew, **changes})
 
-    def _halves(self, piece: _Piece, cause: str, probing: bool) -> list[_Piece]:
+    def _halves(self, piece: Piece, cause: str, probing: bool) -> list[Piece]:
         """Return two pieces of half the messages; one message goes to the single-message endpoint."""
         sent = piece.sent
         split_at = self._clock() if cause == "500" and sent.split_at is None else sent.split_at
@@ -215,16 +173,16 @@ class InletClient:
         if not probing:  # AEP may be down then: the pauses stay as long as they were
             half = replace(half, number=1, before=sent.before + sent.number)
         if len(piece.indices) == 1:
-            return [_Piece(piece.indices, replace(half, single=True))]
+            return [Piece(piece.indices, replace(half, single=True))]
         middle = len(piece.indices) // 2
         first, second = piece.indices[:middle], piece.indices[middle:]
         return [
-            _Piece(first, replace(half, messages=len(first), probing=probing)),
-            _Piece(second, replace(half, messages=len(second))),
+            Piece(first, replace(half, messages=len(first), probing=probing)),
+            Piece(second, replace(half, messages=len(second))),
         ]
 
     def _request(
-        self, piece: _Piece, records: Sequence[bytes], delivery: Delivery
+        self, piece: Piece, records: Sequence[bytes], delivery: Delivery
     ) -> tuple[Reply | NetworkError, str, float]:
         """Send a piece once. Returns the outcome, the token, and when it was sent."""
         token = ""
@@ -255,7 +213,7 @@ class InletClient:
         return outcome, token, sent_at
 
     def _settle(
-        self, piece: _Piece, settled: decisions.PerMessage, keys: Sequence[bytes | None] | None, delivery: Delivery
+        self, piece: Piece, settled: decisions.PerMessage, keys: Sequence[bytes | None] | None, delivery: Delivery
     ) -> list[int]:
         """Note the results and return the indices of the messages to send again."""
         again = set(settled.again)
@@ -309,27 +267,3 @@ def _stopped(why: str) -> StoppedError:
 
 def _again(cause: str, duplicates_possible: int) -> Counts:
     return Counts(retries=Counter({cause: 1}), duplicates_possible=duplicates_possible)
-
-
-def overtaken(settled: decisions.PerMessage, keys: Sequence[bytes | None]) -> list[int]:
-    """Return the messages that AEP has received though an earlier one of the same key goes again: sent once more after
-    it, they arrive last, as they should.
-
-    Args:
-        settled: The answers to a request.
-        keys: Keys of its messages; order does not matter to one without a key.
-
-    Returns:
-        Their positions.
-    """
-    again = set(settled.again)
-    waiting: set[bytes] = set()
-    found = []
-    for position, (key, result) in enumerate(zip(keys, settled.results, strict=True)):
-        if key is None:
-            continue
-        if position in again:
-            waiting.add(key)
-        elif result.accepted and key in waiting:
-            found.append(position)
-    return found

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from aep.ingestion.decision import GIVE_UP_TRIES, SPLIT_TRIES, RetryPolicy
 from aep.ingestion.message_rules import ADDRESSES, MESSAGE_RULES, MessageRule
-from aep.ingestion.rules import RULES, Rule
+from aep.ingestion.retry_rules import Rule
+from aep.ingestion.rules import RULES
 from pipelines.options.aep import AepOptions
 
 _DEFAULT = AepOptions()
@@ -18,7 +19,7 @@ _INTRODUCTION = f"""\
 # Replies from AEP, and what the pipeline does
 
 After each request one rule decides: the first in the table that applies. Each row therefore excludes the cases of the
-rows above it. The tables are generated from the rules themselves (`rules.py` and `message_rules.py` in
+rows above it. The tables are generated from the rules themselves (`rules.py`, `retry_rules.py` and `message_rules.py` in
 `aep/ingestion/`). "Not documented" means that we have found nothing about it in Adobe's documents.
 
 **Accepted** means that AEP's endpoint has received the message. Its asynchronous validation may still reject it.

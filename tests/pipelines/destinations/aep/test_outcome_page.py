@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from aep.ingestion.message_rules import ADDRESSES, MESSAGE_RULES, MessageRule
-from aep.ingestion.rules import RULES, Rule
+from aep.ingestion.retry_rules import Rule
+from aep.ingestion.rules import RULES
 from pipelines.destinations.aep.outcome_page import page
 from pipelines.options.table import OPTIONS
 
