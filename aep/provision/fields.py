@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from aep.provision.model import CLASSES, STANDARD, TENANT_ID, FieldGroup, FieldSpec, Path, Problem, Provision
-from aep.xdm.compose import xdm_type
+from aep.xdm.merge import xdm_type
 from aep.xdm.pointers import pointer
 
 # "XDM field type constraints". A `long` is bound by what JSON numbers can tell apart.

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from aep.xdm.components import Component, Components
-from aep.xdm.compose import CompositionError, LeftOut, Lookup, compose
+from aep.xdm.compose import LeftOut, Lookup, compose
 from aep.xdm.identities import FILE_FORM, Identity, identity_descriptor, with_descriptors
+from aep.xdm.merge import CompositionError
 from aep.xdm.own_fields import collision, fields_outside
 from aep.xdm.pointers import steps_of
 from aep.xdm.schema import ResolvedSchema, SchemaError, parse_schema

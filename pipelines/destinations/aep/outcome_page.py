@@ -19,8 +19,8 @@ _INTRODUCTION = f"""\
 # Replies from AEP, and what the pipeline does
 
 After each request one rule decides: the first in the table that applies. Each row therefore excludes the cases of the
-rows above it. The tables are generated from the rules themselves (`rules.py`, `retry_rules.py` and `message_rules.py` in
-`aep/ingestion/`). "Not documented" means that we have found nothing about it in Adobe's documents.
+rows above it. The tables are generated from the rules themselves (`rules.py`, `retry_rules.py` and `message_rules.py`
+in `aep/ingestion/`). "Not documented" means that we have found nothing about it in Adobe's documents.
 
 **Accepted** means that AEP's endpoint has received the message. Its asynchronous validation may still reject it.
 

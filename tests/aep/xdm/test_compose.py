@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 import pytest
 
-from aep.xdm.compose import CompositionError, LeftOut, compatible_name, compose, xdm_type
+from aep.xdm.compose import LeftOut, compose
+from aep.xdm.merge import CompositionError, compatible_name, xdm_type
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import SchemaError, parse_schema
 from aep.xdm.validate import XdmValidator
