@@ -3,13 +3,13 @@ r"""Kafka to AEP: events from topics, validated, in batches, into their datasets
 python -m pipelines.kafka_to_aep [--options_file=FILE]... [--OPTION=VALUE]...
 
 Examples:
-  # a first run on this machine: read what is there, then stop
+  # a first run on this machine: read what is in the topics, then stop
   python -m pipelines.kafka_to_aep --options_file=configs/base.yaml --options_file=configs/local.yaml \
       --kafka_topics=loyalty-events --kafka_stop_at=end \
       --aep_inlet_url=http://127.0.0.1:8080/collection/INLET_ID --aep_dataset_id=DATASET_ID \
       --xdm_schema_file=configs/schemas/loyalty-event.schema.json
 
-  # what would run, and which file each value comes from
+  # show what would run, and where each value comes from
   python -m pipelines.kafka_to_aep --options_file=configs/base.yaml --options_file=configs/flink.yaml \
       --kafka_bootstrap_servers=kafka:9092 --routes_file=configs/loyalty-routes.yaml --print_options
 """

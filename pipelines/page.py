@@ -18,8 +18,8 @@ _INTRODUCTION = """\
 
 # Configuration
 
-Every option, with its default. `beam-aep run --help` shows the same, and `--print_options` what the options of a run
-come to, with the file and line of each. The [keys of a route](#keys-of-a-route) are at the end.
+Every option, with its default. `beam-aep run --help` shows the same, and `--print_options` prints the merged options of
+a run, with the file and line of each. The [keys of a route](#keys-of-a-route) are at the end.
 
 ## How options are given
 
@@ -43,10 +43,10 @@ Beam's own options (`--runner`, `--streaming`, `--flink_master`, ...), and those
 _ROUTES = """
 ## Keys of a route
 
-A file given with `routes_file` has one key, `routes`, with a list of routes. Where a route leaves out a key whose
+A file given with `routes_file` has one key, `routes`, with a list of routes. If a route omits a key whose
 default is an option, it takes that option's value; mappings such as `headers` are added to the option's, key by key.
-Options that belong to a single route (`aep_inlet_url`, ...) are refused beside a routes file. Every route has these
-keys, and those of the kind of destination that its pipeline sends to:
+Options that belong to a single route (`aep_inlet_url`, ...) are refused together with a routes file. Every route has
+these keys, and those of the kind of destination that its pipeline sends to:
 
 """
 

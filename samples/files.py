@@ -14,7 +14,7 @@ def copy_configs(directory: Path) -> list[Path]:
     """Copy the sample options files and schemas; return the files written.
 
     Args:
-        directory: Where to; made if it is missing.
+        directory: Target folder; created if missing.
 
     Raises:
         FileExistsError: A file of that name is there already; nothing has been copied.

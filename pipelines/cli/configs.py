@@ -12,7 +12,7 @@ from pipelines.cli.common import WRONG, app, say
 
 @app.command()
 def configs(
-    directory: Annotated[Path, typer.Argument(help="Where to; made if it is missing.")] = Path("configs"),
+    directory: Annotated[Path, typer.Argument(help="Target folder; created if missing.")] = Path("configs"),
 ) -> int:
     """Copy the sample options files, routes and schemas that come with the package.
 

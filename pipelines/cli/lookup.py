@@ -24,11 +24,11 @@ NOT_FOUND = 1
 @app.command("lookup", context_settings=AND_OPTIONS)
 def lookup(
     context: typer.Context,
-    namespace: Annotated[str, typer.Option(help="Code of the identity's namespace, as Email.")],
-    id_: Annotated[str, typer.Option("--id", help="Value of the identity, as a@b.c.")],
-    events: Annotated[bool, typer.Option("--events", help="Show the events too, the newest first.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many events.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON with `profile` and `events`.")] = False,
+    namespace: Annotated[str, typer.Option(help="Code of the identity's namespace, such as Email.")],
+    id_: Annotated[str, typer.Option("--id", help="Value of the identity, such as a@b.c.")],
+    events: Annotated[bool, typer.Option("--events", help="Also show the events, newest first.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Most events to show.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON with `profile` and `events`.")] = False,
 ) -> int:
     """Look up a profile by one of its identities.
 
@@ -63,7 +63,7 @@ def _plain(profile: Profile | None, events: list[ProfileEvent]) -> dict[str, obj
 def _print(profile: Profile | None, events: list[ProfileEvent], wanted_events: bool, who: str) -> None:
     console = Console(highlight=False, soft_wrap=True)
     if profile is None:
-        say(f"no profile of {who}; new data take up to 15 minutes to get there")
+        say(f"no profile of {who}; new data can take up to 15 minutes to appear")
     else:
         about = Table(box=None, pad_edge=False, show_header=False)
         about.add_row("profile", Text(plain(profile.id)))

@@ -89,9 +89,9 @@ def read_events(path: str | None) -> list[bytes]:
         return [content]
     events = [value for _, value in read_records(io.BytesIO(content)).entries if value]
     if len(events) > MAX_EVENTS:
-        raise EventError(f"there are {len(events):,} events: AEP validates {MAX_EVENTS} a minute, so give no more")
+        raise EventError(f"{len(events):,} events given: AEP validates {MAX_EVENTS} a minute, so give no more")
     if not events:
-        raise EventError("there is no event")
+        raise EventError("no event given")
     return events
 
 
@@ -113,7 +113,7 @@ def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
     routes = make_routes(settings, AEP)
     names = sorted(route.name for route in routes)
     if name not in names:
-        raise OptionsError([f"{file}: no route is called {name}: it has {', '.join(names)}"])
+        raise OptionsError([f"{file}: no route is called {name}, only {', '.join(names)}"])
     route, rules, now_ms = routes[name], settings.xdm.rules(), int(time.time() * 1000)
     prepared = []
     for number, event in enumerate(events):  # all of them before the first is sent
@@ -155,7 +155,9 @@ def prepare_event(
     topic = route.topics[0]
     candidates = (route,) if topic.startswith("^") else routes.of_topic(topic)
     if route not in candidates:
-        raise EventError(f"a pipeline sends no record by the route {route.name}: {candidates[-1].name} takes them all")
+        raise EventError(
+            f"a pipeline sends no record through the route {route.name}: {candidates[-1].name} takes them all"
+        )
     if event.lstrip()[:1] in _JSON:  # JSON, which is easier to write than what a route may read
         candidates = tuple(replace(each, parse=parse_json) for each in candidates)
     outcome = Preparation(candidates, rules, "skip")(topic, 0, Record(now_ms, now_ms, None, (), event))
@@ -166,8 +168,8 @@ def prepare_event(
     taken_by = outcome.route if isinstance(outcome, Dropped) else outcome.route.name
     if taken_by != route.name:
         raise EventError(
-            f"a pipeline sends this event by the route {taken_by}, whose conditions (when) it fits: "
-            f"give --route {taken_by}"
+            f"a pipeline sends this event through the route {taken_by}, whose conditions (when) it meets: "
+            f"use --route {taken_by}"
         )
     return outcome if isinstance(outcome, Dropped) else outcome.body
 
@@ -197,7 +199,7 @@ def _show_refusal(refusal: Refusal, event: bytes, route: Route) -> int:
 def _show(verdict: Verdict) -> int:
     console = Console(highlight=False, soft_wrap=True)
     if verdict.received:
-        words = "passed validation" if verdict.validated else "AEP does not say that it was validated"
+        words = "passed validation" if verdict.validated else "AEP does not confirm that it was validated"
         console.print(f"received: {words} (xactionId {verdict.xaction_id or 'unknown'})", style="green")
         return 0
     console.print(f"refused ({verdict.status}): {plain(verdict.message)}", style="red", markup=False)

@@ -54,22 +54,22 @@ class AepOptions(OptionGroup):
         "key: records of one key arrive in their order, as aep_max_in_flight shards of keys with one request at a time "
         "each. none: requests overlap.",
     )
-    headers: Headers = option({}, "More HTTP headers to send with each request, as x-sandbox-name.")
+    headers: Headers = option({}, "Additional HTTP headers for each request, such as x-sandbox-name.")
     timeout_seconds: Seconds = option(60.0, "How long to wait for an answer.", "seconds")
     connect_timeout_seconds: Seconds = option(10.0, "How long to wait for a connection.", "seconds")
     read_timeout_seconds: Seconds | None = option(
-        None, "How long an answer may go without a byte. Null: as long as aep_timeout_seconds.", "seconds"
+        None, "Longest silence while an answer is received. Null: as long as aep_timeout_seconds.", "seconds"
     )
     proxy: ProxyUrl | None = option(
-        None, "Proxy to AEP and IMS, as http://HOST:PORT. Null: none; the environment's is never used."
+        None, "Proxy to AEP and IMS: http://HOST:PORT. Null: none; the environment's is never used."
     )
-    proxy_user: ProxyUser | None = option(None, "User name for a proxy that wants one (Basic).")
+    proxy_user: ProxyUser | None = option(None, "User name for a proxy that requires one (Basic).")
     proxy_password: SecretReference | None = option(None, "Reference to the password for the proxy.")
     ca_file: str | None = option(
         None, "PEM file of the authorities to trust for TLS. Null: the public ones, as certifi has them."
     )
     client_certificate: str | None = option(
-        None, "PEM file of a client certificate, to show to a server or proxy that asks for one."
+        None, "PEM file of a client certificate, for a server or proxy that asks for one."
     )
     client_key: str | None = option(
         None, "PEM file of the client certificate's private key. Null: it is in the certificate's file."
@@ -82,24 +82,26 @@ class AepOptions(OptionGroup):
     )
     sandbox: HeaderValue = option("prod", "The sandbox that these APIs are called for.")
     gzip: bool = option(
-        False, "Compress the requests with data. Adobe does not say that AEP takes that: for inlets known to."
+        False, "Compress requests with gzip. Adobe does not document it: only for inlets known to accept it."
     )
     max_in_flight: Count = option(
-        8, "Most requests at a time, for each worker process and inlet; fewer while AEP is slow or refuses.", "requests"
+        8,
+        "Most concurrent requests, for each worker process and inlet; fewer while AEP is slow or refuses them.",
+        "requests",
     )
     max_messages_per_second: Seconds | None = option(
         None, "Most messages sent, for each worker process and inlet. Null: as many as AEP takes.", "messages/s"
     )
     retry_budget_seconds: Seconds | None = option(
-        None, "Fail the bundle after so long of retrying one request. Null: without limit.", "seconds"
+        None, "Fail the bundle after retrying one request for this long. Null: without limit.", "seconds"
     )
-    retry_max_delay_seconds: Seconds = option(60.0, "Longest pause between two tries.", "seconds")
+    retry_max_delay_seconds: Seconds = option(60.0, "Longest pause between retries.", "seconds")
     retry_statuses: Statuses = option(
-        (408, 429, 500, 502, 503, 504), "Answers after which the same request is sent again.", "HTTP status"
+        (408, 429, 500, 502, 503, 504), "Statuses after which the same request is sent again.", "HTTP status"
     )
     max_first_refusals: Count | None = option(
         20,
-        "Stop when so many messages are refused before any is accepted: the set-up is wrong, not the messages. Null: "
+        "Stop when this many messages are refused before any is accepted: the set-up is wrong, not the messages. Null: "
         "dead-letter them all.",
         "messages",
     )

@@ -111,7 +111,7 @@ def route_contradictions(settings: Settings, kind: DestinationKind[Any]) -> Iter
             yield Finding(
                 (name, "routes_file"),
                 f"{given(settings, name)}: contradicts {given(settings, 'routes_file')}: "
-                "each route gives its own; take one of the two out",
+                "each route has its own; remove one of the two",
             )
 
 
@@ -170,7 +170,7 @@ def _batching(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             ("batch_mode", "batch_allow_unsafe", "runner"),
             f"{given(settings, 'batch_mode')}: state is not safe on {settings.runner}, which can lose the last "
-            "batch: use batch_mode=bundle, or batch_allow_unsafe to try it all the same",
+            "batch: use batch_mode=bundle, or batch_allow_unsafe to try it anyway",
         )
 
 
@@ -189,7 +189,7 @@ def _written(settings: Settings, kind: DestinationKind[Any]) -> Iterator[Finding
             yield Finding(
                 (name, "kafka_topics"),
                 f"{given(settings, name)}: is read again by {again} in {given(settings, 'kafka_topics')}, "
-                "a loop without end: use another topic",
+                "an endless loop: use another topic",
             )
 
 

@@ -54,12 +54,13 @@ class KafkaOptions(OptionGroup):
     """Kafka: what is read, from where, and until when."""
 
     source: Literal["native", "file"] = _option(
-        "native", "native: a Kafka consumer in Python. file: JSON lines, for trials without a broker."
+        "native", "native: a Kafka consumer in Python. file: files of JSON lines, to try it without a broker."
     )
-    bootstrap_servers: BootstrapServers | None = _option(None, "Brokers to start from, as HOST:PORT[,HOST:PORT...].")
+    bootstrap_servers: BootstrapServers | None = _option(None, "Bootstrap brokers, as HOST:PORT[,HOST:PORT...].")
     topics: Topics = _option(
         (),
-        "Topics to read. An entry that starts with ^ is a regular expression; it leaves out names that begin with __.",
+        "Topics to read. An entry that starts with ^ is a regular expression; it does not match names that begin "
+        "with __.",
     )
     group_id: str = _option("beam-aep", "Consumer group under which offsets are committed.")
     start: Start = _option(
@@ -75,10 +76,11 @@ class KafkaOptions(OptionGroup):
     stop_at: Literal["never", "end"] = _option(
         "never", "end: stop at the offsets that were each partition's end when the run began."
     )
-    stop_after_seconds: Seconds | None = _option(None, "Stop reading after so long. Null: never.", "seconds")
+    stop_after_seconds: Seconds | None = _option(None, "Stop reading after this time. Null: never.", "seconds")
     config: KafkaConfig = _option(
         {},
-        "Any property of librdkafka. A secret one, as sasl.password, takes a reference to a secret. With the extra "
+        "Any property of librdkafka. A secret one, such as sasl.password, takes a reference to a secret. With "
+        "the extra "
         "msk, sasl.mechanism=AWS_MSK_IAM for Amazon MSK.",
     )
     file_pattern: str | None = _option(
@@ -86,32 +88,33 @@ class KafkaOptions(OptionGroup):
         "JSON lines files for kafka_source=file, on any filesystem of Beam's; .gz, .bz2, .xz, .zst are decompressed.",
     )
     bundle_max_records: Count = _option(
-        50_000, "A bundle ends after so many records. A crash repeats at most the open bundles.", "records"
+        50_000, "Most records in a bundle. A crash repeats at most the open bundles.", "records"
     )
-    bundle_max_bytes: Count = _option(64_000_000, "A bundle ends after so many bytes of records.", "bytes")
-    bundle_max_seconds: Seconds = _option(5.0, "A bundle ends after so long.", "seconds")
+    bundle_max_bytes: Count = _option(64_000_000, "Most bytes of records in a bundle.", "bytes")
+    bundle_max_seconds: Seconds = _option(5.0, "Longest time a bundle takes in records.", "seconds")
     discovery_seconds: DiscoverySeconds = _option(60.0, "How often to look for new topics and partitions.", "seconds")
     format: Format = _option(
         "json",
-        "How values are written. avro: plain Avro with kafka_avro_schema_file, else Confluent's wire format with the "
+        "Format of the values. avro: plain Avro with kafka_avro_schema_file, else Confluent's wire format with the "
         "schemas of kafka_schema_registry_url.",
     )
     avro_schema_file: Files = _option(
         (),
-        "The Avro schema (.avsc) of values that are plain Avro. Several files: each after those whose types it uses, "
+        "The Avro schema (.avsc) of values in plain Avro. Several files: each after those whose types it uses, "
         "the record's last.",
     )
     schema_registry_url: RegistryUrls | None = _option(
-        None, "Address of Confluent's Schema Registry, or several with commas between them."
+        None, "Address of Confluent's Schema Registry, or several separated by commas."
     )
     schema_registry_config: RegistryConfig = _option(
         {},
-        "Properties of confluent-kafka's SchemaRegistryClient. A secret one, as basic.auth.user.info (USER:PASSWORD), "
+        "Properties of confluent-kafka's SchemaRegistryClient. A secret one, such as basic.auth.user.info "
+        "(USER:PASSWORD), "
         "takes a reference to a secret.",
     )
     tombstones: Tombstones = _option(
         "skip",
-        "What becomes of records without a value. delete: an upsert that deletes the profile named by the record's key "
+        "What happens to records without a value. delete: an upsert that deletes the profile named by the record's key "
         "(xdm_payload=raw, aep_key_field).",
     )
 
@@ -124,15 +127,15 @@ class KafkaOptions(OptionGroup):
 class XdmOptions(OptionGroup):
     """XDM: the schema, and the checks a record must pass before it is posted."""
 
-    schema_file: str | None = _option(None, "The resolved schema, as the registry gives it for xed-full.")
+    schema_file: str | None = _option(
+        None, "File of the resolved schema, as the Schema Registry returns it for xed-full."
+    )
     schema_id: str | None = _option(
         None,
         "The schema's $id. Null: the one in the schema file. Without a file the schema is taken from the Schema "
-        "Registry (aep_platform_url), and looked up again every quarter of an hour.",
+        "Registry (aep_platform_url), and looked up again every 15 minutes.",
     )
-    schema_sha256: Sha256 | None = _option(
-        None, "SHA-256 of the schema file, to refuse any other file of that name than the one that was looked at."
-    )
+    schema_sha256: Sha256 | None = _option(None, "SHA-256 of the schema file; a file with another content is refused.")
     payload: Payload = _option(
         "entity",
         "What a record's value is: an XDM entity (an envelope is put around it), a whole message, or raw data.",
@@ -142,8 +145,8 @@ class XdmOptions(OptionGroup):
         "Fill in a missing _id, the same each time a record is sent: offset (of topic, partition and offset), or JSON "
         "pointers to fields, for a hash of their values. Empty: leave it.",
     )
-    unknown_fields: UnknownFields = _option("reject", "What becomes of fields the schema lacks.")
-    nulls: Nulls = _option("reject", "What becomes of null values; prune takes them out.")
+    unknown_fields: UnknownFields = _option("reject", "What happens to fields the schema lacks.")
+    nulls: Nulls = _option("reject", "What happens to null values; prune removes them.")
     integer_ranges: bool = _option(True, "Refuse integers that do not fit their XDM type (byte, short, int, long).")
     identity: Identity = _option("off", "required: refuse a record without an identity.")
     primary_identity: Pointers = _option(
@@ -173,12 +176,12 @@ class XdmOptions(OptionGroup):
 
 
 class MapOptions(OptionGroup):
-    """Mapping: how an XDM record is made of what was read, before it is checked."""
+    """Mapping: how an XDM record is made from the record read, before validation."""
 
     file: str | None = _option(
         None,
-        "YAML or JSON file. A list is a JSON Patch (RFC 6902); a mapping says of each XDM field which field, constant "
-        "or Kafka metadata it is made of.",
+        "YAML or JSON file. A list is a JSON Patch (RFC 6902); a mapping names, for each XDM field, the field, "
+        "constant or Kafka metadata it is made from.",
     )
     patch_dialect: PatchDialect = _option(
         "rfc6902",
@@ -187,7 +190,8 @@ class MapOptions(OptionGroup):
     )
     transform: TransformReference | None = _option(
         None,
-        "A Python function that records go through after the mapping, as package.module:function. It takes a record "
+        "A Python function that records go through after the mapping, given given given as "
+        "package.module:function. It takes a record "
         "and its metadata, and returns a record, or None to drop it. It must be importable where the workers run.",
     )
 
@@ -200,7 +204,7 @@ class BatchOptions(OptionGroup):
     )
     max_messages: Count = _option(1_000, "Most messages in a request.", "messages")
     max_bytes: Count = _option(950_000, "Largest body of a request, envelope included; AEP takes 1 MB.", "bytes")
-    max_seconds: Seconds = _option(1.0, "How long a batch may wait for more.", "seconds")
+    max_seconds: Seconds = _option(1.0, "Longest time a batch waits for more messages.", "seconds")
     allow_unsafe: bool = _option(
         False, "Allow batch_mode=state on runners that lose the last batch (FnApiRunner, PrismRunner)."
     )
@@ -223,8 +227,8 @@ class DeadLetterOptions(SinkOptions):
 
     max_first: Count | None = _option(
         500,
-        "When a worker process has seen so many records of a route refused before the post (parse, map, transform, "
-        "validate) and none passed, the run stops: its topic and its schema do not belong together. A replay does not "
+        "Stop the run when a worker process has refused this many records of a route before the post (parse, map, "
+        "transform, validate) and passed none: its topic and its schema do not belong together. A replay does not "
         "stop. Null: never.",
         "records",
     )
@@ -245,23 +249,24 @@ class ReceiptOptions(SinkOptions):
 
 
 class ReplayOptions(OptionGroup):
-    """Replay: which dead letters beam-aep replay sends again. They must fit all that is given."""
+    """Replay: which dead letters beam-aep replay sends again. They must match all filters that are set."""
 
     source: Place | None = _option(
         None,
-        "Where they are: a folder, files as FOLDER/2026*.jsonl, or topic:NAME. Null: dead_letter_path, or where there "
-        "is none dead_letter_topic.",
+        "Where they are: a folder, files such as FOLDER/2026*.jsonl, or topic:NAME. Null: dead_letter_path, or "
+        "else dead_letter_topic.",
     )
-    codes: Strings = _option((), "Codes of the reasons, as required,type. Empty: all.")
+    codes: Strings = _option((), "Codes of the reasons, such as required,type. Empty: all.")
     stages: Stages = _option((), "Stages that refused them; those in capitals are of Kafka Connect. Empty: all.")
     routes: Strings = _option((), "Names of the routes that they took. Empty: all.")
     since: Time | None = _option(None, "Dead-lettered at this time or later: ISO 8601 with its offset.")
     until: Time | None = _option(None, "Dead-lettered before this time: ISO 8601 with its offset.")
     max_attempts: Count | None = _option(
-        None, "Leave those that were replayed so many times already. Null: none.", "replays"
+        None, "Skip those that were already replayed this many times. Null: none.", "replays"
     )
     group_id: str = _option(
-        "beam-aep-replay", "Consumer group that remembers how far a topic is replayed; another one begins again."
+        "beam-aep-replay",
+        "Consumer group whose offsets remember how far a topic is replayed; another group starts over.",
     )
 
     def selection(self) -> Selection:
@@ -280,19 +285,20 @@ class GeneralOptions(OptionGroup):
     """General: files with options, and what is shown."""
 
     options_file: Strings = _option(
-        (), "YAML file of options. Repeatable; a later file wins over an earlier one, the command line over all."
+        (),
+        "YAML file of options. Repeatable; a later file overrides an earlier one, and the command line overrides all.",
     )
     routes_file: str | None = _option(None, "YAML file of routes, for a run with several destinations.")
-    summary_file: str | None = _option(None, "Write the run's account to this file as JSON.")
+    summary_file: str | None = _option(None, "Write the report of the run to this file as JSON.")
     print_options: bool = _option(False, "Print the merged options with the origin of each, and stop.")
     log_format: LogFormat = _option("text", "json: each line of the log is a JSON object.")
     shutdown_seconds: Seconds = _option(
         20.0,
-        "How long deliveries may go on after the signal to end (SIGTERM, Ctrl-C); what is not delivered by then is "
+        "How long deliveries may continue after SIGTERM or Ctrl-C; records not delivered by then are "
         "read again. Keep it some seconds below what the orchestrator allows: Kubernetes kills after 30 s.",
         "seconds",
     )
-    progress: Literal["auto", "on", "off"] = _option("auto", "Live progress; auto: where the output is a terminal.")
+    progress: Literal["auto", "on", "off"] = _option("auto", "Progress line; auto: if the output is a terminal.")
 
 
 # Group's attribute in Settings -> (prefix of its options, model).

@@ -91,9 +91,9 @@ def _avro(keys: FormatKeys, kafka: FormatOptions) -> Parse:
 
 def _avro_faults(keys: FormatKeys, kafka: FormatOptions) -> Iterator[Fault]:
     if kafka.source == "file":
-        yield Fault("format", "avro can't be read with kafka_source=file, which reads lines of JSON")
+        yield Fault("format", "avro cannot be read with kafka_source=file, which reads lines of JSON")
     elif not keys.avro_schema_file and kafka.schema_registry_url is None:
-        yield Fault("format", "avro needs its schemas: give a kafka_schema_registry_url, or an avro_schema_file")
+        yield Fault("format", "avro needs schemas: give a kafka_schema_registry_url, or an avro_schema_file")
 
 
 def _reach_registry(parsers: Iterable[Parse]) -> None:
@@ -114,7 +114,7 @@ def format_faults(keys: FormatKeys, kafka: FormatOptions) -> Iterator[Fault]:
         if name != keys.format:
             for key in other.own_keys:
                 if getattr(keys, key):
-                    yield Fault(key, f"is of values in {other.title}, and format={keys.format}", ("format",))
+                    yield Fault(key, f"is for values in {other.title}, and format={keys.format}", ("format",))
     yield from FORMATS[keys.format].faults(keys, kafka)
 
 

@@ -26,7 +26,7 @@ class KinesisOptions(OptionGroup):
     )
     endpoint: KinesisEndpoint | None = option(
         None,
-        "Address of Kinesis, as http://127.0.0.1:4567. Null: AWS's own, unless AWS_ENDPOINT_URL_KINESIS or "
+        "Address of Kinesis, such as http://127.0.0.1:4567. Null: AWS's own, unless AWS_ENDPOINT_URL_KINESIS or "
         "AWS_ENDPOINT_URL says otherwise.",
     )
     access_key_id: SecretReference | None = option(
@@ -39,7 +39,7 @@ class KinesisOptions(OptionGroup):
     role_arn: RoleArn | None = option(None, "A role to assume with these credentials, by its ARN. Null: none.")
     external_id: str | None = option(None, "The external id that the role's trust policy asks for, if it does.")
     proxy: KinesisProxy | None = option(
-        None, "Proxy to Kinesis and STS, as http://HOST:PORT. Null: none; the environment's is never used."
+        None, "Proxy to Kinesis and STS: http://HOST:PORT. Null: none; the environment's is never used."
     )
     connect_timeout_seconds: Seconds = option(10.0, "How long to wait for a connection.", "seconds")
     timeout_seconds: Seconds = option(60.0, "How long to wait for an answer.", "seconds")
@@ -58,7 +58,7 @@ class KinesisOptions(OptionGroup):
     stop_at: Literal["never", "end"] = option(
         "never", "end: stop when each shard is read up to the time when the run began, or to its end."
     )
-    stop_after_seconds: Seconds | None = option(None, "Stop reading after so long. Null: never.", "seconds")
+    stop_after_seconds: Seconds | None = option(None, "Stop reading after this time. Null: never.", "seconds")
     checkpoint: str | None = option(
         None,
         "File that keeps the positions of a run on a local runner, for one process at a time. Null: "
@@ -73,8 +73,8 @@ class KinesisOptions(OptionGroup):
     bundle_max_records: Count = option(
         50_000, "A bundle of what is read ends after so many records. A crash repeats at most the open one.", "records"
     )
-    bundle_max_bytes: Count = option(64_000_000, "A bundle ends after so many bytes of records.", "bytes")
-    bundle_max_seconds: Seconds = option(5.0, "A bundle ends after so long.", "seconds")
+    bundle_max_bytes: Count = option(64_000_000, "Most bytes of records in a bundle.", "bytes")
+    bundle_max_seconds: Seconds = option(5.0, "Longest time a bundle takes in records.", "seconds")
     drop_repeats_seconds: Window = option(
         0.0,
         "Drop exported profiles that say what the last record of the same profile said, when it arrived no longer ago "

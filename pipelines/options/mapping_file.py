@@ -34,5 +34,5 @@ def read_mapping(path: str, dialect: PatchDialect) -> Patch | FieldMap:
                 problems += [f"{path}:{lines.get(key, first)}: {text}" for key, text in error.entries.items()]
             except yaml.MarkedYAMLError as error:
                 mark = error.problem_mark or node.start_mark
-                problems.append(f"{path}:{mark.line + 1}: not YAML that can be used: {error.problem}")
+                problems.append(f"{path}:{mark.line + 1}: not valid YAML: {error.problem}")
     raise OptionsError(problems or [f"{path}: is empty: give a list of operations or a mapping of fields"])

@@ -54,7 +54,7 @@ class RouteKeys(OptionGroup):
     """
 
     name: Annotated[str, AfterValidator(_check_name)] = own_key(
-        REQUIRED, "What metrics, dead letters and the summary call the route."
+        REQUIRED, "Name of the route in metrics, dead letters and the summary."
     )
     topics: Topics = Field(
         OPTIONS["kafka_topics"].default, json_schema_extra={"option": "kafka_topics", "needed": True}
@@ -62,13 +62,13 @@ class RouteKeys(OptionGroup):
     when: When = own_key(
         (),
         "Conditions on the record as it was parsed: JSON pointers to fields, each with the values of which the field "
-        "must have one. A record takes the first route of its topic whose conditions it fits. Empty: any record.",
+        "must have one. A record takes the first route of its topic whose conditions it meets. Empty: any record.",
         "mapping of JSON pointers to values",
     )
     drop: When = own_key(
         (),
         "Conditions of the same form, on the record as it was parsed. A record of the route that fits all of them is "
-        "left out: neither mapped nor posted nor dead-lettered, only counted as dropped. Empty: none is left out.",
+        "dropped: neither mapped nor posted nor dead-lettered, only counted. Empty: none is dropped.",
         "mapping of JSON pointers to values",
     )
     format: Format = shared_key("kafka_format")
@@ -78,7 +78,7 @@ class RouteKeys(OptionGroup):
     map: RecordMapping = own_key(
         None,
         "The patch or the map that makes the records to send, or a file with either. A list is a JSON Patch (RFC "
-        "6902); a mapping says of each field which field, constant or Kafka metadata it is made of.",
+        "6902); a mapping names, for each field, the field, constant or Kafka metadata it is made from.",
         "list of operations, mapping of fields, or path of a file, or null",
         option="map_file",
     )

@@ -105,7 +105,7 @@ def _read_route(
     known = describe_keys(kind.keys)
     if not isinstance(node, yaml.MappingNode):
         needed = ", ".join(key.name for key in known.values() if key.needed)
-        problems.append(f"{path}:{first}: a route must be a mapping, with {needed}, ...")
+        problems.append(f"{path}:{first}: a route must be a mapping with {needed}, ...")
         return None
     before = len(problems)
     entries = entries_of(loader, node, path, problems)
@@ -163,16 +163,16 @@ def _check_together(routes: Sequence[_Placed[K]], path: str, settings: Settings)
         for topic in shared_topics(route, other):
             place = f"{path}:{other_lines['topics']}: topics: {topic} belongs to route {route.name}"
             if not route.when:
-                hint = ", and that one takes them all: put it after this" if other.when else ""
-                problems.append(f"{place} (line {lines['topics']}) too: a record has one route{hint}")
+                hint = ", and that route takes all records: put it after this one" if other.when else ""
+                problems.append(f"{place} (line {lines['topics']}) too, but a record has one route{hint}")
             elif (route.format, route.avro_schema_file) != (other.format, other.avro_schema_file):
-                problems.append(f"{place} (line {lines['topics']}) too, which reads it in another format")
+                problems.append(f"{place} (line {lines['topics']}) too, in another format")
     for route, lines in routes:
         for name, written in written_topics(settings).items():
             if again := reads_back(route.topics, written):
                 problems.append(
-                    f"{path}:{lines['topics']}: topics: {again} takes in {name} ({settings.origin(name)}), a loop "
-                    "without end"
+                    f"{path}:{lines['topics']}: topics: {again} matches {name} ({settings.origin(name)}), an endless "
+                    "loop"
                 )
     return problems
 

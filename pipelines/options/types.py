@@ -61,7 +61,7 @@ def is_secret_property(name: str) -> bool:
 def check_secret_reference(value: str) -> str:
     """Accept references to secrets only, because options travel with the job and show in its UI."""
     if not secrets.is_well_formed(value):
-        raise ValueError(f"a secret must be given by reference, as {secrets.FORMS} (the value is not shown)")
+        raise ValueError(f"a secret must be given by reference: {secrets.FORMS} (the value is not shown)")
     return value
 
 
@@ -87,7 +87,7 @@ def _secret_fault(value: str, is_secret: bool) -> str | None:
     """Say what is wrong with a property that may be, and sometimes must be, a reference to a secret."""
     if secrets.is_reference(value):
         return None if secrets.is_well_formed(value) else f"is not a valid reference: write {secrets.FORMS}"
-    return f"is a secret: give a reference, as {secrets.FORMS} (the value is not shown)" if is_secret else None
+    return f"is a secret: give a reference, {secrets.FORMS} (the value is not shown)" if is_secret else None
 
 
 def check_registry_config(config: dict[str, str]) -> dict[str, str]:
@@ -135,7 +135,7 @@ def _header_fault(value: str) -> str | None:
     if re.search(r"[\r\n\0]", value):
         return "has a line break or NUL"
     if value[:1].isspace():
-        return "has a blank at its start"
+        return "starts with a blank"
     return None if all(ord(char) < 256 for char in value) else "has a character beyond Latin-1"
 
 
@@ -149,7 +149,7 @@ def check_url(value: str, *, login: str = "aep_auth") -> str:
     if not known:
         raise ValueError("must be an address like https://HOST/PATH")
     if url.username or url.password:
-        raise ValueError(f"must not hold a user name or password: use {login}")
+        raise ValueError(f"must not contain a user name or password: use {login}")
     if url.query or url.fragment or re.search(r"\s", value):
         raise ValueError("must not have a query, a fragment or blanks")
     return value
@@ -170,7 +170,7 @@ def check_proxy_url(value: str, *, login: str = "use aep_proxy_user and aep_prox
     except ValueError:  # a port that is not a number, a broken IPv6 address
         known = False
     if known and (url.username is not None or url.password is not None):
-        raise ValueError(f"must not hold a user name or password: {login}")
+        raise ValueError(f"must not contain a user name or password: {login}")
     if not known or url.path not in ("", "/") or url.query or url.fragment or re.search(r"\s", value):
         raise ValueError("must be http://HOST:PORT, or https://HOST:PORT for a proxy that is itself reached by TLS")
     return value
@@ -279,7 +279,7 @@ def iso_time(value: str) -> datetime:
     except ValueError:
         time = None
     if time is None or time.tzinfo is None:
-        raise ValueError("an ISO 8601 time with its offset, as 2026-01-31T08:00:00+00:00")
+        raise ValueError("an ISO 8601 time with its offset, such as 2026-01-31T08:00:00+00:00")
     return time
 
 
@@ -323,7 +323,7 @@ def check_pointers(pointers: tuple[str, ...]) -> tuple[str, ...]:
 def check_id_rule(rule: tuple[str, ...]) -> tuple[str, ...]:
     """Accept what an `_id` is made of: `offset`, or JSON pointers to fields."""
     if OFFSET in rule and len(rule) > 1:
-        raise ValueError(f"{OFFSET} stands alone: topic, partition and offset need no field beside them")
+        raise ValueError(f"{OFFSET} must be alone: topic, partition and offset need no field besides them")
     return rule if rule == (OFFSET,) else check_pointers(rule)
 
 
@@ -360,7 +360,7 @@ def compile_when(value: Any) -> Any:
     if isinstance(value, tuple):
         return value
     if not isinstance(value, dict):
-        raise ValueError("must be a mapping of JSON pointers to values, as {/eventType: [commerce.purchases]}")
+        raise ValueError("must be a mapping of JSON pointers to values, such as {/eventType: [commerce.purchases]}")
     return compile_conditions(value)
 
 

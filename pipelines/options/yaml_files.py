@@ -67,7 +67,7 @@ class OptionsLoader(yaml.SafeLoader):
         if node.tag not in ("tag:yaml.org,2002:str", implicit):
             raise yaml.constructor.ConstructorError(None, None, "a tag (!) is not accepted here", node.start_mark)
         if node in self.recursive_objects:
-            raise yaml.constructor.ConstructorError(None, None, "holds itself, by an alias (*)", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, "contains itself, by an alias (*)", node.start_mark)
         return super().construct_object(node, deep=deep)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -242,4 +242,4 @@ def _place_of(error: Exception, path: str, line: int | None = None) -> str:
         reason = getattr(error, "reason", "nested too deeply")
     # A password that starts with one of these looks like YAML's own syntax, which PyYAML would then quote.
     reason = re.sub(r"(alias|anchor|handle) '.*", r"\1 (quote a value that starts with *, & or !)", reason)
-    return f"{path}:{line or 1}: not YAML that can be used: {reason}"
+    return f"{path}:{line or 1}: not valid YAML: {reason}"

@@ -80,7 +80,7 @@ class Plan:
     def after_failure(self) -> str:
         """What users read of the next run, after an error that they have to fix."""
         if self.source is None:
-            return "The next run reads the files from their beginning, and sends again what was accepted."
+            return "The next run reads the files from their beginning, and sends again the records that were accepted."
         return "Nothing of the bundle was committed; it will be read again."
 
     def close(self, commit_seconds: float = 0.0) -> None:

@@ -146,7 +146,7 @@ def _of_files(place: str, selection: Selection, settings: Settings, kind: Destin
     files = tuple(find_files(place, "replay_source or dead_letter_path"))
     if settings.beam.get("no_wait_until_finish"):
         raise ConfigurationError(
-            "no_wait_until_finish: a replay of files must be waited for, as it moves them at its end; leave it out"
+            "no_wait_until_finish: a replay of files must be waited for, because it moves them at its end; remove it"
         )
     return FileReplay(**{**vars(plan), "source": None}, place=place, selection=selection, files=files)
 
@@ -170,7 +170,7 @@ def find_files(place: str, option: str) -> list[str]:
     """
     if "://" not in place and not place.endswith(".jsonl") and Path(place).is_file():
         raise ConfigurationError(
-            f"{place} is a file that does not end in .jsonl, as those of dead letters do; check {option}"
+            f"{place} is a file that does not end in .jsonl like files of dead letters; check {option}"
         )
     found = list_files(place)
     if not found and place.endswith(".jsonl"):

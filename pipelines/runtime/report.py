@@ -147,7 +147,7 @@ def table(account_of_run: dict[str, Any], sinks: Sinks, title: str, destination:
     grid.add_row("possible duplicates", f"{account_of_run['duplicates_possible']:,}")
     for route, found in account_of_run["repeated_ids"].items():
         numbers = f"{found['repeated']:,} of {found['looked_at']:,}"
-        grid.add_row(f"events with another one's _id: {route}", numbers, style="yellow")
+        grid.add_row(f"events that share an _id: {route}", numbers, style="yellow")
     if account_of_run["receipts"]:
         grid.add_row("receipts", f"{account_of_run['receipts']:,}")
     seconds = account_of_run["seconds"]

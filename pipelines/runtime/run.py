@@ -163,7 +163,7 @@ def execute(argv: Sequence[str], job: Run[R]) -> int:
         reporter.error(str(error))
         return WRONG
     except KeyboardInterrupt:
-        reporter.say("ended before anything was read")
+        reporter.say("stopped before anything was read")
         return INTERRUPTED
     return _run_here(pipeline, plan, job, reporter) if plan.local else _run_on_cluster(pipeline, plan, job, reporter)
 
@@ -199,7 +199,7 @@ def _run_here(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter)
 def _run_on_cluster(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter) -> int:
     started = time.monotonic()
     result: PipelineResult = pipeline.run()
-    reporter.say(f"the job is running on {plan.settings.runner}; ending this process does not end it")
+    reporter.say(f"the job is running on {plan.settings.runner}; ending this process does not stop it")
     if plan.settings.beam.get("no_wait_until_finish"):
         return DONE
     try:
@@ -237,7 +237,7 @@ def _account(account_of_run: dict[str, Any], plan: RunPlan, title: str, reporter
         try:
             write_summary(path, account_of_run)
         except OSError as error:  # the preflight could write it
-            reporter.error(f"the summary cannot be written to {path}: {reason_of(error)}; what it tells is above")
+            reporter.error(f"the summary cannot be written to {path}: {reason_of(error)}; its content is above")
     return account_of_run
 
 
@@ -295,7 +295,7 @@ def _ends_on_signals(reporter: Reporter, seconds: float, destination: str) -> It
         if process.stop_requested.is_set():
             os._exit(128 + number)
         process.request_stop(seconds)
-        reporter.say("ending: the bundle is finished and its offsets are committed; press Ctrl-C again to quit at once")
+        reporter.say("stopping: finishing the bundle and committing its offsets; press Ctrl-C again to quit at once")
         unanswered = awaited(metrics.level(metrics.IN_FLIGHT), process.waiting())
         if unanswered:
             reporter.say(f"waiting up to {seconds:g} s for {destination}: {unanswered}")

@@ -66,7 +66,7 @@ def test_a_run_says_that_its_events_share_an_id_and_accepts_them(scenario: Scena
     assert finished.summary["repeated_ids"] == {"events": {"repeated": 199, "looked_at": 200}}
     warning = "warning: route events: 199 of the 200 different events looked at have an _id that another one has"
     assert warning in finished.output
-    assert "events with another one's _id: events" in finished.output
+    assert "events that share an _id: events" in finished.output
 
 
 def disorder(scenario: Scenario) -> int:

@@ -34,7 +34,7 @@ class ParseStep:
 
     Args:
         routes: Those that take the topic, as `Routes.of_topic` gives them: they read it in one format.
-        tombstones: What becomes of records without a value.
+        tombstones: What happens to records without a value.
     """
 
     def __init__(self, routes: tuple[Route, ...], tombstones: Tombstones):
@@ -224,7 +224,7 @@ class Preparation:
     Args:
         routes: Those that take the topic, as `Routes.of_topic` gives them.
         rules: What records are asked beyond their schemas, where their route has no rules of its own.
-        tombstones: What becomes of records without a value.
+        tombstones: What happens to records without a value.
 
     Raises:
         TransformError: A route's transform cannot be imported here.

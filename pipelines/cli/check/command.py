@@ -16,11 +16,13 @@ def check(
     sample: Annotated[
         int,
         typer.Option(
-            min=0, help="Look at so many of the newest records of each topic, or first lines of each file.", metavar="N"
+            min=0,
+            help=("How many of the newest records of each topic, or first lines of each file, to check."),
+            metavar="N",
         ),
     ] = 200,
     pipeline: Annotated[
-        str, typer.Option(help="The pipeline that is to run: the name of its module in pipelines.", metavar="NAME")
+        str, typer.Option(help="The pipeline to check: the name of its module in pipelines.", metavar="NAME")
     ] = "kafka_to_aep",
 ) -> int:
     """Check the options of a run, what they name, and some records, without posting or committing anything.

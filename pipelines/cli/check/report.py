@@ -51,7 +51,7 @@ def verdict(checks: Sequence[Check]) -> str:
     """Return a line for the end."""
     counts = {state: sum(check.state == state for check in checks) for state in _STYLES}
     numbers = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
-    words = {READY: "ready", NOT_READY: "not ready", UNKNOWN: "undetermined, since checks failed"}
+    words = {READY: "ready", NOT_READY: "not ready", UNKNOWN: "undetermined, because checks failed"}
     return f"{words[exit_code(checks)]}: {numbers}"
 
 

@@ -136,10 +136,10 @@ def _sample(
 ) -> None:
     """Read some records, and prepare them as the pipeline would."""
     if not number:
-        found.checks.append(Check(subject, "not checked", "there; no sample is wanted"))
+        found.checks.append(Check(subject, "not checked", "exists; no sample requested"))
         return
     if not any(route.takes(topic) for route in plan.routes):
-        found.checks.append(Check(subject, "not checked", "there; its route cannot be made"))
+        found.checks.append(Check(subject, "not checked", "exists; its route is not valid"))
         return
     process.request_stop(_PATIENCE_SECONDS)
     try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer(
     name="dead-letters",
-    help="Look at dead letters: what was refused, why, and how often.",
+    help="Inspect dead letters: which records were refused, why, and how often.",
     rich_markup_mode=None,
 )
 app.add_typer(commands)
@@ -24,7 +24,9 @@ app.add_typer(commands)
 Place = Annotated[
     str,
     typer.Option(
-        "--from", help="A folder, files as FOLDER/2026*.jsonl, or topic:NAME with --bootstrap-servers.", metavar="PLACE"
+        "--from",
+        help=("A folder, files such as FOLDER/2026*.jsonl, or topic:NAME with --bootstrap-servers."),
+        metavar="PLACE",
     ),
 ]
 Codes = Annotated[list[str] | None, typer.Option("--code", help="Only these codes; may be repeated.")]
@@ -37,7 +39,7 @@ Values = Annotated[
     bool,
     typer.Option(
         "--values",
-        help="Show what may be personal data too: messages, which may quote a record, keys, headers, values.",
+        help="Also show what may be personal data: messages, which may quote a record, keys, headers, values.",
     ),
 ]
 
@@ -55,7 +57,7 @@ def show(
     bootstrap_servers: BootstrapServers = None,
     kafka_config: KafkaConfigOption = None,
     values: Values = False,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10,
+    limit: Annotated[int, typer.Option(min=1, help="Most to show.")] = 10,
 ) -> int:
     """Show dead letters one by one, in the order they were written."""
     from pipelines.cli.dead_letters.tables import letter_table
@@ -65,7 +67,7 @@ def show(
     for one in found[:limit]:
         _console().print(letter_table(one, values))
     if not found:
-        say(f"no such dead letters in {place}")
+        say(f"no matching dead letters in {place}")
     elif len(found) > limit:
         say(f"there are more: see --limit, and beam-aep dead-letters stats --from {place}")
     return 0
@@ -90,7 +92,7 @@ def stats(
     for table in counted.tables(values):
         _console().print(table)
     if not counted.total:
-        say(f"no such dead letters in {place}")
+        say(f"no matching dead letters in {place}")
     return 0
 
 

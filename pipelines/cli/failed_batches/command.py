@@ -23,12 +23,12 @@ def failed_batches(
     dataset: Annotated[
         list[str] | None,
         typer.Option(
-            help="Data set whose failed batches to pull; may be repeated. Default: all that the routes lead to.",
+            help="Data set whose failed batches to pull; may be repeated. Default: those of all routes.",
             metavar="ID",
         ),
     ] = None,
-    since: Annotated[str | None, typer.Option(help="Made at this time or later: ISO 8601 with its offset.")] = None,
-    until: Annotated[str | None, typer.Option(help="Made before this time: ISO 8601 with its offset.")] = None,
+    since: Annotated[str | None, typer.Option(help="Created at this time or later: ISO 8601 with its offset.")] = None,
+    until: Annotated[str | None, typer.Option(help="Created before this time: ISO 8601 with its offset.")] = None,
 ) -> int:
     """Pull the records that AEP refused after it had received them into dead letters that `replay` takes.
 
@@ -68,7 +68,7 @@ def failed_batches(
         return WRONG
     if account.records:
         Console(highlight=False).print(account.table())
-    before = f"; {account.known:,} had been pulled before" if account.known else ""
+    before = f"; {account.known:,} were pulled before" if account.known else ""
     if account.batches:
         say(f"{account.records:,} records of {account.batches:,} failed batches are in {to}{before}")
     else:
@@ -80,7 +80,9 @@ def failed_batches(
     if not dataset:
         for route in routes:
             if not as_inlet(route.destination).dataset_id:
-                say(f"warning: route {route.name} names no data set (dataset_id), so its failed batches are not known")
+                say(
+                    f"warning: route {route.name} names no data set (dataset_id), so its failed batches cannot be found"
+                )
     return WRONG if account.too_large else 0
 
 

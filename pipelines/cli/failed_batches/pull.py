@@ -54,7 +54,7 @@ class Account:
 
     Attributes:
         batches, records: How many are new.
-        known: Batches that had been pulled before.
+        known: Batches that were pulled before.
         gone: Batches that the Catalog lists and whose records are no longer there.
         too_large: Of batches with a file that cannot be got, which and why.
         reasons: By AEP's code and the field.
@@ -81,7 +81,7 @@ class Account:
         grid = Table(
             title=f"{self.records:,} records that AEP refused after it had received them",
             title_justify="left",
-            caption="refused here too: by our check with the schema and the options of now",
+            caption="refused here too: by our check with the current schema and options",
             caption_justify="left",
         )
         for column in ("AEP's code", "field"):

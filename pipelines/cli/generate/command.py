@@ -32,13 +32,13 @@ def _list_broken_kinds(names: list[str] | None) -> list[str] | None:
 @app.command()
 def generate(
     count: Annotated[int, typer.Argument(min=0, help="How many records.")],
-    seed: Annotated[int, typer.Option(help="Another seed makes other records; the same seed, the same.")] = 7,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same records.")] = 7,
     kind: Annotated[Kind, typer.Option(help="mixed: every fifth record is a profile.")] = "mixed",
     broken_share: Annotated[float, typer.Option(help="Share of records broken on purpose, from 0 to 1.")] = 0.0,
     broken_kind: Annotated[
         list[str] | None,
         typer.Option(
-            help="How to break them; may be repeated. Default: every way that there is. "
+            help="How to break them; may be repeated. Default: every way. "
             f"`--broken-kind list` lists them. Known: {', '.join(BROKEN_KINDS)}.",
             callback=_list_broken_kinds,
             is_eager=True,
@@ -57,7 +57,7 @@ def generate(
     ] = None,
     kafka_config: KafkaConfigOption = None,
     topic_prefix: Annotated[
-        str, typer.Option(help="Topics to send to are this and `profiles` or `events`; they must exist.")
+        str, typer.Option(help="Prefix of the topics: PREFIXprofiles and PREFIXevents, which must exist.")
     ] = _TOPIC_PREFIX,
 ) -> int:
     """Make records of a loyalty programme, good ones and broken ones, as the sample schemas have them.

@@ -45,7 +45,9 @@ def write_lines(samples: Iterable[Sample], file: BinaryIO) -> None:
     """
     for sample in samples:
         if b"\n" in sample.value:
-            raise ValueError(f"sample {sample.sequence} ({sample.broken}) holds a line break: no line of a file can")
+            raise ValueError(
+                f"sample {sample.sequence} ({sample.broken}) contains a line break, which a line of a file cannot"
+            )
         file.write(sample.value + b"\n")
     file.flush()
 

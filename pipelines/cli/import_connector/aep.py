@@ -44,7 +44,7 @@ def import_endpoint(draft: Draft) -> None:
         return
     url = draft.take(key)
     if url is None:
-        draft.problems.append(f"{key}: missing: the connector has nowhere to post to")
+        draft.problems.append(f"{key}: missing: the connector has no address to post to")
         return
     query = parse_qs(url.partition("?")[2])
     if flow := query.pop("x-adobe-flow-id", None):
@@ -73,7 +73,9 @@ def import_headers(draft: Draft) -> None:
         if name.lower() == "x-adobe-flow-id":
             draft.set("aep_flow_id", value, _HEADERS)
         elif _MAYBE_SECRET.search(name):
-            text = f"{name} may be a secret and is not copied: see aep_auth; what is none goes into aep_headers"
+            text = (
+                f"{name} may be a secret and is not copied: see aep_auth; put headers without secrets into aep_headers"
+            )
             draft.note("to do", _HEADERS, text)
         elif name.lower() in ("content-type", "content-length", "content-encoding", "host"):
             draft.note("dropped", _HEADERS, f"{name}: the client sets it itself")
@@ -93,7 +95,7 @@ def import_payload(draft: Draft, schema_file: str | None, schema_id: str | None)
         for option, value in (("xdm_schema_file", schema_file), ("xdm_schema_id", schema_id)):
             if value:
                 draft.set(option, value, f"--{option.removeprefix('xdm_').replace('_', '-')}")
-        text = "messages are checked against their schema before they are posted; what does not fit is dead-lettered"
+        text = "messages are checked against their schema before they are posted; invalid ones are dead-lettered"
         draft.note("better", "values", text)
         return
     draft.set("xdm_payload", "raw", "values")
@@ -203,7 +205,7 @@ def import_sending(draft: Draft) -> None:
             if words:
                 draft.note("changed", key, words)
         elif milliseconds is not None:
-            draft.note("changed", key, f"0 waited for ever; here {option} is {OPTIONS[option].default:g}")
+            draft.note("changed", key, f"0 waited forever; here {option} is {OPTIONS[option].default:g}")
     draft.note(
         "changed",
         "401, 403",
@@ -221,7 +223,7 @@ def import_dead_letters(draft: Draft, topics: list[str], path: str) -> None:
         text = "gets single records, each with its reason, not whole batches; and what is not JSON, which was dropped"
         draft.note("better", f"{_DEAD_LETTERS}topic.name", text)
         if again := reads_back([one for one in topics if not _broken(one)], topic):
-            draft.problems.append(f"{_DEAD_LETTERS}topic.name: is read again by {again}, a loop without end")
+            draft.problems.append(f"{_DEAD_LETTERS}topic.name: is read again by {again}, an endless loop")
     else:
         draft.set("dead_letter_path", path, f"{_DEAD_LETTERS}topic.name")
         draft.note(
@@ -237,7 +239,7 @@ def import_dead_letters(draft: Draft, topics: list[str], path: str) -> None:
         {
             f"{_DEAD_LETTERS}topic.replication.factor": "the topic is not created: it must be there",
             f"{_DEAD_LETTERS}context.headers.enable": "dead letters always have Connect's headers, and more",
-            "errors.log.enable": "the account of a run counts dead letters by their code",
+            "errors.log.enable": "the report of a run counts dead letters by code",
             "errors.log.include.messages": "values of records are never logged",
             "errors.retry.timeout": "converting and mapping fail for good or not at all",
             "errors.retry.delay.max.ms": "converting and mapping fail for good or not at all",

@@ -56,7 +56,7 @@ def import_connector(
             "run: the option xdm_schema_id."
         ),
     ] = None,
-    force: Annotated[bool, typer.Option(help="Write over files that are there.")] = False,
+    force: Annotated[bool, typer.Option(help="Overwrite existing files.")] = False,
 ) -> int:
     """Turn the configuration of Adobe's Kafka Connect sink into an options file, and say what changes.
 
@@ -101,7 +101,7 @@ def _write(files: Mapping[str, str], folder: Path, force: bool) -> bool:
     """Write the files, all or none; say why not."""
     there = [name for name in files if (folder / name).exists()]
     if there and not force:
-        say(f"error: {folder}: {', '.join(there)} would be written over: give --force, or another --output")
+        say(f"error: {folder}: {', '.join(there)} would be overwritten: use --force, or another --output")
         return False
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,7 @@ class Draft:
         """Return the property's value; None when it is not there, blank, or only a config provider knows it (noted)."""
         value = self.left.pop(name, "").strip()
         if place := provided(value):
-            self.note("to do", name, f"its value comes from a config provider, {place}: put it in yourself")
+            self.note("to do", name, f"its value comes from a config provider, {place}: insert it yourself")
             return None
         return value or None
 
@@ -64,7 +64,7 @@ class Draft:
         value = self.take(name)
         if value is None or re.fullmatch(r"[-+]?[0-9]{1,10}", value):
             return None if value is None else int(value)
-        self.problems.append(f"{name}: must be a whole number: the connector does not start with what is there")
+        self.problems.append(f"{name}: must be a whole number: the connector does not start with this value")
         return None
 
     def take_secret(self, name: str, variable: str) -> str | None:

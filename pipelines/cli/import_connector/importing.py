@@ -108,7 +108,7 @@ def import_connector(
     for name in unknown:
         close = nearest(name, AEP_PROPERTIES)
         guess = f", did you mean {close}?" if close else ""
-        draft.problems.append(f"{name}: unknown property{guess} The connector ignores it: correct it or take it out.")
+        draft.problems.append(f"{name}: unknown property{guess} The connector ignores it: correct or remove it.")
         draft.left.pop(name)
     name = draft.take("name") or overrides.name or ""
     if not name:
@@ -142,7 +142,7 @@ def _check_class(properties: Mapping[str, str]) -> None:
         problem = (
             f"connector.class: {name} is not Adobe's sink, com.adobe.platform.streaming.sink.impl.AEPSinkConnector"
         )
-        raise ImportProblemError([f"{problem}: only that one's properties are known"])
+        raise ImportProblemError([f"{problem}: only its properties are known"])
 
 
 def _with_worker(properties: Mapping[str, str], worker: Mapping[str, str]) -> dict[str, str]:

@@ -109,7 +109,7 @@ def import_group(draft: Draft, name: str, new_group: str | None) -> None:
         "to do",
         "offsets",
         f"stop the connector before the first run: PUT /connectors/{name}/stop (Kafka 3.5), or DELETE it. "
-        f"The run then goes on at the offsets that its group {theirs} has committed, without a gap or a second copy. "
+        f"The run then continues at the offsets that its group {theirs} has committed, without gaps or duplicates. "
         "A pause is not enough: its consumers stay in the group. Don't delete the group or its offsets.",
     )
     draft.note(
@@ -189,8 +189,8 @@ def _jaas(draft: Draft, jaas: str, config: dict[str, str]) -> None:
         ),
     }.get(module)
     if names is None or not (names[0] in entries and names[1] in entries):
-        text = "no login that can be taken over (PLAIN, SCRAM, or OAUTHBEARER with a client secret): give kafka_config "
-        draft.note("to do", key, text + "what librdkafka needs, as sasl.username and sasl.password")
+        text = "no login that can be converted (PLAIN, SCRAM, or OAUTHBEARER with a client secret): give kafka_config "
+        draft.note("to do", key, text + "what librdkafka needs, such as sasl.username and sasl.password")
         return
     user, password, user_option, password_option = names
     config[user_option] = entries[user]

@@ -49,7 +49,7 @@ def _from_json(data: bytes, path: str) -> dict[str, str]:
     except RecursionError:
         raise ConnectorFileError(f"{path}: not a connector's configuration: nested too deeply") from None
     if not isinstance(document, dict):
-        raise ConnectorFileError(f'{path}: must be one connector, as {{"name": ..., "config": {{...}}}}')
+        raise ConnectorFileError(f'{path}: must be one connector, such as {{"name": ..., "config": {{...}}}}')
     config = document.get("config", document)
     if not isinstance(config, dict):
         raise ConnectorFileError(f"{path}: config: must be an object of property names to values")

@@ -31,11 +31,11 @@ _WIDTH = 160  # of what goes to a file
 @app.command("provision", context_settings=AND_OPTIONS)
 def provision(
     context: typer.Context,
-    file: Annotated[Path, typer.Option("--file", "-f", help="YAML file that declares what there is to be.")],
+    file: Annotated[Path, typer.Option("--file", "-f", help="YAML file that declares the objects.")],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Stop after the plan; exit code 3 if there is work.")
+        bool, typer.Option("--dry-run", help="Stop after the plan; exit code 3 if there are changes.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Go on without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Continue without asking.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Delete the entries marked `delete: true`.")] = False,
     rotate: Annotated[
         bool, typer.Option("--rotate-credentials", help="Send the credentials of all destinations again.")
@@ -74,7 +74,10 @@ class _Provisioning:
             from pipelines.options.yaml_files import OptionsError
 
             raise OptionsError(
-                [f"{self._routes_file}: was not written by beam-aep provision, so it stays: give another --routes_file"]
+                [
+                    f"{self._routes_file}: was not written by beam-aep provision, so it is kept: use another "
+                    "--routes_file"
+                ]
             )
         self._services: Services = Services.of(platform_client(settings))
         self._console = Console(highlight=False, soft_wrap=True)
@@ -151,10 +154,10 @@ class _Provisioning:
 
     def _agreed(self, count: int) -> bool:
         if not sys.stdin.isatty():
-            say("nothing was changed: give --yes to go on without a terminal, or --dry-run")
+            say("nothing was changed: use --yes to continue without a terminal, or --dry-run")
             return False
         try:
-            if typer.confirm(f"{count} to do in sandbox {self._settings.aep.sandbox}: go on?"):
+            if typer.confirm(f"{count} to do in sandbox {self._settings.aep.sandbox}: continue?"):
                 return True
         except typer.Abort:
             typer.echo()
@@ -208,10 +211,10 @@ def warm_up_notice(platform_url: str, done: Sequence[Step]) -> str | None:
 
 def _tell_half_way(done: list[Step], pending: list[Step]) -> None:
     left = pending[len(done) :]
-    say(f"stopped half-way: {len(done)} done, {len(left)} not:")
+    say(f"stopped halfway: {len(done)} done, {len(left)} not:")
     for step in left:
         say(f"  not done: {step.action.value} {step.kind} {step.name}")
-    say("run the same command again, once the reason is fixed: it finds what was done, and continues")
+    say("once the reason is fixed, run the same command again: it finds what was done and continues")
 
 
 def _past(step: Step) -> str:

@@ -112,7 +112,7 @@ def read_provision(path: str) -> ProvisionFile:
                 line = error.problem_mark.line + 1 if error.problem_mark else 1
                 refusals.append(f"{path}:{line}: {error.problem}")
     if not refusals and not document:
-        refusals.append(f"{path}: declares nothing: give {', '.join(_MODELS)}")
+        refusals.append(f"{path}: declares nothing: add {', '.join(_MODELS)}")
     if refusals:
         raise OptionsError(refusals)
     try:
@@ -128,7 +128,7 @@ def read_provision(path: str) -> ProvisionFile:
 
 def routes_text(source: str, routes: Sequence[RouteValues], schema_folder: Path) -> str:
     """Return the routes file, in YAML."""
-    lines = [f"{_MARK} {Path(source).name}, which writes it anew: change that file instead.", "routes:"]
+    lines = [f"{_MARK} {Path(source).name}, which overwrites it: change that file instead.", "routes:"]
     for route in routes:
         values = dict(route.values)
         if route.schema_file is not None:
@@ -212,7 +212,7 @@ def _route_problems(wanted: Provision) -> list[Problem]:
         passed_on = dict(route.model_extra or {})
         for key in [key for key in passed_on if key not in _ROUTE_KEYS]:
             del passed_on[key]
-            text = f"{key}: is found out by provisioning" if key in _FOUND_OUT else unknown("key", key, _ROUTE_KEYS)
+            text = f"{key}: is filled in by provisioning" if key in _FOUND_OUT else unknown("key", key, _ROUTE_KEYS)
             problems.append(Problem((*path, key), text))
         payload: Payload = "raw" if wanted.ends_of(route)[0] in raw else "entity"
         try:
@@ -231,7 +231,7 @@ def _route_problems(wanted: Provision) -> list[Problem]:
         for earlier in made:
             if not earlier.when:
                 for topic in shared_topics(earlier, keys):
-                    text = f"topics: {topic} belongs to route {earlier.name} too, which takes all of its records"
+                    text = f"topics: {topic} also belongs to route {earlier.name}, which takes all of its records"
                     problems.append(Problem((*path, "topics"), text))
         made.append(keys)
     return problems

@@ -31,7 +31,7 @@ commands = typer.Typer(
 app.add_typer(commands)
 
 Form = Literal["text", "json", "adobe"]
-SchemaFile = Annotated[Path, typer.Argument(help="A resolved schema, as `schema build` or the registry makes it.")]
+SchemaFile = Annotated[Path, typer.Argument(help="A resolved schema, from `schema build` or the registry.")]
 
 _SOME_INVALID = 1  # exit code
 _TENANT = re.compile(r"_?([A-Za-z0-9]+)")
@@ -162,16 +162,16 @@ def check(
             "Default: standard input."
         ),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Report each invalid line as well.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also report each invalid line.")] = False,
     adobe: Annotated[
-        bool, typer.Option("--adobe", help="The same in the form of Adobe's failed batches: a line of JSON each.")
+        bool, typer.Option("--adobe", help="Report them as in Adobe's failed batches: a line of JSON each.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="All as lines of JSON, the counts last.")] = False,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Report so many lines at most; the others are only counted.")
-    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Report everything as lines of JSON, the counts last.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most lines to report; the others are only counted.")] = None,
     sha256: Annotated[
-        str | None, typer.Option(help="Refuse a schema file with another digest, as `schema show` tells it.")
+        str | None, typer.Option(help="Refuse a schema file with a digest other than this; `schema show` prints it.")
     ] = None,
     unknown_fields: Annotated[UnknownFields | None, typer.Option(help=_AS_OPTION.format("unknown_fields"))] = None,
     nulls: Annotated[Nulls | None, typer.Option(help=_AS_OPTION.format("nulls"))] = None,
@@ -271,7 +271,7 @@ def _load(path: Path, sha256: str | None) -> ResolvedSchema:
 
     schema = FileSchemaSource(str(path)).load()
     if sha256 is not None and schema.sha256 != sha256.lower():
-        raise SchemaError(f"{path}: its SHA-256 is {schema.sha256}, not {sha256}: it is another file, or was changed")
+        raise SchemaError(f"{path}: its SHA-256 is {schema.sha256}, not {sha256}: it is another file, or has changed")
     return schema
 
 

@@ -104,7 +104,7 @@ class Tally:
         grid.add_column("field", overflow="fold")
         grid.add_column("count", justify="right")
         grid.add_column("line", justify="right")
-        grid.add_column("what is wrong there", overflow="fold")
+        grid.add_column("problem", overflow="fold")
         for kind in self.kinds[:_MAX_ROWS]:
             grid.add_row(
                 kind.code,

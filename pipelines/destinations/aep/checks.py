@@ -16,7 +16,7 @@ from transforms.aep.inlet import AepInlet, as_inlet
 from transforms.records.delivery import Connection
 from transforms.records.route import Route
 
-_WORKERS = "the certificates and authorities are the workers' files: only they can connect"
+_WORKERS = "the certificates and authorities are files of the workers, so only they can connect"
 
 
 def checks(settings: Settings, routes: Sequence[Route], connection: Connection, local: bool) -> Iterator[Check]:
@@ -56,7 +56,7 @@ def _token(inlet: AepInlet, connection: AepConnection) -> str:
     tokens = token_source(inlet, connection)
     assert tokens is not None  # it asks for one
     tokens.token()
-    return "there is one"
+    return "received"
 
 
 def _reached(inlet: AepInlet, connection: AepConnection) -> Check:

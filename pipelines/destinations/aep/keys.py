@@ -49,7 +49,7 @@ def route_faults(keys: AepRouteKeys, settings: Settings, named: Named) -> Iterat
         if getattr(keys, field) is None:
             yield Fault(field, f"missing: {payload} needs it{instead}", ("payload",))
     if keys.schema_sha256 is not None and keys.schema_file is None:
-        yield Fault("schema_sha256", "is the digest of a schema_file, and there is none", ("schema_file",))
+        yield Fault("schema_sha256", "is the digest of a schema_file, but there is none", ("schema_file",))
     yield from payload_faults(keys, settings.kafka.tombstones)
     for field in {"none": (), "oauth": ("client_id", "client_secret"), "token": ("token",)}[keys.auth]:
         if getattr(settings.aep, field) is None:
@@ -75,7 +75,7 @@ def payload_faults(keys: AepRouteKeys, tombstones: str) -> Iterator[Fault]:
     """
     payload = keys.payload
     if keys.id_from and payload == "raw":
-        yield Fault("id_from", "raw records have no _id: it is AEP's mapping that makes them events", ("payload",))
+        yield Fault("id_from", "raw records have no _id: AEP's mapping makes them events", ("payload",))
     if keys.operations and payload != "raw":
         yield Fault("operations", f"upserts are raw records, and payload={payload}", ("payload",))
     if tombstones == "delete" and payload != "raw":

@@ -23,7 +23,7 @@ def option_findings(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             ("batch_max_bytes",),
             f"{given(settings, 'batch_max_bytes')}: must be at most {MAX_REQUEST_BYTES}: AEP answers 413 to a body "
-            "over 1 MB (Streaming Ingestion API); leave room for HTTP, as the default of 950000 does",
+            "over 1 MB (Streaming Ingestion API); leave room for HTTP, like the default of 950000",
         )
 
 

@@ -168,7 +168,7 @@ def inlet_found(known: Known, to: AepInlet) -> Result:
         return Result("wrong", "; ".join(faults))
     if not inlet.authentication_required and to.auth != "none":
         auth = to.auth
-        return Result("warning", f"it requires no authentication, and auth is {auth}: a token is sent in vain")
+        return Result("warning", f"it requires no authentication, and auth is {auth}: the token is not needed")
     return Result("ok", f"connection {inlet.name}, data of type {inlet.data_type}")
 
 
@@ -187,7 +187,7 @@ def flow_found(flow: ExistingFlow, known: Known | None, to: AepInlet, state: str
     """Compare a dataflow with its route: it must lead from the route's connection into its data set."""
     faults = []
     if known and known.connection_id and flow.connection_id and flow.connection_id != known.connection_id:
-        faults.append(f"it leads from another connection, {flow.connection_id}: check flow_id and inlet_url")
+        faults.append(f"it starts from another connection, {flow.connection_id}: check flow_id and inlet_url")
     wanted = to.dataset_id
     if wanted and flow.dataset_id and flow.dataset_id != wanted:
         faults.append(f"it leads into another data set, {flow.dataset_id}: check flow_id and dataset_id")

@@ -148,7 +148,7 @@ def test_no_broken_record_holds_a_line_break(name: str, tmp_path: Path) -> None:
 
 def test_a_line_break_would_be_refused(tmp_path: Path) -> None:
     (sample,) = generate(1)
-    with (tmp_path / "file").open("wb") as file, pytest.raises(ValueError, match="holds a line break"):
+    with (tmp_path / "file").open("wb") as file, pytest.raises(ValueError, match="contains a line break"):
         write_lines([sample._replace(value=b"{\n}")], file)
 
 

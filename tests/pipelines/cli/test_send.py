@@ -81,9 +81,9 @@ def test_an_event_that_a_pipeline_sends_by_another_route_is_not_sent_by_this_one
     one = replace(route("one", "t"), when=compile_conditions({"/kind": "a"}))
     two = route("two", "t")
     assert prepared({"kind": "a"}, one, two) == b'{"kind":"a"}'
-    with pytest.raises(EventError, match=r"by the route two, whose conditions .* give --route two"):
+    with pytest.raises(EventError, match=r"through the route two, whose conditions .* use --route two"):
         prepared({"kind": "b"}, one, two)
-    with pytest.raises(EventError, match="no record by the route two: one takes them all"):
+    with pytest.raises(EventError, match="no record through the route two: one takes them all"):
         prepare_event(b"{}", two, Routes([replace(one, when=()), two]), by_default(XdmRules), NOW_MS)
 
 

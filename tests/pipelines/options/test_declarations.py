@@ -77,7 +77,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("replay_stages", ["parse", "valid"], "got str valid in entry 2"),
     ("replay_stages", [1], "got int 1 in entry 1"),
     ("kafka_discovery_seconds", 3601, "must be less than or equal to 3600"),
-    ("aep_headers", {"x-a": " b"}, "the value of x-a has a blank at its start"),
+    ("aep_headers", {"x-a": " b"}, "the value of x-a starts with a blank"),
     ("aep_headers", {"x-a": "\u20ac"}, "the value of x-a has a character beyond Latin-1"),
     ("aep_flow_id", "flow\u2013id", "has a character beyond Latin-1: it is sent in an HTTP header"),
     ("aep_sandbox", "dev\n", "has a line break"),

@@ -49,14 +49,14 @@ def test_a_list_is_a_patch_and_a_mapping_a_map() -> None:
             "- {op: no}\n- op: remove\n",
             ["map.yaml:1: operation 0: op must be", "map.yaml:2: operation 1: remove needs"],
         ),
-        ("/a: {from: /x}\n/a: {from: /y}\n", ["map.yaml:2: not YAML that can be used: duplicate key /a"]),
-        ("/a: !x 1\n", ["map.yaml:1: not YAML that can be used: a tag (!) is not accepted here"]),
+        ("/a: {from: /x}\n/a: {from: /y}\n", ["map.yaml:2: not valid YAML: duplicate key /a"]),
+        ("/a: !x 1\n", ["map.yaml:1: not valid YAML: a tag (!) is not accepted here"]),
         ("/a/1: {value: 1}\n", ["map.yaml:1: /a: an array needs the places"]),
         (
             "/a: {value: 1}\n/b: {from: /x, type: date, unit: weeks}\n/c:\n  from: /x\n  scale: 2\n",
             ["map.yaml:2: /b: unit must be one of days, s, ms, us, ns", "map.yaml:3: /c: scale needs type: number"],
         ),
-        ("/a: [\n", ["map.yaml:2: not YAML that can be used: while parsing a flow node"]),
+        ("/a: [\n", ["map.yaml:2: not valid YAML: while parsing a flow node"]),
     ],
 )
 def test_what_is_wrong_is_told_with_file_and_line(text: str, problems: list[str]) -> None:
@@ -173,11 +173,11 @@ def test_a_schema_that_is_none() -> None:
     [
         (
             ["--kafka_format=avro"],
-            "kafka_format (command line): avro needs its schemas: give a kafka_schema_registry_url",
+            "kafka_format (command line): avro needs schemas: give a kafka_schema_registry_url",
         ),
         (
             ["--kafka_avro_schema_file=a"],
-            "kafka_avro_schema_file (command line): is of values in Avro, and format=json",
+            "kafka_avro_schema_file (command line): is for values in Avro, and format=json",
         ),
         (
             ["--kafka_schema_registry_config=timeout=5"],
@@ -194,7 +194,7 @@ def test_a_schema_that_is_none() -> None:
         (["--kafka_schema_registry_config=timeout=soon"], "timeout must be a number of seconds"),
         (
             ["--kafka_source=file", "--kafka_file_pattern=x", "--kafka_format=avro"],
-            "kafka_format (command line): avro can't be read with kafka_source=file",
+            "kafka_format (command line): avro cannot be read with kafka_source=file",
         ),
         (["--routes_file=r.yaml", "--map_file=m.yaml"], "map_file (command line): contradicts routes_file"),
         (["--routes_file=r.yaml", "--map_transform=a:b"], "map_transform (command line): contradicts routes_file"),

@@ -272,36 +272,33 @@ REFUSED_FILES = [
     ("xdm_namespaces: {a: b}", ["a.yaml:1: xdm_namespaces: expected list of str, got mapping"]),
     ("options_file: b.yaml", ["a.yaml:1: options_file: only the command line can name options files"]),
     ("- kafka_group_id: a", ["a.yaml:1: must be a mapping of names to values"]),
-    ("5: a", ["a.yaml:1: not YAML that can be used: a key must be a name"]),
+    ("5: a", ["a.yaml:1: not valid YAML: a key must be a name"]),
     ("<<: {a: b}", ["a.yaml:1: <<: unknown option"]),
-    ("kafka_topics: !!python/name:os.system", ["a.yaml:1: not YAML that can be used: a tag (!) is not accepted here"]),
+    ("kafka_topics: !!python/name:os.system", ["a.yaml:1: not valid YAML: a tag (!) is not accepted here"]),
     (
         "kafka_group_id: a\nkafka_topics: [a",
-        [
-            "a.yaml:2: not YAML that can be used: while parsing a flow sequence, expected ',' or ']', "
-            "but got '<stream end>'"
-        ],
+        ["a.yaml:2: not valid YAML: while parsing a flow sequence, expected ',' or ']', but got '<stream end>'"],
     ),
-    ("a: " + "[" * 3000, ["a.yaml:1: not YAML that can be used: nested too deeply"]),
-    ("kafka_group_id: a\x07", ["a.yaml:1: not YAML that can be used: special characters are not allowed"]),
+    ("a: " + "[" * 3000, ["a.yaml:1: not valid YAML: nested too deeply"]),
+    ("kafka_group_id: a\x07", ["a.yaml:1: not valid YAML: special characters are not allowed"]),
     (
         "kafka_config:\n  retries: 1\n  sasl.password: hunter2\n  group.id: x\n  fetch.min.byte: 1",
         [
-            "a.yaml:3: kafka_config: sasl.password is a secret: give a reference, as env:NAME, file:PATH or "
+            "a.yaml:3: kafka_config: sasl.password is a secret: give a reference, env:NAME, file:PATH or "
             "gcp-secret:projects/P/secrets/S/versions/V (the value is not shown)",
             "a.yaml:4: kafka_config: group.id can't be set here: use kafka_group_id",
             'a.yaml:5: kafka_config: is not accepted by librdkafka: No such configuration property: "fetch.min.byte"',
         ],
     ),
-    ("kafka_config:\n  a: 1\n  a: 2", ["a.yaml:3: not YAML that can be used: duplicate key a"]),
+    ("kafka_config:\n  a: 1\n  a: 2", ["a.yaml:3: not valid YAML: duplicate key a"]),
     (
         "kafka_config:\n  sasl.password: *hunter2",
-        ["a.yaml:2: not YAML that can be used: found undefined alias (quote a value that starts with *, & or !)"],
+        ["a.yaml:2: not valid YAML: found undefined alias (quote a value that starts with *, & or !)"],
     ),
     (
         "\naep_client_secret: hunter2",
         [
-            "a.yaml:2: aep_client_secret: a secret must be given by reference, as env:NAME, file:PATH or "
+            "a.yaml:2: aep_client_secret: a secret must be given by reference: env:NAME, file:PATH or "
             "gcp-secret:projects/P/secrets/S/versions/V (the value is not shown)"
         ],
     ),
@@ -410,8 +407,8 @@ TOGETHER = [
     (
         [*ROUTES_RUN, "--aep_inlet_url=https://h/collection/i", "--xdm_schema_file=s"],
         [
-            f"{name} (command line): contradicts routes_file (command line): each route gives its own; "
-            "take one of the two out"
+            f"{name} (command line): contradicts routes_file (command line): each route has its own; "
+            "remove one of the two"
             for name in ("aep_inlet_url", "xdm_schema_file")
         ],
     ),
@@ -419,7 +416,7 @@ TOGETHER = [
         [*MINIMAL, "--batch_mode=state"],
         [
             "batch_mode (command line): state is not safe on DirectRunner, which can lose the last batch: "
-            "use batch_mode=bundle, or batch_allow_unsafe to try it all the same"
+            "use batch_mode=bundle, or batch_allow_unsafe to try it anyway"
         ],
     ),
     (
@@ -434,7 +431,7 @@ TOGETHER = [
         [*MINIMAL, "--kafka_topics=^dead.*", "--dead_letter_topic=dead-letters"],
         [
             "dead_letter_topic (command line): is read again by ^dead.* in kafka_topics (command line), "
-            "a loop without end: use another topic"
+            "an endless loop: use another topic"
         ],
     ),
 ]

@@ -112,7 +112,7 @@ REFUSED = [
     ("routes:\n", ["routes.yaml:1: routes: expected a list of routes"]),
     ("routes: []\n", ["routes.yaml:1: routes: expected a list of routes"]),
     ("- name: a\n", ["routes.yaml:1: must be a mapping of names to values"]),
-    ("routes: [x]\n", ["routes.yaml:1: a route must be a mapping, with name, topics, inlet_url, ..."]),
+    ("routes: [x]\n", ["routes.yaml:1: a route must be a mapping with name, topics, inlet_url, ..."]),
     (ROUTES + "route: []\n", ["routes.yaml:12: route: unknown key, did you mean routes?"]),
     (ROUTES + ROUTES, ["routes.yaml: must have one key, routes, with a list of routes"]),
     (ROUTES + "  datasetid: x\n", ["routes.yaml:12: datasetid: unknown key of a route, did you mean dataset_id?"]),
@@ -152,7 +152,7 @@ REFUSED = [
     ),
     (
         ROUTES.replace("loyalty-events", "loyalty-profiles"),
-        ["routes.yaml:8: topics: loyalty-profiles belongs to route profiles (line 3) too: a record has one route"],
+        ["routes.yaml:8: topics: loyalty-profiles belongs to route profiles (line 3) too, but a record has one route"],
     ),
     (
         ROUTES.replace("^other", "^loyalty"),
@@ -164,7 +164,7 @@ REFUSED = [
     ),
     (
         ROUTES.replace("^other", "^dead"),
-        ["routes.yaml:8: topics: ^dead-.* takes in dead_letter_topic (command line), a loop without end"],
+        ["routes.yaml:8: topics: ^dead-.* matches dead_letter_topic (command line), an endless loop"],
     ),
     (ROUTES + "  auth: token\n", ["routes.yaml:12: route events: aep_token: missing: auth=token needs it"]),
     (
@@ -178,11 +178,11 @@ REFUSED = [
     (ROUTES + "  format: csv\n", ["routes.yaml:12: format: expected one of json, avro, got str csv"]),
     (
         ROUTES + "  format: avro\n",
-        ["routes.yaml:12: route events: format: avro needs its schemas: give a kafka_schema_registry_url, or"],
+        ["routes.yaml:12: route events: format: avro needs schemas: give a kafka_schema_registry_url, or"],
     ),
     (
         ROUTES + "  avro_schema_file: e.avsc\n",
-        ["routes.yaml:12: route events: avro_schema_file: is of values in Avro, and format=json"],
+        ["routes.yaml:12: route events: avro_schema_file: is for values in Avro, and format=json"],
     ),
     (ROUTES + "  map: 5\n", ["routes.yaml:12: map: must be a list of JSON Patch operations, a mapping of fields to"]),
     (
@@ -201,7 +201,10 @@ REFUSED = [
     ),
     (
         ROUTES + "  when: commerce\n",
-        ["routes.yaml:12: when: must be a mapping of JSON pointers to values, as {/eventType: [commerce.purchases]}"],
+        [
+            "routes.yaml:12: when: must be a mapping of JSON pointers to values, such as {/eventType: "
+            "[commerce.purchases]}"
+        ],
     ),
     (
         ROUTES + "  when:\n    /a: 1\n    b: 1\n",
@@ -209,7 +212,10 @@ REFUSED = [
     ),
     (
         ROUTES + "  drop: commerce\n",
-        ["routes.yaml:12: drop: must be a mapping of JSON pointers to values, as {/eventType: [commerce.purchases]}"],
+        [
+            "routes.yaml:12: drop: must be a mapping of JSON pointers to values, such as {/eventType: "
+            "[commerce.purchases]}"
+        ],
     ),
     (
         ROUTES + "  drop:\n    /a: 1\n    b: 1\n",
@@ -223,11 +229,11 @@ REFUSED = [
     (
         ROUTES.replace("loyalty-events", "loyalty-profiles") + "  when: {/a: 1}\n",
         [
-            "routes.yaml:8: topics: loyalty-profiles belongs to route profiles (line 3) too: a record has one route, "
-            "and that one takes them all: put it after this"
+            "routes.yaml:8: topics: loyalty-profiles belongs to route profiles (line 3) too, but a record has "
+            "one route, and that route takes all records: put it after this one"
         ],
     ),
-    ("routes: [\n", ["routes.yaml:2: not YAML that can be used: while parsing a flow node"]),
+    ("routes: [\n", ["routes.yaml:2: not valid YAML: while parsing a flow node"]),
 ]
 
 
@@ -248,8 +254,7 @@ def test_routes_with_conditions_may_share_a_topic_if_they_read_it_in_one_format(
     assert events.when == ()
     text += "  format: avro\n"
     assert problems(text, "--kafka_schema_registry_url=http://r:8081") == [
-        "routes.yaml:9: topics: loyalty-profiles belongs to route profiles (line 3) too, which reads it in another "
-        "format"
+        "routes.yaml:9: topics: loyalty-profiles belongs to route profiles (line 3) too, in another format"
     ]
 
 

@@ -180,7 +180,7 @@ sys.exit(run(sys.argv[1:], replace(JOB, plan=lambda *_: signal.raise_signal(sign
 """
     done = python("-c", code, *arguments(tmp_path), stderr=subprocess.PIPE)
     assert done.returncode == 128 + signal.SIGINT
-    assert done.stderr.splitlines()[-1] == "ended before anything was read"
+    assert done.stderr.splitlines()[-1] == "stopped before anything was read"
     assert "Traceback" not in done.stderr
 
 

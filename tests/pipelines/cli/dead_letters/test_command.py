@@ -148,7 +148,7 @@ def test_filters_are_those_of_a_replay(
     assert main(["dead-letters", "show", "--from", folder, *filters]) == 0
     out, err = capsys.readouterr()
     assert "".join(line.strip().partition("@")[2] for line in out.splitlines() if "@" in line) == offsets
-    assert ("no such dead letters" in err) == (offsets == "")
+    assert ("no matching dead letters" in err) == (offsets == "")
 
 
 @pytest.mark.parametrize("command", ["show", "stats"])

@@ -526,7 +526,7 @@ def test_a_schema_has_messages_checked() -> None:
         ({"aep.endpoint": "https://dcs.adobedc.net/collection/A?x=1"}, "aep.endpoint: must not have a query"),
         ({"aep.flush.interval.seconds": "1.5"}, "aep.flush.interval.seconds: must be a whole number"),
         ({"consumer.override.auto.offset.reset": "sometime"}, "consumer.override.auto.offset.reset: expected one of"),
-        ({**DEAD_LETTERS, "topics": "error-topic"}, "a loop without end"),
+        ({**DEAD_LETTERS, "topics": "error-topic"}, "an endless loop"),
         ({**UPSERTS, "transforms.upsert.operations": "["}, "transforms.upsert.operations: is not JSON"),
         ({**UPSERTS, "transforms.upsert.operations": '[{"op": "put"}]'}, "operations: operation 0: op must be one of"),
         ({**UPSERTS, "transforms.upsert.operations": None}, "transforms.upsert.operations: missing"),
@@ -623,7 +623,7 @@ def test_nothing_is_written_over_unless_told_to(tmp_path: Path, capsys: pytest.C
     (folder / "map.yaml").write_text("mine")
     arguments = ["import-connector", str(source), "--output", str(folder)]
     assert main(arguments) == 2
-    assert "map.yaml would be written over" in capsys.readouterr().err
+    assert "map.yaml would be overwritten" in capsys.readouterr().err
     assert (folder / "map.yaml").read_text() == "mine"
     assert not (folder / "options.yaml").exists()
     assert main([*arguments, "--force"]) == 0

@@ -162,7 +162,7 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(sandbox: Sandbox, capsys: 
 
 def test_without_a_terminal_it_needs_to_be_told(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     assert sandbox.provision() == 2
-    assert "give --yes" in capsys.readouterr().err
+    assert "use --yes" in capsys.readouterr().err
     assert counts(sandbox.organisation) == dict.fromkeys(ALL, 0)
 
 
@@ -176,7 +176,7 @@ def test_a_terminal_is_asked(sandbox: Sandbox, typed: bytes, code: int) -> None:
     os.close(ours)
     os.close(theirs)
     assert process.returncode == code
-    assert b"15 to do in sandbox prod: go on?" in output
+    assert b"15 to do in sandbox prod: continue?" in output
     assert (b"nothing was changed" in output) == (code != 0)
     assert counts(sandbox.organisation) == (dict.fromkeys(ALL, 0) if code else ALL)
 
@@ -308,9 +308,9 @@ def test_a_refusal_half_way(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
     assert "created data set Members" in captured.out
     said = captured.err.splitlines()
     assert "no permission here" in said[0]
-    assert said[1] == "stopped half-way: 5 done, 10 not:"
+    assert said[1] == "stopped halfway: 5 done, 10 not:"
     assert said[2] == "  not done: create connection Stream"
-    assert said[-1].startswith("run the same command again")
+    assert said[-1].startswith("once the reason is fixed, run the same command again")
     assert not sandbox.routes_file.exists()
 
     assert sandbox.provision("--yes") == 0
@@ -344,7 +344,7 @@ def test_a_process_that_is_ended_half_way(sandbox: Sandbox, how: signal.Signals)
             process.send_signal(how)
             _, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
-    assert ("stopped half-way: 8 done, 7 not:" in err) == (how == signal.SIGINT)
+    assert ("stopped halfway: 8 done, 7 not:" in err) == (how == signal.SIGINT)
     assert sandbox.provision("--yes") == 0
     assert counts(sandbox.organisation) == ALL
 
@@ -445,7 +445,7 @@ class TestSendAndLookup:
         out, err = capsys.readouterr()
         assert (out, "event 2: not a valid event: expected a JSON object, got a number" in err) == ("", True)
         assert send(sandbox, "members", orjson.dumps([{}] * 61)) == 2
-        assert "there are 61 events: AEP validates 60 a minute" in capsys.readouterr().err
+        assert "61 events given: AEP validates 60 a minute" in capsys.readouterr().err
 
     def test_the_standard_input(
         self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -463,7 +463,7 @@ class TestSendAndLookup:
     @pytest.mark.parametrize(
         ("route", "entity", "words"),
         [
-            ("member", {}, "no route is called member: it has members, older, raw"),
+            ("member", {}, "no route is called member, only members, older, raw"),
             ("members", b"[1]", "not a valid event"),
         ],
     )

@@ -144,7 +144,7 @@ def test_what_is_missing_in_kinesis_is_named_and_the_next_run_goes_on(
     assert sandbox.provision("--yes") == 2
     said = capsys.readouterr().err
     assert words in said.splitlines()[0]
-    assert "stopped half-way" in said
+    assert "stopped halfway" in said
     kinesis.clear_switches()
     sandbox.write(exporting())
     if "region" in changes:  # the connection is there, and elsewhere

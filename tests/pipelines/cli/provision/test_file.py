@@ -75,7 +75,7 @@ def test_places_follow_the_tenant_id(tmp_path: Path) -> None:
         ("        primary: true", "        primry: true", "aep.yaml:17: primry: unknown key, did you mean primary?"),
         ("    schema: Member", "    shema: Member", "aep.yaml:20: shema: unknown key, did you mean schema?"),
         ("    topics:", "    topcis:", "aep.yaml:30: topcis: unknown key, did you mean topics?"),
-        ("    topics:", "    inlet_url: x\n    topics:", "aep.yaml:30: inlet_url: is found out by provisioning"),
+        ("    topics:", "    inlet_url: x\n    topics:", "aep.yaml:30: inlet_url: is filled in by provisioning"),
         ("[members]", "[a b]", "aep.yaml:30: topics: 'a b' is not a valid topic name"),
         ("    topics: [members]", "", "aep.yaml:28: route members: topics: missing: give the topics of this route"),
         ("[members]", "[]", "aep.yaml:28: route members: topics: missing: give the topics of this route"),
@@ -85,7 +85,7 @@ def test_places_follow_the_tenant_id(tmp_path: Path) -> None:
         (
             "[members]",
             "[members]\n  - name: again\n    flow: Members\n    topics: [x, members]",
-            "aep.yaml:33: topics: members belongs to route members too, which takes all of its records",
+            "aep.yaml:33: topics: members also belongs to route members, which takes all of its records",
         ),
         ("    profile: true", "    profile: yes please", "aep.yaml:13: profile: expected true or false, got str"),
         ("member: string", "member: text", "aep.yaml:8: member: expected one of string, number, long"),
@@ -109,7 +109,7 @@ def test_places_follow_the_tenant_id(tmp_path: Path) -> None:
         (
             "datasets:",
             "      - &me {field: /a, namespace: *me}\ndatasets:",
-            "aep.yaml:18: holds itself, by an alias (*)",
+            "aep.yaml:18: contains itself, by an alias (*)",
         ),
     ],
 )
