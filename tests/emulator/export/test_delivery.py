@@ -65,8 +65,7 @@ def test_what_is_refused_is_tried_twice_more(members: Members, stream: str) -> N
     gold = members.audience(GOLD)
     destination = members.destination(stream, gold)
     members.kinesis.switch(record_rate={"InternalFailure": 0.5}, seed=1)
-    for number in range(800):
-        members.record(f"{number}@x.de", tier="gold")
+    members.gold(range(800))
     members.settle()
     run = members.run(destination)
     sent = [key for key, _ in read(members.kinesis, stream)]
@@ -77,8 +76,7 @@ def test_what_is_refused_is_tried_twice_more(members: Members, stream: str) -> N
 def test_a_stream_at_its_limits_takes_all_in_the_end(members: Members, stream: str) -> None:
     """A shard takes 1,000 records a second."""
     gold = members.audience(GOLD)
-    for number in range(1500):
-        members.record(f"{number}@x.de", tier="gold")
+    members.gold(range(1500))
     members.settle()
     destination = members.destination(stream, gold)
     members.settle()
@@ -169,8 +167,7 @@ def test_a_backfill_goes_on_after_a_kill(own_kinesis: Kinesis) -> None:
     members = Members(own_kinesis)
     stream = own_kinesis.create_stream()
     gold = members.audience(GOLD)
-    for number in range(300):
-        members.record(f"{number}@x.de", tier="gold")
+    members.gold(range(300))
     members.settle()
     own_kinesis.faults(backfill_s=3600)
     destination = members.destination(stream, gold)

@@ -137,8 +137,8 @@ def test_names_and_times(members: Members, stream: str) -> None:
 def test_who_belonged_before_is_exported_after_the_activation(members: Members, stream: str) -> None:
     gold = members.audience(GOLD)
     romans = members.audience('TENANT.city = "Rome"', "Romans")
-    for number in range(250):
-        members.record(f"{number}@x.de", tier="gold", city="Rome" if number % 2 else "Paris")
+    members.gold(range(0, 250, 2), city="Rome")
+    members.gold(range(1, 250, 2), city="Paris")
     members.record("silver@x.de", tier="silver", city="Paris")
     members.settle()
     destination = members.destination(stream, gold, romans)
