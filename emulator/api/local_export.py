@@ -8,14 +8,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import Route
 
 from emulator.api.local import local_route
-from emulator.export.profile_updates import Evaluated
 from emulator.export.service import ProfileExport
 from emulator.state.ingestion import Ingestion
 
@@ -35,16 +33,8 @@ class LocalExport:
         ]
 
     async def _evaluate(self, _request: Request, _body: Any) -> object:
-        """Evaluate all audiences for all profiles, as AEP does once a day; requests are served in between."""
         self._ingestion.catch_up()
-        total = Evaluated()
-        for org_id in sorted(self._export.organisations()):
-            after: int | None = 0
-            while after is not None:
-                after, found = self._export.evaluate_some(org_id, after)
-                total = Evaluated(*map(sum, zip(total, found, strict=True)))
-                await asyncio.sleep(0)
-        return total._asdict()
+        return (await self._export.evaluate())._asdict()
 
     def _exports(self, _request: Request, _body: Any) -> object:
         return {"waiting": self._export.queue.waiting(), "backfills": self._export.backfills()}

@@ -71,7 +71,11 @@ class SegmentDefinitions:
         return self._answer(call, self._segments.create(call.org_id, call.sandbox, call.json_object()))
 
     def _patch(self, call: Call) -> Response:
-        return self._answer(call, self._segments.change(call.org_id, self._found(call), call.json_object()))
+        old = self._found(call)
+        changed = self._segments.change(call.org_id, old, call.json_object())
+        if changed["expression"] != old["expression"]:
+            self._memberships.forget_events(old["id"])
+        return self._answer(call, changed)
 
     def _delete(self, call: Call) -> Response:
         segment_id = self._found(call)["id"]

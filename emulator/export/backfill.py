@@ -70,6 +70,8 @@ class Backfills:
         for flow_id, segment_id in self._db.execute("SELECT flow_id, segment_id FROM export_mappings"):
             known.setdefault(flow_id, set()).add(segment_id)
         with self._store.transaction():
+            for flow_id in known.keys() - mapped.keys():
+                self._db.execute("DELETE FROM export_backfills WHERE flow_id = ?", (flow_id,))
             for flow_id in known.keys() | mapped.keys():
                 wanted = mapped[flow_id].audiences.keys() if flow_id in mapped else set()
                 gone = known.get(flow_id, set()) - wanted

@@ -102,14 +102,14 @@ class ProfileUpdates:
         """
         segments = self._segments.ready(org_id)
         profile_ids = self._profiles.profile_ids(org_id, after=after, limit=CHUNK) if segments else []
+        wants_events = any(True for segment in segments for _ in event_conditions(segment.rule))
         entered = left = 0
         for profile_id in profile_ids:
             identities = self._profiles.identities(profile_id)
-            wants_events = any(True for segment in segments for _ in event_conditions(segment.rule))
             events = [each.entity for each in self._profiles.events(org_id, identities)] if wants_events else []
-            for change in self._evaluate(segments, org_id, profile_id, identities, events).values():
-                entered += change == "realized"
-                left += change == "exited"
+            for status in self._evaluate(segments, org_id, profile_id, identities, events).values():
+                entered += status == "realized"
+                left += status == "exited"
         return profile_ids[-1] if len(profile_ids) == CHUNK else None, Evaluated(len(profile_ids), entered, left)
 
     def export(self, org_id: str, flow_id: str, profile_id: int, segment_ids: Sequence[str]) -> None:

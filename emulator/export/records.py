@@ -9,7 +9,7 @@ exported and a profile that has left gets one more record. The partition key is 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, Literal, NamedTuple
 
@@ -64,7 +64,7 @@ class Export(NamedTuple):
 
 
 def exports(
-    destinations: Iterator[Destination],
+    destinations: Iterable[Destination],
     segments: Mapping[str, Segment],
     profile: ProfileState,
     change: Change,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -80,14 +81,17 @@ class ProfileExport:
         """Return how many activations have members that are still to be exported."""
         return self._backfills.waiting()
 
-    def evaluate_some(self, org_id: str, after: int) -> tuple[int | None, Evaluated]:
-        """Evaluate all audiences of an organisation for its next profiles, as `ProfileUpdates.evaluate_some`."""
-        with self._store.transaction():
-            return self.updates.evaluate_some(org_id, after)
-
-    def organisations(self) -> set[str]:
-        """Return the organisations that have audiences."""
-        return self._segments.organisations()
+    async def evaluate(self) -> Evaluated:
+        """Evaluate all audiences for all profiles; other work goes on in between."""
+        total = Evaluated()
+        for org_id in sorted(self._segments.organisations()):
+            after: int | None = 0
+            while after is not None:
+                with self._store.transaction():
+                    after, found = self.updates.evaluate_some(org_id, after)
+                total = Evaluated(*map(sum, zip(total, found, strict=True)))
+                await asyncio.sleep(0)
+        return total
 
     def _look(self) -> None:
         self._backfills.look(self._destinations.everywhere())

@@ -56,6 +56,10 @@ class MembershipStore:
         """Forget who belonged to a segment that was deleted."""
         self._db.execute("DELETE FROM memberships WHERE segment_id = ?", (segment_id,))
 
+    def forget_events(self, segment_id: str) -> None:
+        """Forget whose events met the condition of a segment whose rule has changed."""
+        self._db.execute("UPDATE memberships SET had_event = 0 WHERE segment_id = ?", (segment_id,))
+
     def members(self, segment_id: str, *, until_ms: int, after: int, limit: int) -> list[int]:
         """Return the next profiles that have belonged to a segment since before a time, in the order of their ids."""
         rows = self._db.execute(

@@ -193,6 +193,22 @@ def test_scheduled_evaluation(members: Members, stream: str) -> None:
     assert members.statuses(stream)[2:] == [{gold: "exited"}]
 
 
+def test_a_changed_rule_forgets_which_events_met_the_old_one(members: Members, stream: str) -> None:
+    rule = "exists E from xEvent where E.TENANT.total > LEAST"
+    buyers = members.audience(rule.replace("LEAST", "5"), "Buyers")
+    members.destination(stream, buyers)
+    members.event("a@x.de", total=6)
+    members.event("b@x.de", total=9)
+    members.settle()
+    value = rule.replace("LEAST", "8").replace("TENANT", members.tenant)
+    expression = {"type": "PQL", "format": "pql/text", "value": value}
+    path = f"/data/core/ups/segment/definitions/{buyers}"
+    assert members.platform.call("PATCH", path, {"expression": expression}).status_code == 200
+    assert members.kinesis.local("POST", "evaluate")["left"] == 1
+    assert members.statuses(stream) == [{buyers: "realized"}, {buyers: "realized"}, {buyers: "exited"}]
+    assert read(members.kinesis, stream)[-1][0] == "a@x.de"
+
+
 def test_an_activated_audience_cannot_be_deleted(members: Members, stream: str) -> None:
     gold = members.audience(GOLD)
     destination = members.destination(stream, gold)

@@ -133,10 +133,10 @@ class TestExported:
 def test_each_destination_gets_its_own() -> None:
     one, other = destination("gold"), destination("new", flow_id="other", attributes=())
     state = profile(gold="realized", new="realized")
-    (first,) = exports(iter([one, other]), SEGMENTS, state, Change(["gold"]), EMAIL, "realized/exited")
+    (first,) = exports([one, other], SEGMENTS, state, Change(["gold"]), EMAIL, "realized/exited")
     assert (first.org_id, first.flow_id, first.partition_key) == ("ACME@AdobeOrg", "flow", "jane@example.com")
     assert orjson.loads(first.data) == exported(one, SEGMENTS, state, ["gold"], "realized/exited")
-    both = exports(iter([one, other]), SEGMENTS, state, Change((), identity_added=True), EMAIL, "realized/exited")
+    both = exports([one, other], SEGMENTS, state, Change((), identity_added=True), EMAIL, "realized/exited")
     assert [each.flow_id for each in both] == ["flow", "other"]
     assert orjson.loads(both[1].data).keys() == {"segmentMembership", "identityMap"}
 
