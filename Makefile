@@ -17,11 +17,12 @@ CANARY_TESTS := tests/aep/formats/test_avro.py tests/aep/formats/test_avro_decod
     tests/transforms/worker tests/transforms/kafka/test_confluent_registry.py \
     tests/transforms/kafka/test_record.py tests/transforms/kafka/test_restriction.py
 
-.PHONY: help setup demo test test-fast test-slow check bench soak canary docs lock clean
+.PHONY: help setup demo demo-kinesis test test-fast test-slow check bench soak canary docs lock clean
 
 help:
 	@echo "make demo        try it: Kafka, a local AEP, 2 % broken events, every one accounted for"
 	@echo "                 (KAFKA=apache: a real Apache Kafka and 100,000 events)"
+	@echo "make demo-kinesis  profiles of a local AEP, out to a local Amazon Kinesis, every change accounted for"
 	@echo "make test        all checks, and tests; what this machine lacks is skipped, with CI=true it fails"
 	@echo "make test-slow   the tests of more than a minute each, which make test leaves out"
 	@echo "make test-fast   checks, and the tests that need Python packages only"
@@ -42,6 +43,9 @@ $(READY): requirements.lock setup.py
 
 demo: $(READY)
 	$(RUN) -m demo --kafka $(KAFKA)
+
+demo-kinesis: $(READY)
+	$(RUN) -m demo.kinesis
 
 check: $(READY)
 	$(RUN) -m ruff check
@@ -86,4 +90,4 @@ lock: $(READY)
 	    --custom-compile-command "make lock" --output-file testing/services/python/aepp.lock testing/services/python/aepp.txt
 
 clean:
-	rm -rf $(VENV) $(CANARY) .demo .bench dead-letters
+	rm -rf $(VENV) $(CANARY) .demo .demo-kinesis .bench dead-letters
