@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NoReturn
 
-from kinesis.errors import AccessError
+from kinesis.errors import AccessError, UnreachableError
 
 _ROLE_SESSION = "beam-aep"
 GIVE_CREDENTIALS = (
@@ -97,20 +97,23 @@ def make_client(access: Access, service: str = "kinesis") -> Any:
 
 
 def caller_identity(access: Access) -> str:
-    """Return the ARN of whom AWS takes the credentials for (STS ``GetCallerIdentity``, which needs no right).
+    """Return the ARN of whom AWS takes the credentials for (STS `GetCallerIdentity`, which needs no right).
 
     Raises:
-      AccessError: AWS refuses them, there are none, or STS cannot be reached.
+        AccessError: AWS refuses them, or there are none.
+        UnreachableError: STS cannot be reached.
     """
     client = make_client(access, "sts")
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore import exceptions
 
     try:
         return str(client.get_caller_identity()["Arn"])
-    except ClientError as error:
-        raise AccessError(f"STS answers {error.response['Error'].get('Code')}: check the credentials") from None
-    except BotoCoreError as error:
-        raise AccessError(f"STS cannot be asked for the identity: {type(error).__name__}") from None
+    except exceptions.ClientError as error:
+        raise AccessError(f"AWS refuses the credentials ({error.response['Error'].get('Code')}): renew them") from None
+    except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError):
+        raise AccessError(f"there are no AWS credentials: {GIVE_CREDENTIALS}") from None
+    except exceptions.BotoCoreError as error:
+        raise UnreachableError(f"STS at {client.meta.endpoint_url} gives no answer: {type(error).__name__}") from None
 
 
 def endpoint_origin(access: Access, client: Any, environ: Mapping[str, str] | None = None) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from pipelines.options.kinesis_checks import reading_findings
+from pipelines.options.kinesis_checks import endpoint_note, reading_findings
 from pipelines.runtime.kinesis_plan import KinesisPlan, make_kinesis_plan
 from pipelines.runtime.run import Run, execute
 from transforms.dead_letters import WriteDeadLetters
@@ -31,7 +31,14 @@ def kinesis_to_kafka(pipeline: beam.Pipeline, plan: KinesisPlan) -> None:
     profiles.dead_letters | "DeadLetters" >> WriteDeadLetters(plan.dead_letters)
 
 
-RUN = Run("Kinesis to Kafka", reading_findings, make_kinesis_plan, KinesisPlan.check, kinesis_to_kafka)
+RUN = Run(
+    "Kinesis to Kafka",
+    reading_findings,
+    make_kinesis_plan,
+    KinesisPlan.check,
+    kinesis_to_kafka,
+    notes=endpoint_note,
+)
 """What `execute` needs."""
 
 

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "transforms.sinks": ("aep", "transforms.worker", "transforms.records", "transforms.kafka"),
     "transforms": ("aep",),
     "pipelines.options": ("aep", "kinesis", "transforms"),
-    "pipelines.destinations": ("aep", "transforms", "pipelines.options"),
+    "pipelines.destinations": ("aep", "kinesis", "transforms", "pipelines.options"),
     "pipelines.runtime": ("aep", "kinesis", "transforms", "pipelines.options"),
     "pipelines.cli": ("aep", "transforms", "pipelines", "samples", "emulator.__main__"),
     "pipelines": ("aep", "transforms"),

@@ -35,6 +35,11 @@ def no_hints(entity: dict[str, Any], route: Route) -> Sequence[str]:
     return ()
 
 
+def no_notes(settings: Settings) -> Sequence[str]:
+    """Give no notes."""
+    return ()
+
+
 def connection_checks(
     settings: Settings, routes: Sequence[Route], connection: Connection, local: bool
 ) -> Iterator[Check]:
@@ -65,6 +70,7 @@ class DestinationKind(Generic[K]):
         checks: What `beam-aep check` looks at, given all options, the routes that could be made, the connection, and
             whether this machine delivers.
         hints: What may be wrong with a record, given as it was parsed, that its route refused by its schema.
+        notes: What `--print_options` adds to the options, since the environment has a say in it; lines, no secrets.
     """
 
     name: str
@@ -75,3 +81,4 @@ class DestinationKind(Generic[K]):
     findings: Callable[[Settings], Iterator[Finding]] = no_findings
     checks: Callable[[Settings, Sequence[Route], Connection, bool], Iterator[Check]] = connection_checks
     hints: Callable[[dict[str, Any], Route], Sequence[str]] = no_hints
+    notes: Callable[[Settings], Sequence[str]] = no_notes

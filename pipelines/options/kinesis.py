@@ -8,19 +8,24 @@ from pipelines.options.types import (
     Count,
     KinesisEndpoint,
     KinesisProxy,
+    PartitionKey,
+    RecordBytes,
     RoleArn,
     Seconds,
     SecretReference,
     Stream,
     StreamStart,
+    Strings,
     Window,
 )
 from transforms.kinesis.access import KinesisAccess
+from transforms.records.delivery import Order
 
 
 class KinesisOptions(OptionGroup):
     """Kinesis: as whom, where to, and by which way. Pipelines that do not use it need none of these."""
 
+    stream: Stream | None = option(None, "The stream, by its name or its ARN.")
     region: str | None = option(
         None, "AWS region. Null: that of AWS's own configuration (AWS_DEFAULT_REGION, profile)."
     )
@@ -44,7 +49,6 @@ class KinesisOptions(OptionGroup):
     connect_timeout_seconds: Seconds = option(10.0, "How long to wait for a connection.", "seconds")
     timeout_seconds: Seconds = option(60.0, "How long to wait for an answer.", "seconds")
 
-    stream: Stream | None = option(None, "The stream to read, by its name or its ARN.")
     start: StreamStart = option(
         "earliest",
         "Where to start when there is no checkpoint: earliest, latest, or an ISO 8601 time with its offset, as "
@@ -80,6 +84,37 @@ class KinesisOptions(OptionGroup):
         "Drop exported profiles that say what the last record of the same profile said, when it arrived no longer ago "
         "than this. 0: keep them; they are counted either way.",
         "seconds",
+    )
+    partition_key: PartitionKey = option(
+        "identity",
+        "What the partition keys of records to write are made of: identity (the first of kinesis_identities that the "
+        "record has in its identityMap, else its first), kafka_key, random, or a JSON pointer to a field. A key of "
+        "more than 256 characters becomes its SHA-256.",
+    )
+    identities: Strings = option(
+        ("ECID", "CRMID", "Email", "Phone"),
+        "Namespaces for kinesis_partition_key=identity, in the order in which they are looked for, without regard to "
+        "case.",
+    )
+    hash_partition_keys: bool = option(
+        False, "Write the SHA-256 of partition keys, so that no identity shows where only keys are to be seen."
+    )
+    order: Order = option(
+        "none",
+        "key: records of one partition key arrive in their order, each once the one before has its answer. none: they "
+        "overlap.",
+    )
+    max_record_bytes: RecordBytes | None = option(
+        None,
+        "Largest record to write, data and partition key. Null: as the stream says, or 1048576 without the right to "
+        "ask.",
+        "bytes",
+    )
+    max_in_flight: Count = option(
+        8, "Most requests to write at a time, for each worker process and stream.", "requests"
+    )
+    retry_budget_seconds: Seconds | None = option(
+        None, "Fail the bundle after so long of trying to write one record. Null: without limit.", "seconds"
     )
 
     def access(self, connections: int) -> KinesisAccess:

@@ -1,9 +1,10 @@
-"""What the options of a pipeline that reads Kinesis mean together."""
+"""What the options of a pipeline that reads Kinesis mean together, and which Kinesis any would call."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from aep.errors import UserError
 from pipelines.options.checks import given, kinesis_gaps, local_runner
 from pipelines.options.declarations import SinkOptions
 from pipelines.options.problems import Finding
@@ -31,6 +32,14 @@ def reading_findings(settings: Settings) -> Iterator[Finding]:
             ("dead_letter_topic", "output_topic"),
             f"{given(settings, 'dead_letter_topic')}: is {given(settings, 'output_topic')} too: use another topic",
         )
+
+
+def endpoint_note(settings: Settings) -> Sequence[str]:
+    """Return which Kinesis a run would call, and why: the environment has a say in it. Calls nobody."""
+    try:
+        return (f"Kinesis: {settings.kinesis.access(connections=1).endpoint_in_words()}",)
+    except UserError as error:
+        return (f"Kinesis: {error}",)
 
 
 def _missing_sink(settings: Settings, group: str, what: str) -> Iterator[Finding]:

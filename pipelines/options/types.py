@@ -21,6 +21,8 @@ from aep.mapping.ids import OFFSET
 from aep.mapping.json_patch import Patch, PatchDialect, compile_patch
 from aep.mapping.transform import check_reference
 from aep.mapping.upserts import operations_fault
+from kinesis.keys import IDENTITY, KAFKA_KEY, RANDOM
+from kinesis.limits import MAX_RECORD_BYTES
 from transforms.kafka.owned_properties import OWNED_PROPERTIES, property_faults
 from transforms.records.stages import DeadLetterStage
 from transforms.sinks.places import topic_of
@@ -272,6 +274,24 @@ def check_stream(value: str) -> str:
     return value
 
 
+def check_partition_key(value: str) -> str:
+    """Accept what partition keys are made of."""
+    if value not in (IDENTITY, KAFKA_KEY, RANDOM):
+        try:
+            check_pointers((value,))
+        except ValueError:
+            words = f"{IDENTITY}, {KAFKA_KEY}, {RANDOM}, or a JSON pointer to a field"
+            raise ValueError(f"must be {words}, as /person/id; got {value!r}") from None
+    return value
+
+
+def check_record_bytes(value: int) -> int:
+    """Keep a record within what any stream takes (PutRecords)."""
+    if value > MAX_RECORD_BYTES:
+        raise ValueError(f"must be at most {MAX_RECORD_BYTES}: no stream takes larger records (PutRecords)")
+    return value
+
+
 def iso_time(value: str) -> datetime:
     """Read an ISO 8601 time that has an offset; `Z` is one (Python 3.10 would not take it)."""
     try:
@@ -439,6 +459,7 @@ Stages = Annotated[tuple[DeadLetterStage, ...], BeforeValidator(_as_tuple)]
 Start = Annotated[str, AfterValidator(check_start)]
 StreamStart = Annotated[str, AfterValidator(check_stream_start)]
 Stream = Annotated[str, AfterValidator(check_stream)]
+PartitionKey = Annotated[str, AfterValidator(check_partition_key)]
 Statuses = Annotated[tuple[int, ...], BeforeValidator(_as_tuple), AfterValidator(check_retry_statuses)]
 RegistryUrls = Annotated[str, AfterValidator(check_urls)]
 RegistryConfig = Annotated[StringMap, AfterValidator(check_registry_config), SECRET]
@@ -446,6 +467,7 @@ KafkaConfig = Annotated[StringMap, AfterValidator(check_kafka_config), SECRET]
 Headers = Annotated[StringMap, AfterValidator(check_headers), SECRET]
 HeaderValue = Annotated[str, AfterValidator(check_header_value)]
 Count = Annotated[int, Field(gt=0)]
+RecordBytes = Annotated[Count, AfterValidator(check_record_bytes)]
 Seconds = Annotated[float, Field(gt=0)]
 Window = Annotated[float, Field(ge=0)]
 # An hour is the most that librdkafka takes for topic.metadata.refresh.interval.ms.

@@ -20,7 +20,7 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from aep.errors import StoppedError, UserError
 from pipelines.options.checks import contradictions
-from pipelines.options.destination import DestinationKind
+from pipelines.options.destination import DestinationKind, no_notes
 from pipelines.options.merge import Settings, parse
 from pipelines.options.problems import Finding
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
@@ -92,6 +92,7 @@ class Run(Generic[R]):
         preflight: Checks what can be checked before anything is read; raises a `UserError`.
         build: Builds the pipeline.
         after: As for `Job`.
+        notes: What `--print_options` adds to the options; see `DestinationKind.notes`.
     """
 
     title: str
@@ -100,6 +101,7 @@ class Run(Generic[R]):
     preflight: Callable[[R], None]
     build: Callable[[beam.Pipeline, R], None]
     after: Callable[[R, bool], str] = lambda _, __: ""
+    notes: Callable[[Settings], Sequence[str]] = no_notes
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ def run(argv: Sequence[str], job: Job[P]) -> int:
             preflight=preflight,
             build=job.build,
             after=job.after,
+            notes=kind.notes,
         ),
     )
 
@@ -150,7 +153,8 @@ def execute(argv: Sequence[str], job: Run[R]) -> int:
     try:
         settings = parse(argv, job.findings, sys.modules[job.build.__module__].__doc__ or "")
         if settings.general.print_options:
-            sys.stdout.write(settings.as_yaml())
+            notes = "".join(f"# {note}\n" for note in job.notes(settings))
+            sys.stdout.write(settings.as_yaml() + notes)
             return DONE
         set_up_logging(settings.general.log_format)
         if settings.general.log_format == "json":

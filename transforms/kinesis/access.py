@@ -8,7 +8,7 @@ from typing import Any
 from aep.errors import ConfigurationError, UserError
 from aep.http import secrets
 from kinesis.errors import AccessError, KinesisError
-from kinesis.session import Access, caller_identity, make_client
+from kinesis.session import Access, caller_identity, endpoint_origin, make_client
 from transforms.kinesis.errors import as_user_error, user_error
 from transforms.worker import process
 
@@ -70,6 +70,17 @@ class KinesisAccess:
     def forget_client(self) -> None:
         """Let the next caller make a new client, with secrets read anew: AWS has refused the credentials."""
         process.take(self._key)
+
+    def endpoint_in_words(self) -> str:
+        """Return the address of Kinesis and where it comes from; needs no secret and calls nobody.
+
+        Raises:
+          UserError: no client can be made.
+        """
+        access = Access(region=self.region, endpoint=self.endpoint)
+        with as_user_error():
+            client = make_client(access)
+        return f"{client.meta.endpoint_url} (from {endpoint_origin(access, client)})"
 
     def user_error(self, error: KinesisError) -> UserError:
         """Return what the user is to see of an error; where AWS refuses the credentials, forget the client."""

@@ -18,7 +18,7 @@ from kinesis.stream import Stream
 from kinesis.writer import StreamWriter, WritePolicy
 from transforms.kinesis.access import KinesisAccess
 from transforms.kinesis.destination import KinesisStream, as_stream
-from transforms.kinesis.preflight import check_stream
+from transforms.kinesis.preflight import StreamFindings, check_stream
 from transforms.records.chunk import Batch
 from transforms.records.delivery import Connection, Counts, Delivery, Order
 from transforms.records.destination import Destination
@@ -71,7 +71,7 @@ class KinesisConnection:
         """
         for name in dict.fromkeys(as_stream(destination).stream for destination in destinations):
             try:
-                findings = check_stream(Stream(name, self.access.client), self.order)
+                findings = self.look_at(name)
             except UserError as error:
                 if local:
                     raise
@@ -79,6 +79,14 @@ class KinesisConnection:
                 continue
             for missing in findings.missing_rights:
                 _LOG.info("stream %s: %s", name, missing)
+
+    def look_at(self, stream: str) -> StreamFindings:
+        """Return what there is to be known of a stream before a run; see `check_stream`.
+
+        Raises:
+            UserError: What is wrong, and what to do.
+        """
+        return check_stream(Stream(stream, self.access.client), self.order)
 
     def _writer(self, to: KinesisStream) -> StreamWriter:
         key = ("kinesis writer", to.stream, to.max_record_bytes, self)

@@ -1,0 +1,109 @@
+"""Streams of Amazon Kinesis, as pipelines name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from aep.errors import UserError
+from kinesis.keys import RANDOM, PartitionKeys
+from pipelines.options.destination import DestinationKind, Named
+from pipelines.options.kinesis_checks import endpoint_note
+from pipelines.options.make_route import route_to
+from pipelines.options.problems import Fault
+from pipelines.options.readiness import Check, State
+from pipelines.options.route_keys import RouteKeys, key_of, shared_key
+from pipelines.options.settings import Settings
+from pipelines.options.types import PartitionKey, RecordBytes, Stream, Strings
+from transforms.kinesis.connection import KinesisConnection, as_kinesis
+from transforms.kinesis.destination import KinesisStream, as_stream
+from transforms.kinesis.preflight import StreamFindings
+from transforms.records.delivery import Connection
+from transforms.records.route import Route
+
+
+class KinesisRouteKeys(RouteKeys):
+    """What a route to Kinesis can say: the stream, and how records are put on it."""
+
+    stream: Stream = key_of("kinesis_stream", required=True)
+    partition_key: PartitionKey = shared_key("kinesis_partition_key")
+    identities: Strings = shared_key("kinesis_identities")
+    hash_partition_keys: bool = shared_key("kinesis_hash_partition_keys")
+    max_record_bytes: RecordBytes | None = shared_key("kinesis_max_record_bytes")
+
+
+def route_faults(keys: KinesisRouteKeys, settings: Settings, named: Named) -> Iterator[Fault]:
+    """Find what is missing or contradictory in the keys of a route; see `DestinationKind.faults`."""
+    if keys.stream is None:
+        yield Fault("stream", "missing: give the stream to write to, or a routes_file")
+    if settings.kinesis.order == "key" and keys.partition_key == RANDOM:
+        text = f"{RANDOM} gives each record a key of its own, and kinesis_order=key keeps the records of a key in order"
+        yield Fault("partition_key", text, ("kinesis_order",))
+    if settings.kafka.tombstones == "delete":
+        yield Fault(
+            "stream", "nothing can be deleted from a stream, and kafka_tombstones=delete", ("kafka_tombstones",)
+        )
+
+
+def make_route(keys: KinesisRouteKeys, settings: Settings) -> Route:
+    """Make a route to a stream.
+
+    Raises:
+        OptionsError: The file of a mapping or of an Avro schema.
+    """
+    partition_keys = PartitionKeys(keys.partition_key, keys.identities, keys.hash_partition_keys)
+    return route_to(KinesisStream(keys.stream, partition_keys, keys.max_record_bytes), keys, settings)
+
+
+def make_connection(settings: Settings) -> KinesisConnection:
+    """Make the connection to Kinesis of the options."""
+    kinesis = settings.kinesis
+    return KinesisConnection(
+        access=kinesis.access(connections=kinesis.max_in_flight),
+        max_in_flight=kinesis.max_in_flight,
+        order=kinesis.order,
+        budget_seconds=kinesis.retry_budget_seconds,
+    )
+
+
+def checks(settings: Settings, routes: Sequence[Route], connection: Connection, local: bool) -> Iterator[Check]:
+    """Check the way to Kinesis, the identity, and each stream; see `DestinationKind.checks`."""
+    to = as_kinesis(connection)
+    wrong: State = "wrong" if local else "warning"  # on a cluster the workers may have other credentials
+    try:
+        endpoint = to.access.endpoint_in_words()
+        yield Check("Kinesis", "ok", endpoint)
+        if ".amazonaws." in endpoint:
+            yield Check("identity", "ok", to.access.identity())
+        else:
+            yield Check("identity", "not checked", "STS knows nothing of a Kinesis that is not AWS's own")
+    except UserError as error:
+        yield Check("Kinesis", wrong, str(error))
+        return
+    for name in dict.fromkeys(as_stream(route.destination).stream for route in routes):
+        try:
+            found = to.look_at(name)
+        except UserError as error:
+            yield Check(f"stream {name}", wrong, str(error))
+            continue
+        yield Check(f"stream {name}", "not checked" if found.shards is None else "ok", _described(found, to))
+        for missing in found.missing_rights:
+            yield Check(f"stream {name}: rights", "warning", missing)
+
+
+def _described(found: StreamFindings, connection: KinesisConnection) -> str:
+    parts = [f"{found.shards} open shards" if found.shards is not None else "shards unknown"]
+    if (summary := found.summary) is not None:
+        parts += [summary.arn, summary.status, summary.mode, f"records of up to {summary.max_record_bytes} bytes"]
+    in_order = "kept" if connection.order == "key" else "not kept (kinesis_order=none)"
+    return ", ".join([*parts, f"the order of keys is {in_order}"])
+
+
+KINESIS = DestinationKind(
+    name="Kinesis",
+    keys=KinesisRouteKeys,
+    faults=route_faults,
+    route=make_route,
+    connection=make_connection,
+    checks=checks,
+    notes=endpoint_note,
+)

@@ -1,0 +1,49 @@
+"""Profiles to Kinesis: profiles from topics or files, one JSON record each, onto streams.
+
+python -m pipelines.profiles_to_kinesis --options_file configs/base.yaml --options_file configs/profiles-to-kinesis.yaml
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import apache_beam as beam
+
+from pipelines.destinations.kinesis import KINESIS
+from pipelines.runtime.plan import Plan, make_plan
+from pipelines.runtime.run import Job, run
+from transforms.batch import GroupIntoBatches
+from transforms.dead_letters import WriteDeadLetters
+from transforms.kinesis.put import PutToKinesis
+from transforms.map import ApplyMapping
+from transforms.parse import ParseRecords
+from transforms.receipts import WriteReceipts
+
+
+def profiles_to_kinesis(pipeline: beam.Pipeline, plan: Plan) -> None:
+    """Build the pipeline."""
+    records = pipeline | "Read" >> plan.read()
+    parsed = records | ParseRecords(plan.routes, plan.tombstones, plan.guard)
+    mapped = parsed.main | ApplyMapping(plan.routes, plan.guard)
+    batches = mapped.main | GroupIntoBatches(plan.routes, plan.batch_limits, plan.batch_mode, plan.connection.shards)
+    put = batches | PutToKinesis(plan.routes, plan.connection, receipts=bool(plan.receipts))
+    put.receipts | WriteReceipts(plan.receipts)
+
+    # Fused with their steps, as in kafka_to_aep.
+    parsed.dead_letters | "DeadLettersOfParse" >> WriteDeadLetters(plan.dead_letters)
+    mapped.dead_letters | "DeadLettersOfMap" >> WriteDeadLetters(plan.dead_letters)
+    put.dead_letters | "DeadLettersOfPut" >> WriteDeadLetters(plan.dead_letters)
+
+
+JOB = Job("Profiles to Kinesis", KINESIS, make_plan, profiles_to_kinesis)
+"""What `run` needs, and `beam-aep check`."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the pipeline; return the exit code."""
+    return run(sys.argv[1:] if argv is None else argv, JOB)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
