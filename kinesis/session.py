@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from functools import partial
 from typing import Any, NoReturn
 
@@ -87,7 +88,9 @@ def make_client(access: Access, service: str = "kinesis") -> Any:
         tcp_keepalive=True,
     )
     try:
-        session = boto3.session.Session(botocore_session=_session(access, network))
+        core = _session(access, network)
+        core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time)
+        session = boto3.session.Session(botocore_session=core)
         endpoint = access.endpoint if service == "kinesis" else None
         return session.client(service, config=network.merge(once), endpoint_url=endpoint)
     except NoRegionError:
@@ -149,6 +152,18 @@ def _session(access: Access, network: Any) -> Any:
     assuming.set_config_variable("region", session.get_config_variable("region"))
     assuming.register_component("credential_provider", _AssumedRole(access, session, network))
     return assuming
+
+
+def _time(value: Any) -> datetime:
+    """Read a time of an answer, in UTC.
+
+    botocore would give it in the local zone as dateutil knows it, which costs more than all the rest of a record.
+    """
+    from botocore.utils import parse_timestamp
+
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, timezone.utc)
+    return parse_timestamp(value)
 
 
 class _AssumedRole:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from datetime import timezone
 from typing import Any
 
 from transforms.records.chunk import Chunk, Record
@@ -37,7 +36,7 @@ def chunk_of(stream: str, shard: str, records: Sequence[Mapping[str, Any]]) -> C
 
 def _record(shard: bytes, record: Mapping[str, Any]) -> Record:
     number: str = record["SequenceNumber"]
-    arrival = record["ApproximateArrivalTimestamp"].astimezone(timezone.utc)
+    arrival = record["ApproximateArrivalTimestamp"]  # in UTC, see kinesis.session
     key = record.get("PartitionKey")
     return Record(
         int(number[-_OFFSET_DIGITS:]),
