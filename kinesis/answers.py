@@ -114,7 +114,7 @@ _CREDENTIALS = frozenset(
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation"})
 _KMS = {
     "KMSAccessDeniedException": "the credentials may not use the KMS key that encrypts the stream: grant "
-    "kms:GenerateDataKey on it",
+    "kms:GenerateDataKey on it to write, kms:Decrypt to read",
     "KMSDisabledException": "the KMS key that encrypts the stream is disabled: enable it",
     "KMSInvalidStateException": "the KMS key that encrypts the stream is in a state in which it cannot be used",
     "KMSNotFoundException": "the KMS key that encrypts the stream does not exist: give the stream another one",
@@ -142,7 +142,7 @@ def read_reply(reply: Mapping[str, Any], records: int, stream: str) -> Decision:
     for entry in entries:
         code = entry.get("ErrorCode")
         if code:
-            if (error := _fatal(code, entry.get("ErrorMessage") or "", stream)) is not None:
+            if (error := _fatal(code, entry.get("ErrorMessage") or "", stream, "PutRecords")) is not None:
                 return Stop(error)
             results.append(_refused(code, entry.get("ErrorMessage") or ""))
         elif entry.get("SequenceNumber") and entry.get("ShardId"):
@@ -170,9 +170,8 @@ def read_error(error: Exception, stream: str) -> Decision:
         words = str(error.response.get("Error", {}).get("Message") or "")
         if error.operation_name.startswith("AssumeRole"):
             return Stop(AccessError(f"the role (kinesis_role_arn) cannot be assumed: {code}: {words}"))
-        return _read_code(
-            code, words, int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0), stream
-        )
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
+        return _read_code(code, words, status, stream, error.operation_name)
     if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
         return Stop(AccessError(f"there are no AWS credentials: {GIVE_CREDENTIALS}"))
     if isinstance(error, (exceptions.EndpointConnectionError, exceptions.ConnectTimeoutError)):
@@ -193,8 +192,8 @@ def read_error(error: Exception, stream: str) -> Decision:
     raise error
 
 
-def _read_code(code: str, words: str, status: int, stream: str) -> Decision:
-    if (error := _fatal(code, words, stream)) is not None:
+def _read_code(code: str, words: str, status: int, stream: str, call: str) -> Decision:
+    if (error := _fatal(code, words, stream, call)) is not None:
         return Stop(error)
     if code in _INVALID or status == 413:
         return Halve(f"{code}: {words}" if words else code)
@@ -202,18 +201,19 @@ def _read_code(code: str, words: str, status: int, stream: str) -> Decision:
     return Again(cause, f"Kinesis answers {code or status}")
 
 
-def _fatal(code: str, words: str, stream: str) -> KinesisError | None:
+def _fatal(code: str, words: str, stream: str, call: str) -> KinesisError | None:
     """Return the error that a user has to deal with, for a code that stands for one."""
     if code in _CREDENTIALS:
         late = "ignature expired" in words or "not yet current" in words
         clock = "; is the clock of this machine right?" if late else ""
         return AccessError(f"AWS refuses the credentials ({code}): renew them, and run again{clock}")
     if code in _DENIED:
-        return AccessError(f"the credentials lack the right kinesis:PutRecords on the stream {stream}: {words or code}")
+        return AccessError(f"the credentials lack the right kinesis:{call} on the stream {stream}: {words or code}")
     if code == "ResourceNotFoundException":
         return StreamError(f"there is no stream {stream}: {words or code}; check kinesis_stream and kinesis_region")
     if code in _KMS:
-        return StreamError(f"the stream {stream} cannot be written to: {_KMS[code]}")
+        doing = "written to" if call == "PutRecords" else "read"
+        return StreamError(f"the stream {stream} cannot be {doing}: {_KMS[code]}")
     return None
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from typing import Any, Literal
 
-from kinesis.errors import StreamError
+from kinesis.errors import AccessError, StreamError, UnreachableError
 from kinesis.lineage import Owns, States, first_states, readable, update
 from kinesis.listing import Summary, describe, list_shards
 from kinesis.positions import BEGINNING, Change, Checkpoint, Position, at_time
-from kinesis.read_errors import code_of, explain, is_denied, is_transient
+from kinesis.read_errors import boto_errors, why_again
 
 Reset = Literal["earliest", "latest", "error"]
 
@@ -55,15 +55,15 @@ def end_of(client: Any, stream: str, pause: Callable[[float], object] = time.sle
 
 
 def _look_up(client: Any, stream: str, pause: Callable[[float], object]) -> tuple[dict[str, tuple[str, ...]], int]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
     left = _START_SECONDS
     while True:
         try:
             return list_shards(client, stream)
-        except (BotoCoreError, ClientError) as error:
-            if not is_transient(error) or left <= 0:
-                raise explain(error, stream, client) from None
+        except boto_errors() as error:
+            why = why_again(error, stream)
+            if left <= 0:
+                where = client.meta.endpoint_url
+                raise UnreachableError(f"stream {stream}: {why}, for {_START_SECONDS:g} s, at {where}") from None
             pause(_AGAIN_SECONDS)
             left -= _AGAIN_SECONDS
 
@@ -75,21 +75,18 @@ def _created(client: Any, stream: str) -> int:
 
 def _describe(client: Any, stream: str) -> Summary | None:
     """The summary; None without the right to it, or while Kinesis gives no answer."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     try:
         return describe(client, stream)
-    except (BotoCoreError, ClientError) as error:
-        if is_denied(error):
+    except boto_errors() as error:
+        try:
+            why_again(error, stream)
+        except AccessError as denied:
             _LOG.info(
-                "stream %s: without the right kinesis:DescribeStreamSummary it is not noticed when it is deleted and "
-                "created again, or when a position is older than its retention",
-                stream,
+                "%s; without it, it is not noticed when the stream is deleted and created again, or when a position is "
+                "older than its retention",
+                denied,
             )
-            return None
-        if is_transient(error):
-            return None
-        raise explain(error, stream, client) from None
+    return None
 
 
 class Discovery:
@@ -137,15 +134,12 @@ class Discovery:
         Raises:
             KinesisError: A position is gone and `reset` is `error`, or somebody has to change something.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             listed, now = list_shards(self._client, self._stream)
-        except (BotoCoreError, ClientError) as error:
-            if not is_transient(error):
-                raise explain(error, self._stream, self._client) from None
+        except boto_errors() as error:
+            why = why_again(error, self._stream)
             self._due = self._clock() + _AGAIN_SECONDS
-            _LOG.warning("stream %s: its shards cannot be listed: %s; it is tried again", self._stream, code_of(error))
+            _LOG.warning("stream %s: its shards cannot be listed: %s; it is tried again", self._stream, why)
             return None
         self.settled = True
         self._due = self._clock() + _EVERY_SECONDS

@@ -1,83 +1,46 @@
-"""Errors of calls that read a stream: which pass by themselves, and what users have to do about the others."""
+"""Errors of calls that read a stream: when to call again, and when that cannot help."""
 
 from __future__ import annotations
 
-from typing import Any
+from kinesis.answers import Again, Halve, Stop, read_error
+from kinesis.errors import KinesisError
 
-from kinesis.errors import AccessError, KinesisError, StreamError
 
-_CREDENTIALS = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "UnrecognizedClientException",
-    }
-)
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
-_KEY = frozenset(
-    {
-        "KMSAccessDeniedException",
-        "KMSDisabledException",
-        "KMSInvalidStateException",
-        "KMSNotFoundException",
-        "KMSOptInRequired",
-    }
-)
-# Everything else that is the caller's fault passes, or is unknown: then it is tried again, and named in the log.
-_REFUSED = frozenset({"ResourceNotFoundException", "InvalidArgumentException", "ValidationException"})
+class GoneError(KinesisError):
+    """Kinesis does not know the stream, the shard or the position in it, or does not take it."""
+
+
+def boto_errors() -> tuple[type[Exception], ...]:
+    """Return all that calls of boto3 raise; for an `except`, so that botocore is loaded only after an error."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    return BotoCoreError, ClientError, ResponseParserError
 
 
 def code_of(error: Exception) -> str:
-    """Return the code of an error of AWS's, or the kind of an error on the way."""
-    from botocore.exceptions import ClientError
-
-    if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Code") or "no code")
-    return type(error).__name__
+    """Return the code of an error of AWS's; "" for an error on the way."""
+    response = getattr(error, "response", None)
+    return str(response.get("Error", {}).get("Code") or "") if isinstance(response, dict) else ""
 
 
-def is_transient(error: Exception) -> bool:
-    """Return whether the same call may succeed later: throttled, failing, unreachable, or an unknown code."""
-    from botocore.exceptions import ClientError, HTTPClientError
-
-    if isinstance(error, ClientError):
-        return code_of(error) not in _CREDENTIALS | _DENIED | _KEY | _REFUSED
-    return isinstance(error, HTTPClientError)
-
-
-def is_denied(error: Exception) -> bool:
-    """Return whether the right to a call is missing."""
-    return code_of(error) in _DENIED
-
-
-def explain(error: Exception, stream: str, client: Any) -> KinesisError:
-    """Return what users read of an error that does not pass by itself.
+def why_again(error: Exception, stream: str) -> str:
+    """Return why a call failed that is to be made again.
 
     Args:
-        error: Of boto3.
+        error: One of `boto_errors`.
         stream: The name or ARN that was asked for.
-        client: That was asked.
-    """
-    from botocore.exceptions import ClientError
 
-    where = f"stream {stream} in {client.meta.region_name} at {client.meta.endpoint_url}"
-    code = code_of(error)
-    if not isinstance(error, ClientError):
-        words = str(error).partition("\n")[0]
-        return AccessError(f"{where} cannot be read: {words}")
-    call, said = error.operation_name, error.response["Error"].get("Message") or ""
-    answer = f"{call} answers {code}{said and f': {said}'}"
-    if code in _CREDENTIALS:
-        return AccessError(f"{where}: AWS does not accept the credentials: {answer}")
-    if code in _DENIED:
-        return AccessError(f"{where}: the right kinesis:{call} is missing: {answer}")
-    if code in _KEY:
-        return StreamError(f"{where}: its KMS key cannot be used: {answer}")
-    if code == "ResourceNotFoundException":
-        return StreamError(f"{where} does not exist, or not for this account: check kinesis_stream and kinesis_region")
-    return StreamError(f"{where}: {answer}")
+    Raises:
+        GoneError: Kinesis does not know what was asked for.
+        KinesisError: Somebody has to change something: credentials, rights, a key, an address.
+    """
+    decision = read_error(error, stream)
+    if isinstance(decision, Again):
+        return decision.why
+    if isinstance(decision, Halve):
+        raise GoneError(f"stream {stream}: {decision.why}") from None
+    assert isinstance(decision, Stop)
+    if code_of(error) == "ResourceNotFoundException":
+        raise GoneError(str(decision.error)) from None
+    raise decision.error from None

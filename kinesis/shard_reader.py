@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from kinesis.errors import KinesisError
 from kinesis.listing import named, server_time
 from kinesis.positions import END, Position, after
-from kinesis.read_errors import code_of, explain, is_transient
+from kinesis.read_errors import boto_errors, code_of, why_again
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,10 +50,6 @@ class Reply(NamedTuple):
     def read_to(self) -> int:
         """What arrived before this time is read."""
         return self.time - self.behind
-
-
-class GoneError(KinesisError):
-    """Kinesis does not know the shard, or not the position in it: the shard has expired, or the stream is another."""
 
 
 class ShardReader:
@@ -119,17 +114,15 @@ class ShardReader:
             most: Records wanted, at most.
 
         Raises:
-            GoneError: The shard, or the position in it, does not exist.
+            GoneError: The shard, or the position in it, does not exist: it has expired, or the stream is another one.
             KinesisError: Something has to be changed before reading can go on.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
-
         began = self._clock()
         try:
             if self._iterator is None:
                 self._iterator = self._new_iterator()
             answer = self._client.get_records(ShardIterator=self._iterator, Limit=self._limit(most))
-        except (ClientError, BotoCoreError) as error:
+        except boto_errors() as error:
             self._after_error(error)
             return None
         self._failures = 0
@@ -166,12 +159,8 @@ class ShardReader:
         return max(1, min(most, fitting, _MAX_RECORDS))
 
     def _after_error(self, error: Exception) -> None:
-        code = code_of(error)
-        if code in ("ResourceNotFoundException", "InvalidArgumentException"):
-            raise GoneError(f"shard {self._shard}: {explain(error, self._stream, self._client)}") from None
-        expired = code == "ExpiredIteratorException"
-        if not expired and not is_transient(error):
-            raise explain(error, self._stream, self._client) from None
+        why = why_again(error, self._stream)
+        expired = code_of(error) == "ExpiredIteratorException"
         self._iterator = None
         now = self._clock()
         if self._failures == 0:
@@ -185,5 +174,5 @@ class ShardReader:
             self._warn_at = now + _WARN_SECONDS
             _LOG.warning(
                 "shard %s of stream %s cannot be read for %.0f s: %s; it is tried again",
-                *(self._shard, self._stream, now - self._failing_since, code),
+                *(self._shard, self._stream, now - self._failing_since, why),
             )

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from kinesis.discovery import Discovery
+from kinesis.errors import AccessError
 from kinesis.lineage import after_end, readable
 from kinesis.positions import Change, Checkpoint, after
-from kinesis.shard_reader import GoneError, Reply, ShardReader
+from kinesis.read_errors import GoneError
+from kinesis.shard_reader import Reply, ShardReader
 from transforms.kinesis.errors import as_user_error
 from transforms.kinesis.record import chunk_of
 from transforms.kinesis.restriction import Share, Unread
@@ -43,14 +45,18 @@ class Reader:
         self._source = source
         self._share = share
         self._clock = clock
-        self._client = source.access.client()
-        self._discovery = Discovery(self._client, source.stream, share.owns, source.reset, clock)
         self._checkpoint = Checkpoint(source.stream)
         self._end: int | None = None
-        self._shards: dict[str, ShardReader] = {}  # those that may be read
+        self._take_client()
 
     def go_to(self, restriction: Unread) -> None:
-        """Make the next bundle start where the restriction says."""
+        """Make the next bundle start where the restriction says.
+
+        Raises:
+            UserError: No client can be made.
+        """
+        if self._source.access.client() is not self._client:
+            self._take_client()
         self._checkpoint, self._end = restriction.checkpoint, restriction.end
         self._follow()
 
@@ -61,7 +67,11 @@ class Reader:
             UserError: Somebody has to change something before reading can go on.
         """
         with as_user_error():
-            yield from self._steps()
+            try:
+                yield from self._steps()
+            except AccessError:
+                self._source.access.forget_client()
+                raise
 
     def must_stop(self) -> bool:
         """Return whether nothing more should be read: the process is to end, or the time is up."""
@@ -83,6 +93,13 @@ class Reader:
         """Return the time before which everything that arrived is read, in milliseconds since 1970; 0: not known."""
         states = self._checkpoint.shards
         return min((states[shard].read_to for shard in self._shards), default=0)
+
+    def _take_client(self) -> None:
+        """Take the process's client, another one than before when AWS has refused the credentials of that."""
+        source = self._source
+        self._client = source.access.client()
+        self._discovery = Discovery(self._client, source.stream, self._share.owns, source.reset, self._clock)
+        self._shards: dict[str, ShardReader] = {}  # those that may be read
 
     def _steps(self) -> Iterator[Step]:
         limits = self._source.limits

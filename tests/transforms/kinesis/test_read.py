@@ -118,7 +118,7 @@ def test_a_read_that_cannot_go_on_is_remembered_in_our_words(kinesis: Kinesis, s
     kinesis.switch(denied_actions=["kinesis:GetRecords"])
     pipeline = beam.Pipeline("FnApiRunner")
     pipeline | ReadFromKinesis(source, start)
-    with pytest.raises(Exception, match="the right kinesis:GetRecords is missing"):
+    with pytest.raises(Exception, match="the credentials lack the right kinesis:GetRecords"):
         pipeline.run()
     assert isinstance(process.failure, KinesisSetupError)
 
