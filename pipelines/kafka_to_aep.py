@@ -35,12 +35,10 @@ from transforms.validate import ValidateXdm
 
 
 def kafka_to_aep(pipeline: beam.Pipeline, plan: Plan) -> None:
-    """Build the pipeline."""
     deliver(pipeline | "Read" >> plan.read(), plan)
 
 
 def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
-    """The steps from records to AEP, for all that is read."""
     parsed = records | ParseRecords(plan.routes, plan.tombstones, plan.guard)
     mapped = parsed.main | ApplyMapping(plan.routes, plan.guard)
     valid = mapped.main | ValidateXdm(plan.routes, plan.rules, plan.guard)

@@ -52,7 +52,6 @@ these keys, and those of the kind of destination that its pipeline sends to:
 
 
 def page() -> str:
-    """Return the page, in Markdown."""
     parts = [_INTRODUCTION]
     for group, (_, model) in GROUPS.items():
         title, _, text = " ".join((model.__doc__ or "").split()).partition(": ")

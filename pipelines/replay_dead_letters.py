@@ -28,7 +28,6 @@ from transforms.replay import ChooseDeadLetters, OriginalRecords
 
 
 def replay_dead_letters(pipeline: beam.Pipeline, plan: ReplayPlan) -> None:
-    """Build the pipeline."""
     dead_letters = pipeline | "Read" >> plan.read()
     chosen = dead_letters | ChooseDeadLetters(plan.selection, plan.routes)
     records = chosen | OriginalRecords()

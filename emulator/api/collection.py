@@ -83,7 +83,6 @@ class Collection:
         return share(request, await self._serve(request, self.answer_single))
 
     async def _serve(self, request: Request, answer: Callable[[Request, Inlet, Faults, bytes], Outcome]) -> Response:
-        """Read a request, apply its faults, answer it, count it."""
         try:
             body, size = await read_body(request)
         except ClientDisconnect:

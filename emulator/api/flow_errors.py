@@ -55,7 +55,6 @@ def missing_field(name: object) -> ApiError:
 
 
 def unsupported(operation: str) -> ApiError:
-    """Make the refusal of an operation that there is not."""
     text = (
         f"Unsupported operation '{operation}' received. Please use one of the supported operation types and try again."
     )

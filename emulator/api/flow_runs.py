@@ -30,7 +30,6 @@ class FlowRuns:
         self._queue = queue
 
     def routes(self, gateway: Gateway) -> list[Route]:
-        """Return all endpoints."""
         endpoints: list[tuple[str, str, Callable[[Call], Response]]] = [
             ("GET", "/runs", self._list),
             ("GET", "/runs/{id}", self._look_up),

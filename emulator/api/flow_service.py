@@ -56,7 +56,6 @@ class FlowService:
         self._faults = faults
 
     def routes(self, gateway: Gateway) -> list[Route]:
-        """Return all endpoints."""
         connection_specs: dict[str, Body] = {}
         flow_specs: dict[str, Body] = {}
         for family in self._families:
@@ -188,7 +187,6 @@ class FlowService:
         return Response(status_code=self._family(found).deleted_status)
 
     def _test(self, call: Call) -> Response:
-        """Return whether a base connection works."""
         found = self._found("connections", self._flows.connections, call)
         try:
             self._family(found).explored(found)
@@ -232,7 +230,6 @@ class FlowService:
         return self._family(kept).shown(call, kept)
 
     def _family(self, body: Body) -> Family:
-        """Return the family that an object belongs to by its specification."""
         for name in ("flowSpec", "connectionSpec"):
             spec = body.get(name)
             found = spec.get("id") if isinstance(spec, dict) else None

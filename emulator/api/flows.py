@@ -91,7 +91,6 @@ class Flows:
         return None
 
     def inlet_ids(self, org_id: str, flow: dict[str, Any]) -> list[str]:
-        """Return the inlets that a flow begins at."""
         found = []
         for source_id in flow.get("sourceConnectionIds", ()):
             source = self.source_connections.get(org_id, source_id)

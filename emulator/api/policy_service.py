@@ -34,7 +34,6 @@ class PolicyService:
         self._datasets = datasets
 
     def routes(self, gateway: Gateway) -> list[Route]:
-        """Return all endpoints."""
         return [
             *gateway.routes(
                 BASE,
@@ -169,7 +168,6 @@ def _core(call: Call, name: str) -> dict[str, Any]:
 
 
 def _about(call: Call, place: str, old: dict[str, Any] | None) -> dict[str, Any]:
-    """Return what the service decides of an action or a policy."""
     now = int(time.time() * 1000)
     created = old or {"created": now, "createdClient": call.client_id, "createdUser": call.client_id}
     return {

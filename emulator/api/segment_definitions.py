@@ -35,7 +35,6 @@ class SegmentDefinitions:
         self._memberships = memberships
 
     def routes(self, gateway: Gateway) -> list[Route]:
-        """All endpoints."""
         endpoints: list[tuple[str, str, Callable[[Call], Response]]] = [
             ("GET", "", self._list),
             ("POST", "", self._create),

@@ -41,15 +41,11 @@ class Profiles(Protocol):
 
     def take_record(
         self, source: Source, identities: Sequence[Named], entity: dict[str, Any], size: int, operation: Operation
-    ) -> object:
-        """Keep a record."""
-        ...
+    ) -> object: ...
 
     def take_event(
         self, source: Source, identities: Sequence[Named], entity: dict[str, Any], size: int, timestamp_ms: int
-    ) -> object:
-        """Keep an event."""
-        ...
+    ) -> object: ...
 
 
 class Ingestion:

@@ -45,7 +45,6 @@ class Policies:
         return [action for _, action in self._actions.of(org_id)]
 
     def custom_action(self, org_id: str, name: str) -> dict[str, Any] | None:
-        """Return one of them."""
         return self._actions.get(org_id, _key(org_id, name))
 
     def put_action(self, org_id: str, action: dict[str, Any]) -> None:

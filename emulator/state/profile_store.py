@@ -147,7 +147,6 @@ class ProfileStore:
         return [profile_id for (profile_id,) in rows]
 
     def identities(self, profile_id: int) -> list[Named]:
-        """Return the identities of a profile."""
         rows = self._db.execute(
             "SELECT namespace, value FROM profile_identities WHERE cluster = ? ORDER BY namespace, value", (profile_id,)
         )

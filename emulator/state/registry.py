@@ -238,7 +238,6 @@ class Registry:
                 raise bad_request(f"Title must be unique. An object {other['$id']} already exists with the same title.")
 
     def _check_schema(self, org_id: str, schema: dict[str, Any]) -> None:
-        """Check that a schema has one class and field groups only."""
         branches = schema.get("allOf")
         references = [each.get("$ref") for each in branches if isinstance(each, dict)] if branches else []
         classes = [each for each in references if isinstance(each, str) and self._is_class(org_id, each)]

@@ -27,8 +27,6 @@ _DECIDED = ("id", "imsOrgId", "sandbox", "creationTime", "updateTime", "updateEp
 
 
 class Segments:
-    """All segment definitions."""
-
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         self._repository = Repository(store, "segment")
         self._clock = clock
@@ -39,11 +37,9 @@ class Segments:
         return [each for _, each in self._repository.of(org_id)]
 
     def organisations(self) -> set[str]:
-        """Return the organisations that have definitions."""
         return self._repository.organisations()
 
     def find(self, org_id: str, segment_id: str) -> dict[str, Any] | None:
-        """Return the definition of this id."""
         return self._repository.get(org_id, segment_id)
 
     def ready(self, org_id: str) -> tuple[Segment, ...]:
@@ -85,7 +81,6 @@ class Segments:
         return self._keep(org_id, changed, max(int(self._clock() * 1000), old["updateTime"] + 1))
 
     def delete(self, org_id: str, segment_id: str) -> None:
-        """Delete a definition."""
         self._repository.remove(segment_id)
         self._ready.pop(org_id, None)
 

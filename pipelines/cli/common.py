@@ -52,7 +52,6 @@ def say(text: str) -> None:
 
 
 def say_problems(error: UserError) -> None:
-    """Each problem of an error on a line of its own."""
     for problem in error.problems:
         say(f"error: {problem}")
 

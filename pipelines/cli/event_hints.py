@@ -36,7 +36,6 @@ class Hints:
         self._found: dict[str, list[int]] = {}  # the first record's number, and how many records
 
     def add(self, number: int, hints: Sequence[str]) -> None:
-        """Add hints on a record."""
         for hint in hints:
             if hint in self._found:
                 self._found[hint][1] += 1

@@ -27,7 +27,6 @@ _NO_COMMANDS = ("__main__", "main", "common", "event_hints", "event_lines")
 
 
 def _register_commands() -> None:
-    """Import each command, which registers itself."""
     for found in pkgutil.iter_modules(cli.__path__):
         module = f"{cli.__name__}.{found.name}"
         if not found.ispkg and found.name not in _NO_COMMANDS:

@@ -46,7 +46,6 @@ def reads_back(topics: Iterable[str], written: str) -> str | None:
 
 
 def given(settings: Settings, name: str) -> str:
-    """Name an option that was given, with where."""
     return f"{name} ({settings.origin(name)})"
 
 

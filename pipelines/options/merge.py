@@ -66,7 +66,6 @@ class _Merge:
         self._doubtful: set[str] = set()  # names with a problem already: nothing more is said of them
 
     def unknown(self, name: str, origin: str) -> None:
-        """Note an unknown name."""
         self.problems.append(f"{origin}: {unknown('option', name, self.known)}")
         self._doubtful.add(nearest(name, self.known) or "")
 

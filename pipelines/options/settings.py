@@ -66,7 +66,6 @@ class Settings:
         return beam_flags(self.beam) + own
 
     def value(self, option: Option) -> Any:
-        """Return the value of one of our options."""
         return getattr(getattr(self, option.group), option.field)
 
     def origin(self, name: str) -> str:

@@ -249,7 +249,6 @@ def check_start(value: str) -> str:
 
 
 def start_time(value: str) -> datetime:
-    """Read a start that is a time."""
     try:
         return iso_time(value)
     except ValueError as error:

@@ -36,7 +36,6 @@ class OptionsError(UserError):
 
     @property
     def problems(self) -> list[str]:
-        """All that was found."""
         return self._problems
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -99,7 +99,6 @@ class LogReporter:
         _LOG.info(text)
 
     def error(self, text: str) -> None:
-        """Log a line at ERROR."""
         _LOG.error(text)
 
     def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> None:

@@ -66,7 +66,6 @@ class FileReplay(ReplayPlan):
     files: tuple[str, ...]
 
     def read(self) -> beam.PTransform:
-        """Return the transform that reads the files."""
         return ReadDeadLetterFiles(self.files)
 
     def finish(self, finished: bool) -> str:
@@ -95,7 +94,6 @@ class TopicReplay(ReplayPlan):
     """A replay of a topic, from the offsets of its group to the topic's present end."""
 
     def read(self) -> beam.PTransform:
-        """Return the transform that reads the topic."""
         return ReadDeadLetterTopic(super().read())
 
     def finish(self, finished: bool) -> str:

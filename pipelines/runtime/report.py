@@ -120,7 +120,6 @@ def _unfinished(path: str) -> Path:
 
 
 def table(account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> Table:
-    """Return the account as a table."""
     grid = Table(title=f"{title}: {account_of_run['outcome']}", show_header=False, title_justify="left")
     grid.add_column(style="bold")
     grid.add_column(justify="right")

@@ -134,7 +134,6 @@ class ChunkCoder(coders.Coder):
         return True
 
     def to_type_hint(self) -> type[Chunk]:
-        """Return the type this coder is for."""
         return Chunk
 
 
@@ -159,7 +158,6 @@ class BatchCoder(coders.Coder):
         return True
 
     def to_type_hint(self) -> type[Batch]:
-        """Return the type this coder is for."""
         return Batch
 
 

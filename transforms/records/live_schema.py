@@ -32,7 +32,6 @@ class RegistrySchema:
     first: ResolvedSchema
 
     def live(self) -> LiveSchema:
-        """Return the process's schema."""
         key = ("registered schema", repr((self.schema_id, self.registry)), self.first.sha256)
         return process.shared(
             key, lambda: LiveSchema(RegistrySchemaSource(self.registry(), self.schema_id, held=self.first))

@@ -18,7 +18,6 @@ class IdWatch:
     """What a route's records share of `_id`s; one for a route, a run and a process."""
 
     def __init__(self, route: str, sample: IdSample) -> None:
-        """Take the name of the route and its sample."""
         self._route = route
         self._sample = sample
         self._warned = False

@@ -70,7 +70,6 @@ class Route:
         return bool(self.drop) and all(condition.fits(entity) for condition in self.drop)
 
     def takes(self, topic: str) -> bool:
-        """Return whether records of this topic take this route."""
         return any(covers(name, topic) for name in self.topics)
 
 

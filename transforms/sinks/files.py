@@ -59,7 +59,6 @@ class FileSink:
             raise self._error(error) from error
 
     def describe(self) -> str:
-        """Return the folder."""
         return self.folder
 
     def source(self) -> str:
@@ -76,7 +75,6 @@ def reason_of(error: Exception) -> str:
 
 
 def write_file(folder: str, dead_letters: Iterable[DeadLetter]) -> str:
-    """Write a file of dead letters and return its path."""
     return write_lines(folder, (one.to_json() for one in dead_letters))
 
 

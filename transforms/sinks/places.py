@@ -6,7 +6,6 @@ TOPIC = "topic:"
 
 
 def topic_place(topic: str) -> str:
-    """Return the place that is a topic."""
     return f"{TOPIC}{topic}"
 
 

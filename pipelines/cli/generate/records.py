@@ -23,7 +23,6 @@ class Tally:
     broken: Counter[str] = field(default_factory=Counter)
 
     def count(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Pass the samples on and count them."""
         for sample in samples:
             if sample.broken is None:
                 self.good += 1

@@ -97,12 +97,10 @@ class Draft:
         return provided(self.left.get(name, "")) is not None
 
     def set(self, option: str, value: Any, origin: str) -> None:
-        """Set an option."""
         self.options[option] = value
         self.origins[option] = origin
 
     def note(self, level: Level, about: str, text: str) -> None:
-        """Add a note."""
         self.notes.append(Note(level, about, text))
 
     def drop(self, reasons: Mapping[str, str]) -> None:

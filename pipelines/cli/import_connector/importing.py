@@ -45,7 +45,6 @@ class ImportProblemError(UserError):
 
     @property
     def problems(self) -> list[str]:
-        """All that was found."""
         return self._problems
 
 

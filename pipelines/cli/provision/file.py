@@ -90,7 +90,6 @@ class ProvisionFile:
         return ProvisionFile(self.path, self.wanted.with_tenant(tenant), lines)
 
     def refusals(self, problems: Iterable[Problem]) -> list[str]:
-        """Return problems with file and line."""
         return _placed(self.path, self.lines, problems)
 
 
@@ -127,7 +126,6 @@ def read_provision(path: str) -> ProvisionFile:
 
 
 def routes_text(source: str, routes: Sequence[RouteValues], schema_folder: Path) -> str:
-    """Return the routes file, in YAML."""
     lines = [f"{_MARK} {Path(source).name}, which overwrites it: change that file instead.", "routes:"]
     for route in routes:
         values = dict(route.values)

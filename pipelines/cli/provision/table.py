@@ -20,7 +20,6 @@ _STYLES = {
 
 
 def plan_table(steps: Iterable[Step]) -> Table:
-    """Return a row for each step."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("", "what", "name", "why"):
         table.add_column(heading, overflow="fold")

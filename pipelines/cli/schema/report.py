@@ -57,7 +57,6 @@ class Tally:
         self._kinds: dict[tuple[str, str], Kind] = {}
 
     def add(self, line: Line) -> None:
-        """Count a line."""
         self.lines += 1
         found = line.refusal
         if found is None:

@@ -76,7 +76,6 @@ def _schema_file(keys: AepRouteKeys) -> ResolvedSchema | None:
 
 
 def make_connection(settings: Settings) -> AepConnection:
-    """Make the connection to AEP of the options."""
     aep = settings.aep
     return AepConnection(
         oauth=OAuthClient(aep.ims_url, aep.client_id, aep.client_secret, aep.scopes)
