@@ -1,4 +1,4 @@
-"""Measures the pipeline and prints the figures beside their targets.
+"""Measure the pipeline and print the figures with their targets.
 
 python -m bench [--events N] [--rounds 3] [--output .bench/bench.json]
 """

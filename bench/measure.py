@@ -73,7 +73,7 @@ def of_command(name: str, command: Sequence[str], log: Path, timeout: float) -> 
 
 
 def cpu_share(pid: int, seconds: float) -> float:
-    """Return the share of a core that a running process uses over so many seconds."""
+    """Return the share of a core that a running process uses over the given seconds."""
     cpu, wall = _cpu_seconds(pid), time.perf_counter()
     time.sleep(seconds)
     return (_cpu_seconds(pid) - cpu) / (time.perf_counter() - wall)

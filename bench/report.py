@@ -1,4 +1,4 @@
-"""Figures with their targets: as a table for people, and as JSON with the raw numbers."""
+"""Figures with their targets: as a table, and as JSON with the raw numbers."""
 
 from __future__ import annotations
 

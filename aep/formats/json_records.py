@@ -34,7 +34,7 @@ class Entry(NamedTuple):
 
 
 class JsonRecords(NamedTuple):
-    """How the records stand in the file, and the records, to be read once."""
+    """The form of the records in the file, and the records, to be read once."""
 
     shape: Shape
     entries: Iterator[Entry]

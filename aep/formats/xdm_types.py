@@ -195,7 +195,7 @@ def number_of(value: Decimal) -> int | float:
 
 
 def date_time_of(microseconds: int) -> str:
-    """Return the RFC 3339 date-time in UTC, so many microseconds after 1970: to the millisecond where that is exact.
+    """Return the RFC 3339 date-time in UTC of microseconds since 1970: to the millisecond where that is exact.
 
     Raises:
         Unfit: It is outside the years 1 to 9999.
@@ -209,7 +209,7 @@ def date_time_of(microseconds: int) -> str:
 
 
 def _since_1970(value: Any, unit: str | None) -> str:
-    """Return the date-time in UTC so many units after 1970, as exact as the number is."""
+    """Return the date-time in UTC of a number of units since 1970, as exact as the number."""
     nanoseconds = _nanoseconds(value, unit or "ms")
     if unit is None and abs(nanoseconds) < _DOUBTFUL:
         units = ", ".join(NANOSECONDS)

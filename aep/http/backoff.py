@@ -36,6 +36,6 @@ def full_jitter(number: int, base: float, ceiling: float, random_unit: Callable[
 
 
 def sleep(seconds: float) -> bool:
-    """Sleep in a process that nobody asks to end."""
+    """Sleep without watching for the end of the process."""
     time.sleep(seconds)
     return False

@@ -226,7 +226,7 @@ class RequestsTransport:
             self._local.session = None
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:
-        """Return the body, read piece by piece: a socket time limit alone would let a dripping reply go on for ever."""
+        """Return the body, read piece by piece: a socket timeout alone would let a dripping reply last forever."""
         body = bytearray()
         while piece := response.raw.read1(65_536, decode_content=True):
             body += piece

@@ -53,7 +53,7 @@ def operations_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 class UpsertEnvelope:
-    """What stands around the raw attributes of an upsert with these operations; the same for all records."""
+    """The parts around the raw attributes of an upsert with these operations; the same for all records."""
 
     def __init__(self, destination: Destination, operations: Mapping[str, str]):
         header: dict[str, Any] = {

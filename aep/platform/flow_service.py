@@ -27,7 +27,7 @@ FLOW_WARM_UP_SECONDS = 300
 
 
 class Stored(NamedTuple):
-    """What Flow Service answers to a change: the id and the new etag, which is empty where it tells none."""
+    """What Flow Service answers to a change: the id and the new etag, which is empty if the reply has none."""
 
     id: str
     etag: str
@@ -257,13 +257,13 @@ def mapping(source: str, destination: str, *, identity: bool = False) -> dict[st
 
 
 def spec_of(entity: Mapping[str, Any], name: str) -> str:
-    """Return the id of an object's `connectionSpec` or `flowSpec`; empty if it tells none."""
+    """Return the id of an object's `connectionSpec` or `flowSpec`; empty if it has none."""
     found = entity.get(name)
     return str(found.get("id", "")) if isinstance(found, Mapping) else ""
 
 
 def first_id(flow: Mapping[str, Any], key: str) -> str:
-    """Return the first of a dataflow's `sourceConnectionIds` or `targetConnectionIds`; empty if it tells none."""
+    """Return the first of a dataflow's `sourceConnectionIds` or `targetConnectionIds`; empty if it has none."""
     ids = flow.get(key)
     return str(ids[0]) if isinstance(ids, list) and ids else ""
 

@@ -136,7 +136,7 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
-    """Return text or a number in one line; anything else is none."""
+    """Return text or a number on one line; "" for anything else."""
     if isinstance(value, str):
         return " ".join(value.split())
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""

@@ -1,4 +1,4 @@
-"""When records refused for fields that their schema does not know tell that the schema may have been extended."""
+"""Decide when refusals for unknown fields suggest that the schema has been extended."""
 
 from __future__ import annotations
 

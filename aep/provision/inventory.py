@@ -200,7 +200,7 @@ def read_flow(flows: FlowService, flow: Mapping[str, Any]) -> ExistingFlow:
 
 
 def dataset_of(target: Mapping[str, Any]) -> str:
-    """Return id of the data set that a target connection leads to, empty if it tells none."""
+    """Return id of the data set that a target connection leads to, empty if it has none."""
     parameters = target.get("params")
     return str(parameters.get("dataSetId", "")) if isinstance(parameters, Mapping) else ""
 

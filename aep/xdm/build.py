@@ -55,7 +55,7 @@ class Recipe(NamedTuple):
 
 
 class Built(NamedTuple):
-    """A schema, ready to be written to a file, and what a person should know of it, a line each."""
+    """A schema, ready to be written to a file, and remarks for the user, a line each."""
 
     schema: ResolvedSchema
     warnings: tuple[str, ...]

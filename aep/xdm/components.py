@@ -1,4 +1,4 @@
-"""The components that XDM schemas are made of, as files: a checkout of Adobe's adobe/xdm, or one's own beside it.
+"""The components of XDM schemas as files: a checkout of Adobe's adobe/xdm, and the user's own.
 
 Each file `NAME.schema.json` holds one class, field group, data type or behaviour in standard notation. What it is
 shows in what it says (adobe/xdm; "Basics of schema composition"): a field group names the classes it is for in
@@ -46,7 +46,7 @@ class Component:
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """Its name for users."""
         return str(self.document.get("title") or self.name)
 
     @property

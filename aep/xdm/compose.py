@@ -130,7 +130,7 @@ class _Composer:
         yield from stated
 
     def resolve(self, node: dict[str, Any], place: _Place, trail: tuple[str, ...]) -> dict[str, Any]:
-        """Return what a subschema demands of a value. `place` is where it stands, `trail` the refs that led here."""
+        """Return what a subschema demands of a value. `place` is its position, `trail` the refs that led here."""
         result: dict[str, Any] = {}
         if "$ref" in node:
             target, target_place = self._target(node["$ref"], place)
@@ -175,7 +175,7 @@ class _Composer:
         return result
 
     def _field(self, node: dict[str, Any], place: _Place, trail: tuple[str, ...]) -> dict[str, Any]:
-        """Return a resolved field, with the texts that stand where it is used."""
+        """Return a resolved field, with the texts from where it is used."""
         resolved = self.resolve(node, place, trail)
         texts: dict[str, Any] = {key: node[key] for key in ("title", "description") if key in node}
         if "#" not in node.get("$ref", "#"):
@@ -187,7 +187,7 @@ class _Composer:
         return {**texts, **resolved}
 
     def _target(self, reference: str, place: _Place) -> tuple[dict[str, Any], _Place]:
-        """Return what a `$ref` at a place points to, and where that stands."""
+        """Return the target of a `$ref` at a place, and the target's position."""
         document_id, _, fragment = reference.partition("#")
         document = self._component(document_id, place) if document_id else place.root
         steps = steps_of("/" + fragment.strip("/")) if fragment.strip("/") else []

@@ -61,10 +61,10 @@ PATTERNS: dict[str, str] = {
 """Format name to the pattern that decides it."""
 
 FORMAT_OF: dict[str, str] = {pattern: name for name, pattern in PATTERNS.items()}
-"""The other way round, to report such a pattern as the format it stands for."""
+"""The inverse, to report such a pattern as the format it represents."""
 
 LIBRARY_NAMES = {"email": "idn-email"}
 """Formats for which the library has a better name: its `email` refuses addresses outside ASCII."""
 
 CALENDAR_FORMATS = frozenset({"date", "date-time"})
-"""Formats that stay on beside their pattern: the library's own check knows that February has no 30th."""
+"""Formats that stay on besides their pattern: the library's own check knows that February has no 30th."""

@@ -13,7 +13,7 @@ _DASH = re.compile(r"-+(.)")
 
 
 class CompositionError(SchemaError):
-    """A schema that cannot be resolved. `component` is the `$id` of the document in which the fault stands."""
+    """A schema that cannot be resolved. `component` is the `$id` of the document with the fault."""
 
     def __init__(self, message: str, component: str) -> None:
         super().__init__(message)

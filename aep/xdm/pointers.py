@@ -13,7 +13,7 @@ def pointer(path: Sequence[str | int]) -> str:
 
 
 def is_pointer(text: str) -> bool:
-    """Return whether the text is a JSON pointer; the empty one stands for the whole document."""
+    """Return whether the text is a JSON pointer; the empty one means the whole document."""
     return re.fullmatch(r"(/([^~/]|~[01])*)*", text) is not None
 
 

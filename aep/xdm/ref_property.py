@@ -1,4 +1,4 @@
-"""`meta:refProperty` beside a `$ref`: take only some fields of a component. Pure functions.
+"""`meta:refProperty` next to a `$ref`: take only some fields of a component. Pure functions.
 
 Its value is a pointer to a field, or a list of pointers, without `properties` in between, such as
 `/_experience/campaign/message/id` ("Add specific fields to a schema").

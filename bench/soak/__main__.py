@@ -82,7 +82,7 @@ def _empty(folder: Path) -> None:
 
 
 class Live:
-    """Shows how a soak stands: in place on a terminal, else a line every 5 s."""
+    """Shows the state of a soak: in place on a terminal, else a line every 5 s."""
 
     def __init__(self, console: Console, seconds: float):
         self._console = console

@@ -89,7 +89,7 @@ STOPS: dict[str, Kind] = {
 """While one lasts, nothing gets through; each names what is stopped."""
 
 PIPELINE = ("pipeline_kill", "pipeline_stop")
-"""In the first half only: the last process lives on for the second, long enough to tell where its memory goes."""
+"""In the first half only, so that the last process runs long enough to show the trend of its memory."""
 
 LOSE_ANSWERS = ("reset_after_storing", "misfit", "aep_kill")
 """AEP may store what it then gives no answer to that fits: it will be sent again."""
@@ -130,7 +130,7 @@ class Edge(NamedTuple):
 
 
 def plan(seed: int, seconds: float) -> list[Fault]:
-    """Return the faults of a soak of so many seconds, by their start; the same for the same seed.
+    """Return the faults of a soak of the given seconds, by their start; the same for the same seed.
 
     Kinds come in rounds, each shuffled, so that each has its turn; one of the first two stops is a kill of the
     pipeline.

@@ -18,7 +18,7 @@ _FLUSH_SECONDS = 60
 
 
 class SteadyProducer:
-    """A thread that writes so many samples a second to the topics they belong to; `stop` ends it.
+    """A thread that writes samples at a given rate to their topics; `stop` ends it.
 
     While the broker is away samples wait in the client, in their order; an idempotent producer writes none twice.
 
@@ -49,7 +49,7 @@ class SteadyProducer:
         self._thread.start()
 
     def check(self) -> None:
-        """Make sure that it goes on.
+        """Make sure that it is still running.
 
         Raises:
             ServiceError: Kafka has refused a sample for good, or the thread has failed.

@@ -1,4 +1,4 @@
-"""What a soak shows: a line while it goes on, tables at its end, and the same as JSON."""
+"""Output of a soak: a line while it runs, tables at its end, and the same as JSON."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Spread:
 
 
 def spread(numbers: Sequence[float]) -> Spread | None:
-    """Of some numbers; None when there are none."""
+    """Return the spread of some numbers; None without any."""
     return Spread(min(numbers), median(numbers), max(numbers)) if numbers else None
 
 
@@ -59,7 +59,7 @@ def progress_numbers(log: str, words: str) -> list[int]:
 
 
 def line(state: State, seconds: float) -> str:
-    """Return how a soak of so many seconds stands."""
+    """Return the progress line of a soak."""
     if not state.seconds:
         return state.doing
     faults = ", ".join(fault.kind for fault in state.active) or "none"
@@ -126,7 +126,7 @@ def _processes(result: Result) -> Table:
 
 
 def process(run: Run) -> dict[str, Any]:
-    """Return the figures of one process; what its log does not tell is None."""
+    """Return the figures of one process; None for those that its log lacks."""
     log = run.log.read_text(errors="replace") if run.log.exists() else ""
     return {
         "memory_mb": spread([resident / 1e6 for _, resident in run.memory]),

@@ -40,7 +40,7 @@ class Settings:
 
 @dataclass
 class State:
-    """How a soak stands: what the live line shows."""
+    """The state of a soak, for the progress line."""
 
     seconds: float = 0.0
     produced: int = 0

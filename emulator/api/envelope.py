@@ -25,7 +25,7 @@ class Envelope(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why a message did not pass: the text of its 400, and the `cause` that a single message is told."""
+    """Why a message did not pass: the text of its 400, and the `cause` in the reply to a single message."""
 
     message: str
     cause: dict[str, Any] | None = None

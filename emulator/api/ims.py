@@ -219,7 +219,7 @@ def form_fields(content_type: str, body: bytes) -> dict[str, str]:
 
 
 def read_claims(token: str) -> dict[str, Any] | None:
-    """Return the claims of a JSON Web Token, without a look at its signature; None if it is none."""
+    """Return the claims of a JSON Web Token, without checking its signature; None if it is not one."""
     parts = token.split(".")
     if len(parts) != 3:
         return None

@@ -129,7 +129,7 @@ def shown(
 
 
 def standard_notation(node: Any) -> Any:
-    """Return a schema with the standard names of its fields, which `meta:xdmField` tells."""
+    """Return a schema with the standard names of its fields, from `meta:xdmField`."""
     if isinstance(node, list):
         return [standard_notation(each) for each in node]
     if not isinstance(node, dict):

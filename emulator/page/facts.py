@@ -1,4 +1,4 @@
-"""What the page shows, read from the services that Adobe's APIs stand on. Nothing is changed by looking at it."""
+"""The content of the page, read from the services behind Adobe's APIs. Reading changes nothing."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Record(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A batch. `errors` tells for each code a description and the number of records that have it."""
+    """A batch. `errors` has a description and the number of records for each code."""
 
     id: str
     org_id: str

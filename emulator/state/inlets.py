@@ -138,7 +138,7 @@ def make_inlet(request: InletRequest, inlet_id: str) -> Inlet:
 
 
 def describe(inlet: Inlet, base_url: str) -> dict[str, Any]:
-    """Return what `POST` and `GET /__local/inlets` tell about an inlet; `datasetId` is its first dataset."""
+    """Return the description of an inlet in `POST` and `GET /__local/inlets`; `datasetId` is its first dataset."""
     dataset_ids = list(inlet.datasets)
     return {
         "inletId": inlet.id,

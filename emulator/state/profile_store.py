@@ -217,7 +217,7 @@ class ProfileStore:
                 )
 
     def take_in(self, org_id: str, inlet_ids: Iterable[str]) -> None:
-        """Give the Profile store the messages of inlets that no data set of the Catalog stands behind.
+        """Give the Profile store the messages of inlets without a data set of the Catalog.
 
         They are taken in when someone asks, not as they arrive, so that the collection service is not slowed down.
         No message may be waiting for its validation. Nothing is kept of them but their `_id`.

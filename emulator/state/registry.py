@@ -26,12 +26,12 @@ _DECIDED = ("$id", "meta:altId", "version", "imsOrg", "meta:registryMetadata", "
 
 
 def tenant_of(org_id: str) -> str:
-    """Return the tenant id of an organisation: letters and digits of what stands before its `@`."""
+    """Return the tenant id of an organisation: letters and digits of the part before its `@`."""
     return "".join(each for each in org_id.partition("@")[0].lower() if each.isalnum()) or "tenant"
 
 
 class Registry:
-    """All that the organisations have defined, beside the standard components."""
+    """All that the organisations have defined, besides the standard components."""
 
     def __init__(self, store: Store) -> None:
         self._resources = Repository(store, "registry")
@@ -259,7 +259,7 @@ class Registry:
 
 
 def _holds(field: Any, namespace: str) -> bool:
-    """Return whether a field of this name stands somewhere in an object or array."""
+    """Return whether an object or array contains a field of this name."""
     if not isinstance(field, dict):
         return False
     fields = field.get("properties", {})

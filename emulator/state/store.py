@@ -83,7 +83,7 @@ class PendingMessage(NamedTuple):
 
 
 class NewMessage(NamedTuple):
-    """An accepted message. `errors` is what its validation found; `pending`, 0 or 1, tells whether it is to come."""
+    """An accepted message. `errors` is what its validation found; `pending`, 0 or 1, says whether it is yet to come."""
 
     seq: int
     inlet_id: str

@@ -29,13 +29,13 @@ PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_opt
 """For a command whose arguments something else reads, --help among them."""
 
 AND_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
-"""For a command that takes the options of a run beside its own."""
+"""For a command that takes the options of a run besides its own."""
 
 WRONG = 2
 """Exit code: the user has to fix something."""
 
 WHOLE_RECORD = "(the whole record)"
-"""What a person reads for an empty pointer."""
+"""Shown to users in place of an empty pointer."""
 
 KafkaConfigOption = Annotated[
     list[str] | None,
@@ -57,7 +57,7 @@ def say_problems(error: UserError) -> None:
 
 
 def plain(text: str) -> str:
-    """Return the text with its control characters written out: a record must not move a person's cursor."""
+    """Return the text with its control characters escaped: a record must not control the user's terminal."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 

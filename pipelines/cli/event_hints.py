@@ -1,4 +1,4 @@
-"""Hints for a person whose events are not in the form that was asked for: what they look like, and what to change."""
+"""Hints for events in an unexpected form: what they look like, and what to change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHAPES: dict[Shape, str] = {
     "documents": "pretty-printed JSON, not a line for each record: records are counted, not lines",
     "array": "an array, not a line for each record: its items are counted, not lines",
 }
-"""What to say of how the records of a file stand in it."""
+"""Descriptions of the forms in which a file has its records."""
 
 
 class Hints:

@@ -89,7 +89,7 @@ class EventCheck:
         self.shape: Shape = "lines"
 
     def lines(self, file: BinaryIO) -> Iterator[Line]:
-        """Check every event of a file; an empty line is none either."""
+        """Check every event of a file; an empty line counts as an invalid one."""
         self.shape, entries = read_records(file, MAX_LINE_BYTES)
         self.hints.place = place = "line" if self.shape == "lines" else "record"
         for number, value in entries:

@@ -1,4 +1,4 @@
-"""The command `beam-aep lookup`: what Real-Time Customer Profile has of a person, and the events."""
+"""The command `beam-aep lookup`: show a profile of Real-Time Customer Profile, and its events."""
 
 from __future__ import annotations
 

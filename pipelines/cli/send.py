@@ -56,7 +56,7 @@ def send(
 
 
 MAX_EVENTS = 60
-"""AEP validates so many a minute and connection (Streaming validation guide)."""
+"""AEP's limit of validations per minute and connection (Streaming validation guide)."""
 
 _JSON = (b"{", b"[")  # how it begins
 

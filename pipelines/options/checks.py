@@ -75,7 +75,7 @@ def _registry(settings: Settings) -> Iterator[Finding]:
 
 
 def _routes(settings: Settings, kind: DestinationKind[Any]) -> Iterator[Finding]:
-    """Find what is wrong with the only route of a run without a routes file, or with its options beside one."""
+    """Find what is wrong with the only route of a run without a routes file, or with its options together with one."""
     if settings.general.routes_file is not None:
         yield from route_contradictions(settings, kind)
         return
@@ -104,7 +104,7 @@ def single_route(settings: Settings, kind: DestinationKind[Any]) -> dict[str, An
 
 
 def route_contradictions(settings: Settings, kind: DestinationKind[Any]) -> Iterator[Finding]:
-    """Find options of a run without a routes_file that are given beside one, which would do nothing."""
+    """Find options for runs without a routes_file that are given together with one and would do nothing."""
     for name in single_route_options(kind.keys):
         if settings.value(OPTIONS[name]) and settings.general.routes_file is not None:
             yield Finding(

@@ -193,7 +193,7 @@ def _split(argv: Sequence[str], merge: _Merge) -> list[_Argument]:
 
 
 def _is_switch(name: str, merge: _Merge) -> bool:
-    """Say whether an option can stand without a value: --x, and --no_x for ours."""
+    """Return whether an option may be given without a value: --x, and --no_x for ours."""
     if beam := merge.known_beam.get(name):
         return beam.kind in ("flag", "off_flag")
     option = OPTIONS.get(name) or OPTIONS.get(name.removeprefix("no_"))

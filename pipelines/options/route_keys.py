@@ -27,7 +27,7 @@ REQUIRED: Any = ...
 
 
 def own_key(default: Any, help_: str, type_: str | None = None, option: str | None = None) -> Any:
-    """Declare a key with a help of its own; `type_` is its type in words, where Python's would not tell."""
+    """Declare a key with its own help; `type_` is its type in words, if Python's is not clear."""
     return Field(default, json_schema_extra={"help": help_, "type": type_, "option": option})
 
 

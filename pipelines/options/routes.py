@@ -178,7 +178,7 @@ def _check_together(routes: Sequence[_Placed[K]], path: str, settings: Settings)
 
 
 def shared_topics(route: RouteKeys, other: RouteKeys) -> list[str]:
-    """Return topics that both routes take in, as far as names tell; two patterns can still meet in a topic."""
+    """Return topics that both routes match, as far as names show; two patterns can still match the same topic."""
     shared = [topic for topic in other.topics if not topic.startswith("^") and _takes(route, topic)]
     shared += [topic for topic in route.topics if not topic.startswith("^") and _takes(other, topic)]
     shared += [topic for topic in other.topics if topic.startswith("^") and topic in route.topics]

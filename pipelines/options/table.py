@@ -37,7 +37,7 @@ class Option:
 
 
 def describe_type(annotation: Any) -> tuple[Kind, str, bool]:
-    """Turn an annotation into its kind, its name for people, and whether it may be null."""
+    """Turn an annotation into its kind, its name for users, and whether it may be null."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     origin, args = get_origin(annotation), get_args(annotation)
@@ -84,7 +84,7 @@ OPTIONS: dict[str, Option] = _options()
 
 
 def explain(error: ErrorDetails, type_name: str, *, secret: bool = False) -> list[tuple[str | None, str]]:
-    """Say for a person what pydantic found wrong with a value of a type; a secret value is not shown.
+    """Describe for the user what pydantic found wrong with a value of a type; a secret value is not shown.
 
     Returns:
         Sentences, each with the key of the mapping's entry that it is about, if it is about one.

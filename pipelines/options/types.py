@@ -191,7 +191,7 @@ def check_kinesis_proxy(value: str) -> str:
 
 
 def check_kinesis_endpoint(value: str) -> str:
-    """Accept the address of Kinesis, of a VPC endpoint or of a local stand-in."""
+    """Accept the address of Kinesis, of a VPC endpoint or of a local emulator."""
     return check_url(value, login="kinesis_access_key_id")
 
 
@@ -354,7 +354,7 @@ def check_operations(operations: dict[str, str]) -> dict[str, str]:
 
 
 def compile_mapping(value: Any, dialect: PatchDialect) -> Any:
-    """Make a patch of a list of operations, and a map of a mapping of fields; a file's path stands for itself.
+    """Make a patch of a list of operations, and a map of a mapping of fields; a file's path stays as it is.
 
     They are told apart by their form, so that a route cannot have both.
     """
@@ -412,7 +412,7 @@ def _as_files(value: Any) -> Any:
 
 
 def _as_strings(value: Any) -> Any:
-    """Let numbers and booleans stand unquoted in a mapping whose values are strings (fetch.min.bytes: 1)."""
+    """Allow unquoted numbers and booleans in a mapping whose values are strings (fetch.min.bytes: 1)."""
     if not isinstance(value, Mapping):
         return value
     return {key: _scalar_text(item) for key, item in value.items()}

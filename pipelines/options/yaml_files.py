@@ -43,7 +43,7 @@ class OptionsError(UserError):
 
 
 class Entry(NamedTuple):
-    """A key of a YAML mapping, its value, and the line (from 1) on which the key stands.
+    """A key of a YAML mapping, its value, and the line (from 1) of the key.
 
     `lines` has the lines of the value's own keys, where it is a mapping.
     """
@@ -103,13 +103,13 @@ def load(text: str) -> Any:
 
 
 def dump(value: Any) -> str:
-    """Write a value as YAML on one line, fit to stand after `key: `."""
+    """Write a value as YAML on one line, to follow `key: `."""
     text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=float("inf"))
     return text.removesuffix("...\n").strip()
 
 
 def scalar(text: str) -> Any:
-    """Read a number, `true`, `false` or `null`; any other text stands for itself."""
+    """Read a number, `true`, `false` or `null`; any other text stays as it is."""
     if _INT.match(text) or _FLOAT.match(text) or _BOOL.match(text) or text == "null":
         return load(text)
     return text

@@ -1,4 +1,4 @@
-"""Logging of a run: lines for people, or JSON for what collects logs."""
+"""Logging of a run: plain lines, or JSON for log collectors."""
 
 from __future__ import annotations
 

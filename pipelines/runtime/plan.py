@@ -68,7 +68,7 @@ class Plan:
 
     @property
     def receiver(self) -> str:
-        """What people call what the records go to, in tables and messages."""
+        """Name of the destination in tables and messages."""
         return self.connection.name
 
     @property
@@ -90,7 +90,7 @@ class Plan:
 
 
 def make_plan(settings: Settings, kind: DestinationKind[Any], routes: Routes | None = None) -> Plan:
-    """Turns options into a plan; reads routes and schema files, and contacts nobody but the registry of XDM schemas.
+    """Turn options into a plan; read routes and schema files, contact only the registry of XDM schemas.
 
     Args:
         settings: All options.

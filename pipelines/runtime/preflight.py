@@ -41,7 +41,7 @@ def preflight(plan: Plan) -> None:
 
 
 def check_places(settings: Settings, sinks: Sinks, local: bool) -> None:
-    """Check that everything can be written to that a run writes beside its records.
+    """Check that everything a run writes besides its records can be written.
 
     Args:
         settings: All options.

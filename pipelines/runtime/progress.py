@@ -17,7 +17,7 @@ _LINE_EVERY_SECONDS = 5.0
 
 
 class Progress:
-    """A line that shows the process's counts while a run goes on: in place on a terminal, else every 5 s."""
+    """A line with the process's counts during a run: in place on a terminal, else every 5 s."""
 
     def __init__(self, reporter: Reporter, clock: Callable[[], float] = time.monotonic):
         self._reporter = reporter

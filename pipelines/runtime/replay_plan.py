@@ -44,7 +44,7 @@ class ReplayPlan(Plan):
     selection: Selection
 
     def finish(self, finished: bool) -> str:
-        """Tidy up after a replay; return what a person is to be told.
+        """Tidy up after a replay; return the message for the user.
 
         Args:
             finished: Whether everything has ended well, and the replay was not cut short.

@@ -1,4 +1,4 @@
-"""What a check has found, as tables for a person and as an exit code."""
+"""The findings of a check, as tables and as an exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands `beam-aep dead-letters show` and `stats`: to read dead letters as a person."""
+"""The commands `beam-aep dead-letters show` and `stats`."""
 
 from __future__ import annotations
 

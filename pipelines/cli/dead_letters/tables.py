@@ -1,4 +1,4 @@
-"""Dead letters as tables for a person. What may be personal data shows only if it is asked for."""
+"""Tables of dead letters. Possible personal data is shown only on request."""
 
 from __future__ import annotations
 
@@ -137,5 +137,5 @@ def _text(content: bytes | None) -> str:
 
 
 def printable(text: str) -> Text:
-    """Return the text with its control characters written out: a record must not move a person's cursor."""
+    """Return the text with its control characters escaped: a record must not control the user's terminal."""
     return Text(plain(text))

@@ -32,7 +32,7 @@ AEP_PROPERTIES = (
     *(f"{_AUTH}{name}" for name in ("enabled", "token.type", "endpoint", "client.id", "client.secret", "client.code")),
     *(f"{_AUTH}{name}" for name in ("imsOrg", "accountKey", "filePath")),
 )
-"""Every property that the connector reads beside Kafka Connect's own."""
+"""Every property that the connector reads besides Kafka Connect's own."""
 
 
 def import_endpoint(draft: Draft) -> None:

@@ -16,7 +16,7 @@ _PROVIDED = re.compile(r"\$\{([^}:]*):(?:([^}]*):)?([^}:]*)\}")
 
 
 class Note(NamedTuple):
-    """What a person should know of a property, or of the move as a whole.
+    """A remark for the user about a property, or about the migration as a whole.
 
     Attributes:
         level: `to do`, something is needed from them; `changed`, it means something else here; `dropped`, there is no

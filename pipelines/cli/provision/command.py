@@ -125,7 +125,7 @@ class _Provisioning:
         return plan
 
     def _files(self, plan: Plan) -> list[Step]:
-        """Return what becomes of the routes file and the schemas beside it."""
+        """Return a description of the changes to the routes file and the schemas next to it."""
         from aep.provision.steps import Action, Step
 
         if not self._file.wanted.routes:

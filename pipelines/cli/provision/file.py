@@ -168,7 +168,7 @@ def _note_lines(node: yaml.Node, place: Place, lines: dict[Place, int]) -> None:
 
 
 def _explain(error: ErrorDetails, lines: Mapping[Place, int]) -> Problem:
-    """Say for a person what pydantic found wrong."""
+    """Describe for the user what pydantic found wrong."""
     place = error["loc"]
     if error["type"] == "literal_error" and place not in lines:  # `name: int`, short for `name: {type: int}`
         place = place[:-1]
@@ -188,7 +188,7 @@ def _explain(error: ErrorDetails, lines: Mapping[Place, int]) -> Problem:
 
 
 def _keys_at(place: Place) -> list[str]:
-    """Return the keys that may stand at a place in the file."""
+    """Return the keys that are allowed at a place in the file."""
     if not place:
         return list(_MODELS)
     if place[0] == "field_groups" and len(place) > 2:

@@ -1,4 +1,4 @@
-"""What `beam-aep schema` tells of a schema, and of events that were checked against it."""
+"""Output of `beam-aep schema` about a schema, and about events checked against it."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Tally:
         }
 
     def table(self) -> Table:
-        """Return the counts for a person."""
+        """Return the counts as a table."""
         grid = Table(title=self.headline, title_justify="left", caption_justify="left")
         grid.add_column("code", no_wrap=True)
         grid.add_column("field", overflow="fold")
@@ -135,7 +135,7 @@ def as_adobe(line: int, found: Refusal) -> dict[str, Any]:
 
 
 def as_text(line: int, found: Refusal) -> str:
-    """Return the report of a line for a person: a line for each violation."""
+    """Return the report of an event as text: a line for each violation."""
     rows = [
         f"line {line}: {error.code} at {plain(error.pointer) or WHOLE_RECORD}: {plain(error.message)}"
         for error in found.violations

@@ -22,7 +22,7 @@ from transforms.records.route import Route
 
 
 class Known(NamedTuple):
-    """An inlet, and the organisation and the id of its connection, empty where the API does not tell them."""
+    """An inlet, and the organisation and the id of its connection, empty if the API does not return them."""
 
     inlet: Inlet
     org_id: str
