@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from aep.formats.exported_profile import check_shape, membership_of
 from emulator.api.faults import Faults
 from emulator.export.records import Change, ProfileState, concerns, exported
 from emulator.segments.memberships import Membership, Segment
@@ -71,6 +72,12 @@ def at(time: str) -> int:
 def test_records(record: dict[str, Any], profile: ProfileState, change: Change) -> None:
     assert concerns(DESTINATION, profile, change)
     assert exported(DESTINATION, SEGMENTS, profile, change.segments, "realized/exited") == record
+
+
+def test_what_the_pipelines_read_from_them() -> None:
+    """The emulator and the pipelines have a reading of Adobe's samples each."""
+    assert [check_shape(record) for record in RECORDS] == [None, None, None]
+    assert [membership_of(record) for record in RECORDS] == ["entered", "entered", "left"]
 
 
 def test_rules() -> None:
