@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from aep.errors import UserError
 from kinesis.keys import RANDOM, PartitionKeys
 from pipelines.options.destination import DestinationKind, Named
-from pipelines.options.kinesis_checks import endpoint_note
+from pipelines.options.kinesis_checks import endpoint_note, kinesis_gaps
 from pipelines.options.make_route import route_to
 from pipelines.options.problems import Fault
 from pipelines.options.readiness import Check, State
@@ -104,6 +104,7 @@ KINESIS = DestinationKind(
     faults=route_faults,
     route=make_route,
     connection=make_connection,
+    findings=kinesis_gaps,
     checks=checks,
     notes=endpoint_note,
 )

@@ -27,7 +27,6 @@ def contradictions(settings: Settings, kind: DestinationKind[Any]) -> Iterator[F
     yield from _registry(settings)
     yield from _routes(settings, kind)
     yield from kind.findings(settings)
-    yield from kinesis_gaps(settings)
     yield from local_runner(settings, _second_process(settings))
     yield from _batching(settings)
     yield from _written(settings, kind)
@@ -111,20 +110,6 @@ def route_contradictions(settings: Settings, kind: DestinationKind[Any]) -> Iter
                 (name, "routes_file"),
                 f"{given(settings, name)}: contradicts {given(settings, 'routes_file')}: "
                 "each route has its own; remove one of the two",
-            )
-
-
-def kinesis_gaps(settings: Settings) -> Iterator[Finding]:
-    """Find what the credentials for Kinesis need and is not given."""
-    for name, needed in (
-        ("access_key_id", "secret_access_key"),
-        ("secret_access_key", "access_key_id"),
-        ("external_id", "role_arn"),
-    ):
-        if getattr(settings.kinesis, name) is not None and getattr(settings.kinesis, needed) is None:
-            yield Finding(
-                (f"kinesis_{needed}", f"kinesis_{name}"),
-                f"kinesis_{needed}: missing: {given(settings, f'kinesis_{name}')} needs it",
             )
 
 

@@ -1,14 +1,28 @@
-"""What the options of a pipeline that reads Kinesis mean together, and which Kinesis any would call."""
+"""What the options of Kinesis mean together, for pipelines that read it or write to it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from aep.errors import UserError
-from pipelines.options.checks import given, kinesis_gaps, local_runner
+from pipelines.options.checks import given, local_runner
 from pipelines.options.declarations import SinkOptions
 from pipelines.options.problems import Finding
 from pipelines.options.settings import Settings
+
+
+def kinesis_gaps(settings: Settings) -> Iterator[Finding]:
+    """Find what the credentials for Kinesis need and is not given."""
+    for name, needed in (
+        ("access_key_id", "secret_access_key"),
+        ("secret_access_key", "access_key_id"),
+        ("external_id", "role_arn"),
+    ):
+        if getattr(settings.kinesis, name) is not None and getattr(settings.kinesis, needed) is None:
+            yield Finding(
+                (f"kinesis_{needed}", f"kinesis_{name}"),
+                f"kinesis_{needed}: missing: {given(settings, f'kinesis_{name}')} needs it",
+            )
 
 
 def reading_findings(settings: Settings) -> Iterator[Finding]:

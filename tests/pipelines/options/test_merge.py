@@ -387,13 +387,6 @@ TOGETHER = [
         ],
     ),
     (
-        [*MINIMAL, "--kinesis_access_key_id=env:K", "--kinesis_external_id=x"],
-        [
-            "kinesis_secret_access_key: missing: kinesis_access_key_id (command line) needs it",
-            "kinesis_role_arn: missing: kinesis_external_id (command line) needs it",
-        ],
-    ),
-    (
         [*MINIMAL, "--aep_proxy=http://p:1", "--aep_proxy_password=env:P"],
         ["aep_proxy_user: missing: aep_proxy_password (command line) needs it"],
     ),
