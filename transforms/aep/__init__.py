@@ -1,1 +1,1 @@
-"""AEP as a destination: its inlets, how they are talked to, and the step that posts."""
+"""AEP as a destination: its inlets, their clients, and the step that posts."""

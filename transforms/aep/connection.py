@@ -1,4 +1,4 @@
-"""How a pipeline talks to AEP: tokens, the limit on requests, the clients of its inlets."""
+"""Connect a pipeline to AEP: tokens, the limit on requests, the clients of its inlets."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from transforms.worker import metrics, process
 
 @dataclass(frozen=True)
 class AepConnection:
-    """How this pipeline talks to AEP; the same for all its routes.
+    """How this pipeline connects to AEP; the same for all its routes.
 
     Attributes:
         oauth: The OAuth client of inlets with `auth="oauth"`.
         token: Secret reference of the bearer token of inlets with `auth="token"`.
         timeouts: Timeouts of each request.
-        network: The way to the inlets and to IMS; only what goes to inlets is compressed.
-        policy: What is tried again, and when.
-        max_in_flight: Requests under way at a time at most, for each inlet and worker process; fewer while AEP is slow.
+        network: The connection to the inlets and to IMS; only requests to inlets are compressed.
+        policy: What is retried, and when.
+        max_in_flight: Most concurrent requests, for each inlet and worker process; fewer while AEP is slow.
         max_messages_per_second: Messages sent at most, for each inlet and worker process; None for no such limit.
         order: `key` sends the records of a key in their order: batches must be of one shard of keys out of
             `max_in_flight`, and of each shard one request is under way at a time.
@@ -59,7 +59,7 @@ class AepConnection:
         """Return a client for an inlet, which shares the process's tokens and its limit on requests.
 
         Raises:
-            ConfigurationError: The inlet asks for a credential that is not given.
+            ConfigurationError: The inlet needs a credential that is not given.
         """
         to = as_inlet(destination)
         tokens = token_source(to, self)
@@ -74,7 +74,7 @@ class AepConnection:
         return AepClient(client, tokens, ordered=self.order == "key")
 
     def check(self, destinations: Iterable[Destination], *, local: bool) -> None:
-        """Look at what TLS and proxies need, and ask for a token where an inlet needs one.
+        """Check what TLS and proxies need, and ask for a token if an inlet needs one.
 
         Raises:
             AepError: What is missing, where, and what to do.
@@ -122,12 +122,12 @@ class AepClient:
         return self._client.deliver(batch.bodies, batch.keys if self._ordered else None, observer, aside)
 
     def take_renewals(self) -> int:
-        """Return tokens fetched since this was last asked."""
+        """Return the tokens fetched since the last call."""
         return self._tokens.take_renewals() if self._tokens else 0
 
 
 def _request_limit(to: AepInlet, connection: AepConnection) -> RequestLimit:
-    """Return the process's limit on requests under way to an inlet, whichever routes lead there."""
+    """Return the process's limit on concurrent requests to an inlet, shared by all routes to it."""
     ceiling, rate = connection.max_in_flight, connection.max_messages_per_second
     key = ("request limit", to.inlet_url, ceiling, rate)
 
@@ -143,7 +143,7 @@ def token_source(to: AepInlet, connection: AepConnection) -> TokenSource | None:
     """Return the process's tokens for an inlet, None where it takes requests without authentication.
 
     Raises:
-        ConfigurationError: The inlet asks for a credential that is not given.
+        ConfigurationError: The inlet needs a credential that is not given.
     """
     if to.auth == "oauth":
         oauth = connection.oauth

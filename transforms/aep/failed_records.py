@@ -1,6 +1,6 @@
-"""Records that AEP refused after it had received them, as dead letters that a replay sends again.
+"""Records that AEP rejected after accepting them, as dead letters for a replay.
 
-They come from failed batches, which hold what was posted and nothing of Kafka. So a record's place is made up: the
+They come from failed batches, which contain what was posted and nothing of Kafka. So a record's place is made up: the
 partition -1, the offset a number by which no two records are the same, and a topic by which a replay finds the route.
 A route whose records are XDM already gets its own topic. Routes that parse, map, transform
 or filter would do so twice, so their failed records get a synthetic topic, see `returned_topic`.
@@ -42,16 +42,16 @@ def returned_topic(route: Route) -> str:
 
 
 def takes_back(route: Route, routes: Routes) -> str | None:
-    """Return the topic by which the route takes what it has posted and leaves it as it is; None if there is none."""
+    """Return a topic whose records the route takes and posts unchanged; None if it has none."""
     named = next((topic for topic in route.topics if not topic.startswith("^")), None)
     as_it_is = _as_posted(route) == route
     return named if as_it_is and named and [one.name for one in routes.of_topic(named)] == [route.name] else None
 
 
 def with_returned(routes: Routes) -> Routes:
-    """Return the routes of a replay: for each that does not take back what it has posted, another that does.
+    """Return the routes of a replay: for each that cannot take its own posted records, another one that can.
 
-    A route for its `returned_topic` that is there already is left to do as its mapping says.
+    An existing route for its `returned_topic` is kept.
     """
     returned = [
         replace(_as_posted(route), name=f"{route.name}.returned", topics=(returned_topic(route),))
@@ -62,7 +62,7 @@ def with_returned(routes: Routes) -> Routes:
 
 
 def _as_posted(route: Route) -> Route:
-    """Return the route for records that are what it has made of others before."""
+    """Return the route for records that it has already mapped."""
     return replace(route, when=(), parse=parse_json, drop=(), mapping=None, transform=None)
 
 
@@ -74,7 +74,7 @@ def route_of_dataset(dataset_id: str, routes: Routes) -> Route | None:
 def dead_letters_of(
     batch: Batch, records: Iterator[FailedRecord], route: Route, routes: Routes, rules: XdmRules
 ) -> Iterator[tuple[DeadLetter, Refusal | None]]:
-    """Yield the records of a failed batch as dead letters, each with what our own check says of it.
+    """Yield the records of a failed batch as dead letters, each with the result of our own check.
 
     Args:
         batch: As the Catalog has it.
@@ -134,7 +134,7 @@ def code_of(error: RecordError) -> str:
 
 
 def pointer_of(error: RecordError) -> str:
-    """Return the place of an error, as a JSON pointer; where only Adobe's words have it, from them."""
+    """Return the place of an error, as a JSON pointer; taken from Adobe's text if only that has it."""
     if error.pointer:
         return error.pointer.removeprefix("#")
     found = _POINTER.search(error.message)

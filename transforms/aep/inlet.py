@@ -43,7 +43,7 @@ class AepInlet(envelope.Destination):
         return self.inlet_url.rstrip("/").rpartition("/")[2]
 
     def sizes(self) -> Sizes:
-        """Return what fits into a request (Stream multiple messages)."""
+        """Return the limits of a request (Stream multiple messages)."""
         overhead = Envelope(self).overhead
         return Sizes(MAX_REQUEST_BYTES, BATCH_OVERHEAD, overhead, MAX_REQUEST_BYTES - BATCH_OVERHEAD - overhead)
 
@@ -56,11 +56,11 @@ class AepInlet(envelope.Destination):
         return Form()
 
     def deletion(self, key: bytes | None) -> ParsedObject | ParseFailure:
-        """Return the attributes that tell AEP what to delete."""
+        """Return the attributes by which AEP finds what to delete."""
         return attributes_to_delete(key, self.key_field)
 
     def id_sample(self, schema: ResolvedSchema | None) -> IdSample | None:
-        """Events with an `_id` that another one has: Profile keeps one of them."""
+        """Return a sample of events to find different ones that share an `_id`, of which Profile keeps one."""
         return sample_of(self, schema)
 
 
@@ -68,7 +68,7 @@ def as_inlet(destination: Destination) -> AepInlet:
     """Return the destination of a route to AEP, for what asks AEP alone.
 
     Raises:
-        TypeError: The route leads elsewhere, so it is in the wrong pipeline.
+        TypeError: The route has another destination, so it is in the wrong pipeline.
     """
     if not isinstance(destination, AepInlet):
         raise TypeError(f"expected an inlet of AEP, not {type(destination).__name__}")
@@ -76,7 +76,7 @@ def as_inlet(destination: Destination) -> AepInlet:
 
 
 def _fill_message(message: dict[str, Any], body: bytes, fill: FillId) -> bytes | MissingField:
-    """Fill the entity in a ready-made envelope; one that has none is refused when it is validated."""
+    """Fill the entity in a ready-made envelope; one without an entity is refused in validation."""
     holder = message.get("body")
     entity = holder.get("xdmEntity") if isinstance(holder, dict) else None
     if not isinstance(entity, dict) or entity.get("_id") is not None:
@@ -96,7 +96,7 @@ def _unwrap_raw(record: dict[str, Any], body: bytes) -> ParsedObject | Rejection
 
 
 class _Upserts:
-    """Puts a header around a raw record that is to have one and does not bring its own."""
+    """Puts a header around a raw record that needs one and has none."""
 
     def __init__(self, to: AepInlet):
         self._upserts = UpsertEnvelope(to, to.operations) if to.operations else None

@@ -34,15 +34,15 @@ _IDS_SECONDS = 2.0
 
 
 class Assignment:
-    """The partitions of a consumer; its subclasses say which ones they are.
+    """The partitions of a consumer, which its subclasses determine.
 
     Attributes:
         positions: The offset to read next, by partition.
-        fresh: Partitions that were taken in and whose position the restriction does not know yet.
-        known: Whether it is known by now which partitions there are.
-        restriction: As it is once all that was handed out is claimed.
-        created_again: Topics that were, since this reader began.
-        suspended: Topics that were created again and whose new logs cannot be asked for their ends yet.
+        fresh: Partitions taken in, whose position the restriction does not know yet.
+        known: Whether the partitions are known yet.
+        restriction: The restriction once all steps handed out are claimed.
+        created_again: Topics that were created again since this reader began.
+        suspended: Topics that were created again and whose new logs do not report their ends yet.
     """
 
     def __init__(self, consumer: Consumer, source: KafkaSource, shard: Shard, clock: Callable[[], float]):
@@ -67,12 +67,12 @@ class Assignment:
         self._ask_at = self._claim_at = float("-inf")
 
     def go_to(self, restriction: Positions, certain: bool) -> None:
-        """Make reading go on at the offsets of a restriction, and take in partitions that are there by now.
+        """Continue reading at the offsets of a restriction, and take in new partitions.
 
         Args:
-            restriction: A partition that is not in it goes on where it was taken in: a bundle that claimed it has
+            restriction: A partition that is not in it continues where it was taken in: a bundle that claimed it has
                 failed, or has not come to it.
-            certain: Whether `positions` tells where the consumer is; not after a bundle that was cut short.
+            certain: Whether `positions` are those of the consumer; not after a bundle that was cut short.
         """
         self.restriction = restriction
         offsets = restriction.next
@@ -102,7 +102,7 @@ class Assignment:
         return self._topics.deleted()
 
     def topic_claims(self) -> Iterator[TopicClaim]:
-        """Yield what the restriction does not know yet of the topics' ids; goes to the beginning of new topics' logs.
+        """Yield topic ids that the restriction does not know yet; go to the beginning of new topics' logs.
 
         Raises:
             KafkaReadError: A topic was created again and `reset` is `error`.
@@ -169,11 +169,11 @@ class Assignment:
         raise NotImplementedError
 
     def _leave(self, partitions: list[Partition]) -> None:
-        """Read no more of partitions that the new topic has not."""
+        """Stop reading partitions that the new topic lacks."""
         raise NotImplementedError
 
     def move(self, offsets: dict[Partition, int]) -> None:
-        """Go on at other offsets; what was fetched from the partitions is dropped."""
+        """Continue at other offsets; records already fetched from the partitions are discarded."""
         if offsets:
             # Not by a seek: it is refused where an error has stopped the fetching.
             at = as_list(offsets)
@@ -182,7 +182,7 @@ class Assignment:
             self.positions |= offsets
 
     def has_read(self, partition: Partition, read: Committed) -> bool:
-        """Return whether this reader has the partition, of this topic, and has come to the offset since it was dealt
+        """Return whether this reader has the partition, of this topic, and has reached the offset since it was assigned
         it.
         """
         began = self._began.get(partition)
@@ -193,7 +193,7 @@ class Assignment:
         return read.offset >= began.offset
 
     def look_again(self) -> None:
-        """Make the next bundle look which topics there are, whenever that was done last."""
+        """Make the next bundle look for topics, however recently that was done."""
         self._look_at = float("-inf")
 
     def close(self) -> None:
@@ -235,7 +235,7 @@ class Assignment:
         self.fresh = [one for one in self.fresh if one in self.positions]
 
     def _look(self) -> dict[str, list[int]]:
-        """Return the topics that there are, with their partitions; empty when it is not yet time to look again."""
+        """Return the existing topics with their partitions; empty if it is not yet time to look again."""
         now = self._clock()
         if now < self._look_at:
             return {}
@@ -251,7 +251,7 @@ class Assignment:
 
 
 class ShardAssignment(Assignment):
-    """The partitions of a shard, found by looking for them now and then."""
+    """The partitions of a shard, found by periodic look-ups."""
 
     def others_are_at(self, left: dict[Partition, int]) -> bool:
         """No other reader has partitions of this shard."""
@@ -284,5 +284,5 @@ class ShardAssignment(Assignment):
 
 
 def as_list(offsets: dict[Partition, int]) -> list[TopicPartition]:
-    """Return the offsets as confluent-kafka wants them."""
+    """Return the offsets in confluent-kafka's form."""
     return [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]

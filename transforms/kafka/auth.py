@@ -1,4 +1,4 @@
-"""Logging in to Kafka in ways that librdkafka has not got itself, and what it does not say of those that it has."""
+"""Log in to Kafka in ways that librdkafka lacks, and explain failures of those that it has."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def with_login(properties: Mapping[str, object]) -> dict[str, object]:
         properties: librdkafka's, or `AWS_MSK_IAM` among them.
 
     Raises:
-        KafkaLoginError: Something is missing that librdkafka would wait for without a word.
+        KafkaLoginError: Something is missing that librdkafka would silently wait for.
     """
     if _value(properties, *_NAMES) == MSK_IAM:
         region = msk_region(str(properties.get("bootstrap.servers", "")))
@@ -48,7 +48,7 @@ def with_login(properties: Mapping[str, object]) -> dict[str, object]:
 
 
 def check_login(properties: Mapping[str, object]) -> None:
-    """Refuse what librdkafka would accept and then wait for without a word.
+    """Refuse what librdkafka would accept and then silently wait for.
 
     Raises:
         KafkaLoginError: OAUTHBEARER without a way to get tokens.
@@ -91,7 +91,7 @@ def msk_token(region: str | None, _: str = "") -> tuple[str, float]:
 
 
 def login_advice(said: str) -> str:
-    """Return what to do about what librdkafka says of a way to log in that it has not got, for the end of a message, or
+    """Return advice about a login mechanism that librdkafka lacks, for the end of a message, or
     "".
     """
     return _GSSAPI if "SASL mechanism GSSAPI" in said else ""

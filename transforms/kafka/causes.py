@@ -1,4 +1,4 @@
-"""Why Kafka does not answer, or refuses: librdkafka's words, with what they leave out and what to do about it."""
+"""Explain why Kafka does not answer, or refuses: librdkafka's message, what it omits, and what to do."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ _BROKER = re.compile(r"(?:[a-z_]+://)?(?P<host>[^\s/]+):(?P<port>\d+)/(?P<id>\d+
 
 
 class Heard:
-    """Remembers what librdkafka tells an `error_cb`: the calls of a client only say that they have failed."""
+    """Remembers the errors of an `error_cb`: the calls of a client only say that they have failed."""
 
     def __init__(self) -> None:
         self._heard = ""
 
     def __call__(self, error: KafkaError) -> None:
-        """Take what librdkafka tells; that all brokers are down says nothing new."""
+        """Take an error; that all brokers are down adds nothing."""
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             self._heard = error.str().partition(" (after ")[0]
 
     def why(self, else_: KafkaError) -> str:
-        """Return what was last found to be wrong with a broker or the way to it; else the error of the call."""
+        """Return the last error of a broker or the connection to it; else the error of the call."""
         return cause(self._heard) or else_.str()
 
 
 def cause(said: str) -> str:
-    """Return what librdkafka says, and of a broker that cannot be reached where its address comes from.
+    """Return librdkafka's message, and for an unreachable broker the origin of its address.
 
     A broker tells clients its address (`advertised.listeners`), which often is a name inside its own network only.
     """
@@ -42,12 +42,12 @@ def cause(said: str) -> str:
 
 
 def advice(error: KafkaError, operation: str, resource: str) -> str:
-    """Return what to do about a missing right, or a group that cannot be joined so; for the end of a message, or "".
+    """Return advice about a missing right, or a group that cannot be joined; for the end of a message, or "".
 
     Args:
         error: Kafka's.
-        operation: What the user of `kafka_config` has to be allowed, in the words of Kafka's ACLs, as READ.
-        resource: On what, as `topic events`.
+        operation: The operation that the user of `kafka_config` needs, as in Kafka's ACLs, such as READ.
+        resource: The resource, such as `topic events`.
     """
     code = error.code()
     if code == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
@@ -61,7 +61,7 @@ def advice(error: KafkaError, operation: str, resource: str) -> str:
 
 
 def needed(operation: str, resource: str) -> str:
-    """Say which right is missing, as for `advice`."""
+    """Name the missing right; arguments as for `advice`."""
     return f"the user needs the right {operation} on {resource}: grant it, or check the user in kafka_config"
 
 

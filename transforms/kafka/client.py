@@ -1,6 +1,6 @@
-"""Kafka as the transforms need it: how to reach it, its clients, and what topics there are.
+"""Kafka for the transforms: its cluster, its clients and its topics.
 
-librdkafka's own words for properties, errors and offsets are kept.
+librdkafka's names of properties, errors and offsets are kept.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def make_client(kind: type[Client], properties: Mapping[str, object]) -> Client:
 
 
 class _Admin(AdminClient):
-    """An admin client that remembers why it does not reach the brokers."""
+    """An admin client that remembers why it cannot reach the brokers."""
 
     def __init__(self, properties: Mapping[str, object]):
         self._heard = Heard()
@@ -103,7 +103,7 @@ class _Admin(AdminClient):
         super().__init__({**quiet, **properties, "error_cb": self._heard})
 
     def why(self, error: KafkaError) -> str:
-        """Return what a broker, or the way to it, was last found to be wrong with; a call's error where nothing was
+        """Return the last error of a broker or the connection to it; a call's error if nothing was
         heard.
         """
         self.poll(0)
@@ -120,7 +120,7 @@ def admin_client(cluster: KafkaCluster) -> AdminClient:
 
 
 def why(client: AdminClient | Consumer, error: KafkaError) -> str:
-    """Return why a call has failed, as far as its client has heard more than the call says."""
+    """Return why a call has failed, with what its client has heard besides."""
     return client.why(error) if isinstance(client, _Admin) else error.str()
 
 
@@ -158,7 +158,7 @@ def make_consumer(
 
 
 def deals_by_brokers(cluster: KafkaCluster) -> bool:
-    """Return whether the brokers deal partitions to the members of a group (KIP-848), and not a member
+    """Return whether the brokers assign partitions to the members of a group (KIP-848), and not a member
     to the others.
     """
     return cluster.config.get("group.protocol", "classic").lower() == "consumer"
@@ -198,7 +198,7 @@ def unknown_topics(topics: Sequence[str], found: Iterable[str]) -> list[str]:
 
 
 def why_unknown(cluster: KafkaCluster, client: AdminClient, topics: Sequence[str], option: str) -> str:
-    """Say why topics that were not found are not there: brokers hide those that the user has no right to.
+    """Explain why topics were not found: brokers hide those that the user has no right to.
 
     Args:
         cluster, client: Where they were looked for.
@@ -216,7 +216,7 @@ def why_unknown(cluster: KafkaCluster, client: AdminClient, topics: Sequence[str
 
 
 def without_right(client: AdminClient, topics: Iterable[str], operation: AclOperation) -> list[str]:
-    """Return those of the topics that the user has no right to read, or to write, as far as the brokers tell."""
+    """Return the topics that the user has no right to read, or to write, as far as the brokers say."""
     topics = list(topics)
     if not topics:
         return []
@@ -244,5 +244,5 @@ def _is_refused(answer: Future[TopicDescription], operation: AclOperation) -> bo
 
 
 def without(properties: Mapping[str, object], *names: str) -> dict[str, object]:
-    """Return the properties less some."""
+    """Return the properties without some of them."""
     return {name: value for name, value in properties.items() if name not in names}

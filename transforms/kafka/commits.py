@@ -17,12 +17,12 @@ _LOG = logging.getLogger(__name__)
 
 
 class Commits:
-    """What was delivered, what is committed, and what is still to be committed of one consumer.
+    """The offsets of one consumer that are delivered, committed, and still to be committed.
 
     Args:
         consumer: Commits for its group.
         name: Name of the group, for the log.
-        has_read: Whether the consumer has a partition and has come to an offset of it.
+        has_read: Whether the consumer has a partition and has reached an offset of it.
     """
 
     def __init__(self, consumer: Consumer, name: str, has_read: Callable[[Partition, Committed], bool]):
@@ -36,9 +36,9 @@ class Commits:
         self._lock = threading.Lock()
 
     def commit(self, positions: dict[Partition, Committed]) -> None:
-        """Commit to the group, without waiting: a broker that is silent would hold up everything, signals too.
+        """Commit to the group without waiting: a silent broker would block everything, even signals.
 
-        What cannot be committed is tried again with the next commit, of nothing new too. Not committing loses nothing:
+        Offsets that cannot be committed are retried with the next commit, even one of nothing new. No record is lost:
         after a restart the records are read again.
         """
         with self._lock:
@@ -73,19 +73,19 @@ class Commits:
                 )
 
     def commit_later(self, positions: dict[Partition, Committed]) -> Callable[[], None]:
-        """Return what to call once the records before these positions are delivered."""
+        """Return a function to call once the records before these positions are delivered."""
         self._expected |= {one: at for one, at in positions.items() if self._has_read(one, at)}
         return partial(self.commit, positions)
 
     def owed(self) -> bool:
-        """Return whether a commit has failed and is to be tried again; it must not wait for new records."""
+        """Return whether a commit has failed and must be retried, without waiting for new records."""
         return self._under_way == 0 and bool(self._uncommitted())
 
     def _uncommitted(self) -> dict[Partition, Committed]:
         return {one: at for one, at in self._delivered.items() if self._committed.get(one) != at}
 
     def awaited(self) -> bool:
-        """Return whether something that `commit_later` returned was not called yet."""
+        """Return whether a function from `commit_later` has not been called yet."""
         nothing = Committed(-1)
         return any(self._delivered.get(one, nothing).offset < at.offset for one, at in self._expected.items())
 

@@ -1,6 +1,6 @@
-"""Confluent's Schema Registry: the Avro schemas that records name by their ids or GUIDs.
+"""Confluent's Schema Registry: the Avro schemas that records refer to by id or GUID.
 
-A registry that cannot be reached is waited for, as AEP is: no record is dead-lettered because of it.
+The reader waits for an unreachable registry, as for AEP: no record is dead-lettered because of it.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class SchemaReaders:
     """Readers by schema, each made once in a process: a schema never changes (Schema Registry, Schema ID).
 
     Attributes:
-        known: Readers, and what is wrong with schemas that cannot be read with, by id or GUID.
+        known: Readers, or the problems of unusable schemas, by id or GUID.
     """
 
     def __init__(self, registry: SchemaRegistry, clock: Callable[[], float] = time.monotonic) -> None:
@@ -94,7 +94,7 @@ class SchemaReaders:
         self._next_log = 0.0
 
     def find(self, key: SchemaKey) -> AvroReader | ParseFailure:
-        """Return the reader of a schema that is not `known`. Asks once a minute for what the registry does not have."""
+        """Return the reader of a schema that is not `known`. Ask for missing schemas once a minute."""
         if self._clock() < self._unknown.get(key, 0.0):
             return _missing(key)
         found = self._fetch_patiently(key)
@@ -118,7 +118,7 @@ class SchemaReaders:
                 self._pause(pause, str(error))
 
     def _fetch(self, key: SchemaKey) -> AvroReader | ParseFailure | None:
-        """Return the reader, what is wrong with the schema, or None if there is none with this id or GUID."""
+        """Return the reader, the problem of the schema, or None if there is none with this id or GUID."""
         # Slow to import, and few runs need them.
         from confluent_kafka.schema_registry.common._httpx_compat import httpx  # httpx2 or httpx, as the client has it
         from confluent_kafka.schema_registry.error import OAuthTokenError, SchemaRegistryError
@@ -151,7 +151,7 @@ class SchemaReaders:
             return ParseFailure(CODE, f"the schema with the {_words(key)} cannot be used: {error}")
 
     def _references(self, schema: Any, seen: set[tuple[str, int]]) -> Iterator[str]:
-        """Yield the schemas that a schema refers to, each after those that it refers to itself."""
+        """Yield the schemas that a schema refers to, dependencies first."""
         for reference in schema.references or []:
             place = (reference.subject, reference.version)
             if place not in seen:
@@ -203,7 +203,7 @@ def _client(registry: SchemaRegistry) -> Any:
 
 
 def _is_certificate(error: BaseException | None) -> bool:
-    """Return whether a connection failed because of the registry's certificate, which does not pass by itself."""
+    """Return whether a connection failed because of the registry's certificate, which does not resolve itself."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return True

@@ -19,10 +19,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class GroupAssignment(Assignment):
-    """The partitions that the group's coordinator deals to this member, cooperatively: a rebalance takes or adds some
+    """The partitions that the group's coordinator assigns to this member, cooperatively: a rebalance takes or adds some
     and leaves the others alone.
 
-    What a member hands over is read from the committed offsets on: its last bundles may be read twice, and no gap.
+    A partition handed over is read from its committed offset: its last bundles may be read twice, with no gap.
     """
 
     _ask_others_at = float("-inf")
@@ -74,7 +74,7 @@ class GroupAssignment(Assignment):
             self.known = True
 
     def _may_join(self, found: dict[str, list[int]]) -> bool:
-        """Look at the group before it is joined, where its protocol does not tell a member who was there before."""
+        """Look at the group before joining it, if its protocol does not show a member who was there before."""
         if self._newcomer is not None or not deals_by_brokers(self._source.cluster):
             return True
         partitions = [(topic, number) for topic, numbers in found.items() for number in numbers]
@@ -95,7 +95,7 @@ class GroupAssignment(Assignment):
             consumer.incremental_assign([])
 
     def _take_dealt(self) -> bool:
-        """Take in what was dealt and not taken in yet; not while the brokers do not tell where it goes on."""
+        """Take in newly assigned partitions, once the brokers say where to continue."""
         dealt = sorted(self._dealt)
         try:
             committed = committed_offsets(self._consumer, dealt) if dealt else {}

@@ -1,4 +1,4 @@
-"""What a consumer that joins a group by KIP-848's protocol has to find out by itself.
+"""What a consumer must find out by itself when it joins a group by KIP-848's protocol.
 
 With Kafka's classic protocol each member learns its partitions as it joins, even if it gets none, and receives what
 others hand over only after that. With `group.protocol=consumer` a member hears nothing until it gets its first
@@ -20,7 +20,7 @@ _SPARE_SECONDS = 5.0
 
 
 class Newcomer:
-    """Tells whether other members were in the group before this one, and what they have read since.
+    """Knows whether other members were in the group before this one, and what they have read since.
 
     Args:
         consumer: Has not subscribed yet.
@@ -30,7 +30,7 @@ class Newcomer:
         clock: In seconds.
 
     Raises:
-        KafkaException: The brokers do not tell now.
+        KafkaException: The brokers do not answer now.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Newcomer:
         return self._is_second or committed != self._before.get(partition)
 
     def is_spare(self) -> bool:
-        """Return whether the members that there are by now leave no partition for this one; asked while it has none.
+        """Return whether the present members leave no partition for this one; asked while it has none.
 
         The group has to have members twice in a row, with some seconds between: this one counts as soon as it has
         joined, and gets its partitions a moment later.

@@ -1,4 +1,4 @@
-"""Offsets as brokers have them: where logs start and end, and what a group has committed."""
+"""Offsets known to brokers: the starts and ends of logs, and the committed offsets of a group."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LEADER_MOVING = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEAD
 
 
 class Committed(NamedTuple):
-    """A committed offset, with the id of the topic that it is of; "" when that was not committed with it."""
+    """A committed offset, with the id of its topic; "" if that was not committed with it."""
 
     offset: int
     topic_id: str = ""
@@ -124,7 +124,7 @@ def group_offsets(cluster: KafkaCluster, group_id: str, partitions: Sequence[Par
     """Return the committed offsets of a group, of the partitions that have one; the group is not joined.
 
     Raises:
-        KafkaSetupError: The group's coordinator does not tell them, or `kafka_config` is not accepted.
+        KafkaSetupError: The group's coordinator does not answer, or `kafka_config` is not accepted.
     """
     heard = Heard()
     consumer = make_consumer(cluster, group_id, {"error_cb": heard})

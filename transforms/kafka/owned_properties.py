@@ -1,4 +1,4 @@
-"""Properties of librdkafka that the reader decides, and what librdkafka says of the others."""
+"""Properties of librdkafka that the reader sets itself, and librdkafka's check of the others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NO_PROPERTY = "beam-aep.no.property"
 
 
 def property_faults(config: Mapping[str, str]) -> dict[str, str]:
-    """Find the properties that no consumer could be made with: their names, each with the reason.
+    """Find the properties that prevent a consumer from being created: their names, each with the reason.
 
     No client is made and nothing is read: librdkafka takes properties in their order and stops at the first that is
     wrong, so that one it does not know is put after each.

@@ -1,4 +1,4 @@
-"""The consumer of a shard: what the reader decides of librdkafka's properties, and its defaults for the others."""
+"""The consumer of a shard: the librdkafka properties that the reader sets, and its defaults for the others."""
 
 from __future__ import annotations
 

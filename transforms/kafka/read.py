@@ -1,7 +1,7 @@
-"""ReadFromKafka: chunks of records from Kafka topics, with no Java beside the worker.
+"""ReadFromKafka: chunks of records from Kafka topics, without Java.
 
 Positions live in the restriction, so in the runner's checkpoint. The group's offsets are committed when the bundle
-that read them is finalised: after everything fused with the read, posting included, has ended well.
+that read them is finalised: after everything fused with the read, posting included, has succeeded.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class ReadFromKafka(beam.PTransform):
     """Reads topics into chunks.
 
     Args:
-        source: What to read. `share_group` says that one process reads everything it is dealt, as local runs do;
+        source: What to read. With `share_group` one process reads everything it is assigned, as in local runs;
             otherwise the partitions are spread over the workers.
         start: Where each partition starts and ends, from `resolve_start`: looked up once, before the pipeline runs, so
-            that a bundle that is tried again starts at the same place.
+            that a bundle that is retried starts at the same place.
         commit: Commit the group's offsets as bundles are finalised. Off where batches grow in state: there a finalised
             bundle's records may not be posted yet.
 
@@ -128,7 +128,7 @@ def shard_reader(source: KafkaSource, shard: Shard) -> Reader:
 
 
 def close_readers(source_id: str, commit_seconds: float = 0.0) -> None:
-    """End the readers that this process has for a source, as a local run does at its end.
+    """Close the readers that this process has for a source, at the end of a local run.
 
     Args:
         source_id: The source.
@@ -155,7 +155,7 @@ def new_source_id() -> str:
 
 
 def _count(chunk: Chunk) -> Timestamp:
-    """Count the records of a chunk and return the newest timestamp, now at the latest.
+    """Count the records of a chunk and return the newest timestamp, but not after now.
 
     A producer may write any timestamp: one in the future would end the pipeline's time, or be too large for Beam.
     """

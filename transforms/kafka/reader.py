@@ -1,4 +1,4 @@
-"""A Kafka consumer that hands out chunks and can go back to any position. One for each shard and process."""
+"""A Kafka consumer that yields chunks and can return to any position; one per shard and process."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _RANGE_SECONDS = 2.0
 
 
 class Step(NamedTuple):
-    """What `read_bundle` yields: what to claim, and the records that this is for, if any."""
+    """A result of `read_bundle`: the position to claim, and the records it covers, if any."""
 
     claim: Claim | TopicClaim
     chunk: Chunk | None = None
@@ -103,7 +103,7 @@ class Reader:
         self._cut_short = False
 
     def _step(self, partition: Partition, offset: int, records: Sequence[Record] = ()) -> Step:
-        """Return the step to the offset, without what lies beyond the partition's end, which is left to
+        """Return the step to the offset, without records beyond the partition's end, which are left to
         the next run.
         """
         end = (self._assigned.restriction.ends or {}).get(partition, offset)
@@ -115,10 +115,10 @@ class Reader:
         return Step(claim, Chunk(*partition, list(records)) if records else None)
 
     def _topic_steps(self) -> Iterator[Step]:
-        """Yield what was found out about the ids of topics.
+        """Yield the ids of topics found.
 
         Raises:
-            KafkaReadError: A topic that is missed was deleted.
+            KafkaReadError: A missing topic was deleted.
         """
         for topic in self._assigned.deleted():
             if not self._may_go(topic):
@@ -152,7 +152,7 @@ class Reader:
         return int(high)
 
     def measure_lag(self) -> int:
-        """Return how many offsets of its partitions are still to be read, as far as the brokers have told."""
+        """Return how many offsets of its partitions are still to be read, as far as the brokers have said."""
         self.lag = sum(max(0, self.log_end(one) - at) for one, at in self._assigned.positions.items())
         return self.lag
 
@@ -161,15 +161,15 @@ class Reader:
         self._commits.commit(positions)
 
     def commit_later(self, positions: dict[Partition, Committed]) -> Callable[[], None]:
-        """Return what to call once the records before these positions are delivered."""
+        """Return a function to call once the records before these positions are delivered."""
         return self._commits.commit_later(positions)
 
     def owes_commit(self) -> bool:
-        """Return whether a commit has failed and is to be tried again; it must not wait for new records."""
+        """Return whether a commit has failed and must be retried, without waiting for new records."""
         return self._commits.owed()
 
     def awaits_commit(self) -> bool:
-        """Return whether something that `commit_later` returned was not called yet."""
+        """Return whether a function from `commit_later` has not been called yet."""
         return self._commits.awaited()
 
     def _on_commit(self, _: KafkaError | None, offsets: Sequence[TopicPartition]) -> None:
@@ -274,7 +274,7 @@ class Reader:
         return self._assigned.restriction.ends is None and topic not in self._source.topics
 
     def _resets(self) -> Iterator[Step]:
-        """Go on in the partitions whose position is gone, as soon as their leaders tell what is left."""
+        """Continue in the partitions whose position is gone, as soon as their leaders report their range."""
         while self._gone and self._clock() >= self._ask_range_at:
             partition = next(iter(self._gone))
             position = self._gone.pop(partition)

@@ -8,7 +8,7 @@ from transforms.records.record import UNREADABLE_HEADERS, Record
 
 
 def record_of(message: Message) -> Record:
-    """Return the record that a message without an error is.
+    """Return the record of a message without an error.
 
     The client decodes the names of headers as UTF-8. Where one is not, confluent-kafka 2.16 leaves an error behind that
     is raised by whatever looks for one next, many lines later in a loop that the interpreter has specialised, and a

@@ -1,4 +1,4 @@
-"""What a shard of Kafka partitions still has to read: the restriction of the splittable DoFn, and its tracker."""
+"""The rest that a shard of Kafka partitions has to read: the restriction of the splittable DoFn, and its tracker."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Shard(NamedTuple):
 
 
 def deal(start: Start, count: int) -> list[Shard]:
-    """Deal the partitions to so many shards."""
+    """Divide the partitions among `count` shards."""
     shards = []
     for number in range(count):
         empty = Shard(number, count, b"")
@@ -51,7 +51,7 @@ class Positions:
         next: The offset to read next, by partition. A partition that is not in it starts at its beginning.
         ends: Where to stop, by partition; None reads for ever.
         log_ends: The last known end of the log, by partition; the distance is the backlog.
-        finished: Nothing will be read any more.
+        finished: Nothing more will be read.
         ids: The ids of the topics that these are offsets of, by topic, where they are known.
     """
 
@@ -89,8 +89,8 @@ class TopicClaim(NamedTuple):
 
     Attributes:
         topic, id: Its name, and its id now.
-        next: Where all its partitions are read on; None leaves everything where it is.
-        log_ends: Where their logs end.
+        next: Where reading of all its partitions continues; None changes nothing.
+        log_ends: Ends of their logs.
     """
 
     topic: str
@@ -144,7 +144,7 @@ class PositionsTracker(RestrictionTracker):
         return Positions(dict(self._next), given.ends, dict(self._log_ends), self._finished, given.ids)
 
     def try_claim(self, position: Claim | TopicClaim | None) -> bool:
-        """Take the step, unless the rest has been given to somebody else."""
+        """Take the step, unless the rest has been given away."""
         if self._finished or self._checkpointed:
             return False
         if position is None:

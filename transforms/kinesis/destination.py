@@ -51,7 +51,7 @@ def as_stream(destination: Destination) -> KinesisStream:
     """Return the destination of a route to Kinesis.
 
     Raises:
-        TypeError: The route leads elsewhere, so it is in the wrong pipeline.
+        TypeError: The route has another destination, so it is in the wrong pipeline.
     """
     if not isinstance(destination, KinesisStream):
         raise TypeError(f"expected a stream of Kinesis, not {type(destination).__name__}")

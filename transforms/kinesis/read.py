@@ -38,7 +38,7 @@ class ReadFromKinesis(beam.PTransform):
     Args:
         source: What to read.
         start: Where each shard starts, from `kinesis.discovery.begin` or a checkpoint file: looked up once, before the
-            pipeline runs, so that a bundle that is tried again starts at the same place.
+            pipeline runs, so that a bundle that is retried starts at the same place.
         end: Read what arrived before this time, in milliseconds since 1970; None reads for ever.
         readers: How many share the stream; 1 where this process reads it all.
     """

@@ -22,7 +22,7 @@ from transforms.worker import process
 
 
 class Step(NamedTuple):
-    """What `read_bundle` yields: what to claim, and the records that this is for, if any."""
+    """A result of `read_bundle`: the position to claim, and the records it covers, if any."""
 
     claim: Change
     chunk: Chunk | None = None

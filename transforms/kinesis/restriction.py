@@ -41,7 +41,7 @@ class Unread:
     Attributes:
         checkpoint: How far the shards are read.
         end: Read what arrived before this time, in milliseconds since 1970; None reads for ever.
-        finished: Nothing will be read any more.
+        finished: Nothing more will be read.
     """
 
     checkpoint: Checkpoint
@@ -65,7 +65,7 @@ class UnreadTracker(RestrictionTracker):
         return self._restriction
 
     def try_claim(self, position: Change | None) -> bool:
-        """Take the step, unless the rest has been given to somebody else."""
+        """Take the step, unless the rest has been given away."""
         if self._restriction.finished or self._checkpointed:
             return False
         if position is None:
