@@ -1,7 +1,7 @@
-"""Who belonged to an audience before it was mapped is exported some time after ("within about one hour", says Adobe).
+"""Export the members that an audience had before it was mapped; Adobe does so within about an hour.
 
-Source: "Profile export behavior for different destination types" (the first export after an activation includes those
-who qualified before). A dataflow that was disabled, or an audience that was taken away from it, begins anew.
+Source: "Profile export behavior for different destination types" (the first export after an activation includes the
+profiles that qualified before). A dataflow that is enabled again, or an audience that is mapped again, begins anew.
 """
 
 from __future__ import annotations

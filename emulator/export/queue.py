@@ -1,4 +1,4 @@
-"""The records that wait to be written to streams, and what became of those before, in the emulator's database.
+"""Keep the records that wait to be written to streams, and count those before them, in the emulator's database.
 
 They are queued in the transaction in which the profile changes and deleted once the stream has them, so that a kill of
 the process loses none; between the two it can send one again. A run counts what was queued in one hour: in = out +

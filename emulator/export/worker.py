@@ -1,4 +1,4 @@
-"""Writes queued exports to their streams, apart from the collection and the validation.
+"""Write queued exports to their streams, apart from the collection and the validation.
 
 Source: "Amazon Kinesis connection": failed requests are stored and tried twice more. After which times is not
 published; here after one second, then two. A dataflow waits as a whole meanwhile, so that what was refused goes first

@@ -1,7 +1,7 @@
 """Whether a profile fits a rule. Pure.
 
 Adobe does not publish how PQL treats missing fields. Here every test of a missing field is false, except `isNull`:
-without a city `city != "Rome"` is false and `not (city = "Rome")` is true. Its page on `notIn` says the same of that.
+without a city `city != "Rome"` is false and `not (city = "Rome")` is true. Adobe says the same of `notIn`.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """From PQL to rules, by recursive descent. Pure.
 
-    rule       = conjunction {"or" conjunction}
+    rule        = conjunction {"or" conjunction}
     conjunction = negation {"and" negation}
-    negation   = ("not" | "!") negation | condition
-    condition  = "(" rule ")" | event | test
-    event      = ("exists" | "select") NAME "from" "xEvent" [("where" | ":") rule]
-    test       = operand operator operand | path "in" "[" literal {"," literal} "]"
-               | path "." function "(" [string ["," boolean]] ")"
-    operand    = literal | path
-    path       = NAME {"." NAME}
+    negation    = ("not" | "!") negation | condition
+    condition   = "(" rule ")" | event | test
+    event       = ("exists" | "select") NAME "from" "xEvent" [("where" | ":") rule]
+    test        = operand operator operand
+                | path "in" "[" literal {"," literal} "]"
+                | path "." function "(" [string ["," boolean]] ")"
+    operand     = literal | path
+    path        = NAME {"." NAME}
 
 `select X from xEvent where ...` is how Adobe writes rules on events in "Streaming segmentation".
 """

@@ -22,7 +22,7 @@ from tests.emulator.management import EVENT, Platform
 
 pytestmark = pytest.mark.browser
 
-SECTIONS = ("/", "/events", "/datasets", "/schemas", "/connections", "/profiles", "/faults")
+SECTIONS = ("/", "/events", "/datasets", "/schemas", "/connections", "/profiles", "/audiences", "/faults")
 HOSTILE = "<img src=x onerror='document.title=`hacked`'><script>document.title='hacked'</script>"
 LONG = "long-" * 60
 

@@ -41,7 +41,7 @@ def test_entered_and_left(members: Members, stream: str) -> None:
     assert left["segmentMembership"]["ups"][gold]["status"] == "exited"
 
 
-def test_who_has_left_is_exported_no_more(members: Members, stream: str) -> None:
+def test_a_profile_that_has_left_is_exported_no_more(members: Members, stream: str) -> None:
     gold = members.audience(GOLD)
     members.destination(stream, gold, attributes=("city",))
     members.record("a@x.de", tier="gold", city="Rome")
@@ -134,7 +134,7 @@ def test_names_and_times(members: Members, stream: str) -> None:
     assert shown[romans]["createdAt"] <= shown[romans]["updatedAt"]
 
 
-def test_who_belonged_before_is_exported_after_the_activation(members: Members, stream: str) -> None:
+def test_earlier_members_are_exported_after_the_activation(members: Members, stream: str) -> None:
     gold = members.audience(GOLD)
     romans = members.audience('TENANT.city = "Rome"', "Romans")
     members.gold(range(0, 250, 2), city="Rome")

@@ -78,7 +78,7 @@ class TestConcerns:
         assert concerns(destination(), profile(gold="realized"), Change((), False, {}, [before]))
 
     @pytest.mark.parametrize("status", [None, "exited"])
-    def test_who_is_no_member_is_not_exported(self, status: Any) -> None:
+    def test_other_profiles_than_members_are_not_exported(self, status: Any) -> None:
         change = Change((), True, ENTITY, [])
         assert not concerns(destination(), profile(gold=status, other="realized"), change)
 

@@ -28,7 +28,7 @@ def test_entered_stayed_left_and_entered_again() -> None:
     assert evaluate([GOLD], {"tier": "gold"}, [], left, 500) == {"gold": Membership("realized", 500)}
 
 
-def test_who_never_belonged_has_no_membership() -> None:
+def test_a_profile_that_never_belonged_has_no_membership() -> None:
     assert evaluate([GOLD, BUYERS], {"tier": "silver"}, [{"total": 1}], {}, 100) == {}
 
 
@@ -38,7 +38,7 @@ def test_an_event_is_remembered_until_the_rest_of_the_rule_holds() -> None:
     assert evaluate([GOLD_BUYERS], {"tier": "gold"}, [], bought, 200) == {"both": Membership("realized", 200, True)}
 
 
-def test_an_event_ends_what_wants_none() -> None:
+def test_an_event_ends_a_membership_that_wants_none() -> None:
     before = evaluate([NO_BUYERS], {}, [], {}, 100)
     assert before["none"].status == "realized"
     assert evaluate([NO_BUYERS], {}, [{"total": 6}], before, 200) == {"none": Membership("exited", 200, True)}
