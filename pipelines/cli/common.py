@@ -79,13 +79,13 @@ def options_of(model: type[_Group], arguments: Mapping[str, tuple[str, Any]]) ->
     """
     from pydantic import ValidationError
 
-    from pipelines.options.table import describe_type, explain
-
     names = {field: name for name, (field, _) in arguments.items()}
     values = {field: tuple(value) if isinstance(value, list) else value for field, value in arguments.values() if value}
     try:
         return model(**values)
     except ValidationError as errors:
+        from pipelines.options.table import describe_type, explain  # loads Beam
+
         error = errors.errors(include_url=False)[0]
         field = str(error["loc"][0])
         _, text = explain(error, describe_type(model.model_fields[field].annotation)[1])[0]
@@ -98,7 +98,7 @@ def cluster_of(bootstrap_servers: str, config: Sequence[str]) -> KafkaCluster:
     Raises:
         ValueError: An address or a property that cannot be right, or a secret given in plain.
     """
-    from pipelines.options.types import check_bootstrap_servers, check_kafka_config
+    from pipelines.options.kafka_types import check_bootstrap_servers, check_kafka_config
     from transforms.kafka.client import KafkaCluster
 
     properties = {}

@@ -2,198 +2,23 @@
 
 A group's prefix and a field's name make the option's name: `kafka_` + `topics` is `--kafka_topics` on the
 command line and `kafka_topics:` in an options file. Help, checks, Beam's view of the options and the table
-that `--print_options` shows are all made from these models. The groups of destinations are in files of their own.
+that `--print_options` shows are all made from these models. The larger groups have files of their own.
 """
 
-from datetime import datetime
 from typing import Literal
 
-from aep.ingestion.envelope import Payload
-from aep.mapping.json_patch import PatchDialect
-from aep.xdm.harden import UnknownFields
-from aep.xdm.rules import Identity, Nulls, XdmRules
 from pipelines.options.aep import AepOptions
-from pipelines.options.formats import Format
 from pipelines.options.group import OptionGroup
 from pipelines.options.group import option as _option
+from pipelines.options.kafka import KafkaOptions
+from pipelines.options.kafka_types import Place, Topic
 from pipelines.options.kinesis import KinesisOptions
-from pipelines.options.types import (
-    BootstrapServers,
-    Count,
-    DiscoverySeconds,
-    Files,
-    Folder,
-    IdRule,
-    KafkaConfig,
-    Place,
-    Pointers,
-    RegistryConfig,
-    RegistryUrls,
-    Seconds,
-    Sha256,
-    Share,
-    Stages,
-    Start,
-    Strings,
-    Time,
-    Topic,
-    Topics,
-    TransformReference,
-    seconds_of,
-    start_time,
-)
+from pipelines.options.types import Count, Folder, Seconds, Share, Stages, Strings, Time, seconds_of
+from pipelines.options.xdm import MapOptions, XdmOptions
 from transforms.batch import BatchMode
-from transforms.kafka.client import Reset
-from transforms.records.prepare import Tombstones
 from transforms.replay import Selection
 
 LogFormat = Literal["text", "json"]
-
-
-class KafkaOptions(OptionGroup):
-    """Kafka: what is read, from where, and until when."""
-
-    source: Literal["native", "file"] = _option(
-        "native", "native: a Kafka consumer in Python. file: files of JSON lines, to try it without a broker."
-    )
-    bootstrap_servers: BootstrapServers | None = _option(None, "Bootstrap brokers, as HOST:PORT[,HOST:PORT...].")
-    topics: Topics = _option(
-        (),
-        "Topics to read. An entry that starts with ^ is a regular expression; it does not match names that begin "
-        "with __.",
-    )
-    group_id: str = _option("beam-aep", "Consumer group under which offsets are committed.")
-    start: Start = _option(
-        "committed",
-        "Where to start: committed (the group's offsets), earliest, latest, or an ISO 8601 time with its "
-        "offset, as 2026-01-31T08:00:00+00:00.",
-    )
-    reset: Reset = _option(
-        "earliest",
-        "Where to start when no offset is committed, or the one asked for is gone. error: stop, also at a topic that "
-        "was deleted and created again, which is otherwise read from its beginning.",
-    )
-    stop_at: Literal["never", "end"] = _option(
-        "never", "end: stop at the offsets that were each partition's end when the run began."
-    )
-    stop_after_seconds: Seconds | None = _option(None, "Stop reading after this time. Null: never.", "seconds")
-    config: KafkaConfig = _option(
-        {},
-        "Any property of librdkafka. A secret one, such as sasl.password, takes a reference to a secret. With "
-        "the extra "
-        "msk, sasl.mechanism=AWS_MSK_IAM for Amazon MSK.",
-    )
-    file_pattern: str | None = _option(
-        None,
-        "JSON lines files for kafka_source=file, on any filesystem of Beam's; .gz, .bz2, .xz, .zst are decompressed.",
-    )
-    bundle_max_records: Count = _option(
-        50_000, "Most records in a bundle. A crash repeats at most the open bundles.", "records"
-    )
-    bundle_max_bytes: Count = _option(64_000_000, "Most bytes of records in a bundle.", "bytes")
-    bundle_max_seconds: Seconds = _option(5.0, "Longest time a bundle takes in records.", "seconds")
-    discovery_seconds: DiscoverySeconds = _option(60.0, "How often to look for new topics and partitions.", "seconds")
-    format: Format = _option(
-        "json",
-        "Format of the values. avro: plain Avro with kafka_avro_schema_file, else Confluent's wire format with the "
-        "schemas of kafka_schema_registry_url.",
-    )
-    avro_schema_file: Files = _option(
-        (),
-        "The Avro schema (.avsc) of values in plain Avro. Several files: each after those whose types it uses, "
-        "the record's last.",
-    )
-    schema_registry_url: RegistryUrls | None = _option(
-        None, "Address of Confluent's Schema Registry, or several separated by commas."
-    )
-    schema_registry_config: RegistryConfig = _option(
-        {},
-        "Properties of confluent-kafka's SchemaRegistryClient. A secret one, such as basic.auth.user.info "
-        "(USER:PASSWORD), "
-        "takes a reference to a secret.",
-    )
-    tombstones: Tombstones = _option(
-        "skip",
-        "What happens to records without a value. delete: an upsert that deletes the profile named by the record's key "
-        "(xdm_payload=raw, aep_key_field).",
-    )
-
-    @property
-    def start_time(self) -> datetime | None:
-        """The time to start at, where `start` is one."""
-        return None if self.start in ("committed", "earliest", "latest") else start_time(self.start)
-
-
-class XdmOptions(OptionGroup):
-    """XDM: the schema, and the checks a record must pass before it is posted."""
-
-    schema_file: str | None = _option(
-        None, "File of the resolved schema, as the Schema Registry returns it for xed-full."
-    )
-    schema_id: str | None = _option(
-        None,
-        "The schema's $id. Null: the one in the schema file. Without a file the schema is taken from the Schema "
-        "Registry (aep_platform_url), and looked up again every 15 minutes.",
-    )
-    schema_sha256: Sha256 | None = _option(None, "SHA-256 of the schema file; a file with another content is refused.")
-    payload: Payload = _option(
-        "entity",
-        "What a record's value is: an XDM entity (an envelope is put around it), a whole message, or raw data.",
-    )
-    id_from: IdRule = _option(
-        (),
-        "Fill in a missing _id, the same each time a record is sent: offset (of topic, partition and offset), or JSON "
-        "pointers to fields, for a hash of their values. Empty: leave it.",
-    )
-    unknown_fields: UnknownFields = _option("reject", "What happens to fields the schema lacks.")
-    nulls: Nulls = _option("reject", "What happens to null values; prune removes them.")
-    integer_ranges: bool = _option(True, "Refuse integers that do not fit their XDM type (byte, short, int, long).")
-    identity: Identity = _option("off", "required: refuse a record without an identity.")
-    primary_identity: Pointers = _option(
-        (),
-        "JSON pointers to the primary identity, such as /_acme/memberId. Empty: that of the schema's descriptors.",
-    )
-    namespaces: Strings = _option((), "Identity namespaces allowed in identityMap. Empty: all.")
-    max_future_seconds: Seconds = _option(300.0, "How far ahead of now an event's timestamp may be.", "seconds")
-    max_age_days: Seconds | None = _option(None, "How old an event may be. Null: any age.", "days")
-    max_event_bytes: Count = _option(10_240, "Largest event (time-series class), serialised.", "bytes")
-    max_record_bytes: Count = _option(102_400, "Largest record (profile class), serialised.", "bytes")
-
-    def rules(self) -> XdmRules:
-        """Return what records are asked for beyond their schemas."""
-        return XdmRules(
-            unknown_fields=self.unknown_fields,
-            nulls=self.nulls,
-            integer_ranges=self.integer_ranges,
-            identity=self.identity,
-            primary_identity=self.primary_identity,
-            namespaces=self.namespaces,
-            max_future_seconds=self.max_future_seconds,
-            max_age_days=self.max_age_days,
-            max_event_bytes=self.max_event_bytes,
-            max_record_bytes=self.max_record_bytes,
-        )
-
-
-class MapOptions(OptionGroup):
-    """Mapping: how an XDM record is made from the record read, before validation."""
-
-    file: str | None = _option(
-        None,
-        "YAML or JSON file. A list is a JSON Patch (RFC 6902); a mapping names, for each XDM field, the field, "
-        "constant or Kafka metadata it is made from.",
-    )
-    patch_dialect: PatchDialect = _option(
-        "rfc6902",
-        "Whose rules a JSON Patch follows. adobe: those of Adobe's JsonPatchTransform for Kafka Connect, where to "
-        "remove what is absent does nothing, and to move or copy it sets null.",
-    )
-    transform: TransformReference | None = _option(
-        None,
-        "A Python function that records go through after the mapping, given given given as "
-        "package.module:function. It takes a record "
-        "and its metadata, and returns a record, or None to drop it. It must be importable where the workers run.",
-    )
 
 
 class BatchOptions(OptionGroup):

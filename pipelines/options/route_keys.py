@@ -12,8 +12,9 @@ from pydantic import AfterValidator, Field
 from aep.mapping.json_patch import PatchDialect
 from pipelines.options.formats import Format
 from pipelines.options.group import OptionGroup
+from pipelines.options.kafka_types import Topics
 from pipelines.options.table import OPTIONS, describe_type, holds_secret
-from pipelines.options.types import Files, RecordMapping, Topics, TransformReference, When
+from pipelines.options.types import Files, RecordMapping, TransformReference, When
 
 
 def _check_name(name: str) -> str:

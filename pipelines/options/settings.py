@@ -10,15 +10,14 @@ from pipelines.options.declarations import (
     BatchOptions,
     DeadLetterOptions,
     GeneralOptions,
-    KafkaOptions,
-    MapOptions,
     OutputOptions,
     ReceiptOptions,
     ReplayOptions,
-    XdmOptions,
 )
+from pipelines.options.kafka import KafkaOptions
 from pipelines.options.kinesis import KinesisOptions
 from pipelines.options.table import OPTIONS, Option
+from pipelines.options.xdm import MapOptions, XdmOptions
 from pipelines.options.yaml_files import dump
 
 DEFAULT = "default"

@@ -192,7 +192,7 @@ def check(
     from pipelines.cli.event_hints import SHAPES
     from pipelines.cli.event_lines import EventCheck
     from pipelines.cli.schema.report import Tally
-    from pipelines.options.declarations import XdmOptions
+    from pipelines.options.xdm import XdmOptions
 
     if limit is not None and not (every or adobe):
         raise typer.BadParameter("--limit does nothing without --all or --adobe")

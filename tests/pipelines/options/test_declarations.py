@@ -13,11 +13,12 @@ from pydantic import ValidationError
 
 from pipelines.destinations.aep.keys import AepRouteKeys
 from pipelines.options.beam import BeamAepOptions, beam_flags, known_beam_options, own_flag
-from pipelines.options.declarations import GROUPS, KafkaOptions
+from pipelines.options.declarations import GROUPS
 from pipelines.options.help import help_text
+from pipelines.options.kafka import KafkaOptions
+from pipelines.options.kafka_types import is_secret_property
 from pipelines.options.route_keys import describe_keys
 from pipelines.options.table import OPTIONS, Option, explain
-from pipelines.options.types import is_secret_property
 from transforms.kafka.owned_properties import OWNED_PROPERTIES
 
 NAMES = """

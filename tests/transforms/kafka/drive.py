@@ -11,7 +11,7 @@ from typing import Literal
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from pipelines.options.declarations import KafkaOptions
+from pipelines.options.kafka import KafkaOptions
 from testing.services.kafka import KafkaBroker
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from transforms.kafka.client import KafkaCluster, Partition
