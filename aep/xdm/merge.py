@@ -7,8 +7,6 @@ from aep.xdm.pointers import pointer
 from aep.xdm.schema import SchemaError
 
 _INT = (-(2**31), 2**31 - 1)
-
-
 _DASH = re.compile(r"-+(.)")
 
 

@@ -8,12 +8,13 @@ from aep.errors import UserError
 from kinesis.keys import RANDOM, PartitionKeys
 from pipelines.options.destination import DestinationKind, Named
 from pipelines.options.kinesis_checks import endpoint_note, kinesis_gaps
+from pipelines.options.kinesis_types import PartitionKey, RecordBytes, Stream
 from pipelines.options.make_route import route_to
 from pipelines.options.problems import Fault
 from pipelines.options.readiness import Check, State
 from pipelines.options.route_keys import RouteKeys, key_of, shared_key
 from pipelines.options.settings import Settings
-from pipelines.options.types import PartitionKey, RecordBytes, Stream, Strings
+from pipelines.options.types import Strings
 from transforms.kinesis.connection import KinesisConnection, as_kinesis
 from transforms.kinesis.destination import KinesisStream, as_stream
 from transforms.kinesis.preflight import StreamFindings

@@ -16,8 +16,6 @@ from transforms.sinks.places import topic_of
 _SECRET_PROPERTY = re.compile(
     r"(password|passphrase|secret|key\.pem|jaas\.config|user\.info|(^|\.)token|credentials)$", re.IGNORECASE
 )
-
-
 # Of SchemaRegistryClient's properties those that a user may set; it does not know the Java client's.
 _REGISTRY_PROPERTIES = (
     "basic.auth.user.info",
@@ -28,14 +26,8 @@ _REGISTRY_PROPERTIES = (
     "timeout",
     "proxy",
 )
-
-
 _KEY = "PRIVATE KEY"  # in a key in PEM form
-
-
 _UNKNOWN = "0"  # for a value that is not known
-
-
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
@@ -146,28 +138,12 @@ def check_place(value: str) -> str:
 
 
 BootstrapServers = Annotated[str, AfterValidator(check_bootstrap_servers)]
-
-
 Topics = Annotated[Strings, AfterValidator(check_topics)]
-
-
 Topic = Annotated[str, AfterValidator(check_topic)]
-
-
 Place = Annotated[str, AfterValidator(check_place)]
-
-
 Start = Annotated[str, AfterValidator(check_start)]
-
-
 RegistryUrls = Annotated[str, AfterValidator(check_urls)]
-
-
 RegistryConfig = Annotated[StringMap, AfterValidator(check_registry_config), SECRET]
-
-
 KafkaConfig = Annotated[StringMap, AfterValidator(check_kafka_config), SECRET]
-
-
 # An hour is the most that librdkafka takes for topic.metadata.refresh.interval.ms.
 DiscoverySeconds = Annotated[float, Field(gt=0, le=3600)]

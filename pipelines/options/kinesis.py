@@ -4,20 +4,16 @@ from typing import Literal
 
 from kinesis.discovery import Reset
 from pipelines.options.group import OptionGroup, option
-from pipelines.options.types import (
-    Count,
+from pipelines.options.kinesis_types import (
     KinesisEndpoint,
     KinesisProxy,
     PartitionKey,
     RecordBytes,
     RoleArn,
-    Seconds,
-    SecretReference,
     Stream,
     StreamStart,
-    Strings,
-    Window,
 )
+from pipelines.options.types import Count, Seconds, SecretReference, Strings, Window
 from transforms.kinesis.access import KinesisAccess
 from transforms.records.delivery import Order
 

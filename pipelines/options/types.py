@@ -21,8 +21,6 @@ from aep.mapping.ids import OFFSET
 from aep.mapping.json_patch import Patch, PatchDialect, compile_patch
 from aep.mapping.transform import check_reference
 from aep.mapping.upserts import operations_fault
-from kinesis.keys import IDENTITY, KAFKA_KEY, RANDOM
-from kinesis.limits import MAX_RECORD_BYTES
 from transforms.records.stages import DeadLetterStage
 from transforms.sinks.places import topic_of
 
@@ -115,64 +113,11 @@ def check_proxy_user(value: str) -> str:
     return value
 
 
-def check_kinesis_proxy(value: str) -> str:
-    """Accept the address of an HTTP proxy to Kinesis; one that asks for a password is not supported."""
-    return check_proxy_url(value, login="a proxy with a password is not supported here")
-
-
-def check_kinesis_endpoint(value: str) -> str:
-    """Accept the address of Kinesis, of a VPC endpoint or of a local emulator."""
-    return check_url(value, login="kinesis_access_key_id")
-
-
-def check_role_arn(value: str) -> str:
-    """Accept the ARN of a role (IAM identifiers)."""
-    if not re.fullmatch(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}", value, re.ASCII):
-        raise ValueError("must be the ARN of a role: arn:aws:iam::ACCOUNT:role/NAME")
-    return value
-
-
 def check_inlet_url(value: str) -> str:
     """Accept the inletUrl of a streaming connection, with or without `batch/` (Streaming Ingestion API)."""
     check_url(value)
     if not re.search(r"/collection/(batch/)?[^/]+$", value):
         raise ValueError("must be the inletUrl of a streaming connection: https://HOST/collection/INLET_ID")
-    return value
-
-
-def check_stream_start(value: str) -> str:
-    """Accept earliest, latest, or a time with its offset from UTC."""
-    if value not in ("earliest", "latest"):
-        try:
-            iso_time(value)
-        except ValueError as error:
-            raise ValueError(f"must be earliest, latest, or {error}") from None
-    return value
-
-
-def check_stream(value: str) -> str:
-    """Accept the name or the ARN of a stream (CreateStream)."""
-    name = value.partition(":stream/")[2] if value.startswith("arn:") else value
-    if not re.fullmatch(r"[a-zA-Z0-9_.-]{1,128}", name):
-        raise ValueError(f"{value!r} is not a valid stream name or ARN")
-    return value
-
-
-def check_partition_key(value: str) -> str:
-    """Accept what partition keys are made of."""
-    if value not in (IDENTITY, KAFKA_KEY, RANDOM):
-        try:
-            check_pointers((value,))
-        except ValueError:
-            words = f"{IDENTITY}, {KAFKA_KEY}, {RANDOM}, or a JSON pointer to a field"
-            raise ValueError(f"must be {words}, as /person/id; got {value!r}") from None
-    return value
-
-
-def check_record_bytes(value: int) -> int:
-    """Keep a record within what any stream takes (PutRecords)."""
-    if value > MAX_RECORD_BYTES:
-        raise ValueError(f"must be at most {MAX_RECORD_BYTES}: no stream takes larger records (PutRecords)")
     return value
 
 
@@ -314,9 +259,6 @@ SecretReference = Annotated[str, AfterValidator(check_secret_reference), SECRET]
 Sha256 = Annotated[str, AfterValidator(check_sha256)]
 Url = Annotated[str, AfterValidator(check_url)]
 ProxyUrl = Annotated[str, AfterValidator(check_proxy_url), SECRET]
-KinesisEndpoint = Annotated[str, AfterValidator(check_kinesis_endpoint)]
-KinesisProxy = Annotated[str, AfterValidator(check_kinesis_proxy), SECRET]
-RoleArn = Annotated[str, AfterValidator(check_role_arn)]
 ProxyUser = Annotated[str, AfterValidator(check_proxy_user)]
 InletUrl = Annotated[str, AfterValidator(check_inlet_url)]
 Pointers = Annotated[Strings, AfterValidator(check_pointers)]
@@ -328,14 +270,10 @@ When = Annotated[tuple[InstanceOf[Condition], ...], BeforeValidator(compile_when
 Time = Annotated[str, AfterValidator(check_time)]
 Folder = Annotated[str, AfterValidator(check_folder)]
 Stages = Annotated[tuple[DeadLetterStage, ...], BeforeValidator(_as_tuple)]
-StreamStart = Annotated[str, AfterValidator(check_stream_start)]
-Stream = Annotated[str, AfterValidator(check_stream)]
-PartitionKey = Annotated[str, AfterValidator(check_partition_key)]
 Statuses = Annotated[tuple[int, ...], BeforeValidator(_as_tuple), AfterValidator(check_retry_statuses)]
 Headers = Annotated[StringMap, AfterValidator(check_headers), SECRET]
 HeaderValue = Annotated[str, AfterValidator(check_header_value)]
 Count = Annotated[int, Field(gt=0)]
-RecordBytes = Annotated[Count, AfterValidator(check_record_bytes)]
 Seconds = Annotated[float, Field(gt=0)]
 Window = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
