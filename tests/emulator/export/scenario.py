@@ -26,13 +26,11 @@ _event_numbers = itertools.count()
 class Members:
     """Profile records with an email address as primary identity, and events for them by identityMap."""
 
-    def __init__(self, kinesis: Kinesis, org_id: str | None = None) -> None:
+    def __init__(self, kinesis: Kinesis) -> None:
         self.kinesis = kinesis
-        self.platform = Platform(kinesis, org_id)
+        self.platform = Platform(kinesis)
         self.client = Client()
         platform = self.platform
-        if org_id is not None:
-            return
         group = platform.field_group(email=TEXT, phone=TEXT, tier=TEXT, city=TEXT)
         self.schema_id = platform.schema(PROFILE, group, IDENTITY_MAP)
         platform.identity(self.schema_id, f"/{platform.tenant}/email")

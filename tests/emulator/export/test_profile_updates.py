@@ -126,6 +126,9 @@ class Model:
             "identities": sorted(person.identities),
         }
 
+    def members(self, name: str) -> set[tuple[str, ...]]:
+        return {tuple(sorted(each.identities)) for each in self.people if each.statuses.get(name) == "realized"}
+
     def evaluate(self, person: Person, entity: dict[str, Any], step: Step) -> set[str]:
         gold = entity.get("tier") == "gold"
         if step.operation is None and step.entity["total"] > 5:
@@ -154,11 +157,13 @@ class System:
             made = segments.create(ORG, "prod", {"name": name, "expression": expression, "evaluationInfo": info})
             self.names[made["id"]] = name
         destinations = self._destinations([key for key, name in self.names.items() if name in MAPPED])
+        self.profiles = ProfileStore(self.store)
+        self.memberships = MembershipStore(self.store)
         self.queue = ExportQueue(self.store, lambda: 0)
         self.updates = ProfileUpdates(
-            ProfileStore(self.store),
+            self.profiles,
             segments,
-            MembershipStore(self.store),
+            self.memberships,
             destinations,
             self.queue,
             lambda: "realized/exited",
@@ -200,6 +205,21 @@ class System:
         self.queue.settle(waiting, (), ())
         return [self._shown(orjson.loads(each.data)) for each in waiting]
 
+    def evaluate(self) -> None:
+        """Evaluate over all events, which must not change what was found event by event.
+
+        Except for buyers: whether an event counts depends on the profile at that time.
+        """
+        with self.store.transaction():
+            self.updates.evaluate_some(ORG, 0)
+        self.queue.settle(self.queue.oldest("flow", 100), (), ())
+
+    def members(self, name: str) -> set[tuple[str, ...]]:
+        """Return the members of an audience, each by the values of its identities."""
+        (segment_id,) = [key for key, each in self.names.items() if each == name]
+        found = self.memberships.members(segment_id, until_ms=0, after=0, limit=100)
+        return {tuple(identity.value for identity in self.profiles.identities(each)) for each in found}
+
     def _shown(self, record: dict[str, Any]) -> dict[str, Any]:
         memberships = record["segmentMembership"]["ups"]
         return {
@@ -215,6 +235,9 @@ def test_each_change_is_exported_once(steps: list[Step]) -> None:
     for number, step in enumerate(steps):
         expected = model.take(step)
         assert system.take(number, step) == ([] if expected is None else [expected])
+    system.evaluate()
+    assert system.members("gold") == model.members("gold")
+    assert system.members("quiet") == model.members("quiet")
     (counts,) = [(run.records_in, run.records_out) for run in system.queue.runs(ORG)] or [(0, 0)]
     assert counts[0] == counts[1]
     assert system.queue.waiting() == 0
