@@ -59,7 +59,7 @@ test-slow: $(READY)
 	$(RUN) -m pytest --durations=10 -m slow
 
 test-fast: check
-	$(RUN) -m pytest -m "not kafka and not flink and not zjsonpatch and not browser and not slow"
+	$(RUN) -m pytest -m "not kafka and not flink and not node and not zjsonpatch and not browser and not slow"
 
 bench: $(READY)
 	$(RUN) -m bench

@@ -13,6 +13,8 @@ from testing.services.kinesis_local import KinesisLocal
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from testing.services.pytest_support import require
 
+pytestmark = pytest.mark.node
+
 HALF = 1 << 127
 LAST = (1 << 128) - 1
 FIRST = "shardId-000000000000"
