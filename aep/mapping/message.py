@@ -12,7 +12,7 @@ def unwrap(message: dict[str, Any], destination: Destination) -> dict[str, Any] 
     """Return the `xdmEntity` of a message whose envelope fits the destination, or the reason AEP would reject it.
 
     (Streaming Ingestion API, message format: `header` and `body` are required; the schemas of header, `xdmMeta`
-    and data set must be the same; `imsOrgId`, where given, must be the inlet's.)
+    and dataset must be the same; `imsOrgId`, where given, must be the inlet's.)
     """
     header, body = message.get("header"), message.get("body")
     if not isinstance(header, dict) or not isinstance(body, dict):

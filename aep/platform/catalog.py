@@ -1,4 +1,4 @@
-"""The Catalog: data sets and batches, `/data/foundation/catalog`.
+"""The Catalog: datasets and batches, `/data/foundation/catalog`.
 
 Sources: "Create a dataset with APIs", "Ingest streaming record data", "Enable a dataset for updates", "Error
 diagnostics", "Retrieving failed batches", Catalog Service API (OpenAPI).
@@ -14,12 +14,12 @@ from aep.platform.client import PlatformClient, Query, segment
 BASE = "/data/foundation/catalog"
 MAX_PAGE = 100
 
-# The tags of a data set whose records go to Profile and Identity Service ("Ingest streaming record data").
+# The tags of a dataset whose records go to Profile and Identity Service ("Ingest streaming record data").
 PROFILE_TAGS: Mapping[str, Sequence[str]] = {"unifiedIdentity": ["enabled:true"], "unifiedProfile": ["enabled:true"]}
 
 
 class DataSet(NamedTuple):
-    """A data set.
+    """A dataset.
 
     Attributes:
         id: 24 hexadecimal characters.
@@ -52,12 +52,12 @@ class BatchError(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A group of records of a data set.
+    """A group of records of a dataset.
 
     Attributes:
         id: As in the address of its files.
         status: `success`, `failed`, ...
-        dataset_id: Dataset id of the data set, empty if the Catalog gives none.
+        dataset_id: Dataset id of the dataset, empty if the Catalog gives none.
         created_ms, updated_ms: Epoch milliseconds.
         metrics: Counts such as `inputRecordCount` and `failedRecordCount`.
         errors: What was wrong.
@@ -81,12 +81,12 @@ class Catalog:
         self._client = client
 
     def datasets(self, name: str | None = None) -> Iterator[DataSet]:
-        """Yield all data sets, or those of this name: `GET /dataSets`, in pages of 100."""
+        """Yield all datasets, or those of this name: `GET /dataSets`, in pages of 100."""
         for dataset_id, document in self._listed("/dataSets", {"name": name}):
             yield _dataset(dataset_id, document)
 
     def dataset(self, dataset_id: str) -> DataSet:
-        """Return one data set: `GET /dataSets/{id}` (Enable a dataset for updates).
+        """Return one dataset: `GET /dataSets/{id}` (Enable a dataset for updates).
 
         Raises:
             NotFoundError: There is none.
@@ -101,7 +101,7 @@ class Catalog:
         description: str = "",
         tags: Mapping[str, Sequence[str]] | None = None,
     ) -> str:
-        """Create a data set: `POST /dataSets` (Ingest streaming record data).
+        """Create a dataset: `POST /dataSets` (Ingest streaming record data).
 
         Args:
             name: Display name; need not be unique.
@@ -123,12 +123,12 @@ class Catalog:
         return self._changed("POST", "/dataSets", content)
 
     def patch_dataset(self, dataset_id: str, operations: Sequence[Mapping[str, Any]]) -> None:
-        """Change a data set by a JSON Patch: `PATCH /dataSets/{id}` (Enable a dataset for updates)."""
+        """Change a dataset by a JSON Patch: `PATCH /dataSets/{id}` (Enable a dataset for updates)."""
         headers = {"Content-Type": "application/json-patch+json"}
         self._changed("PATCH", f"/dataSets/{segment(dataset_id)}", list(operations), headers)
 
     def merge_dataset(self, dataset_id: str, changes: Mapping[str, Any]) -> None:
-        """Merge an object into a data set: `PATCH /v2/dataSets/{id}` (Catalog Service API)."""
+        """Merge an object into a dataset: `PATCH /v2/dataSets/{id}` (Catalog Service API)."""
         self._changed("PATCH", f"/v2/dataSets/{segment(dataset_id)}", changes)
 
     def delete_dataset(self, dataset_id: str) -> None:
@@ -148,7 +148,7 @@ class Catalog:
 
         Args:
             status: Such as `failed`; None for all.
-            dataset_id: None for all data sets.
+            dataset_id: None for all datasets.
             created_after_ms, created_before_ms: Epoch milliseconds, exclusive.
         """
         query: Query = {

@@ -225,7 +225,7 @@ def streaming_source(name: str, connection_id: str) -> dict[str, Any]:
 
 
 def data_lake_target(name: str, dataset_id: str, schema_id: str) -> dict[str, Any]:
-    """Return a target connection into a data set."""
+    """Return a target connection into a dataset."""
     content_type = "application/vnd.adobe.xed-full+json;version=1.0"
     return {
         "name": name,
@@ -236,7 +236,7 @@ def data_lake_target(name: str, dataset_id: str, schema_id: str) -> dict[str, An
 
 
 def streaming_flow(name: str, source_id: str, target_id: str, mapping_set: MappingSet | None = None) -> dict[str, Any]:
-    """Return a dataflow from the HTTP API into a data set: of XDM messages, or of raw data through a mapping set."""
+    """Return a dataflow from the HTTP API into a dataset: of XDM messages, or of raw data through a mapping set."""
     flow = {
         "name": name,
         "flowSpec": spec(PLAIN_FLOW if mapping_set is None else MAPPING_FLOW),

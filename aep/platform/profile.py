@@ -24,7 +24,7 @@ class Profile(NamedTuple):
     Attributes:
         id: Adobe's own id of the identity that it was looked up by (XID).
         entity: The merged XDM record.
-        sources: Ids of the data sets that it is made of.
+        sources: Ids of the datasets that it is made of.
         tags: `xactionId` of the messages that it is made of.
         identity_graph: XIDs of all its identities.
         last_modified: ISO 8601.

@@ -124,13 +124,13 @@ def _carry_out(work: steps.Work, services: Services, ids: Ids, credentials: Cred
             body = streaming_source(flow.name, ids["connection", flow.connection or ""])
             return flows.source_connections.create(body).id
         case steps.CreateTarget(flow):
-            schema_id = catalog.dataset(ids["data set", flow.dataset or ""]).schema_id
-            body = data_lake_target(flow.name, ids["data set", flow.dataset or ""], schema_id)
+            schema_id = catalog.dataset(ids["dataset", flow.dataset or ""]).schema_id
+            body = data_lake_target(flow.name, ids["dataset", flow.dataset or ""], schema_id)
             return flows.target_connections.create(body).id
         case steps.CreateFlow(flow):
             mapped = None
             if flow.mappings:
-                schema_id = catalog.dataset(ids["data set", flow.dataset or ""]).schema_id
+                schema_id = catalog.dataset(ids["dataset", flow.dataset or ""]).schema_id
                 mappings = [mapping(each.source, each.destination, identity=each.identity) for each in flow.mappings]
                 mapped = flows.mapping_sets.create(schema_id, mappings)
             source_id, target_id = ids["source connection", flow.name], ids["target connection", flow.name]
@@ -261,7 +261,7 @@ def _delete(kind: str, object_id: str, services: Services) -> None:
             services.flows.connections.delete(object_id)
         case "segment":
             services.segments.delete(object_id)
-        case "data set":
+        case "dataset":
             services.catalog.delete_dataset(object_id)
         case "schema":
             services.registry.schemas.delete(object_id)

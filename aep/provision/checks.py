@@ -153,14 +153,14 @@ def _datasets(wanted: Provision) -> Iterator[Problem]:
         if dataset.delete:
             continue
         if dataset.schema_ is None:
-            yield Problem(path, f"data set {dataset.name}: schema: missing: name a schema of this file")
+            yield Problem(path, f"dataset {dataset.name}: schema: missing: name a schema of this file")
             continue
         yield from _reference((*path, "schema"), "schema", dataset.schema_, declared)
         schema = declared.get(dataset.schema_)
         if dataset.profile and schema is not None and not schema.profile:
             yield Problem(
                 (*path, "profile"),
-                f"profile: data set {dataset.name} is for Profile, and its schema {schema.title} is not: give the "
+                f"profile: dataset {dataset.name} is for Profile, and its schema {schema.title} is not: give the "
                 "schema profile: true",
             )
 
@@ -184,7 +184,7 @@ def _flow(wanted: Provision, flow: Flow, path: Path) -> Iterator[Problem]:
         if name is None:
             yield Problem(path, f"dataflow {flow.name}: {key}: missing: name one of this file")
         else:
-            yield from _reference((*path, key), _WORDS[key], name, declared)
+            yield from _reference((*path, key), key, name, declared)
     connection = connections.get(flow.connection or "")
     if connection is None:
         return
@@ -192,7 +192,7 @@ def _flow(wanted: Provision, flow: Flow, path: Path) -> Iterator[Problem]:
         yield Problem(
             (*path, "connection"),
             f"connection: {connection.name} is of the older inlet API, which has no dataflows: its messages name their "
-            "data set",
+            "dataset",
         )
     elif connection.data_type == "raw" and not flow.mappings:
         yield Problem(path, f"dataflow {flow.name}: mappings: missing: {connection.name} takes raw data")
@@ -248,7 +248,7 @@ def _route(wanted: Provision, route: RouteEntry, path: Path) -> Iterator[Problem
             if name is None:
                 yield Problem(path, f"route {route.name}: {key}: missing: give a flow, or a connection and a dataset")
             else:
-                yield from _reference((*path, key), _WORDS[key], name, declared)
+                yield from _reference((*path, key), key, name, declared)
     connection = connections.get(wanted.ends_of(route)[0])
     if connection is None:
         return
@@ -258,9 +258,6 @@ def _route(wanted: Provision, route: RouteEntry, path: Path) -> Iterator[Problem
         yield Problem(
             (*path, "payload"), f"payload: is {route.payload}, and {connection.name} takes {connection.data_type}"
         )
-
-
-_WORDS = {"connection": "connection", "dataset": "data set"}
 
 
 def _reference(place: Path, kind: str, name: str, declared: Mapping[str, Any] | Collection[str]) -> Iterator[Problem]:

@@ -44,7 +44,7 @@ class Services(NamedTuple):
 
 
 class ExistingFlow(NamedTuple):
-    """An existing dataflow: its ids, its connection and data set, and its mappings if they could be read."""
+    """An existing dataflow: its ids, its connection and dataset, and its mappings if they could be read."""
 
     id: str
     source_id: str
@@ -200,7 +200,7 @@ def read_flow(flows: FlowService, flow: Mapping[str, Any]) -> ExistingFlow:
 
 
 def dataset_of(target: Mapping[str, Any]) -> str:
-    """Return id of the data set that a target connection leads to, empty if it has none."""
+    """Return id of the dataset that a target connection leads to, empty if it has none."""
     parameters = target.get("params")
     return str(parameters.get("dataSetId", "")) if isinstance(parameters, Mapping) else ""
 

@@ -127,7 +127,7 @@ class Schema(_Model):
 
 
 class DataSetEntry(_Model):
-    """A data set.
+    """A dataset.
 
     Attributes:
         name: It is found again by its name.
@@ -172,7 +172,7 @@ class MappingEntry(_Model):
 
 
 class Flow(_Model):
-    """A dataflow from a streaming connection into a data set; both must be declared.
+    """A dataflow from a streaming connection into a dataset; both must be declared.
 
     Attributes:
         name: It is found again by its name, and so are its source and target connection, which get the same.
@@ -265,7 +265,7 @@ class Provision(_Model):
     routes: list[RouteEntry] = Field(default_factory=list)
 
     def ends_of(self, route: RouteEntry) -> tuple[str, str]:
-        """Return names of the connection and the data set of a route that passed the checks."""
+        """Return names of the connection and the dataset of a route that passed the checks."""
         flow = next((each for each in self.flows if each.name == route.flow), None)
         holder = flow or route
         return holder.connection or "", holder.dataset or ""

@@ -1,7 +1,7 @@
 """From what is wanted and what is there to the steps between them. Pure.
 
 Only what Adobe allows is changed: fields are added to field groups, field groups to schemas, descriptors to schemas;
-schemas and data sets are enabled for Profile ("Basics of schema composition", rules of schema evolution; "Enable a
+schemas and datasets are enabled for Profile ("Basics of schema composition", rules of schema evolution; "Enable a
 dataset for updates"). What differs otherwise is told and left alone. What would make the result wrong is a problem, and
 with a problem nothing is done.
 """
@@ -80,25 +80,25 @@ def _dataset(plan: Plan, dataset: DataSetEntry, inventory: Inventory, path: Path
     fitting = [each for each in of_name if each.schema_id == schema_id]
     if not of_name:
         words = ("for Profile",) if dataset.profile else ()
-        plan.steps.append(Step("data set", dataset.name, Action.CREATE, words, CreateDataSet(dataset)))
+        plan.steps.append(Step("dataset", dataset.name, Action.CREATE, words, CreateDataSet(dataset)))
         return
     if not fitting:
         text = f"schema: {dataset.name} is there with the schema {of_name[0].schema_id}: give another name"
         plan.problems.append(Problem((*path, "schema"), text))
         return
     if len(fitting) > 1:
-        plan.problems.append(ambiguous("data sets", dataset.name, [each.id for each in fitting], path))
+        plan.problems.append(ambiguous("datasets", dataset.name, [each.id for each in fitting], path))
         return
     there = fitting[0]
-    plan.ids["data set", dataset.name] = there.id
+    plan.ids["dataset", dataset.name] = there.id
     notes = text_notes(there.document, dataset.description)
     enable = dataset.profile and not there.for_profile
     if enable:
         work = EnableDataSet(there.id)
-        plan.steps.append(Step("data set", dataset.name, Action.CHANGE, ("enables it for Profile",), work))
+        plan.steps.append(Step("dataset", dataset.name, Action.CHANGE, ("enables it for Profile",), work))
     elif there.for_profile and not dataset.profile:
         notes.append("is enabled for Profile")
-    settle(plan, "data set", dataset.name, notes, changed=enable)
+    settle(plan, "dataset", dataset.name, notes, changed=enable)
 
 
 def _connection(plan: Plan, connection: Connection, inventory: Inventory, path: Path) -> None:
@@ -134,7 +134,7 @@ def _connection(plan: Plan, connection: Connection, inventory: Inventory, path: 
 def _flow(plan: Plan, flow: Flow, inventory: Inventory, path: Path) -> None:
     of_name = inventory.flows.get(flow.name, ())
     connection_id = plan.ids.get(("connection", flow.connection or ""))
-    dataset_id = plan.ids.get(("data set", flow.dataset or ""))
+    dataset_id = plan.ids.get(("dataset", flow.dataset or ""))
     if of_name:
         fitting = [each for each in of_name if (each.connection_id, each.dataset_id) == (connection_id, dataset_id)]
         if len(fitting) == 1:
@@ -146,7 +146,7 @@ def _flow(plan: Plan, flow: Flow, inventory: Inventory, path: Path) -> None:
         elif fitting:
             plan.problems.append(ambiguous("dataflows", flow.name, [each.id for each in fitting], path))
         else:
-            text = f"name: the dataflow {flow.name} is there and ties another connection or data set: give another name"
+            text = f"name: the dataflow {flow.name} is there and ties another connection or dataset: give another name"
             plan.problems.append(Problem((*path, "name"), text))
         return
     source = next(
@@ -194,7 +194,7 @@ def _deletions(wanted: Provision, inventory: Inventory, prune: bool) -> Iterator
             doomed.append(("connection", connection.name, (("connection", str(item["id"])),), ""))
     for dataset in [each for each in wanted.datasets if each.delete]:
         for there in inventory.datasets.get(dataset.name, ()):
-            doomed.append(("data set", dataset.name, (("data set", there.id),), "with its data"))
+            doomed.append(("dataset", dataset.name, (("dataset", there.id),), "with its data"))
     for kind, titles in (
         ("schema", [each.title for each in wanted.schemas if each.delete]),
         ("field group", [each.title for each in wanted.field_groups if each.delete]),

@@ -102,14 +102,14 @@ def route_values(
             values["flow_id"] = ids["dataflow", route.flow]
         title = datasets[dataset].schema_ or ""
         if connection.data_type == "raw":
-            # The dataflow says where its records go; the data set, where its failed batches are.
-            values |= {"payload": "raw", "dataset_id": ids["data set", dataset]}
+            # The dataflow says where its records go; the dataset, where its failed batches are.
+            values |= {"payload": "raw", "dataset_id": ids["dataset", dataset]}
             routes.append(RouteValues(values, None))
             continue
         values |= {
             "payload": route.payload or "entity",
             "org_id": org_id,
-            "dataset_id": ids["data set", dataset],
+            "dataset_id": ids["dataset", dataset],
             "source_name": inlet.source_id,
             "schema_id": ids["schema", title],
         }

@@ -74,13 +74,13 @@ class EnableSchema(NamedTuple):
 
 
 class CreateDataSet(NamedTuple):
-    """Creates a data set."""
+    """Creates a dataset."""
 
     entry: DataSetEntry
 
 
 class EnableDataSet(NamedTuple):
-    """Sends the records of a data set to Profile from now on."""
+    """Sends the records of a dataset to Profile from now on."""
 
     dataset_id: str
 
@@ -212,7 +212,7 @@ class Step:
     """What is to be done with an object, or why nothing is.
 
     Attributes:
-        kind: Kind of the object, as people say it: `field group`, `schema`, `identity`, `data set`, ...
+        kind: Kind of the object, as people say it: `field group`, `schema`, `identity`, `dataset`, ...
         name: Its title or name.
         action: What becomes of it.
         reasons: Why, or what of it.

@@ -90,7 +90,7 @@ def show(members: int, platform: Kinesis, console: Console) -> int:
     )
 
     write_options(platform.url)
-    console.print("2. Schemas, data sets, the audience and the destination, from two files:\n")
+    console.print("2. Schemas, datasets, the audience and the destination, from two files:\n")
     for name in ("provision.yaml", "provision-kinesis.yaml"):
         beam_aep(console, "provision", "-f", str(CONFIGS / name), f"--options_file={OPTIONS}", "--yes")
     write_profiles_route()

@@ -1,4 +1,4 @@
-"""The Catalog Service API: data sets at `/data/foundation/catalog/dataSets`, batches at `.../batches`.
+"""The Catalog Service API: datasets at `/data/foundation/catalog/dataSets`, batches at `.../batches`.
 
 Sources: "Create a dataset with APIs", "Ingest streaming record data", "Enable a dataset for updates", "Error
 diagnostics" (batches), and the Catalog's OpenAPI document. `datasets` and `batch` are older spellings. Adobe
@@ -28,7 +28,7 @@ _DECIDED = ("imsOrg", "version", "created", "updated", "createdClient", "created
 
 
 class Catalog:
-    """Data sets and batches over HTTP."""
+    """Datasets and batches over HTTP."""
 
     def __init__(self, datasets: Datasets, batches: Batches, ingestion: Ingestion) -> None:
         self._datasets = datasets

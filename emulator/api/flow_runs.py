@@ -1,7 +1,7 @@
 """The runs of dataflows to destinations in Flow Service: `/runs`.
 
 Source: "Monitor dataflows using the Flow Service API" (shape). Only exports are counted: the dataflows from inlets into
-data sets have no runs here. Adobe's streaming destinations count failed puts in their runs ("Amazon Kinesis
+datasets have no runs here. Adobe's streaming destinations count failed puts in their runs ("Amazon Kinesis
 connection"); the codes of the errors are those of Kinesis, since Adobe's are not published.
 """
 

@@ -1,4 +1,4 @@
-"""Streaming sources in Flow Service: from an inlet into a data set.
+"""Streaming sources in Flow Service: from an inlet into a dataset.
 
 Source: "Create an HTTP API streaming connection" (bodies of all objects). Adobe publishes no texts for what is refused
 here. The names of flow specifications are ours.
@@ -78,7 +78,7 @@ class StreamingSources:
         return body
 
     def check_target(self, call: Call, body: Body, _: Body | None) -> Body:
-        """Check that a target connection leads to a data set."""
+        """Check that a target connection leads to a dataset."""
         text_of(body, "name")
         if spec_id(body, "connectionSpec") != DATA_LAKE:
             raise refused(400, f"connectionSpec.id must be {DATA_LAKE} for a target connection here")

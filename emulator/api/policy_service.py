@@ -1,4 +1,4 @@
-"""Policy Service, as far as destinations meet it: `/data/foundation/dulepolicy`, and the labels of data sets.
+"""Policy Service, as far as destinations meet it: `/data/foundation/dulepolicy`, and the labels of datasets.
 
 Marketing actions, custom policies, and `/data/foundation/dataset/datasets/{id}/labels`. Core policies, labels of fields
 and the evaluation of constraints are not served. Sources: "Marketing actions endpoint", "Policies endpoint", "Manage
@@ -153,7 +153,7 @@ class PolicyService:
 
     def _dataset_id(self, call: Call) -> str:
         if self._datasets.find(call.org_id, call.path("id")) is None:
-            raise ApiError(404, {"status": 404, "title": "NotFoundError", "detail": f"no data set {call.path('id')}"})
+            raise ApiError(404, {"status": 404, "title": "NotFoundError", "detail": f"no dataset {call.path('id')}"})
         return call.path("id")
 
     def _shown_labels(self, call: Call, kept: dict[str, Any]) -> Response:

@@ -1,4 +1,4 @@
-"""Schemas, data sets and connections: what the organisations have defined, and what became of their records."""
+"""Schemas, datasets and connections: what the organisations have defined, and what became of their records."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class CatalogViews:
             )
             for each in self._facts.schemas()
         ]
-        columns: list[Column | str] = ["Schema", "Organisation", "Class", "Version", "For Profile", "Data sets"]
+        columns: list[Column | str] = ["Schema", "Organisation", "Class", "Version", "For Profile", "Datasets"]
         empty = "No schema yet. Create one with the Schema Registry API, or with an inlet of /__local/inlets."
         return View("/schemas", "Schemas", table(columns, rows, empty))
 
@@ -97,7 +97,7 @@ class CatalogViews:
         return View("/schemas", entry.title or entry.id, body)
 
     def datasets(self) -> View:
-        """Return all data sets with the numbers of their records."""
+        """Return all datasets with the numbers of their records."""
         totals = self._services.batches.totals()
         rows = []
         for each in self._facts.datasets():
@@ -115,7 +115,7 @@ class CatalogViews:
                 )
             )
         columns: list[Column | str] = [
-            "Data set",
+            "Dataset",
             "Organisation",
             "Schema",
             "For Profile",
@@ -123,11 +123,11 @@ class CatalogViews:
             Column("Failed records", numeric=True),
             Column("Failed batches", numeric=True),
         ]
-        empty = "No data set yet. Create one with the Catalog API, or with an inlet of /__local/inlets."
-        return View("/datasets", "Data sets", table(columns, rows, empty), live=True)
+        empty = "No dataset yet. Create one with the Catalog API, or with an inlet of /__local/inlets."
+        return View("/datasets", "Datasets", table(columns, rows, empty), live=True)
 
     def dataset(self, org_id: str, dataset_id: str) -> View | None:
-        """Return one data set: its failed batches with the reasons, the others, its newest records; None if there is
+        """Return one dataset: its failed batches with the reasons, the others, its newest records; None if there is
         none.
         """
         entry = self._facts.dataset(org_id, dataset_id)
@@ -197,7 +197,7 @@ class CatalogViews:
             "Data",
             "Token",
             "Validation",
-            Column("Data sets", numeric=True),
+            Column("Datasets", numeric=True),
         ]
         body = markup(
             table(
@@ -207,9 +207,9 @@ class CatalogViews:
             ),
             heading("Dataflows"),
             table(
-                ["Dataflow", "Organisation", "From", "To data set", Column("Mappings", numeric=True)],
+                ["Dataflow", "Organisation", "From", "To dataset", Column("Mappings", numeric=True)],
                 flows,
-                "None. Messages to an inlet of XDM data name their data set themselves.",
+                "None. Messages to an inlet of XDM data name their dataset themselves.",
             ),
         )
         return View("/connections", "Connections", body)
@@ -251,7 +251,7 @@ def schema_address(schema: SchemaEntry) -> str:
 
 
 def dataset_address(dataset: DatasetEntry) -> str:
-    """Return where a data set is shown."""
+    """Return where a dataset is shown."""
     return address("datasets", dataset.id, org=dataset.org_id)
 
 

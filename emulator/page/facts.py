@@ -66,7 +66,7 @@ class SchemaEntry(NamedTuple):
 
 
 class DatasetEntry(NamedTuple):
-    """A data set: one of the Catalog, or one of an inlet of `/__local` (`inlet_id`), which has no name."""
+    """A dataset: one of the Catalog, or one of an inlet of `/__local` (`inlet_id`), which has no name."""
 
     org_id: str
     id: str
@@ -136,7 +136,7 @@ class Facts:
         return next((each for each in self.schemas() if (each.id, each.inlet_id) == (schema_id, inlet_id)), None)
 
     def datasets(self) -> list[DatasetEntry]:
-        """Return all data sets, those of the Catalog first."""
+        """Return all datasets, those of the Catalog first."""
         found = [
             DatasetEntry(
                 org_id,
@@ -154,7 +154,7 @@ class Facts:
                 DatasetEntry(
                     inlet.org_id,
                     each.id,
-                    f"data set of {inlet.name}",
+                    f"dataset of {inlet.name}",
                     each.schema.id if each.schema else None,
                     False,
                     inlet.id,
@@ -164,7 +164,7 @@ class Facts:
         return found
 
     def dataset(self, org_id: str, dataset_id: str) -> DatasetEntry | None:
-        """Return the data set of this id."""
+        """Return the dataset of this id."""
         return next((each for each in self.datasets() if (each.org_id, each.id) == (org_id, dataset_id)), None)
 
     def traffic(self) -> Traffic:

@@ -12,7 +12,7 @@ NO_SCRIPT_REFRESH_S = 5
 _SECTIONS = {
     "/": "Overview",
     "/events": "Events",
-    "/datasets": "Data sets",
+    "/datasets": "Datasets",
     "/schemas": "Schemas",
     "/connections": "Connections",
     "/profiles": "Profiles",

@@ -33,7 +33,7 @@ from emulator.state.failures import dcvs_errors
 from emulator.state.identities import named
 from emulator.state.store import NewMessage
 
-BACK = 10_000  # messages that are looked through for the newest of one data set
+BACK = 10_000  # messages that are looked through for the newest of one dataset
 NEWEST = 50
 MAX_EVENTS = 100  # of a profile
 MAX_IDENTITIES = 20
@@ -118,7 +118,7 @@ class MessageViews:
         shown = [each for each in found if each is not None]
         nothing = note(
             f"No organisation's Profile store knows {identity!r} in the namespace {namespace!r}. Only valid "
-            "messages for data sets that are enabled for Profile get there."
+            "messages for datasets that are enabled for Profile get there."
         )
         return View("/profiles", "Profiles", markup(form, *(shown or [nothing])))
 
@@ -137,7 +137,7 @@ class MessageViews:
         }
         if profile:
             sources = (element("div", dataset_link(self._facts, org_id, each)) for each in profile.sources)
-            about["Made of data sets"] = markup(*sources)
+            about["Made of datasets"] = markup(*sources)
             about["Changed (UTC)"] = moment(profile.modified_ms)
         cut = events[:MAX_EVENTS]
         rows = [
@@ -164,7 +164,7 @@ class MessageViews:
             (link(profile_address(*identity), identity.value), identity.namespace, org_id)
             for org_id, identity in self._services.profiles.some_identities(MAX_IDENTITIES)
         ]
-        empty = "The Profile store is empty: no message for a data set that is enabled for Profile has arrived yet."
+        empty = "The Profile store is empty: no message for a dataset that is enabled for Profile has arrived yet."
         return markup(heading("Some known identities"), table(["Identity", "Namespace", "Organisation"], rows, empty))
 
     def _inlets(self, counts: Any, rates: Any) -> Html:
@@ -207,7 +207,7 @@ class MessageViews:
             )
             for org_id in self._facts.organisations()
         ]
-        numbers = [Column(each, numeric=True) for each in ("Schemas", "Data sets", "Inlets", "Failed batches")]
+        numbers = [Column(each, numeric=True) for each in ("Schemas", "Datasets", "Inlets", "Failed batches")]
         return table(
             ["Organisation", *numbers], rows, "None yet: an organisation appears once something belongs to it."
         )
@@ -224,7 +224,7 @@ def messages(newest: Sequence[NewMessage], services: Services, *, empty: str) ->
 
 
 def dataset_link(reader: Facts, org_id: str, dataset_id: str) -> Html:
-    """Return a data set by its name, with the way to it; by its id if it was deleted."""
+    """Return a dataset by its name, with the way to it; by its id if it was deleted."""
     found = reader.dataset(org_id, dataset_id)
     return link(address("datasets", dataset_id, org=org_id), found.name) if found else code(dataset_id)
 

@@ -1,6 +1,6 @@
-"""Batches: the validated messages of a data set in groups, good ones and failed ones apart.
+"""Batches: the validated messages of a dataset in groups, good ones and failed ones apart.
 
-Sources: "Streaming validation guide" (invalid messages go to an error batch of the data set), "Retrieving failed
+Sources: "Streaming validation guide" (invalid messages go to an error batch of the dataset), "Retrieving failed
 batches", "Error diagnostics". AEP closes the batches of a stream every few minutes; here one ends when no record
 came for `GROUP_SECONDS`, or when someone asks for batches.
 """
@@ -61,7 +61,7 @@ class Batches:
         self._open: dict[tuple[str, str, bool], Batch] = {}
 
     def add(self, org_id: str, dataset_id: str, records: Sequence[Record], *, failed: bool) -> None:
-        """Put records into the open batch of their data set, in the transaction of the caller."""
+        """Put records into the open batch of their dataset, in the transaction of the caller."""
         if not records:
             return
         key = (org_id, dataset_id, failed)
@@ -105,7 +105,7 @@ class Batches:
         Args:
             org_id: Organisation.
             status: `success` or `failed`; None for both. Any other status has no batches.
-            dataset_id: Data set; None for all.
+            dataset_id: Dataset; None for all.
             created_after: Epoch milliseconds; later ones only.
             created_before: Epoch milliseconds; earlier ones only.
         """
@@ -125,7 +125,7 @@ class Batches:
         return _batch(row) if row else None
 
     def newest(self, org_id: str, dataset_id: str, limit: int) -> Sequence[Batch]:
-        """Return the newest batches of a data set, the last one first. Open ones stay open."""
+        """Return the newest batches of a dataset, the last one first. Open ones stay open."""
         rows = self._db.execute(
             "SELECT * FROM batches WHERE org_id = ? AND dataset_id = ? ORDER BY created_ms DESC, id DESC LIMIT ?",
             (org_id, dataset_id, limit),
@@ -133,7 +133,7 @@ class Batches:
         return [_batch(row) for row in rows]
 
     def totals(self) -> dict[tuple[str, str, bool], tuple[int, int]]:
-        """Return numbers of batches and of their records, by organisation, data set, and whether they failed."""
+        """Return numbers of batches and of their records, by organisation, dataset, and whether they failed."""
         rows = self._db.execute(
             "SELECT org_id, dataset_id, failed, count(*), sum(records) FROM batches GROUP BY 1, 2, 3"
         )

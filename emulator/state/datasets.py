@@ -1,4 +1,4 @@
-"""The Catalog's data sets, as the collection service and the ingestion see them: with the schema to follow."""
+"""The Catalog's datasets, as the collection service and the ingestion see them: with the schema to follow."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Identity(NamedTuple):
 
 
 class Behaviour(NamedTuple):
-    """What ingestion must know of a data set besides its schema.
+    """What ingestion must know of a dataset besides its schema.
 
     Attributes:
         is_event: The schema is of a time-series class.
-        for_profile: The data set and its schema are enabled for Profile.
+        for_profile: The dataset and its schema are enabled for Profile.
         identities: Identity fields of the schema, the primary one first.
     """
 
@@ -40,7 +40,7 @@ class Behaviour(NamedTuple):
 
 
 class Datasets:
-    """All data sets of the Catalog."""
+    """All datasets of the Catalog."""
 
     def __init__(self, store: Store, registry: Registry) -> None:
         self._repository = Repository(store, "dataset")
@@ -51,15 +51,15 @@ class Datasets:
         return self._repository.organisations()
 
     def of(self, org_id: str) -> list[tuple[str, dict[str, Any]]]:
-        """Return the data sets of an organisation as (id, definition)."""
+        """Return the datasets of an organisation as (id, definition)."""
         return self._repository.of(org_id)
 
     def find(self, org_id: str, dataset_id: str) -> dict[str, Any] | None:
-        """Return the definition of a data set."""
+        """Return the definition of a dataset."""
         return self._repository.get(org_id, dataset_id)
 
     def create(self, org_id: str, client_id: str, sandbox: str, body: dict[str, Any]) -> str:
-        """Create a data set; return its id.
+        """Create a dataset; return its id.
 
         Raises:
             ApiError: It names no existing schema, or cannot be enabled for Profile.
@@ -92,7 +92,7 @@ class Datasets:
         return dataset_id
 
     def change(self, org_id: str, dataset_id: str, changed: dict[str, Any]) -> None:
-        """Replace the definition of a data set by its next version.
+        """Replace the definition of a dataset by its next version.
 
         Raises:
             ApiError: As for `create`.
@@ -101,12 +101,12 @@ class Datasets:
         self._keep(org_id, dataset_id, {**changed, "version": f"1.0.{patch}", "updated": int(time.time() * 1000)})
 
     def delete(self, dataset_id: str) -> None:
-        """Delete a data set."""
+        """Delete a dataset."""
         self._repository.remove(dataset_id)
         self._derived.pop(dataset_id, None)
 
     def collected(self, org_id: str, dataset_id: str) -> tuple[Dataset, Behaviour] | None:
-        """Return a data set as messages meet it; None if the organisation has none of this id."""
+        """Return a dataset as messages meet it; None if the organisation has none of this id."""
         definition = self._repository.get(org_id, dataset_id)
         if definition is None:
             return None
@@ -144,7 +144,7 @@ class Datasets:
         return Dataset(dataset_id, checked, booked=True), behaviour
 
     def _behaviour(self, org_id: str, body: dict[str, Any]) -> str:
-        """`record` or `time-series`, as the Catalog classifies a data set."""
+        """`record` or `time-series`, as the Catalog classifies a dataset."""
         schema = self._registry.find(org_id, _schema_id(body))
         return "time-series" if schema and TIME_SERIES in schema.get("meta:extends", ()) else "record"
 
@@ -161,7 +161,7 @@ class Datasets:
 
 
 class OrgDatasets(Mapping[str, Dataset]):
-    """The data sets that the inlets of an organisation accept messages for: all that it has, at any time."""
+    """The datasets that the inlets of an organisation accept messages for: all that it has, at any time."""
 
     def __init__(self, datasets: Datasets, org_id: str) -> None:
         self._datasets = datasets
@@ -186,7 +186,7 @@ def _schema_id(definition: dict[str, Any]) -> str:
 
 
 def enabled(definition: dict[str, Any], tag: str) -> bool:
-    """Return whether a data set's tag says `enabled:true`; Adobe's own examples differ in blanks."""
+    """Return whether a dataset's tag says `enabled:true`; Adobe's own examples differ in blanks."""
     return any(str(each).replace(" ", "") == "enabled:true" for each in definition.get("tags", {}).get(tag, ()))
 
 

@@ -1,7 +1,7 @@
 """What AEP does after it has accepted a message: mapping, validation against the dataset's schema, batches, Profile.
 
 Sources: "Streaming validation guide", "Retrieving failed batches", "Create a streaming connection for raw data",
-"Send partial row updates" (upserts). Only messages for data sets of the Catalog go into batches and into Profile; of
+"Send partial row updates" (upserts). Only messages for datasets of the Catalog go into batches and into Profile; of
 those for the datasets of `/__local` inlets the failed ones get into failed batches.
 """
 

@@ -1,4 +1,4 @@
-"""Data governance: marketing actions, data usage policies, labels of data sets, and what they forbid.
+"""Data governance: marketing actions, data usage policies, labels of datasets, and what they forbid.
 
 Sources: "Marketing actions endpoint", "Policies endpoint" (deny expressions), "Automatic policy enforcement". The names
 of the core actions are those of Adobe's glossary in the spelling of its API, of which the documents show three.
@@ -32,7 +32,7 @@ class Policies:
 
     Attributes:
         policies: The policies that organisations have defined, by id.
-        labels: The labels of data sets, by the id of the data set.
+        labels: The labels of datasets, by the id of the dataset.
     """
 
     def __init__(self, store: Store) -> None:
@@ -71,12 +71,12 @@ class Policies:
     def violations(
         self, org_id: str, references: Sequence[str], dataset_ids: Collection[str]
     ) -> Iterator[dict[str, Any]]:
-        """Yield what a use of data sets violates, by marketing action and as Adobe's `violations` show it.
+        """Yield what a use of datasets violates, by marketing action and as Adobe's `violations` show it.
 
         Args:
             org_id: The organisation.
             references: References of the marketing actions.
-            dataset_ids: The data sets that the data come from.
+            dataset_ids: The datasets that the data come from.
         """
         labels = {each: set((self.labels.get(org_id, each) or {}).get("labels", ())) for each in dataset_ids}
         found = set().union(*labels.values())

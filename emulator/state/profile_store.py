@@ -4,7 +4,7 @@ Sources: "Event duplication" (an event whose `_id` the store has is dropped), "G
 Profile" (events of more than 10 KB and records of more than 100 KB are dropped), "Send partial row updates" (create,
 merge, delete), "Ingest streaming record data". Nothing that is dropped is reported to anyone.
 
-A record is kept for its data set and primary identity. `create` replaces it, `merge` writes over its fields. A
+A record is kept for its dataset and primary identity. `create` replaces it, `merge` writes over its fields. A
 profile is all that is kept for the identities that were ever seen together, the latest change winning.
 """
 
@@ -43,7 +43,7 @@ CREATE INDEX IF NOT EXISTS profile_event_owners ON profile_events (org_id, names
 
 
 class Source(NamedTuple):
-    """Where an entity comes from: the message's number and transaction id, its data set, and when it was received."""
+    """Where an entity comes from: the message's number and transaction id, its dataset, and when it was received."""
 
     org_id: str
     dataset_id: str
@@ -217,7 +217,7 @@ class ProfileStore:
                 )
 
     def take_in(self, org_id: str, inlet_ids: Iterable[str]) -> None:
-        """Give the Profile store the messages of inlets without a data set of the Catalog.
+        """Give the Profile store the messages of inlets without a dataset of the Catalog.
 
         They are taken in when someone asks, not as they arrive, so that the collection service is not slowed down.
         No message may be waiting for its validation. Nothing is kept of them but their `_id`.

@@ -249,7 +249,7 @@ class Store:
         Args:
             limit: How many at most.
             among: How far back to look, in messages, so that a look costs the same however many there are.
-            dataset_id: Only those for a data set.
+            dataset_id: Only those for a dataset.
         """
         rows = self._db.execute(
             """SELECT seq, inlet_id, dataset_id, entity_id, received_ms, entity, errors, pending.seq IS NOT NULL

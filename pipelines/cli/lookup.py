@@ -68,7 +68,7 @@ def _print(profile: Profile | None, events: list[ProfileEvent], wanted_events: b
         about = Table(box=None, pad_edge=False, show_header=False)
         about.add_row("profile", Text(plain(profile.id)))
         about.add_row("identities", Text(str(len(profile.identity_graph))))
-        about.add_row("data sets", Text(plain(", ".join(profile.sources))))
+        about.add_row("datasets", Text(plain(", ".join(profile.sources))))
         about.add_row("changed", Text(plain(profile.last_modified)))
         console.print(about)
         console.print(_pretty(profile.entity), markup=False)

@@ -100,7 +100,7 @@ def answer(content: object = None, status: int = 200, **headers: str) -> Reply:
 
 
 class Streaming(NamedTuple):
-    """What it takes to send to a data set."""
+    """What it takes to send to a dataset."""
 
     schema_id: str
     dataset_id: str
@@ -159,7 +159,7 @@ class Organisation:
         return schema_id
 
     def create_streaming(self, class_name: str = "profile") -> Streaming:
-        """Schema, data set, connection and flow."""
+        """Schema, dataset, connection and flow."""
         flows = self.flow_service
         title = f"Streamed {class_name}"
         schema_id = self.create_schema(title, class_name)

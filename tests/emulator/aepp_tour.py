@@ -101,13 +101,13 @@ def _datasets(told: Told) -> None:
         name="members", schemaId=told["profile schema"]["$id"], profileEnabled=True, identityEnabled=True
     )
     events = store.createDataSet(name="visits", schemaId=told["event schema"]["$id"])
-    told["created data sets"] = [profiles, events]
-    told["profile data set"], told["event data set"] = (created[0].split("/")[-1] for created in (profiles, events))
-    told["enabled data set"] = [
-        store.enableDatasetProfile(told["event data set"]),
-        store.enableDatasetIdentity(told["event data set"]),
+    told["created datasets"] = [profiles, events]
+    told["profile dataset"], told["event dataset"] = (created[0].split("/")[-1] for created in (profiles, events))
+    told["enabled dataset"] = [
+        store.enableDatasetProfile(told["event dataset"]),
+        store.enableDatasetIdentity(told["event dataset"]),
     ]
-    told["data set"] = store.getDataSet(told["event data set"])
+    told["dataset"] = store.getDataSet(told["event dataset"])
 
 
 def _connections(told: Told) -> None:
@@ -183,7 +183,7 @@ def _destination(told: Told) -> None:
 def _flow(flows: Any, told: Told, name: str, specification: dict[str, str]) -> Any:
     source = flows.createSourceConnectionStreaming(told[f"created connection {name}"]["id"], name, format="json")
     target = flows.createTargetConnectionDataLake(
-        name, told["profile data set"], told["profile schema"]["$id"], format="json"
+        name, told["profile dataset"], told["profile schema"]["$id"], format="json"
     )
     return flows.createFlow(
         name=name, source_connection_id=source["id"], target_connection_id=target["id"], **specification
@@ -200,7 +200,7 @@ def _stream(told: Told) -> None:
     inlet = told["connection web"]["auth"]["params"]["inletId"]
 
     def member(**fields: Any) -> dict[str, Any]:
-        return _message(told["profile schema"]["$id"], told["profile data set"], {TENANT: fields})
+        return _message(told["profile schema"]["$id"], told["profile dataset"], {TENANT: fields})
 
     told["streamed"] = sender.streamMessage(inlet, member(loyaltyID=PERSON, points=1))
     told["streamed and validated"] = sender.streamMessage(
@@ -213,7 +213,7 @@ def _stream(told: Told) -> None:
         {"_id": f"visit-{n}", "timestamp": f"2026-01-01T00:00:{n:02}Z", TENANT: {"loyaltyID": PERSON, "points": n}}
         for n in range(EVENTS)
     ]
-    messages = [_message(told["event schema"]["$id"], told["event data set"], event) for event in events]
+    messages = [_message(told["event schema"]["$id"], told["event dataset"], event) for event in events]
     told["batch"] = sender.streamMessages(inlet, [*messages, {"no": "header"}, messages[0]])
 
 

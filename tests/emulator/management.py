@@ -115,7 +115,7 @@ class Platform:
         return str(self.make(f"{REGISTRY}/tenant/descriptors", body)["@id"])
 
     def dataset(self, schema_id: str, *, profile: bool = True) -> str:
-        """Create a data set; return its id."""
+        """Create a dataset; return its id."""
         tags = {"unifiedIdentity": ["enabled:true"], "unifiedProfile": ["enabled: true"]} if profile else {}
         body = {"name": "loyalty", "schemaRef": {"id": schema_id, "contentType": CONTENT_TYPE}, "tags": tags}
         answer = self.call("POST", f"{CATALOG}/dataSets", body)
@@ -179,7 +179,7 @@ class Platform:
         return [orjson.loads(line) for line in answer.content.splitlines()]
 
     def records(self, dataset_id: str) -> list[Any]:
-        """Return the records of a data set that passed, read back as files."""
+        """Return the records of a dataset that passed, read back as files."""
         found = []
         for batch_id in self.batches(f"status=success&dataSet={dataset_id}&orderBy=asc:created"):
             for entry in self.get(f"{EXPORT}/batches/{batch_id}/files")["data"]:
@@ -188,7 +188,7 @@ class Platform:
         return found
 
     def failures(self, dataset_id: str) -> list[Any]:
-        """Return the records of a data set that failed, with their errors."""
+        """Return the records of a dataset that failed, with their errors."""
         found = []
         for batch_id in self.batches(f"status=failed&dataSet={dataset_id}&orderBy=asc:created"):
             for file in self.get(f"{EXPORT}/batches/{batch_id}/failed")["data"]:

@@ -98,7 +98,7 @@ def test_nothing_has_happened_yet(client: Client) -> None:
     assert {page.status for page in pages.values()} == {200}
     assert "No inlet yet" in pages["/"].text
     assert "Nothing has arrived yet" in pages["/events"].text
-    assert "No data set yet" in pages["/datasets"].text
+    assert "No dataset yet" in pages["/datasets"].text
     assert "No schema yet" in pages["/schemas"].text
     assert "No connection yet" in pages["/connections"].text
     assert "The Profile store is empty" in pages["/profiles"].text

@@ -123,7 +123,7 @@ class TestRecords:
         assert members.own("a@x.de") == {"email": "a@x.de", "tier": "silver"}
 
     def test_data_sets_are_merged(self, members: Members) -> None:
-        """[REC] a profile is made of the records of all data sets, the later change winning."""
+        """[REC] a profile is made of the records of all datasets, the later change winning."""
         other = members.platform.dataset(members.schema_id)
         members.send(members.record("a@x.de", tier="gold", city="Rome"))
         members.send(members.record("a@x.de", tier="silver"), other)
@@ -204,7 +204,7 @@ class TestRecords:
         assert statuses == {"p": 200, "q": 200, "r": 404, "s": 404, "t": 200}
 
     def test_only_data_sets_enabled_for_profile(self, members: Members) -> None:
-        """[REC] the tags of the data set."""
+        """[REC] the tags of the dataset."""
         members.send(members.record("a@x.de"), members.platform.dataset(members.schema_id, profile=False))
         assert members.profile("a@x.de") is None
 

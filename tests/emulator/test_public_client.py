@@ -101,10 +101,10 @@ class TestSchemaRegistry:
 
 def test_data_sets(tour: Tour) -> None:
     told = tour.told
-    ids = [told["profile data set"], told["event data set"]]
-    assert told["created data sets"] == [[f"@/dataSets/{each}"] for each in ids]
-    assert told["enabled data set"] == [[f"@/dataSets/{ids[1]}"]] * 2
-    tags = told["data set"][ids[1]]["tags"]
+    ids = [told["profile dataset"], told["event dataset"]]
+    assert told["created datasets"] == [[f"@/dataSets/{each}"] for each in ids]
+    assert told["enabled dataset"] == [[f"@/dataSets/{ids[1]}"]] * 2
+    tags = told["dataset"][ids[1]]["tags"]
     assert (tags["unifiedProfile"], tags["unifiedIdentity"]) == (["enabled:true"], ["enabled:true"])
 
 
@@ -173,7 +173,7 @@ def test_failed_batch(tour: Tour) -> None:
     (batch,) = told["failed"].values()
     assert (batch["status"], batch["metrics"]["failedRecordCount"]) == ("failed", 1)
     (row,) = told["failed as a table"]
-    assert (row["dataSetId"], row["errorCode"]) == (told["profile data set"], ["DCVS-1104-400"])
+    assert (row["dataSetId"], row["errorCode"]) == (told["profile dataset"], ["DCVS-1104-400"])
     assert told["failed files"][0]["name"] == "_SUCCESS"
     record = told["failed record"]
     assert record["body"]["xdmEntity"][TENANT] == {"loyaltyID": PERSON, "points": "many"}

@@ -1,4 +1,4 @@
-"""A run against an organisation of its own: a data set of events in the emulator, the schema in its registry."""
+"""A run against an organisation of its own: a dataset of events in the emulator, the schema in its registry."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class PlatformBench:
         return list(read_files(str(self.dead_letters)))
 
     def ingested(self) -> list[dict[str, Any]]:
-        """Return the records in the data set, in the order of their ids."""
+        """Return the records in the dataset, in the order of their ids."""
         records = Platform(self.emulator, self.organisation.id).records(self.streaming.dataset_id)
         return sorted(records, key=lambda record: str(record["_id"]))
 

@@ -67,7 +67,7 @@ def _as_posted(route: Route) -> Route:
 
 
 def route_of_dataset(dataset_id: str, routes: Routes) -> Route | None:
-    """Return the route to a data set, the first of several."""
+    """Return the route to a dataset, the first of several."""
     return next((route for route in routes if as_inlet(route.destination).dataset_id == dataset_id), None)
 
 
@@ -79,7 +79,7 @@ def dead_letters_of(
     Args:
         batch: As the Catalog has it.
         records: Records of its files, in their order.
-        route: To its data set.
+        route: To its dataset.
         routes: All of them.
         rules: Of our check.
     """

@@ -29,7 +29,7 @@ def check(
 
     Takes the options of the run (beam-aep run --help), as --options_file and --routes_file. Records of each topic are
     parsed, mapped and checked as a run would; no consumer group is joined. Of a pipeline to AEP, with credentials for
-    Platform's APIs, the inlets, data sets and schemas there are compared with the routes. Exit code: 0 ready, 1 not
+    Platform's APIs, the inlets, datasets and schemas there are compared with the routes. Exit code: 0 ready, 1 not
     ready, 2 undetermined.
     """
     from pipelines.cli.check.checks import check_run

@@ -23,7 +23,7 @@ def failed_batches(
     dataset: Annotated[
         list[str] | None,
         typer.Option(
-            help="Data set whose failed batches to pull; may be repeated. Default: those of all routes.",
+            help="Dataset whose failed batches to pull; may be repeated. Default: those of all routes.",
             metavar="ID",
         ),
     ] = None,
@@ -34,7 +34,7 @@ def failed_batches(
 
     Takes the options of the run that sent them too (beam-aep run --help), as --options_file and --routes_file, and
     credentials for Platform's APIs. Each batch is pulled once: the folder `pulled` remembers them. A record comes back
-    as it was posted. It has no place in Kafka any more: its topic is that of the route to the data set, its partition
+    as it was posted. It has no place in Kafka any more: its topic is that of the route to the dataset, its partition
     -1, its offset made of the batch's time and the line. Where the route maps or has conditions the topic is
     failed-batches.ROUTE, whose records a replay posts as they are; a route of your own for that topic may map them.
     """
@@ -80,9 +80,7 @@ def failed_batches(
     if not dataset:
         for route in routes:
             if not as_inlet(route.destination).dataset_id:
-                say(
-                    f"warning: route {route.name} names no data set (dataset_id), so its failed batches cannot be found"
-                )
+                say(f"warning: route {route.name} names no dataset (dataset_id), so its failed batches cannot be found")
     return WRONG if account.too_large else 0
 
 

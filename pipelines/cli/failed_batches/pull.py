@@ -103,18 +103,18 @@ class Account:
 
 
 class FailedBatches:
-    """The failed batches of data sets, on their way into a folder.
+    """The failed batches of datasets, on their way into a folder.
 
     Args:
         catalog: Finds the batches.
         data: Reads them.
         routes: Routes of the run that posted the records.
         rules: Rules of its check.
-        datasets: Ids of the data sets; none for all that the routes lead to.
+        datasets: Ids of the datasets; none for all that the routes lead to.
         folder: For dead letters, on any Beam filesystem.
 
     Raises:
-        ConfigurationError: None of the routes leads to one of the data sets, or to any.
+        ConfigurationError: None of the routes leads to one of the datasets, or to any.
     """
 
     def __init__(
@@ -133,15 +133,15 @@ class FailedBatches:
         self._folder = folder
         self._wanted = {one: _route_to(one, routes) for one in datasets or dict.fromkeys(_datasets(routes))}
         if not self._wanted:
-            raise ConfigurationError("the routes name no data set: give the dataset_id of each, or aep_dataset_id")
+            raise ConfigurationError("the routes name no dataset: give the dataset_id of each, or aep_dataset_id")
 
     @property
     def datasets(self) -> list[str]:
-        """Ids of the data sets."""
+        """Ids of the datasets."""
         return list(self._wanted)
 
     def pull(self, since: float | None, until: float | None) -> Account:
-        """Pull the batches that were made in this time and not pulled before; those of a data set the oldest first.
+        """Pull the batches that were made in this time and not pulled before; those of a dataset the oldest first.
 
         Args:
             since, until: Seconds since 1970; from `since` on and before `until`.
@@ -197,7 +197,7 @@ def _route_to(dataset_id: str, routes: Routes) -> Route:
     if route is None:
         known = ", ".join(sorted(_datasets(routes))) or "none"
         raise ConfigurationError(
-            f"no route leads to the data set {dataset_id}, so its records could not be replayed; the routes lead to "
+            f"no route leads to the dataset {dataset_id}, so its records could not be replayed; the routes lead to "
             f"{known}. Give the routes_file or the options of the run that sent them"
         )
     return route

@@ -57,7 +57,7 @@ def import_endpoint(draft: Draft) -> None:
 
 
 def import_headers(draft: Draft) -> None:
-    """Take the headers that each request carries, as JSON: the dataflow, the data set, and any others."""
+    """Take the headers that each request carries, as JSON: the dataflow, the dataset, and any others."""
     text = draft.take(_HEADERS)
     if text is None:
         return

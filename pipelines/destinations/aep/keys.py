@@ -15,7 +15,7 @@ from transforms.aep.inlet import Auth
 
 
 class AepRouteKeys(RouteKeys):
-    """What a route to AEP can say: the inlet, the data set, the schema, and how records are wrapped."""
+    """What a route to AEP can say: the inlet, the dataset, the schema, and how records are wrapped."""
 
     inlet_url: InletUrl = key_of("aep_inlet_url", required=True)
     dataset_id: str | None = key_of("aep_dataset_id")

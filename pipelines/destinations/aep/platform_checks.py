@@ -1,4 +1,4 @@
-"""Whether Platform's side fits the routes: inlets, data sets, schemas and dataflows, through the management APIs."""
+"""Whether Platform's side fits the routes: inlets, datasets, schemas and dataflows, through the management APIs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class PlatformChecks:
         to, schema = as_inlet(route.destination), route.schema
         yield self._checked(f"{route.name}: inlet", partial(self._inlet, to))
         if to.dataset_id:
-            yield self._checked(f"{route.name}: data set", partial(self._dataset, to, to.dataset_id))
+            yield self._checked(f"{route.name}: dataset", partial(self._dataset, to, to.dataset_id))
         if schema is not None:
             yield self._checked(f"{route.name}: schema", partial(self._schema, route, schema))
         if to.flow_id:
@@ -104,7 +104,7 @@ class PlatformChecks:
         try:
             dataset = self._catalog.dataset(dataset_id)
         except NotFoundError:
-            return Result("wrong", f"{self._where} has no data set {dataset_id}; check dataset_id")
+            return Result("wrong", f"{self._where} has no dataset {dataset_id}; check dataset_id")
         return dataset_found(dataset, to)
 
     def _schema(self, route: Route, schema: ResolvedSchema) -> Result:
@@ -173,7 +173,7 @@ def inlet_found(known: Known, to: AepInlet) -> Result:
 
 
 def dataset_found(dataset: DataSet, to: AepInlet) -> Result:
-    """Compare a data set with the route into it: messages must name its schema (Streaming Ingestion API)."""
+    """Compare a dataset with the route into it: messages must name its schema (Streaming Ingestion API)."""
     wanted = to.schema_id
     if wanted and dataset.schema_id != wanted:
         return Result("wrong", f"its schema is {dataset.schema_id}, and the route's is {wanted}")
@@ -184,13 +184,13 @@ def dataset_found(dataset: DataSet, to: AepInlet) -> Result:
 
 
 def flow_found(flow: ExistingFlow, known: Known | None, to: AepInlet, state: str) -> Result:
-    """Compare a dataflow with its route: it must lead from the route's connection into its data set."""
+    """Compare a dataflow with its route: it must lead from the route's connection into its dataset."""
     faults = []
     if known and known.connection_id and flow.connection_id and flow.connection_id != known.connection_id:
         faults.append(f"it starts from another connection, {flow.connection_id}: check flow_id and inlet_url")
     wanted = to.dataset_id
     if wanted and flow.dataset_id and flow.dataset_id != wanted:
-        faults.append(f"it leads into another data set, {flow.dataset_id}: check flow_id and dataset_id")
+        faults.append(f"it leads into another dataset, {flow.dataset_id}: check flow_id and dataset_id")
     return Result("wrong", "; ".join(faults)) if faults else Result("ok", state or "there")
 
 

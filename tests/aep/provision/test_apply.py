@@ -38,7 +38,7 @@ def counts(organisation: Organisation) -> dict[str, int]:
         "field groups": registry.field_groups.list(),
         "schemas": registry.schemas.list(),
         "descriptors": registry.descriptors.list(),
-        "data sets": organisation.catalog.datasets(),
+        "datasets": organisation.catalog.datasets(),
         "connections": flows.connections.list(),
         "inlets": InletApi(organisation.client).list(),
         "sources": flows.source_connections.list(),
@@ -52,7 +52,7 @@ ALL = {
     "field groups": 1,
     "schemas": 1,
     "descriptors": 2,
-    "data sets": 1,
+    "datasets": 1,
     "connections": 2,
     "inlets": 1,
     "sources": 2,
@@ -290,10 +290,10 @@ def test_routes(organisation: Organisation) -> None:
     )
     assert entity.values["auth"] == "oauth"
     assert entity.values["flow_id"] == ids["dataflow", "Members"]
-    assert entity.values["dataset_id"] == older.values["dataset_id"] == ids["data set", "Members"]
+    assert entity.values["dataset_id"] == older.values["dataset_id"] == ids["dataset", "Members"]
     assert (raw.values["payload"], raw.values["auth"]) == ("raw", "none")
     assert raw.values["flow_id"] == ids["dataflow", "Raw members"]
-    assert raw.values["dataset_id"] == ids["data set", "Members"]  # where its failed batches are
+    assert raw.values["dataset_id"] == ids["dataset", "Members"]  # where its failed batches are
     assert "flow_id" not in older.values
     assert older.values["source_name"] == "older"
     assert len({each.values["inlet_url"] for each in (entity, raw, older)}) == 3

@@ -99,7 +99,7 @@ def test_nothing_is_there() -> None:
     assert plan.problems == []
     assert {step.action for step in plan.steps} == {Action.CREATE}
     assert [step.kind for step in plan.steps] == [
-        *("field group", "schema", "identity", "identity", "data set", "connection", "connection", "connection"),
+        *("field group", "schema", "identity", "identity", "dataset", "connection", "connection", "connection"),
         *("source connection", "target connection", "dataflow") * 2,
     ]
 
@@ -210,7 +210,7 @@ class TestSchemas:
             ),
             ("identity", ("Email",)),
             ("schema", ("enables it for Profile",)),
-            ("data set", ("enables it for Profile",)),
+            ("dataset", ("enables it for Profile",)),
         ]
         assert steps[3].work == EnableSchema("schema Member")
         assert steps[4].work == EnableDataSet("set Members")
@@ -303,7 +303,7 @@ class TestTheRest:
                 each["delete"] = True
         plan = plan_of(document, found, prune=prune)
         assert [step.kind for step in plan.steps] == [
-            *("dataflow", "dataflow", "connection", "connection", "data set", "schema", "field group")
+            *("dataflow", "dataflow", "connection", "connection", "dataset", "schema", "field group")
         ]
         assert {step.action for step in plan.steps} == {Action.DELETE if prune else Action.KEPT}
         assert len(plan.work) == (7 if prune else 0)

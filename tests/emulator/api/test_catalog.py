@@ -1,4 +1,4 @@
-"""The Catalog and Data Access: data sets, batches, files.
+"""The Catalog and Data Access: datasets, batches, files.
 
 Sources: [REC] "Ingest streaming record data", [SWC] OpenAPI document of the Catalog, [UPSERT-DS] "Enable a dataset for
 updates", [DIAG] "Error diagnostics", [FAIL] "Retrieving failed batches", [SWDA] "Data Access API guide", [UPS] "Send
@@ -23,7 +23,7 @@ NOW = "2026-01-02T03:04:05Z"
 
 
 class Lake:
-    """A data set of events that is not enabled for Profile, with a connection to it."""
+    """A dataset of events that is not enabled for Profile, with a connection to it."""
 
     def __init__(self, platform: Platform, client: Client) -> None:
         self.platform, self.client = platform, client
@@ -130,7 +130,7 @@ class TestDataSets:
 
 class TestDoor:
     def test_data_set_and_schema_must_match(self, lake: Lake) -> None:
-        """[SWS] the header names an existing data set and its schema."""
+        """[SWS] the header names an existing dataset and its schema."""
         platform = lake.platform
         other = platform.schema(PROFILE, title="Other", union=False)
         for schema_id, dataset_id in ((other, lake.dataset_id), (lake.schema_id, "f" * 24)):
@@ -150,7 +150,7 @@ class TestDoor:
 
 class TestBatches:
     def test_good_and_failed_apart(self, lake: Lake) -> None:
-        """[MULTI] [VAL] accepted first; then the failed ones are in an error batch of the data set."""
+        """[MULTI] [VAL] accepted first; then the failed ones are in an error batch of the dataset."""
         platform = lake.platform
         lake.send(lake.entity(1, points=1), lake.entity(2, points="1"), lake.entity(3))
         batches = platform.batches()

@@ -48,7 +48,7 @@ def enforce(destination: Destination, *references: str) -> requests.Response:
 
 
 def profiles(platform: Platform) -> str:
-    """Create a data set for Profile; return its id."""
+    """Create a dataset for Profile; return its id."""
     schema_id = platform.schema(
         PROFILE, platform.field_group(email={"type": "string", "meta:xdmType": "string"}), union=False
     )
@@ -158,7 +158,7 @@ def test_what_is_not_forbidden(platform: Platform) -> None:
 
 
 def test_labels(platform: Platform) -> None:
-    """[LABELS] the form of the reply; the second change supplies the etag; 404 for no data set."""
+    """[LABELS] the form of the reply; the second change supplies the etag; 404 for no dataset."""
     dataset_id = platform.dataset(platform.schema(PROFILE, union=False), profile=False)
     path = f"/data/foundation/dataset/datasets/{dataset_id}/labels"
     assert platform.get(path) == {

@@ -51,7 +51,7 @@ def test_all_is_well(bench: PlatformBench) -> None:
         f"connection to inlet {bench.streaming.inlet.id[:12]}": "ok",
         "Platform's APIs": "ok",
         "default: inlet": "ok",
-        "default: data set": "ok",
+        "default: dataset": "ok",
         "default: schema": "ok",
         "default: dataflow": "ok",
         "file": "ok",
@@ -194,11 +194,11 @@ def cut_off(bench: PlatformBench) -> dict[str, object]:
         (connection("raw"), "default: inlet", "wrong", "takes data of type raw"),
         (connection(xdm_payload="raw"), "default: inlet", "wrong", "takes data of type xdm"),
         (other_organisation, "default: inlet", "wrong", "org_id is X@AdobeOrg"),
-        (other_dataset, "default: data set", "wrong", "and the route's is"),
-        (options_of(aep_dataset_id="f" * 24), "default: data set", "wrong", "has no data set ffff"),
+        (other_dataset, "default: dataset", "wrong", "and the route's is"),
+        (options_of(aep_dataset_id="f" * 24), "default: dataset", "wrong", "has no dataset ffff"),
         (options_of(aep_flow_id="no-such-flow"), "default: dataflow", "wrong", "has no dataflow no-such-flow"),
         (connection(), "default: dataflow", "wrong", "it starts from another connection, "),
-        (other_flow, "default: dataflow", "wrong", "; it leads into another data set, "),
+        (other_flow, "default: dataflow", "wrong", "; it leads into another dataset, "),
         (options_of(aep_flow_id=None), "default: dataflow", "warning", "flow_id: missing: Adobe requires it where a"),
         (connection("raw", xdm_payload="raw", aep_flow_id=None), "default: dataflow", "wrong", "create a dataflow"),
         (options_of(xdm_payload="raw", aep_flow_id=None), "default: dataflow", "wrong", "raw records need it; "),
@@ -256,7 +256,7 @@ def test_a_platform_that_is_away_is_not_waited_for_again(
     away = {"aep_platform_url": f"http://127.0.0.1:{free_port()}", "xdm_schema_id": None, "xdm_schema_file": file}
     findings = check(bench, away)
     failed = [one.subject for one in findings.checks if one.failed]
-    assert failed == ["default: inlet", "default: data set", "default: schema", "default: dataflow"]
+    assert failed == ["default: inlet", "default: dataset", "default: schema", "default: dataflow"]
     assert {found(findings, subject).detail for subject in failed} == {found(findings, failed[0]).detail}
     assert len([record for record in caplog.records if record.name == "aep.platform.client"]) == TRIES - 1
 

@@ -145,7 +145,7 @@ def test_a_route_without_a_data_set_is_told(bench: PlatformBench, capsys: pytest
     options = bench.arguments(**dict.fromkeys(single), dead_letter_path=None, routes_file=file)
     assert main(["failed-batches", "--to", str(bench.dead_letters), *options]) == 0
     said = capsys.readouterr().err
-    assert "warning: route raw names no data set" in said
+    assert "warning: route raw names no dataset" in said
     assert "route known" not in said
 
 
@@ -228,7 +228,7 @@ def test_a_pull_that_was_cut_short_is_made_again_into_the_same_file(bench: Platf
     ("arguments", "more", "words"),
     [
         (["--since=yesterday"], {}, "ISO 8601"),
-        ([], {"aep_dataset_id": "f" * 24}, "no route leads to the data set"),
+        ([], {"aep_dataset_id": "f" * 24}, "no route leads to the dataset"),
         ([], {"aep_client_secret": None}, "aep_client_secret: missing"),
         ([], {"aep_client_secret": "env:NO_SUCH_VARIABLE"}, "NO_SUCH_VARIABLE"),
         ([], {"aep_plattform_url": "x"}, "aep_plattform_url: unknown option"),

@@ -185,7 +185,7 @@ def test_adobes_dataflows_need_some_minutes() -> None:
     created = [Step("dataflow", "Members", Action.CREATE)]
     assert "wait 5 minutes" in (warm_up_notice("https://platform.adobe.io", created) or "")
     assert warm_up_notice("http://127.0.0.1:8080", created) is None
-    assert warm_up_notice("https://platform.adobe.io", [Step("data set", "Members", Action.CREATE)]) is None
+    assert warm_up_notice("https://platform.adobe.io", [Step("dataset", "Members", Action.CREATE)]) is None
 
 
 def test_what_is_lost_is_made_again(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
@@ -305,7 +305,7 @@ def test_a_refusal_half_way(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
     with sandbox.front(refuse) as front:
         assert sandbox.provision("--yes", url=front.url) == 2
     captured = capsys.readouterr()
-    assert "created data set Members" in captured.out
+    assert "created dataset Members" in captured.out
     said = captured.err.splitlines()
     assert "no permission here" in said[0]
     assert said[1] == "stopped halfway: 5 done, 10 not:"
@@ -314,7 +314,7 @@ def test_a_refusal_half_way(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
     assert not sandbox.routes_file.exists()
 
     assert sandbox.provision("--yes") == 0
-    assert "created data set" not in capsys.readouterr().out
+    assert "created dataset" not in capsys.readouterr().out
     assert counts(sandbox.organisation) == ALL
     assert sandbox.routes_file.exists()
 
