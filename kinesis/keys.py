@@ -12,10 +12,12 @@ from kinesis.limits import MAX_KEY_CHARACTERS, Fault
 
 IDENTITY, KAFKA_KEY, RANDOM = "identity", "kafka_key", "random"
 
+_MAX_ORDERS = 1_000
+
 
 @dataclass(frozen=True)
 class PartitionKeys:
-    """Makes the partition key of each record.
+    """What the partition key of each record is made of.
 
     Attributes:
         source: `identity`, `kafka_key`, `random`, or a JSON pointer to a field.
@@ -28,12 +30,21 @@ class PartitionKeys:
     identities: tuple[str, ...] = ()
     hashed: bool = False
 
-    @property
-    def needs_object(self) -> bool:
-        """Whether keys are made of what is in the record."""
-        return self.source not in (KAFKA_KEY, RANDOM)
 
-    def make(self, record: Mapping[str, Any], kafka_key: bytes | None) -> str | Fault:
+class KeyMaker:
+    """Makes partition keys.
+
+    Attributes:
+        needs_object: Whether keys are made of what is in the record.
+    """
+
+    def __init__(self, keys: PartitionKeys):
+        self._source = keys.source
+        self._hashed = keys.hashed
+        self._identities = _Identities(keys.identities)
+        self.needs_object = keys.source not in (KAFKA_KEY, RANDOM)
+
+    def __call__(self, record: Mapping[str, Any], kafka_key: bytes | None) -> str | Fault:
         """Return the partition key of a record, or why it has none.
 
         A key that is longer than Kinesis takes is replaced by its SHA-256. `random` gives each record a key of its own.
@@ -42,22 +53,48 @@ class PartitionKeys:
             record: Its JSON object; empty where keys are not made of it.
             kafka_key: The key of the Kafka record that it was read from.
         """
-        if self.source == RANDOM:
+        if self._source == IDENTITY:
+            key = self._identities.first(record.get("identityMap"))
+        elif self._source == RANDOM:
             return uuid.uuid4().hex
-        if self.source == KAFKA_KEY:
+        elif self._source == KAFKA_KEY:
             key = _text_of(kafka_key)
-        elif self.source == IDENTITY:
-            key = _identity(record, self.identities)
         else:
-            key = _field(record, self.source)
+            key = _field(record, self._source)
         if isinstance(key, Fault):
             return key
-        if self.hashed or len(key) > MAX_KEY_CHARACTERS:
+        if self._hashed or len(key) > MAX_KEY_CHARACTERS:
             try:
                 return sha256(key.encode()).hexdigest()
             except UnicodeEncodeError:
                 return Fault("bad_key", "the partition key cannot be encoded as UTF-8: it has half of a surrogate pair")
         return key
+
+
+class _Identities:
+    """Finds the first identity of records, by the order of namespaces."""
+
+    def __init__(self, namespaces: tuple[str, ...]):
+        self._rank = {name.lower(): number for number, name in reversed([*enumerate(namespaces)])}
+        self._orders: dict[tuple[str, ...], list[str]] = {}  # few, since most records have the same namespaces
+
+    def first(self, identity_map: Any) -> str | Fault:
+        """Return the first identity of a map; of several in one namespace, the primary or the first."""
+        if isinstance(identity_map, dict):
+            for name in self._in_order(identity_map):
+                if found := _first_id(identity_map[name]):
+                    return found
+        return Fault("bad_key", "the record has no identity in identityMap to make a partition key of")
+
+    def _in_order(self, identity_map: dict[str, Any]) -> list[str]:
+        names = tuple(identity_map)
+        order = self._orders.get(names)
+        if order is None:
+            last = len(self._rank)
+            order = sorted(names, key=lambda name: (self._rank.get(name.lower(), last), name.lower(), name))
+            if len(self._orders) < _MAX_ORDERS:
+                self._orders[names] = order
+        return order
 
 
 def _text_of(kafka_key: bytes | None) -> str | Fault:
@@ -69,25 +106,17 @@ def _text_of(kafka_key: bytes | None) -> str | Fault:
         return Fault("bad_key", "the key of the Kafka record is not UTF-8 and cannot be a partition key")
 
 
-def _identity(record: Mapping[str, Any], namespaces: tuple[str, ...]) -> str | Fault:
-    """Return the first identity, by the order of the namespaces; of several in one, the primary or the first."""
-    identity_map = record.get("identityMap")
-    by_name: dict[str, Any] = {}
-    if isinstance(identity_map, dict):
-        by_name = {name.lower(): identity_map[name] for name in sorted(identity_map, reverse=True)}
-    wanted = [name.lower() for name in namespaces]
-    for name in (*wanted, *sorted(by_name.keys() - set(wanted))):
-        if found := _first_id(by_name.get(name)):
-            return found
-    return Fault("bad_key", "the record has no identity in identityMap to make a partition key of")
-
-
 def _first_id(identities: Any) -> str:
     if not isinstance(identities, list):
         return ""
-    items = [item for item in identities if isinstance(item, dict) and isinstance(item.get("id"), str) and item["id"]]
-    primary = next((item["id"] for item in items if item.get("primary") is True), None)
-    return primary or (items[0]["id"] if items else "")
+    first = ""
+    for item in identities:
+        id_ = item.get("id") if isinstance(item, dict) else None
+        if id_ and isinstance(id_, str):
+            if len(identities) == 1 or item.get("primary") is True:
+                return id_
+            first = first or id_
+    return first
 
 
 def _field(record: Mapping[str, Any], pointer: str) -> str | Fault:

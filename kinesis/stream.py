@@ -102,7 +102,8 @@ class Stream:
         try:
             return getattr(self._client(), name)(**asked)
         except ClientError as error:
-            if error.response["Error"].get("Code") in _DENIED:
+            # What is denied may also be to assume the role, of which botocore says so with the first call.
+            if error.response["Error"].get("Code") in _DENIED and not error.operation_name.startswith("AssumeRole"):
                 return None
             decision = read_error(error, self.name)
             words = f"{error.response['Error'].get('Code')}: {error.response['Error'].get('Message') or ''}"

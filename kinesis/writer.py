@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Protocol
 
 from kinesis.answers import THROTTLED, Again, Decision, Halve, Refused, Results, Stop, Stored, read_error, read_reply
@@ -124,7 +125,7 @@ class StreamWriter:
         self._watched_until = float("inf")  # when the first of the waiting threads looks again
         self._list_at: float | None = clock()  # when the shards may be listed; None while that is not wanted
         self._first_list = True
-        self._logged = float("-inf")
+        self._logged: dict[str, float] = {}  # by kind of message
         self._closed = False
 
     @property
@@ -242,7 +243,7 @@ class StreamWriter:
         try:
             shards = self._stream.list_shards()
         except UnreachableError as error:
-            self._say(f"the shards cannot be listed, they are learned from answers: {error}")
+            self._say("list", f"the shards cannot be listed, they are learned from answers: {error}")
             with self._changed:
                 self._list_at = self._clock() + 10 * _LIST_EVERY_SECONDS
                 self._listed()
@@ -294,7 +295,7 @@ class StreamWriter:
                 self._settle_each(request, results, sent_at, step)
             case Again(cause, why, arrived):
                 step.request_again(request, cause, arrived=arrived)
-                self._say(f"{why}; sent again: {len(request)} records")
+                self._say("again", f"{why}; sent again: {len(request)} records")
                 for entry in request:
                     entry.failures += 1
                 self._again(request, why, min(entry.failures for entry in request), self._policy.max_seconds)
@@ -316,19 +317,21 @@ class StreamWriter:
         for entry, result in zip(request, results, strict=True):
             if isinstance(result, Stored):
                 done.append(entry)
-                stored[result.shard] += 1
-                if self._schedule.observe(entry, result.shard):
+                shard, sequence_number = result
+                stored[shard] += 1
+                if shard != entry.lane and self._schedule.observe(entry, shard):
                     self._list_at = self._list_at or self._clock() + _LIST_EVERY_SECONDS
-                step.answer(entry, Answer("", "", entry.attempts, result.shard, result.sequence_number))
-            else:
-                again.append(entry)
-                entry.failures = 0
-                entry.refusals += 1
-                step.record_again(entry, result.cause)
-                if result.cause == THROTTLED:
-                    refused[result.shard or entry.lane] += 1
-                elif result.cause == "unknown":
-                    unknown.add(result.code)
+                entry.owner.answers[entry.index] = Answer("", "", entry.attempts, shard, sequence_number)
+                continue
+            again.append(entry)
+            entry.failures = 0
+            entry.refusals += 1
+            step.record_again(entry, result.cause)
+            if result.cause == THROTTLED:
+                refused[result.shard or entry.lane] += 1
+            elif result.cause == "unknown":
+                unknown.add(result.code)
+        step.accepted(done)
         now = self._clock()
         for shard in stored.keys() | refused.keys():
             self._schedule.note(shard, stored[shard], refused[shard], sent_at, now)
@@ -337,7 +340,8 @@ class StreamWriter:
             number = min(entry.refusals for entry in again)
             self._again(again, "Kinesis refuses records for now", number, self._policy.max_record_seconds)
         if unknown:
-            self._say(f"Kinesis refuses records with {', '.join(sorted(unknown))}, which is not known here; sent again")
+            codes = ", ".join(sorted(unknown))
+            self._say("unknown", f"Kinesis refuses records with {codes}, which is not known here; sent again")
 
     def _again(self, entries: list[Entry], why: str, number: int, longest: float) -> None:
         """Put records back, together, after try `number`: full jitter, so that writers do not come back at once."""
@@ -353,7 +357,9 @@ class StreamWriter:
 
     def _halve(self, request: list[Entry], why: str, step: _Step) -> None:
         if len(request) == 1:
-            step.answer(request[0], Answer("rejected", why, request[0].attempts))
+            (entry,) = request
+            entry.owner.answers[entry.index] = Answer("rejected", why, entry.attempts)
+            entry.owner.left -= 1
             self._schedule.done(request)
             return
         step.request_again(request, "halved", arrived=False)
@@ -386,10 +392,11 @@ class StreamWriter:
             one.future.set_exception(error)
         self._room.notify_all()
 
-    def _say(self, words: str) -> None:
+    def _say(self, kind: str, words: str) -> None:
+        """Log a warning, of each kind once a minute at most."""
         now = self._clock()
-        if now - self._logged >= _LOG_EVERY_SECONDS:
-            self._logged = now
+        if now - self._logged.get(kind, float("-inf")) >= _LOG_EVERY_SECONDS:
+            self._logged[kind] = now
             _LOG.warning("%s: %s", self._stream.name, words)
 
 
@@ -399,32 +406,32 @@ class _Step:
     def __init__(self, request: list[Entry], in_flight: int):
         self._counts: dict[_Open, Counts] = {}
         self._in_flight = in_flight
-        for entry in request:
-            self._of(entry).sent_bytes += entry.size
-        self._of(request[0]).requests += 1
+        for owner, entries in groupby(request, _owner):
+            self._of(owner).sent_bytes += sum([entry.size for entry in entries])
+        self._of(request[0].owner).requests += 1
 
     @property
     def owners(self) -> Sequence[_Open]:
         """Return the deliveries."""
         return list(self._counts)
 
-    def answer(self, entry: Entry, answer: Answer) -> None:
-        """Take in what became of a record."""
-        entry.owner.answers[entry.index] = answer
-        entry.owner.left -= 1
-        if answer.accepted:
-            self._of(entry).accepted += 1
+    def accepted(self, entries: Sequence[Entry]) -> None:
+        """Count records that Kinesis has."""
+        for owner, some in groupby(entries, _owner):
+            number = sum(1 for _ in some)
+            owner.left -= number
+            self._of(owner).accepted += number
 
     def record_again(self, entry: Entry, cause: str) -> None:
         """Count a record that is sent again by itself."""
-        self._of(entry).retries[cause] += 1
+        self._of(entry.owner).retries[cause] += 1
 
     def request_again(self, request: Sequence[Entry], cause: str, *, arrived: bool) -> None:
         """Count a request whose records are sent again, once, and each record that may be in the stream already."""
-        self._of(request[0]).retries[cause] += 1
+        self._of(request[0].owner).retries[cause] += 1
         if arrived:
             for entry in request:
-                self._of(entry).duplicates_possible += 1
+                self._of(entry.owner).duplicates_possible += 1
 
     def report(self) -> None:
         """Add the numbers up, and tell the observers."""
@@ -433,8 +440,13 @@ class _Step:
             one.total.in_flight = max(one.total.in_flight, self._in_flight)
             one.observer(counts)
 
-    def _of(self, entry: Entry) -> Counts:
-        counts = self._counts.get(entry.owner)
+    def _of(self, owner: _Open) -> Counts:
+        counts = self._counts.get(owner)
         if counts is None:
-            counts = self._counts[entry.owner] = Counts()
+            counts = self._counts[owner] = Counts()
         return counts
+
+
+def _owner(entry: Entry) -> _Open:
+    owner: _Open = entry.owner
+    return owner

@@ -103,7 +103,9 @@ def test_ended_in_good_order_nothing_is_put_twice(profiles: Profiles, kinesis: K
     assert profiles.there() == Counter(range(PROFILES))
 
 
-def test_credentials_that_expire_stop_the_run_and_nothing_is_committed(profiles: Profiles, kinesis: Kinesis) -> None:
+def test_a_right_that_is_taken_away_stops_the_run_and_nothing_is_committed(
+    profiles: Profiles, kinesis: Kinesis
+) -> None:
     kinesis.switch(denied_actions=["kinesis:PutRecords"])
     done = profiles.run()
     assert done.returncode == 2, done.stderr

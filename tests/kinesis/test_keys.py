@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kinesis.keys import PartitionKeys
+from kinesis.keys import KeyMaker, PartitionKeys
 from kinesis.limits import Fault
 
 PROFILE = {
@@ -32,7 +32,7 @@ PROFILE = {
     ],
 )
 def test_the_first_identity_of_the_namespaces(namespaces: tuple[str, ...], key: str) -> None:
-    assert PartitionKeys("identity", namespaces).make(PROFILE, None) == key
+    assert KeyMaker(PartitionKeys("identity", namespaces))(PROFILE, None) == key
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,21 @@ def test_the_first_identity_of_the_namespaces(namespaces: tuple[str, ...], key: 
     [None, {}, [], {"ecid": []}, {"ecid": {}}, {"ecid": [{"id": ""}]}, {"ecid": [{"id": 7}]}, {"ecid": ["1457"]}],
 )
 def test_a_profile_without_identity_has_no_key(identity_map: Any) -> None:
-    found = PartitionKeys("identity", ("ECID",)).make({"identityMap": identity_map}, b"key")
+    found = KeyMaker(PartitionKeys("identity", ("ECID",)))({"identityMap": identity_map}, b"key")
     assert isinstance(found, Fault)
     assert found.code == "bad_key"
 
 
+def test_namespaces_without_regard_to_case_in_records_that_differ() -> None:
+    keys = KeyMaker(PartitionKeys("identity", ("ECID", "Email")))
+    maps = [{"email": "a", "Ecid": "b"}, {"EMAIL": "c"}, {"zz": "d", "crm": "e"}, {"Ecid": "f", "email": "g"}]
+    found = [keys({"identityMap": {name: [{"id": one}] for name, one in each.items()}}, None) for each in maps * 2]
+    assert found == ["b", "c", "e", "f"] * 2
+
+
 def test_ten_thousand_identities() -> None:
     many = {"identityMap": {"ecid": [{"id": str(number)} for number in range(10_000)]}}
-    assert PartitionKeys("identity", ("ECID",)).make(many, None) == "0"
+    assert KeyMaker(PartitionKeys("identity", ("ECID",)))(many, None) == "0"
 
 
 @pytest.mark.parametrize(
@@ -55,40 +62,40 @@ def test_ten_thousand_identities() -> None:
     [("/person/name/firstName", "John"), ("/person/luckyNumbers/1", "8"), ("/loyalty~1tier/~0", "gold")],
 )
 def test_the_field_of_a_pointer(pointer: str, key: str) -> None:
-    assert PartitionKeys(pointer).make(PROFILE, None) == key
+    assert KeyMaker(PartitionKeys(pointer))(PROFILE, None) == key
 
 
 @pytest.mark.parametrize("pointer", ["/person", "/person/age", "/person/luckyNumbers/2", "/person/luckyNumbers/x"])
 def test_a_field_that_is_none_or_no_text(pointer: str) -> None:
-    found = PartitionKeys(pointer).make(PROFILE, None)
+    found = KeyMaker(PartitionKeys(pointer))(PROFILE, None)
     assert isinstance(found, Fault)
     assert pointer in found.message
 
 
 def test_the_key_of_the_kafka_record() -> None:
-    keys = PartitionKeys("kafka_key")
-    assert keys.make({}, "é".encode()) == "é"
+    keys = KeyMaker(PartitionKeys("kafka_key"))
+    assert keys({}, "é".encode()) == "é"
     for none in (None, b"", b"\xff"):
-        assert isinstance(keys.make({}, none), Fault)
+        assert isinstance(keys({}, none), Fault)
 
 
 def test_random_keys_differ() -> None:
-    keys = PartitionKeys("random")
-    assert keys.make({}, None) != keys.make({}, None)
+    keys = KeyMaker(PartitionKeys("random"))
+    assert keys({}, None) != keys({}, None)
 
 
 @pytest.mark.parametrize("character", ["k", "é", "🙂"])
 def test_keys_that_are_too_long_become_their_hash(character: str) -> None:
-    keys = PartitionKeys("kafka_key")
+    keys = KeyMaker(PartitionKeys("kafka_key"))
     fits, longer = character * 256, character * 257
-    assert keys.make({}, fits.encode()) == fits
-    assert keys.make({}, longer.encode()) == sha256(longer.encode()).hexdigest()
+    assert keys({}, fits.encode()) == fits
+    assert keys({}, longer.encode()) == sha256(longer.encode()).hexdigest()
 
 
 def test_identities_can_be_kept_out_of_keys() -> None:
-    keys = PartitionKeys("identity", ("ECID",), hashed=True)
-    assert keys.make(PROFILE, None) == sha256(b"1457").hexdigest()
+    keys = KeyMaker(PartitionKeys("identity", ("ECID",), hashed=True))
+    assert keys(PROFILE, None) == sha256(b"1457").hexdigest()
 
 
 def test_half_a_surrogate_pair_is_no_key() -> None:
-    assert isinstance(PartitionKeys("/a", hashed=True).make({"a": "\ud83d"}, None), Fault)
+    assert isinstance(KeyMaker(PartitionKeys("/a", hashed=True))({"a": "\ud83d"}, None), Fault)

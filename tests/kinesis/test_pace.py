@@ -9,27 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinesis.pace import Pace
-
-RECORDS, BYTES = 1_000, 1_000_000
-
-
-class Shard:
-    """What a shard takes: a store of a second's worth that is refilled steadily, as `share` of AWS's limits says."""
-
-    def __init__(self, share: float):
-        self.share = share
-        self.records = self.bytes = share
-        self.at = 0.0
-
-    def take(self, size: int, now: float) -> bool:
-        passed, self.at = now - self.at, now
-        self.records = min(self.share, self.records + passed * self.share)
-        self.bytes = min(self.share, self.bytes + passed * self.share)
-        if self.records < 1 / RECORDS or self.bytes < min(self.share, size / BYTES):
-            return False
-        self.records -= 1 / RECORDS
-        self.bytes -= size / BYTES
-        return True
+from tests.kinesis.simulated_shard import BYTES, RECORDS, Shard
 
 
 def drive(pace: Pace, shard: Shard, start: float, seconds: float, size: int, delay: float = 0.02) -> tuple[int, int]:

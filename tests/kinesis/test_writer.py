@@ -154,7 +154,7 @@ def test_lost_replies_and_resets_are_counted_as_possible_duplicates(kinesis: Kin
 def test_answers_that_do_not_fit(kinesis: Kinesis, misfit: str) -> None:
     stream = kinesis.create_stream(4)
     kinesis.switch(responses=misfit, responses_rate=0.5, record_rate={"InternalFailure": 0.05}, seed=5)
-    records = numbered(0, 1_200)
+    records = numbered(0, 800)
     with writing(kinesis, stream) as writer:
         deliveries = put_in_turn(writer, records)
     there = check(kinesis, stream, records, deliveries)
@@ -335,6 +335,27 @@ def test_a_stream_that_is_missing_or_deleted_stops(kinesis: Kinesis) -> None:
         wait_for(stopped, PATIENCE_SECONDS, "the stream to be gone")
 
 
+def test_a_stream_made_anew_under_its_name_is_written_to(kinesis: Kinesis) -> None:
+    stream = kinesis.create_stream(2)
+    client = kinesis.client()
+    with writing(kinesis, stream) as writer:
+        put(writer, numbered(0, 100))
+        client.delete_stream(StreamName=stream)
+
+        def created() -> bool:
+            try:
+                client.create_stream(StreamName=stream, ShardCount=3)
+            except client.exceptions.ResourceInUseException:
+                return False
+            return True
+
+        wait_for(created, PATIENCE_SECONDS, "the stream to be made anew")
+        kinesis.wait_until_active(stream)
+        records = numbered(100, 300)
+        deliveries = put(writer, records)
+    assert set(check(kinesis, stream, records, deliveries).values()) == {1}
+
+
 def test_trying_ends_with_its_budget(kinesis: Kinesis) -> None:
     stream = kinesis.create_stream(1)
     kinesis.switch(request_rate={"500": 1.0}, operations=["PutRecords"])
@@ -360,22 +381,25 @@ def test_a_process_that_is_to_end_gives_up(kinesis: Kinesis) -> None:
 def test_what_waits_is_bounded(kinesis: Kinesis) -> None:
     stream = kinesis.create_stream(1)
     kinesis.switch(throttle={"*": 0.0})
-    with writing(kinesis, stream, max_waiting_bytes=50_000) as writer:
-        under_way = [writer.start(numbered(0, 500))]
-        blocked = threading.Thread(target=lambda: under_way.append(writer.start(numbered(500, 600))))
+    with writing(kinesis, stream, max_waiting_bytes=5_000) as writer:
+        under_way = [writer.start(numbered(0, 50))]
+        blocked = threading.Thread(target=lambda: under_way.append(writer.start(numbered(50, 60))))
         blocked.start()
         wait_for(lambda: bool(writer.waiting), PATIENCE_SECONDS, "the records to be refused")
         assert len(under_way) == 1
         kinesis.clear_switches()
         blocked.join(PATIENCE_SECONDS)
-        assert [len(future.result(PATIENCE_SECONDS).answers) for future in under_way] == [500, 100]
+        assert [len(future.result(PATIENCE_SECONDS).answers) for future in under_way] == [50, 10]
 
 
 def test_no_partition_key_and_no_secret_in_the_log(kinesis: Kinesis, caplog: pytest.LogCaptureFixture) -> None:
     stream = kinesis.create_stream(1)
-    kinesis.switch(record_rate={"InternalFailure": 0.3}, outage_s=0.5)
+    kinesis.switch(request_rate={"500": 1.0}, operations=["PutRecords"])
     with caplog.at_level(logging.DEBUG), writing(kinesis, stream) as writer:
-        put(writer, [PutRecord(b"{}", f"person{number}@example.com") for number in range(200)])
+        future = writer.start([PutRecord(b"{}", f"person{number}@example.com") for number in range(200)])
+        wait_for(lambda: bool(writer.waiting), PATIENCE_SECONDS, "the request to be refused")
+        kinesis.clear_switches()
+        future.result(PATIENCE_SECONDS)
     assert "example.com" not in caplog.text
     assert ACCESS_KEY_ID not in caplog.text
     assert "sent again" in caplog.text

@@ -12,7 +12,7 @@ import orjson
 from aep.errors import UserError
 from kinesis.delivery import Delivery as KinesisDelivery
 from kinesis.errors import KinesisError
-from kinesis.keys import PartitionKeys
+from kinesis.keys import KeyMaker
 from kinesis.limits import DEFAULT_RECORD_BYTES, Fault, PutRecord
 from kinesis.stream import Stream
 from kinesis.writer import StreamWriter, WritePolicy
@@ -60,7 +60,7 @@ class KinesisConnection:
             UserError: Credentials, or the stream.
         """
         to = as_stream(destination)
-        return KinesisClient(self._writer(to), to.keys, self.access)
+        return KinesisClient(self._writer(to), KeyMaker(to.keys), self.access)
 
     def check(self, destinations: Iterable[Destination], *, local: bool) -> None:
         """Look at the streams, and at the rights to them; see `check_stream`.
@@ -124,9 +124,9 @@ class KinesisConnection:
 class KinesisClient:
     """The client of a stream in this process."""
 
-    def __init__(self, writer: StreamWriter, keys: PartitionKeys, access: KinesisAccess):
+    def __init__(self, writer: StreamWriter, make_key: KeyMaker, access: KinesisAccess):
         self._writer = writer
-        self._keys = keys
+        self._make_key = make_key
         self._access = access
 
     @property
@@ -161,10 +161,11 @@ class KinesisClient:
         return 0
 
     def _records(self, batch: Batch) -> Iterator[PutRecord | Fault]:
-        keys, parse = self._keys, self._keys.needs_object
-        for body, kafka_key in zip(batch.bodies, batch.keys, strict=True):
-            key = keys.make(orjson.loads(body) if parse else {}, kafka_key)
-            yield key if isinstance(key, Fault) else PutRecord(body, key)
+        make_key, parse = self._make_key, self._make_key.needs_object
+        for chunk in batch.chunks:
+            for record, body in zip(chunk.records, chunk.bodies, strict=True):
+                key = make_key(orjson.loads(body) if parse else {}, record.key)
+                yield key if isinstance(key, Fault) else PutRecord(body, key)
 
 
 def as_kinesis(connection: Connection) -> KinesisConnection:

@@ -1,0 +1,92 @@
+"""How much of what shards take is used, and how much is refused, in simulated time with 8 requests under way."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter
+from hashlib import md5
+from typing import NamedTuple
+
+from kinesis.schedule import Entry, Schedule
+from kinesis.shard_map import ListedShards
+from tests.kinesis.simulated_shard import RECORDS, Shard
+
+SHARDS = 4
+IN_FLIGHT = 8
+MAX_WAITING = 64_000  # records of 1 kB, as the writer bounds what waits
+
+
+class Result(NamedTuple):
+    stored: Counter[str]
+    refused: int
+
+
+def shard_id(number: int) -> str:
+    return f"shard-{number}"
+
+
+def simulate(seconds: float, offered: int, hot_share: float, shards: dict[str, Shard], latency: float) -> Result:
+    """Offer so many records a second, of which a share has one key; return what became of them."""
+    width = 2**128 // SHARDS
+    ranges = [
+        {"ShardId": shard_id(n), "HashKeyRange": {"StartingHashKey": str(n * width)}, "SequenceNumberRange": {}}
+        for n in range(SHARDS)
+    ]
+    schedule = Schedule(ordered=False, now=0.0)
+    schedule.use(ListedShards(ranges))
+    rng = random.Random(7)
+    now, produced, waiting = 0.0, 0, 0
+    stored: Counter[str] = Counter()
+    refused = 0
+    under_way: list[tuple[float, int, float, list[Entry]]] = []
+    number = 0
+    while now < seconds:
+        while produced < offered * now and waiting < MAX_WAITING:
+            key = "hot" if rng.random() < hot_share else f"k{rng.randrange(10_000)}"
+            schedule.add([Entry(b"", key, 1_000, int.from_bytes(md5(key.encode()).digest(), "big"), None, produced)])
+            produced, waiting = produced + 1, waiting + 1
+        if waiting >= MAX_WAITING:
+            produced = int(offered * now)  # what is not read is not there
+        found = schedule.take(now) if len(under_way) < IN_FLIGHT else 1.0
+        if isinstance(found, list):
+            number += 1
+            heapq.heappush(under_way, (now + latency, number, now, found))
+            continue
+        steps = [now + min(found, 0.01)]
+        now = max(now + 1e-4, min([*steps, *(each[0] for each in under_way[:1])]))
+        while under_way and under_way[0][0] <= now:
+            _, _, sent_at, request = heapq.heappop(under_way)
+            took: Counter[str] = Counter()
+            refusals: Counter[str] = Counter()
+            again = []
+            for entry in request:
+                if shards[entry.lane].take(entry.size, now):
+                    took[entry.lane] += 1
+                else:
+                    refusals[entry.lane] += 1
+                    again.append(entry)
+            for shard in took.keys() | refusals.keys():
+                schedule.note(shard, took[shard], refusals[shard], sent_at, now)
+            schedule.put_back(again, now + rng.random() * 0.1)
+            stored += took
+            refused += len(again)
+            waiting -= len(request) - len(again)
+    return Result(stored, refused)
+
+
+def test_three_times_what_a_stream_takes_with_one_key_a_third_of_it() -> None:
+    shards = {shard_id(n): Shard() for n in range(SHARDS)}
+    result = simulate(20, 3 * SHARDS * RECORDS, 1 / 3, shards, latency=0.03)
+    assert result.refused <= 0.05 * result.stored.total()
+    assert result.stored.total() >= 0.9 * 20 * SHARDS * RECORDS
+
+
+def test_one_shard_at_a_tenth_does_not_slow_the_others() -> None:
+    offered = 2 * SHARDS * RECORDS
+    alone = simulate(10, offered, 0, {shard_id(n): Shard() for n in range(SHARDS)}, latency=0.03)
+    shards = {shard_id(n): Shard(0.1 if n == 0 else 1.0) for n in range(SHARDS)}
+    result = simulate(10, offered, 0, shards, latency=0.03)
+    for n in range(1, SHARDS):
+        assert result.stored[shard_id(n)] >= 0.9 * alone.stored[shard_id(n)]
+    assert result.refused <= 0.05 * result.stored.total()

@@ -1,0 +1,85 @@
+"""Credentials of an assumed role: asked for with the external id, used, and renewed before they expire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from urllib.parse import parse_qs
+
+import pytest
+
+from aep.errors import UserError
+from kinesis.keys import PartitionKeys
+from testing.fakes.http_server import Exchange, HttpServer
+from testing.services.kinesis import REGION, Kinesis
+from tests.transforms.kinesis.test_put import batch, profile
+from transforms.kinesis.access import KinesisAccess
+from transforms.kinesis.connection import KinesisConnection
+from transforms.kinesis.destination import KinesisStream
+
+ROLE = "arn:aws:iam::123456789012:role/writer"
+ASSUMED = """\
+<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>
+<Expiration>{expiration}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"""
+DENIED = """\
+<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>AccessDenied</Code>
+<Message>not authorized to perform sts:AssumeRole</Message></Error></ErrorResponse>"""
+
+
+class Sts:
+    """Gives each call a key of its own, which is to be renewed at once (botocore: with less than ten minutes left)."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, list[str]]] = []
+        self.denies = False
+
+    def __call__(self, exchange: Exchange) -> None:
+        self.calls.append(parse_qs(exchange.request.body.decode()))
+        if self.denies:
+            exchange.reply(403, DENIED.encode())
+            return
+        expiration = (datetime.now(timezone.utc) + timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        exchange.reply(200, ASSUMED.format(key=f"ROLE{len(self.calls)}", expiration=expiration).encode())
+
+
+@pytest.fixture
+def sts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sts]:
+    answers = Sts()
+    with HttpServer(answers) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        yield answers
+
+
+@pytest.fixture
+def connection(kinesis: Kinesis, monkeypatch: pytest.MonkeyPatch) -> KinesisConnection:
+    monkeypatch.setenv("KINESIS_KEY", "AKIDEXAMPLE")
+    access = KinesisAccess(
+        region=REGION,
+        endpoint=kinesis.endpoint,
+        access_key_id="env:KINESIS_KEY",
+        secret_access_key="env:KINESIS_KEY",
+        role_arn=ROLE,
+        external_id="beam-aep",
+    )
+    return KinesisConnection(access, max_in_flight=1, order="none", budget_seconds=None)
+
+
+def test_the_credentials_of_a_role_are_used_and_renewed(
+    kinesis: Kinesis, sts: Sts, connection: KinesisConnection
+) -> None:
+    stream = kinesis.create_stream(1)
+    kinesis.switch(expired_keys=["AKIDEXAMPLE"])
+    client = connection.client(KinesisStream(stream, PartitionKeys("identity")))
+    for number in range(3):
+        kinesis.switch(expired_keys=["AKIDEXAMPLE", *(f"ROLE{n}" for n in range(len(sts.calls) + 1))])
+        delivery = client.deliver(batch(profile(f"p{number}")), lambda _: None, lambda: None)
+        assert delivery.answers[0].accepted
+    assert len(sts.calls) >= 3
+    assert all(call["RoleArn"] == [ROLE] and call["ExternalId"] == ["beam-aep"] for call in sts.calls)
+
+
+def test_a_role_that_may_not_be_assumed_is_named(kinesis: Kinesis, sts: Sts, connection: KinesisConnection) -> None:
+    sts.denies = True
+    with pytest.raises(UserError, match=r"the role \(kinesis_role_arn\) cannot be assumed"):
+        connection.check([KinesisStream("s", PartitionKeys("identity"))], local=True)
