@@ -175,6 +175,20 @@ def test_disabled_and_enabled_again(members: Members, stream: str) -> None:
     assert found == ["a@x.de", "a@x.de", "b@x.de"]
 
 
+def test_a_backfill_that_waits_ends_with_its_dataflow(members: Members, stream: str) -> None:
+    members.kinesis.faults(backfill_s=3600)
+    gold = members.audience(GOLD)
+    members.record("a@x.de", tier="gold")
+    members.settle()
+    destination = members.destination(stream, gold)
+    action = f"/data/foundation/flowservice/flows/{destination.flow_id}/action?op="
+    for operation, backfills in (("disable", 0), ("enable", 1)):
+        assert members.platform.call("POST", action + operation).status_code == 200
+        assert members.kinesis.local("GET", "exports") == {"waiting": 0, "backfills": backfills}
+    members.kinesis.faults(backfill_s=0)
+    assert members.statuses(stream) == [{gold: "realized"}]
+
+
 def test_scheduled_evaluation(members: Members, stream: str) -> None:
     gold = members.audience(GOLD, evaluationInfo={"batch": {"enabled": True}})
     buyers = members.audience(

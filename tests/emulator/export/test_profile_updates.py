@@ -144,6 +144,28 @@ class Model:
         return changed
 
 
+def make_destinations(store: Store, segment_ids: Sequence[str]) -> Destinations:
+    """Return the destinations of a database, with one that has these audiences and the attribute `city`."""
+    kinds = ("connection", "target_connection", "flow")
+    connections, targets, flows = (Repository(store, kind) for kind in kinds)
+    connections.put(ORG, "base", {"auth": {"params": {"accessKeyId": "key", "secretKey": "secret"}}})
+    targets.put(ORG, "target", {"baseConnectionId": "base", "params": {"stream": "s", "region": "us-east-1"}})
+    audiences = [{"value": {"id": each, "createTime": "0", "updateTime": "0"}} for each in segment_ids]
+    selectors = {
+        "segmentSelectors": {"selectors": audiences},
+        "profileSelectors": {"selectors": [{"value": {"path": "city"}}]},
+    }
+    flow = {
+        "name": "flow",
+        "state": "enabled",
+        "flowSpec": {"id": DESTINATION_FLOW},
+        "targetConnectionIds": ["target"],
+        "transformations": [{"name": "GeneralTransform", "params": selectors}],
+    }
+    flows.put(ORG, "flow", flow)
+    return Destinations(connections, targets, flows)
+
+
 class System:
     """The emulator's own code over a database in memory, without its server."""
 
@@ -156,7 +178,7 @@ class System:
             info = {"continuous": {"enabled": True}}
             made = segments.create(ORG, "prod", {"name": name, "expression": expression, "evaluationInfo": info})
             self.names[made["id"]] = name
-        destinations = self._destinations([key for key, name in self.names.items() if name in MAPPED])
+        destinations = make_destinations(self.store, [key for key, name in self.names.items() if name in MAPPED])
         self.profiles = ProfileStore(self.store)
         self.memberships = MembershipStore(self.store)
         self.queue = ExportQueue(self.store, lambda: 0)
@@ -170,26 +192,6 @@ class System:
             lambda: 0,
             lambda: None,
         )
-
-    def _destinations(self, segment_ids: Sequence[str]) -> Destinations:
-        kinds = ("connection", "target_connection", "flow")
-        connections, targets, flows = (Repository(self.store, kind) for kind in kinds)
-        connections.put(ORG, "base", {"auth": {"params": {"accessKeyId": "key", "secretKey": "secret"}}})
-        targets.put(ORG, "target", {"baseConnectionId": "base", "params": {"stream": "s", "region": "us-east-1"}})
-        audiences = [{"value": {"id": each, "createTime": "0", "updateTime": "0"}} for each in segment_ids]
-        selectors = {
-            "segmentSelectors": {"selectors": audiences},
-            "profileSelectors": {"selectors": [{"value": {"path": "city"}}]},
-        }
-        flow = {
-            "name": "flow",
-            "state": "enabled",
-            "flowSpec": {"id": DESTINATION_FLOW},
-            "targetConnectionIds": ["target"],
-            "transformations": [{"name": "GeneralTransform", "params": selectors}],
-        }
-        flows.put(ORG, "flow", flow)
-        return Destinations(connections, targets, flows)
 
     def take(self, number: int, step: Step) -> list[dict[str, Any]]:
         """Return the records that a step has exported."""
