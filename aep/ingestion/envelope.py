@@ -6,6 +6,7 @@ Adobe's documents: "Streaming Ingestion API" (OpenAPI), "Stream multiple message
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -89,20 +90,23 @@ class Envelope:
         return b"".join((_OPEN, self.prefix, between.join(records), self.suffix, _CLOSE))
 
 
+def is_inlet_url(url: str) -> bool:
+    """Return whether a URL is that of an inlet, with or without `batch/` (Streaming Ingestion API)."""
+    return re.search(r"/collection/(batch/)?[^/]+$", url) is not None
+
+
 def batch_url(inlet_url: str) -> str:
     """Return the URL that takes many messages in a request, made from the inlet's URL.
 
     Raises:
         ConfigurationError: This is not a URL of an inlet.
     """
-    if "/collection/batch/" in inlet_url:
-        return inlet_url
-    if "/collection/" not in inlet_url:
+    if not is_inlet_url(inlet_url):
         raise ConfigurationError(
             f"aep_inlet_url {inlet_url} is not an inlet URL: "
             "it should look like https://dcs.adobedc.net/collection/<inlet id>"
         )
-    return inlet_url.replace("/collection/", "/collection/batch/", 1)
+    return single_url(inlet_url).replace("/collection/", "/collection/batch/", 1)
 
 
 def single_url(inlet_url: str) -> str:

@@ -13,10 +13,10 @@ from pipelines.options.kafka_types import (
     RegistryUrls,
     Start,
     Topics,
-    start_time,
+    read_start,
 )
 from pipelines.options.types import Count, Files, Seconds
-from transforms.kafka.client import Reset
+from transforms.kafka.client import NamedStart, Reset
 from transforms.records.prepare import Tombstones
 
 
@@ -89,6 +89,6 @@ class KafkaOptions(OptionGroup):
     )
 
     @property
-    def start_time(self) -> datetime | None:
-        """The time to start at, where `start` is one."""
-        return None if self.start in ("committed", "earliest", "latest") else start_time(self.start)
+    def start_at(self) -> NamedStart | datetime:
+        """Where to start, a time read."""
+        return read_start(self.start)

@@ -2,13 +2,14 @@
 
 import re
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import AfterValidator, Field
 
 from aep.http import secrets
 from aep.mapping.entries import EntriesError
 from pipelines.options.types import SECRET, StringMap, Strings, check_url, iso_time
+from transforms.kafka.client import NamedStart
 from transforms.kafka.owned_properties import OWNED_PROPERTIES, property_faults
 from transforms.sinks.places import topic_of
 
@@ -115,18 +116,25 @@ def check_topic(value: str) -> str:
 
 
 def check_start(value: str) -> str:
-    """Accept committed, earliest, latest, or a time with its offset from UTC."""
-    if value not in ("committed", "earliest", "latest"):
-        start_time(value)
+    """Accept the name of a place to start at, or a time with its offset from UTC."""
+    read_start(value)
     return value
 
 
-def start_time(value: str) -> datetime:
-    """Read a start that is a time."""
+def read_start(value: str) -> NamedStart | datetime:
+    """Read where to start.
+
+    Raises:
+        ValueError: It is neither a name nor a time with its offset.
+    """
+    names: tuple[NamedStart, ...] = get_args(NamedStart)
+    named = next((name for name in names if name == value), None)
+    if named is not None:
+        return named
     try:
         return iso_time(value)
     except ValueError as error:
-        raise ValueError(f"must be committed, earliest, latest, or {error}") from None
+        raise ValueError(f"must be {', '.join(names)}, or {error}") from None
 
 
 def check_place(value: str) -> str:

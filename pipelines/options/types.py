@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, Validat
 from pydantic_core import PydanticUseDefault
 
 from aep.http import secrets
+from aep.ingestion.envelope import is_inlet_url
 from aep.mapping.conditions import Condition, compile_conditions
 from aep.mapping.entries import EntriesError
 from aep.mapping.field_map import FieldMap, compile_map
@@ -21,6 +22,7 @@ from aep.mapping.ids import OFFSET
 from aep.mapping.json_patch import Patch, PatchDialect, compile_patch
 from aep.mapping.transform import check_reference
 from aep.mapping.upserts import operations_fault
+from aep.xdm.pointers import is_pointer
 from transforms.records.stages import DeadLetterStage
 from transforms.sinks.places import topic_of
 
@@ -116,7 +118,7 @@ def check_proxy_user(value: str) -> str:
 def check_inlet_url(value: str) -> str:
     """Accept the inletUrl of a streaming connection, with or without `batch/` (Streaming Ingestion API)."""
     check_url(value)
-    if not re.search(r"/collection/(batch/)?[^/]+$", value):
+    if not is_inlet_url(value):
         raise ValueError("must be the inletUrl of a streaming connection: https://HOST/collection/INLET_ID")
     return value
 
@@ -156,7 +158,7 @@ def check_folder(value: str) -> str:
 def check_pointers(pointers: tuple[str, ...]) -> tuple[str, ...]:
     """Accept JSON pointers (RFC 6901) to a field."""
     for pointer in pointers:
-        if not re.fullmatch(r"(/([^~/]|~[01])*)+", pointer):
+        if not pointer or not is_pointer(pointer):
             raise ValueError(f"{pointer!r} is not a JSON pointer: write /_acme/memberId")
     return pointers
 

@@ -60,7 +60,7 @@ class Plan:
             self.source.cluster,
             self.source.topics,
             self.source.group_id,
-            kafka.start,
+            kafka.start_at,
             kafka.reset,
             stop_at_end=kafka.stop_at == "end",
         )

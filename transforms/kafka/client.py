@@ -26,6 +26,7 @@ _LOG = logging.getLogger(__name__)
 REQUEST_SECONDS = 10.0
 """How long a request for metadata or offsets may take."""
 
+NamedStart = Literal["committed", "earliest", "latest"]
 Reset = Literal["earliest", "latest", "error"]
 Partition = tuple[str, int]  # topic, partition
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 
 from confluent_kafka.admin import AclOperation, OffsetSpec
 
@@ -14,6 +14,7 @@ from transforms.kafka.client import (
     KafkaCluster,
     KafkaReadError,
     KafkaSetupError,
+    NamedStart,
     Partition,
     Reset,
     admin_client,
@@ -50,7 +51,12 @@ class Start:
 
 
 def resolve_start(
-    cluster: KafkaCluster, topics: Sequence[str], group_id: str, start: str, reset: Reset, stop_at_end: bool
+    cluster: KafkaCluster,
+    topics: Sequence[str],
+    group_id: str,
+    start: NamedStart | datetime,
+    reset: Reset,
+    stop_at_end: bool,
 ) -> Start:
     """Look up where to start in each partition that exists now.
 
@@ -58,7 +64,7 @@ def resolve_start(
         cluster: Where the topics are.
         topics: Names, or regular expressions that start with `^`.
         group_id: The consumer group whose committed offsets count.
-        start: `committed`, `earliest`, `latest`, or an ISO 8601 time.
+        start: A name, or the time of the first record to read.
         reset: Where to start when nothing is committed, or what is committed is gone.
         stop_at_end: Look up the present ends too.
 
@@ -104,7 +110,7 @@ def resolve_start(
             for one in partitions
         }
     else:
-        at_time = log_bounds(admin, partitions, OffsetSpec.for_timestamp(_milliseconds(start)))
+        at_time = log_bounds(admin, partitions, OffsetSpec.for_timestamp(int(start.timestamp() * 1000)))
         # A partition with no record from that time on is read from its end.
         positions = {one: offset if offset >= 0 else latest[one] for one, offset in at_time.items()}
     return Start(positions, latest if stop_at_end else None, ids, left_out)
@@ -185,10 +191,3 @@ def reset_position(
     if position is not None:
         _LOG.warning("%s; going on at offset %d, as kafka_reset=%s says", problem, offset, reset)
     return offset
-
-
-def _milliseconds(iso_time: str) -> int:
-    moment = datetime.fromisoformat(iso_time.replace("Z", "+00:00"))
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return int(moment.timestamp() * 1000)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from aep.http.auth import OAuthClient
 from aep.ingestion.decision import RetryPolicy
-from aep.ingestion.envelope import batch_url
 from aep.platform.schema_source import PinnedSchemaSource
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import FileSchemaSource, ResolvedSchema
@@ -27,7 +26,6 @@ def make_route(keys: AepRouteKeys, settings: Settings) -> Route:
     Raises:
         OptionsError: The file of a mapping or of an Avro schema, or what the Schema Registry needs is not given.
         SchemaError: The schema, in a file or in the registry.
-        ConfigurationError: The inlet's URL.
     """
     schema, registered = _schema_file(keys), None
     if schema is None and keys.schema_id:
@@ -36,7 +34,6 @@ def make_route(keys: AepRouteKeys, settings: Settings) -> Route:
             raise OptionsError(missing)
         registered = registry_schema(keys.name, keys.schema_id, settings)
         schema = registered.first
-    batch_url(keys.inlet_url)  # refuses what is no inlet before anything is read
     inlet = AepInlet(
         inlet_url=keys.inlet_url,
         payload=keys.payload,

@@ -285,10 +285,11 @@ def test_what_the_reader_decides_is_refused_with_the_options(name: str) -> None:
     assert refusal("kafka_config", {name: "x"}) == f"{name} can't be set here: {OWNED_PROPERTIES[name]}"
 
 
-def test_start_time() -> None:
-    assert KafkaOptions(start="2026-01-31T09:00:00+01:00").start_time == datetime(2026, 1, 31, 8, tzinfo=timezone.utc)
-    assert KafkaOptions(start="2026-01-31T08:00:00Z").start_time == datetime(2026, 1, 31, 8, tzinfo=timezone.utc)
-    assert KafkaOptions().start_time is None
+def test_a_start_is_a_name_or_a_time() -> None:
+    eight = datetime(2026, 1, 31, 8, tzinfo=timezone.utc)
+    assert KafkaOptions(start="2026-01-31T09:00:00+01:00").start_at == eight
+    assert KafkaOptions(start="2026-01-31T08:00:00Z").start_at == eight
+    assert KafkaOptions().start_at == "committed"
 
 
 def test_groups_are_immutable_and_pickle() -> None:

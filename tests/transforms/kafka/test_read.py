@@ -17,7 +17,7 @@ from testing.services.process import PATIENCE_SECONDS
 from tests.transforms.conftest import NewTopic
 from tests.transforms.eager import Collect
 from tests.transforms.kafka.drive import source
-from transforms.kafka.client import KafkaCluster, KafkaReadError, KafkaSetupError
+from transforms.kafka.client import KafkaCluster, KafkaReadError, KafkaSetupError, NamedStart
 from transforms.kafka.owned_properties import OWNED_PROPERTIES
 from transforms.kafka.read import ReadFromKafka, close_readers, shard_reader
 from transforms.kafka.restriction import deal
@@ -49,7 +49,7 @@ def produce(broker: KafkaBroker, topic: str, amount: int, first: int = 0) -> set
     return set(values)
 
 
-def start_of(of: KafkaSource, start: str = "committed", stop_at_end: bool = True) -> Start:
+def start_of(of: KafkaSource, start: NamedStart = "committed", stop_at_end: bool = True) -> Start:
     return resolve_start(of.cluster, of.topics, of.group_id, start, of.reset, stop_at_end)
 
 

@@ -22,7 +22,7 @@ from tests.transforms.kafka.drive import QUICK, Member, await_committed, delete_
 from transforms.kafka import group_assignment
 from transforms.kafka import offsets as kafka_offsets
 from transforms.kafka import reader as kafka_reader
-from transforms.kafka.client import KafkaCluster, KafkaReadError, KafkaSetupError, Partition, Reset
+from transforms.kafka.client import KafkaCluster, KafkaReadError, KafkaSetupError, NamedStart, Partition, Reset
 from transforms.kafka.offsets import Committed
 from transforms.kafka.reader import Reader
 from transforms.kafka.restriction import Shard, deal
@@ -58,7 +58,7 @@ def numbers(broker: KafkaBroker, topic: str, amount: int, partitions: int, first
     return set(values)
 
 
-def start_of(of: KafkaSource, start: str = "earliest", stop_at_end: bool = True) -> Start:
+def start_of(of: KafkaSource, start: NamedStart = "earliest", stop_at_end: bool = True) -> Start:
     return resolve_start(of.cluster, of.topics, of.group_id, start, of.reset, stop_at_end)
 
 

@@ -15,7 +15,7 @@ from testing.services.kafka import KafkaBroker
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.conftest import NewTopic
 from tests.transforms.kafka.drive import Member, await_committed, commit, source
-from transforms.kafka.client import KafkaCluster, KafkaReadError, Partition, admin_client
+from transforms.kafka.client import KafkaCluster, KafkaReadError, NamedStart, Partition, admin_client
 from transforms.kafka.offsets import Committed, committed_offsets
 from transforms.kafka.restriction import Positions, decode, encode
 from transforms.kafka.source import KafkaSource
@@ -33,7 +33,7 @@ def write(broker: KafkaBroker, topic: str, word: str, amount: int, partitions: i
     return set(values)
 
 
-def start_of(of: KafkaSource, start: str = "committed", stop_at_end: bool = False) -> Start:
+def start_of(of: KafkaSource, start: NamedStart = "committed", stop_at_end: bool = False) -> Start:
     return resolve_start(of.cluster, of.topics, of.group_id, start, of.reset, stop_at_end)
 
 
