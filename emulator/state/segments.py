@@ -63,7 +63,6 @@ class Segments:
             "sandbox": {"sandboxId": sandbox, "sandboxName": sandbox, "type": "production", "default": True},
             "description": "",
             "mergePolicyId": default_merge_policy(org_id),
-            "evaluationInfo": {"batch": {"enabled": True}},
             "dataGovernancePolicy": {"excludeOptOut": True},
             **{key: value for key, value in body.items() if key not in _DECIDED},
             "creationTime": now_ms,
@@ -122,12 +121,14 @@ def _segment(definition: Mapping[str, Any]) -> Segment:
 
 
 def _evaluation_info(info: object) -> dict[str, dict[str, bool]]:
-    """Return all three ways of evaluation, each with whether it is enabled."""
-    given = info if isinstance(info, Mapping) else {}
+    """Return all three ways of evaluation, each with whether it is enabled; batch if none is named."""
+    given = info or {"batch": {"enabled": True}}
+    if not isinstance(given, Mapping):
+        raise refused(400, "evaluationInfo must be an object")
     enabled = {}
     for name in EVALUATIONS:
-        way = given.get(name)
-        value = way.get("enabled", False) if isinstance(way, Mapping) else None if name in given else False
+        way = given.get(name, {"enabled": False})
+        value = way.get("enabled", False) if isinstance(way, Mapping) else None
         if not isinstance(value, bool):
             raise refused(400, f'evaluationInfo.{name} must be {{"enabled": true}} or {{"enabled": false}}')
         enabled[name] = {"enabled": value}

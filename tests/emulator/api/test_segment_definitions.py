@@ -67,8 +67,9 @@ def test_created(platform: Platform) -> None:
     assert platform.get(f"{SEGMENTS}/{created['id']}") == created
 
 
-def test_without_evaluation_info_it_is_a_batch_one(platform: Platform) -> None:
-    info = create(platform)["evaluationInfo"]
+@pytest.mark.parametrize("given", [{}, {"evaluationInfo": {}}])
+def test_without_evaluation_info_it_is_a_batch_one(platform: Platform, given: dict[str, Any]) -> None:
+    info = create(platform, **given)["evaluationInfo"]
     assert [name for name, way in info.items() if way["enabled"]] == ["batch"]
 
 
@@ -173,6 +174,7 @@ def test_a_wrong_query_is_refused(platform: Platform, query: str) -> None:
             "evaluationInfo must enable one of batch, continuous, synchronous",
         ),
         ({"evaluationInfo": {"edge": {"enabled": True}}}, "evaluationInfo has no edge, only batch, continuous"),
+        ({"evaluationInfo": "batch"}, "evaluationInfo must be an object"),
         ({"evaluationInfo": {"batch": True}}, 'evaluationInfo.batch must be {"enabled": true} or'),
         ({"mergePolicyId": 7}, "mergePolicyId must be a string"),
     ],
