@@ -13,6 +13,7 @@ import apache_beam as beam
 
 from pipelines.options.kinesis_checks import endpoint_note, reading_findings
 from pipelines.runtime.kinesis_plan import KinesisPlan, make_kinesis_plan
+from pipelines.runtime.kinesis_readiness import reading_checks
 from pipelines.runtime.run import Run, execute
 from transforms.dead_letters import WriteDeadLetters
 from transforms.kinesis.exported_profiles import ParseExportedProfiles
@@ -38,8 +39,9 @@ RUN = Run(
     KinesisPlan.check,
     kinesis_to_kafka,
     notes=endpoint_note,
+    checks=reading_checks,
 )
-"""What `execute` needs."""
+"""What `execute` needs, and `beam-aep check`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

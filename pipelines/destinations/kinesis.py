@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from aep.errors import UserError
 from kinesis.keys import RANDOM, PartitionKeys
 from pipelines.options.destination import DestinationKind, Named
-from pipelines.options.kinesis_checks import endpoint_note, kinesis_gaps
+from pipelines.options.kinesis_checks import access_checks, endpoint_note, kinesis_gaps
 from pipelines.options.kinesis_types import PartitionKey, RecordBytes, Stream
 from pipelines.options.make_route import route_to
 from pipelines.options.problems import Fault
@@ -70,15 +70,9 @@ def checks(settings: Settings, routes: Sequence[Route], connection: Connection, 
     """Check the way to Kinesis, the identity, and each stream; see `DestinationKind.checks`."""
     to = as_kinesis(connection)
     wrong: State = "wrong" if local else "warning"  # on a cluster the workers may have other credentials
-    try:
-        endpoint = to.access.endpoint_in_words()
-        yield Check("Kinesis", "ok", endpoint)
-        if ".amazonaws." in endpoint:
-            yield Check("identity", "ok", to.access.identity())
-        else:
-            yield Check("identity", "not checked", "STS knows nothing of a Kinesis that is not AWS's own")
-    except UserError as error:
-        yield Check("Kinesis", wrong, str(error))
+    way = list(access_checks(to.access, local))
+    yield from way
+    if any(check.state == wrong for check in way):
         return
     for name in dict.fromkeys(as_stream(route.destination).stream for route in routes):
         try:

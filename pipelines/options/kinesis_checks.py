@@ -8,7 +8,9 @@ from aep.errors import UserError
 from pipelines.options.checks import given, local_runner
 from pipelines.options.declarations import SinkOptions
 from pipelines.options.problems import Finding
+from pipelines.options.readiness import Check
 from pipelines.options.settings import Settings
+from transforms.kinesis.access import KinesisAccess
 
 
 def kinesis_gaps(settings: Settings) -> Iterator[Finding]:
@@ -46,6 +48,24 @@ def reading_findings(settings: Settings) -> Iterator[Finding]:
             ("dead_letter_topic", "output_topic"),
             f"{given(settings, 'dead_letter_topic')}: is {given(settings, 'output_topic')} too: use another topic",
         )
+
+
+def access_checks(access: KinesisAccess, local: bool) -> Iterator[Check]:
+    """Check the way to Kinesis, and name the identity.
+
+    Args:
+        access: The way.
+        local: Whether this machine takes it; on a cluster the workers may have other credentials.
+    """
+    try:
+        endpoint = access.endpoint_in_words()
+        yield Check("Kinesis", "ok", endpoint)
+        if ".amazonaws." in endpoint:
+            yield Check("identity", "ok", access.identity())
+        else:
+            yield Check("identity", "not checked", "STS knows nothing of a Kinesis that is not AWS's own")
+    except UserError as error:
+        yield Check("Kinesis", "wrong" if local else "warning", str(error))
 
 
 def endpoint_note(settings: Settings) -> Sequence[str]:

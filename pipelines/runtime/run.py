@@ -23,6 +23,7 @@ from pipelines.options.checks import contradictions
 from pipelines.options.destination import DestinationKind, no_notes
 from pipelines.options.merge import Settings, parse
 from pipelines.options.problems import Finding
+from pipelines.options.readiness import Check
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
 from pipelines.runtime.local_runner import keep_metrics_small
 from pipelines.runtime.logs import leave_out_beams_tracebacks, set_up_logging
@@ -93,6 +94,7 @@ class Run(Generic[R]):
         build: Builds the pipeline.
         after: As for `Job`.
         notes: What `--print_options` adds to the options; see `DestinationKind.notes`.
+        checks: What `beam-aep check` looks at.
     """
 
     title: str
@@ -102,6 +104,7 @@ class Run(Generic[R]):
     build: Callable[[beam.Pipeline, R], None]
     after: Callable[[R, bool], str] = lambda _, __: ""
     notes: Callable[[Settings], Sequence[str]] = no_notes
+    checks: Callable[[Settings], Iterator[Check]] = lambda _: iter(())
 
 
 @dataclass(frozen=True)

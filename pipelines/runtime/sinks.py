@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from aep.errors import UserError
 from pipelines.options.declarations import SinkOptions
+from pipelines.options.readiness import Check
 from pipelines.options.settings import Settings
 from pipelines.runtime.kafka_cluster import kafka_cluster
-from transforms.sinks.base import Sink, Sinks
+from transforms.sinks.base import Sink, Sinks, describe_all
 from transforms.sinks.files import FileSink
 from transforms.sinks.kafka import KafkaSink
 
@@ -27,6 +29,25 @@ def _topic(topic: str, option: str, settings: Settings) -> Sink:
 
 SINKS: dict[str, Make] = {"path": _folder, "topic": _topic}
 """By their field in `SinkOptions`, in the order in which they are checked and written to."""
+
+
+def sink_checks(subject: str, sinks: Sinks, local: bool) -> Iterator[Check]:
+    """Check that sinks can be written to, as a run does before it starts.
+
+    Args:
+        subject: What is written to them.
+        sinks: None, one or several.
+        local: Whether this machine writes to them.
+    """
+    if not sinks:
+        return
+    try:
+        for sink in sinks:
+            sink.check(local)
+    except UserError as error:
+        yield Check(subject, "wrong", str(error))
+    else:
+        yield Check(subject, "ok", f"can be written to {describe_all(sinks)}")
 
 
 def make_sinks(group: str, settings: Settings) -> Sinks:

@@ -294,6 +294,42 @@ def test_a_stream_is_given_by_its_name_or_its_arn(value: str) -> None:
     assert parse([f"--kinesis_stream={value}"], lambda _: ()).kinesis.stream == value
 
 
+def check(kinesis: Kinesis, stream: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    """Runs beam-aep check of the pipeline; returns the exit code and what it said."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
+    options = Program(kinesis, stream, folder).options
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", "check", "--pipeline=kinesis_to_kafka"]
+        + [f"--{name}={value}" for name, value in options.items()],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "300"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
+def test_check_names_the_stream_and_the_rights_that_are_missing_and_moves_no_position(
+    kinesis: Kinesis, stream: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, said = check(kinesis, stream, tmp_path, monkeypatch)
+    assert code == 0, said
+    assert f":stream/{stream}, ACTIVE, PROVISIONED, records of up to 1048576 bytes" in said
+    assert f"kinesis-{stream}.json: not there yet: reading starts at earliest" in said
+    assert kinesis.endpoint in said
+    kinesis.switch(denied_actions=["kinesis:DescribeStreamSummary"])
+    code, said = check(kinesis, stream, tmp_path, monkeypatch)
+    assert "no right to kinesis:DescribeStreamSummary" in said
+    kinesis.switch(denied_actions=["kinesis:GetRecords"])
+    code, said = check(kinesis, stream, tmp_path, monkeypatch)
+    assert code == 1, said
+    assert f"the credentials lack the right kinesis:GetRecords on the stream {stream}" in said
+    assert {one.name for one in tmp_path.iterdir()} <= {"output", "dead-letters"}
+
+
 def test_the_order_of_a_key_is_kept_over_reshards(kinesis: Kinesis, stream: str, tmp_path: Path) -> None:
     client = kinesis.client()
     for first in range(0, 300, 100):

@@ -17,8 +17,8 @@ from pipelines.options.readiness import Check
 from pipelines.options.routes import load_routes
 from pipelines.options.settings import Settings
 from pipelines.runtime.plan import Plan, make_plan
+from pipelines.runtime.sinks import sink_checks
 from transforms.records.route import Route, Routes
-from transforms.sinks.base import describe_all
 
 
 def check_run(settings: Settings, kind: DestinationKind[Any], number: int) -> Findings:
@@ -75,13 +75,5 @@ def _transforms(plan: Plan) -> Iterator[Check]:
 
 
 def _sinks(plan: Plan) -> Iterator[Check]:
-    for subject, sinks in (("dead letters", plan.dead_letters), ("receipts", plan.receipts)):
-        if not sinks:
-            continue
-        try:
-            for sink in sinks:
-                sink.check(plan.local)
-        except UserError as error:
-            yield Check(subject, "wrong", str(error))
-        else:
-            yield Check(subject, "ok", f"can be written to {describe_all(sinks)}")
+    yield from sink_checks("dead letters", plan.dead_letters, plan.local)
+    yield from sink_checks("receipts", plan.receipts, plan.local)

@@ -33,18 +33,21 @@ def check(
     ready, 2 undetermined.
     """
     from pipelines.cli.check.checks import check_run
-    from pipelines.cli.check.report import check_table, dead_letter_table, exit_code, verdict
-    from pipelines.jobs import find_job, jobs
+    from pipelines.cli.check.report import Findings, check_table, dead_letter_table, exit_code, verdict
+    from pipelines.jobs import find_job, find_run, names
     from pipelines.options.checks import contradictions
     from pipelines.options.merge import parse
     from pipelines.options.yaml_files import OptionsError
 
-    job = find_job(pipeline)
-    if job is None:
-        raise typer.BadParameter(f"expected one of {', '.join(jobs())}", param_hint="--pipeline")
-    kind = job.destination
+    job, run = find_job(pipeline), find_run(pipeline)
     try:
-        found = check_run(parse(context.args, lambda given: contradictions(given, kind)), kind, sample)
+        if job is not None:
+            kind = job.destination
+            found = check_run(parse(context.args, lambda given: contradictions(given, kind)), kind, sample)
+        elif run is not None:
+            found = Findings([*run.checks(parse(context.args, run.findings))])
+        else:
+            raise typer.BadParameter(f"expected one of {', '.join(names())}", param_hint="--pipeline")
     except OptionsError as error:
         say(f"error: {error}")
         return WRONG
