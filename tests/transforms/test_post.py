@@ -173,7 +173,7 @@ def test_batches_that_wait_for_poison_do_not_hold_up_the_others() -> None:
 def test_a_delivery_that_ends_in_an_error_is_counted_as_far_as_it_went(aep: Emulator) -> None:
     inlet = create_inlet(aep)
     aep.faults(reset_rate=1, reset_when="after")
-    policy = by_default(RetryPolicy, base_seconds=0.01, max_seconds=0.02, budget_seconds=0.3)
+    policy = by_default(RetryPolicy, base_seconds=0.01, max_seconds=0.02, budget_seconds=2)
     with pytest.raises(Exception, match="aep_retry_budget_seconds"):
         apply_refusing(PostToAep(routes(to(inlet)), by_default(AepConnection, policy=policy)), [batch("a", "b")])
     copies = aep.ids(inlet["inletId"])["a"]
