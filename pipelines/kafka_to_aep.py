@@ -54,8 +54,8 @@ def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
     posted.dead_letters | "DeadLettersOfPost" >> WriteDeadLetters(plan.dead_letters)
 
 
-JOB = Job("Kafka to AEP", AEP, make_plan, kafka_to_aep)
-"""What `run` needs, and `beam-aep check`."""
+JOB = Job("Kafka to AEP", AEP, make_plan, kafka_to_aep, deliver)
+"""What `run` needs, `beam-aep check` and replays."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

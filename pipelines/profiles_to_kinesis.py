@@ -19,11 +19,16 @@ from transforms.kinesis.put import PutToKinesis
 from transforms.map import ApplyMapping
 from transforms.parse import ParseRecords
 from transforms.receipts import WriteReceipts
+from transforms.records.chunk import Chunk
 
 
 def profiles_to_kinesis(pipeline: beam.Pipeline, plan: Plan) -> None:
     """Build the pipeline."""
-    records = pipeline | "Read" >> plan.read()
+    deliver(pipeline | "Read" >> plan.read(), plan)
+
+
+def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
+    """Build the steps from profiles to Kinesis, for all that is read."""
     parsed = records | ParseRecords(plan.routes, plan.tombstones, plan.guard)
     mapped = parsed.main | ApplyMapping(plan.routes, plan.guard)
     batches = mapped.main | GroupIntoBatches(plan.routes, plan.batch_limits, plan.batch_mode, plan.connection.shards)
@@ -36,8 +41,8 @@ def profiles_to_kinesis(pipeline: beam.Pipeline, plan: Plan) -> None:
     put.dead_letters | "DeadLettersOfPut" >> WriteDeadLetters(plan.dead_letters)
 
 
-JOB = Job("Profiles to Kinesis", KINESIS, make_plan, profiles_to_kinesis)
-"""What `run` needs, and `beam-aep check`."""
+JOB = Job("Profiles to Kinesis", KINESIS, make_plan, profiles_to_kinesis, deliver)
+"""What `run` needs, `beam-aep check` and replays."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

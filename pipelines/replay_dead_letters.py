@@ -1,6 +1,8 @@
 r"""Replays selected dead letters through the original pipeline.
 
-python -m pipelines.replay_dead_letters [--options_file=FILE]... [--OPTION=VALUE]...
+python -m pipelines.replay_dead_letters [--pipeline=NAME] [--options_file=FILE]... [--OPTION=VALUE]...
+
+  --pipeline  that wrote them, by the name of its module (default kafka_to_aep)
 
 Example:
   # those that lacked a field or had one of a wrong type, after that is fixed
@@ -10,42 +12,48 @@ Example:
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import apache_beam as beam
 
-from pipelines.destinations.aep.kind import AEP
-from pipelines.kafka_to_aep import deliver
-from pipelines.options.destination import DestinationKind
-from pipelines.options.settings import Settings
+from pipelines.jobs import find_job, jobs
+from pipelines.runtime.console import ConsoleReporter, console
 from pipelines.runtime.replay_plan import ReplayPlan, make_replay_plan
-from pipelines.runtime.run import Job, run
-from transforms.aep.failed_records import with_returned
+from pipelines.runtime.run import WRONG, Job, run
+from transforms.records.chunk import Chunk
 from transforms.replay import ChooseDeadLetters, OriginalRecords
 
+Deliver = Callable[[beam.PCollection[Chunk], ReplayPlan], None]
+"""Builds the steps of the original pipeline after its read."""
 
-def replay_dead_letters(pipeline: beam.Pipeline, plan: ReplayPlan) -> None:
+
+def replay_dead_letters(pipeline: beam.Pipeline, plan: ReplayPlan, deliver: Deliver) -> None:
+    """Build the pipeline."""
     dead_letters = pipeline | "Read" >> plan.read()
     chosen = dead_letters | ChooseDeadLetters(plan.selection, plan.routes)
-    records = chosen | OriginalRecords()
-    deliver(records, plan)
-
-
-def plan_to_aep(settings: Settings, kind: DestinationKind[Any]) -> ReplayPlan:
-    """Make the plan of a replay, with routes for what AEP refused after it had received it."""
-    plan = make_replay_plan(settings, kind)
-    return replace(plan, routes=with_returned(plan.routes))
+    deliver(chosen | OriginalRecords(), plan)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the pipeline; return the exit code."""
-    job = Job(
-        "Dead letters to AEP", AEP, plan_to_aep, replay_dead_letters, lambda plan, finished: plan.finish(finished)
-    )
-    return run(sys.argv[1:] if argv is None else argv, job)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--pipeline", default="kafka_to_aep")
+    named, options = parser.parse_known_args(argv)
+    job = find_job(named.pipeline)
+    deliver = None if job is None else job.deliver
+    if job is None or deliver is None:
+        able = ", ".join(name for name, each in jobs().items() if each.deliver is not None)
+        ConsoleReporter(console()).error(f"--pipeline: expected one of {able}, got {named.pipeline}")
+        return WRONG
+
+    def build(pipeline: beam.Pipeline, plan: ReplayPlan) -> None:
+        replay_dead_letters(pipeline, plan, deliver)
+
+    title = f"Dead letters to {job.destination.name}"
+    replay = Job(title, job.destination, make_replay_plan, build, after=lambda plan, finished: plan.finish(finished))
+    return run(options, replay)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pipelines.options.readiness import Check
 from pipelines.options.route_keys import RouteKeys
 from pipelines.options.settings import Settings
 from transforms.records.delivery import Connection
-from transforms.records.route import Route
+from transforms.records.route import Route, Routes
 
 Named = Callable[[str], str]
 """What a key of a route is called where its value was given: in a routes file by its name, else by its option's."""
@@ -33,6 +33,11 @@ def no_findings(settings: Settings) -> Iterator[Finding]:
 def no_hints(entity: dict[str, Any], route: Route) -> Sequence[str]:
     """Give no hints."""
     return ()
+
+
+def as_they_are(routes: Routes) -> Routes:
+    """Return the routes."""
+    return routes
 
 
 def no_notes(settings: Settings) -> Sequence[str]:
@@ -70,6 +75,7 @@ class DestinationKind(Generic[K]):
         checks: What `beam-aep check` looks at, given all options, the routes that could be made, the connection, and
             whether this machine delivers.
         hints: What may be wrong with a record, given as it was parsed, that its route refused by its schema.
+        replay_routes: Makes the routes of a replay of those of the run whose dead letters are replayed.
         notes: What `--print_options` adds to the options, since the environment has a say in it; lines, no secrets.
     """
 
@@ -81,4 +87,5 @@ class DestinationKind(Generic[K]):
     findings: Callable[[Settings], Iterator[Finding]] = no_findings
     checks: Callable[[Settings, Sequence[Route], Connection, bool], Iterator[Check]] = connection_checks
     hints: Callable[[dict[str, Any], Route], Sequence[str]] = no_hints
+    replay_routes: Callable[[Routes], Routes] = as_they_are
     notes: Callable[[Settings], Sequence[str]] = no_notes

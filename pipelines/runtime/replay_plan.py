@@ -157,7 +157,8 @@ REPLAYS: dict[str, MakeReplay] = {TOPIC: _of_topic, "": _of_files}
 
 def _plan(settings: Settings, kind: DestinationKind[Any]) -> Plan:
     # Somebody chose these records: that they are refused again, all of them, is no reason to stop.
-    return replace(make_plan(settings, kind), guard=NO_GUARD)
+    plan = make_plan(settings, kind)
+    return replace(plan, routes=kind.replay_routes(plan.routes), guard=NO_GUARD)
 
 
 def find_files(place: str, option: str) -> list[str]:

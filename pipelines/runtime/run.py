@@ -31,6 +31,7 @@ from pipelines.runtime.plan import Plan
 from pipelines.runtime.preflight import preflight
 from pipelines.runtime.progress import Progress
 from pipelines.runtime.report import summary, warnings, without_success, write_summary
+from transforms.records.chunk import Chunk
 from transforms.sinks.base import Sinks
 from transforms.sinks.files import reason_of
 from transforms.worker import metrics, process
@@ -116,6 +117,7 @@ class Job(Generic[P]):
         destination: Where its records go, which decides on the keys of routes and on the options that must be given.
         plan: Turns options into what the pipeline is built from.
         build: Builds the pipeline.
+        deliver: Builds its steps after the read, by which dead letters are replayed; None: they are not.
         after: Called once the pipeline has ended without an error, with the plan, and whether it read everything rather
             than being asked to stop. Returns what to say, or "".
     """
@@ -124,6 +126,7 @@ class Job(Generic[P]):
     destination: DestinationKind[Any]
     plan: Callable[[Settings, DestinationKind[Any]], P]
     build: Callable[[beam.Pipeline, P], None]
+    deliver: Callable[[beam.PCollection[Chunk], Plan], None] | None = None
     after: Callable[[P, bool], str] = lambda _, __: ""
 
 

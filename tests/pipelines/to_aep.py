@@ -9,8 +9,7 @@ from pipelines.destinations.aep.kind import AEP
 from pipelines.options import merge, routes
 from pipelines.options.checks import contradictions
 from pipelines.options.settings import Settings
-from pipelines.replay_dead_letters import plan_to_aep
-from pipelines.runtime import plan
+from pipelines.runtime import plan, replay_plan
 from pipelines.runtime.plan import Plan
 from pipelines.runtime.replay_plan import ReplayPlan
 from transforms.records.route import Routes
@@ -33,4 +32,4 @@ def make_plan(settings: Settings) -> Plan:
 
 
 def make_replay_plan(settings: Settings) -> ReplayPlan:
-    return plan_to_aep(settings, AEP)
+    return replay_plan.make_replay_plan(settings, AEP)

@@ -14,6 +14,7 @@ from pipelines.options.destination import DestinationKind
 from pipelines.options.platform_access import network_gaps
 from pipelines.options.problems import Finding
 from pipelines.options.settings import Settings
+from transforms.aep.failed_records import with_returned
 
 
 def option_findings(settings: Settings) -> Iterator[Finding]:
@@ -36,4 +37,5 @@ AEP = DestinationKind(
     findings=option_findings,
     checks=checks,
     hints=hints,
+    replay_routes=with_returned,
 )

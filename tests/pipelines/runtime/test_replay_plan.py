@@ -8,6 +8,7 @@ import apache_beam as beam
 import pytest
 
 from aep.errors import ConfigurationError
+from pipelines.kafka_to_aep import deliver
 from pipelines.options.merge import OptionsError
 from pipelines.replay_dead_letters import replay_dead_letters
 from pipelines.runtime.replay_plan import FileReplay
@@ -79,7 +80,7 @@ def test_a_folder_with_nothing_in_it_is_a_run_with_nothing_to_do(tmp_path: Path)
     plan = plan_of(tmp_path)
     assert plan.files == ()
     pipeline = beam.Pipeline("FnApiRunner")
-    replay_dead_letters(pipeline, plan)
+    replay_dead_letters(pipeline, plan, deliver)
     pipeline.run().wait_until_finish()
     assert plan.finish(finished=True) == f"there are no dead letters in {tmp_path}"
 
@@ -89,7 +90,7 @@ def test_the_steps_are_those_of_the_first_run(tmp_path: Path) -> None:
     write_file(str(tmp_path), [letter(5, b"no json", topic="events", code="type")])
     plan = plan_of(tmp_path)
     pipeline = beam.Pipeline("FnApiRunner")
-    replay_dead_letters(pipeline, plan)
+    replay_dead_letters(pipeline, plan, deliver)
     pipeline.run().wait_until_finish()
     assert plan.finish(finished=True).startswith("1 dead letters were replayed")
     (again,) = read_files(str(tmp_path))
