@@ -1,11 +1,11 @@
-r"""Replays selected dead letters through the original pipeline.
+r"""Replay selected dead letters through the original pipeline.
 
 python -m pipelines.replay_dead_letters [--pipeline=NAME] [--options_file=FILE]... [--OPTION=VALUE]...
 
   --pipeline  that wrote them, by the name of its module (default kafka_to_aep)
 
 Example:
-  # those that lacked a field or had one of a wrong type, after that is fixed
+  # those that lacked a field or had one of the wrong type, after the fix
   python -m pipelines.replay_dead_letters --options_file=configs/base.yaml --options_file=my-events.yaml \
       --replay_codes=required,type
 """

@@ -57,7 +57,7 @@ class ProfileEvent(NamedTuple):
 
 
 class ProfileAccess:
-    """Profile access of one organisation and sandbox. New data take up to 15 minutes to get there."""
+    """Profile access of one organisation and sandbox. New data can take up to 15 minutes to appear."""
 
     def __init__(self, client: PlatformClient):
         self._client = client

@@ -16,7 +16,7 @@ def configs(
 ) -> int:
     """Copy the sample options files, routes and schemas that come with the package.
 
-    Files that exist already are left alone: nothing is copied then.
+    If any file exists already, nothing is copied.
     """
     from samples.files import copy_configs
 

@@ -32,7 +32,7 @@ def lookup(
 ) -> int:
     """Look up a profile by one of its identities.
 
-    New data take up to 15 minutes to get there. Takes the pipeline's options besides, written --name=value:
+    New data can take up to 15 minutes to appear. Also takes the pipeline's options, written --name=value:
     --options_file, --aep_org_id, --aep_client_id, --aep_client_secret, --aep_sandbox, --aep_platform_url, ...
     """
     from aep.errors import UserError

@@ -9,7 +9,7 @@ from pipelines.cli.common import PASSED_ON, app
 
 @app.command(context_settings=PASSED_ON)
 def replay(context: typer.Context) -> int:
-    """Send dead letters again that were refused for a reason that is fixed now; takes the pipeline's options.
+    """Send dead letters again after their reason is fixed; takes the pipeline's options.
 
     The options files of the run that wrote them, and --replay_codes, --replay_since, ...: beam-aep replay --help.
     --pipeline NAME is the pipeline that wrote them, kafka_to_aep where it is left out.

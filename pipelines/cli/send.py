@@ -32,16 +32,16 @@ def send(
     context: typer.Context,
     route: Annotated[str, typer.Option(help="Name of the route in the routes file.")],
 ) -> int:
-    """Send an event, of a file or the standard input, and show whether AEP takes it, or what is wrong with it.
+    """Send an event from a file or standard input, and show whether AEP accepts it, or what is wrong with it.
 
     beam-aep send --route NAME --routes_file=routes.yaml [FILE]
 
-    AEP validates the event before it answers, which it does 60 times a minute and connection. The event goes through
-    the steps of a pipeline first, as if it had just been read from the route's topic: format, conditions, mapping,
-    transform, _id, nulls, schema. What a pipeline would dead-letter or drop is not sent. The event may be
-    pretty-printed, also for a route that reads Avro, and there may be up to 60, in an array or one after another. Takes
-    the pipeline's options besides, written --name=value: --options_file, --routes_file, ... Exit code: 0 when AEP takes
-    all events, 1 when one is refused or dropped, 2 when they cannot be sent.
+    AEP validates the event before it replies, at most 60 times a minute and connection. First the event goes through
+    the steps of a pipeline, as if it had just been read from the route's topic: format, conditions, mapping, transform,
+    _id, nulls, schema. An event that a pipeline would dead-letter or drop is not sent. Events are JSON, pretty-printed
+    or not, even for a route that reads Avro; up to 60 may be given, in an array or one after another. Also takes the
+    pipeline's options, written --name=value: --options_file, --routes_file, ... Exit code: 0 when AEP accepts all
+    events, 1 when one is refused or dropped, 2 when they cannot be sent.
     """
     path, options = _split(context.args)
     try:

@@ -36,7 +36,7 @@ class KafkaOptions(OptionGroup):
     start: Start = option(
         "committed",
         "Where to start: committed (the group's offsets), earliest, latest, or an ISO 8601 time with its "
-        "offset, as 2026-01-31T08:00:00+00:00.",
+        "offset, such as 2026-01-31T08:00:00+00:00.",
     )
     reset: Reset = option(
         "earliest",

@@ -25,12 +25,12 @@ def check(
         str, typer.Option(help="The pipeline to check: the name of its module in pipelines.", metavar="NAME")
     ] = "kafka_to_aep",
 ) -> int:
-    """Check the options of a run, what they name, and some records, without posting or committing anything.
+    """Check the options of a run, what they refer to, and some records, without posting or committing anything.
 
-    Takes the options of the run (beam-aep run --help), as --options_file and --routes_file. Records of each topic are
-    parsed, mapped and checked as a run would; no consumer group is joined. Of a pipeline to AEP, with credentials for
-    Platform's APIs, the inlets, datasets and schemas there are compared with the routes. Exit code: 0 ready, 1 not
-    ready, 2 undetermined.
+    Also takes the options of the run (beam-aep run --help), such as --options_file and --routes_file. Records of each
+    topic are parsed, mapped and checked as in a run; no consumer group is joined. For a pipeline to AEP, with
+    credentials for Platform's APIs, the routes are compared with the inlets, datasets and schemas there. Exit code: 0
+    ready, 1 not ready, 2 undetermined.
     """
     from pipelines.cli.check.checks import check_run
     from pipelines.cli.check.report import Findings, check_table, dead_letter_table, exit_code, verdict

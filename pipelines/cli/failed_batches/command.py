@@ -30,13 +30,13 @@ def failed_batches(
     since: Annotated[str | None, typer.Option(help="Created at this time or later: ISO 8601 with its offset.")] = None,
     until: Annotated[str | None, typer.Option(help="Created before this time: ISO 8601 with its offset.")] = None,
 ) -> int:
-    """Pull the records that AEP refused after it had received them into dead letters that `replay` takes.
+    """Pull records that AEP rejected after accepting them into dead letters for `replay`.
 
-    Takes the options of the run that sent them too (beam-aep run --help), as --options_file and --routes_file, and
-    credentials for Platform's APIs. Each batch is pulled once: the folder `pulled` remembers them. A record comes back
-    as it was posted. It has no place in Kafka any more: its topic is that of the route to the dataset, its partition
-    -1, its offset made of the batch's time and the line. Where the route maps or has conditions the topic is
-    failed-batches.ROUTE, whose records a replay posts as they are; a route of your own for that topic may map them.
+    Also takes the options of the run that sent them (beam-aep run --help), such as --options_file and --routes_file,
+    and credentials for Platform's APIs. Each batch is pulled once: the folder `pulled` remembers them. A record comes
+    back as it was posted, without its place in Kafka: its topic is that of the route to the dataset, its partition -1,
+    its offset made from the batch's time and the line. If the route maps or has conditions, the topic is
+    failed-batches.ROUTE, whose records a replay posts unchanged; a route of your own for that topic may map them.
     """
     from aep.errors import UserError
     from aep.platform.catalog import Catalog

@@ -60,10 +60,10 @@ def generate(
         str, typer.Option(help="Prefix of the topics: PREFIXprofiles and PREFIXevents, which must exist.")
     ] = _TOPIC_PREFIX,
 ) -> int:
-    """Make records of a loyalty programme, good ones and broken ones, as the sample schemas have them.
+    """Make records of a loyalty programme, valid and broken ones, that match the sample schemas.
 
     They go to the standard output or a file, a line of JSON each, or to Kafka, with their number in the header
-    `sequence`. What reads a file takes its lines for one topic: use --kind for it.
+    `sequence`. A reader of a file takes its lines for one topic, so use --kind.
     """
     from aep.errors import UserError
     from pipelines.cli.generate.records import Tally, send, write_lines

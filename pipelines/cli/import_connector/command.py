@@ -38,7 +38,7 @@ def import_connector(
         ),
     ] = None,
     bootstrap_servers: Annotated[str | None, typer.Option(help="Brokers, as HOST:PORT[,HOST:PORT...].")] = None,
-    name: Annotated[str | None, typer.Option(help="The connector's name, where the file has none.")] = None,
+    name: Annotated[str | None, typer.Option(help="The connector's name, if the file has none.")] = None,
     new_group: Annotated[
         str | None,
         typer.Option(
@@ -61,7 +61,7 @@ def import_connector(
     """Turn the configuration of Adobe's Kafka Connect sink into an options file, and say what changes.
 
     Secrets are not copied: options refer to environment variables, which are named. Nothing is started or stopped, and
-    Kafka is not asked. Exit code 2: the configuration can't be taken over; all reasons are told.
+    Kafka is not asked. Exit code 2: the configuration cannot be converted; all reasons are listed.
     """
     from pipelines.cli.import_connector import importing as connectors
     from pipelines.cli.import_connector.files import files_of

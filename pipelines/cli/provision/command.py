@@ -43,8 +43,8 @@ def provision(
 ) -> int:
     """Create in Experience Platform what a file declares, from field groups to destinations, and write the routes file.
 
-    Shows a plan, then creates what is missing and leaves alone what is right. Interrupted, it goes on when run again.
-    Takes the pipeline's options besides, written --name=value: --options_file, --aep_org_id, --aep_client_id,
+    Shows a plan, then creates what is missing and leaves matching objects alone. If interrupted, it continues when run
+    again. Also takes the pipeline's options, written --name=value: --options_file, --aep_org_id, --aep_client_id,
     --aep_client_secret, --aep_sandbox, --aep_platform_url, ...; --routes_file says where to write the routes.
     """
     from aep.errors import UserError

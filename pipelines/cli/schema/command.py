@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer(
     name="schema",
-    help="XDM schemas as files: compose one, check events against it.",
+    help="Work with XDM schemas as files: compose one, check events against it.",
     rich_markup_mode=None,
 )
 app.add_typer(commands)
@@ -90,7 +90,7 @@ def build(
         ),
     ] = None,
 ) -> int:
-    """Compose a schema out of Adobe's components and your own fields, as the registry would.
+    """Compose a schema from Adobe's components and your own fields, as the registry would.
 
     The file is what --xdm_schema_file and `schema check` take. The same components make the same file.
     """
@@ -183,8 +183,8 @@ def check(
 ) -> int:
     """Check events against a schema, as the pipeline checks them: a line of JSON each, pretty-printed, or in an array.
 
-    A line that holds several violations counts for the first. What is wrong may quote the event. Exit code: 0 when all
-    are valid, 1 when some are not, 2 when they cannot be checked. Beside --adobe the counts go to the standard error.
+    A line with several violations counts for the first. Messages may quote the event. Exit code: 0 when all
+    are valid, 1 when some are not, 2 when they cannot be checked. With --adobe the counts go to the standard error.
     """
     from aep.errors import UserError
     from aep.ingestion.envelope import Destination
