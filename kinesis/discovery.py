@@ -74,7 +74,7 @@ def _created(client: Any, stream: str) -> int:
 
 
 def _describe(client: Any, stream: str) -> Summary | None:
-    """The summary; None without the right to it, or while Kinesis gives no answer."""
+    """Return the summary; None without the right to it, or while Kinesis gives no answer."""
     try:
         return describe(client, stream)
     except boto_errors() as error:
@@ -115,7 +115,7 @@ class Discovery:
         self._checked = False  # whether the positions are known to be of this stream and within its retention
 
     def is_due(self) -> bool:
-        """Whether it is time to look again."""
+        """Return whether it is time to look again."""
         return self._clock() >= self._due
 
     def look_soon(self, doubtful: bool = False) -> None:
@@ -194,6 +194,6 @@ class Discovery:
 
 
 def _counted(shards: Iterable[str]) -> str:
-    """The shards by name, the first few of many."""
+    """Return the shards by name, the first few of many."""
     names = sorted(shards)
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -137,6 +137,6 @@ def _parents_first(listed: Listed) -> Iterator[str]:
 
 
 def _number(shard: str) -> int:
-    """The number at the end of a shard's id (shardId-000000000012), which rises with its age."""
+    """Return the number at the end of a shard's id (shardId-000000000012), which rises with its age."""
     digits = re.search(r"\d{1,18}$", shard)
     return int(digits[0]) if digits else zlib.crc32(shard.encode())

@@ -276,7 +276,7 @@ class Provision(_Model):
 
 
 def with_tenant(value: Any, tenant: str) -> Any:
-    """Parsed YAML with the tenant id in place of `{TENANT_ID}`, in keys and texts."""
+    """Return parsed YAML with the tenant id in place of `{TENANT_ID}`, in keys and texts."""
     if isinstance(value, str):
         return value.replace(TENANT_ID, tenant)
     if isinstance(value, dict):

@@ -39,7 +39,7 @@ from aep.provision.steps import (
 def make_plan(
     wanted: Provision, inventory: Inventory, tenant: str, *, prune: bool = False, rotate: bool = False
 ) -> Plan:
-    """Compares.
+    """Compare the file with what exists.
 
     Args:
         wanted: What passed `checks.check`, with the tenant id in it.

@@ -32,7 +32,7 @@ _STANDARD_NAMESPACES = frozenset(
 
 
 def plan_field_group(plan: Plan, group: FieldGroup, inventory: Inventory, own: str, path: Path) -> None:
-    """A field group: creates it, or adds the fields that it lacks."""
+    """Plan a field group: create it, or add the fields that it lacks."""
     if not _titled(plan, "field group", group.title, inventory, path):
         plan.steps.append(Step("field group", group.title, Action.CREATE, work=CreateFieldGroup(group)))
         return
@@ -83,7 +83,7 @@ def _addition(missing: Missing, places: set[str]) -> Iterator[dict[str, Any]]:
 
 
 def plan_schema(plan: Plan, wanted: Provision, schema: Schema, inventory: Inventory, path: Path) -> None:
-    """A schema with its identities: creates it, or adds what it lacks."""
+    """Plan a schema with its identities: create it, or add what it lacks."""
     faults = list(part_faults(schema, inventory, path))
     plan.problems += faults or holder_faults(wanted, schema, inventory)
     if not faults:
@@ -130,7 +130,7 @@ def _new_identity(schema: Schema, identity: IdentityField) -> Step:
 
 
 def _described(plan: Plan, schema: Schema, schema_id: str, inventory: Inventory, path: Path) -> None:
-    """The identity descriptors of a schema that is there."""
+    """Plan the identity descriptors of an existing schema."""
     there = {
         str(each.get("xdm:sourceProperty")): each
         for each in inventory.descriptors

@@ -247,7 +247,7 @@ class Plan:
 
 
 def settle(plan: Plan, kind: str, name: str, notes: Sequence[str], *, changed: bool = False) -> None:
-    """The row of an object that is there: it differs, or is right unless a change of it has its own row."""
+    """Add the row of an existing object: it differs, or matches unless a change of it has its own row."""
     if notes:
         plan.steps.append(Step(kind, name, Action.DIFFERS, (*notes, _ALONE)))
     elif not changed:

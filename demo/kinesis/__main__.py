@@ -182,7 +182,7 @@ def send(console: Console, number: int, profiles: Sequence[Profile]) -> None:
 
 
 def is_exported(platform: Kinesis) -> bool:
-    """Whether all that was accepted is validated, and no export is waiting."""
+    """Return whether all that was accepted is validated, and no export is waiting."""
     return platform.stats()["pending_validation"] == 0 and platform.local("GET", "exports")["waiting"] == 0
 
 

@@ -101,7 +101,7 @@ class Flows:
         return found
 
     def flow_over(self, org_id: str, connection_id: str) -> bool:
-        """Whether any flow begins or ends over a base connection."""
+        """Return whether any flow begins or ends over a base connection."""
         over = {
             object_id
             for repository in (self.source_connections, self.target_connections)

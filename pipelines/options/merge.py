@@ -26,7 +26,7 @@ Check = Callable[[Settings], Iterable[Finding]]
 
 
 def parse(argv: Sequence[str], check: Check, about: str = "") -> Settings:
-    """Reads the options of a run from its arguments and the options files they name.
+    """Read the options of a run from its arguments and the options files they name.
 
     Beam's own options, and those of Flink's Java side, may stand among ours. `--help` prints the help and
     exits, as argparse does.

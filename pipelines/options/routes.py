@@ -153,7 +153,7 @@ def _explain(
 
 
 def _check_together(routes: Sequence[_Placed[K]], path: str, settings: Settings) -> list[str]:
-    """Finds names and topics that two routes claim, and loops through dead letters."""
+    """Find names and topics that two routes claim, and loops through dead letters."""
     problems = []
     for (route, lines), (other, other_lines) in combinations(routes, 2):
         if route.name == other.name:

@@ -127,7 +127,7 @@ def make_kinesis_plan(settings: Settings) -> KinesisPlan:
 
 
 def _default_file(stream: str) -> str:
-    """The checkpoint file of a stream, in the working directory."""
+    """Return the checkpoint file of a stream, in the working directory."""
     return f"kinesis-{re.sub(r'^arn:.*:stream/', '', stream)}.json"
 
 

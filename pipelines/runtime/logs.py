@@ -63,5 +63,5 @@ class _OurWordsOnly(logging.Filter):
     """Leaves out Beam's tracebacks of a failed bundle."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """False for what Beam logs once a bundle has failed."""
+        """Return False for what Beam logs once a bundle has failed."""
         return process.failure is None or not record.name.startswith("apache_beam")

@@ -102,7 +102,7 @@ class TopicReplay(ReplayPlan):
 
 
 def make_replay_plan(settings: Settings, kind: DestinationKind[Any]) -> ReplayPlan:
-    """Turns options into a plan, and looks at the files or the topic.
+    """Turn options into a plan, and look at the files or the topic.
 
     A replay has an end and remembers where it was, whatever the options say of the topics of the first run.
 

@@ -296,7 +296,7 @@ def _counted(number: int, noun: str) -> str:
 
 @contextmanager
 def _ends_on_signals(reporter: Reporter, seconds: float, destination: str) -> Iterator[None]:
-    """The first signal to end ends the run in good order, the second at once.
+    """End the run gracefully at the first signal, and at once at the second.
 
     SIGHUP is one, sent as a terminal closes, unless the run was started with nohup.
     """

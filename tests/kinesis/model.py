@@ -57,7 +57,7 @@ class Stream:
         self._add(Shard(middle, shard.high, (name,)))
 
     def merge(self, name: str) -> None:
-        """Merges a shard with its right neighbour."""
+        """Merge a shard with its right neighbour."""
         left = self.shards[name]
         right = next((one for one in self.open() if self.shards[one].low == left.high), None)
         if right is not None:
@@ -89,7 +89,7 @@ class Reader:
         return readable(self.states, self.owns)
 
     def read_some(self, name: str, most: int) -> None:
-        """Reads a shard on from its position; an expired one has gone without a word."""
+        """Read a shard on from its position; an expired one has gone without a word."""
         shard = self.stream.shards.get(name)
         if shard is None:
             return
@@ -109,7 +109,7 @@ class Reader:
         self.states = kept | dict(found.change.shards)
 
     def run_to_end(self) -> None:
-        """Reads until there is nothing left."""
+        """Read until there is nothing left."""
         before = None
         while before != (before := (len(self.read), dict(self.states))):
             self.list_shards()

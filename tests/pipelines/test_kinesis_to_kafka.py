@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def profile(number: int, status: str = "realized", who: str = "") -> bytes:
-    """An exported profile with a number."""
+    """Return an exported profile with a number."""
     audience = {"lastQualificationTime": "2026-11-28T08:00:00Z", "status": status}
     return orjson.dumps(
         {
@@ -36,7 +36,7 @@ def profile(number: int, status: str = "realized", who: str = "") -> bytes:
 
 
 def put(kinesis: Kinesis, stream: str, values: Sequence[bytes], key: str | None = None) -> None:
-    """Writes values, each with its number as its key when there is no other."""
+    """Write values, each with its number as its key when there is no other."""
     client = kinesis.client()
     for first in range(0, len(values), 500):
         records = [
@@ -80,7 +80,7 @@ class Program:
         )
 
     def run(self) -> tuple[int, str]:
-        """Runs it to its end; returns the exit code and what it said."""
+        """Run it to its end; return the exit code and what it said."""
         running = self.start()
         _, said = running.communicate(timeout=PATIENCE_SECONDS)
         return running.returncode, said
@@ -89,7 +89,7 @@ class Program:
         return dict(orjson.loads((self.folder / "summary.json").read_bytes()))
 
     def lines(self, name: str) -> list[dict[str, Any]]:
-        """The lines of the files in a folder."""
+        """Return the lines of the files in a folder."""
         files = sorted((self.folder / name).glob("*.jsonl"))
         return [orjson.loads(line) for file in files for line in file.read_bytes().splitlines()]
 
@@ -295,7 +295,7 @@ def test_a_stream_is_given_by_its_name_or_its_arn(value: str) -> None:
 
 
 def check(kinesis: Kinesis, stream: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
-    """Runs beam-aep check of the pipeline; returns the exit code and what it said."""
+    """Run beam-aep check of the pipeline; return the exit code and what it said."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
     options = Program(kinesis, stream, folder).options

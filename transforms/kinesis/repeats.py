@@ -34,7 +34,7 @@ class Place(NamedTuple):
     arrival: int
 
     def is_after(self, other: Place) -> bool:
-        """Whether the record came later; one that is read again, after a failure, did not."""
+        """Return whether the record came later; one that is read again, after a failure, did not."""
         if self.shard == other.shard:
             return self.sequence_number > other.sequence_number
         return self.arrival > other.arrival

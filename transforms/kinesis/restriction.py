@@ -24,7 +24,7 @@ class Share(NamedTuple):
     start: bytes
 
     def owns(self, state: ShardState) -> bool:
-        """Whether this reader has the shard."""
+        """Return whether this reader has the shard."""
         return owner_of(state, self.of) == self.number
 
 

@@ -166,7 +166,7 @@ def _security(draft: Draft, properties: dict[str, str], config: dict[str, str]) 
 
 
 def _jaas(draft: Draft, jaas: str, config: dict[str, str]) -> None:
-    """The login of Java's clients (JAAS): `MODULE required NAME="VALUE" ...;`."""
+    """Convert the login of Java's clients (JAAS): `MODULE required NAME="VALUE" ...;`."""
     key = f"{_OVERRIDE}sasl.jaas.config"
     module = re.split(r"[\s;]", jaas, maxsplit=1)[0].rpartition(".")[2]
     entries = {

@@ -291,7 +291,7 @@ class TestForTheExport:
     """What the export of profiles is told, from the same state that Flow Service keeps."""
 
     def flows(self, state: Path) -> Flows:
-        """The flows in the state file of an emulator that has ended."""
+        """Return the flows in the state file of an emulator that has ended."""
         store = Store(state)
         registry = Registry(store)
         return Flows(store, Inlets(store), Datasets(store, registry), MappingSets(store))

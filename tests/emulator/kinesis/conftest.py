@@ -39,7 +39,7 @@ class Service:
         return self.call(operation, StreamName=NAME, **parameters)
 
     def refusal(self, operation: str, **parameters: Any) -> str:
-        """The code of the error that a call is refused with."""
+        """Return the code of the error that a call is refused with."""
         with pytest.raises(KinesisError) as refused:
             self.call(operation, **parameters)
         return refused.value.code
@@ -60,14 +60,14 @@ class Service:
         return self.call("GetRecords", ShardIterator=iterator, **more)
 
     def data(self, shard_id: str = "shardId-000000000000", kind: str = "TRIM_HORIZON", **more: Any) -> list[bytes]:
-        """The data that one read gives from an iterator on."""
+        """Return the data that one read gives from an iterator on."""
         return [base64.b64decode(each["Data"]) for each in self.read(self.iterator(shard_id, kind, **more))["Records"]]
 
     def shards(self, **more: Any) -> list[dict[str, Any]]:
         return list(self.of_stream("ListShards", **more)["Shards"])
 
     def shard_ids(self, kind: str | None = None, **more: Any) -> list[int]:
-        """The numbers of the shards that pass a filter."""
+        """Return the numbers of the shards that pass a filter."""
         shard_filter = {"ShardFilter": {"Type": kind, **more}} if kind else {}
         return [int(each["ShardId"][-12:]) for each in self.shards(**shard_filter)]
 

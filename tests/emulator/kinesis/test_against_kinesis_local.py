@@ -21,7 +21,7 @@ FIRST = "shardId-000000000000"
 
 
 def about(hash_key: str) -> float:
-    """A hash key as a part of the whole: with kinesis-local ranges end one hash key too early."""
+    """Return a hash key as a part of the whole: with kinesis-local ranges end one hash key too early."""
     return round(int(hash_key) / LAST, 6)
 
 
@@ -38,7 +38,7 @@ class World:
         return {key: value for key, value in reply.items() if key != "ResponseMetadata"}
 
     def refused(self, operation: str, **parameters: Any) -> str:
-        """The code that a call is refused with, or "taken"."""
+        """Return the code that a call is refused with, or "taken"."""
         try:
             getattr(self.client, operation)(**parameters)
         except ClientError as error:
@@ -62,7 +62,7 @@ class World:
         return sorted(int(shard["ShardId"][-12:]) for shard in found)
 
     def shape(self) -> list[tuple[Any, ...]]:
-        """The shards as far as both must agree: their names, ranges, parents, and whether they are open."""
+        """Return the shards as far as both must agree: their names, ranges, parents, and whether they are open."""
         return [
             (
                 shard["ShardId"],
@@ -135,7 +135,7 @@ class World:
         return pages
 
     def rising(self) -> bool:
-        """Whether sequence numbers have 56 digits and rise, from parents to children too."""
+        """Return whether sequence numbers have 56 digits and rise, from parents to children too."""
         numbers = [self.kept[key] for key in ("a", "b", "c", "left")]
         return {len(number) for number in numbers} == {56} and numbers == sorted(numbers)
 

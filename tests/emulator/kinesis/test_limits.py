@@ -17,7 +17,7 @@ def encoded(size: int) -> str:
 
 
 def record(size: int, key: str = "k") -> dict[str, Any]:
-    """A record whose data and partition key have so many bytes together."""
+    """Return a record whose data and partition key have so many bytes together."""
     return {"Data": encoded(size - len(key.encode())), "PartitionKey": key}
 
 

@@ -26,7 +26,7 @@ def put(client: Any, name: str, *data: bytes) -> dict[str, Any]:
 
 
 def refusal(client: Any, operation: str, **parameters: Any) -> tuple[str, int]:
-    """The code and status that a call is refused with."""
+    """Return the code and status that a call is refused with."""
     with pytest.raises(ClientError) as refused:
         getattr(client, operation)(**parameters)
     response = refused.value.response

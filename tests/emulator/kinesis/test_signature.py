@@ -19,7 +19,7 @@ SECRETS = {"AKIDEXAMPLE": SECRET}
 
 
 def signed(body: bytes = b"{}", secret: str = SECRET, token: str | None = None, target: str = "T") -> SignedRequest:
-    """A request that botocore has signed just now."""
+    """Return a request that botocore has signed just now."""
     headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1", "Host": "127.0.0.1:4567"}
     request = AWSRequest("POST", "http://127.0.0.1:4567/", headers, body)
     SigV4Auth(Credentials("AKIDEXAMPLE", secret, token), "kinesis", "eu-west-1").add_auth(request)

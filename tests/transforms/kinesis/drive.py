@@ -25,7 +25,7 @@ SECRET = "KINESIS_TEST_SECRET"
 
 
 def source_of(kinesis: Kinesis, stream: str, **more: Any) -> KinesisSource:
-    """A source for tests, which asks a shard again quickly."""
+    """Return a source for tests, which asks a shard again quickly."""
     access = KinesisAccess(region=REGION, endpoint=kinesis.endpoint)
     fields: dict[str, Any] = {"reset": "earliest", "poll_seconds": 0.05, "limits": QUICK} | more
     return KinesisSource(uuid.uuid4().hex, stream, access, **fields)
@@ -45,7 +45,7 @@ class Writer:
         self.client = self.kinesis.client()
 
     def write(self, amount: int) -> None:
-        """Writes so many more numbers, each after the one before is stored."""
+        """Write so many more numbers, each after the one before is stored."""
         for first in range(self.written, self.written + amount, 100):
             records = [
                 {"Data": b"%d" % number, "PartitionKey": f"key-{number % self.keys}"}
@@ -58,14 +58,14 @@ class Writer:
         self.written += amount
 
     def split(self) -> None:
-        """Splits the open shard with the most keys in two, and waits for it."""
+        """Split the open shard with the most keys in two, and wait for it."""
         widest = max(self._open(), key=_width)
         middle = (int(widest["HashKeyRange"]["StartingHashKey"]) + int(widest["HashKeyRange"]["EndingHashKey"])) // 2
         self.client.split_shard(StreamName=self.stream, ShardToSplit=widest["ShardId"], NewStartingHashKey=str(middle))
         self._await_active()
 
     def merge(self) -> None:
-        """Merges the first two open shards, and waits for it."""
+        """Merge the first two open shards, and wait for it."""
         shards = sorted(self._open(), key=lambda shard: int(shard["HashKeyRange"]["StartingHashKey"]))
         self.client.merge_shards(
             StreamName=self.stream, ShardToMerge=shards[0]["ShardId"], AdjacentShardToMerge=shards[1]["ShardId"]
@@ -102,7 +102,7 @@ class Member:
         self.reader = Reader(self.source, self.share)
 
     def bundle(self, claims: int | None = None, fail: bool = False) -> int:
-        """Reads a bundle and returns the number of its records.
+        """Read a bundle and return the number of its records.
 
         Args:
             claims: A checkpoint is taken after so many claims.
@@ -129,7 +129,7 @@ class Member:
         self.reader = Reader(self.source, self.share)
 
     def read_until(self, amount: int) -> None:
-        """Reads bundles until so many records are read."""
+        """Read bundles until so many records are read."""
 
         def enough() -> bool:
             self.bundle()
@@ -138,7 +138,7 @@ class Member:
         wait_for(enough, PATIENCE_SECONDS, f"{amount} records, there are {len(self.read)}")
 
     def read_to_end(self) -> None:
-        """Reads bundles until everything before the end is read."""
+        """Read bundles until everything before the end is read."""
 
         def done() -> bool:
             self.bundle()
@@ -148,11 +148,11 @@ class Member:
         wait_for(done, PATIENCE_SECONDS, "the end of the stream")
 
     def numbers(self) -> list[int]:
-        """The numbers read, in order."""
+        """Return the numbers read, in order."""
         return [int(record.value or b"") for record in self.read]
 
     def assert_in_order(self) -> None:
-        """Fails if a number of a key was read before an earlier one."""
+        """Fail if a number of a key was read before an earlier one."""
         by_key: dict[bytes | None, list[int]] = defaultdict(list)
         for record in self.read:
             by_key[record.key].append(int(record.value or b""))
@@ -160,17 +160,17 @@ class Member:
 
 
 def let_time_pass(kinesis: Kinesis, stream: str) -> None:
-    """Waits until the times of answers, which have whole seconds, are later than all records."""
+    """Wait until the times of answers, which have whole seconds, are later than all records."""
     newest = max(record.arrival_ms for record in kinesis.records(stream))
     client = kinesis.client()
     wait_for(lambda: list_shards(client, stream)[1] > newest, PATIENCE_SECONDS, "the next second")
 
 
 def begin_at(source: KinesisSource, start: str | int = "earliest") -> Checkpoint:
-    """The checkpoint of a first run."""
+    """Return the checkpoint of a first run."""
     return begin(source.access.client(), source.stream, start)
 
 
 def member(source: KinesisSource, start: str | int = "earliest", end: int | None = None) -> Member:
-    """A reader that has the stream for itself."""
+    """Return a reader that has the stream for itself."""
     return Member(source, deal(begin_at(source, start), end, 1)[0])

@@ -35,7 +35,7 @@ def source(request: pytest.FixtureRequest, kinesis: Kinesis, tmp_path: Path) -> 
 
 
 def read(source: KinesisSource, start: Checkpoint, readers: int = 1) -> list[int]:
-    """The numbers of a run to the end, chunk by chunk."""
+    """Return the numbers of a run to the end, chunk by chunk."""
     end = end_of(source.access.client(), source.stream)
     collect = Collect()
     with beam.Pipeline("FnApiRunner") as pipeline:
