@@ -56,8 +56,8 @@ class Access:
 def make_client(access: Access, service: str = "kinesis") -> Any:
     """Return a new client of boto3, which many threads may share.
 
-    It tries each call once and checks no parameters: callers do both, and count. botocore's logger is kept above DEBUG,
-    where it prints session tokens and partition keys.
+    It tries each call once and checks no parameters: callers do both, and count. botocore's logger is kept above INFO,
+    where it says on every start that it found credentials; below that it prints session tokens and partition keys.
 
     Args:
       access: where to, and as whom.
@@ -74,8 +74,8 @@ def make_client(access: Access, service: str = "kinesis") -> Any:
         raise AccessError("Kinesis needs boto3: pip install 'beam-aep[kinesis]', on the workers too") from None
     for name in ("boto3", "botocore"):
         logger = logging.getLogger(name)
-        if logger.getEffectiveLevel() < logging.INFO:
-            logger.setLevel(logging.INFO)
+        if logger.getEffectiveLevel() < logging.WARNING:
+            logger.setLevel(logging.WARNING)
     network = Config(
         connect_timeout=access.connect_timeout,
         read_timeout=access.read_timeout,

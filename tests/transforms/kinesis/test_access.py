@@ -73,15 +73,16 @@ def test_a_client_tries_once_and_takes_no_proxy_from_the_environment(monkeypatch
     assert make_client(Access(region="eu-west-1", proxy="http://p:1")).meta.config.proxies["https"] == "http://p:1"
 
 
-def test_botocore_says_nothing_below_info() -> None:
-    logger = logging.getLogger("botocore")
-    before = logger.level
-    try:
-        logger.setLevel(logging.DEBUG)
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])
+def test_botocore_says_nothing_below_warning(
+    level: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    with caplog.at_level(logging.NOTSET, "botocore"), caplog.at_level(level):
         make_client(Access(region="eu-west-1"))
-        assert not logging.getLogger("botocore.auth").isEnabledFor(logging.DEBUG)
-    finally:
-        logger.setLevel(before)
+        assert not logging.getLogger("botocore.auth").isEnabledFor(logging.INFO)
+    assert not caplog.records  # no "Found credentials in environment variables."
 
 
 @pytest.mark.parametrize(
