@@ -15,7 +15,7 @@ from emulator.state.memberships import MembershipStore
 from emulator.state.profile_store import Operation, ProfileStore, Source
 from emulator.state.segments import Segments
 
-CHUNK = 100  # profiles evaluated or exported in one transaction
+CHUNK = 20  # profiles evaluated or exported in one transaction, between which requests are served
 
 
 class Before(NamedTuple):

@@ -81,6 +81,7 @@ class Exporter:
             for org_id, flow_id in self._queue.flows():
                 if self._held.get(flow_id, 0) <= self._timer():
                     await self._send_some(org_id, flow_id)
+                    await asyncio.sleep(0)  # a put within the process need not have let anyone else work
                     sent = True
             if not sent:
                 await self._wait()

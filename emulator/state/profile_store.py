@@ -141,7 +141,9 @@ class ProfileStore:
     def profile_ids(self, org_id: str, *, after: int, limit: int) -> list[int]:
         """Return the next profiles of an organisation in the order of their numbers."""
         rows = self._db.execute(
-            "SELECT DISTINCT cluster FROM profile_identities WHERE org_id = ? AND cluster > ? ORDER BY cluster LIMIT ?",
+            # + keeps the index of the identities from being used, which would go through all of them
+            """SELECT DISTINCT cluster FROM profile_identities WHERE +org_id = ? AND cluster > ?
+            ORDER BY cluster LIMIT ?""",
             (org_id, after, limit),
         )
         return [profile_id for (profile_id,) in rows]
