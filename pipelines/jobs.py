@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 import pipelines
-from pipelines.runtime.run import Job, Run
+from pipelines.runtime.job import Job, Run
 
 
 def find_job(name: str) -> Job[Any] | None:

@@ -22,8 +22,9 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipelines.destinations.aep.kind import AEP
+from pipelines.runtime.job import Job
 from pipelines.runtime.plan import Plan, make_plan
-from pipelines.runtime.run import Job, run
+from pipelines.runtime.run import run
 from transforms.aep.post import PostToAep
 from transforms.batch import GroupIntoBatches
 from transforms.dead_letters import WriteDeadLetters

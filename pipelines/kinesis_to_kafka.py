@@ -12,9 +12,10 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipelines.options.kinesis_checks import endpoint_note, reading_findings
+from pipelines.runtime.job import Run
 from pipelines.runtime.kinesis_plan import KinesisPlan, make_kinesis_plan
 from pipelines.runtime.kinesis_readiness import reading_checks
-from pipelines.runtime.run import Run, execute
+from pipelines.runtime.run import execute
 from transforms.dead_letters import WriteDeadLetters
 from transforms.kinesis.exported_profiles import ParseExportedProfiles
 from transforms.kinesis.repeats import CountRepeats

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipelines.destinations.kinesis import KINESIS
+from pipelines.runtime.job import Job
 from pipelines.runtime.plan import Plan, make_plan
-from pipelines.runtime.run import Job, run
+from pipelines.runtime.run import run
 from transforms.batch import GroupIntoBatches
 from transforms.dead_letters import WriteDeadLetters
 from transforms.kinesis.put import PutToKinesis

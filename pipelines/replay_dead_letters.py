@@ -20,8 +20,9 @@ import apache_beam as beam
 
 from pipelines.jobs import find_job, jobs
 from pipelines.runtime.console import ConsoleReporter, console
+from pipelines.runtime.job import Job
 from pipelines.runtime.replay_plan import ReplayPlan, make_replay_plan
-from pipelines.runtime.run import WRONG, Job, run
+from pipelines.runtime.run import WRONG, run
 from transforms.records.chunk import Chunk
 from transforms.replay import ChooseDeadLetters, OriginalRecords
 

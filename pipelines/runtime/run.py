@@ -8,11 +8,10 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -20,19 +19,14 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from aep.errors import StoppedError, UserError
 from pipelines.options.checks import contradictions
-from pipelines.options.destination import DestinationKind, no_notes
-from pipelines.options.merge import Settings, parse
-from pipelines.options.problems import Finding
-from pipelines.options.readiness import Check
+from pipelines.options.merge import parse
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
+from pipelines.runtime.job import Job, P, R, Run, RunPlan
 from pipelines.runtime.local_runner import keep_metrics_small
 from pipelines.runtime.logs import leave_out_beams_tracebacks, set_up_logging
-from pipelines.runtime.plan import Plan
 from pipelines.runtime.preflight import preflight
 from pipelines.runtime.progress import Progress
 from pipelines.runtime.report import summary, warnings, without_success, write_summary
-from transforms.records.chunk import Chunk
-from transforms.sinks.base import Sinks
 from transforms.sinks.files import reason_of
 from transforms.worker import metrics, process
 
@@ -46,88 +40,6 @@ _FLINK_IDLE_MS = 10_000
 _COMMIT_SECONDS = 15.0
 
 _LOG = logging.getLogger(__name__)
-
-
-class RunPlan(Protocol):
-    """What a run asks of what its pipeline is built from; `Plan` says what each means."""
-
-    @property
-    def settings(self) -> Settings:
-        """All options."""
-
-    @property
-    def local(self) -> bool:
-        """Whether this process reads and writes."""
-
-    @property
-    def dead_letters(self) -> Sinks:
-        """The sinks of dead letters."""
-
-    @property
-    def receiver(self) -> str:
-        """What people call what the records go to."""
-
-    @property
-    def ends(self) -> bool:
-        """Whether reading ends by itself."""
-
-    @property
-    def after_failure(self) -> str:
-        """What users read of the next run, after an error that they have to fix."""
-
-    def close(self, commit_seconds: float = 0.0) -> None:
-        """End what this process reads with."""
-
-
-P = TypeVar("P", bound=Plan)
-R = TypeVar("R", bound=RunPlan)
-
-
-@dataclass(frozen=True)
-class Run(Generic[R]):
-    """A pipeline that can be run, whatever it reads and writes.
-
-    Attributes:
-        title: What the account of a run is called.
-        findings: Finds what is missing or contradictory in its options.
-        plan: Turns options into what the pipeline is built from.
-        preflight: Checks what can be checked before anything is read; raises a `UserError`.
-        build: Builds the pipeline.
-        after: As for `Job`.
-        notes: What `--print_options` adds to the options; see `DestinationKind.notes`.
-        checks: What `beam-aep check` looks at.
-    """
-
-    title: str
-    findings: Callable[[Settings], Iterator[Finding]]
-    plan: Callable[[Settings], R]
-    preflight: Callable[[R], None]
-    build: Callable[[beam.Pipeline, R], None]
-    after: Callable[[R, bool], str] = lambda _, __: ""
-    notes: Callable[[Settings], Sequence[str]] = no_notes
-    checks: Callable[[Settings], Iterator[Check]] = lambda _: iter(())
-
-
-@dataclass(frozen=True)
-class Job(Generic[P]):
-    """What differs between pipelines that read Kafka or files and send to a destination.
-
-    Attributes:
-        title: What the account of a run is called.
-        destination: Where its records go, which decides on the keys of routes and on the options that must be given.
-        plan: Turns options into what the pipeline is built from.
-        build: Builds the pipeline.
-        deliver: Builds its steps after the read, by which dead letters are replayed; None: they are not.
-        after: Called once the pipeline has ended without an error, with the plan, and whether it read everything rather
-            than being asked to stop. Returns what to say, or "".
-    """
-
-    title: str
-    destination: DestinationKind[Any]
-    plan: Callable[[Settings, DestinationKind[Any]], P]
-    build: Callable[[beam.Pipeline, P], None]
-    deliver: Callable[[beam.PCollection[Chunk], Plan], None] | None = None
-    after: Callable[[P, bool], str] = lambda _, __: ""
 
 
 def run(argv: Sequence[str], job: Job[P]) -> int:

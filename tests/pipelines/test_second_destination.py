@@ -116,7 +116,7 @@ def test_a_check_asks_its_connection_and_prepares_records_by_its_routes() -> Non
 
 PIPELINE = """
 from pipelines.runtime.plan import make_plan
-from pipelines.runtime.run import Job
+from pipelines.runtime.job import Job
 from tests.pipelines.test_second_destination import STREAMS
 
 JOB = Job("Files to streams", STREAMS, make_plan, build=None)

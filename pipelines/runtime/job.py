@@ -1,0 +1,99 @@
+"""What a pipeline gives to be run: its options' checks, its plan, its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import apache_beam as beam
+
+from pipelines.options.destination import DestinationKind, no_notes
+from pipelines.options.problems import Finding
+from pipelines.options.readiness import Check
+from pipelines.options.settings import Settings
+from pipelines.runtime.plan import Plan
+from transforms.records.chunk import Chunk
+from transforms.sinks.base import Sinks
+
+
+class RunPlan(Protocol):
+    """What a run asks of what its pipeline is built from; `Plan` says what each means."""
+
+    @property
+    def settings(self) -> Settings:
+        """All options."""
+
+    @property
+    def local(self) -> bool:
+        """Whether this process reads and writes."""
+
+    @property
+    def dead_letters(self) -> Sinks:
+        """The sinks of dead letters."""
+
+    @property
+    def receiver(self) -> str:
+        """What people call what the records go to."""
+
+    @property
+    def ends(self) -> bool:
+        """Whether reading ends by itself."""
+
+    @property
+    def after_failure(self) -> str:
+        """What users read of the next run, after an error that they have to fix."""
+
+    def close(self, commit_seconds: float = 0.0) -> None:
+        """End what this process reads with."""
+
+
+P = TypeVar("P", bound=Plan)
+R = TypeVar("R", bound=RunPlan)
+
+
+@dataclass(frozen=True)
+class Run(Generic[R]):
+    """A pipeline that can be run, whatever it reads and writes.
+
+    Attributes:
+        title: What the account of a run is called.
+        findings: Finds what is missing or contradictory in its options.
+        plan: Turns options into what the pipeline is built from.
+        preflight: Checks what can be checked before anything is read; raises a `UserError`.
+        build: Builds the pipeline.
+        after: As for `Job`.
+        notes: What `--print_options` adds to the options; see `DestinationKind.notes`.
+        checks: What `beam-aep check` looks at.
+    """
+
+    title: str
+    findings: Callable[[Settings], Iterator[Finding]]
+    plan: Callable[[Settings], R]
+    preflight: Callable[[R], None]
+    build: Callable[[beam.Pipeline, R], None]
+    after: Callable[[R, bool], str] = lambda _, __: ""
+    notes: Callable[[Settings], Sequence[str]] = no_notes
+    checks: Callable[[Settings], Iterator[Check]] = lambda _: iter(())
+
+
+@dataclass(frozen=True)
+class Job(Generic[P]):
+    """What differs between pipelines that read Kafka or files and send to a destination.
+
+    Attributes:
+        title: What the account of a run is called.
+        destination: Where its records go, which decides on the keys of routes and on the options that must be given.
+        plan: Turns options into what the pipeline is built from.
+        build: Builds the pipeline.
+        deliver: Builds its steps after the read, by which dead letters are replayed; None: they are not.
+        after: Called once the pipeline has ended without an error, with the plan, and whether it read everything rather
+            than being asked to stop. Returns what to say, or "".
+    """
+
+    title: str
+    destination: DestinationKind[Any]
+    plan: Callable[[Settings, DestinationKind[Any]], P]
+    build: Callable[[beam.Pipeline, P], None]
+    deliver: Callable[[beam.PCollection[Chunk], Plan], None] | None = None
+    after: Callable[[P, bool], str] = lambda _, __: ""
