@@ -123,7 +123,7 @@ class ProfileUpdates:
         self._export(org_id, profile_id, state, change, identities[0], flow_id)
 
     def _watching(self, org_id: str, identities: Sequence[Named]) -> tuple[Segment, ...]:
-        """Return the audiences that may be of interest; without any, nobody belongs to one and nothing is exported."""
+        """Return the audiences to evaluate; an organisation without any exports nothing."""
         return self._segments.ready(org_id) if identities else ()
 
     def _before(self, org_id: str, identities: Sequence[Named], *, with_entities: bool = True) -> list[Before]:
@@ -149,7 +149,7 @@ class ProfileUpdates:
         if profile_id is None:  # a delete for someone who was never seen
             return
         identities = self._profiles.identities(profile_id)
-        before = [each for each in before if each.identities[0] in identities]  # a delete links nobody
+        before = [each for each in before if each.identities[0] in identities]  # a delete links no identities
         if len(before) > 1:
             self._memberships.save(profile_id, merge([self._memberships.of(each.profile_id) for each in before]))
             for each in before:

@@ -70,7 +70,7 @@ class Segments:
         return self._keep(org_id, created, now_ms)
 
     def change(self, org_id: str, old: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
-        """Write over fields of a definition; what it does not name stays.
+        """Change the fields of a definition that a body names.
 
         Raises:
             ApiError: It would not be valid (400), or take the name of another (422).
