@@ -27,8 +27,8 @@ class PartitionKeys:
     """
 
     source: str
-    identities: tuple[str, ...] = ()
-    hashed: bool = False
+    identities: tuple[str, ...]
+    hashed: bool
 
 
 class KeyMaker:

@@ -59,20 +59,20 @@ class WritePolicy:
         ordered: Whether of each partition key one record is under way at a time, in the order in which they came.
         max_in_flight: Requests under way at a time.
         max_record_bytes: Of data and partition key, as the stream has it.
+        budget_seconds: Trying one record for longer than this ends everything; None tries for ever.
         max_waiting_bytes: Of records without an answer; then no more are taken in.
         base_seconds, max_seconds: Bounds of the exponential back-off of requests, drawn evenly below the bound.
         max_record_seconds: The same bound for records that Kinesis refuses out of a request that it takes.
-        budget_seconds: Trying one record for longer than this ends everything; None tries for ever.
     """
 
-    ordered: bool = False
-    max_in_flight: int = 8
-    max_record_bytes: int = 2**20
-    max_waiting_bytes: int = 64 * 2**20
+    ordered: bool
+    max_in_flight: int
+    max_record_bytes: int
+    budget_seconds: float | None
+    max_waiting_bytes: int = 16 * 2**20
     base_seconds: float = 0.1
     max_seconds: float = 10.0
     max_record_seconds: float = 1.0
-    budget_seconds: float | None = None
 
 
 class _Open:

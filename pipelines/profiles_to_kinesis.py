@@ -21,6 +21,7 @@ from transforms.map import ApplyMapping
 from transforms.parse import ParseRecords
 from transforms.receipts import WriteReceipts
 from transforms.records.chunk import Chunk
+from transforms.validate import ValidateXdm
 
 
 def profiles_to_kinesis(pipeline: beam.Pipeline, plan: Plan) -> None:
@@ -32,13 +33,15 @@ def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
     """Build the steps from profiles to Kinesis, for all that is read."""
     parsed = records | ParseRecords(plan.routes, plan.tombstones, plan.guard)
     mapped = parsed.main | ApplyMapping(plan.routes, plan.guard)
-    batches = mapped.main | GroupIntoBatches(plan.routes, plan.batch_limits, plan.batch_mode, plan.connection.shards)
+    measured = mapped.main | ValidateXdm(plan.routes, plan.rules, plan.guard)
+    batches = measured.main | GroupIntoBatches(plan.routes, plan.batch_limits, plan.batch_mode, plan.connection.shards)
     put = batches | PutToKinesis(plan.routes, plan.connection, receipts=bool(plan.receipts))
     put.receipts | WriteReceipts(plan.receipts)
 
     # Fused with their steps, as in kafka_to_aep.
     parsed.dead_letters | "DeadLettersOfParse" >> WriteDeadLetters(plan.dead_letters)
     mapped.dead_letters | "DeadLettersOfMap" >> WriteDeadLetters(plan.dead_letters)
+    measured.dead_letters | "DeadLettersOfValidate" >> WriteDeadLetters(plan.dead_letters)
     put.dead_letters | "DeadLettersOfPut" >> WriteDeadLetters(plan.dead_letters)
 
 

@@ -21,6 +21,10 @@ PROFILE = {
 }
 
 
+def maker(source: str, identities: tuple[str, ...] = (), *, hashed: bool = False) -> KeyMaker:
+    return KeyMaker(PartitionKeys(source, identities, hashed))
+
+
 @pytest.mark.parametrize(
     ("namespaces", "key"),
     [
@@ -32,7 +36,7 @@ PROFILE = {
     ],
 )
 def test_the_first_identity_of_the_namespaces(namespaces: tuple[str, ...], key: str) -> None:
-    assert KeyMaker(PartitionKeys("identity", namespaces))(PROFILE, None) == key
+    assert maker("identity", namespaces)(PROFILE, None) == key
 
 
 @pytest.mark.parametrize(
@@ -40,13 +44,13 @@ def test_the_first_identity_of_the_namespaces(namespaces: tuple[str, ...], key: 
     [None, {}, [], {"ecid": []}, {"ecid": {}}, {"ecid": [{"id": ""}]}, {"ecid": [{"id": 7}]}, {"ecid": ["1457"]}],
 )
 def test_a_profile_without_identity_has_no_key(identity_map: Any) -> None:
-    found = KeyMaker(PartitionKeys("identity", ("ECID",)))({"identityMap": identity_map}, b"key")
+    found = maker("identity", ("ECID",))({"identityMap": identity_map}, b"key")
     assert isinstance(found, Fault)
     assert found.code == "bad_key"
 
 
 def test_namespaces_without_regard_to_case_in_records_that_differ() -> None:
-    keys = KeyMaker(PartitionKeys("identity", ("ECID", "Email")))
+    keys = maker("identity", ("ECID", "Email"))
     maps = [{"email": "a", "Ecid": "b"}, {"EMAIL": "c"}, {"zz": "d", "crm": "e"}, {"Ecid": "f", "email": "g"}]
     found = [keys({"identityMap": {name: [{"id": one}] for name, one in each.items()}}, None) for each in maps * 2]
     assert found == ["b", "c", "e", "f"] * 2
@@ -54,7 +58,7 @@ def test_namespaces_without_regard_to_case_in_records_that_differ() -> None:
 
 def test_ten_thousand_identities() -> None:
     many = {"identityMap": {"ecid": [{"id": str(number)} for number in range(10_000)]}}
-    assert KeyMaker(PartitionKeys("identity", ("ECID",)))(many, None) == "0"
+    assert maker("identity", ("ECID",))(many, None) == "0"
 
 
 @pytest.mark.parametrize(
@@ -62,40 +66,40 @@ def test_ten_thousand_identities() -> None:
     [("/person/name/firstName", "John"), ("/person/luckyNumbers/1", "8"), ("/loyalty~1tier/~0", "gold")],
 )
 def test_the_field_of_a_pointer(pointer: str, key: str) -> None:
-    assert KeyMaker(PartitionKeys(pointer))(PROFILE, None) == key
+    assert maker(pointer)(PROFILE, None) == key
 
 
 @pytest.mark.parametrize("pointer", ["/person", "/person/age", "/person/luckyNumbers/2", "/person/luckyNumbers/x"])
 def test_a_field_that_is_none_or_no_text(pointer: str) -> None:
-    found = KeyMaker(PartitionKeys(pointer))(PROFILE, None)
+    found = maker(pointer)(PROFILE, None)
     assert isinstance(found, Fault)
     assert pointer in found.message
 
 
 def test_the_key_of_the_kafka_record() -> None:
-    keys = KeyMaker(PartitionKeys("kafka_key"))
+    keys = maker("kafka_key")
     assert keys({}, "é".encode()) == "é"
     for none in (None, b"", b"\xff"):
         assert isinstance(keys({}, none), Fault)
 
 
 def test_random_keys_differ() -> None:
-    keys = KeyMaker(PartitionKeys("random"))
+    keys = maker("random")
     assert keys({}, None) != keys({}, None)
 
 
 @pytest.mark.parametrize("character", ["k", "é", "🙂"])
 def test_keys_that_are_too_long_become_their_hash(character: str) -> None:
-    keys = KeyMaker(PartitionKeys("kafka_key"))
+    keys = maker("kafka_key")
     fits, longer = character * 256, character * 257
     assert keys({}, fits.encode()) == fits
     assert keys({}, longer.encode()) == sha256(longer.encode()).hexdigest()
 
 
 def test_identities_can_be_kept_out_of_keys() -> None:
-    keys = KeyMaker(PartitionKeys("identity", ("ECID",), hashed=True))
+    keys = maker("identity", ("ECID",), hashed=True)
     assert keys(PROFILE, None) == sha256(b"1457").hexdigest()
 
 
 def test_half_a_surrogate_pair_is_no_key() -> None:
-    assert isinstance(KeyMaker(PartitionKeys("/a", hashed=True))({"a": "\ud83d"}, None), Fault)
+    assert isinstance(maker("/a", hashed=True)({"a": "\ud83d"}, None), Fault)

@@ -39,10 +39,15 @@ def access(kinesis: Kinesis, **changes: Any) -> Access:
     return Access(**{**values, **changes})
 
 
+def policy_of(**changes: Any) -> WritePolicy:
+    values = {"ordered": False, "max_in_flight": 8, "max_record_bytes": 2**20, "budget_seconds": None}
+    return WritePolicy(**{**values, **changes})
+
+
 @contextmanager
 def writing(kinesis: Kinesis, stream: str, **policy: Any) -> Iterator[StreamWriter]:
     client = make_client(access(kinesis))
-    writer = StreamWriter(Stream(stream, lambda: client), WritePolicy(**policy))
+    writer = StreamWriter(Stream(stream, lambda: client), policy_of(**policy))
     try:
         yield writer
     finally:
@@ -369,7 +374,7 @@ def test_a_process_that_is_to_end_gives_up(kinesis: Kinesis) -> None:
     kinesis.switch(request_rate={"500": 1.0}, operations=["PutRecords"])
     client = make_client(access(kinesis))
     ending = threading.Event()
-    writer = StreamWriter(Stream(stream, lambda: client), WritePolicy(), ending=ending.is_set)
+    writer = StreamWriter(Stream(stream, lambda: client), policy_of(), ending=ending.is_set)
     future = writer.start(numbered(0, 10))
     wait_for(lambda: bool(writer.waiting), PATIENCE_SECONDS, "the records to be refused")
     ending.set()

@@ -24,7 +24,7 @@ class KinesisStream:
 
     stream: str
     keys: PartitionKeys
-    max_record_bytes: int | None = None
+    max_record_bytes: int | None
 
     def sizes(self) -> Sizes:
         """Return what fits into a request of PutRecords.

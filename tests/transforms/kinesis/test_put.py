@@ -28,7 +28,8 @@ from transforms.records.chunk import Batch
 from transforms.records.route import Route, Routes, parse_json
 from transforms.worker import metrics, process
 
-BY_ECID = PartitionKeys("identity", ("ECID",))
+BY_ECID = PartitionKeys("identity", ("ECID",), hashed=False)
+AT_RANDOM = PartitionKeys("random", (), hashed=False)
 
 
 @pytest.fixture
@@ -51,8 +52,8 @@ def stream(kinesis: Kinesis) -> str:
     return kinesis.create_stream(2)
 
 
-def routes(stream: str, keys: PartitionKeys = BY_ECID, **more: Any) -> Routes:
-    return Routes([Route("profiles", ("profiles",), KinesisStream(stream, keys, **more), parse_json)])
+def routes(stream: str, keys: PartitionKeys = BY_ECID) -> Routes:
+    return Routes([Route("profiles", ("profiles",), KinesisStream(stream, keys, None), parse_json)])
 
 
 def profile(ecid: str | None, **more: Any) -> bytes:
@@ -95,8 +96,13 @@ def test_two_routes_to_one_stream_share_its_writer(
 ) -> None:
     both = Routes(
         [
-            Route("profiles", ("profiles",), KinesisStream(stream, BY_ECID), parse_json),
-            Route("others", ("others",), KinesisStream(stream, PartitionKeys("random")), parse_json),
+            Route("profiles", ("profiles",), KinesisStream(stream, BY_ECID, None), parse_json),
+            Route(
+                "others",
+                ("others",),
+                KinesisStream(stream, PartitionKeys("random", (), hashed=False), None),
+                parse_json,
+            ),
         ]
     )
     others = Batch("others", [packed(b"{}", b"{}", route="others", topic="others")])
@@ -149,11 +155,11 @@ def test_what_travels_holds_no_secret(connection: KinesisConnection, stream: str
 
 def test_preflight_names_a_stream_that_is_not_there(connection: KinesisConnection) -> None:
     with pytest.raises(UserError, match="there is no stream no-such"):
-        connection.check([KinesisStream("no-such", BY_ECID)], local=True)
+        connection.check([KinesisStream("no-such", BY_ECID, None)], local=True)
 
 
 def test_preflight_on_a_cluster_only_warns(connection: KinesisConnection, caplog: pytest.LogCaptureFixture) -> None:
-    connection.check([KinesisStream("no-such", BY_ECID)], local=False)
+    connection.check([KinesisStream("no-such", BY_ECID, None)], local=False)
     assert "on this machine: there is no stream no-such" in caplog.text
 
 
@@ -162,13 +168,13 @@ def test_preflight_names_credentials_that_are_refused(
 ) -> None:
     kinesis.switch(expired_keys=["*"])
     with pytest.raises(UserError, match="AWS refuses the credentials"):
-        connection.check([KinesisStream(stream, BY_ECID)], local=True)
+        connection.check([KinesisStream(stream, BY_ECID, None)], local=True)
 
 
 def test_preflight_names_an_endpoint_where_nobody_answers(connection: KinesisConnection, stream: str) -> None:
     access = replace(connection.access, endpoint="http://127.0.0.1:9")
     with pytest.raises(UserError, match=r"http://127.0.0.1:9 gives no answer"):
-        replace(connection, access=access).check([KinesisStream(stream, BY_ECID)], local=True)
+        replace(connection, access=access).check([KinesisStream(stream, BY_ECID, None)], local=True)
 
 
 def test_preflight_names_the_rights_that_are_missing(
@@ -176,7 +182,7 @@ def test_preflight_names_the_rights_that_are_missing(
 ) -> None:
     kinesis.switch(denied_actions=["kinesis:ListShards", "kinesis:DescribeStreamSummary"])
     with caplog.at_level(logging.INFO):
-        connection.check([KinesisStream(stream, BY_ECID)], local=True)
+        connection.check([KinesisStream(stream, BY_ECID, None)], local=True)
         assert apply_refusing(PutToKinesis(routes(stream), connection), [batch(profile("a"))]) == ([], [])
     assert "no right to kinesis:ListShards" in caplog.text
     assert caplog.text.count("its records may have 1048576 bytes") == 1
@@ -189,9 +195,9 @@ def test_order_by_key_is_refused_on_a_stream_that_does_not_keep_it(
     modes = {"StreamModeDetails": {"StreamMode": "ON_DEMAND"}, "RecordDistributionStrategy": "AUTO"}
     kinesis.client().create_stream(StreamName=name, **modes)
     kinesis.wait_until_active(name)
-    connection.check([KinesisStream(name, BY_ECID)], local=True)
+    connection.check([KinesisStream(name, BY_ECID, None)], local=True)
     with pytest.raises(UserError, match="RecordDistributionStrategy AUTO"):
-        replace(connection, order="key").check([KinesisStream(name, BY_ECID)], local=True)
+        replace(connection, order="key").check([KinesisStream(name, BY_ECID, None)], local=True)
 
 
 def test_keys_keep_their_order_over_batches(kinesis: Kinesis, connection: KinesisConnection, stream: str) -> None:
@@ -203,7 +209,7 @@ def test_keys_keep_their_order_over_batches(kinesis: Kinesis, connection: Kinesi
 
 
 def test_a_stream_deletes_nothing_and_other_destinations_are_refused(connection: KinesisConnection) -> None:
-    to = KinesisStream("s", BY_ECID)
+    to = KinesisStream("s", BY_ECID, None)
     assert isinstance(to.deletion(b"key"), ParseFailure)
     assert to.id_sample(None) is None
     assert as_stream(to) is to

@@ -70,7 +70,7 @@ def test_the_credentials_of_a_role_are_used_and_renewed(
 ) -> None:
     stream = kinesis.create_stream(1)
     kinesis.switch(expired_keys=["AKIDEXAMPLE"])
-    client = connection.client(KinesisStream(stream, PartitionKeys("identity")))
+    client = connection.client(KinesisStream(stream, PartitionKeys("identity", (), hashed=False), None))
     for number in range(3):
         kinesis.switch(expired_keys=["AKIDEXAMPLE", *(f"ROLE{n}" for n in range(len(sts.calls) + 1))])
         delivery = client.deliver(batch(profile(f"p{number}")), lambda _: None, lambda: None)
@@ -82,4 +82,4 @@ def test_the_credentials_of_a_role_are_used_and_renewed(
 def test_a_role_that_may_not_be_assumed_is_named(kinesis: Kinesis, sts: Sts, connection: KinesisConnection) -> None:
     sts.denies = True
     with pytest.raises(UserError, match=r"the role \(kinesis_role_arn\) cannot be assumed"):
-        connection.check([KinesisStream("s", PartitionKeys("identity"))], local=True)
+        connection.check([KinesisStream("s", PartitionKeys("identity", (), hashed=False), None)], local=True)
