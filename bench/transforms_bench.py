@@ -22,7 +22,7 @@ from aep.xdm.schema import FileSchemaSource, ResolvedSchema
 from aep.xdm.validate import validator_for
 from bench.measure import Stopwatch, Usage, total
 from samples.loyalty import generate
-from testing.defaults import by_default, default_plan
+from testing.defaults import by_default, default_plans
 from transforms.aep.inlet import AepInlet
 from transforms.parse import ParseRecords
 from transforms.records.chunk import CHUNK_RECORDS, Chunk, Record
@@ -94,7 +94,7 @@ def _run(events: int) -> None:
     with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
         # Made inside the bundle: elements of Create would be encoded and decoded, which Kafka's records are not.
         chunks = pipeline | beam.Create([events]) | "Read" >> beam.FlatMap(_read).with_output_types(Chunk)
-        parsed = chunks | ParseRecords(routes, default_plan().tombstones)
+        parsed = chunks | ParseRecords(routes, default_plans()[0].tombstones)
         valid = parsed.main | ValidateXdm(routes, by_default(XdmRules))
         valid.main | "Accept" >> beam.Map(_accept)
     _check_all_valid(events, metrics.beam_counts(pipeline.result.metrics())[metrics.ACCEPTED])

@@ -38,16 +38,16 @@ class Access:
       connections: kept open at most, as many as requests are under way at a time.
     """
 
-    region: str | None = None
-    endpoint: str | None = None
-    access_key_id: str | None = None
-    secret_access_key: str | None = field(default=None, repr=False)
-    role_arn: str | None = None
-    external_id: str | None = None
-    proxy: str | None = None
-    connect_timeout: float = 10.0
-    read_timeout: float = 60.0
-    connections: int = 10
+    region: str | None
+    endpoint: str | None
+    access_key_id: str | None
+    secret_access_key: str | None = field(repr=False)
+    role_arn: str | None
+    external_id: str | None
+    proxy: str | None
+    connect_timeout: float
+    read_timeout: float
+    connections: int
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an Access holds secrets and is not pickled: send what it is made of")

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from pipelines.destinations.aep.kind import AEP
-from pipelines.options.checks import contradictions
 from pipelines.options.merge import parse
+from pipelines.runtime.kinesis_plan import KinesisPlan, make_kinesis_plan
 from pipelines.runtime.plan import Plan, make_plan
 
 _Value = TypeVar("_Value")
-_PACKAGES = ("aep.", "transforms.", "pipelines.runtime.")  # the last for the plan itself
+_PACKAGES = ("aep.", "kinesis.", "transforms.", "pipelines.runtime.")  # the last for the plan itself
 
 # What has no default and must be given; the credentials, so that there is a client to make of them.
 _NEEDED = {
@@ -25,6 +25,7 @@ _NEEDED = {
     "aep_client_id": "client",
     "aep_client_secret": "env:AEP_CLIENT_SECRET",
     "xdm_schema_file": str(Path(__file__).parents[1] / "configs" / "schemas" / "loyalty-event.schema.json"),
+    "kinesis_stream": "profiles",
     "dead_letter_path": "dead-letters",
 }
 
@@ -33,22 +34,22 @@ def by_default(kind: type[_Value], **changes: Any) -> _Value:
     """Return the value of a kind that a pipeline has whose options are at their defaults.
 
     Args:
-      kind: a dataclass of `aep` or `transforms`.
-      changes: fields with other values.
+        kind: A dataclass of `aep`, `kinesis` or `transforms`.
+        changes: Fields with other values.
     """
-    found: Any = next(value for value in values_of(default_plan()) if isinstance(value, kind))
+    found: Any = next(value for value in values_of(default_plans()) if isinstance(value, kind))
     return cast(_Value, replace(found, **changes))
 
 
 @cache
-def default_plan() -> Plan:
-    """Return the plan of a pipeline with all that has a default left at it."""
-    arguments = [f"--{name}={value}" for name, value in _NEEDED.items()]
-    return make_plan(parse(arguments, lambda settings: contradictions(settings, AEP)), AEP)
+def default_plans() -> tuple[Plan, KinesisPlan]:
+    """Return the plans of pipelines with all that has a default left at it: to AEP, and from Kinesis."""
+    settings = parse([f"--{name}={value}" for name, value in _NEEDED.items()], lambda _: ())
+    return make_plan(settings, AEP), make_kinesis_plan(settings)
 
 
 def values_of(value: object) -> Iterator[Any]:
-    """Yield the dataclasses of `aep` and `transforms` that a value is made of, from the outermost inwards."""
+    """Yield the dataclasses of these packages that a value is made of, from the outermost inwards."""
     inner: Iterable[object]
     if isinstance(value, list | tuple):
         inner = value

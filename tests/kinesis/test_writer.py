@@ -34,7 +34,12 @@ def access(kinesis: Kinesis, **changes: Any) -> Access:
         "endpoint": kinesis.endpoint,
         "access_key_id": ACCESS_KEY_ID,
         "secret_access_key": SECRET_ACCESS_KEY,
+        "role_arn": None,
+        "external_id": None,
+        "proxy": None,
+        "connect_timeout": PATIENCE_SECONDS,
         "read_timeout": PATIENCE_SECONDS,
+        "connections": 10,
     }
     return Access(**{**values, **changes})
 

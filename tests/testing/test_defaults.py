@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
-from testing.defaults import default_plan, values_of
+from testing.defaults import default_plans, values_of
 from transforms.aep.inlet import AepInlet
 from transforms.records.route import Route
 
@@ -33,7 +33,7 @@ def leaves_out(field: Field[Any]) -> bool:
 def test_what_is_built_of_options_has_no_defaults_of_its_own() -> None:
     having = {
         f"{type(value).__name__}.{field.name}"
-        for value in values_of(default_plan())
+        for value in values_of(default_plans())
         for field in fields(value)
         if has_default(field) and not (isinstance(value, Route | AepInlet) and leaves_out(field))
     }

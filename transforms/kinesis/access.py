@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aep.errors import ConfigurationError, UserError
@@ -24,16 +24,16 @@ class KinesisAccess:
       connections: kept open at most, as many as requests are under way at a time.
     """
 
-    region: str | None = None
-    endpoint: str | None = None
-    access_key_id: str | None = None
-    secret_access_key: str | None = None
-    role_arn: str | None = None
-    external_id: str | None = None
-    proxy: str | None = None
-    connect_timeout_seconds: float = 10.0
-    timeout_seconds: float = 60.0
-    connections: int = 10
+    region: str | None
+    endpoint: str | None
+    access_key_id: str | None
+    secret_access_key: str | None
+    role_arn: str | None
+    external_id: str | None
+    proxy: str | None
+    connect_timeout_seconds: float
+    timeout_seconds: float
+    connections: int
 
     def resolve(self) -> Access:
         """Return the access with its secrets, as they are now.
@@ -77,7 +77,7 @@ class KinesisAccess:
         Raises:
           UserError: no client can be made.
         """
-        access = Access(region=self.region, endpoint=self.endpoint)
+        access = replace(self, access_key_id=None, secret_access_key=None, role_arn=None).resolve()
         with as_user_error():
             client = make_client(access)
         return f"{client.meta.endpoint_url} (from {endpoint_origin(access, client)})"

@@ -31,5 +31,5 @@ class KinesisSource:
     reset: Reset
     poll_seconds: float
     limits: BundleLimits
-    checkpoint_file: str | None = None
-    deadline: float | None = None
+    checkpoint_file: str | None
+    deadline: float | None

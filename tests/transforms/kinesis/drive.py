@@ -10,6 +10,7 @@ from typing import Any
 from kinesis.discovery import begin
 from kinesis.listing import list_shards
 from kinesis.positions import Checkpoint
+from testing.defaults import by_default
 from testing.services.kinesis import REGION, Kinesis
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from transforms.kinesis.access import KinesisAccess
@@ -26,8 +27,9 @@ SECRET = "KINESIS_TEST_SECRET"
 
 def source_of(kinesis: Kinesis, stream: str, **more: Any) -> KinesisSource:
     """Return a source for tests, which asks a shard again quickly."""
-    access = KinesisAccess(region=REGION, endpoint=kinesis.endpoint)
+    access = by_default(KinesisAccess, region=REGION, endpoint=kinesis.endpoint)
     fields: dict[str, Any] = {"reset": "earliest", "poll_seconds": 0.05, "limits": QUICK} | more
+    fields = {"checkpoint_file": None, "deadline": None} | fields
     return KinesisSource(uuid.uuid4().hex, stream, access, **fields)
 
 

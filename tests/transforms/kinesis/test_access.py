@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from aep.errors import ConfigurationError, SecretError, UserError
-from kinesis.session import Access, endpoint_origin, make_client
+from kinesis.session import endpoint_origin, make_client
+from testing.defaults import by_default
 from transforms.kinesis.access import KinesisAccess
 
 AWS_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
@@ -27,7 +28,7 @@ def no_aws_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_secrets_are_resolved_where_they_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY", "AKIA1")
     monkeypatch.setenv("SECRET", "hunter2")
-    access = KinesisAccess(region="eu-west-1", access_key_id="env:KEY", secret_access_key="env:SECRET")
+    access = by_default(KinesisAccess, region="eu-west-1", access_key_id="env:KEY", secret_access_key="env:SECRET")
     assert pickle.loads(pickle.dumps(access)) == access
     resolved = access.resolve()
     assert (resolved.access_key_id, resolved.secret_access_key) == ("AKIA1", "hunter2")
@@ -37,19 +38,21 @@ def test_secrets_are_resolved_where_they_are_used(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_secret_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    access = KinesisAccess(region="eu-west-1", access_key_id="env:KEY_NOT_SET", secret_access_key="env:KEY_NOT_SET")
+    access = by_default(
+        KinesisAccess, region="eu-west-1", access_key_id="env:KEY_NOT_SET", secret_access_key="env:KEY_NOT_SET"
+    )
     with pytest.raises(SecretError, match="KEY_NOT_SET"):
         access.client()
 
 
 def test_half_a_key_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="go together"):
-        KinesisAccess(access_key_id="env:HOME").resolve()
+        by_default(KinesisAccess, access_key_id="env:HOME").resolve()
 
 
 def test_a_process_has_one_client_until_it_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY", "AKIA1")
-    access = KinesisAccess(region="eu-west-1", access_key_id="env:KEY", secret_access_key="env:KEY")
+    access = by_default(KinesisAccess, region="eu-west-1", access_key_id="env:KEY", secret_access_key="env:KEY")
     first = access.client()
     assert access.client() is first
     access.forget_client()
@@ -61,16 +64,17 @@ def test_a_process_has_one_client_until_it_is_forgotten(monkeypatch: pytest.Monk
 
 def test_no_region_is_said() -> None:
     with pytest.raises(UserError, match="give kinesis_region, or set AWS_DEFAULT_REGION"):
-        KinesisAccess().client()
+        by_default(KinesisAccess).client()
 
 
 def test_a_client_tries_once_and_takes_no_proxy_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
-    client = make_client(Access(region="eu-west-1", connections=17))
+    client = make_client(by_default(KinesisAccess, region="eu-west-1", connections=17).resolve())
     assert client.meta.config.retries["total_max_attempts"] == 1
     assert client.meta.config.proxies == {}
     assert client.meta.config.max_pool_connections == 17
-    assert make_client(Access(region="eu-west-1", proxy="http://p:1")).meta.config.proxies["https"] == "http://p:1"
+    proxied = make_client(by_default(KinesisAccess, region="eu-west-1", proxy="http://p:1").resolve())
+    assert proxied.meta.config.proxies["https"] == "http://p:1"
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])
@@ -80,7 +84,7 @@ def test_botocore_says_nothing_below_warning(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA1")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     with caplog.at_level(logging.NOTSET, "botocore"), caplog.at_level(level):
-        make_client(Access(region="eu-west-1"))
+        make_client(by_default(KinesisAccess, region="eu-west-1").resolve())
         assert not logging.getLogger("botocore.auth").isEnabledFor(logging.INFO)
     assert not caplog.records  # no "Found credentials in environment variables."
 
@@ -100,13 +104,13 @@ def test_the_endpoint_and_where_it_comes_from(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    access = Access(region="eu-west-1", endpoint=endpoint)
+    access = by_default(KinesisAccess, region="eu-west-1", endpoint=endpoint).resolve()
     client = make_client(access)
     assert client.meta.endpoint_url == address
     assert endpoint_origin(access, client) == origin
 
 
 def test_a_role_needs_credentials_to_be_assumed_with() -> None:
-    access = KinesisAccess(region="eu-west-1", role_arn="arn:aws:iam::123456789012:role/writer")
+    access = by_default(KinesisAccess, region="eu-west-1", role_arn="arn:aws:iam::123456789012:role/writer")
     with pytest.raises(UserError, match="no credentials to assume arn:aws:iam::123456789012:role/writer with"):
         access.client()

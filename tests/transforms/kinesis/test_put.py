@@ -14,6 +14,7 @@ import pytest
 from aep.errors import StoppedError, UserError
 from aep.formats.json import ParseFailure
 from kinesis.keys import PartitionKeys
+from testing.defaults import by_default
 from testing.services.kinesis import REGION, Kinesis
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.eager import apply_refusing
@@ -36,7 +37,8 @@ AT_RANDOM = PartitionKeys("random", (), hashed=False)
 def connection(kinesis: Kinesis, monkeypatch: pytest.MonkeyPatch) -> KinesisConnection:
     monkeypatch.setenv("KINESIS_KEY", "AKIDEXAMPLE")
     monkeypatch.setenv("KINESIS_SECRET", "hunter2")
-    access = KinesisAccess(
+    access = by_default(
+        KinesisAccess,
         region=REGION,
         endpoint=kinesis.endpoint,
         access_key_id="env:KINESIS_KEY",

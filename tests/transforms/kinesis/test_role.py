@@ -10,6 +10,7 @@ import pytest
 
 from aep.errors import UserError
 from kinesis.keys import PartitionKeys
+from testing.defaults import by_default
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.services.kinesis import REGION, Kinesis
 from tests.transforms.kinesis.test_put import batch, profile
@@ -54,7 +55,8 @@ def sts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sts]:
 @pytest.fixture
 def connection(kinesis: Kinesis, monkeypatch: pytest.MonkeyPatch) -> KinesisConnection:
     monkeypatch.setenv("KINESIS_KEY", "AKIDEXAMPLE")
-    access = KinesisAccess(
+    access = by_default(
+        KinesisAccess,
         region=REGION,
         endpoint=kinesis.endpoint,
         access_key_id="env:KINESIS_KEY",
