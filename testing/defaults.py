@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from pipelines.destinations.aep.kind import AEP
+from pipelines.destinations.kinesis import KINESIS
 from pipelines.options.merge import parse
 from pipelines.runtime.kinesis_plan import KinesisPlan, make_kinesis_plan
 from pipelines.runtime.plan import Plan, make_plan
@@ -42,10 +43,10 @@ def by_default(kind: type[_Value], **changes: Any) -> _Value:
 
 
 @cache
-def default_plans() -> tuple[Plan, KinesisPlan]:
-    """Return the plans of pipelines with all that has a default left at it: to AEP, and from Kinesis."""
+def default_plans() -> tuple[Plan, Plan, KinesisPlan]:
+    """Return the plans of pipelines with all that has a default left at it: to AEP, to Kinesis, and from Kinesis."""
     settings = parse([f"--{name}={value}" for name, value in _NEEDED.items()], lambda _: ())
-    return make_plan(settings, AEP), make_kinesis_plan(settings)
+    return make_plan(settings, AEP), make_plan(settings, KINESIS), make_kinesis_plan(settings)
 
 
 def values_of(value: object) -> Iterator[Any]:
