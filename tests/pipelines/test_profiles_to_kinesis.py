@@ -122,6 +122,17 @@ def test_receipts_say_where_records_are(kinesis: Kinesis) -> None:
     assert [line["offset"] for line in lines] == [1, 2]
 
 
+def test_dead_letters_are_replayed_onto_the_stream(kinesis: Kinesis) -> None:
+    stream = kinesis.create_stream(1)
+    write(profile(1), profile(2, identityMap={}))
+    arguments = options(kinesis, kinesis_stream=stream)
+    assert main(arguments) == 0
+    assert len(kinesis.records(stream)) == 1
+    replay = ["replay", "--pipeline=profiles_to_kinesis", *arguments, "--replay_codes=bad_key"]
+    assert beam_aep([*replay, "--kinesis_partition_key=/n"]) == 0
+    assert sorted(str(each.partition_key) for each in kinesis.records(stream)) == ["2", "ecid-1"]
+
+
 @pytest.mark.parametrize(
     ("switch", "words"),
     [
