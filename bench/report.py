@@ -16,7 +16,7 @@ from typing import Any, Literal
 import orjson
 from rich.table import Table
 
-from bench import kafka_bench, transforms_bench
+from bench import kafka_bench, kinesis_bench, transforms_bench
 
 _PACKAGES = ("apache-beam", "confluent-kafka", "jsonschema-rs", "orjson", "requests")
 
@@ -54,7 +54,11 @@ class Figure:
         return self.target.met(self.median) if self.target else None
 
 
-def figures(transforms: Sequence[transforms_bench.Round], kafka: kafka_bench.KafkaResults) -> list[Figure]:
+def figures(
+    transforms: Sequence[transforms_bench.Round],
+    kinesis: Sequence[kinesis_bench.Round],
+    kafka: kafka_bench.KafkaResults,
+) -> list[Figure]:
     """Return the figures that the raw numbers come to."""
     rounds = kafka.rounds
     steps = f"parse, validate, serialise ({transforms_bench.EVENT_BYTES / 1000:g} kB): loop's"
@@ -70,6 +74,12 @@ def figures(transforms: Sequence[transforms_bench.Round], kafka: kafka_bench.Kaf
         Figure(
             f"{steps} wall time / pipeline's",
             [one.loop.wall_seconds / one.pipeline.wall_seconds for one in transforms],
+            Target(">=", 0.85),
+        ),
+        Figure(
+            f"read Kinesis, {kinesis_bench.SHARDS} shards ({kinesis_bench.RECORD_BYTES / 1000:g} kB): "
+            "CPU time of boto3 in a loop / pipeline's",
+            [one.loop.cpu_seconds / one.pipeline.cpu_seconds for one in kinesis],
             Target(">=", 0.85),
         ),
         Figure(
@@ -107,6 +117,7 @@ def table(all_figures: Sequence[Figure]) -> Table:
 def document(
     all_figures: Sequence[Figure],
     transforms: Sequence[transforms_bench.Round],
+    kinesis: Sequence[kinesis_bench.Round],
     kafka: kafka_bench.KafkaResults,
     settings: dict[str, Any],
 ) -> bytes:
@@ -127,7 +138,11 @@ def document(
                 }
                 for one in all_figures
             ],
-            "raw": {"transforms": [asdict(one) for one in transforms], "kafka": asdict(kafka)},
+            "raw": {
+                "transforms": [asdict(one) for one in transforms],
+                "kinesis": [asdict(one) for one in kinesis],
+                "kafka": asdict(kafka),
+            },
         },
         option=orjson.OPT_INDENT_2,
     )

@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "samples": (),
     "testing": ("aep", "transforms", "pipelines", "emulator", "samples"),
     "demo": ("aep", "transforms", "pipelines", "emulator", "samples", "testing"),
-    "bench": ("aep", "transforms", "pipelines", "emulator", "samples", "testing", "demo"),
+    "bench": ("aep", "kinesis", "transforms", "pipelines", "emulator", "samples", "testing", "demo"),
 }
 PACKAGES = sorted({place.partition(".")[0] for place in MAY_IMPORT})
 

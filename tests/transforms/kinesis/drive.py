@@ -22,8 +22,6 @@ from transforms.records.chunk import Record
 
 QUICK = BundleLimits(max_records=300, max_bytes=64_000_000, max_seconds=2.0, linger_seconds=0.1, idle_seconds=0.2)
 
-SECRET = "KINESIS_TEST_SECRET"
-
 
 def source_of(kinesis: Kinesis, stream: str, **more: Any) -> KinesisSource:
     """Return a source for tests, which asks a shard again quickly."""
