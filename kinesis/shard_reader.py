@@ -24,6 +24,7 @@ _EMPTY_SECONDS = 5.0
 
 _BACK_OFF_SECONDS = 0.5
 _BACK_OFF_MAX_SECONDS = 10.0
+_DOUBLINGS = 5  # then the longest pause is reached
 
 # A shard that is refused is mentioned in the log from then on, and as often.
 _WARN_SECONDS = 60.0
@@ -165,7 +166,7 @@ class ShardReader:
         now = self._clock()
         if self._failures == 0:
             self._failing_since, self._warn_at = now, now + _WARN_SECONDS
-        longest = min(_BACK_OFF_MAX_SECONDS, _BACK_OFF_SECONDS * 2**self._failures)
+        longest = min(_BACK_OFF_MAX_SECONDS, _BACK_OFF_SECONDS * 2 ** min(self._failures, _DOUBLINGS))
         # Iterators last five minutes, less than a pause of the pipeline may: a new one is taken at once.
         pause = 0.0 if expired and self._failures == 0 else self._poll_seconds + self._spread(0, longest)
         self._failures += 1
