@@ -116,7 +116,7 @@ _KMS = {
     "KMSAccessDeniedException": "the credentials may not use the KMS key that encrypts the stream: grant "
     "kms:GenerateDataKey on it to write, kms:Decrypt to read",
     "KMSDisabledException": "the KMS key that encrypts the stream is disabled: enable it",
-    "KMSInvalidStateException": "the KMS key that encrypts the stream is in a state in which it cannot be used",
+    "KMSInvalidStateException": "the KMS key that encrypts the stream is in an unusable state",
     "KMSNotFoundException": "the KMS key that encrypts the stream does not exist: give the stream another one",
     "KMSOptInRequired": "the AWS account is not subscribed to KMS, which encrypts the stream",
 }
@@ -173,7 +173,7 @@ def read_error(error: Exception, stream: str) -> Decision:
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
         return _read_code(code, words, status, stream, error.operation_name)
     if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
-        return Stop(AccessError(f"there are no AWS credentials: {GIVE_CREDENTIALS}"))
+        return Stop(AccessError(f"no AWS credentials found: {GIVE_CREDENTIALS}"))
     if isinstance(error, (exceptions.EndpointConnectionError, exceptions.ConnectTimeoutError)):
         return Again("connect", "no connection to Kinesis", arrived=False)
     if isinstance(error, exceptions.ProxyConnectionError):
@@ -185,7 +185,7 @@ def read_error(error: Exception, stream: str) -> Decision:
         ResponseParserError,
     )
     if isinstance(error, broken):
-        return Again("reply", f"no whole answer from Kinesis ({type(error).__name__})")
+        return Again("reply", f"no complete reply from Kinesis ({type(error).__name__})")
     if isinstance(error, exceptions.BotoCoreError):
         # All others are about how the client is set up: tokens of SSO, a provider of credentials, an address.
         return Stop(AccessError(f"AWS cannot be called: {error}"))
@@ -210,7 +210,7 @@ def _fatal(code: str, words: str, stream: str, call: str) -> KinesisError | None
     if code in _DENIED:
         return AccessError(f"the credentials lack the right kinesis:{call} on the stream {stream}: {words or code}")
     if code == "ResourceNotFoundException":
-        return StreamError(f"there is no stream {stream}: {words or code}; check kinesis_stream and kinesis_region")
+        return StreamError(f"no such stream {stream}: {words or code}; check kinesis_stream and kinesis_region")
     if code in _KMS:
         doing = "written to" if call == "PutRecords" else "read"
         return StreamError(f"the stream {stream} cannot be {doing}: {_KMS[code]}")

@@ -82,7 +82,7 @@ def _describe(client: Any, stream: str) -> Summary | None:
             why_again(error, stream)
         except AccessError as denied:
             _LOG.info(
-                "%s; without it, it is not noticed when the stream is deleted and created again, or when a position is "
+                "%s; without it, it goes unnoticed when the stream is deleted and created again, or when a position is "
                 "older than its retention",
                 denied,
             )
@@ -139,7 +139,7 @@ class Discovery:
         except boto_errors() as error:
             why = why_again(error, self._stream)
             self._due = self._clock() + _AGAIN_SECONDS
-            _LOG.warning("stream %s: its shards cannot be listed: %s; it is tried again", self._stream, why)
+            _LOG.warning("stream %s: its shards cannot be listed: %s; trying again", self._stream, why)
             return None
         self.settled = True
         self._due = self._clock() + _EVERY_SECONDS
@@ -189,8 +189,8 @@ class Discovery:
                 f"{what}, and kinesis_reset=error: give kinesis_reset=earliest to go on with the oldest records that "
                 "are left, or latest to go on with those that arrive from now on"
             )
-        where = "the oldest records that are left" if self._reset == "earliest" else "records that arrive from now on"
-        _LOG.warning("%s; records may be lost; reading goes on with %s (kinesis_reset=%s)", what, where, self._reset)
+        where = "the oldest records left" if self._reset == "earliest" else "records that arrive from now on"
+        _LOG.warning("%s; records may be lost; reading continues with %s (kinesis_reset=%s)", what, where, self._reset)
 
 
 def _counted(shards: Iterable[str]) -> str:

@@ -84,7 +84,7 @@ class _Identities:
             for name in self._in_order(identity_map):
                 if found := _first_id(identity_map[name]):
                     return found
-        return Fault("bad_key", "the record has no identity in identityMap to make a partition key of")
+        return Fault("bad_key", "the record has no identity in identityMap to make a partition key from")
 
     def _in_order(self, identity_map: dict[str, Any]) -> list[str]:
         names = tuple(identity_map)
@@ -99,7 +99,7 @@ class _Identities:
 
 def _text_of(kafka_key: bytes | None) -> str | Fault:
     if not kafka_key:
-        return Fault("bad_key", "the Kafka record has no key to make a partition key of")
+        return Fault("bad_key", "the Kafka record has no key to make a partition key from")
     try:
         return kafka_key.decode()
     except UnicodeDecodeError:
@@ -129,9 +129,9 @@ def _field(record: Mapping[str, Any], pointer: str) -> str | Fault:
         elif isinstance(value, Mapping) and name in value:
             value = value[name]
         else:
-            return Fault("bad_key", f"the record has no field {pointer} to make a partition key of")
+            return Fault("bad_key", f"the record has no field {pointer} to make a partition key from")
     if isinstance(value, str) and value:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return Fault("bad_key", f"the field {pointer} is neither text nor a whole number and cannot be a partition key")
+    return Fault("bad_key", f"the field {pointer} is neither a string nor an integer and cannot be a partition key")

@@ -94,9 +94,9 @@ def make_client(access: Access, service: str = "kinesis") -> Any:
         endpoint = access.endpoint if service == "kinesis" else None
         return session.client(service, config=network.merge(once), endpoint_url=endpoint)
     except NoRegionError:
-        raise AccessError("there is no AWS region: give kinesis_region, or set AWS_DEFAULT_REGION") from None
+        raise AccessError("no AWS region found: set kinesis_region or AWS_DEFAULT_REGION") from None
     except (BotoCoreError, ValueError) as error:
-        raise AccessError(f"no client of AWS can be made: {error}") from None
+        raise AccessError(f"cannot create an AWS client: {error}") from None
 
 
 def caller_identity(access: Access) -> str:
@@ -114,9 +114,9 @@ def caller_identity(access: Access) -> str:
     except exceptions.ClientError as error:
         raise AccessError(f"AWS refuses the credentials ({error.response['Error'].get('Code')}): renew them") from None
     except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError):
-        raise AccessError(f"there are no AWS credentials: {GIVE_CREDENTIALS}") from None
+        raise AccessError(f"no AWS credentials found: {GIVE_CREDENTIALS}") from None
     except exceptions.BotoCoreError as error:
-        raise UnreachableError(f"STS at {client.meta.endpoint_url} gives no answer: {type(error).__name__}") from None
+        raise UnreachableError(f"STS at {client.meta.endpoint_url} does not answer: {type(error).__name__}") from None
 
 
 def endpoint_origin(access: Access, client: Any, environ: Mapping[str, str] | None = None) -> str:
@@ -184,7 +184,7 @@ class _AssumedRole:
 
         source = self._source.get_credentials()
         if source is None:
-            raise AccessError(f"there are no credentials to assume {self._access.role_arn} with; {GIVE_CREDENTIALS}")
+            raise AccessError(f"no credentials found to assume {self._access.role_arn} with; {GIVE_CREDENTIALS}")
         options = {"RoleSessionName": _ROLE_SESSION}
         if self._access.external_id is not None:
             options["ExternalId"] = self._access.external_id

@@ -174,6 +174,6 @@ class ShardReader:
         if now >= self._warn_at:
             self._warn_at = now + _WARN_SECONDS
             _LOG.warning(
-                "shard %s of stream %s cannot be read for %.0f s: %s; it is tried again",
+                "shard %s of stream %s cannot be read for %.0f s: %s; trying again",
                 *(self._shard, self._stream, now - self._failing_since, why),
             )

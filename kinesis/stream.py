@@ -113,5 +113,5 @@ class Stream:
         if isinstance(decision, Stop):
             raise decision.error
         raise UnreachableError(
-            f"Kinesis at {self._client().meta.endpoint_url} gives no answer about {self.name}: {words}"
+            f"Kinesis at {self._client().meta.endpoint_url} does not answer about {self.name}: {words}"
         )

@@ -213,7 +213,9 @@ class StreamWriter:
         while not self._closed:
             now = self._clock()
             if self._open and self._ending():
-                self._fail(StoppedError("ended while records waited to be put on the stream; they will be read again"))
+                self._fail(
+                    StoppedError("stopped while records were waiting to be put on the stream; they will be read again")
+                )
             if self._open and self._list_at is not None and now >= self._list_at:
                 self._list_at = None
                 return self._list_shards
@@ -243,7 +245,7 @@ class StreamWriter:
         try:
             shards = self._stream.list_shards()
         except UnreachableError as error:
-            self._say("list", f"the shards cannot be listed, they are learned from answers: {error}")
+            self._say("list", f"the shards cannot be listed, they are learned from replies: {error}")
             with self._changed:
                 self._list_at = self._clock() + 10 * _LIST_EVERY_SECONDS
                 self._listed()
@@ -252,7 +254,7 @@ class StreamWriter:
             if shards is not None:
                 self._schedule.use(shards)
             elif self._first_list:
-                _LOG.info("no right to kinesis:ListShards on %s: shards are learned from answers", self._stream.name)
+                _LOG.info("no right to kinesis:ListShards on %s: shards are learned from replies", self._stream.name)
             self._listed()
 
     def _listed(self) -> None:
@@ -341,7 +343,7 @@ class StreamWriter:
             self._again(again, "Kinesis refuses records for now", number, self._policy.max_record_seconds)
         if unknown:
             codes = ", ".join(sorted(unknown))
-            self._say("unknown", f"Kinesis refuses records with {codes}, which is not known here; sent again")
+            self._say("unknown", f"Kinesis refuses records with {codes}, an unknown code; sent again")
 
     def _again(self, entries: list[Entry], why: str, number: int, longest: float) -> None:
         """Put records back, together, after try `number`: full jitter, so that writers do not come back at once."""

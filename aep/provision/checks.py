@@ -52,7 +52,7 @@ def check_tenant(wanted: Provision, tenant: str) -> Iterator[Problem]:
     """Yield what in the file is of another organisation than the one that the registry tells."""
     for path, name in own_fields(wanted):
         if name not in (OWN, f"_{tenant}"):
-            yield Problem(path, f"{name} is not this organisation's field, which is _{tenant}: write {OWN} for it")
+            yield Problem(path, f"{name} is not this organisation's field, which is _{tenant}: use {OWN} for it")
 
 
 def own_field(wanted: Provision, schema: Schema, steps: Iterable[str]) -> FieldSpec | None:
@@ -110,7 +110,7 @@ def _schema(wanted: Provision, schema: Schema, path: Path) -> Iterator[Problem]:
     if schema.profile and not primary and not mapped:
         yield Problem(
             (*path, "profile"),
-            f"profile: schema {schema.title} says of no record whom it is about: give it a primary identity, or the "
+            f"profile: schema {schema.title} does not say whom a record is about: give it a primary identity, or the "
             f"field group {IDENTITY_MAP}",
         )
 
@@ -143,7 +143,7 @@ def _identity_field(wanted: Provision, schema: Schema, identity: IdentityField, 
         if field is None and not others:
             yield Problem(place, f"field: {identity.field} is in none of the field groups of schema {schema.title}")
         elif field is not None and field.type != "string":
-            yield Problem(place, f"field: {identity.field} is of type {field.type}, and an identity is a string")
+            yield Problem(place, f"field: {identity.field} is of type {field.type}, but an identity must be a string")
 
 
 def _datasets(wanted: Provision) -> Iterator[Problem]:
@@ -160,7 +160,7 @@ def _datasets(wanted: Provision) -> Iterator[Problem]:
         if dataset.profile and schema is not None and not schema.profile:
             yield Problem(
                 (*path, "profile"),
-                f"profile: dataset {dataset.name} is for Profile, and its schema {schema.title} is not: give the "
+                f"profile: dataset {dataset.name} is for Profile, but its schema {schema.title} is not: give the "
                 "schema profile: true",
             )
 
@@ -241,7 +241,7 @@ def _route(wanted: Provision, route: RouteEntry, path: Path) -> Iterator[Problem
         yield from _reference((*path, "flow"), "dataflow", route.flow, flows)
         for key in ("connection", "dataset"):
             if getattr(route, key) is not None:
-                yield Problem((*path, key), f"{key}: the dataflow {route.flow} has one: take this out")
+                yield Problem((*path, key), f"{key}: the dataflow {route.flow} has one: remove this")
     else:
         for key, declared in (("connection", connections), ("dataset", datasets)):
             name = getattr(route, key)
@@ -256,7 +256,7 @@ def _route(wanted: Provision, route: RouteEntry, path: Path) -> Iterator[Problem
         yield Problem(path, f"route {route.name}: flow: missing: {connection.name} takes raw data")
     if route.payload is not None and (route.payload == "raw") != (connection.data_type == "raw"):
         yield Problem(
-            (*path, "payload"), f"payload: is {route.payload}, and {connection.name} takes {connection.data_type}"
+            (*path, "payload"), f"payload: is {route.payload}, but {connection.name} takes {connection.data_type}"
         )
 
 

@@ -181,7 +181,7 @@ def _group_fields(fields: Mapping[str, FieldSpec], path: Path) -> Iterator[Probl
         place = (*path, "fields", name)
         inner = inside(spec, place)
         if is_own(name) and spec.type != "object":
-            yield Problem(place, f"{name}: must be an object, which holds the organisation's fields")
+            yield Problem(place, f"{name}: must be an object that contains the organisation's fields")
         elif is_own(name):
             yield from _field(spec, place)
         elif inner is None or not any(_own_in(*inner)):
@@ -240,7 +240,7 @@ def _field(spec: FieldSpec, path: Path) -> Iterator[Problem]:
     for name, inner in spec.fields.items():
         if not _FIELD_NAME.fullmatch(name):
             yield Problem(
-                (*path, "fields", name), f"{name}: a name has letters, digits, - and _, and no _ at its start"
+                (*path, "fields", name), f"{name}: a name may have letters, digits, - and _, but no _ at its start"
             )
         yield from _field(inner, (*path, "fields", name))
     if spec.items is not None:
@@ -270,7 +270,7 @@ def _itself(spec: FieldSpec, path: Path) -> Iterator[Problem]:
         if value is not None and spec.type not in types:
             yield Problem((*path, key), f"{key}: does not go with the type {spec.type}")
     if spec.enum is not None and (not spec.enum or len(set(spec.enum)) < len(spec.enum)):
-        yield Problem((*path, "enum"), "enum: must have values, and none of them twice")
+        yield Problem((*path, "enum"), "enum: must have values without duplicates")
     yield from _bounds(spec, path)
     if spec.pattern is not None and spec.type == "string":
         try:

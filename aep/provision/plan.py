@@ -83,7 +83,7 @@ def _dataset(plan: Plan, dataset: DataSetEntry, inventory: Inventory, path: Path
         plan.steps.append(Step("dataset", dataset.name, Action.CREATE, words, CreateDataSet(dataset)))
         return
     if not fitting:
-        text = f"schema: {dataset.name} is there with the schema {of_name[0].schema_id}: give another name"
+        text = f"schema: {dataset.name} exists with the schema {of_name[0].schema_id}: give another name"
         plan.problems.append(Problem((*path, "schema"), text))
         return
     if len(fitting) > 1:
@@ -116,7 +116,7 @@ def _connection(plan: Plan, connection: Connection, inventory: Inventory, path: 
         plan.steps.append(Step("connection", connection.name, Action.CREATE, (", ".join(words),), work))
         return
     if not fitting:
-        text = f"data_type: {connection.name} is there and takes {there[0][1].data_type}: give another name"
+        text = f"data_type: {connection.name} exists and takes {there[0][1].data_type}: give another name"
         plan.problems.append(Problem((*path, "data_type"), text))
         return
     if len(fitting) > 1:
@@ -146,7 +146,9 @@ def _flow(plan: Plan, flow: Flow, inventory: Inventory, path: Path) -> None:
         elif fitting:
             plan.problems.append(ambiguous("dataflows", flow.name, [each.id for each in fitting], path))
         else:
-            text = f"name: the dataflow {flow.name} is there and ties another connection or dataset: give another name"
+            text = (
+                f"name: the dataflow {flow.name} exists and connects another connection or dataset: give another name"
+            )
             plan.problems.append(Problem((*path, "name"), text))
         return
     source = next(

@@ -96,7 +96,7 @@ def plan_destination(
     elif not of_name:
         _new(plan, destination, exports, activate, path, rotate=rotate)
     elif not of_name[0].leads_to_kinesis:
-        text = f"name: the destination {destination.name} is there and does not lead to Kinesis: give another name"
+        text = f"name: the destination {destination.name} exists and does not lead to Kinesis: give another name"
         plan.problems.append(Problem((*path, "name"), text))
     else:
         _existing(plan, destination, of_name[0], activate, path, rotate=rotate)
@@ -163,7 +163,7 @@ def _credentials(
         words = ("sends its credentials again",)
         plan.steps.append(Step(Part.STREAM.value, destination.name, Action.CHANGE, words, work))
     elif region not in (None, destination.region):
-        text = f"region: {destination.name} is in {region}, and its credentials are needed to move it: "
+        text = f"region: {destination.name} is in {region}, and its credentials are needed to change it: "
         plan.problems.append(Problem((*path, "region"), f"{text}give --rotate-credentials"))
     return int(rotate)
 
@@ -270,7 +270,7 @@ def _actions(plan: Plan, destination: Destination, exports: DestinationInventory
             yield found[0]
             continue
         known = ", ".join(sorted(each.partition("/")[2] for each in exports.actions))
-        why = f"give {' or '.join(found)}" if found else f"no such marketing action (there are: {known})"
+        why = f"give {' or '.join(found)}" if found else f"no such marketing action (known: {known})"
         plan.problems.append(Problem((*path, "marketing_actions", number), f"{action}: {why}"))
 
 

@@ -43,7 +43,7 @@ def plan_field_group(plan: Plan, group: FieldGroup, inventory: Inventory, own: s
     operations: list[dict[str, Any]] = []
     holder = own_node(there, {own, *group.fields})
     if holder is None:
-        notes.append(f"does not have its fields under {own} in one definition of its own, so that none can be added")
+        notes.append(f"does not have its fields under {own} in one definition of its own, so none can be added")
     else:
         place, node = holder
         for each in differences(group.fields, node, place):
@@ -99,7 +99,7 @@ def plan_schema(plan: Plan, wanted: Provision, schema: Schema, inventory: Invent
     branches = [each for each in there.get("allOf") or () if isinstance(each, Mapping)]
     references = [each.get("$ref") for each in branches]
     if schema.class_id not in (there.get("meta:class"), *references):
-        text = f"class: {schema.title} is there with the class {there.get('meta:class')}: give another title"
+        text = f"class: {schema.title} exists with the class {there.get('meta:class')}: give another title"
         plan.problems.append(Problem((*path, "class"), text))
     ids = {name: plan.ids.get(("field group", name), name) for name in schema.field_groups}
     names = tuple(name for name in schema.field_groups if ids[name] not in references)
@@ -124,7 +124,7 @@ def plan_schema(plan: Plan, wanted: Provision, schema: Schema, inventory: Invent
 def _new_identity(schema: Schema, identity: IdentityField) -> Step:
     words = [f"{identity.namespace}{', primary' if identity.primary else ''}"]
     if identity.namespace.lower() not in _STANDARD_NAMESPACES:
-        words.append(f"{identity.namespace} is a namespace of your own: create it in AEP first, if it is not there")
+        words.append(f"{identity.namespace} is a namespace of your own: create it in AEP first if it does not exist")
     name = f"{schema.title}: {identity.field}"
     return Step("identity", name, Action.CREATE, tuple(words), CreateIdentity(schema.title, identity))
 
@@ -157,7 +157,7 @@ def _titled(plan: Plan, kind: str, title: str, inventory: Inventory, path: Path)
     """Note the id of a resource of the registry; False if there is none, or its title is another kind's."""
     there = inventory.titles.get(title)
     if there is not None and there[0] != kind:
-        text = f"title: {title} is taken by a {there[0]}, and titles are unique: give another ({there[1]})"
+        text = f"title: {title} is taken by a {there[0]}, and titles must be unique: give another ({there[1]})"
         plan.problems.append(Problem((*path, "title"), text))
     if there is None or there[0] != kind:
         return False
@@ -244,7 +244,7 @@ def identity_faults(wanted: Provision, schema: Schema, inventory: Inventory, pat
             continue
         parts = [inventory.components.get(each) for each in schema.parts_elsewhere]
         if not any(part is not None and leads(part, steps) for part in parts):
-            text = f"field: {identity.field} is not a field of schema {schema.title}, nor of what it is made of"
+            text = f"field: {identity.field} is not a field of schema {schema.title}, nor of its class or field groups"
             yield Problem((*path, "identities", number, "field"), text)
 
 

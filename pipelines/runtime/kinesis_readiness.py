@@ -42,7 +42,7 @@ def _stream(plan: KinesisPlan) -> Iterator[Check]:
         yield Check(
             f"{subject}: rights",
             "warning",
-            "no right to kinesis:DescribeStreamSummary: it is not noticed when the stream is deleted and created "
+            "no right to kinesis:DescribeStreamSummary: it goes unnoticed when the stream is deleted and created "
             "again, or when a position is older than it keeps records",
         )
 

@@ -95,7 +95,7 @@ def test_a_request_that_kinesis_finds_invalid_is_halved(code: str) -> None:
             "is the clock of this machine right",
         ),
         (client_error("AccessDeniedException", words="User u is not allowed"), "lack the right kinesis:PutRecords"),
-        (exceptions.NoCredentialsError(), "no AWS credentials: give kinesis_access_key_id"),
+        (exceptions.NoCredentialsError(), "no AWS credentials found: give kinesis_access_key_id"),
         (exceptions.PartialCredentialsError(provider="env", cred_var="secret"), "no AWS credentials"),
         (exceptions.CredentialRetrievalError(provider="sso", error_msg="gone"), "gone"),
     ],

@@ -328,7 +328,7 @@ def test_credentials_that_end_stop_all(
 
 
 def test_a_stream_that_is_missing_or_deleted_stops(kinesis: Kinesis) -> None:
-    with writing(kinesis, "no-such-stream") as writer, pytest.raises(StreamError, match="no stream no-such-stream"):
+    with writing(kinesis, "no-such-stream") as writer, pytest.raises(StreamError, match="no such stream no-such"):
         put(writer, numbered(0, 10))
     stream = kinesis.create_stream(1)
     with writing(kinesis, stream) as writer:

@@ -259,7 +259,7 @@ def test_what_is_wrong_before_the_start_ends_with_exit_code_2(kinesis: Kinesis, 
     assert "check kinesis_checkpoint" in " ".join(said.split())
     code, said = Program(kinesis, "no-such-stream", tmp_path).run()
     assert code == 2
-    assert "there is no stream no-such-stream: " in " ".join(said.split())
+    assert "no such stream no-such-stream: " in " ".join(said.split())
 
 
 def test_what_is_missing_or_contradictory_is_named_before_anything_is_read() -> None:

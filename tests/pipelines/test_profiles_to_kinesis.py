@@ -156,7 +156,7 @@ def test_credentials_that_aws_refuses_stop_the_run(
 def test_a_stream_that_is_not_there_stops_the_run(kinesis: Kinesis, capsys: pytest.CaptureFixture[str]) -> None:
     write(profile(1))
     assert main(options(kinesis, kinesis_stream="no-such-stream")) == 2
-    assert "there is no stream no-such-stream" in capsys.readouterr().err
+    assert "no such stream no-such-stream" in capsys.readouterr().err
 
 
 def test_no_credentials_stop_the_run(
@@ -170,7 +170,7 @@ def test_no_credentials_stop_the_run(
     write(profile(1))
     without = {"kinesis_access_key_id": None, "kinesis_secret_access_key": None}
     assert main(options(kinesis, kinesis_stream="s", **without)) == 2
-    assert "there are no AWS credentials" in capsys.readouterr().err
+    assert "no AWS credentials found" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def check_stream(stream: Stream, order: Order) -> StreamFindings:
     else:
         _check_summary(stream.name, summary, order)
     if listed is None:
-        missing.append("no right to kinesis:ListShards: shards are learned from answers")
+        missing.append("no right to kinesis:ListShards: shards are learned from replies")
     shards = len(listed.ids) if listed is not None else summary.open_shards if summary is not None else None
     return StreamFindings(summary, shards, missing)
 

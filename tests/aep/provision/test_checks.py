@@ -209,7 +209,7 @@ BROKEN: list[tuple[Break, tuple[str | int, ...], str]] = [
         " in dataflow Raw members",
     ),
     (lambda d: entry(d, "routes").update(flow="Member"), ("routes", 0, "flow"), "no such dataflow"),
-    (lambda d: entry(d, "routes").update(dataset="Members"), ("routes", 0, "dataset"), "take this out"),
+    (lambda d: entry(d, "routes").update(dataset="Members"), ("routes", 0, "dataset"), "remove this"),
     (lambda d: entry(d, "routes").pop("flow"), ("routes", 0), "give a flow, or a connection and a dataset"),
     (
         lambda d: d["routes"].__setitem__(1, {"name": "raw", "connection": "Raw", "dataset": "Members"}),
@@ -223,7 +223,7 @@ BROKEN: list[tuple[Break, tuple[str | int, ...], str]] = [
 
 BOUNDS: list[tuple[dict[str, Any], str, str]] = [
     ({"type": "string", "enum": []}, "enum", "must have values"),
-    ({"type": "string", "enum": ["a", "a"]}, "enum", "none of them twice"),
+    ({"type": "string", "enum": ["a", "a"]}, "enum", "without duplicates"),
     ({"type": "string", "minLength": -1}, "minLength", "-1 is less than the 0"),
     ({"type": "string", "minLength": 3, "maxLength": 2}, "minLength", "3 is more than the maxLength, 2"),
     ({"type": "number", "minimum": 2, "maximum": 1.5}, "minimum", "2 is more than the maximum, 1.5"),
@@ -280,4 +280,4 @@ def test_another_organisation_s_field() -> None:
     assert list(check_tenant(wanted, "other")) == []
     (problem,) = check_tenant(wanted, "acme")
     assert problem.path == ("field_groups", 0, "fields", "_other")
-    assert "which is _acme: write _{TENANT_ID}" in problem.text
+    assert "which is _acme: use _{TENANT_ID}" in problem.text

@@ -220,7 +220,7 @@ def test_audiences_by_name_and_by_id_without_segments(organisation: Organisation
         (
             lambda entry: entry["marketing_actions"].append("sell"),
             ("marketing_actions", 1),
-            "sell: no such marketing action (there are: analytics, ",
+            "sell: no such marketing action (known: analytics, ",
         ),
     ],
 )
@@ -279,7 +279,7 @@ class TestCredentials:
         (problem,) = planned(document, organisation).problems
         assert problem.path == ("destinations", 0, "region")
         assert problem.text.endswith(
-            "is in eu-west-1, and its credentials are needed to move it: give --rotate-credentials"
+            "is in eu-west-1, and its credentials are needed to change it: give --rotate-credentials"
         )
         carried_out(document, organisation, rotate=True)
         assert target_of(organisation)["region"] == "us-east-1"

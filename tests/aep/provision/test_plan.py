@@ -205,7 +205,7 @@ class TestSchemas:
                 "identity",
                 (
                     "Loyalty, primary",
-                    "Loyalty is a namespace of your own: create it in AEP first, if it is not there",
+                    "Loyalty is a namespace of your own: create it in AEP first if it does not exist",
                 ),
             ),
             ("identity", ("Email",)),

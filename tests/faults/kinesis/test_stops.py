@@ -47,7 +47,7 @@ def test_the_stream_is_deleted(campaign: Campaign, capsys: pytest.CaptureFixture
         )
 
     assert campaign.run_into(delete) == 2
-    assert f"there is no stream {campaign.stream}" in said(capsys)
+    assert f"no such stream {campaign.stream}" in said(capsys)
     assert campaign.committed == PROFILES
     assert not campaign.dead()
     client.create_stream(StreamName=campaign.stream, ShardCount=2)

@@ -63,7 +63,7 @@ def test_a_process_has_one_client_until_it_is_forgotten(monkeypatch: pytest.Monk
 
 
 def test_no_region_is_said() -> None:
-    with pytest.raises(UserError, match="give kinesis_region, or set AWS_DEFAULT_REGION"):
+    with pytest.raises(UserError, match="set kinesis_region or AWS_DEFAULT_REGION"):
         by_default(KinesisAccess).client()
 
 
@@ -112,5 +112,5 @@ def test_the_endpoint_and_where_it_comes_from(
 
 def test_a_role_needs_credentials_to_be_assumed_with() -> None:
     access = by_default(KinesisAccess, region="eu-west-1", role_arn="arn:aws:iam::123456789012:role/writer")
-    with pytest.raises(UserError, match="no credentials to assume arn:aws:iam::123456789012:role/writer with"):
+    with pytest.raises(UserError, match="no credentials found to assume arn:aws:iam::123456789012:role/writer with"):
         access.client()

@@ -156,13 +156,13 @@ def test_what_travels_holds_no_secret(connection: KinesisConnection, stream: str
 
 
 def test_preflight_names_a_stream_that_is_not_there(connection: KinesisConnection) -> None:
-    with pytest.raises(UserError, match="there is no stream no-such"):
+    with pytest.raises(UserError, match="no such stream no-such"):
         connection.check([KinesisStream("no-such", BY_ECID, None)], local=True)
 
 
 def test_preflight_on_a_cluster_only_warns(connection: KinesisConnection, caplog: pytest.LogCaptureFixture) -> None:
     connection.check([KinesisStream("no-such", BY_ECID, None)], local=False)
-    assert "on this machine: there is no stream no-such" in caplog.text
+    assert "on this machine: no such stream no-such" in caplog.text
 
 
 def test_preflight_names_credentials_that_are_refused(
@@ -175,7 +175,7 @@ def test_preflight_names_credentials_that_are_refused(
 
 def test_preflight_names_an_endpoint_where_nobody_answers(connection: KinesisConnection, stream: str) -> None:
     access = replace(connection.access, endpoint="http://127.0.0.1:9")
-    with pytest.raises(UserError, match=r"http://127.0.0.1:9 gives no answer"):
+    with pytest.raises(UserError, match=r"http://127.0.0.1:9 does not answer"):
         replace(connection, access=access).check([KinesisStream(stream, BY_ECID, None)], local=True)
 
 

@@ -157,7 +157,7 @@ def test_a_stream_that_is_deleted_stops_the_run(kinesis: Kinesis) -> None:
     client = kinesis.client()
     client.delete_stream(StreamName=stream)
     wait_for(lambda: stream not in client.list_streams()["StreamNames"], PATIENCE_SECONDS, "the end of the stream")
-    with pytest.raises(KinesisSetupError, match=f"there is no stream {stream}: "):
+    with pytest.raises(KinesisSetupError, match=f"no such stream {stream}: "):
         reading.read_until(1)
 
 

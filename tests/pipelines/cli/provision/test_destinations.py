@@ -149,7 +149,7 @@ def test_what_is_missing_in_kinesis_is_named_and_the_next_run_goes_on(
     sandbox.write(exporting())
     if "region" in changes:  # the connection is there, and elsewhere
         assert sandbox.provision("--yes") == 2
-        assert "is in eu-north-1, and its credentials are needed to move it" in capsys.readouterr().err
+        assert "is in eu-north-1, and its credentials are needed to change it" in capsys.readouterr().err
     assert sandbox.provision("--yes", *(["--rotate-credentials"] if "region" in changes else [])) == 0
     assert sandbox.provision("--dry-run") == 0
     connections = sandbox.organisation.flow_service.connections.named(NAME)
@@ -308,7 +308,7 @@ class TestBadInput:
         [
             ("audiences", "Poor", "Poor: no audience has this name or id, and no segment of this file"),
             ("attributes", "person.name.nick", "attributes: person.name.nick is not a field of the union schema"),
-            ("marketing_actions", "sell", "sell: no such marketing action (there are: analytics, combineWithPii,"),
+            ("marketing_actions", "sell", "sell: no such marketing action (known: analytics, combineWithPii,"),
         ],
     )
     def test_what_aep_does_not_have(
