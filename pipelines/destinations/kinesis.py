@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from aep.errors import UserError
 from kinesis.keys import RANDOM, PartitionKeys
 from pipelines.options.destination import DestinationKind, Named
-from pipelines.options.kinesis_checks import access_checks, endpoint_note, kinesis_gaps
+from pipelines.options.kinesis_checks import access_checks, endpoint_note, kinesis_gaps, other_region
 from pipelines.options.kinesis_types import PartitionKey, RecordBytes, Stream
 from pipelines.options.make_route import route_to
 from pipelines.options.problems import Fault
@@ -36,6 +36,8 @@ def route_faults(keys: KinesisRouteKeys, settings: Settings, named: Named) -> It
     """Find what is missing or contradictory in the keys of a route; see `DestinationKind.faults`."""
     if keys.stream is None:
         yield Fault("stream", "missing: give the stream to write to, or a routes_file")
+    if (contradiction := other_region(keys.stream, settings)) is not None:
+        yield Fault("stream", contradiction, ("kinesis_region",))
     if settings.kinesis.order == "key" and keys.partition_key == RANDOM:
         text = f"{RANDOM} gives each record a key of its own, and kinesis_order=key keeps the records of a key in order"
         yield Fault("partition_key", text, ("kinesis_order",))
@@ -83,6 +85,7 @@ def checks(settings: Settings, routes: Sequence[Route], connection: Connection, 
         yield Check(f"stream {name}", "not checked" if found.shards is None else "ok", _described(found, to))
         for missing in found.missing_rights:
             yield Check(f"stream {name}: rights", "warning", missing)
+        yield Check(f"stream {name}: rights", "not checked", "kinesis:PutRecords: only putting a record would show it")
 
 
 def _described(found: StreamFindings, connection: KinesisConnection) -> str:

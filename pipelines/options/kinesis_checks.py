@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from aep.errors import UserError
@@ -27,10 +28,21 @@ def kinesis_gaps(settings: Settings) -> Iterator[Finding]:
             )
 
 
+def other_region(stream: str | None, settings: Settings) -> str | None:
+    """Return what is wrong where the ARN of a stream has another region than the options."""
+    region = settings.kinesis.region
+    found = re.match(r"arn:[^:]*:kinesis:([^:]+):", stream or "")
+    if found is None or region in (None, found[1]):
+        return None
+    return f"its ARN names the region {found[1]}, and {given(settings, 'kinesis_region')} is {region}: they must agree"
+
+
 def reading_findings(settings: Settings) -> Iterator[Finding]:
     """Find what is missing or contradictory in options whose values are each valid."""
     if settings.kinesis.stream is None:
         yield Finding(("kinesis_stream",), "kinesis_stream: missing: give the stream to read")
+    if (contradiction := other_region(settings.kinesis.stream, settings)) is not None:
+        yield Finding(("kinesis_region", "kinesis_stream"), f"{given(settings, 'kinesis_stream')}: {contradiction}")
     yield from kinesis_gaps(settings)
     instead = "use a cluster; a stream has one local reader"
     yield from local_runner(settings, instead)

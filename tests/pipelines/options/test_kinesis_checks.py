@@ -32,5 +32,27 @@ def test_credentials_are_asked_for_whole_where_kinesis_is_used(check: Check) -> 
     ]
 
 
+ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/profiles"
+
+
+@pytest.mark.parametrize("check", [reading_findings, writing_findings])
+def test_an_arn_of_another_region_than_the_options_is_refused(check: Check) -> None:
+    with pytest.raises(OptionsError) as caught:
+        parse([f"--kinesis_stream={ARN}", "--kinesis_region=us-east-1"], check)
+    (found,) = [problem for problem in caught.value.problems if "region" in problem]
+    assert "kinesis_stream (command line)" in found
+    assert (
+        "its ARN names the region eu-west-1, and kinesis_region (command line) is us-east-1: they must agree" in found
+    )
+
+
+@pytest.mark.parametrize("region", [[], ["--kinesis_region=eu-west-1"]])
+@pytest.mark.parametrize("check", [reading_findings, writing_findings])
+def test_an_arn_of_the_same_region_is_taken(check: Check, region: list[str]) -> None:
+    with pytest.raises(OptionsError) as caught:  # for what else is missing
+        parse([f"--kinesis_stream={ARN}", *region], check)
+    assert not [problem for problem in caught.value.problems if "region" in problem]
+
+
 def test_a_pipeline_to_aep_does_not_ask_for_them() -> None:
     parse_to_aep([*MINIMAL, *CREDENTIALS])
