@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from kinesis.errors import AccessError, KinesisError, StreamError
+from kinesis.errors import AccessError, KinesisError, StreamError, UnreachableError
 from kinesis.session import GIVE_CREDENTIALS
 
 THROTTLED = "throttled"
@@ -121,6 +121,7 @@ _KMS = {
     "KMSOptInRequired": "the AWS account is not subscribed to KMS, which encrypts the stream",
 }
 _SHARD = re.compile(r"shardId-\d+")
+_ACCOUNT = re.compile(r"account (\d{12})")
 
 
 def read_reply(reply: Mapping[str, Any], records: int, stream: str) -> Decision:
@@ -156,28 +157,37 @@ def read_error(error: Exception, stream: str) -> Decision:
     """Return what is to be done after a request that ended in an error.
 
     Args:
-        error: What boto3 raised.
+        error: What boto3 raised, or our own provider of credentials inside it.
         stream: Its name, for errors.
 
     Raises:
-        Exception: The error itself, where it is not one of boto3's.
+        Exception: The error itself, where it is not one of those.
     """
     from botocore import exceptions
     from botocore.parsers import ResponseParserError
 
+    if isinstance(error, UnreachableError):
+        return Again("connect", str(error), arrived=False)
+    if isinstance(error, KinesisError):
+        return Stop(error)
     if isinstance(error, exceptions.ClientError):
         code = str(error.response.get("Error", {}).get("Code") or "")
         words = str(error.response.get("Error", {}).get("Message") or "")
         if error.operation_name.startswith("AssumeRole"):
             return Stop(AccessError(f"the role (kinesis_role_arn) cannot be assumed: {code}: {words}"))
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
-        return _read_code(code, words, status, stream, error.operation_name)
+        about = error.response.get("ResponseMetadata", {})
+        place = f"{stream} in {about['Region']}" if "Region" in about else stream
+        return _read_code(code, words, int(about.get("HTTPStatusCode") or 0), place, error.operation_name)
     if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
         return Stop(AccessError(f"no AWS credentials found: {GIVE_CREDENTIALS}"))
     if isinstance(error, (exceptions.EndpointConnectionError, exceptions.ConnectTimeoutError)):
-        return Again("connect", "no connection to Kinesis", arrived=False)
+        return Again("connect", f"no connection to {error.kwargs['endpoint_url']}", arrived=False)
     if isinstance(error, exceptions.ProxyConnectionError):
-        return Again("connect", "no connection to the proxy", arrived=False)
+        return Again("connect", "no connection to the proxy (kinesis_proxy)", arrived=False)
+    if isinstance(error, exceptions.SSLError):
+        return Again("reply", f"no connection to Kinesis: {error}")
+    if isinstance(error, exceptions.ReadTimeoutError):
+        return Again("reply", "no reply from Kinesis in time")
     broken = (
         exceptions.HTTPClientError,
         exceptions.ConnectionError,
@@ -185,7 +195,7 @@ def read_error(error: Exception, stream: str) -> Decision:
         ResponseParserError,
     )
     if isinstance(error, broken):
-        return Again("reply", f"no complete reply from Kinesis ({type(error).__name__})")
+        return Again("reply", "no complete reply from Kinesis")
     if isinstance(error, exceptions.BotoCoreError):
         # All others are about how the client is set up: tokens of SSO, a provider of credentials, an address.
         return Stop(AccessError(f"AWS cannot be called: {error}"))
@@ -210,7 +220,11 @@ def _fatal(code: str, words: str, stream: str, call: str) -> KinesisError | None
     if code in _DENIED:
         return AccessError(f"the credentials lack the right kinesis:{call} on the stream {stream}: {words or code}")
     if code == "ResourceNotFoundException":
-        return StreamError(f"no such stream {stream}: {words or code}; check kinesis_stream and kinesis_region")
+        if words.startswith("Shard "):
+            return StreamError(f"stream {stream}: {words}")
+        account = _ACCOUNT.search(words)  # of a stream AWS's words say the same again, and this
+        where = f" (account {account[1]})" if account else ""
+        return StreamError(f"no such stream {stream}{where}: check kinesis_stream and kinesis_region")
     if code in _KMS:
         doing = "written to" if call == "PutRecords" else "read"
         return StreamError(f"the stream {stream} cannot be {doing}: {_KMS[code]}")

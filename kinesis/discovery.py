@@ -8,20 +8,17 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from typing import Any, Literal
 
-from kinesis.errors import AccessError, StreamError, UnreachableError
+from kinesis.errors import AccessError, StreamError
 from kinesis.lineage import Owns, States, first_states, readable, update
 from kinesis.listing import Summary, describe, list_shards
 from kinesis.positions import BEGINNING, Change, Checkpoint, Position, at_time
-from kinesis.read_errors import boto_errors, why_again
+from kinesis.read_errors import boto_errors, reached, unreachable, why_again
 
 Reset = Literal["earliest", "latest", "error"]
 
 _LOG = logging.getLogger(__name__)
 _EVERY_SECONDS = 30.0
 _AGAIN_SECONDS = 2.0
-
-# How long a start tries to reach Kinesis.
-_START_SECONDS = 30.0
 
 
 def begin(client: Any, stream: str, start: str | int, pause: Callable[[float], object] = time.sleep) -> Checkpoint:
@@ -32,16 +29,17 @@ def begin(client: Any, stream: str, start: str | int, pause: Callable[[float], o
         stream: Its name or ARN.
         start: `earliest`; `latest`, which becomes the time of this look-up, so that nothing that arrives from now on is
             passed over, whenever reading begins; or a time in milliseconds since 1970.
-        pause: Waits, in seconds.
+        pause: Waits, in seconds; returns true when the process is to end.
 
     Raises:
         KinesisError: The stream cannot be looked up.
     """
     listed, now = _look_up(client, stream, pause)
+    created = _created(client, stream)
     if start == "earliest":
-        return Checkpoint(stream, _created(client, stream), first_states(listed, BEGINNING, 0))
+        return Checkpoint(stream, created, first_states(listed, BEGINNING, 0))
     at = now if start == "latest" else int(start)
-    return Checkpoint(stream, _created(client, stream), first_states(listed, at_time(at), at))
+    return Checkpoint(stream, created, first_states(listed, at_time(at), at))
 
 
 def end_of(client: Any, stream: str, pause: Callable[[float], object] = time.sleep) -> int:
@@ -55,33 +53,37 @@ def end_of(client: Any, stream: str, pause: Callable[[float], object] = time.sle
 
 
 def _look_up(client: Any, stream: str, pause: Callable[[float], object]) -> tuple[dict[str, tuple[str, ...]], int]:
-    left = _START_SECONDS
-    while True:
+    def look() -> tuple[dict[str, tuple[str, ...]], int]:
         try:
             return list_shards(client, stream)
         except boto_errors() as error:
             why = why_again(error, stream)
-            if left <= 0:
-                where = client.meta.endpoint_url
-                raise UnreachableError(f"stream {stream}: {why}, for {_START_SECONDS:g} s, at {where}") from None
-            pause(_AGAIN_SECONDS)
-            left -= _AGAIN_SECONDS
+            raise unreachable(stream, why, client) from None
+
+    return reached(look, pause)
 
 
 def _created(client: Any, stream: str) -> int:
-    summary = _describe(client, stream)
+    summary = _describe(client, stream, logging.DEBUG)  # each reader says that the right is missing as it begins
     return 0 if summary is None else summary.created
 
 
-def _describe(client: Any, stream: str) -> Summary | None:
-    """Return the summary; None without the right to it, or while Kinesis gives no answer."""
+def _describe(client: Any, stream: str, level: int = logging.INFO) -> Summary | None:
+    """Return the summary; None without the right to it, or while Kinesis gives no answer.
+
+    Args:
+        client: Of boto3.
+        stream: Its name or ARN.
+        level: At which a missing right is logged.
+    """
     try:
         return describe(client, stream)
     except boto_errors() as error:
         try:
             why_again(error, stream)
         except AccessError as denied:
-            _LOG.info(
+            _LOG.log(
+                level,
                 "%s; without it, it goes unnoticed when the stream is deleted and created again, or when a position is "
                 "older than its retention",
                 denied,

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from kinesis.answers import Again, Halve, Stop, read_error
-from kinesis.errors import KinesisError
+from kinesis.errors import AccessError, KinesisError, UnreachableError
+
+T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
+
+START_SECONDS = 30.0
+"""How long a start tries to reach Kinesis."""
+
+_AGAIN_SECONDS = 2.0
 
 
 class GoneError(KinesisError):
@@ -11,11 +25,14 @@ class GoneError(KinesisError):
 
 
 def boto_errors() -> tuple[type[Exception], ...]:
-    """Return all that calls of boto3 raise; for an `except`, so that botocore is loaded only after an error."""
+    """Return all that calls of boto3 raise; for an `except`, so that botocore is loaded only after an error.
+
+    Two are ours: the credentials of a role are fetched inside such a call (`kinesis.session`).
+    """
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
-    return BotoCoreError, ClientError, ResponseParserError
+    return BotoCoreError, ClientError, ResponseParserError, AccessError, UnreachableError
 
 
 def code_of(error: Exception) -> str:
@@ -44,3 +61,46 @@ def why_again(error: Exception, stream: str) -> str:
     if code_of(error) == "ResourceNotFoundException":
         raise GoneError(str(decision.error)) from None
     raise decision.error from None
+
+
+def unreachable(stream: str, why: str, client: Any) -> UnreachableError:
+    """Return the error of a call that got no answer from Kinesis.
+
+    Args:
+        stream: The name or ARN that was asked for.
+        why: From `why_again`.
+        client: Of boto3, which knows the address.
+    """
+    if "kinesis_proxy" in why:  # says what to check, of STS or of the proxy
+        return UnreachableError(f"stream {stream}: {why}")
+    url = client.meta.endpoint_url
+    where = "" if url in why else f", at {url}"
+    return UnreachableError(
+        f"stream {stream}: {why}{where}; check the network, kinesis_endpoint, kinesis_region and kinesis_proxy"
+    )
+
+
+def reached(call: Callable[[], T], pause: Callable[[float], object] = time.sleep) -> T:
+    """Make a call at the start of a run, again for half a minute while Kinesis or STS gives no answer, and return it.
+
+    Args:
+        call: Raises what `unreachable` returns.
+        pause: Waits, in seconds; returns true when the process is to end.
+
+    Raises:
+        UnreachableError: It never answered.
+        KinesisError: Somebody has to change something.
+    """
+    until = time.monotonic() + START_SECONDS
+    told = False
+    while True:
+        try:
+            return call()
+        except UnreachableError as error:
+            if told and time.monotonic() >= until:
+                raise UnreachableError(f"tried for {START_SECONDS:g} s: {error}") from None
+            if not told:
+                _LOG.warning("%s; trying for %g s", error, START_SECONDS)
+                told = True
+            if pause(_AGAIN_SECONDS):
+                raise

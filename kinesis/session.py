@@ -7,15 +7,26 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any, NoReturn
 
 from kinesis.errors import AccessError, UnreachableError
 
+_LOG = logging.getLogger(__name__)
+
 _ROLE_SESSION = "beam-aep"
+
+# botocore.credentials warns with a traceback when credentials cannot be renewed; `_AssumedRole` says so in a line.
+_QUIET = {"boto3": logging.WARNING, "botocore": logging.WARNING, "botocore.credentials": logging.ERROR}
+
+_RENEWED_BEFORE = timedelta(minutes=10)
+"""With less time than this left, botocore does not use a role's credentials any more, and raises the error."""
+
+_WARN_EVERY_SECONDS = 60.0
 GIVE_CREDENTIALS = (
     "give kinesis_access_key_id and kinesis_secret_access_key, or set up AWS's own (environment, profile, role of the "
     "machine)"
@@ -72,10 +83,10 @@ def make_client(access: Access, service: str = "kinesis") -> Any:
         from botocore.exceptions import BotoCoreError, NoRegionError
     except ImportError:
         raise AccessError("Kinesis needs boto3: pip install 'beam-aep[kinesis]', on the workers too") from None
-    for name in ("boto3", "botocore"):
+    for name, level in _QUIET.items():
         logger = logging.getLogger(name)
-        if logger.getEffectiveLevel() < logging.WARNING:
-            logger.setLevel(logging.WARNING)
+        if logger.getEffectiveLevel() < level:
+            logger.setLevel(level)
     network = Config(
         connect_timeout=access.connect_timeout,
         read_timeout=access.read_timeout,
@@ -92,11 +103,13 @@ def make_client(access: Access, service: str = "kinesis") -> Any:
         core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time)
         session = boto3.session.Session(botocore_session=core)
         endpoint = access.endpoint if service == "kinesis" else None
-        return session.client(service, config=network.merge(once), endpoint_url=endpoint)
+        client = session.client(service, config=network.merge(once), endpoint_url=endpoint)
     except NoRegionError:
         raise AccessError("no AWS region found: set kinesis_region or AWS_DEFAULT_REGION") from None
     except (BotoCoreError, ValueError) as error:
         raise AccessError(f"cannot create an AWS client: {error}") from None
+    client.meta.events.register("after-call", partial(_note_region, client.meta.region_name))
+    return client
 
 
 def caller_identity(access: Access) -> str:
@@ -116,7 +129,10 @@ def caller_identity(access: Access) -> str:
     except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError):
         raise AccessError(f"no AWS credentials found: {GIVE_CREDENTIALS}") from None
     except exceptions.BotoCoreError as error:
-        raise UnreachableError(f"STS at {client.meta.endpoint_url} does not answer: {type(error).__name__}") from None
+        _LOG.debug("GetCallerIdentity: %s", error)
+        raise UnreachableError(
+            f"STS at {client.meta.endpoint_url} cannot be reached; check the network and kinesis_proxy"
+        ) from None
 
 
 def endpoint_origin(access: Access, client: Any, environ: Mapping[str, str] | None = None) -> str:
@@ -154,6 +170,12 @@ def _session(access: Access, network: Any) -> Any:
     return assuming
 
 
+def _note_region(region: str, parsed: dict[str, Any], **_: Any) -> None:
+    """Add to an error of AWS's which region was asked, for the message: AWS's own does not say it."""
+    if "Error" in parsed:
+        parsed.setdefault("ResponseMetadata", {})["Region"] = region
+
+
 def _time(value: Any) -> datetime:
     """Read a time of an answer, in UTC.
 
@@ -173,6 +195,8 @@ class _AssumedRole:
         self._access = access
         self._source = source
         self._network = network
+        self._good_until = datetime.min.replace(tzinfo=timezone.utc)
+        self._warned_at = float("-inf")
 
     def load_credentials(self) -> Any:
         """Return the credentials, as botocore's chain of providers does.
@@ -180,6 +204,7 @@ class _AssumedRole:
         Raises:
           AccessError: there are none to assume the role with.
         """
+        from botocore.config import Config
         from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
         source = self._source.get_credentials()
@@ -188,6 +213,42 @@ class _AssumedRole:
         options = {"RoleSessionName": _ROLE_SESSION}
         if self._access.external_id is not None:
             options["ExternalId"] = self._access.external_id
-        client = partial(self._source.create_client, config=self._network)
+        # Callers try again for as long as is right for them.
+        config = self._network.merge(Config(retries={"total_max_attempts": 2}))
+        client = partial(self._source.create_client, config=config)
         fetcher = AssumeRoleCredentialFetcher(client, source, self._access.role_arn, extra_args=options)
-        return DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+        return DeferredRefreshableCredentials(partial(self._fetch, fetcher), "assume-role")
+
+    def _fetch(self, fetcher: Any) -> Any:
+        """Return the role's credentials, as botocore wants them.
+
+        It renews them early, and can do without for some minutes: then a failure is only logged, here.
+
+        Raises:
+          UnreachableError: STS gives no answer.
+          ClientError, BotoCoreError: as boto3 does.
+        """
+        from botocore import exceptions
+        from botocore.utils import parse_timestamp
+
+        try:
+            found = fetcher.fetch_credentials()
+        except (exceptions.ConnectionError, exceptions.HTTPClientError):
+            where = self._source.create_client("sts", config=self._network).meta.endpoint_url
+            unreachable = UnreachableError(
+                f"STS at {where} cannot be reached to assume {self._access.role_arn}; "
+                "check the network, kinesis_proxy, kinesis_role_arn"
+            )
+            self._warn(unreachable)
+            raise unreachable from None
+        except (exceptions.BotoCoreError, exceptions.ClientError) as error:
+            self._warn(error)
+            raise
+        self._good_until = parse_timestamp(found["expiry_time"]) - _RENEWED_BEFORE
+        return found
+
+    def _warn(self, error: Exception) -> None:
+        now = time.monotonic()
+        if datetime.now(timezone.utc) < self._good_until and now - self._warned_at >= _WARN_EVERY_SECONDS:
+            self._warned_at = now
+            _LOG.warning("the credentials of the role cannot be renewed: %s; trying again", error)

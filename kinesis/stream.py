@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kinesis.answers import Stop, read_error
-from kinesis.errors import UnreachableError
+from kinesis.answers import Again, Halve, Stop, read_error
 from kinesis.limits import DEFAULT_RECORD_BYTES
+from kinesis.read_errors import boto_errors, code_of, unreachable
 from kinesis.shard_map import ListedShards
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
@@ -97,21 +97,15 @@ class Stream:
         Raises:
             KinesisError: Credentials, the stream, or no answer.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
-
+        client = self._client()
         try:
-            return getattr(self._client(), name)(**asked)
-        except ClientError as error:
+            return getattr(client, name)(**asked)
+        except boto_errors() as error:
             # What is denied may also be to assume the role, of which botocore says so with the first call.
-            if error.response["Error"].get("Code") in _DENIED and not error.operation_name.startswith("AssumeRole"):
+            if code_of(error) in _DENIED and not getattr(error, "operation_name", "").startswith("AssumeRole"):
                 return None
             decision = read_error(error, self.name)
-            words = f"{error.response['Error'].get('Code')}: {error.response['Error'].get('Message') or ''}"
-        except BotoCoreError as error:
-            decision = read_error(error, self.name)
-            words = type(error).__name__
-        if isinstance(decision, Stop):
-            raise decision.error
-        raise UnreachableError(
-            f"Kinesis at {self._client().meta.endpoint_url} does not answer about {self.name}: {words}"
-        )
+            if isinstance(decision, Stop):
+                raise decision.error from None
+            assert isinstance(decision, Again | Halve)
+            raise unreachable(self.name, decision.why, client) from None

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from kinesis.errors import UnreachableError
 from kinesis.listing import list_shards, named
-from kinesis.read_errors import boto_errors, why_again
+from kinesis.read_errors import boto_errors, unreachable, why_again
 from kinesis.stream import Stream, StreamSummary
 
 
@@ -39,5 +38,5 @@ def try_reading(client: Any, stream: str) -> Seen:
             client.get_records(ShardIterator=at["ShardIterator"], Limit=1)
     except boto_errors() as error:
         why = why_again(error, stream)
-        raise UnreachableError(f"stream {stream}: {why}, at {client.meta.endpoint_url}") from None
+        raise unreachable(stream, why, client) from None
     return Seen(len(listed), Stream(stream, lambda: client).describe())

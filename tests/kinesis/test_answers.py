@@ -107,6 +107,16 @@ def test_what_stops_for_its_credentials(error: Exception, words: str) -> None:
     assert words in str(decision.error)
 
 
+def test_a_stream_that_does_not_exist_is_told_once_with_its_region_and_account() -> None:
+    words = "Stream s under account 123456789012 not found."
+    answer = {"Error": {"Code": "ResourceNotFoundException", "Message": words}, "ResponseMetadata": {"Region": "r-1"}}
+    decision = read_error(exceptions.ClientError(answer, "PutRecords"), "s")
+    assert isinstance(decision, Stop)
+    assert str(decision.error) == (
+        "no such stream s in r-1 (account 123456789012): check kinesis_stream and kinesis_region"
+    )
+
+
 @pytest.mark.parametrize(
     "code", ["ResourceNotFoundException", "KMSDisabledException", "KMSAccessDeniedException", "KMSNotFoundException"]
 )

@@ -65,28 +65,31 @@ class KinesisConnection:
     def check(self, destinations: Iterable[Destination], *, local: bool) -> None:
         """Look at the streams, and at the rights to them; see `check_stream`.
 
+        Where this machine delivers, it is tried for half a minute to reach Kinesis, and a missing right is mentioned by
+        what would use it.
+
         Raises:
             UserError: What is missing, where, and what to do. On a cluster that is only logged: the workers may have
                 other credentials than this machine.
         """
         for name in dict.fromkeys(as_stream(destination).stream for destination in destinations):
             try:
-                findings = self.look_at(name)
+                findings = self.look_at(name, patient=local)
             except UserError as error:
                 if local:
                     raise
                 _LOG.warning("on this machine: %s", error)
                 continue
-            for missing in findings.missing_rights:
-                _LOG.info("stream %s: %s", name, missing)
+            for missing in () if local else findings.missing_rights:
+                _LOG.info("on this machine: stream %s: %s", name, missing)
 
-    def look_at(self, stream: str) -> StreamFindings:
+    def look_at(self, stream: str, *, patient: bool = False) -> StreamFindings:
         """Return what there is to be known of a stream before a run; see `check_stream`.
 
         Raises:
             UserError: What is wrong, and what to do.
         """
-        return check_stream(Stream(stream, self.access.client), self.order)
+        return check_stream(Stream(stream, self.access.client), self.order, patient=patient)
 
     def _writer(self, to: KinesisStream) -> StreamWriter:
         key = ("kinesis writer", to.stream, to.max_record_bytes, self)
@@ -114,7 +117,7 @@ class KinesisConnection:
             return summary.max_record_bytes
         _LOG.info(
             "no right to kinesis:DescribeStreamSummary on %s: its records may have %d bytes, unless "
-            "kinesis_max_record_bytes says otherwise",
+            "kinesis_max_record_bytes says otherwise, and whether it keeps order is not known",
             stream.name,
             DEFAULT_RECORD_BYTES,
         )

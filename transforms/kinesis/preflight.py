@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from kinesis.read_errors import reached
 from kinesis.stream import Stream, StreamSummary
 from transforms.kinesis.errors import KinesisSetupError, as_user_error
 from transforms.records.delivery import Order
@@ -25,17 +26,22 @@ class StreamFindings(NamedTuple):
     missing_rights: list[str]
 
 
-def check_stream(stream: Stream, order: Order) -> StreamFindings:
+def check_stream(stream: Stream, order: Order, *, patient: bool = False) -> StreamFindings:
     """Look whether a stream is there, can be written to, and keeps keys in order where that is asked for.
 
     The right to put records is not tried: PutRecords would put some.
+
+    Args:
+        stream: Its calls.
+        order: What is asked for.
+        patient: Whether to try again for half a minute while there is no answer.
 
     Raises:
         UserError: What is wrong, and what to do.
     """
     missing = []
     with as_user_error():
-        summary = stream.describe()
+        summary = reached(stream.describe) if patient else stream.describe()
         listed = stream.list_shards()
     if summary is None:
         missing.append("no right to kinesis:DescribeStreamSummary: its record limit and its order are not known")

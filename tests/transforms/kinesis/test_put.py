@@ -13,6 +13,8 @@ import pytest
 
 from aep.errors import StoppedError, UserError
 from aep.formats.json import ParseFailure
+from kinesis.discovery import Discovery, begin
+from kinesis.errors import UnreachableError
 from kinesis.keys import PartitionKeys
 from testing.defaults import by_default
 from testing.services.kinesis import REGION, Kinesis
@@ -173,10 +175,30 @@ def test_preflight_names_credentials_that_are_refused(
         connection.check([KinesisStream(stream, BY_ECID, None)], local=True)
 
 
-def test_preflight_names_an_endpoint_where_nobody_answers(connection: KinesisConnection, stream: str) -> None:
+def test_preflight_tries_for_a_while_where_nobody_answers_and_names_the_endpoint(
+    connection: KinesisConnection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("kinesis.read_errors.START_SECONDS", 0.1)
     access = replace(connection.access, endpoint="http://127.0.0.1:9")
-    with pytest.raises(UserError, match=r"http://127.0.0.1:9 does not answer"):
-        replace(connection, access=access).check([KinesisStream(stream, BY_ECID, None)], local=True)
+    words = (
+        "stream s: no connection to http://127.0.0.1:9/; check the network, kinesis_endpoint, kinesis_region and "
+        "kinesis_proxy"
+    )
+    with pytest.raises(UserError) as raised:
+        replace(connection, access=access).check([KinesisStream("s", BY_ECID, None)], local=True)
+    assert str(raised.value) == f"tried for 0.1 s: {words}"
+    assert [record.getMessage() for record in caplog.records] == [f"{words}; trying for 0.1 s"]
+    with pytest.raises(UnreachableError) as once_more:
+        begin(access.client(), "s", "earliest")
+    assert str(once_more.value) == str(raised.value)
+    assert len(caplog.records) == 2
+
+
+def test_a_start_waits_for_an_endpoint_that_comes_back(
+    kinesis: Kinesis, connection: KinesisConnection, stream: str
+) -> None:
+    kinesis.switch(outage_s=1, outage_mode="reset")
+    connection.check([KinesisStream(stream, BY_ECID, None)], local=True)
 
 
 def test_preflight_names_the_rights_that_are_missing(
@@ -184,9 +206,13 @@ def test_preflight_names_the_rights_that_are_missing(
 ) -> None:
     kinesis.switch(denied_actions=["kinesis:ListShards", "kinesis:DescribeStreamSummary"])
     with caplog.at_level(logging.INFO):
+        connection.check([KinesisStream(stream, BY_ECID, None)], local=False)
+        assert "on this machine: stream " in caplog.text
+        caplog.clear()
         connection.check([KinesisStream(stream, BY_ECID, None)], local=True)
         assert apply_refusing(PutToKinesis(routes(stream), connection), [batch(profile("a"))]) == ([], [])
-    assert "no right to kinesis:ListShards" in caplog.text
+    for right in ("kinesis:ListShards", "kinesis:DescribeStreamSummary"):
+        assert caplog.text.count(f"no right to {right}") == 1
     assert caplog.text.count("its records may have 1048576 bytes") == 1
 
 
@@ -218,3 +244,14 @@ def test_a_stream_deletes_nothing_and_other_destinations_are_refused(connection:
     assert as_kinesis(connection) is connection
     with pytest.raises(TypeError, match="expected a connection to AEP"):
         as_aep(connection)
+
+
+def test_a_reader_names_the_right_that_is_missing_once(
+    kinesis: Kinesis, connection: KinesisConnection, stream: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    kinesis.switch(denied_actions=["kinesis:DescribeStreamSummary"])
+    client = connection.access.client()
+    with caplog.at_level(logging.INFO):
+        checkpoint = begin(client, stream, "earliest")
+        Discovery(client, stream, lambda _: True, "earliest").look(checkpoint)
+    assert len([one for one in caplog.records if "kinesis:DescribeStreamSummary" in one.getMessage()]) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from kinesis.discovery import end_of
 from kinesis.positions import END, after
-from testing.services.kinesis import Kinesis
+from testing.services.kinesis import REGION, Kinesis
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.kinesis.drive import QUICK, Member, Writer, begin_at, let_time_pass, member, source_of
 from transforms.kinesis.errors import KinesisSetupError
@@ -157,7 +157,7 @@ def test_a_stream_that_is_deleted_stops_the_run(kinesis: Kinesis) -> None:
     client = kinesis.client()
     client.delete_stream(StreamName=stream)
     wait_for(lambda: stream not in client.list_streams()["StreamNames"], PATIENCE_SECONDS, "the end of the stream")
-    with pytest.raises(KinesisSetupError, match=f"no such stream {stream}: "):
+    with pytest.raises(KinesisSetupError, match=f"no such stream {stream} in {REGION} "):
         reading.read_until(1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qs
@@ -9,6 +10,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from aep.errors import UserError
+from kinesis.discovery import begin
+from kinesis.errors import UnreachableError
 from kinesis.keys import PartitionKeys
 from testing.defaults import by_default
 from testing.fakes.http_server import Exchange, HttpServer
@@ -34,13 +37,14 @@ class Sts:
     def __init__(self) -> None:
         self.calls: list[dict[str, list[str]]] = []
         self.denies = False
+        self.minutes = 5
 
     def __call__(self, exchange: Exchange) -> None:
         self.calls.append(parse_qs(exchange.request.body.decode()))
         if self.denies:
             exchange.reply(403, DENIED.encode())
             return
-        expiration = (datetime.now(timezone.utc) + timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        expiration = (datetime.now(timezone.utc) + timedelta(minutes=self.minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
         exchange.reply(200, ASSUMED.format(key=f"ROLE{len(self.calls)}", expiration=expiration).encode())
 
 
@@ -64,6 +68,7 @@ def connection(kinesis: Kinesis, monkeypatch: pytest.MonkeyPatch) -> KinesisConn
         role_arn=ROLE,
         external_id="beam-aep",
     )
+    access.forget_client()  # of another test, with credentials of its own
     return KinesisConnection(access, max_in_flight=1, order="none", budget_seconds=None)
 
 
@@ -85,3 +90,47 @@ def test_a_role_that_may_not_be_assumed_is_named(kinesis: Kinesis, sts: Sts, con
     sts.denies = True
     with pytest.raises(UserError, match=r"the role \(kinesis_role_arn\) cannot be assumed"):
         connection.check([KinesisStream("s", PartitionKeys("identity", (), hashed=False), None)], local=True)
+
+
+@pytest.fixture
+def no_sts(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr("kinesis.read_errors.START_SECONDS", 0.1)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+    return f"STS at http://127.0.0.1:9 cannot be reached to assume {ROLE}; check the network, kinesis_proxy"
+
+
+def test_an_sts_that_cannot_be_reached_is_named_before_writing(
+    connection: KinesisConnection, no_sts: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(UserError, match=f"tried for 0.1 s: stream s: {no_sts}"):
+        connection.check([KinesisStream("s", PartitionKeys("identity", (), hashed=False), None)], local=True)
+    assert [record.getMessage().count(no_sts) for record in caplog.records] == [1]  # while it tries
+    assert not any(record.exc_info for record in caplog.records)
+
+
+def test_an_sts_that_cannot_be_reached_is_named_before_reading(
+    connection: KinesisConnection, no_sts: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(UnreachableError, match=f"tried for 0.1 s: stream s: {no_sts}"):
+        begin(connection.access.client(), "s", "earliest")
+    assert [record.getMessage().count(no_sts) for record in caplog.records] == [1]
+    assert not any(record.exc_info for record in caplog.records)
+
+
+def test_credentials_that_cannot_be_renewed_are_used_while_they_last(
+    kinesis: Kinesis,
+    sts: Sts,
+    connection: KinesisConnection,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sts.minutes = 12  # botocore renews those with less than fifteen left, and can do without down to ten
+    stream = kinesis.create_stream(1)
+    client = connection.client(KinesisStream(stream, PartitionKeys("identity", (), hashed=False), None))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+    for _ in range(2):
+        delivery = client.deliver(batch(profile("p")), lambda _: None, lambda: None)
+        assert delivery.answers[0].accepted
+    (said,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "the credentials of the role cannot be renewed: STS at http://127.0.0.1:9" in said.getMessage()
+    assert not said.exc_info
