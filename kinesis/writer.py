@@ -22,6 +22,7 @@ from kinesis.answers import THROTTLED, Again, Decision, Halve, Refused, Results,
 from kinesis.delivery import Answer, Counts, Delivery
 from kinesis.errors import StoppedError, UnreachableError
 from kinesis.limits import Fault, PutRecord, measure
+from kinesis.read_errors import boto_errors
 from kinesis.schedule import Entry, Schedule
 from kinesis.shard_map import ListedShards
 
@@ -30,6 +31,9 @@ _LOG = logging.getLogger(__name__)
 _LOG_EVERY_SECONDS = 60.0
 _LOOK_SECONDS = 0.5
 """How often a thread that waits looks whether the process is to end."""
+
+_SILENT_SECONDS = 5.0
+"""Only refusals for so long are worth a warning; shorter ones are the daily business of a shard at its limit."""
 
 _LIST_EVERY_SECONDS = 1.0
 """Shards are listed no more often than this."""
@@ -120,6 +124,7 @@ class StreamWriter:
         self._room = threading.Condition(lock)
         self._open: dict[_Open, None] = {}
         self._waiting_bytes = 0
+        self._refused_since: float | None = None  # when records began to be refused without one that was taken
         self._under_way = 0
         self._threads: list[threading.Thread] = []
         self._watched_until = float("inf")  # when the first of the waiting threads looks again
@@ -172,6 +177,8 @@ class StreamWriter:
         with self._changed:
             self._room.wait_for(self._has_room)
             self._start_threads()
+            if not self._open:
+                self._refused_since = None
             self._open[one] = None
             self._waiting_bytes += one.bytes
             self._schedule.add(entries)
@@ -279,13 +286,10 @@ class StreamWriter:
                 self._settle(request, decision, sent_at, in_flight)
 
     def _call(self, request: list[Entry]) -> Decision:
-        from botocore.exceptions import BotoCoreError, ClientError
-        from botocore.parsers import ResponseParserError
-
         name = self._stream.name
         try:
             reply = self._stream.put([{"Data": entry.data, "PartitionKey": entry.key} for entry in request])
-        except (BotoCoreError, ClientError, ResponseParserError) as error:
+        except boto_errors() as error:
             return read_error(error, name)
         return read_reply(reply, len(request), name)
 
@@ -315,6 +319,7 @@ class StreamWriter:
         again: list[Entry] = []
         stored: Counter[str] = Counter()
         refused: Counter[str] = Counter()
+        refusals: Counter[str] = Counter()
         unknown = set()
         for entry, result in zip(request, results, strict=True):
             if isinstance(result, Stored):
@@ -328,6 +333,7 @@ class StreamWriter:
             again.append(entry)
             entry.failures = 0
             entry.refusals += 1
+            refusals[result.code] += 1
             step.record_again(entry, result.cause)
             if result.cause == THROTTLED:
                 refused[result.shard or entry.lane] += 1
@@ -335,6 +341,7 @@ class StreamWriter:
                 unknown.add(result.code)
         step.accepted(done)
         now = self._clock()
+        self._note_refusals(bool(done), refusals, now)
         for shard in stored.keys() | refused.keys():
             self._schedule.note(shard, stored[shard], refused[shard], sent_at, now)
         self._schedule.done(done)
@@ -344,6 +351,23 @@ class StreamWriter:
         if unknown:
             codes = ", ".join(sorted(unknown))
             self._say("unknown", f"Kinesis refuses records with {codes}, an unknown code; sent again")
+
+    def _note_refusals(self, taken: bool, refusals: Counter[str], now: float) -> None:
+        """Warn where Kinesis has refused every record for some time: the run stands still."""
+        if taken:
+            self._refused_since = None
+            return
+        if self._refused_since is None:
+            self._refused_since = now
+        seconds = now - self._refused_since
+        if seconds >= _SILENT_SECONDS:
+            code = refusals.most_common(1)[0][0]
+            waiting = sum(one.left for one in self._open)
+            self._say(
+                "refused",
+                f"Kinesis has taken no record for {seconds:.0f} s ({code}); "
+                f"{waiting:,} records with {self._waiting_bytes:,} bytes wait; trying again",
+            )
 
     def _again(self, entries: list[Entry], why: str, number: int, longest: float) -> None:
         """Put records back, together, after try `number`: full jitter, so that writers do not come back at once."""
@@ -387,6 +411,7 @@ class StreamWriter:
         failed = list(self._open)
         self._open.clear()
         self._waiting_bytes = 0
+        self._refused_since = None
         self._schedule.clear()
         self._list_at = self._clock()  # what was wrong may have been the stream
         self._first_list = True

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,9 +50,11 @@ def policy_of(**changes: Any) -> WritePolicy:
 
 
 @contextmanager
-def writing(kinesis: Kinesis, stream: str, **policy: Any) -> Iterator[StreamWriter]:
+def writing(
+    kinesis: Kinesis, stream: str, clock: Callable[[], float] = time.monotonic, **policy: Any
+) -> Iterator[StreamWriter]:
     client = make_client(access(kinesis))
-    writer = StreamWriter(Stream(stream, lambda: client), policy_of(**policy))
+    writer = StreamWriter(Stream(stream, lambda: client), policy_of(**policy), clock=clock)
     try:
         yield writer
     finally:
@@ -181,6 +183,31 @@ def test_without_kinesis_for_a_while(kinesis: Kinesis) -> None:
     kept = {each.data for each in kinesis.records(stream)}
     assert kept == {record.data for record in records}
     assert sum((one.retries for one in deliveries), Counter[str]()).total() > 0
+
+
+def test_a_run_that_stands_still_says_so_once_a_minute(kinesis: Kinesis, caplog: pytest.LogCaptureFixture) -> None:
+    stream = kinesis.create_stream(2)
+    kinesis.switch(throttle={"*": 0.0})
+    records = numbered(0, 300)
+    began = time.monotonic()
+
+    def fast() -> float:
+        return (time.monotonic() - began) * 40
+
+    def said() -> list[str]:
+        return [record.getMessage() for record in caplog.records if "has taken no record" in record.getMessage()]
+
+    with writing(kinesis, stream, clock=fast) as writer:
+        future = writer.start(records)
+        wait_for(lambda: len(said()) >= 2, PATIENCE_SECONDS, "the second warning")
+        minutes = fast() / 60
+        kinesis.clear_switches()
+        future.result(PATIENCE_SECONDS)
+    assert 2 <= len(said()) <= minutes + 2
+    waiting = f"300 records with {300 * 100 + sum(len(record.key) for record in records):,} bytes wait"
+    for words in said():
+        assert words.startswith(f"{stream}: Kinesis has taken no record for ")
+        assert f"({SLOW}); {waiting}; trying again" in words
 
 
 def test_a_throttled_shard_holds_up_its_own_records_only(kinesis: Kinesis) -> None:
