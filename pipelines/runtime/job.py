@@ -44,6 +44,10 @@ class RunPlan(Protocol):
     def after_failure(self) -> str:
         """What users read of the next run, after an error that they have to fix."""
 
+    @property
+    def on_stop(self) -> str:
+        """What users read that the run still does when it is asked to end."""
+
     def close(self, commit_seconds: float = 0.0) -> None:
         """End what this process reads with."""
 

@@ -63,6 +63,11 @@ class KinesisPlan:
         """What users read of the next run, after an error that they have to fix."""
         return "The positions were not moved past the bundle that failed; it will be read again."
 
+    @property
+    def on_stop(self) -> str:
+        """What users read that the run still does when it is asked to end."""
+        return "finishing the bundle and saving its positions"
+
     def check(self) -> None:
         """Check what can be checked before anything is read.
 

@@ -83,6 +83,11 @@ class Plan:
             return "The next run reads the files from their beginning, and sends again the records that were accepted."
         return "Nothing of the bundle was committed; it will be read again."
 
+    @property
+    def on_stop(self) -> str:
+        """What users read that the run still does when it is asked to end."""
+        return "finishing the bundle and committing its offsets"
+
     def close(self, commit_seconds: float = 0.0) -> None:
         """End what this process reads with, at the end of a run, see `close_readers`."""
         if self.source is not None:

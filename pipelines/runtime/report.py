@@ -140,10 +140,12 @@ def table(account_of_run: dict[str, Any], sinks: Sinks, title: str, destination:
     style = "red" if account_of_run["unaccounted"] else "green"
     grid.add_row("unaccounted for", f"{account_of_run['unaccounted']:,}", style=style)
     grid.add_section()
-    grid.add_row("requests", f"{account_of_run['requests']:,}")
+    if account_of_run["requests"]:  # none where sinks write, as to a topic
+        grid.add_row("requests", f"{account_of_run['requests']:,}")
     for cause, number in account_of_run["retries"].items():
         grid.add_row(f"sent again: {cause}", f"{number:,}", style="yellow")
-    grid.add_row("possible duplicates", f"{account_of_run['duplicates_possible']:,}")
+    if account_of_run["requests"] or account_of_run["duplicates_possible"]:
+        grid.add_row("possible duplicates", f"{account_of_run['duplicates_possible']:,}")
     for route, found in account_of_run["repeated_ids"].items():
         numbers = f"{found['repeated']:,} of {found['looked_at']:,}"
         grid.add_row(f"events that share an _id: {route}", numbers, style="yellow")

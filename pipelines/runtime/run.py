@@ -100,7 +100,7 @@ def _run_here(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter)
     error: Exception | None = None
     show = plan.settings.general.progress
     live = show == "on" or (show == "auto" and reporter.is_terminal)
-    with _ends_on_signals(reporter, plan.settings.general.shutdown_seconds, plan.receiver):
+    with _ends_on_signals(reporter, plan.settings.general.shutdown_seconds, plan):
         with Progress(reporter) if live else nullcontext():
             try:
                 pipeline.run().wait_until_finish()
@@ -207,7 +207,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 @contextmanager
-def _ends_on_signals(reporter: Reporter, seconds: float, destination: str) -> Iterator[None]:
+def _ends_on_signals(reporter: Reporter, seconds: float, plan: RunPlan) -> Iterator[None]:
     """End the run gracefully at the first signal, and at once at the second.
 
     SIGHUP is one, sent as a terminal closes, unless the run was started with nohup.
@@ -217,10 +217,10 @@ def _ends_on_signals(reporter: Reporter, seconds: float, destination: str) -> It
         if process.stop_requested.is_set():
             os._exit(128 + number)
         process.request_stop(seconds)
-        reporter.say("stopping: finishing the bundle and committing its offsets; press Ctrl-C again to quit at once")
+        reporter.say(f"stopping: {plan.on_stop}; press Ctrl-C again to quit at once")
         unanswered = awaited(metrics.level(metrics.IN_FLIGHT), process.waiting())
         if unanswered:
-            reporter.say(f"waiting up to {seconds:g} s for {destination}: {unanswered}")
+            reporter.say(f"waiting up to {seconds:g} s for {plan.receiver}: {unanswered}")
 
     numbers = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:

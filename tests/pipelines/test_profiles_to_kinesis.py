@@ -153,10 +153,20 @@ def test_credentials_that_aws_refuses_stop_the_run(
     assert not Path("dead-letters").exists() or not list(read_files("dead-letters"))
 
 
+def test_a_record_that_no_route_changes_is_written_anew_as_the_page_says(kinesis: Kinesis) -> None:
+    stream = kinesis.create_stream(1)
+    write(b'{"price": 1.10, "large": 12345678901234567.123, "id": 9007199254740993, "name": "\\u00e9"}')
+    assert main(options(kinesis, kinesis_stream=stream, kinesis_partition_key="random")) == 0
+    (kept,) = kinesis.records(stream)
+    large = orjson.dumps(12345678901234568.0).decode()
+    assert kept.data == f'{{"price":1.1,"large":{large},"id":9007199254740993,"name":"é"}}'.encode()
+
+
 def test_a_stream_that_is_not_there_stops_the_run(kinesis: Kinesis, capsys: pytest.CaptureFixture[str]) -> None:
     write(profile(1))
     assert main(options(kinesis, kinesis_stream="no-such-stream")) == 2
-    assert "no such stream no-such-stream" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert f"no such stream no-such-stream in {REGION} (account 123456789012): check" in " ".join(shown.err.split())
 
 
 def test_no_credentials_stop_the_run(
@@ -210,6 +220,8 @@ def test_check_names_the_stream_and_the_rights_that_are_missing(
     asked = ["check", "--pipeline=profiles_to_kinesis", *options(kinesis, kinesis_stream=stream)]
     assert beam_aep(asked) == 0
     shown = capsys.readouterr().out
+    assert "of 1 records 1 would go to Kinesis" in shown
+    assert "not checked kinesis:PutRecords" in " ".join(shown.replace("│", " ").split())
     for words in (f"stream/{stream}", "3 open shards", "PROVISIONED", "up to 1048576 bytes", "kinesis_order=none"):
         assert words in shown
     kinesis.switch(denied_actions=["kinesis:ListShards", "kinesis:DescribeStreamSummary"])

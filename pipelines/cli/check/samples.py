@@ -163,7 +163,7 @@ def _sample(
     if not sample.records:
         found.checks.append(Check(subject, "not checked", "it has no records"))
         return
-    words = f"of {sample.records:,} records {sample.posted:,} would be posted, {dead:,} dead-lettered"
+    words = f"of {sample.records:,} records {sample.posted:,} would go to {plan.receiver}, {dead:,} dead-lettered"
     if sample.dropped:
         words += f", {sample.dropped:,} dropped by their route"
     if sample.tombstones:

@@ -173,7 +173,7 @@ def cut_off(bench: PlatformBench) -> dict[str, object]:
             options_of(map_transform="tests.own_steps:a_list"),
             "file ",
             "wrong",
-            "of 2 records 0 would be",
+            "of 2 records 0 would go to AEP",
         ),
         (options_of(map_transform="tests.own_steps:nothing_left"), "file ", "ok", "2 dropped by their route"),
         (other_schema_file, "default: schema_id", "wrong", "schema_id is https://ns.adobe.com/org"),
@@ -203,9 +203,9 @@ def cut_off(bench: PlatformBench) -> dict[str, object]:
         (connection("raw", xdm_payload="raw", aep_flow_id=None), "default: dataflow", "wrong", "create a dataflow"),
         (options_of(xdm_payload="raw", aep_flow_id=None), "default: dataflow", "wrong", "raw records need it; "),
         (options_of(kafka_file_pattern="nothing-*.jsonl"), "files", "wrong", "there are none"),
-        (no_events, "file ", "wrong", "of 2 records 0 would be posted, 2 dead-lettered"),
+        (no_events, "file ", "wrong", "of 2 records 0 would go to AEP, 2 dead-lettered"),
         (cut_off, "file ", "wrong", "is cut off"),
-        (some_events, "file ", "warning", "of 2 records 1 would be posted, 1 dead-lettered"),
+        (some_events, "file ", "warning", "of 2 records 1 would go to AEP, 1 dead-lettered"),
     ],
 )
 def test_what_is_corrupted_is_found(
@@ -306,7 +306,7 @@ def test_the_command_shows_tables_and_its_exit_code_tells(
     monkeypatch.setenv("COLUMNS", "200")
     bench.write(bench.event(1), bench.event(2, secret_of_a_person="hush"))
     assert main(["check", "--sample", "1", *bench.arguments()]) == 0
-    assert "of 1 records 1 would be posted" in capsys.readouterr().out
+    assert "of 1 records 1 would go to AEP" in capsys.readouterr().out
     assert main(["check", *bench.arguments()]) == 0
     shown = capsys.readouterr()
     assert "1 of 2 records of the samples would be dead-lettered" in shown.out
@@ -391,7 +391,7 @@ def test_the_newest_records_of_each_topic_are_judged_and_no_group_is_joined(
     )
     one = found(findings, f"topic {topic}")
     assert one.state == "warning"
-    assert one.detail == "of 60 records 57 would be posted, 2 dead-lettered, 1 skipped as tombstones"
+    assert one.detail == "of 60 records 57 would go to AEP, 2 dead-lettered, 1 skipped as tombstones"
     assert [(letter.code, letter.topic, letter.partition, letter.record.offset) for letter in findings.letters] == [
         ("json", topic, 0, 58),
         ("additionalProperties", topic, 0, 59),
@@ -408,7 +408,7 @@ def test_an_array_of_events_is_sampled_as_a_run_reads_it_and_other_forms_are_rec
     bench.events.write_bytes(orjson.dumps([bench.event(1), message, odd, message], option=orjson.OPT_INDENT_2))
     findings = check(bench, {})
     one = found(findings, "file ")
-    assert (one.state, one.detail) == ("warning", "of 4 records 1 would be posted, 3 dead-lettered")
+    assert (one.state, one.detail) == ("warning", "of 4 records 1 would go to AEP, 3 dead-lettered")
     assert [hint.removeprefix(f"file {bench.events}: ") for hint in findings.hints] == [
         "an array, not a line for each record: its items are counted, not lines",
         "offset 2 and 1 more: this is a whole message (header and body.xdmEntity): give its route `payload: message` "
