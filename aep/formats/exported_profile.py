@@ -6,7 +6,9 @@ Sources: "Amazon Kinesis connection" and "Azure Event Hubs connection", exported
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Literal
 
 import jsonschema_rs
@@ -17,12 +19,14 @@ from aep.xdm.wording import message_of
 
 Membership = Literal["entered", "left", "changed"]
 
+# In milliseconds since 1970; a smaller number, before September 2001, is a time in seconds, a larger one is after 9999.
+_MILLISECONDS = {"minimum": 1_000_000_000_000, "maximum": 253_402_300_799_999}
 # A time as the documents print it, with Z, with an offset without a colon (option Include Segment Timestamps), or in
-# milliseconds since 1970.
-_TIME = {
-    "type": ["string", "integer"],
-    "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:?\d{2})$",
-}
+# milliseconds.
+_TIME = {"type": ["string", "integer"], "format": "date-time", **_MILLISECONDS}
+# What the options Include Segment Names and Include Segment Timestamps add.
+_NUMBER = {"type": "integer", **_MILLISECONDS}
+_DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})", re.ASCII)
 _SHAPE = {
     "type": "object",
     "required": ["identityMap"],
@@ -50,13 +54,31 @@ _SHAPE = {
                     "properties": {
                         "status": {"enum": ["realized", "existing", "exited"]},
                         "lastQualificationTime": _TIME,
+                        "createdAt": _NUMBER,
+                        "updatedAt": _NUMBER,
+                        "mappingCreatedAt": _NUMBER,
+                        "mappingUpdatedAt": _NUMBER,
                     },
                 },
             },
         },
     },
 }
-_validator = jsonschema_rs.Draft4Validator(_SHAPE)
+
+
+def _is_date_time(text: str) -> bool:
+    """Return whether a text is a time of the calendar in one of the documents' forms."""
+    if not _DATE_TIME.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+# In place of the library's own format, which refuses an offset without a colon.
+_validator = jsonschema_rs.Draft4Validator(_SHAPE, formats={"date-time": _is_date_time}, validate_formats=True)
 
 
 def check_shape(profile: dict[str, Any]) -> Rejection | None:

@@ -70,7 +70,7 @@ def test_what_adobe_exports_has_the_shape(profile: dict[str, Any]) -> None:
                 "identityMap": IDENTITIES,
                 "segmentMembership": {"ups": {"a": {"status": "exited", "lastQualificationTime": "yesterday"}}},
             },
-            "pattern",
+            "format",
             "/segmentMembership/ups/a/lastQualificationTime",
         ),
     ],
@@ -80,6 +80,59 @@ def test_what_has_another_shape_is_refused_with_its_place(profile: dict[str, Any
     assert refused is not None
     assert (refused.code, refused.pointer) == (code, place)
     assert refused.message
+
+
+def check_membership(**members: Any) -> tuple[str, str] | None:
+    audience = {"status": "realized", **members}
+    refused = check_shape({"identityMap": IDENTITIES, "segmentMembership": {"ups": {"a": audience}}})
+    return None if refused is None else (refused.code, refused.pointer)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2024-02-29T23:59:59Z",
+        "2024-02-29T23:59:59.123456789Z",
+        "2019-04-15T02:41:50+0000",
+        "2019-04-15T02:41:50.1-05:30",
+        1648553325000,
+    ],
+)
+def test_times_in_the_forms_of_adobes_documents_pass(time: str | int) -> None:
+    assert check_membership(lastQualificationTime=time) is None
+
+
+@pytest.mark.parametrize(
+    ("time", "code"),
+    [
+        ("2026-13-45T99:99:99Z", "format"),
+        ("2023-02-29T00:00:00Z", "format"),
+        ("2026-04-31T00:00:00+0000", "format"),
+        ("2026-04-30T24:00:01Z", "format"),
+        ("2026-04-30T00:00:00+9900", "format"),
+        ("2026-04-30T00:00:00", "format"),
+        ("2026-04-30", "format"),
+        ("20260430T000000Z", "format"),
+        ("٢٠٢٦-04-30T00:00:00Z", "format"),
+        ("1648553325000", "format"),
+        (1234567890, "minimum"),
+        (10**18, "maximum"),
+        (1648553325000.5, "type"),
+        (True, "type"),
+        (None, "type"),
+    ],
+)
+def test_times_that_do_not_exist_and_other_forms_are_refused(time: Any, code: str) -> None:
+    assert check_membership(lastQualificationTime=time) == (code, "/segmentMembership/ups/a/lastQualificationTime")
+
+
+@pytest.mark.parametrize("key", ["createdAt", "updatedAt", "mappingCreatedAt", "mappingUpdatedAt"])
+def test_the_times_of_audiences_are_milliseconds(key: str) -> None:
+    place = f"/segmentMembership/ups/a/{key}"
+    assert check_membership(**{key: 1648553325000}) is None
+    assert check_membership(**{key: "x"}) == ("type", place)
+    assert check_membership(**{key: "2022-03-29T11:28:45Z"}) == ("type", place)
+    assert check_membership(**{key: 1648553325}) == ("minimum", place)
 
 
 @pytest.mark.parametrize(
