@@ -1,9 +1,10 @@
 """Messages in the words of Experience Platform's streaming validation, so that the two can be compared.
 
 "expected type: String, found: Long" and "extraneous key [x] is not permitted" are from the Streaming
-validation guide; the others are kept in the same manner.
+validation guide; the others are kept in the same manner. What an enum allows is ours.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import jsonschema_rs
@@ -11,6 +12,7 @@ import jsonschema_rs
 from aep.xdm.rejection import shorten
 
 _MAX_QUOTED = 40
+_MAX_VALUES = 5  # shown of an enum
 
 _TYPE_NAMES = {
     "string": "String",
@@ -43,7 +45,7 @@ def message_of(code: str, details: dict[str, Any], error: jsonschema_rs.Validati
     elif code == "required":
         text = f"required key [{details.get('property')}] not found"
     elif code == "enum":
-        text = f"{_quote(value)} is not a valid enum value"
+        text = f"{_quote(value)} is not a valid enum value: expected {_one_of(details.get('options', ()))}"
     elif code == "format":
         text = f"[{_quote(value)}] is not a valid {details.get('format')}"
     elif code == "pattern":
@@ -54,6 +56,10 @@ def message_of(code: str, details: dict[str, Any], error: jsonschema_rs.Validati
         text = f"expected minimum item count: {limit}, found: {_length(value)}"
     elif code == "maxItems":
         text = f"expected maximum item count: {limit}, found: {_length(value)}"
+    elif code == "minProperties":
+        text = f"expected minimum property count: {limit}, found: {_length(value)}"
+    elif code == "maxProperties":
+        text = f"expected maximum property count: {limit}, found: {_length(value)}"
     elif code == "minimum":
         text = f"{_quote(value)} is not greater or equal to {limit}"
     elif code == "maximum":
@@ -61,6 +67,12 @@ def message_of(code: str, details: dict[str, Any], error: jsonschema_rs.Validati
     else:
         text = error.message
     return shorten(text)
+
+
+def _one_of(values: Sequence[Any]) -> str:
+    shown = ", ".join(_quote(each) for each in values[:_MAX_VALUES])
+    more = len(values) - _MAX_VALUES
+    return f"{'one of ' if len(values) > 1 else ''}{shown}{f' or {more} more' if more > 0 else ''}"
 
 
 def _length(value: Any) -> int:
