@@ -96,16 +96,22 @@ class NewMessage(NamedTuple):
 
 
 class Store:
-    """The database: a file that survives restarts, or a private temporary file that goes with the process."""
+    """The database: a file that survives restarts, or a private temporary file that goes with the process.
+
+    A new file can be read by its owner alone; one that is there keeps its mode.
+    """
 
     def __init__(self, path: Path | None) -> None:
         try:
+            if path is not None:
+                # It holds access keys and personal data. SQLite gives the files next to it the same mode.
+                path.touch(mode=0o600)
             self._db = sqlite3.connect(str(path) if path else "", timeout=1, isolation_level=None)
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # a second emulator on the same file fails to start
             self._db.execute(f"PRAGMA journal_mode = {'WAL' if path else 'MEMORY'}")
             self._db.execute("PRAGMA synchronous = OFF")
             self._db.executescript(_TABLES)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             if "locked" in str(error):
                 advice = "another emulator has it open: stop that one, or use another file here"
             else:

@@ -63,6 +63,22 @@ def test_wrong_state_file(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("this is not a database, it is only text, and quite long")
     failed = run("--state", str(tmp_path / "state"))
     assert (failed.returncode, "state file" in failed.stderr) == (2, True)
+    failed = run("--state", str(tmp_path / "nowhere" / "state"))
+    assert (failed.returncode, "name a writable file" in failed.stderr) == (2, True)
+    assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_the_state_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """It holds the access keys of destinations, in SQLite's files beside it too."""
+    (tmp_path / "older.db").touch()
+    (tmp_path / "older.db").chmod(0o640)
+    with Emulator(state=tmp_path / "new.db") as emulator:
+        emulator.create_inlet()
+        modes = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.glob("new.db*")}
+    assert modes == {"new.db": 0o600, "new.db-wal": 0o600}
+    with Emulator(state=tmp_path / "older.db"):
+        assert (tmp_path / "older.db").stat().st_mode & 0o777 == 0o640
 
 
 def test_port_in_use(emulator: Emulator) -> None:
