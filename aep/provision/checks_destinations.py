@@ -33,7 +33,7 @@ def _destination(wanted: Provision, destination: Destination, path: Path) -> Ite
         value = getattr(destination, key)
         if value is None:
             yield Problem(path, f"destination {destination.name}: {key}: missing")
-        elif key in SECRETS and not (secrets.is_reference(value) and value.partition(":")[2].strip()):
+        elif key in SECRETS and not secrets.is_well_formed(value):
             text = f"{key}: a secret must be given by reference: {secrets.FORMS} (the value is not shown)"
             yield Problem((*path, key), text)
     for key, form, example in (("stream", _STREAM, "loyalty-profiles"), ("region", _REGION, "eu-west-1")):

@@ -21,7 +21,7 @@ def list_streams(kinesis: Kinesis, access: StreamAccess) -> list[str]:
     """Return the names of the streams that the credentials see.
 
     Raises:
-        ApiError: Kinesis refuses the credentials; the text has its code and words, which name a missing right.
+        ApiError: Kinesis refuses the credentials or the call; the text has its code and words, and says which.
     """
     names: list[str] = []
     parameters: dict[str, Any] = {}
@@ -34,8 +34,14 @@ def list_streams(kinesis: Kinesis, access: StreamAccess) -> list[str]:
                 return names
             parameters = {"NextToken": page["NextToken"]}
     except KinesisError as error:
-        text = f"Kinesis in region {access.region} refuses the credentials: {error.code}: {error.message}"
-        raise refused(400, text) from error
+        raise refused(400, _why(access, error)) from error
+
+
+def _why(access: StreamAccess, error: KinesisError) -> str:
+    where, words = f"Kinesis in region {access.region}", f"{error.code}: {error.message}"
+    if error.code == "AccessDeniedException":
+        return f"{where} accepts the credentials, but their user lacks the right kinesis:ListStreams: {words}"
+    return f"{where} refuses the credentials: {words}"
 
 
 def check_stream(kinesis: Kinesis, access: StreamAccess, stream: str) -> None:

@@ -124,7 +124,11 @@ def test_credentials_that_kinesis_knows_are_needed(
 @pytest.mark.parametrize(
     ("switches", "changes", "words"),
     [
-        ({"denied_actions": ["kinesis:ListStreams"]}, {}, "not authorized to perform: kinesis:ListStreams"),
+        (
+            {"denied_actions": ["kinesis:ListStreams"]},
+            {},
+            "accepts the credentials, but their user lacks the right kinesis:ListStreams: AccessDeniedException",
+        ),
         ({}, {"stream": "nothing"}, "Kinesis has no stream nothing in region eu-west-1 for these credentials"),
         ({}, {"region": "eu-north-1"}, "Kinesis has no stream members in region eu-north-1 for these credentials"),
     ],
@@ -260,7 +264,7 @@ class TestBadInput:
         assert calls == []
 
     @pytest.mark.parametrize("key", ["access_key_id", "secret_access_key"])
-    @pytest.mark.parametrize("value", [SECRET, "env:", 12345678, ["AKIA"]])
+    @pytest.mark.parametrize("value", [SECRET, "env:", "env:NOT A NAME", "gcp-secret:mine", 12345678, ["AKIA"]])
     def test_a_secret_in_plain_text(
         self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], key: str, value: Any
     ) -> None:
