@@ -139,7 +139,9 @@ def _new(
         elif part is Part.TARGET:
             changed = _target(plan, destination, there)
         settle(plan, part.value, name, [], changed=changed > 0)
-    _state_and_activation(plan, destination, {"state": "enabled"}, activate)
+    # Disabled before the activation, so that nothing is exported.
+    _state(plan, destination, {"state": "enabled"})
+    _activation(plan, {}, activate)
 
 
 def _existing(
@@ -148,9 +150,12 @@ def _existing(
     name, params = destination.name, there.target.get("params") or {}
     connection_id = str(there.target.get("baseConnectionId", ""))
     plan.ids[Part.FLOW.value, name] = str(there.flow["id"])
+    # Disabled before, or enabled after all other changes, so that nothing in between is exported.
+    changed = 0 if destination.enabled else _state(plan, destination, there.flow)
     _credentials(plan, destination, connection_id, params.get("region"), path, rotate=rotate)
-    changed = _target(plan, destination, there.target)
-    changed += _state_and_activation(plan, destination, there.flow, activate)
+    changed += _target(plan, destination, there.target)
+    changed += _activation(plan, there.flow, activate)
+    changed += _state(plan, destination, there.flow) if destination.enabled else 0
     settle(plan, Part.FLOW.value, name, text_notes(there.flow, destination.description), changed=changed > 0)
 
 
@@ -183,18 +188,23 @@ def _target(plan: Plan, destination: Destination, there: Mapping[str, Any]) -> i
     return 1
 
 
-def _state_and_activation(plan: Plan, destination: Destination, flow: Mapping[str, Any], activate: Activate) -> int:
-    """Plan activation and state, so that nothing is exported in between that is not wanted; return how many changes."""
-    steps = []
-    if reasons := activation_reasons(flow, activate):
-        steps.append(Step(Part.FLOW.value, destination.name, Action.CHANGE, reasons, activate))
-    if (flow.get("state") == "disabled") == destination.enabled:
-        words = "enables it" if destination.enabled else "disables it"
-        work = SetState(destination.name, destination.enabled)
-        state = Step(Part.FLOW.value, destination.name, Action.CHANGE, (words,), work)
-        steps.insert(len(steps) if destination.enabled else 0, state)
-    plan.steps += steps
-    return len(steps)
+def _activation(plan: Plan, flow: Mapping[str, Any], activate: Activate) -> int:
+    """Plan the activation of a dataflow; return the number of changes."""
+    reasons = activation_reasons(flow, activate)
+    if not reasons:
+        return 0
+    plan.steps.append(Step(Part.FLOW.value, activate.name, Action.CHANGE, reasons, activate))
+    return 1
+
+
+def _state(plan: Plan, destination: Destination, flow: Mapping[str, Any]) -> int:
+    """Plan to enable or disable a dataflow; return the number of changes."""
+    if (flow.get("state") == "disabled") != destination.enabled:
+        return 0
+    words = "enables it" if destination.enabled else "disables it"
+    work = SetState(destination.name, destination.enabled)
+    plan.steps.append(Step(Part.FLOW.value, destination.name, Action.CHANGE, (words,), work))
+    return 1
 
 
 def activation_reasons(flow: Mapping[str, Any], activate: Activate) -> tuple[str, ...]:

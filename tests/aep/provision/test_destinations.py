@@ -172,6 +172,30 @@ def test_a_destination_that_is_not_enabled_is_disabled_before_it_is_activated(or
     assert planned(document, organisation).work == []
 
 
+def test_it_is_disabled_before_its_other_changes_and_enabled_after_them(organisation: Organisation) -> None:
+    carried_out(exporting(), organisation)
+    document = exporting()
+    (entry,) = document["destinations"]
+    entry.update(enabled=False, stream="others", include_names=False, audiences=["Rich"])
+    told = [(step.kind, step.reasons[0]) for step in planned(document, organisation, rotate=True).work]
+    assert told == [
+        ("destination", "disables it"),
+        ("Kinesis connection", "sends its credentials again"),
+        ("Kinesis target", "stream: members becomes others"),
+        ("destination", "removes audience Acme"),
+    ]
+    carried_out(document, organisation)
+    told = [(step.kind, step.reasons[0]) for step in planned(exporting(), organisation, rotate=True).work]
+    assert told == [
+        ("Kinesis connection", "sends its credentials again"),
+        ("Kinesis target", "stream: others becomes members"),
+        ("destination", "adds audience Acme"),
+        ("destination", "enables it"),
+    ]
+    carried_out(exporting(), organisation)
+    assert planned(exporting(), organisation).work == []
+
+
 def test_a_segment_is_changed(organisation: Organisation) -> None:
     carried_out(exporting(), organisation)
     document = exporting()
