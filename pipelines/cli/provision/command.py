@@ -14,6 +14,9 @@ from rich.console import Console
 from pipelines.cli.common import AND_OPTIONS, WRONG, app, say, say_problems
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from aep.errors import UserError
     from aep.provision.apply import Ids
     from aep.provision.inventory import Services
     from aep.provision.steps import Plan, Step
@@ -89,7 +92,7 @@ class _Provisioning:
 
         plan = self._plan(prune=prune, rotate=rotate)
         files = self._files(plan)
-        self._console.print(plan_table([*plan.steps, *files]))
+        self._show(plan_table([*plan.steps, *files]))
         pending = [*plan.work, *(step for step in files if step.action.value != "right")]
         if not pending:
             self._console.print("no changes")
@@ -152,6 +155,14 @@ class _Provisioning:
         contents[self._routes_file] = routes_text(self._file.path, routes, self._schemas).encode()
         return contents
 
+    def _show(self, table: Table) -> None:
+        if self._console.is_terminal:
+            self._console.print(table)
+            return
+        with self._console.capture() as shown:  # rich fills lines up to the width, which a file need not have
+            self._console.print(table)
+        self._console.print("\n".join(line.rstrip() for line in shown.get().splitlines()), markup=False)
+
     def _agreed(self, count: int) -> bool:
         if not sys.stdin.isatty():
             say("nothing was changed: use --yes to continue without a terminal, or --dry-run")
@@ -179,7 +190,7 @@ class _Provisioning:
             if self._file.wanted.routes:
                 self._write(self._contents(ids))
         except UserError as error:
-            say(f"error: {error}")
+            say(f"error: {self._explained(error, plan.work[len(done) :])}")
             _tell_half_way(done, pending)
             return WRONG
         except KeyboardInterrupt:
@@ -188,6 +199,16 @@ class _Provisioning:
         if notice := warm_up_notice(self._settings.aep.platform_url, done):
             self._console.print(notice)
         return 0
+
+    def _explained(self, error: UserError, left: Sequence[Step]) -> str:
+        """Return what to say of an error; of a segment that AEP rejects with file and line of its rule."""
+        from aep.errors import InvalidRequestError
+        from aep.provision.steps import ChangeSegment, CreateSegment
+
+        work = left[0].work if left else None
+        if isinstance(error, InvalidRequestError) and isinstance(work, CreateSegment | ChangeSegment):
+            return self._file.rule_refusal(work.entry, error)
+        return str(error)
 
     def _write(self, contents: dict[Path, bytes]) -> None:
         for path, content in contents.items():

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from aep.errors import UserError
 from aep.ingestion.envelope import Payload
 from aep.provision.checks import check
 from aep.provision.checks_destinations import SECRETS
@@ -88,6 +89,12 @@ class ProvisionFile:
         """Return the same with the tenant id in place of `{TENANT_ID}`."""
         lines = {with_tenant(place, tenant): line for place, line in self.lines.items()}
         return ProvisionFile(self.path, self.wanted.with_tenant(tenant), lines)
+
+    def rule_refusal(self, segment: Segment, error: UserError) -> str:
+        """Return what to say where AEP rejects a segment of the file: PQL is AEP's, and checked by it alone."""
+        place: Place = ("segments", self.wanted.segments.index(segment), "rule")
+        text = f"AEP rejects segment {segment.name}, whose rule is here: {error}"
+        return self.refusals([Problem(place, text)])[0]
 
     def refusals(self, problems: Iterable[Problem]) -> list[str]:
         return _placed(self.path, self.lines, problems)

@@ -49,6 +49,7 @@ def test_from_nothing_to_an_activated_destination_and_again(
 ) -> None:
     assert sandbox.provision("--dry-run") == SOMETHING_TO_DO
     planned = capsys.readouterr().out
+    assert [line for line in planned.splitlines() if line != line.rstrip()] == []
     for row in (
         "create segment Rich streaming",
         "create segment Acme batch",
@@ -158,6 +159,25 @@ def test_what_is_missing_in_kinesis_is_named_and_the_next_run_goes_on(
     assert sandbox.provision("--dry-run") == 0
     connections = sandbox.organisation.flow_service.connections.named(NAME)
     assert [each["auth"]["params"] for each in connections if "auth" in each] == [{"region": "eu-west-1"}]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_rule_that_aep_rejects_is_told_with_its_line(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], there: bool
+) -> None:
+    if there:
+        assert sandbox.provision("--yes") == 0
+    document = exporting()
+    document["segments"][1]["rule"] = "homeAddress.country ~ 'US'"
+    sandbox.write(document)
+    capsys.readouterr()
+    assert sandbox.provision("--yes") == 2
+    said = capsys.readouterr().err.splitlines()
+    (line,) = [number for number, text in enumerate(sandbox.file.read_text().splitlines(), 1) if " ~ " in text]
+    assert said[0].startswith(f"error: {sandbox.file}:{line}: AEP rejects segment Acme, whose rule is here: ")
+    assert " answers 400: " in said[0]
+    assert "expression.value cannot be evaluated here" in said[0]
+    assert not any("whose rule is here" in each for each in said[1:])
 
 
 def test_a_policy_that_forbids_the_export(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
