@@ -9,6 +9,9 @@ from kinesis.keys import IDENTITY, KAFKA_KEY, RANDOM
 from kinesis.limits import MAX_RECORD_BYTES
 from pipelines.options.types import SECRET, Count, check_pointers, check_proxy_url, check_url, iso_time
 
+NAMED_STARTS = ("earliest", "latest")
+"""Where reading may start, besides a time."""
+
 
 def check_kinesis_proxy(value: str) -> str:
     """Accept the address of an HTTP proxy to Kinesis; one that asks for a password is not supported."""
@@ -29,11 +32,11 @@ def check_role_arn(value: str) -> str:
 
 def check_stream_start(value: str) -> str:
     """Accept earliest, latest, or a time with its offset from UTC."""
-    if value not in ("earliest", "latest"):
+    if value not in NAMED_STARTS:
         try:
             iso_time(value)
         except ValueError as error:
-            raise ValueError(f"must be earliest, latest, or {error}") from None
+            raise ValueError(f"must be {', '.join(NAMED_STARTS)}, or {error}") from None
     return value
 
 

@@ -11,6 +11,7 @@ import apache_beam as beam
 
 from kinesis.discovery import begin, end_of
 from kinesis.lineage import readable
+from pipelines.options.kinesis_types import NAMED_STARTS
 from pipelines.options.settings import Settings
 from pipelines.options.types import iso_time
 from pipelines.runtime.plan import LOCAL_RUNNERS
@@ -137,4 +138,4 @@ def _default_file(stream: str) -> str:
 
 
 def _start(start: str) -> str | int:
-    return start if start in ("earliest", "latest") else int(iso_time(start).timestamp() * 1000)
+    return start if start in NAMED_STARTS else int(iso_time(start).timestamp() * 1000)
