@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from pipelines.cli.common import PASSED_ON, app
 
 
 @app.command(context_settings=PASSED_ON)
-def run(context: typer.Context) -> int:
-    """Run the pipeline from Kafka to Experience Platform; takes the pipeline's options.
+def run(
+    context: typer.Context,
+    pipeline: Annotated[
+        str, typer.Option(help="The pipeline to run: the name of its module in pipelines.", metavar="NAME")
+    ] = "kafka_to_aep",
+) -> int:
+    """Run a pipeline, by default the one from Kafka to Experience Platform; takes the pipeline's options.
 
-    beam-aep run --help shows them all.
+    beam-aep run --help shows them all. --pipeline NAME names another one, such as kinesis_to_kafka.
     """
-    from pipelines import kafka_to_aep
+    from pipelines.jobs import find_job, find_run, names
+    from pipelines.runtime import run as runtime
 
-    return kafka_to_aep.main(context.args)
+    if (job := find_job(pipeline)) is not None:
+        return runtime.run(context.args, job)
+    if (other := find_run(pipeline)) is not None:
+        return runtime.execute(context.args, other)
+    raise typer.BadParameter(f"expected one of {', '.join(names())}", param_hint="--pipeline")

@@ -47,6 +47,7 @@ def test_help_names_the_commands(arguments: list[str], capsys: pytest.CaptureFix
             ["run", "--help"],
             ["pipelines.kafka_to_aep", "--kafka_bootstrap_servers", "--aep_inlet_url", "dead_letter_path"],
         ),
+        (["run", "--help", "--pipeline=kinesis_to_kafka"], ["pipelines.kinesis_to_kafka", "--kinesis_stream"]),
         (["replay", "--help"], ["--replay_source", "--replay_codes", "pipelines.replay_dead_letters"]),
         (["dead-letters", "--help"], ["show", "stats"]),
         (["dead-letters", "show", "--help"], ["--from", "--values", "--limit"]),
@@ -229,6 +230,17 @@ def test_wrong_input_is_refused_in_one_line(
 def test_run_refuses_what_the_pipeline_refuses(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--kafka_topic=loyalty-events"]) == 2
     assert "kafka_topics" in capsys.readouterr().err
+
+
+def test_run_takes_the_name_of_another_pipeline(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--options_file", str(ROOT / "configs" / "kinesis-to-kafka.yaml"), "--print_options"]
+    assert main(["run", "--pipeline", "kinesis_to_kafka", *options]) == 0
+    assert "kinesis_stream: " in capsys.readouterr().out
+    assert main(["run", "--pipeline=profiles_to_kinesis"]) == 2
+    assert "kinesis_stream" in capsys.readouterr().err
+    assert main(["run", "--pipeline", "replay_dead_letters", *options]) == 2
+    known = "kafka_to_aep, kinesis_to_kafka, profiles_to_kinesis"
+    assert f"--pipeline: expected one of {known}" in capsys.readouterr().err
 
 
 def test_a_file_of_samples_runs_through_the_pipeline(tmp_path: Path) -> None:
