@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import kafka_bench, kinesis_bench, transforms_bench
+from bench import kafka_bench, kinesis_bench, kinesis_put_bench, transforms_bench
 from bench.report import document, figures, table
 from testing.services.process import ServiceUnavailable
 
@@ -38,20 +38,22 @@ def main(argv: Sequence[str]) -> int:
 
     console = Console(stderr=True, highlight=False)
     try:
-        console.print(f"1/3 parse, validate, serialise: {rounds} rounds of {events:,} events")
+        console.print(f"1/4 parse, validate, serialise: {rounds} rounds of {events:,} events")
         transforms = transforms_bench.measure(events, rounds)
-        console.print(f"2/3 read Kinesis: {rounds} rounds of {events:,} records")
+        console.print(f"2/4 read Kinesis: {rounds} rounds of {events:,} records")
         kinesis = kinesis_bench.measure(events, rounds)
-        console.print(f"3/3 Kafka to accepted: {rounds} rounds of {events:,} events")
+        console.print(f"3/4 write Kinesis: {rounds} rounds of {events:,} records")
+        kinesis_put = kinesis_put_bench.measure(events, rounds)
+        console.print(f"4/4 Kafka to accepted: {rounds} rounds of {events:,} events")
         kafka = kafka_bench.measure(events, rounds, idle_seconds)
     except ServiceUnavailable as reason:
         console.print(f"cannot run here: {reason}")
         return 2
-    all_figures = figures(transforms, kinesis, kafka)
+    all_figures = figures(transforms, kinesis, kinesis_put, kafka)
     Console(width=130 if not sys.stdout.isatty() else None).print(table(all_figures))
     settings = {"events": events, "rounds": rounds, "idle_seconds": idle_seconds}
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_bytes(document(all_figures, transforms, kinesis, kafka, settings))
+    arguments.output.write_bytes(document(all_figures, transforms, kinesis, kinesis_put, kafka, settings))
     console.print(f"written: {arguments.output}")
     return 0
 

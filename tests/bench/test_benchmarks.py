@@ -58,7 +58,7 @@ def test_all_is_measured_and_written(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert written["settings"] == {"events": EVENTS, "rounds": ROUNDS, "idle_seconds": 0.5}
     assert written["machine"]["packages"]["apache-beam"]
     names = [figure["name"] for figure in written["figures"]]
-    assert len(set(names)) == 10
+    assert len(set(names)) == 11
     for figure in written["figures"]:
         assert figure["name"] in printed
         assert 0 <= figure["min"] <= figure["median"] <= figure["max"]
@@ -67,7 +67,8 @@ def test_all_is_measured_and_written(tmp_path: Path, capsys: pytest.CaptureFixtu
     # Each round has checked its own counts: a run that reads or delivers too few or too many events is an error.
     transforms, kafka = written["raw"]["transforms"], written["raw"]["kafka"]
     assert [one["events"] for one in (*transforms, *kafka["rounds"])] == [EVENTS] * 2 * ROUNDS
-    assert [one["records"] for one in written["raw"]["kinesis"]] == [EVENTS] * ROUNDS
+    for part in ("kinesis", "kinesis_put"):
+        assert [one["records"] for one in written["raw"][part]] == [EVENTS] * ROUNDS
     for one in kafka["rounds"]:
         assert one["start_up"]["cpu_seconds"] > 0
         assert one["without_latency"]["peak_bytes"] > 50_000_000  # Python with Beam alone has more
