@@ -153,7 +153,8 @@ def test_streams_belong_to_the_region_that_is_signed_for(kinesis: Kinesis, name:
     assert refusal(elsewhere, "describe_stream_summary", StreamName=name) == ("ResourceNotFoundException", 400)
     elsewhere.create_stream(StreamName=name, ShardCount=1)
     shown = kinesis.local("GET", "kinesis/streams?region=eu-west-1")["streams"]
-    assert [(each["name"], len(each["shards"])) for each in shown] == [(name, 1)]
+    # Other tests have streams there too.
+    assert [len(each["shards"]) for each in shown if each["name"] == name] == [1]
 
 
 def test_nothing_acknowledged_is_lost_by_eight_threads(kinesis: Kinesis) -> None:
