@@ -22,13 +22,9 @@ from transforms.kafka.reader import Reader
 from transforms.kafka.restriction import PositionsProvider, Shard, deal
 from transforms.kafka.source import KafkaSource
 from transforms.kafka.start import Start
+from transforms.records.bundle_limits import SHARED_DEFER_SECONDS
 from transforms.records.chunk import Chunk
 from transforms.worker import metrics, process
-
-# Where readers share a thread with others, a poll must not block them, and an idle shard is asked again after a while.
-_CLUSTER_IDLE_SECONDS = 0.05
-_CLUSTER_LINGER_SECONDS = 0.2
-_CLUSTER_DEFER_SECONDS = 0.5
 
 
 class ReadFromKafka(beam.PTransform):
@@ -58,12 +54,7 @@ class ReadFromKafka(beam.PTransform):
         source = self._source
         shards = 1 if source.share_group else max(1, len(self._start.positions))
         if not source.share_group:
-            limits = replace(
-                source.limits,
-                idle_seconds=min(source.limits.idle_seconds, _CLUSTER_IDLE_SECONDS),
-                linger_seconds=min(source.limits.linger_seconds, _CLUSTER_LINGER_SECONDS),
-            )
-            source = replace(source, limits=limits)
+            source = replace(source, limits=source.limits.on_shared_thread())
         chunks = (
             pipeline
             | "Shards" >> beam.Create([tuple(shard) for shard in deal(self._start, shards)], reshuffle=False)
@@ -108,7 +99,7 @@ class _ReadShard(beam.DoFn):
                     tracker.try_claim(None)
                 else:
                     idle = not claimed and not self._source.share_group
-                    tracker.defer_remainder(Duration(seconds=_CLUSTER_DEFER_SECONDS if idle else 0))
+                    tracker.defer_remainder(Duration(seconds=SHARED_DEFER_SECONDS if idle else 0))
             metrics.observe(metrics.LAG, reader.measure_lag())
             if not claimed:
                 _advance(watermark, Timestamp.now())

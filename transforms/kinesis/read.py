@@ -20,13 +20,9 @@ from transforms.kinesis.checkpoint import LocalCheckpoint, local_checkpoint
 from transforms.kinesis.reader import Reader
 from transforms.kinesis.restriction import Share, UnreadProvider, deal
 from transforms.kinesis.source import KinesisSource
+from transforms.records.bundle_limits import SHARED_DEFER_SECONDS
 from transforms.records.chunk import Chunk
 from transforms.worker import metrics, process
-
-# Where readers share a thread with others, waiting must not block them, and an idle one is asked again after a while.
-_CLUSTER_IDLE_SECONDS = 0.05
-_CLUSTER_LINGER_SECONDS = 0.2
-_CLUSTER_DEFER_SECONDS = 0.5
 
 
 class ReadFromKinesis(beam.PTransform):
@@ -52,12 +48,7 @@ class ReadFromKinesis(beam.PTransform):
         """Add the read."""
         source = self._source
         if source.checkpoint_file is None:
-            limits = replace(
-                source.limits,
-                idle_seconds=min(source.limits.idle_seconds, _CLUSTER_IDLE_SECONDS),
-                linger_seconds=min(source.limits.linger_seconds, _CLUSTER_LINGER_SECONDS),
-            )
-            source = replace(source, limits=limits)
+            source = replace(source, limits=source.limits.on_shared_thread())
         chunks = (
             pipeline
             | "Shares" >> beam.Create([tuple(share) for share in self._shares], reshuffle=False)
@@ -99,7 +90,7 @@ class _ReadShare(beam.DoFn):
                 if reader.must_stop() or reader.is_at_end():
                     tracker.try_claim(None)
                 else:
-                    tracker.defer_remainder(Duration(seconds=_CLUSTER_DEFER_SECONDS if idle and not local else 0))
+                    tracker.defer_remainder(Duration(seconds=SHARED_DEFER_SECONDS if idle and not local else 0))
             metrics.observe(metrics.LAG_MILLISECONDS, reader.measure_lag())
             if local:
                 bundle_finalizer.register(

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+# Of readers that share a thread with others: waiting must not block those.
+_SHARED_IDLE_SECONDS = 0.05
+_SHARED_LINGER_SECONDS = 0.2
+
+SHARED_DEFER_SECONDS = 0.5
+"""When a reader that shares a thread with others, and had nothing to read, is asked again."""
 
 
 @dataclass(frozen=True)
@@ -20,3 +27,11 @@ class BundleLimits:
     max_seconds: float
     linger_seconds: float
     idle_seconds: float = 1.0
+
+    def on_shared_thread(self) -> BundleLimits:
+        """Return the same limits for readers that share a thread with others, as on a cluster: they wait less."""
+        return replace(
+            self,
+            idle_seconds=min(self.idle_seconds, _SHARED_IDLE_SECONDS),
+            linger_seconds=min(self.linger_seconds, _SHARED_LINGER_SECONDS),
+        )
