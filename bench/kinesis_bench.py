@@ -10,6 +10,7 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from typing import Any
 
 import apache_beam as beam
 import boto3
@@ -56,7 +57,7 @@ def measure(records: int, rounds: int) -> list[Round]:
             client.put_records(StreamName=full, Records=entries)
         measured = []
         for _ in range(rounds):
-            with _new_process() as one, _new_process() as other:
+            with new_process() as one, new_process() as other:
                 start_up = one.submit(in_pipeline, kinesis.endpoint, empty, 0).result()
                 pipeline = one.submit(in_pipeline, kinesis.endpoint, full, records).result()
                 loop = other.submit(in_loop, kinesis.endpoint, full, records).result()
@@ -81,7 +82,7 @@ def in_pipeline(endpoint: str, stream: str, records: int) -> Usage:
     with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
         pipeline | ReadFromKinesis(source, begin(client, stream, "earliest")) | "Take" >> beam.Map(_take, records)
     close_readers(source)
-    _check(records, metrics.process_counts()[metrics.READ])
+    check_all(records, metrics.process_counts()[metrics.READ])
     return stopwatch.usage()
 
 
@@ -94,8 +95,7 @@ def _take(_: Chunk, records: int) -> None:
 def in_loop(endpoint: str, stream: str, records: int) -> Usage:
     """Return what a loop takes that asks one shard after another, as often as it likes."""
     process.tune_garbage_collector()
-    keys = {"aws_access_key_id": ACCESS_KEY_ID, "aws_secret_access_key": SECRET_ACCESS_KEY}
-    client = boto3.client("kinesis", region_name=REGION, endpoint_url=endpoint, **keys)
+    client = plain_client(endpoint)
     stopwatch = Stopwatch()
     read = 0
     for shard in client.list_shards(StreamName=stream)["Shards"]:
@@ -105,14 +105,22 @@ def in_loop(endpoint: str, stream: str, records: int) -> Usage:
             reply = client.get_records(ShardIterator=iterator)
             read += len(reply["Records"])
             iterator, behind = reply["NextShardIterator"], reply["MillisBehindLatest"]
-    _check(records, read)
+    check_all(records, read)
     return stopwatch.usage()
 
 
-def _check(records: int, read: int) -> None:
-    if read != records:
-        raise AssertionError(f"{read} of {records} records were read")
+def plain_client(endpoint: str) -> Any:
+    """Make a client as boto3 makes it."""
+    keys = {"aws_access_key_id": ACCESS_KEY_ID, "aws_secret_access_key": SECRET_ACCESS_KEY}
+    return boto3.client("kinesis", region_name=REGION, endpoint_url=endpoint, **keys)
 
 
-def _new_process() -> ProcessPoolExecutor:
+def check_all(records: int, done: int) -> None:
+    """Make sure that all records were read, or put."""
+    if done != records:
+        raise AssertionError(f"{done} of {records} records arrived")
+
+
+def new_process() -> ProcessPoolExecutor:
+    """Return a process that runs one thing after another and shares nothing with this one."""
     return ProcessPoolExecutor(1, get_context("spawn"))

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import apache_beam as beam
-import boto3
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from bench.kinesis_bench import RECORD_BYTES, Round
+from bench.kinesis_bench import RECORD_BYTES, Round, check_all, new_process, plain_client
 from bench.measure import Stopwatch, Usage
 from kinesis.keys import KAFKA_KEY, PartitionKeys
 from pipelines.options.kinesis import KinesisOptions
@@ -44,7 +41,7 @@ def measure(records: int, rounds: int) -> list[Round]:
         client = kinesis.client()
         measured = []
         for _ in range(rounds):
-            with _new_process() as one, _new_process() as other:
+            with new_process() as one, new_process() as other:
                 streams = [kinesis.create_stream(_SHARDS) for _ in range(2)]
                 # First, for imports and the client.
                 one.submit(in_pipeline, kinesis.endpoint, streams[0], _BATCH_RECORDS).result()
@@ -72,7 +69,7 @@ def in_pipeline(endpoint: str, stream: str, records: int) -> Usage:
         # Made inside the bundle: elements of Create would be encoded and decoded, which batches of Kafka's are not.
         batches = pipeline | beam.Create([records]) | "Batches" >> beam.FlatMap(_batches).with_output_types(Batch)
         batches | PutToKinesis(routes, connection)
-    _check(records, metrics.process_counts()[metrics.ACCEPTED])
+    check_all(records, metrics.process_counts()[metrics.ACCEPTED])
     return stopwatch.usage()
 
 
@@ -86,8 +83,7 @@ def _batches(records: int) -> Iterator[Batch]:
 def in_loop(endpoint: str, stream: str, records: int) -> Usage:
     """Return what a loop takes that puts the same batches, one after another."""
     process.tune_garbage_collector()
-    keys = {"aws_access_key_id": ACCESS_KEY_ID, "aws_secret_access_key": SECRET_ACCESS_KEY}
-    client = boto3.client("kinesis", region_name=REGION, endpoint_url=endpoint, **keys)
+    client = plain_client(endpoint)
     stopwatch = Stopwatch()
     put = 0
     for batch in _batches(records):
@@ -96,14 +92,5 @@ def in_loop(endpoint: str, stream: str, records: int) -> Usage:
             for body, key in zip(batch.bodies, batch.keys, strict=True)
         ]
         put += len(entries) - client.put_records(StreamName=stream, Records=entries)["FailedRecordCount"]
-    _check(records, put)
+    check_all(records, put)
     return stopwatch.usage()
-
-
-def _check(records: int, put: int) -> None:
-    if put != records:
-        raise AssertionError(f"{put} of {records} records were put")
-
-
-def _new_process() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, get_context("spawn"))
