@@ -24,7 +24,7 @@ class Refusals(NamedTuple):
 def after_refusals(before: Refusals, refused: int, now: float) -> tuple[Refusals, bool]:
     """Count refusals, and say whether they are a burst: 20 within a minute, after a minute without any.
 
-    A burst is told once. Records that are refused all day long are no news: senders that never had a valid record
+    A burst is reported once. Records that are refused all day long are no news: senders that never had a valid record
     must not make every worker ask the registry again and again.
 
     Args:

@@ -52,7 +52,7 @@ def apply(plan: Plan, services: Services, done: Callable[[Step, str], None]) -> 
     Args:
         plan: Without problems.
         services: The APIs.
-        done: Is told of each step that has been carried out, with the id of the object.
+        done: Called after each step that was carried out, with the id of the object.
 
     Returns:
         (kind, name) to id, of what was there and what was created.

@@ -1,4 +1,4 @@
-"""Adobe's rules for a provision file, as far as they can be told without a call. Pure.
+"""Adobe's rules for a provision file, as far as they can be checked without a call. Pure.
 
 Sources: "Schema Registry API: getting started" and troubleshooting guide (tenant, titles, names), "Descriptors
 endpoint", "Unions endpoint", "Create an HTTP API streaming connection", "Getting started with streaming ingestion"

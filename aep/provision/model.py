@@ -240,7 +240,7 @@ class RouteEntry(BaseModel):
     Attributes:
         flow: Name of a declared dataflow; or
         connection, dataset: Names of those declared, without a dataflow between them.
-        payload: None for XDM entities on an `xdm` connection; raw data is told from the connection.
+        payload: None for XDM entities on an `xdm` connection; that data is raw follows from the connection.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)

@@ -2,7 +2,7 @@
 
 Only what Adobe allows is changed: fields are added to field groups, field groups to schemas, descriptors to schemas;
 schemas and datasets are enabled for Profile ("Basics of schema composition", rules of schema evolution; "Enable a
-dataset for updates"). What differs otherwise is told and left alone. What would make the result wrong is a problem, and
+dataset for updates"). Other differences are reported and left alone. What would make the result wrong is a problem, and
 with a problem nothing is done.
 """
 

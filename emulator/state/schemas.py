@@ -10,7 +10,7 @@ from aep.xdm.rules import XdmRules
 from aep.xdm.schema import SchemaError, parse_schema
 from aep.xdm.validate import XdmValidator
 
-# What AEP asks of a record of any schema, whatever a pipeline is told to ask. Profile alone looks at sizes.
+# What AEP asks of a record of any schema, whatever the options of a pipeline ask. Only Profile looks at sizes.
 _RULES = XdmRules(
     unknown_fields="reject",
     nulls="reject",

@@ -20,7 +20,7 @@ class ConnectorFileError(UserError):
 def read_connector(path: str) -> dict[str, str]:
     """Read the properties of a connector, its `name` among them if the file has one.
 
-    JSON is told from .properties by its first character. It is what Connect's REST API takes and gives: `{"name",
+    The first character tells JSON from .properties. It is what Connect's REST API takes and gives: `{"name",
     "config": {...}}`, or the bare configuration. Scalars become text and nulls are left out, as Connect does it.
 
     Raises:

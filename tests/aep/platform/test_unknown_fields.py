@@ -6,7 +6,7 @@ from aep.platform.unknown_fields import Refusals, after_refusals
 
 
 def told(*seen: tuple[float, int]) -> list[float]:
-    """Return the times at which a burst is told, of refusals at these times."""
+    """Return the times at which a burst of refusals at these times is reported."""
     refusals, times = Refusals(), []
     for now, refused in seen:
         refusals, burst = after_refusals(refusals, refused, now)

@@ -288,7 +288,7 @@ class TestStreams:
 
 
 class TestForTheExport:
-    """What the export of profiles is told, from the same state that Flow Service keeps."""
+    """Return what the export of profiles gets, from the same state that Flow Service keeps."""
 
     def flows(self, state: Path) -> Flows:
         """Return the flows in the state file of an emulator that has ended."""
