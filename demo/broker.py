@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
+from emulator import kafka
 from testing.services.kafka import KafkaBroker
 from transforms.kafka.client import KafkaCluster
 
 Kind = Literal["embedded", "apache"]
 
-PARTITIONS = 4  # the embedded broker has no other number
 _TIMEOUT_SECONDS = 10
 
 
@@ -21,20 +21,16 @@ _TIMEOUT_SECONDS = 10
 def running(kind: Kind, topics: Sequence[str]) -> Iterator[KafkaCluster]:
     """Run a broker with these topics while the `with` block lasts.
 
-    The embedded one lives in this process. It throws away the oldest records beyond 5 MB a partition, counted as they
-    were sent: so the demo sends them compressed.
+    The embedded one throws away the oldest records beyond 5 MB a partition, counted as they were sent: so the demo
+    sends them compressed.
     """
     if kind == "embedded":
-        # Any client of librdkafka starts the broker of its tests when it is asked to; it ends with the client.
-        host = Producer({"test.mock.num.brokers": 1, "log_level": 3})
-        (broker,) = host.list_topics(timeout=_TIMEOUT_SECONDS).brokers.values()
-        for topic in topics:
-            host.list_topics(topic, timeout=_TIMEOUT_SECONDS)  # it makes a topic when it is asked about it
-        yield KafkaCluster(f"{broker.host}:{broker.port}", {"compression.type": "zstd"})
+        with kafka.running(topics) as address:
+            yield KafkaCluster(address, {"compression.type": "zstd"})
     else:
         with KafkaBroker() as apache:
             for topic in topics:
-                apache.create_topic(topic, PARTITIONS)
+                apache.create_topic(topic, kafka.PARTITIONS)
             yield KafkaCluster(apache.bootstrap_servers, {})
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import gzip
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, BinaryIO, cast
+from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 
 import typer
 from rich.console import Console
 from rich.progress import track
 
-from pipelines.cli.common import WRONG, KafkaConfigOption, app, cluster_of, say
+from pipelines.cli.common import WRONG, KafkaConfigOption, app, cluster_of, say, say_problems
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import EVENTS_TOPIC, MIN_EVENT_BYTES, PROFILES_TOPIC, Kind
 from samples.loyalty import generate as make_samples
+
+if TYPE_CHECKING:
+    from transforms.kafka.client import KafkaCluster
 
 _TOPIC_PREFIX = "loyalty-"
 
@@ -56,6 +60,16 @@ def generate(
         str | None, typer.Option(help="Send to Kafka instead: brokers as HOST:PORT[,HOST:PORT...].")
     ] = None,
     kafka_config: KafkaConfigOption = None,
+    options_file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--options-file",
+            "--options_file",
+            help="Send to Kafka instead: options file of a run, for its kafka_bootstrap_servers and kafka_config; may "
+            "be repeated.",
+            metavar="FILE",
+        ),
+    ] = None,
     topic_prefix: Annotated[
         str, typer.Option(help="Prefix of the topics: PREFIXprofiles and PREFIXevents, which must exist.")
     ] = _TOPIC_PREFIX,
@@ -70,10 +84,12 @@ def generate(
 
     if broken_kind and not broken_share:
         raise typer.BadParameter("--broken-kind does nothing without --broken-share")
-    if bootstrap_servers is None and (kafka_config or topic_prefix != _TOPIC_PREFIX):
-        raise typer.BadParameter("--kafka-config and --topic-prefix need --bootstrap-servers")
-    if bootstrap_servers is not None and output is not None:
-        raise typer.BadParameter("give --output or --bootstrap-servers, not both")
+    if bootstrap_servers is None and kafka_config:
+        raise typer.BadParameter("--kafka-config needs --bootstrap-servers")
+    if bootstrap_servers is None and not options_file and topic_prefix != _TOPIC_PREFIX:
+        raise typer.BadParameter("--topic-prefix needs --bootstrap-servers or --options-file")
+    if sum(map(bool, (output, bootstrap_servers, options_file))) > 1:
+        raise typer.BadParameter("give only one of --output, --bootstrap-servers and --options-file")
     try:
         samples = make_samples(
             count,
@@ -83,7 +99,10 @@ def generate(
             broken_kinds=broken_kind,
             event_bytes=event_bytes,
         )
-        cluster = None if bootstrap_servers is None else cluster_of(bootstrap_servers, kafka_config or [])
+        cluster = _cluster(bootstrap_servers, kafka_config or [], options_file or [])
+    except UserError as error:
+        say_problems(error)
+        return WRONG
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
@@ -109,6 +128,30 @@ def generate(
         return WRONG
     say(f"{count:,} records to {place}: {tally}")
     return 0
+
+
+def _cluster(bootstrap_servers: str | None, config: Sequence[str], options_files: Sequence[str]) -> KafkaCluster | None:
+    """Return the brokers that the arguments name, by themselves or by options files; None if there are none.
+
+    Raises:
+        ValueError: An address or a property that cannot be right.
+        OptionsError: The same of options files, or they name no brokers.
+    """
+    if bootstrap_servers is not None:
+        return cluster_of(bootstrap_servers, config)
+    if not options_files:
+        return None
+    from pipelines.options.merge import parse
+    from pipelines.options.problems import Finding
+    from pipelines.options.settings import Settings
+    from pipelines.runtime.kafka_cluster import kafka_cluster
+
+    def brokers_missing(settings: Settings) -> Iterator[Finding]:
+        if settings.kafka.bootstrap_servers is None:
+            name = "kafka_bootstrap_servers"
+            yield Finding((name,), f"{name}: missing: give the brokers, as HOST:PORT[,HOST:PORT...]")
+
+    return kafka_cluster(parse([f"--options_file={path}" for path in options_files], brokers_missing))
 
 
 def _lines(output: Path | None) -> AbstractContextManager[BinaryIO]:

@@ -207,7 +207,7 @@ def test_a_topic_that_is_not_there(broker: KafkaBroker, capsys: pytest.CaptureFi
         (["generate", "5", "--output", "/nowhere/file"], "/nowhere/file: No such file or directory"),
         (["generate", "5", "--topic-prefix", "a-"], "--bootstrap-servers"),
         (["generate", "5", "--bootstrap-servers", "host:port"], "HOST:PORT"),
-        (["generate", "5", "--bootstrap-servers", "h:1", "--output", "f"], "not both"),
+        (["generate", "5", "--bootstrap-servers", "h:1", "--output", "f"], "only one"),
         (["generate", "5", "--bootstrap-servers", "h:1", "--kafka-config", "hush"], "KEY=VALUE"),
         (["generate", "5", "--bootstrap-servers", "h:1", "--kafka-config", "sasl.password=hush"], "reference"),
         (["generate", "5", "--bootstrap-servers", "h:1", "--kafka-config", "sasl.password=env:NO_SUCH"], "NO_SUCH"),
