@@ -44,7 +44,7 @@ def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
     mapped = parsed.main | ApplyMapping(plan.routes, plan.guard)
     valid = mapped.main | ValidateXdm(plan.routes, plan.rules, plan.guard)
     batches = valid.main | GroupIntoBatches(plan.routes, plan.batch_limits, plan.batch_mode, plan.connection.shards)
-    posted = batches | PostToAep(plan.routes, plan.connection, receipts=bool(plan.receipts))
+    posted = batches | PostToAep(plan.routes, plan.connection, bool(plan.receipts), plan.measures_latency)
     posted.receipts | WriteReceipts(plan.receipts)
 
     # Each step has a sink of its own, fused with it: behind a Flatten the sink would run in another stage, and offsets

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
@@ -21,6 +21,7 @@ from transforms.records.destination import Destination
 from transforms.records.outcome import Refusal
 from transforms.records.route import Routes
 from transforms.worker import metrics, process
+from transforms.worker.latency import Accepted, count_latencies, measure
 
 # For each batch that may be under way, so many may wait aside: for records that the destination fails on, which takes
 # minutes, while it accepts others. Each is up to the size of a request.
@@ -32,6 +33,9 @@ class Post(beam.PTransform):
 
     `main` is empty. `dead_letters`: the records that the destination refused, stage `post`. `receipts`: of the
     records that it has received, if they are asked for. An error that a person has to put right fails the bundle.
+
+    Args:
+        latency: Measure how long after their timestamps records are accepted; for records that come from Kafka now.
     """
 
     def __init__(
@@ -39,41 +43,57 @@ class Post(beam.PTransform):
         routes: Routes,
         connection: Connection,
         receipts: bool = False,
+        latency: bool = False,
         poster: Callable[[Client, Connection], Poster] | None = None,
     ):
         super().__init__()
         self._routes = routes
         self._connection = connection
         self._receipts = receipts
+        self._latency = latency
         self._poster = poster or ThreadedPoster
 
     def expand(self, batches: beam.PCollection[Batch]) -> DoOutputsTuple:
         """Add the step."""
-        step = beam.ParDo(_Post(self._routes, self._connection, self._receipts, self._poster))
+        step = beam.ParDo(_Post(self._routes, self._connection, self._receipts, self._latency, self._poster))
         return with_dead_letters(step, batches, Batch, receipts=Receipts)
+
+
+class _UnderWay(NamedTuple):
+    batch: Batch
+    poster: Poster
+    steps: _Steps
+    future: Future[Delivery]
 
 
 class _Post(beam.DoFn):
     def __init__(
-        self, routes: Routes, connection: Connection, receipts: bool, poster: Callable[[Client, Connection], Poster]
+        self,
+        routes: Routes,
+        connection: Connection,
+        receipts: bool,
+        latency: bool,
+        poster: Callable[[Client, Connection], Poster],
     ):
         self._routes = routes
         self._connection = connection
         self._receipts = receipts
+        self._latency = latency
         self._poster = poster
 
     def start_bundle(self) -> None:
-        self._under_way: deque[tuple[Batch, Poster, Future[Delivery]]] = deque()
+        self._under_way: deque[_UnderWay] = deque()
 
     def process(self, element: Batch) -> Iterator[TaggedOutput]:
         with process.remember_failure():
             poster = _poster(self._routes[element.route].destination, self._connection, self._poster)
-        self._under_way.append((element, poster, poster.post(element)))
+        steps = _Steps(element.route)
+        self._under_way.append(_UnderWay(element, poster, steps, poster.post(element, steps)))
         yield from self._settle_ended()
 
     def finish_bundle(self) -> Iterator[TaggedOutput]:
         while self._under_way:
-            wait([future for _, _, future in self._under_way], return_when=FIRST_COMPLETED)
+            wait([one.future for one in self._under_way], return_when=FIRST_COMPLETED)
             for output in self._settle_ended():
                 yield TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
 
@@ -83,12 +103,12 @@ class _Post(beam.DoFn):
         """
         for _ in range(len(self._under_way)):
             one = self._under_way.popleft()
-            if one[2].done():
+            if one.future.done():
                 yield from self._settle(*one)
             else:
                 self._under_way.append(one)
 
-    def _settle(self, batch: Batch, poster: Poster, future: Future[Delivery]) -> Iterator[TaggedOutput]:
+    def _settle(self, batch: Batch, poster: Poster, steps: _Steps, future: Future[Delivery]) -> Iterator[TaggedOutput]:
         metrics.count(metrics.TOKEN_RENEWALS, poster.take_renewals())
         with process.remember_failure():
             delivery = future.result()
@@ -98,6 +118,8 @@ class _Post(beam.DoFn):
         metrics.observe("delivery_bytes", delivery.sent_bytes)
         metrics.observe("delivery_milliseconds", int(delivery.seconds * 1000))
         metrics.observe(metrics.IN_FLIGHT, delivery.in_flight)
+        if self._latency:
+            count_latencies(batch.route, measure(_timestamps(batch, delivery), steps.accepted))
         if self._receipts and delivery.accepted:
             yield TaggedOutput("receipts", receipts_of(batch, delivery.answers))
         for (chunk, record), answer in zip(batch.origins(), delivery.answers, strict=True):
@@ -116,10 +138,31 @@ def _counters(route: str, counts: Counts) -> Iterator[tuple[str, int]]:
         yield metrics.RETRIES + cause, times
 
 
-def count_here(route: str, counts: Counts) -> None:
-    """Count a step of a delivery as it is taken: one that ends in an error, or not yet, has arrived too."""
-    for name, amount in _counters(route, counts):
-        metrics.count_here(name, amount)
+def _timestamps(batch: Batch, delivery: Delivery) -> list[int]:
+    """Return when the accepted records of a batch were written to Kafka."""
+    if delivery.accepted == len(delivery.answers):
+        return [record.timestamp for chunk in batch.chunks for record in chunk.records]
+    records = (record for _, record in batch.origins())
+    return [one.timestamp for one, answer in zip(records, delivery.answers, strict=True) if answer.accepted]
+
+
+class _Steps:
+    """Counts the steps of a delivery as they are taken, by the delivering threads: one that ends in an error, or not
+    yet, has arrived too.
+
+    Attributes:
+        accepted: When records were accepted.
+    """
+
+    def __init__(self, route: str):
+        self._route = route
+        self.accepted: list[Accepted] = []
+
+    def __call__(self, counts: Counts) -> None:
+        for name, amount in _counters(self._route, counts):
+            metrics.count_here(name, amount)
+        if counts.accepted:
+            self.accepted.append(Accepted(counts.accepted, int(time.time() * 1000)))
 
 
 class _Slot:
@@ -139,8 +182,12 @@ class _Slot:
 class Poster(Protocol):
     """Delivers batches by a client; one for each destination and process."""
 
-    def post(self, batch: Batch) -> Future[Delivery]:
-        """Start a delivery; block while too many are under way, which is how a slow destination slows the read."""
+    def post(self, batch: Batch, observer: Callable[[Counts], None]) -> Future[Delivery]:
+        """Start a delivery; block while too many are under way, which is how a slow destination slows the read.
+
+        Args:
+            observer: As for `Client.deliver`.
+        """
 
     def take_renewals(self) -> int:
         """Return how many credentials were fetched since this was last asked."""
@@ -162,10 +209,9 @@ class ThreadedPoster:
         # A batch for each thread may wait beside those under way, so that none idles while the next is made.
         self._slots = threading.BoundedSemaphore(connection.max_in_flight + (connection.shards if ordered else 1))
 
-    def post(self, batch: Batch) -> Future[Delivery]:
+    def post(self, batch: Batch, observer: Callable[[Counts], None]) -> Future[Delivery]:
         """Start a delivery; blocks while too many are under way, which is how a slow destination slows the read."""
         slot = _Slot(self._slots)
-        observer = partial(count_here, batch.route)
         future = self._pools[batch.shard].submit(self._client.deliver, batch, observer, slot.give_up)
         future.add_done_callback(lambda _: slot.give_up())
         return future

@@ -72,6 +72,11 @@ class Plan:
         return self.connection.name
 
     @property
+    def measures_latency(self) -> bool:
+        """Whether the timestamps of records say when they came to Kafka to be read by this run."""
+        return self.source is not None
+
+    @property
     def ends(self) -> bool:
         """Whether reading ends by itself."""
         return self.settings.kafka.stop_at == "end" or self.settings.kafka.stop_after_seconds is not None

@@ -43,6 +43,11 @@ class ReplayPlan(Plan):
     place: str
     selection: Selection
 
+    @property
+    def measures_latency(self) -> bool:
+        """False: the records were read once before."""
+        return False
+
     def finish(self, finished: bool) -> str:
         """Tidy up after a replay; return the message for the user.
 

@@ -14,6 +14,9 @@ from rich.table import Table
 from aep.mapping.repeated_ids import RepeatedIds
 from transforms.sinks.base import Sinks, describe_all
 from transforms.worker import metrics
+from transforms.worker.latency import Histogram, latencies
+
+_QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 def summary(counts: Counter[str], seconds: float, outcome: str, lag_milliseconds: int | None = None) -> dict[str, Any]:
@@ -54,9 +57,25 @@ def summary(counts: Counter[str], seconds: float, outcome: str, lag_milliseconds
             route: RepeatedIds(repeated, counts[f"{metrics.IDS_LOOKED_AT}{route}"])._asdict()
             for route, repeated in under(counts, metrics.REPEATED_IDS).items()
         },
+        "latency_milliseconds": latency_summary(counts),
         "seconds": round(seconds, 3),
         **({} if lag_milliseconds is None else {"lag_milliseconds": lag_milliseconds}),
     }
+
+
+def latency_summary(counts: Counter[str]) -> dict[str, int]:
+    """Return, in milliseconds, how long after it was written to Kafka half of the records, 95 and 99 % of them were
+    accepted; {} where none was measured.
+
+    `records` is how many were measured: those that came from Kafka with a timestamp.
+    """
+    measured = Histogram()
+    for by_route in latencies(counts).values():
+        measured.add(by_route)
+    if not measured.records:
+        return {}
+    quantiles = {name: round(measured.quantile(share)) for name, share in _QUANTILES.items()}
+    return {"records": measured.records, **quantiles}
 
 
 def without_success(account_of_run: dict[str, Any]) -> str:
@@ -151,6 +170,8 @@ def table(account_of_run: dict[str, Any], sinks: Sinks, title: str, destination:
         grid.add_row(f"events that share an _id: {route}", numbers, style="yellow")
     if account_of_run["receipts"]:
         grid.add_row("receipts", f"{account_of_run['receipts']:,}")
+    if account_of_run["accepted"] and account_of_run["requests"]:
+        grid.add_row("latency", _latency(account_of_run))
     seconds = account_of_run["seconds"]
     grid.add_row("seconds", f"{seconds:,.1f}")
     grid.add_row("events/s", f"{account_of_run['read'] / seconds:,.0f}" if seconds else "-")
@@ -159,6 +180,26 @@ def table(account_of_run: dict[str, Any], sinks: Sinks, title: str, destination:
     grid.add_section()
     grid.add_row("dead letters", describe_all(sinks))
     return grid
+
+
+def _latency(account_of_run: dict[str, Any]) -> str:
+    measured = account_of_run["latency_milliseconds"]
+    if not measured:
+        return "not measured: files and replays have no time of arrival in Kafka"
+    left_out = account_of_run["accepted"] - measured["records"]
+    note = f"; {left_out:,} not measured" if left_out > 0 else ""
+    return ", ".join(f"{name} {duration(measured[name])}" for name in _QUANTILES) + note
+
+
+def duration(milliseconds: float) -> str:
+    """Return a time with three digits or so, in a unit that fits."""
+    if milliseconds < 1_000:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1_000
+    if seconds < 600:
+        return f"{seconds:,.2f} s" if seconds < 10 else f"{seconds:,.1f} s"
+    minutes = seconds / 60
+    return f"{minutes:,.0f} min" if minutes < 600 else f"{minutes / 60:,.0f} h"
 
 
 def _by_route(counts: Counter[str]) -> dict[str, dict[str, int]]:

@@ -31,6 +31,7 @@ def test_100_000_events_of_which_2_percent_are_broken_arrive_as_the_oracle_says(
     assert finished.summary["accepted"] == scenario.messages_accepted()
     assert sum(finished.summary["dead_lettered"].values()) == len(scenario.oracle.broken())
     assert finished.summary["unaccounted"] == 0
+    assert finished.summary["latency_milliseconds"]["records"] == finished.summary["accepted"]
     assert scenario.committed() == scenario.end_offsets()
 
 

@@ -30,6 +30,7 @@ def test_every_event_arrives_over_flink(scenario: Scenario, flink: FlinkCluster,
     assert scenario.check_every_sample() == 0
     assert finished.summary["unaccounted"] == 0
     assert finished.summary["accepted"] == scenario.messages_accepted()
+    assert finished.summary["latency_milliseconds"]["records"] == finished.summary["accepted"]
     assert flink.jobs()[-1]["state"] == "FINISHED"
     # Offsets are committed only where a finalised bundle's records are posted.
     none: dict[str, dict[int, int]] = {topic: {} for topic in scenario.topics.values()}

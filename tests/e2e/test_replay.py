@@ -40,6 +40,7 @@ def replay(scenario: Scenario, *arguments: str, **options: Any) -> Finished:
     finished = Finished(done.returncode, done.stdout + done.stderr, scenario.summary())
     assert finished.code == 0, finished.output
     assert finished.summary["unaccounted"] == 0
+    assert finished.summary["latency_milliseconds"] == {}  # of the first run's records, not of this one's
     return finished
 
 

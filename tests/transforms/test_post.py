@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import apache_beam as beam
 import orjson
 import pytest
 
@@ -23,6 +24,7 @@ from transforms.aep.post import PostToAep
 from transforms.records.chunk import Batch
 from transforms.records.route import Route
 from transforms.worker import metrics, process
+from transforms.worker.latency import latencies
 
 SCHEMA = small_schema(_id={"type": "string"}, n={"type": "integer"})
 QUICK = by_default(RetryPolicy, base_seconds=0.01, max_seconds=0.05)
@@ -62,7 +64,25 @@ def test_accepted_records_are_counted_and_leave_nothing(aep: Emulator) -> None:
     assert aep.ids(inlet["inletId"]) == {"a": 1, "b": 1, "c": 1}
     counts = metrics.process_counts()
     assert (counts["accepted"], counts["requests"]) == (3, 2)
+    assert latencies(counts) == {}
     assert counts["request_bytes"] == aep.inlet_stats(inlet["inletId"])["bytes"]
+
+
+def test_latency_is_measured_of_accepted_records_from_their_timestamps(aep: Emulator) -> None:
+    inlet = create_inlet(aep)
+    aep.faults(latency_ms=200)
+    sent = batch("a", "b!", "c", "d")
+    now = int(time.time() * 1000)
+    written = (now - 7_000, now - 90_000, now, 0)  # the last one has no timestamp
+    chunk = sent.chunks[0]
+    chunk.records = [one._replace(timestamp=at) for one, at in zip(chunk.records, written, strict=True)]
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        post = PostToAep(routes(to(inlet)), by_default(AepConnection), latency=True)
+        pipeline | beam.Create([sent], reshuffle=False) | post
+    (measured,) = latencies(metrics.process_counts()).values()
+    assert measured.records == 2
+    assert 200 <= measured.quantile(0.5) < 7_200 <= measured.quantile(1) < 90_000
+    assert latencies(metrics.beam_counts(pipeline.result.metrics())) == {"events": measured}
 
 
 def test_refused_records_alone_are_dead_lettered_with_aeps_words(aep: Emulator) -> None:

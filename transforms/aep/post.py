@@ -10,5 +10,5 @@ from transforms.records.route import Routes
 class PostToAep(Post):
     """Posts each batch to the inlet of its route; see `Post`."""
 
-    def __init__(self, routes: Routes, connection: Connection, receipts: bool = False):
-        super().__init__(routes, connection, receipts)
+    def __init__(self, routes: Routes, connection: Connection, receipts: bool = False, latency: bool = False):
+        super().__init__(routes, connection, receipts, latency)

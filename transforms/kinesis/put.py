@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
 
 from transforms.kinesis.connection import KinesisClient
-from transforms.post import Post, count_here
+from transforms.post import Post
 from transforms.records.chunk import Batch
-from transforms.records.delivery import Client, Connection, Delivery
+from transforms.records.delivery import Client, Connection, Counts, Delivery
 from transforms.records.route import Routes
 
 
@@ -19,8 +19,8 @@ class PutToKinesis(Post):
     a shard that has had enough hold up nobody else's.
     """
 
-    def __init__(self, routes: Routes, connection: Connection, receipts: bool = False):
-        super().__init__(routes, connection, receipts, KinesisPoster)
+    def __init__(self, routes: Routes, connection: Connection, receipts: bool = False, latency: bool = False):
+        super().__init__(routes, connection, receipts, latency, KinesisPoster)
 
 
 class KinesisPoster:
@@ -31,9 +31,9 @@ class KinesisPoster:
             raise TypeError(f"expected a client of Kinesis, not {type(client).__name__}")
         self._client = client
 
-    def post(self, batch: Batch) -> Future[Delivery]:
+    def post(self, batch: Batch, observer: Callable[[Counts], None]) -> Future[Delivery]:
         """Start a delivery; block while too much waits, which is how a slow stream slows the read."""
-        return self._client.start(batch, partial(count_here, batch.route))
+        return self._client.start(batch, observer)
 
     def take_renewals(self) -> int:
         """Return 0: boto3 renews credentials by itself."""

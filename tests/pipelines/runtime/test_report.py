@@ -7,9 +7,10 @@ import pytest
 from rich.console import Console
 
 from pipelines.runtime.progress import line
-from pipelines.runtime.report import summary, table, warnings, without_success
+from pipelines.runtime.report import duration, summary, table, warnings, without_success
 from transforms.sinks.files import FileSink
 from transforms.worker import metrics
+from transforms.worker.latency import LATENCY
 
 
 def counts(**routes: tuple[int, int]) -> Counter[str]:
@@ -75,6 +76,37 @@ def test_a_route_that_drops_all_of_its_records_is_warned_of() -> None:
     found[metrics.dropped_by("two")] = 1008
     (warning,) = warnings(summary(found, 1.0, "finished"))
     assert warning.startswith("warning: route two: all of its 1,008 records were dropped.")
+
+
+def test_latency_is_in_the_summary_and_in_the_table() -> None:
+    found = counts(one=(1_000, 0), two=(10, 0)) + Counter({metrics.REQUESTS: 3})
+    found |= {f"{LATENCY}one/100": 960, f"{LATENCY}one/63000000": 40, f"{LATENCY}one/sum": 1}
+    account = summary(found, 1.0, "finished")
+    assert account["latency_milliseconds"] == {"records": 1_000, "p50": 95, "p95": 100, "p99": 61_250_000}
+    assert re.search(r"latency .* p50 95 ms, p95 100 ms, p99 17 h; 10 not measured ", shown(found))
+
+
+def test_latency_that_was_not_measured_is_said_to_be_so() -> None:
+    found = counts(one=(5, 0)) + Counter({metrics.REQUESTS: 1})
+    assert summary(found, 1.0, "finished")["latency_milliseconds"] == {}
+    assert re.search(r"latency .* not measured: ", shown(found))
+    assert "latency" not in shown(counts(one=(5, 0)))  # the output is a sink: nothing is posted
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "shown"),
+    [
+        (0, "0 ms"),
+        (999, "999 ms"),
+        (1_020, "1.02 s"),
+        (9_990, "9.99 s"),
+        (599_000, "599.0 s"),
+        (600_000, "10 min"),
+        (36_000_000, "10 h"),
+    ],
+)
+def test_a_duration_has_a_unit_that_fits(milliseconds: float, shown: str) -> None:
+    assert duration(milliseconds) == shown
 
 
 def test_where_nothing_is_dropped_nothing_is_shown_of_it() -> None:

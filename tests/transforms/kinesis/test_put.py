@@ -30,6 +30,7 @@ from transforms.kinesis.put import PutToKinesis
 from transforms.records.chunk import Batch
 from transforms.records.route import Route, Routes, parse_json
 from transforms.worker import metrics, process
+from transforms.worker.latency import latencies
 
 BY_ECID = PartitionKeys("identity", ("ECID",), hashed=False)
 AT_RANDOM = PartitionKeys("random", (), hashed=False)
@@ -72,13 +73,15 @@ def test_profiles_are_put_as_they_are_under_their_identity(
     kinesis: Kinesis, connection: KinesisConnection, stream: str
 ) -> None:
     sent = [profile(f"ecid-{number}") for number in range(700)]
-    outputs = apply_refusing(PutToKinesis(routes(stream), connection), [batch(*sent[:500]), batch(*sent[500:])])
+    put = PutToKinesis(routes(stream), connection, latency=True)
+    outputs = apply_refusing(put, [batch(*sent[:500]), batch(*sent[500:])])
     assert outputs == ([], [])
     kept = {each.data: each.partition_key for each in kinesis.records(stream)}
     assert kept == {body: f"ecid-{number}" for number, body in enumerate(sent)}
     counts = metrics.process_counts()
     assert counts["accepted"] == 700
     assert counts["route/profiles/accepted"] == 700
+    assert latencies(counts)["profiles"].records == 700
     assert counts["requests"] >= 2
     assert counts["request_bytes"] == sum(len(body) + len(key or "") for body, key in kept.items())
 
