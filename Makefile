@@ -9,13 +9,14 @@ READY := $(VENV)/.ready
 CANARY := .canary
 
 # What may change under us without a new major version, and the tests that lean on its insides: fastavro's parsed
-# schemas; Beam's option parser, FnApiRunner's metrics and Beam's harness; confluent-kafka's HTTP client and headers.
-CANARY_PACKAGES := apache-beam "confluent-kafka[schemaregistry]" fastavro
+# schemas; Beam's option parser, FnApiRunner's metrics and Beam's harness; confluent-kafka's HTTP client and headers;
+# botocore's connections.
+CANARY_PACKAGES := apache-beam "confluent-kafka[schemaregistry]" fastavro boto3
 CANARY_TESTS := tests/aep/formats/test_avro.py tests/aep/formats/test_avro_decoder.py \
     tests/pipelines/options/test_declarations.py tests/pipelines/options/test_merge.py \
     tests/pipelines/runtime/test_local_runner.py tests/pipelines/runtime/test_run.py \
     tests/transforms/worker tests/transforms/kafka/test_confluent_registry.py \
-    tests/transforms/kafka/test_record.py tests/transforms/kafka/test_restriction.py
+    tests/transforms/kafka/test_record.py tests/transforms/kafka/test_restriction.py tests/kinesis/test_replies.py
 
 .PHONY: help setup demo demo-kinesis test test-fast test-slow check bench soak canary docs lock clean
 
@@ -28,7 +29,7 @@ help:
 	@echo "make test-fast   checks, and the tests that need Python packages only"
 	@echo "make bench       the benchmark table"
 	@echo "make soak        10 minutes of random faults, every record accounted for; SOAK=\"--minutes 60\" for more"
-	@echo "make canary      the tests that lean on insides of Beam, confluent-kafka and fastavro, with their newest versions"
+	@echo "make canary      the tests that lean on insides of Beam, boto3, confluent-kafka and fastavro, with their newest versions"
 	@echo "make docs        docs/outcomes.md from the rules, docs/configuration.md from the declarations of the options"
 	@echo "make lock        requirements.lock from the pins"
 
@@ -73,7 +74,7 @@ canary:
 	$(CANARY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(CANARY)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade $(CANARY_PACKAGES)
 	$(CANARY)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	$(CANARY)/bin/python -m pip --disable-pip-version-check list | grep -iE "^(apache-beam|confluent-kafka|fastavro) "
+	$(CANARY)/bin/python -m pip --disable-pip-version-check list | grep -iE "^(apache-beam|botocore|confluent-kafka|fastavro) "
 	$(CANARY)/bin/python -m pytest $(CANARY_TESTS)
 
 docs: $(READY)

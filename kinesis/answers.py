@@ -187,7 +187,7 @@ def read_error(error: Exception, stream: str) -> Decision:
     if isinstance(error, exceptions.SSLError):
         return Again("reply", f"no connection to Kinesis: {error}")
     if isinstance(error, exceptions.ReadTimeoutError):
-        return Again("reply", "no reply from Kinesis in time")
+        return Again("reply", "no complete reply from Kinesis within kinesis_timeout_seconds")
     broken = (
         exceptions.HTTPClientError,
         exceptions.ConnectionError,

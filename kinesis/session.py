@@ -45,7 +45,7 @@ class Access:
       role_arn: a role to assume with these credentials; None for none. Its credentials are renewed as they expire.
       external_id: what the role's owner asks for in its trust policy.
       proxy: address of an HTTP proxy; None for none, whatever the environment says.
-      connect_timeout, read_timeout: seconds to wait for a connection, and for an answer.
+      connect_timeout, read_timeout: seconds to wait for a connection, and for a whole reply.
       connections: kept open at most, as many as requests are under way at a time.
     """
 
@@ -83,6 +83,8 @@ def make_client(access: Access, service: str = "kinesis") -> Any:
         from botocore.exceptions import BotoCoreError, NoRegionError
     except ImportError:
         raise AccessError("Kinesis needs boto3: pip install 'beam-aep[kinesis]', on the workers too") from None
+    from kinesis.replies import bound_replies
+
     for name, level in _QUIET.items():
         logger = logging.getLogger(name)
         if logger.getEffectiveLevel() < level:
@@ -108,6 +110,7 @@ def make_client(access: Access, service: str = "kinesis") -> Any:
         raise AccessError("no AWS region found: set kinesis_region or AWS_DEFAULT_REGION") from None
     except (BotoCoreError, ValueError) as error:
         raise AccessError(f"cannot create an AWS client: {error}") from None
+    bound_replies(client)
     client.meta.events.register("after-call", partial(_note_region, client.meta.region_name))
     return client
 
@@ -215,9 +218,16 @@ class _AssumedRole:
             options["ExternalId"] = self._access.external_id
         # Callers try again for as long as is right for them.
         config = self._network.merge(Config(retries={"total_max_attempts": 2}))
-        client = partial(self._source.create_client, config=config)
+        client = partial(self._client, config=config)
         fetcher = AssumeRoleCredentialFetcher(client, source, self._access.role_arn, extra_args=options)
         return DeferredRefreshableCredentials(partial(self._fetch, fetcher), "assume-role")
+
+    def _client(self, service: str, **options: Any) -> Any:
+        from kinesis.replies import bound_replies
+
+        client = self._source.create_client(service, **options)
+        bound_replies(client)
+        return client
 
     def _fetch(self, fetcher: Any) -> Any:
         """Return the role's credentials, as botocore wants them.

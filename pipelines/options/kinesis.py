@@ -43,7 +43,12 @@ class KinesisOptions(OptionGroup):
         None, "Proxy to Kinesis and STS: http://HOST:PORT. Null: none; the environment's is never used."
     )
     connect_timeout_seconds: Seconds = option(10.0, "How long to wait for a connection.", "seconds")
-    timeout_seconds: Seconds = option(60.0, "How long to wait for an answer.", "seconds")
+    timeout_seconds: Seconds = option(
+        60.0,
+        "How long to wait for a reply to be complete, from the time when the request is sent. Replies to a reader have "
+        "up to 10 MiB: raise it where the network is slow.",
+        "seconds",
+    )
 
     start: StreamStart = option(
         "earliest",

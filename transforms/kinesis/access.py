@@ -20,7 +20,7 @@ class KinesisAccess:
     Attributes:
       region, endpoint, role_arn, external_id, proxy: as there.
       access_key_id, secret_access_key: references to secrets; None for AWS's own chain.
-      connect_timeout_seconds, timeout_seconds: to wait for a connection, and for an answer.
+      connect_timeout_seconds, timeout_seconds: to wait for a connection, and for a whole reply.
       connections: kept open at most, as many as requests are under way at a time.
     """
 
