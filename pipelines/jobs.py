@@ -1,4 +1,4 @@
-"""The pipelines whose modules say as `JOB` what they run, by the names of their modules.
+"""The pipelines whose modules say as `JOB` or, without routes, as `RUN` what they run, by the names of their modules.
 
 A replay has none: it reads what another pipeline could not deliver.
 """
@@ -11,24 +11,27 @@ from typing import Any
 
 import pipelines
 from pipelines.runtime.job import Job, Run
+from pipelines.runtime.run import as_run
 
 
-def find_job(name: str) -> Job[Any] | None:
+def find_job(name: str) -> Job | None:
     """Import a pipeline and return its job; None where no pipeline has this name."""
     return _job(name) if name in _modules() else None
 
 
 def find_run(name: str) -> Run[Any] | None:
-    """Import a pipeline without routes, whose module says as `RUN` what it runs; None where none has this name."""
+    """Import a pipeline and return what runs it, of its `JOB` or its `RUN`; None where no pipeline has this name."""
+    if (job := find_job(name)) is not None:
+        return as_run(job)
     return _run(name) if name in _modules() else None
 
 
 def names() -> list[str]:
     """Import all pipelines and return the names of those that can be run by themselves."""
-    return [name for name in _modules() if _job(name) is not None or _run(name) is not None]
+    return [name for name in _modules() if find_run(name) is not None]
 
 
-def jobs() -> dict[str, Job[Any]]:
+def jobs() -> dict[str, Job]:
     """Import all pipelines and return their jobs."""
     found = {name: _job(name) for name in _modules()}
     return {name: job for name, job in found.items() if job is not None}
@@ -42,5 +45,5 @@ def _run(name: str) -> Run[Any] | None:
     return getattr(import_module(f"{pipelines.__name__}.{name}"), "RUN", None)
 
 
-def _job(name: str) -> Job[Any] | None:
+def _job(name: str) -> Job | None:
     return getattr(import_module(f"{pipelines.__name__}.{name}"), "JOB", None)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipelines.options.kinesis_checks import endpoint_note, reading_findings
-from pipelines.runtime.job import Run
+from pipelines.runtime.job import Replay, Run
 from pipelines.runtime.kinesis_plan import KinesisPlan, make_kinesis_plan
 from pipelines.runtime.kinesis_readiness import reading_checks
 from pipelines.runtime.run import execute
@@ -20,11 +20,16 @@ from transforms.dead_letters import WriteDeadLetters
 from transforms.kinesis.exported_profiles import ParseExportedProfiles
 from transforms.kinesis.repeats import CountRepeats
 from transforms.kinesis.write_profiles import WriteProfiles
+from transforms.records.chunk import Chunk
 
 
 def kinesis_to_kafka(pipeline: beam.Pipeline, plan: KinesisPlan) -> None:
     """Build the pipeline."""
-    records = pipeline | "Read" >> plan.read()
+    deliver(pipeline | "Read" >> plan.read(), plan)
+
+
+def deliver(records: beam.PCollection[Chunk], plan: KinesisPlan) -> None:
+    """Build the steps from the records of a stream to the output, for all that is read."""
     profiles = records | ParseExportedProfiles()
     kept = profiles.main | CountRepeats(plan.run, plan.settings.kinesis.drop_repeats_seconds)
     kept | WriteProfiles(plan.output)
@@ -41,8 +46,9 @@ RUN = Run(
     kinesis_to_kafka,
     notes=endpoint_note,
     checks=reading_checks,
+    replay=Replay(make_kinesis_plan, deliver, lambda plan: plan.reads),
 )
-"""What `execute` needs, and `beam-aep check`."""
+"""What `execute` needs, `beam-aep check` and replays."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

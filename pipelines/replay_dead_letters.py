@@ -14,27 +14,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import apache_beam as beam
 
-from pipelines.jobs import find_job, jobs
+from pipelines.jobs import find_run, names
 from pipelines.runtime.console import ConsoleReporter, console
-from pipelines.runtime.job import Job
+from pipelines.runtime.job import Deliver, R, Run
 from pipelines.runtime.replay_plan import ReplayPlan, make_replay_plan
-from pipelines.runtime.run import WRONG, run
-from transforms.records.chunk import Chunk
+from pipelines.runtime.run import WRONG, execute
 from transforms.replay import ChooseDeadLetters, OriginalRecords
 
-Deliver = Callable[[beam.PCollection[Chunk], ReplayPlan], None]
-"""Builds the steps of the original pipeline after its read."""
 
-
-def replay_dead_letters(pipeline: beam.Pipeline, plan: ReplayPlan, deliver: Deliver) -> None:
+def replay_dead_letters(pipeline: beam.Pipeline, plan: ReplayPlan[R], deliver: Deliver[R]) -> None:
     """Build the pipeline."""
-    dead_letters = pipeline | "Read" >> plan.read()
-    chosen = dead_letters | ChooseDeadLetters(plan.selection, plan.routes)
-    deliver(chosen | OriginalRecords(), plan)
+    dead_letters = pipeline | "Read" >> plan.source.read()
+    chosen = dead_letters | ChooseDeadLetters(plan.selection, plan.reads)
+    deliver(chosen | OriginalRecords(), plan.plan)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,19 +39,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--pipeline", default="kafka_to_aep")
     named, options = parser.parse_known_args(argv)
-    job = find_job(named.pipeline)
-    deliver = None if job is None else job.deliver
-    if job is None or deliver is None:
-        able = ", ".join(name for name, each in jobs().items() if each.deliver is not None)
-        ConsoleReporter(console()).error(f"--pipeline: expected one of {able}, got {named.pipeline}")
+    found = find_run(named.pipeline)
+    replay = None if found is None else found.replay
+    if found is None or replay is None:
+        ConsoleReporter(console()).error(f"--pipeline: expected one of {', '.join(_able())}, got {named.pipeline}")
         return WRONG
 
-    def build(pipeline: beam.Pipeline, plan: ReplayPlan) -> None:
-        replay_dead_letters(pipeline, plan, deliver)
+    def build(pipeline: beam.Pipeline, plan: ReplayPlan[Any]) -> None:
+        replay_dead_letters(pipeline, plan, replay.deliver)
 
-    title = f"Dead letters to {job.destination.name}"
-    replay = Job(title, job.destination, make_replay_plan, build, after=lambda plan, finished: plan.finish(finished))
-    return run(options, replay)
+    return execute(
+        options,
+        Run(
+            title=f"Replay of {found.title}",
+            findings=found.findings,
+            plan=lambda settings: make_replay_plan(settings, replay),
+            preflight=lambda plan: found.preflight(plan.plan),
+            build=build,
+            after=lambda plan, finished: plan.finish(finished),
+            notes=found.notes,
+        ),
+    )
+
+
+def _able() -> Iterator[str]:
+    runs = {name: find_run(name) for name in names()}
+    return (name for name, found in runs.items() if found is not None and found.replay is not None)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ it was the first time, with the reason of the second.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -17,7 +17,6 @@ from apache_beam.io.filesystems import FileSystems
 from transforms.read_dead_letter_topic import Run
 from transforms.records.chunk import CHUNK_RECORDS, Chunk
 from transforms.records.dead_letter import REPLAYS_HEADER, DeadLetter
-from transforms.records.route import Routes
 from transforms.sinks.files import read_file, write_file
 from transforms.worker import metrics, process
 
@@ -55,17 +54,13 @@ class Selection:
         )
 
 
-def is_chosen(one: DeadLetter, selection: Selection, routes: Routes) -> bool:
-    """Return whether a replay takes the dead letter: it is meant, and one of the routes takes its topic."""
-    return selection.takes(one) and _has_route(one.topic, routes)
+Reads = Callable[[str], bool]
+"""Tells whether a pipeline reads a topic or stream, so that dead letters of it are its own. Sent to workers."""
 
 
-def _has_route(topic: str, routes: Routes) -> bool:
-    try:
-        routes.of_topic(topic)
-    except LookupError:
-        return False
-    return True
+def is_chosen(one: DeadLetter, selection: Selection, reads: Reads) -> bool:
+    """Return whether a replay takes the dead letter: it is selected, and the pipeline reads its topic."""
+    return selection.takes(one) and reads(one.topic)
 
 
 class ReadDeadLetterFiles(beam.PTransform):
@@ -95,29 +90,29 @@ def _read(path: str) -> Iterator[Run]:
 class ChooseDeadLetters(beam.PTransform):
     """Passes on the dead letters that `is_chosen` takes, and counts the others."""
 
-    def __init__(self, selection: Selection, routes: Routes):
+    def __init__(self, selection: Selection, reads: Reads):
         super().__init__()
         self._selection = selection
-        self._routes = routes
+        self._reads = reads
 
     def expand(self, runs: beam.PCollection[Run]) -> beam.PCollection[Run]:
         """Add the step."""
-        return runs | beam.ParDo(_Choose(self._selection, self._routes)).with_output_types(Run)
+        return runs | beam.ParDo(_Choose(self._selection, self._reads)).with_output_types(Run)
 
 
 class _Choose(beam.DoFn):
-    def __init__(self, selection: Selection, routes: Routes):
+    def __init__(self, selection: Selection, reads: Reads):
         self._selection = selection
-        self._routes = routes
+        self._reads = reads
         self._unknown: set[str] = set()
 
     def process(self, element: Run) -> Iterator[Run]:
-        chosen = [one for one in element if is_chosen(one, self._selection, self._routes)]
+        chosen = [one for one in element if is_chosen(one, self._selection, self._reads)]
         metrics.count(metrics.PASSED_OVER, len(element) - len(chosen))
         for topic in {one.topic for one in element if self._selection.takes(one)} - self._unknown:
-            if not _has_route(topic, self._routes):
+            if not self._reads(topic):
                 self._unknown.add(topic)
-                _LOG.warning("dead letters of topic %s are passed over: no route takes it", topic)
+                _LOG.warning("dead letters of topic %s are passed over: the pipeline does not read it", topic)
         if chosen:
             yield chosen
 
@@ -140,7 +135,7 @@ def originals(run: Run) -> list[Chunk]:
     return list(chunks.values())
 
 
-def set_aside(path: str, selection: Selection, routes: Routes) -> int:
+def set_aside(path: str, selection: Selection, reads: Reads) -> int:
     """Move the dead letters of a file that were replayed into the folder `replayed` beside it.
 
     The others go into a new file where it was, and the file is deleted last: a crash in between leaves some dead
@@ -150,11 +145,11 @@ def set_aside(path: str, selection: Selection, routes: Routes) -> int:
         How many were moved.
     """
     letters = list(read_file(path))
-    moved = [one for one in letters if is_chosen(one, selection, routes)]
+    moved = [one for one in letters if is_chosen(one, selection, reads)]
     if moved:
         folder, _ = FileSystems.split(path)
         write_file(FileSystems.join(folder, REPLAYED), moved)
-        left = [one for one in letters if not is_chosen(one, selection, routes)]
+        left = [one for one in letters if not is_chosen(one, selection, reads)]
         if left:
             write_file(folder, left)
         FileSystems.delete([path])

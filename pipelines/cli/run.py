@@ -20,11 +20,9 @@ def run(
 
     beam-aep run --help shows them all. --pipeline NAME names another one, such as kinesis_to_kafka.
     """
-    from pipelines.jobs import find_job, find_run, names
-    from pipelines.runtime import run as runtime
+    from pipelines.jobs import find_run, names
+    from pipelines.runtime.run import execute
 
-    if (job := find_job(pipeline)) is not None:
-        return runtime.run(context.args, job)
-    if (other := find_run(pipeline)) is not None:
-        return runtime.execute(context.args, other)
-    raise typer.BadParameter(f"expected one of {', '.join(names())}", param_hint="--pipeline")
+    if (found := find_run(pipeline)) is None:
+        raise typer.BadParameter(f"expected one of {', '.join(names())}", param_hint="--pipeline")
+    return execute(context.args, found)

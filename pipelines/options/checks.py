@@ -30,7 +30,7 @@ def contradictions(settings: Settings, kind: DestinationKind[Any]) -> Iterator[F
     yield from local_runner(settings, _second_process(settings))
     yield from _batching(settings)
     yield from _written(settings, kind)
-    yield from _replay(settings)
+    yield from replay_findings(settings)
 
 
 def written_topics(settings: Settings) -> dict[str, str]:
@@ -177,7 +177,8 @@ def _written(settings: Settings, kind: DestinationKind[Any]) -> Iterator[Finding
             )
 
 
-def _replay(settings: Settings) -> Iterator[Finding]:
+def replay_findings(settings: Settings) -> Iterator[Finding]:
+    """Find what is missing or contradictory in the options of a replay."""
     replay = settings.replay
     if topic_of(replay.source or "") is not None and settings.kafka.bootstrap_servers is None:
         yield Finding(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from aep.errors import UserError
-from pipelines.options.checks import given, local_runner
+from pipelines.options.checks import given, local_runner, replay_findings
 from pipelines.options.declarations import SinkOptions
 from pipelines.options.problems import Finding
 from pipelines.options.readiness import Check
@@ -60,6 +60,7 @@ def reading_findings(settings: Settings) -> Iterator[Finding]:
             ("dead_letter_topic", "output_topic"),
             f"{given(settings, 'dead_letter_topic')}: is {given(settings, 'output_topic')} too: use another topic",
         )
+    yield from replay_findings(settings)
 
 
 def access_checks(access: KinesisAccess, local: bool) -> Iterator[Check]:

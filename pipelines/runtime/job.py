@@ -14,6 +14,7 @@ from pipelines.options.readiness import Check
 from pipelines.options.settings import Settings
 from pipelines.runtime.plan import Plan
 from transforms.records.chunk import Chunk
+from transforms.replay import Reads
 from transforms.sinks.base import Sinks
 
 
@@ -52,8 +53,26 @@ class RunPlan(Protocol):
         """End what this process reads with."""
 
 
-P = TypeVar("P", bound=Plan)
 R = TypeVar("R", bound=RunPlan)
+
+Deliver = Callable[[beam.PCollection[Chunk], R], None]
+"""Builds the steps of a pipeline after its read."""
+
+
+@dataclass(frozen=True)
+class Replay(Generic[R]):
+    """How the dead letters of a pipeline are replayed.
+
+    Attributes:
+        plan: Turns options into what the pipeline's steps are built from, without what would stop a run that refuses
+            many records.
+        deliver: Builds the steps after the read.
+        reads: Returns what tells the topics or the stream that the pipeline reads.
+    """
+
+    plan: Callable[[Settings], R]
+    deliver: Deliver[R]
+    reads: Callable[[R], Reads]
 
 
 @dataclass(frozen=True)
@@ -66,9 +85,11 @@ class Run(Generic[R]):
         plan: Turns options into what the pipeline is built from.
         preflight: Checks what can be checked before anything is read; raises a `UserError`.
         build: Builds the pipeline.
-        after: As for `Job`.
+        after: Called once the pipeline has ended without an error, with the plan, and whether it read everything rather
+            than being asked to stop. Returns what to say, or "".
         notes: What `--print_options` adds to the options; see `DestinationKind.notes`.
         checks: What `beam-aep check` looks at.
+        replay: How its dead letters are replayed; None: they are not.
     """
 
     title: str
@@ -79,10 +100,11 @@ class Run(Generic[R]):
     after: Callable[[R, bool], str] = lambda _, __: ""
     notes: Callable[[Settings], Sequence[str]] = no_notes
     checks: Callable[[Settings], Iterator[Check]] = lambda _: iter(())
+    replay: Replay[R] | None = None
 
 
 @dataclass(frozen=True)
-class Job(Generic[P]):
+class Job:
     """What differs between pipelines that read Kafka or files and send to a destination.
 
     Attributes:
@@ -91,13 +113,10 @@ class Job(Generic[P]):
         plan: Turns options into what the pipeline is built from.
         build: Builds the pipeline.
         deliver: Builds its steps after the read, by which dead letters are replayed; None: they are not.
-        after: Called once the pipeline has ended without an error, with the plan, and whether it read everything rather
-            than being asked to stop. Returns what to say, or "".
     """
 
     title: str
     destination: DestinationKind[Any]
-    plan: Callable[[Settings, DestinationKind[Any]], P]
-    build: Callable[[beam.Pipeline, P], None]
-    deliver: Callable[[beam.PCollection[Chunk], Plan], None] | None = None
-    after: Callable[[P, bool], str] = lambda _, __: ""
+    plan: Callable[[Settings, DestinationKind[Any]], Plan]
+    build: Callable[[beam.Pipeline, Plan], None]
+    deliver: Deliver[Plan] | None = None

@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from dataclasses import dataclass
+from functools import partial
 
 import apache_beam as beam
 
@@ -14,7 +15,7 @@ from kinesis.lineage import readable
 from pipelines.options.kinesis_types import NAMED_STARTS
 from pipelines.options.settings import Settings
 from pipelines.options.types import iso_time
-from pipelines.runtime.plan import LOCAL_RUNNERS
+from pipelines.runtime.plan import is_local
 from pipelines.runtime.preflight import check_places
 from pipelines.runtime.sinks import make_sinks
 from transforms.kinesis.checkpoint import local_checkpoint
@@ -22,6 +23,7 @@ from transforms.kinesis.errors import as_user_error
 from transforms.kinesis.read import ReadFromKinesis, close_readers, new_source_id
 from transforms.kinesis.source import KinesisSource
 from transforms.records.bundle_limits import BundleLimits
+from transforms.replay import Reads
 from transforms.sinks.base import Sinks, describe_all
 from transforms.worker import process
 
@@ -69,6 +71,11 @@ class KinesisPlan:
         """What users read that the run still does when it is asked to end."""
         return "finishing the bundle and saving its positions"
 
+    @property
+    def reads(self) -> Reads:
+        """What tells the stream by its name or ARN from topics and other streams."""
+        return partial(is_same_stream, self.source.stream)
+
     def check(self) -> None:
         """Check what can be checked before anything is read.
 
@@ -104,7 +111,7 @@ class KinesisPlan:
 def make_kinesis_plan(settings: Settings) -> KinesisPlan:
     """Turn options into a plan; contacts nobody."""
     kinesis = settings.kinesis
-    local = settings.runner.rsplit(".", 1)[-1] in LOCAL_RUNNERS
+    local = is_local(settings)
     stream = str(kinesis.stream)
     after = kinesis.stop_after_seconds
     source = KinesisSource(
@@ -134,7 +141,18 @@ def make_kinesis_plan(settings: Settings) -> KinesisPlan:
 
 def _default_file(stream: str) -> str:
     """Return the checkpoint file of a stream, in the working directory."""
-    return f"kinesis-{re.sub(r'^arn:.*:stream/', '', stream)}.json"
+    return f"kinesis-{_name_of(stream)}.json"
+
+
+def is_same_stream(stream: str, other: str) -> bool:
+    """Return whether two names or ARNs are of one stream; a name is that of any account and region."""
+    if stream.startswith("arn:") and other.startswith("arn:"):
+        return stream == other
+    return _name_of(stream) == _name_of(other)
+
+
+def _name_of(stream: str) -> str:
+    return re.sub(r"^arn:.*:stream/", "", stream)
 
 
 def _start(start: str) -> str | int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import apache_beam as beam
@@ -22,7 +23,7 @@ from transforms.kafka.start import resolve_start
 from transforms.read_files import ReadJsonLines
 from transforms.records.delivery import Connection
 from transforms.records.prepare import Tombstones
-from transforms.records.refusal_guard import RefusalGuard, RefusalLimits
+from transforms.records.refusal_guard import NO_GUARD, RefusalGuard, RefusalLimits
 from transforms.records.route import Routes
 from transforms.sinks.base import Sinks
 
@@ -56,15 +57,7 @@ class Plan:
         kafka = self.settings.kafka
         if self.source is None:
             return ReadJsonLines(str(kafka.file_pattern), next(iter(self.routes)).topics[0])
-        start = resolve_start(
-            self.source.cluster,
-            self.source.topics,
-            self.source.group_id,
-            kafka.start_at,
-            kafka.reset,
-            stop_at_end=kafka.stop_at == "end",
-        )
-        return ReadFromKafka(self.source, start, commit=self.batch_mode == "bundle")
+        return read_topics(self.source, self.settings, commit=self.batch_mode == "bundle")
 
     @property
     def receiver(self) -> str:
@@ -113,27 +106,7 @@ def make_plan(settings: Settings, kind: DestinationKind[Any], routes: Routes | N
         ConfigurationError: An address, as an inlet's.
     """
     kafka, batch = settings.kafka, settings.batch
-    local = settings.runner.rsplit(".", 1)[-1] in LOCAL_RUNNERS
     routes = make_routes(settings, kind) if routes is None else routes
-    cluster = kafka_cluster(settings)
-    source = None
-    if kafka.source == "native" and cluster is not None:
-        source = KafkaSource(
-            id=new_source_id(),
-            cluster=cluster,
-            topics=tuple(kafka.topics or routes.topics),
-            group_id=kafka.group_id,
-            reset=kafka.reset,
-            share_group=local,
-            discovery_seconds=kafka.discovery_seconds,
-            deadline=None if kafka.stop_after_seconds is None else time.time() + kafka.stop_after_seconds,
-            limits=BundleLimits(
-                max_records=kafka.bundle_max_records,
-                max_bytes=kafka.bundle_max_bytes,
-                max_seconds=kafka.bundle_max_seconds,
-                linger_seconds=batch.max_seconds,
-            ),
-        )
     return Plan(
         settings=settings,
         routes=routes,
@@ -147,9 +120,64 @@ def make_plan(settings: Settings, kind: DestinationKind[Any], routes: Routes | N
         guard=RefusalGuard(
             RefusalLimits(settings.dead_letter.max_first, settings.dead_letter.max_share), uuid.uuid4().hex
         ),
-        source=source,
-        local=local,
+        source=kafka_source(settings, kafka.topics or routes.topics) if kafka.source == "native" else None,
+        local=is_local(settings),
     )
+
+
+def for_replay(plan: Plan, kind: DestinationKind[Any]) -> Plan:
+    """Return a plan with the routes of a replay, without a source, since a replay has its own, and without the guard.
+
+    Somebody chose these records: that they are refused again, all of them, is no reason to stop.
+    """
+    return replace(plan, routes=kind.replay_routes(plan.routes), source=None, guard=NO_GUARD)
+
+
+def is_local(settings: Settings) -> bool:
+    """Return whether the runner reads and writes in this process, or beside it."""
+    return settings.runner.rsplit(".", 1)[-1] in LOCAL_RUNNERS
+
+
+def kafka_source(settings: Settings, topics: Iterable[str]) -> KafkaSource | None:
+    """Return what reads the topics; None without brokers."""
+    kafka, cluster = settings.kafka, kafka_cluster(settings)
+    if cluster is None:
+        return None
+    return KafkaSource(
+        id=new_source_id(),
+        cluster=cluster,
+        topics=tuple(topics),
+        group_id=kafka.group_id,
+        reset=kafka.reset,
+        share_group=is_local(settings),
+        discovery_seconds=kafka.discovery_seconds,
+        deadline=None if kafka.stop_after_seconds is None else time.time() + kafka.stop_after_seconds,
+        limits=BundleLimits(
+            max_records=kafka.bundle_max_records,
+            max_bytes=kafka.bundle_max_bytes,
+            max_seconds=kafka.bundle_max_seconds,
+            linger_seconds=settings.batch.max_seconds,
+        ),
+    )
+
+
+def read_topics(source: KafkaSource, settings: Settings, commit: bool) -> ReadFromKafka:
+    """Return the read of topics, from where the options say.
+
+    Args:
+        source: What to read.
+        settings: All options.
+        commit: Whether the group's offsets are committed.
+
+    Raises:
+        KafkaSetupError: Kafka cannot be read as the options ask.
+    """
+    kafka = settings.kafka
+    stop_at_end = kafka.stop_at == "end"
+    start = resolve_start(
+        source.cluster, source.topics, source.group_id, kafka.start_at, kafka.reset, stop_at_end=stop_at_end
+    )
+    return ReadFromKafka(source, start, commit=commit)
 
 
 def make_routes(settings: Settings, kind: DestinationKind[Any]) -> Routes:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Generic, Protocol
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 
 from aep.errors import ConfigurationError
-from pipelines.options.destination import DestinationKind
 from pipelines.options.settings import Settings
-from pipelines.runtime.plan import Plan, make_plan
+from pipelines.runtime.job import R, Replay
+from pipelines.runtime.plan import kafka_source, read_topics
 from pipelines.runtime.sinks import make_sinks
 from transforms.kafka.client import (
     KafkaCluster,
@@ -23,57 +23,71 @@ from transforms.kafka.client import (
     unknown_topics,
     why_unknown,
 )
+from transforms.kafka.read import close_readers
+from transforms.kafka.source import KafkaSource
 from transforms.read_dead_letter_topic import ReadDeadLetterTopic
-from transforms.records.refusal_guard import NO_GUARD
-from transforms.replay import REPLAYED, ReadDeadLetterFiles, Selection, set_aside
-from transforms.sinks.base import describe_all, first_source
+from transforms.replay import REPLAYED, ReadDeadLetterFiles, Reads, Selection, set_aside
+from transforms.sinks.base import Sinks, describe_all, first_source
 from transforms.sinks.files import list_files, reason_of
 from transforms.sinks.places import TOPIC, topic_of
 
 
-@dataclass(frozen=True)
-class ReplayPlan(Plan):
-    """All that a replay is built from; its subclasses say how it reads, and what becomes of what was replayed.
-
-    Attributes:
-        place: Where the dead letters are, as given.
-        selection: Which of them are replayed.
-    """
-
-    place: str
-    selection: Selection
+class DeadLetters(Protocol):
+    """Where the dead letters of a replay are: how they are read, and what becomes of those that were replayed."""
 
     @property
-    def measures_latency(self) -> bool:
-        """False: the records were read once before."""
-        return False
+    def after_failure(self) -> str:
+        """What users read of the next replay, after an error that they have to fix."""
 
-    def finish(self, finished: bool) -> str:
+    @property
+    def on_stop(self) -> str:
+        """What users read that the replay still does when it is asked to end."""
+
+    def read(self) -> beam.PTransform:
+        """Return the transform that reads."""
+
+    def close(self, commit_seconds: float) -> None:
+        """End what this process reads with."""
+
+    def finish(self, finished: bool, selection: Selection, reads: Reads) -> str:
         """Tidy up after a replay; return the message for the user.
 
         Args:
             finished: Whether everything has ended well, and the replay was not cut short.
+            selection, reads: Which of them were replayed, see `transforms.replay.is_chosen`.
 
         Raises:
             ConfigurationError: That is not possible.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class FileReplay(ReplayPlan):
-    """A replay of the files of a folder, or of those that fit a pattern.
+class DeadLetterFiles:
+    """The files of a folder, or those that fit a pattern.
 
     Attributes:
+        place: As given.
         files: Those that are there before the run.
     """
 
+    place: str
     files: tuple[str, ...]
+
+    @property
+    def after_failure(self) -> str:
+        return "The next replay reads the files from their beginning, and sends again the records that were accepted."
+
+    @property
+    def on_stop(self) -> str:
+        return "finishing the bundle"
 
     def read(self) -> beam.PTransform:
         return ReadDeadLetterFiles(self.files)
 
-    def finish(self, finished: bool) -> str:
+    def close(self, commit_seconds: float) -> None:
+        """Do nothing: no file stays open."""
+
+    def finish(self, finished: bool, selection: Selection, reads: Reads) -> str:
         """Move the dead letters that were replayed into the folder `replayed` beside their files.
 
         Only once everything has ended well: a replay that was cut short is made again from the same files.
@@ -85,7 +99,7 @@ class FileReplay(ReplayPlan):
         moved = 0
         for path in self.files:
             try:
-                moved += set_aside(path, self.selection, self.routes)
+                moved += set_aside(path, selection, reads)
             except Exception as error:  # noqa: BLE001 (each file system of Beam's has errors of its own)
                 raise ConfigurationError(
                     f"{path}: its dead letters were replayed, but cannot be moved: {reason_of(error)}; move the file "
@@ -95,25 +109,95 @@ class FileReplay(ReplayPlan):
 
 
 @dataclass(frozen=True)
-class TopicReplay(ReplayPlan):
-    """A replay of a topic, from the offsets of its group to the topic's present end."""
+class DeadLetterTopic:
+    """A topic, from the offsets of its group to the topic's present end.
+
+    Attributes:
+        source: What reads it.
+        settings: All options.
+    """
+
+    source: KafkaSource
+    settings: Settings
+
+    @property
+    def after_failure(self) -> str:
+        return "Nothing of the bundle was committed; it will be read again."
+
+    @property
+    def on_stop(self) -> str:
+        return "finishing the bundle and committing its offsets"
 
     def read(self) -> beam.PTransform:
-        return ReadDeadLetterTopic(super().read())
+        return ReadDeadLetterTopic(read_topics(self.source, self.settings, commit=True))
 
-    def finish(self, finished: bool) -> str:
+    def close(self, commit_seconds: float) -> None:
+        close_readers(self.source.id, commit_seconds)
+
+    def finish(self, finished: bool, selection: Selection, reads: Reads) -> str:
         """Do nothing: the group's offsets remember what was replayed."""
         return ""
 
 
-def make_replay_plan(settings: Settings, kind: DestinationKind[Any]) -> ReplayPlan:
+@dataclass(frozen=True)
+class ReplayPlan(Generic[R]):
+    """All that a replay is built from.
+
+    Attributes:
+        plan: Of the pipeline that wrote the dead letters: what its steps after the read are built from.
+        source: Where the dead letters are.
+        selection, reads: Which of them are replayed, see `transforms.replay.is_chosen`.
+    """
+
+    plan: R
+    source: DeadLetters
+    selection: Selection
+    reads: Reads
+
+    @property
+    def settings(self) -> Settings:
+        return self.plan.settings
+
+    @property
+    def local(self) -> bool:
+        return self.plan.local
+
+    @property
+    def dead_letters(self) -> Sinks:
+        return self.plan.dead_letters
+
+    @property
+    def receiver(self) -> str:
+        return self.plan.receiver
+
+    @property
+    def ends(self) -> bool:
+        return True
+
+    @property
+    def after_failure(self) -> str:
+        return self.source.after_failure
+
+    @property
+    def on_stop(self) -> str:
+        return self.source.on_stop
+
+    def close(self, commit_seconds: float = 0.0) -> None:
+        self.source.close(commit_seconds)
+
+    def finish(self, finished: bool) -> str:
+        """Tidy up after a replay, see `DeadLetters.finish`."""
+        return self.source.finish(finished, self.selection, self.reads)
+
+
+def make_replay_plan(settings: Settings, replay: Replay[R]) -> ReplayPlan[R]:
     """Turn options into a plan, and look at the files or the topic.
 
     A replay has an end and remembers where it was, whatever the options say of the topics of the first run.
 
     Args:
         settings: All options.
-        kind: Where the pipeline sends to.
+        replay: Of the pipeline that wrote the dead letters.
 
     Raises:
         ConfigurationError, KafkaSetupError: There is no such place.
@@ -130,40 +214,31 @@ def make_replay_plan(settings: Settings, kind: DestinationKind[Any]) -> ReplayPl
         kafka=settings.kafka.model_copy(update=kafka),
         batch=settings.batch.model_copy(update={"mode": "bundle"}),  # the only mode that commits offsets
     )
-    make = next(make for prefix, make in REPLAYS.items() if place.startswith(prefix))
-    return make(place, given.selection(), settings, kind)
+    plan = replay.plan(settings)
+    find = next(find for prefix, find in REPLAYS.items() if place.startswith(prefix))
+    return ReplayPlan(plan, find(place, settings), given.selection(), replay.reads(plan))
 
 
-def _of_topic(place: str, selection: Selection, settings: Settings, kind: DestinationKind[Any]) -> ReplayPlan:
-    plan = _plan(replace(settings, kafka=settings.kafka.model_copy(update={"source": "native"})), kind)
+def _topic(place: str, settings: Settings) -> DeadLetterTopic:
     topic = topic_of(place)
     assert topic is not None
-    assert plan.source is not None  # parse() refuses a topic without brokers
-    check_topic_is_there(plan.source.cluster, topic, "replay_source or dead_letter_topic")
-    source = replace(plan.source, topics=(topic,))
-    return TopicReplay(**{**vars(plan), "source": source}, place=place, selection=selection)
+    source = kafka_source(settings, [topic])
+    assert source is not None  # parse() refuses a topic without brokers
+    check_topic_is_there(source.cluster, topic, "replay_source or dead_letter_topic")
+    return DeadLetterTopic(source, settings)
 
 
-def _of_files(place: str, selection: Selection, settings: Settings, kind: DestinationKind[Any]) -> ReplayPlan:
-    plan = _plan(settings, kind)
+def _files(place: str, settings: Settings) -> DeadLetterFiles:
     files = tuple(find_files(place, "replay_source or dead_letter_path"))
     if settings.beam.get("no_wait_until_finish"):
         raise ConfigurationError(
             "no_wait_until_finish: a replay of files must be waited for, because it moves them at its end; remove it"
         )
-    return FileReplay(**{**vars(plan), "source": None}, place=place, selection=selection, files=files)
+    return DeadLetterFiles(place, files)
 
 
-MakeReplay = Callable[[str, Selection, Settings, DestinationKind[Any]], ReplayPlan]
-
-REPLAYS: dict[str, MakeReplay] = {TOPIC: _of_topic, "": _of_files}
+REPLAYS: dict[str, Callable[[str, Settings], DeadLetters]] = {TOPIC: _topic, "": _files}
 """By how the place begins; the first that fits."""
-
-
-def _plan(settings: Settings, kind: DestinationKind[Any]) -> Plan:
-    # Somebody chose these records: that they are refused again, all of them, is no reason to stop.
-    plan = make_plan(settings, kind)
-    return replace(plan, routes=kind.replay_routes(plan.routes), guard=NO_GUARD)
 
 
 def find_files(place: str, option: str) -> list[str]:

@@ -21,9 +21,10 @@ from aep.errors import StoppedError, UserError
 from pipelines.options.checks import contradictions
 from pipelines.options.merge import parse
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
-from pipelines.runtime.job import Job, P, R, Run, RunPlan
+from pipelines.runtime.job import Job, R, Replay, Run, RunPlan
 from pipelines.runtime.local_runner import keep_metrics_small
 from pipelines.runtime.logs import leave_out_beams_tracebacks, set_up_logging
+from pipelines.runtime.plan import Plan, for_replay
 from pipelines.runtime.preflight import preflight
 from pipelines.runtime.progress import Progress
 from pipelines.runtime.report import summary, warnings, without_success, write_summary
@@ -42,19 +43,26 @@ _COMMIT_SECONDS = 15.0
 _LOG = logging.getLogger(__name__)
 
 
-def run(argv: Sequence[str], job: Job[P]) -> int:
+def run(argv: Sequence[str], job: Job) -> int:
     """Run the pipeline of a job, see `execute`."""
+    return execute(argv, as_run(job))
+
+
+def as_run(job: Job) -> Run[Plan]:
+    """Return what `execute` needs of a job."""
     kind = job.destination
-    return execute(
-        argv,
-        Run(
-            title=job.title,
-            findings=lambda settings: contradictions(settings, kind),
-            plan=lambda settings: job.plan(settings, kind),
-            preflight=preflight,
-            build=job.build,
-            after=job.after,
-            notes=kind.notes,
+    return Run(
+        title=job.title,
+        findings=lambda settings: contradictions(settings, kind),
+        plan=lambda settings: job.plan(settings, kind),
+        preflight=preflight,
+        build=job.build,
+        notes=kind.notes,
+        replay=job.deliver
+        and Replay(
+            plan=lambda settings: for_replay(job.plan(settings, kind), kind),
+            deliver=job.deliver,
+            reads=lambda plan: plan.routes.takes,
         ),
     )
 

@@ -250,7 +250,7 @@ def test_topics_that_no_route_takes_are_left(scenario: Scenario) -> None:
     finished = replay(scenario, routes_file=str(file))
     assert finished.summary["passed_over"] == profiles
     assert finished.summary["read"] == letters
-    assert f"{scenario.topics['profiles']} are passed over: no route takes it" in finished.output
+    assert f"{scenario.topics['profiles']} are passed over: the pipeline does not read it" in finished.output
     assert sum(one.topic == scenario.topics["profiles"] for one in scenario.dead_lettered()) == profiles
     replay(scenario, "--replay_max_attempts=1")
     assert scenario.check_every_sample() == 0

@@ -12,14 +12,13 @@ from aep.formats.json import ParsedObject, ParseFailure, parse_object
 from kinesis.aggregation import ADVICE, is_aggregated
 from transforms.outputs import refused, with_dead_letters
 from transforms.records.chunk import Chunk
+from transforms.records.dead_letter import REPLAYS_HEADER
 from transforms.records.outcome import Refusal
 from transforms.records.record import Record
 from transforms.worker import process
 
 MEMBERSHIP = "aep.membership"
 """The header with `entered`, `left` or `changed`, see `aep.formats.exported_profile.membership_of`."""
-
-STAGES = ("parse", "shape")
 
 
 class ParseExportedProfiles(beam.PTransform):
@@ -45,8 +44,10 @@ class _Parse(beam.DoFn):
             if isinstance(result, Refusal):
                 yield refused(result, element, record)
                 continue
-            header = (MEMBERSHIP, membership_of(result.entity).encode())
-            parsed.records.append(record._replace(headers=(*record.headers, header)))
+            # A replayed record is no different from here on: the count of its replays is for dead letters.
+            headers = [header for header in record.headers if header[0] != REPLAYS_HEADER]
+            membership = (MEMBERSHIP, membership_of(result.entity).encode())
+            parsed.records.append(record._replace(headers=(*headers, membership)))
             parsed.entities.append(result.entity)
             parsed.bodies.append(result.data)
         if parsed.records:

@@ -101,6 +101,14 @@ class Routes:
             found = self._by_topic[topic] = self._find(topic)
         return found
 
+    def takes(self, topic: str) -> bool:
+        """Return whether one of the routes takes the topic."""
+        try:
+            self.of_topic(topic)
+        except LookupError:
+            return False
+        return True
+
     def _find(self, topic: str) -> tuple[Route, ...]:
         found: list[Route] = []
         for route in self:

@@ -11,7 +11,8 @@ from aep.errors import ConfigurationError
 from pipelines.kafka_to_aep import deliver
 from pipelines.options.merge import OptionsError
 from pipelines.replay_dead_letters import replay_dead_letters
-from pipelines.runtime.replay_plan import FileReplay
+from pipelines.runtime.plan import Plan
+from pipelines.runtime.replay_plan import DeadLetterFiles, ReplayPlan
 from testing.services.process import free_port
 from tests.pipelines.to_aep import make_replay_plan, parse
 from tests.transforms.test_dead_letters import letter
@@ -22,9 +23,9 @@ from transforms.sinks.files import read_files, write_file
 SCHEMA = Path(__file__).parents[3] / "configs" / "schemas" / "loyalty-event.schema.json"
 
 
-def plan_of(folder: Path, *arguments: str) -> FileReplay:
+def plan_of(folder: Path, *arguments: str) -> ReplayPlan[Plan]:
     """Return the plan of a replay with the options of a run that wrote to the folder."""
-    plan = make_replay_plan(
+    return make_replay_plan(
         parse(
             [
                 "--kafka_source=file",
@@ -38,19 +39,21 @@ def plan_of(folder: Path, *arguments: str) -> FileReplay:
             ]
         )
     )
-    assert isinstance(plan, FileReplay)
-    return plan
+
+
+def files_of(plan: ReplayPlan[Plan]) -> tuple[str, ...]:
+    assert isinstance(plan.source, DeadLetterFiles)
+    return plan.source.files
 
 
 def test_the_files_are_those_that_are_there_before_the_run(tmp_path: Path) -> None:
     files = [write_file(str(tmp_path), [letter(number)]) for number in range(2)]
     plan = plan_of(tmp_path)
     write_file(str(tmp_path), [letter(9)])
-    assert sorted(plan.files) == sorted(files)
+    assert sorted(files_of(plan)) == sorted(files)
     assert plan.selection == Selection((), (), (), None, None, None)
-    assert plan.source is None
     one_file = plan_of(tmp_path, f"--replay_source={files[0]}")
-    assert one_file.files == (files[0],)
+    assert files_of(one_file) == (files[0],)
 
 
 def test_the_filters(tmp_path: Path) -> None:
@@ -73,12 +76,12 @@ def test_whatever_the_first_run_did_a_replay_ends_and_commits(tmp_path: Path) ->
     kafka = plan.settings.kafka
     assert (kafka.start, kafka.reset, kafka.stop_at) == ("committed", "earliest", "end")
     assert kafka.group_id == "beam-aep-replay"
-    assert plan.batch_mode == "bundle"
+    assert plan.plan.batch_mode == "bundle"
 
 
 def test_a_folder_with_nothing_in_it_is_a_run_with_nothing_to_do(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
-    assert plan.files == ()
+    assert files_of(plan) == ()
     pipeline = beam.Pipeline("FnApiRunner")
     replay_dead_letters(pipeline, plan, deliver)
     pipeline.run().wait_until_finish()
