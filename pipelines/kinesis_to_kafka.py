@@ -14,7 +14,7 @@ import apache_beam as beam
 from pipelines.options.kinesis_checks import endpoint_note, reading_findings
 from pipelines.runtime.job import Replay, Run
 from pipelines.runtime.kinesis_plan import KinesisPlan, make_kinesis_plan
-from pipelines.runtime.kinesis_readiness import reading_checks
+from pipelines.runtime.kinesis_readiness import offline_reading_checks, reading_checks
 from pipelines.runtime.run import execute
 from transforms.dead_letters import WriteDeadLetters
 from transforms.kinesis.exported_profiles import ParseExportedProfiles
@@ -46,6 +46,7 @@ RUN = Run(
     kinesis_to_kafka,
     notes=endpoint_note,
     checks=reading_checks,
+    offline_checks=offline_reading_checks,
     replay=Replay(make_kinesis_plan, deliver, lambda plan: plan.reads),
 )
 """What `execute` needs, `beam-aep check` and replays."""

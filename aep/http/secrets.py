@@ -45,6 +45,11 @@ def is_well_formed(reference: str) -> bool:
     return _REFERENCE.fullmatch(reference) is not None
 
 
+def needs_network(reference: str) -> bool:
+    """Return whether the secret can only be had from a service, not from this machine."""
+    return reference.startswith("gcp-secret:")
+
+
 def resolve(reference: str) -> str:
     """Return the secret that the reference names.
 

@@ -100,13 +100,13 @@ def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
     from pipelines.destinations.aep.kind import AEP
     from pipelines.options.checks import route_contradictions
     from pipelines.options.merge import parse
-    from pipelines.options.platform_access import network_gaps, tokens_of, transport_of
+    from pipelines.options.platform_access import tokens_of, transport_of
     from pipelines.options.yaml_files import OptionsError
     from pipelines.runtime.plan import make_routes
     from transforms.aep.inlet import as_inlet
     from transforms.records.outcome import Dropped
 
-    settings = parse(options, lambda given: chain(network_gaps(given), route_contradictions(given, AEP)))
+    settings = parse(options, lambda given: chain(AEP.findings(given), route_contradictions(given, AEP)))
     file = settings.general.routes_file
     if file is None:
         raise OptionsError(["routes_file: missing: give the file that has the route"])

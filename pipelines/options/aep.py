@@ -60,6 +60,11 @@ class AepOptions(OptionGroup):
     read_timeout_seconds: Seconds | None = option(
         None, "Longest silence while an answer is received. Null: as long as aep_timeout_seconds.", "seconds"
     )
+    allow_plain_http: bool = option(
+        False,
+        "Allow requests with credentials by http://, where they can be read on the way, to other hosts than this "
+        "machine: to AEP, IMS and Confluent's Schema Registry.",
+    )
     proxy: ProxyUrl | None = option(
         None, "Proxy to AEP and IMS: http://HOST:PORT. Null: none; the environment's is never used."
     )

@@ -7,6 +7,7 @@ from pipelines.options.beam import RUNNERS_WITHOUT_DURABLE_STATE
 from pipelines.options.declarations import SinkOptions
 from pipelines.options.destination import DestinationKind
 from pipelines.options.formats import format_faults
+from pipelines.options.plain_http import plain_registry
 from pipelines.options.problems import Finding
 from pipelines.options.route_keys import describe_keys, single_route_options
 from pipelines.options.settings import Settings
@@ -71,6 +72,7 @@ def _registry(settings: Settings) -> Iterator[Finding]:
             ("kafka_schema_registry_url", "kafka_schema_registry_config"),
             f"kafka_schema_registry_url: missing: {given(settings, 'kafka_schema_registry_config')} needs it",
         )
+    yield from plain_registry(settings)
 
 
 def _routes(settings: Settings, kind: DestinationKind[Any]) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from aep.errors import NetworkError, UserError
 from pipelines.options.problems import Fault, Finding
-from pipelines.options.readiness import Check
+from pipelines.options.readiness import OFFLINE, Check
 from pipelines.options.route_keys import RouteKeys
 from pipelines.options.settings import Settings
 from transforms.records.delivery import Connection
@@ -60,6 +60,18 @@ def connection_checks(
         yield Check(subject, "ok", "passes what a run checks before it starts")
 
 
+def nothing_offline(
+    settings: Settings, routes: Sequence[Route], connection: Connection, local: bool
+) -> Iterator[Check]:
+    """Say that the connection was not looked at."""
+    yield Check(f"connection to {connection.name}", "not checked", OFFLINE)
+
+
+def as_given(keys: K) -> tuple[K, str]:
+    """Return the keys: a route of this kind is made without the network."""
+    return keys, ""
+
+
 @dataclass(frozen=True)
 class DestinationKind(Generic[K]):
     """A kind of destination.
@@ -74,6 +86,9 @@ class DestinationKind(Generic[K]):
         findings: Finds what is missing or contradictory in its options, whatever the routes say.
         checks: What `beam-aep check` looks at, given all options, the routes that could be made, the connection, and
             whether this machine delivers.
+        offline_checks: The same as far as no network is needed, with what was therefore not checked.
+        offline_keys: Makes keys of a route that can be made without the network; also returns what they lack, "" for
+            nothing.
         hints: What may be wrong with a record, given as it was parsed, that its route refused by its schema.
         replay_routes: Makes the routes of a replay of those of the run whose dead letters are replayed.
         notes: What `--print_options` adds to the options, since the environment has a say in it; lines, no secrets.
@@ -86,6 +101,8 @@ class DestinationKind(Generic[K]):
     connection: Callable[[Settings], Connection]
     findings: Callable[[Settings], Iterator[Finding]] = no_findings
     checks: Callable[[Settings, Sequence[Route], Connection, bool], Iterator[Check]] = connection_checks
+    offline_checks: Callable[[Settings, Sequence[Route], Connection, bool], Iterator[Check]] = nothing_offline
+    offline_keys: Callable[[K], tuple[K, str]] = as_given
     hints: Callable[[dict[str, Any], Route], Sequence[str]] = no_hints
     replay_routes: Callable[[Routes], Routes] = as_they_are
     notes: Callable[[Settings], Sequence[str]] = no_notes

@@ -12,6 +12,7 @@ from aep.platform.client import PlatformClient
 from pipelines.options.aep import AepOptions
 from pipelines.options.checks import given
 from pipelines.options.merge import parse
+from pipelines.options.plain_http import plain_http
 from pipelines.options.problems import Finding
 from pipelines.options.settings import Settings
 
@@ -78,9 +79,12 @@ def uses_token(aep: AepOptions) -> bool:
 
 
 def missing_access(settings: Settings) -> Iterator[Finding]:
-    """Find what every call needs and is not given ("Authenticate and access Experience Platform APIs")."""
+    """Find what every call needs and is not given ("Authenticate and access Experience Platform APIs"), and addresses
+    to which credentials would go unencrypted.
+    """
     yield from missing_login(settings)
     yield from network_gaps(settings)
+    yield from plain_http(settings)
 
 
 def missing_login(settings: Settings) -> Iterator[Finding]:

@@ -7,6 +7,10 @@ from typing import Literal, NamedTuple
 State = Literal["ok", "warning", "wrong", "not checked"]
 
 
+OFFLINE = "needs the network (--offline)"
+"""Why something is not checked where no network may be used."""
+
+
 class Result(NamedTuple):
     """How a thing is.
 

@@ -89,6 +89,7 @@ class Run(Generic[R]):
             than being asked to stop. Returns what to say, or "".
         notes: What `--print_options` adds to the options; see `DestinationKind.notes`.
         checks: What `beam-aep check` looks at.
+        offline_checks: What it looks at without the network.
         replay: How its dead letters are replayed; None: they are not.
     """
 
@@ -100,6 +101,7 @@ class Run(Generic[R]):
     after: Callable[[R, bool], str] = lambda _, __: ""
     notes: Callable[[Settings], Sequence[str]] = no_notes
     checks: Callable[[Settings], Iterator[Check]] = lambda _: iter(())
+    offline_checks: Callable[[Settings], Iterator[Check]] = lambda _: iter(())
     replay: Replay[R] | None = None
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from aep.errors import UserError
 from kinesis.trial import Seen, try_reading
 from pipelines.options.kinesis_checks import access_checks
-from pipelines.options.readiness import Check
+from pipelines.options.readiness import OFFLINE, Check
+from pipelines.options.secret_checks import secret_checks
 from pipelines.options.settings import Settings
 from pipelines.runtime.kinesis_plan import KinesisPlan, make_kinesis_plan
 from pipelines.runtime.sinks import sink_checks
@@ -18,14 +19,28 @@ from transforms.kinesis.errors import as_user_error
 def reading_checks(settings: Settings) -> Iterator[Check]:
     """Check the way to Kinesis, the identity, the stream, the rights to read it, and the sinks; moves no position."""
     plan = make_kinesis_plan(settings)
-    yield from sink_checks("output", plan.output, plan.local)
-    yield from sink_checks("dead letters", plan.dead_letters, plan.local)
-    if plan.source.checkpoint_file is not None:
-        there = Path(plan.source.checkpoint_file).exists()
-        where = "reading goes on from it" if there else f"not there yet: reading starts at {settings.kinesis.start}"
-        yield Check("checkpoint", "ok", f"{plan.source.checkpoint_file}: {where}")
+    yield from _written(plan, offline=False)
     yield from access_checks(plan.source.access, plan.local)
     yield from _stream(plan)
+
+
+def offline_reading_checks(settings: Settings) -> Iterator[Check]:
+    """Check secrets, sinks and the checkpoint as far as no network is needed."""
+    plan = make_kinesis_plan(settings)
+    yield from secret_checks(settings, plan.local)
+    yield from _written(plan, offline=True)
+    yield Check(f"stream {plan.source.stream}", "not checked", OFFLINE)
+
+
+def _written(plan: KinesisPlan, *, offline: bool) -> Iterator[Check]:
+    """Check what a run writes: output, dead letters and the checkpoint."""
+    yield from sink_checks("output", plan.output, plan.local, offline=offline)
+    yield from sink_checks("dead letters", plan.dead_letters, plan.local, offline=offline)
+    if plan.source.checkpoint_file is not None:
+        there = Path(plan.source.checkpoint_file).exists()
+        start = plan.settings.kinesis.start
+        where = "reading goes on from it" if there else f"not there yet: reading starts at {start}"
+        yield Check("checkpoint", "ok", f"{plan.source.checkpoint_file}: {where}")
 
 
 def _stream(plan: KinesisPlan) -> Iterator[Check]:

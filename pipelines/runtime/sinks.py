@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from aep.errors import UserError
 from pipelines.options.declarations import SinkOptions
-from pipelines.options.readiness import Check
+from pipelines.options.readiness import OFFLINE, Check
 from pipelines.options.settings import Settings
 from pipelines.runtime.kafka_cluster import kafka_cluster
 from transforms.sinks.base import Sink, Sinks, describe_all
@@ -31,23 +31,32 @@ SINKS: dict[str, Make] = {"path": _folder, "topic": _topic}
 """By their field in `SinkOptions`, in the order in which they are checked and written to."""
 
 
-def sink_checks(subject: str, sinks: Sinks, local: bool) -> Iterator[Check]:
+def sink_checks(subject: str, sinks: Sinks, local: bool, *, offline: bool = False) -> Iterator[Check]:
     """Check that sinks can be written to, as a run does before it starts.
 
     Args:
         subject: What is written to them.
         sinks: None, one or several.
         local: Whether this machine writes to them.
+        offline: Check only those that need no network.
     """
-    if not sinks:
+    reachable: Sinks = ()
+    for sink in sinks:
+        if offline and sink.needs_network():
+            yield Check(subject, "not checked", f"{sink.describe()}: {OFFLINE}")
+        elif not local and not sink.needs_network():
+            yield Check(subject, "not checked", f"{sink.describe()}: a folder of the workers")
+        else:
+            reachable += (sink,)
+    if not reachable:
         return
     try:
-        for sink in sinks:
+        for sink in reachable:
             sink.check(local)
     except UserError as error:
         yield Check(subject, "wrong", str(error))
     else:
-        yield Check(subject, "ok", f"can be written to {describe_all(sinks)}")
+        yield Check(subject, "ok", f"can be written to {describe_all(reachable)}")
 
 
 def make_sinks(group: str, settings: Settings) -> Sinks:

@@ -40,6 +40,10 @@ class Sink(Protocol):
         """
         ...
 
+    def needs_network(self) -> bool:
+        """Return whether it is reached over the network, so that nothing can be checked without."""
+        ...
+
     def write(self, entries: Sequence[Entry]) -> None:
         """Write, and return only when nothing of it can be lost any more: offsets are committed after that.
 

@@ -47,6 +47,10 @@ class FileSink:
         except Exception as error:  # each file system of Beam's has errors of its own
             raise self._error(error) from error
 
+    def needs_network(self) -> bool:
+        """Return whether the folder is on another file system than this machine's."""
+        return "://" in self.folder
+
     def write(self, entries: Sequence[Entry]) -> None:
         """Write a file, as `write_lines` does.
 

@@ -33,6 +33,10 @@ class KafkaSink:
         """
         check_writable(self.cluster, self.topic, self.option)
 
+    def needs_network(self) -> bool:
+        """Return True: brokers are asked."""
+        return True
+
     def write(self, entries: Sequence[Entry]) -> None:
         """Produce the messages; return when the brokers have them all.
 

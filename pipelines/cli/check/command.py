@@ -24,6 +24,12 @@ def check(
     pipeline: Annotated[
         str, typer.Option(help="The pipeline to check: the name of its module in pipelines.", metavar="NAME")
     ] = "kafka_to_aep",
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Use no network: options, routes, schemas, mappings, secrets and files.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 if anything was not checked, not only if anything is wrong.")
+    ] = False,
 ) -> int:
     """Check the options of a run, what they refer to, and some records, without posting or committing anything.
 
@@ -43,9 +49,11 @@ def check(
     try:
         if job is not None:
             kind = job.destination
-            found = check_run(parse(context.args, lambda given: contradictions(given, kind)), kind, sample)
+            settings = parse(context.args, lambda given: contradictions(given, kind))
+            found = check_run(settings, kind, sample, offline=offline)
         elif run is not None:
-            found = Findings([*run.checks(parse(context.args, run.findings))])
+            look = run.offline_checks if offline else run.checks
+            found = Findings([*look(parse(context.args, run.findings))])
         else:
             raise typer.BadParameter(f"expected one of {', '.join(names())}", param_hint="--pipeline")
     except OptionsError as error:
@@ -57,5 +65,5 @@ def check(
         console.print(dead_letter_table(found.letters, found.records))
     for hint in found.hints:
         say(f"hint: {plain(hint)}")
-    say(verdict(found.checks))
-    return exit_code(found.checks)
+    say(verdict(found.checks, strict=strict))
+    return exit_code(found.checks, strict=strict)

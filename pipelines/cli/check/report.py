@@ -39,20 +39,26 @@ class Findings:
     hints: list[str] = field(default_factory=list)
 
 
-def exit_code(checks: Iterable[Check]) -> int:
-    """0 where nothing is wrong, 1 where something is, 2 where that is undetermined."""
+def exit_code(checks: Iterable[Check], *, strict: bool = False) -> int:
+    """0 where nothing is wrong, 1 where something is, 2 where that is undetermined.
+
+    Args:
+        checks: That were made.
+        strict: Take what was not checked for wrong.
+    """
     found = list(checks)
-    if any(check.state == "wrong" for check in found):
+    if any(check.state == "wrong" or (strict and check.state == "not checked") for check in found):
         return NOT_READY
     return UNKNOWN if any(check.failed for check in found) else READY
 
 
-def verdict(checks: Sequence[Check]) -> str:
-    """Return a line for the end."""
+def verdict(checks: Sequence[Check], *, strict: bool = False) -> str:
+    """Return a line for the end; see `exit_code`."""
     counts = {state: sum(check.state == state for check in checks) for state in _STYLES}
     numbers = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
     words = {READY: "ready", NOT_READY: "not ready", UNKNOWN: "undetermined, because checks failed"}
-    return f"{words[exit_code(checks)]}: {numbers}"
+    why = " (--strict: all must be checked)" if strict and counts["not checked"] else ""
+    return f"{words[exit_code(checks, strict=strict)]}: {numbers}{why}"
 
 
 def check_table(pipeline: str, checks: Iterable[Check]) -> Table:

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from aep.errors import AepError, NetworkError
+from aep.http import secrets
+from aep.http.network import Network
 from aep.http.transport import Request, RequestsTransport
 from pipelines.destinations.aep.platform_checks import PlatformChecks
+from pipelines.options.plain_http import leaves_this_machine_unencrypted
 from pipelines.options.platform_access import missing_access, platform_client, tokens_of, transport_of
-from pipelines.options.readiness import Check
+from pipelines.options.readiness import OFFLINE, Check
 from pipelines.options.settings import Settings
 from transforms.aep.connection import AepConnection, as_aep, token_source
 from transforms.aep.inlet import AepInlet, as_inlet
@@ -18,14 +21,49 @@ from transforms.records.route import Route
 
 _WORKERS = "the certificates and authorities are files of the workers, so only they can connect"
 
+_NOT_ASKED = "Platform's APIs, which know whether they exist, were not asked"
+
 
 def checks(settings: Settings, routes: Sequence[Route], connection: Connection, local: bool) -> Iterator[Check]:
     """Check schema ids, the way to each inlet, tokens, and Platform's objects; see `DestinationKind.checks`."""
     to = as_aep(connection)
     for route in routes:
         yield from _schema_id(route)
+    yield from _exposed_proxy(to.network)
     yield from _connections([as_inlet(route.destination) for route in routes], to, local)
     yield from _platform(settings, routes, to, local)
+
+
+def offline_checks(settings: Settings, routes: Sequence[Route], connection: Connection, local: bool) -> Iterator[Check]:
+    """Check schema ids, and the files of TLS; see `DestinationKind.offline_checks`."""
+    network = as_aep(connection).network
+    for route in routes:
+        yield from _schema_id(route)
+    yield from _exposed_proxy(network)
+    if not local and network.has_files:
+        yield Check("certificates", "not checked", _WORKERS)
+    elif any(secrets.needs_network(each) for each in (network.client_key_password, network.proxy_password) if each):
+        yield Check("certificates and proxy", "not checked", OFFLINE)
+    elif network.has_files or network.proxy_password:
+        yield _checked("certificates and proxy", partial(_readable, network))
+    yield from (_unknown(route, OFFLINE) for route in routes)
+
+
+def _readable(network: Network) -> str:
+    network.check()
+    return "files and passwords can be read"
+
+
+def _unknown(route: Route, why: str) -> Check:
+    """Say of a route what nobody has looked at: a server that answers may not have this inlet or take this dataset."""
+    to = as_inlet(route.destination)
+    what = ["inlet", *(["dataset"] if to.dataset_id else []), *(["dataflow"] if to.flow_id else [])]
+    return Check(f"{route.name}: {', '.join(what)}", "not checked", why)
+
+
+def _exposed_proxy(network: Network) -> Iterator[Check]:
+    if network.proxy_user is not None and leaves_this_machine_unencrypted(str(network.proxy)):
+        yield Check("proxy", "warning", "aep_proxy_password goes to it unencrypted: prefer a proxy with https, if any")
 
 
 def _schema_id(route: Route) -> Iterator[Check]:
@@ -67,7 +105,7 @@ def _reached(inlet: AepInlet, connection: AepConnection) -> Check:
         transport.send(Request(inlet.inlet_url, b"", {}, "GET"))
     except AepError as error:
         return Check(subject, "wrong", str(error))
-    return Check(subject, "ok", "a server answers")
+    return Check(subject, "ok", "a server answers, whether or not it has this inlet")
 
 
 def _platform(settings: Settings, routes: Sequence[Route], connection: AepConnection, local: bool) -> Iterator[Check]:
@@ -75,9 +113,11 @@ def _platform(settings: Settings, routes: Sequence[Route], connection: AepConnec
     missing = [text for _, text in missing_access(settings)]
     if missing:
         yield Check(subject, "not checked", "; ".join(missing))
+        yield from (_unknown(route, _NOT_ASKED) for route in routes)
         return
     if not local and connection.network.has_files:
         yield Check(subject, "not checked", _WORKERS)
+        yield from (_unknown(route, _NOT_ASKED) for route in routes)
         return
 
     def token() -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from aep.ingestion.envelope import Payload
 from aep.xdm.rules import Identity
 from pipelines.options.destination import Named
+from pipelines.options.plain_http import exposes, leaves_this_machine_unencrypted
 from pipelines.options.problems import Fault
 from pipelines.options.route_keys import RouteKeys, describe_keys, key_of, rule_key, shared_key
 from pipelines.options.settings import Settings
@@ -51,6 +52,9 @@ def route_faults(keys: AepRouteKeys, settings: Settings, named: Named) -> Iterat
     if keys.schema_sha256 is not None and keys.schema_file is None:
         yield Fault("schema_sha256", "is the digest of a schema_file, but there is none", ("schema_file",))
     yield from payload_faults(keys, settings.kafka.tombstones)
+    sends_token = keys.auth != "none" and not settings.aep.allow_plain_http
+    if keys.inlet_url is not None and sends_token and leaves_this_machine_unencrypted(keys.inlet_url):
+        yield Fault("inlet_url", exposes(keys.inlet_url, "access tokens"), ("auth",))
     for field in {"none": (), "oauth": ("client_id", "client_secret"), "token": ("token",)}[keys.auth]:
         if getattr(settings.aep, field) is None:
             yield Fault(f"aep_{field}", f"missing: {named('auth')}={keys.auth} needs it", ("auth",))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aep.ingestion.envelope import MAX_REQUEST_BYTES
-from pipelines.destinations.aep.checks import checks
+from pipelines.destinations.aep.checks import checks, offline_checks
 from pipelines.destinations.aep.hints import hints
 from pipelines.destinations.aep.keys import AepRouteKeys, route_faults
-from pipelines.destinations.aep.route import make_connection, make_route
+from pipelines.destinations.aep.route import make_connection, make_route, offline_keys
 from pipelines.options.checks import given
 from pipelines.options.destination import DestinationKind
+from pipelines.options.plain_http import plain_http
 from pipelines.options.platform_access import network_gaps
 from pipelines.options.problems import Finding
 from pipelines.options.settings import Settings
@@ -20,6 +21,7 @@ from transforms.aep.failed_records import with_returned
 def option_findings(settings: Settings) -> Iterator[Finding]:
     """Find what is missing, contradictory or too much in the options, whatever the routes say."""
     yield from network_gaps(settings)
+    yield from plain_http(settings)
     if settings.batch.max_bytes > MAX_REQUEST_BYTES:
         yield Finding(
             ("batch_max_bytes",),
@@ -36,6 +38,8 @@ AEP = DestinationKind(
     connection=make_connection,
     findings=option_findings,
     checks=checks,
+    offline_checks=offline_checks,
+    offline_keys=offline_keys,
     hints=hints,
     replay_routes=with_returned,
 )

@@ -57,6 +57,13 @@ def make_route(keys: AepRouteKeys, settings: Settings) -> Route:
     )
 
 
+def offline_keys(keys: AepRouteKeys) -> tuple[AepRouteKeys, str]:
+    """Return the keys without a schema that only the Schema Registry has, and say so; see `DestinationKind`."""
+    if keys.schema_id is None or keys.schema_file is not None:
+        return keys, ""
+    return keys.model_copy(update={"schema_id": None}), f"its schema, {keys.schema_id}, is in the Schema Registry"
+
+
 def _own_rules(keys: AepRouteKeys, settings: Settings) -> XdmRules | None:
     """Return the rules of a route that sets its own identity rules; the others come from the options."""
     stated = {key: getattr(keys, key) for key in OWN_RULES}

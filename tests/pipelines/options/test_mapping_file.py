@@ -99,10 +99,10 @@ def test_a_plan_has_the_mapping_and_the_format_of_its_routes() -> None:
     assert len(plan_routes) == 1
     assert route.mapping == compile_patch([{"op": "remove", "path": "/a"}], "rfc6902")
     assert route.parse == ParseAvro(Path("order.avsc").read_text())
-    registry = "--kafka_schema_registry_url=http://a:8081,https://b:8081"
+    registry = "--kafka_schema_registry_url=https://a:8081,https://b:8081"
     info = "--kafka_schema_registry_config=basic.auth.user.info=env:REGISTRY"
     (route,) = make_plan(parse([*RUN, "--kafka_format=avro", registry, info])).routes
-    expected = SchemaRegistry("http://a:8081,https://b:8081", {"basic.auth.user.info": "env:REGISTRY"})
+    expected = SchemaRegistry("https://a:8081,https://b:8081", {"basic.auth.user.info": "env:REGISTRY"})
     assert route.parse == ParseConfluentAvro(expected)
 
 

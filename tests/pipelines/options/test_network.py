@@ -19,7 +19,7 @@ from transforms.aep.connection import as_aep
 from transforms.records.chunk import Batch
 
 
-def plan_of(folder: Path, *arguments: str, inlet_url: str = "http://aep.test/collection/i") -> Plan:
+def plan_of(folder: Path, *arguments: str, inlet_url: str = "https://aep.test/collection/i") -> Plan:
     return make_plan(
         parse(
             [

@@ -46,6 +46,9 @@ class ListSink:
     def describe(self) -> str:
         return f"list {self.name}"
 
+    def needs_network(self) -> bool:
+        return False
+
     def source(self) -> None:
         return None
 
