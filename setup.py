@@ -25,7 +25,12 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["aep*", "emulator*", "kinesis*", "pipelines*", "samples*", "transforms*"]),
-    package_data={"": ["py.typed"], "emulator.state": ["standard_xdm.json"], "emulator.page": ["page.css", "page.js"]},
+    package_data={
+        "": ["py.typed"],
+        "emulator.state": ["standard_xdm.json"],
+        "emulator.page": ["page.css", "page.js"],
+        "samples": ["project/*"],
+    },
     cmdclass={"build_py": BuildWithConfigs},
     install_requires=[
         "apache-beam>=2.77,<2.78",

@@ -1,13 +1,19 @@
-"""The sample options files and schemas, as they come with the package."""
+"""The sample options files and schemas, and the project of `beam-aep init`, as they come with the package."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 _HERE = Path(__file__).parent
 # in an installed package beside this file (setup.py puts them there), in a checkout at its top
 _PLACES = (_HERE / "configs", _HERE.parent / "configs")
+_PROJECT = _HERE / "project"
+# Under other names there: git would obey the one.
+_RENAMED = {"gitignore": ".gitignore"}
+# Of a project, beside the files of its own.
+_SHARED = ("provision.yaml", "schemas/loyalty-event.schema.json", "schemas/loyalty-profile.schema.json")
 
 
 def copy_configs(directory: Path) -> list[Path]:
@@ -20,13 +26,36 @@ def copy_configs(directory: Path) -> list[Path]:
         FileExistsError: A file of that name is there already; nothing has been copied.
         OSError: A file cannot be written.
     """
-    source = next(place for place in _PLACES if place.is_dir())
+    source = _configs()
     files = sorted(path for path in source.rglob("*") if path.suffix in (".yaml", ".json"))
-    copies = [directory / path.relative_to(source) for path in files]
-    for copy in copies:
+    return _copy({path: directory / path.relative_to(source) for path in files})
+
+
+def copy_project(directory: Path) -> list[Path]:
+    """Copy the project that `beam-aep init` writes; return the files written.
+
+    Args:
+        directory: Target folder; created if missing.
+
+    Raises:
+        FileExistsError: A file of that name is there already; nothing has been copied.
+        OSError: A file cannot be written.
+    """
+    own = sorted(path for path in _PROJECT.rglob("*") if path.is_file())
+    copies = {path: directory / path.relative_to(_PROJECT) for path in own}
+    copies = {path: copy.with_name(_RENAMED.get(copy.name, copy.name)) for path, copy in copies.items()}
+    return _copy(copies | {_configs() / name: directory / name for name in _SHARED})
+
+
+def _configs() -> Path:
+    return next(place for place in _PLACES if place.is_dir())
+
+
+def _copy(copies: Mapping[Path, Path]) -> list[Path]:
+    for copy in copies.values():
         if copy.exists():
-            raise FileExistsError(f"{copy} exists already")
-    for path, copy in zip(files, copies, strict=True):
+            raise FileExistsError(f"{copy} exists already: nothing was written")
+    for path, copy in copies.items():
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-    return copies
+    return list(copies.values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from testing.services.process import PATIENCE_SECONDS
+from tests.wheel import build_wheel, pip
 
 ROOT = Path(__file__).parents[1]
 EXTRA = {"httptools", "starlette", "uvicorn"}  # the modules of the extra `emulator`
@@ -22,13 +22,7 @@ OTHER_EXTRAS = {"boto3", "botocore"}
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    # a copy: what an earlier build left in build/ would go into the wheel as well
-    ignored = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "tests")
-    shutil.copytree(ROOT, folder / "source", ignore=ignored)
-    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, folder / "source")
-    (path,) = folder.glob("*.whl")
-    return path
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +39,6 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             (packages / path.name).symlink_to(path)
     pip("--python", environment, "install", "--no-deps", wheel)
     return environment / "bin"
-
-
-def pip(*arguments: str | Path) -> None:
-    quiet = ["--quiet", "--disable-pip-version-check"]
-    subprocess.run([sys.executable, "-m", "pip", *arguments, *quiet], check=True, timeout=PATIENCE_SECONDS)
 
 
 def shell(command: str, installed: Path, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -105,6 +94,34 @@ def test_copying_the_sample_options_overwrites_nothing(installed: Path, tmp_path
     assert "configs/local.yaml exists already" in done.stderr
     assert [path.name for path in (tmp_path / "configs").iterdir()] == ["local.yaml"]
     assert (tmp_path / "configs" / "local.yaml").read_text() == "mine"
+
+
+def test_a_project_is_written_that_can_run(installed: Path, tmp_path: Path) -> None:
+    done = shell(
+        "beam-aep init mine && cd mine && beam-aep run --options_file=aep.yaml --print_options", installed, tmp_path
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("error:") == 1  # all is there but what `beam-aep kafka` writes
+    assert "kafka_bootstrap_servers: missing" in done.stderr
+    kafka = "kafka_bootstrap_servers: 127.0.0.1:9092"
+    done = shell(
+        f"echo '{kafka}' > kafka.yaml"
+        " && beam-aep run --options_file=aep.yaml --options_file=kafka.yaml --print_options",
+        installed,
+        tmp_path / "mine",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "aep.yaml:" in done.stdout
+    assert {"kafka.yaml", "dead-letters/"} <= set((tmp_path / "mine" / ".gitignore").read_text().splitlines())
+
+
+def test_a_project_overwrites_nothing(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no file of a project")
+    (tmp_path / "routes.yaml").write_text("mine")
+    done = shell("beam-aep init .", installed, tmp_path)
+    assert done.returncode == 2
+    assert "routes.yaml exists already" in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "routes.yaml"}
 
 
 def test_the_emulator_without_its_extra_names_the_extra(installed: Path, tmp_path: Path) -> None:

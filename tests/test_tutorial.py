@@ -1,38 +1,37 @@
-"""The tutorial: each of its commands, in its order, against a real Kafka and the local AEP."""
+"""The tutorial: each of its commands, in its order, with the Kafka and the local AEP that it starts."""
 
 from __future__ import annotations
 
 import re
 import resource
-import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import orjson
 import pytest
+import requests
+import yaml
 
-from testing.services.kafka import KafkaBroker
-from testing.services.process import PATIENCE_SECONDS, ServiceProcess, free_port
-
-pytestmark = pytest.mark.kafka
+from testing.services.process import PATIENCE_SECONDS, wait_for
+from tests.walkthrough import Walk, blocks, commands
+from tests.wheel import build_wheel
 
 ROOT = Path(__file__).parents[1]
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
-COMMANDS = [
-    line
-    for block in re.findall(r"^```sh\n(.*?)^```", TUTORIAL, re.DOTALL | re.MULTILINE)
-    for line in block.splitlines()
-]
-BROKER, AEP = "127.0.0.1:9092", "8080"
+COMMANDS = commands(TUTORIAL)
+INSTALLATION = COMMANDS[:3]
 # What must be seen of a command, by a part of it.
 SHOWS = {
     "--dry-run": "create",
     "--yes": "routes.yaml",
-    "send": "pass",
+    "--route=profiles": "pass",
     "--events": "commerce",
     " check ": "ready",
     " run ": "unaccounted for",
     "stats": "dead letters",
     "failed-batches": "failed batch",
+    "--route=events": "pass",
 }
 MOST_SECONDS = 120  # from provision to lookup, by the promise of the docs; of processor time, on a busy machine
 
@@ -43,36 +42,50 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def test_from_a_topic_to_a_profile_with_its_events(broker: KafkaBroker, tmp_path: Path) -> None:
-    for topic in ("loyalty-profiles", "loyalty-events"):  # the tutorial's names, which no other test has
-        broker.create_topic(topic, 2)
-    port = str(free_port())
+def follow(walk: Walk, lines: Sequence[str]) -> None:
+    """Go through the tutorial from `beam-aep init` to the user's own event on its profile's page."""
+    before = processor_seconds()
+    init, enter, *rest = lines
+    walk.run(init)
+    walk.run(enter)
+    (own_event,) = blocks(TUTORIAL, "json")
+    (walk.folder / "my-event.json").write_text(own_event)
+    walk.follow(rest, SHOWS)
+    assert processor_seconds() - before < MOST_SECONDS
+    (address,) = re.findall(r"http\S+/profiles\?\S+\w", TUTORIAL)
+    event_id = orjson.loads(own_event)["_id"]
 
-    def here(text: str) -> str:
-        return text.replace(BROKER, broker.bootstrap_servers).replace(AEP, port)
+    def is_shown() -> bool:
+        return event_id in requests.get(walk.here(address), timeout=PATIENCE_SECONDS).text
 
-    (tmp_path / "configs").symlink_to(ROOT / "configs")
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    (options,) = re.findall(r"^```yaml\n(# aep\.yaml\n.*?)^```", TUTORIAL, re.DOTALL | re.MULTILINE)
-    (tmp_path / "aep.yaml").write_text(here(options))
-    assert COMMANDS.pop(0) == "make setup"
-    emulate = here(COMMANDS.pop(0))
-    export = COMMANDS.pop(0)
-    assert export.startswith("export ")
-    with ServiceProcess("the emulator", ["sh", "-c", f"cd {tmp_path} && exec {emulate}"], tmp_path / "aep.log") as aep:
-        aep.wait_until_ready(lambda: "listening on" in aep.log(), PATIENCE_SECONDS)
-        before = processor_seconds()
-        seen = set()
-        for command in COMMANDS:
-            line = f"{export} && {here(command)}"
-            done = subprocess.run(
-                line, cwd=tmp_path, shell=True, capture_output=True, text=True, timeout=PATIENCE_SECONDS
-            )
-            said = done.stdout + done.stderr
-            assert done.returncode == 0, f"{command}\n{said}"
-            for part, words in SHOWS.items():
-                if part in command:
-                    seen.add(part)
-                    assert words in said, f"{command}\n{said}"
-        assert processor_seconds() - before < MOST_SECONDS
-    assert seen == set(SHOWS)
+    wait_for(is_shown, PATIENCE_SECONDS, "the event on the profile's page")
+
+
+def test_from_a_topic_to_a_profile_with_its_events(tmp_path: Path) -> None:
+    with Walk(tmp_path, Path(sys.prefix, "bin")) as walk:
+        follow(walk, COMMANDS[len(INSTALLATION) :])
+
+
+def test_the_readme_of_a_project_has_the_same_commands() -> None:
+    """So that they are run by the test above; the slow test runs them as they stand there."""
+    assert set(commands((ROOT / "samples" / "project" / "README.md").read_text())) <= set(COMMANDS)
+
+
+@pytest.mark.slow
+def test_the_tutorial_needs_nothing_but_the_wheel(tmp_path: Path) -> None:
+    """Installed as it says, with what pip downloads."""
+    build_wheel(tmp_path / "dist")
+    with Walk(tmp_path, tmp_path / ".venv" / "bin") as walk:
+        for line in INSTALLATION:
+            walk.run(line)
+        follow(walk, COMMANDS[len(INSTALLATION) :])
+    with Walk(tmp_path, tmp_path / ".venv" / "bin") as walk:
+        walk.run("beam-aep init project")
+        walk.run("cd project")
+        walk.follow(commands((walk.folder / "README.md").read_text()), {" run ": "unaccounted for"})
+
+
+def test_the_options_that_it_shows_are_those_of_the_project() -> None:
+    (shown,) = blocks(TUTORIAL, "yaml")
+    options = yaml.safe_load((ROOT / "samples" / "project" / "aep.yaml").read_text())
+    assert yaml.safe_load(shown).items() <= options.items()

@@ -69,6 +69,7 @@ _ROUTE_KEYS = [
 ]
 _ANY_INLET = "https://dcs.adobedc.net/collection/INLET_ID"
 _MARK = "# Written by `beam-aep provision` from"
+_INIT_MARK = "# Written by `beam-aep init`"  # samples/project/routes.yaml
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,9 @@ def routes_text(source: str, routes: Sequence[RouteValues], schema_folder: Path)
 
 
 def is_ours(path: Path) -> bool:
-    """Return whether a routes file may be written: it is not there, or was written by `routes_text`."""
+    """Return whether a routes file may be written: it is not there, or is of `routes_text` or `beam-aep init`."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace").startswith(_MARK)
+        return path.read_text(encoding="utf-8", errors="replace").startswith((_MARK, _INIT_MARK))
     except FileNotFoundError:
         return True
 

@@ -1,0 +1,27 @@
+"""The command `beam-aep init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.common import WRONG, app, say
+
+
+@app.command()
+def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="Target folder; created if missing.")]) -> int:
+    """Write a project to start from: options, provision file, routes, schemas, and a README with the commands.
+
+    It runs at once against the local AEP of `beam-aep emulate`. If any of its files exists already, nothing is written.
+    """
+    from samples.files import copy_project
+
+    try:
+        copies = copy_project(directory)
+    except OSError as error:
+        say(f"error: {error}")
+        return WRONG
+    say(f"{len(copies)} files written to {directory}; {directory / 'README.md'} has the commands to run it")
+    return 0
