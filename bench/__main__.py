@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bench import kafka_bench, kinesis_bench, kinesis_put_bench, transforms_bench
 from bench.report import document, figures, table
+from pipelines.output.table import show
 from testing.services.process import ServiceUnavailable
 
 
@@ -50,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
         console.print(f"cannot run here: {reason}")
         return 2
     all_figures = figures(transforms, kinesis, kinesis_put, kafka)
-    Console(width=130 if not sys.stdout.isatty() else None).print(table(all_figures))
+    show(Console(), table(all_figures))
     settings = {"events": events, "rounds": rounds, "idle_seconds": idle_seconds}
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_bytes(document(all_figures, transforms, kinesis, kinesis_put, kafka, settings))

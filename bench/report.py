@@ -14,9 +14,11 @@ from statistics import median
 from typing import Any, Literal
 
 import orjson
-from rich.table import Table
+from rich.text import Text
 
 from bench import kafka_bench, kinesis_bench, transforms_bench
+from pipelines.output.layout import Column
+from pipelines.output.table import Table
 
 _PACKAGES = ("apache-beam", "confluent-kafka", "jsonschema-rs", "orjson", "requests")
 
@@ -109,14 +111,13 @@ def figures(
 
 
 def table(all_figures: Sequence[Figure]) -> Table:
-    grid = Table(title="Benchmarks", title_justify="left")
-    grid.add_column("figure")
-    for name in ("measured", "min", "max", "target", "met"):
-        grid.add_column(name, justify="right", no_wrap=True)
+    columns = Column("measured", "number"), Column("min", "number", rank=1), Column("max", "number", rank=1)
+    judged = Column("target", "number"), Column("met", "number")
+    grid = Table("Benchmarks", (Column("figure", "text"), *columns, *judged))
     for one in all_figures:
         values = [_number(value) for value in (one.median, min(one.values), max(one.values))]
-        met = "-" if one.met is None else "[green]yes[/green]" if one.met else "[red]no[/red]"
-        grid.add_row(one.name, *values, str(one.target or "-"), met)
+        met = Text("-") if one.met is None else Text("yes", "green") if one.met else Text("no", "red")
+        grid.add(one.name, *values, str(one.target or "-"), met)
     return grid
 
 

@@ -18,6 +18,8 @@ from rich.console import Console
 from demo import broker, files, tables
 from demo.account import Delivered, Expected, differences
 from pipelines.cli.generate.records import send
+from pipelines.output.table import show as show_table
+from pipelines.output.table import show_fields
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import EVENTS_TOPIC, PROFILES_TOPIC, generate, sequence_of
 from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
@@ -130,11 +132,11 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
         console.print("\n5. Every event, by its number: what was sent against what arrived.\n")
         delivered = {topic: ask(emulator, inlet["inletId"]) for topic, inlet in inlets.items()}
         letters = list(read_files(str(files.DEAD_LETTERS)))
-        console.print(tables.arrivals(expected, delivered))
+        show_table(console, tables.arrivals(expected, delivered))
         if letters or expected.broken:
-            console.print(tables.dead_letters(expected, letters))
+            show_table(console, tables.dead_letters(expected, letters))
         if letters:
-            console.print(tables.example(letters, files.DEAD_LETTERS))
+            show_fields(console, tables.example(letters), f"One dead letter of {files.DEAD_LETTERS}{os.sep}")
         console.print(look_next(arguments.keep, cluster, emulator))
         code = verdict(console, arguments.events, expected, delivered, letters)
         if arguments.keep:

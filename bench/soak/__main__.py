@@ -23,6 +23,7 @@ from bench.soak import report
 from bench.soak.chaos import SHORTEST_RUN, STOPS, TROUBLES
 from bench.soak.pipeline import OPTIONS_FILE
 from bench.soak.run import Settings, State, run
+from pipelines.output.table import show
 from testing.services.process import ServiceError, ServiceUnavailable
 
 _LINE_SECONDS = 5.0
@@ -135,9 +136,8 @@ def main(argv: Sequence[str]) -> int:
         console.print(f"error: {error}")
         return 1
     output.write_bytes(report.document(result))
-    table_console = Console(width=130 if not sys.stdout.isatty() else None)
     for table in report.tables(result):
-        table_console.print(table)
+        show(Console(), table)
     console.print(f"written: {output}")
     return _verdict(result.account.problems, result.account.produced, console)
 

@@ -10,12 +10,13 @@ from statistics import linear_regression, median
 from typing import Any
 
 import orjson
-from rich.table import Table
 
 from bench.report import machine
 from bench.soak.account import MEMORY_LIMIT_MB
 from bench.soak.pipeline import Run
 from bench.soak.run import Result, State
+from pipelines.output.layout import Column
+from pipelines.output.table import Table
 
 # A process's memory first grows to what its work needs; only what comes after that may be a leak.
 _WARM_UP_SECONDS = 20.0
@@ -77,44 +78,40 @@ def tables(result: Result) -> list[Table]:
 def _account(result: Result) -> Table:
     account, settings = result.account, result.settings
     title = f"Soak of {settings.seconds / 60:g} min at {settings.rate:g} records/s, seed {settings.seed}"
-    grid = Table(title=title, show_header=False, title_justify="left")
-    grid.add_column(style="bold")
-    grid.add_column(justify="right")
-    grid.add_row("records in Kafka", f"{account.produced:,}")
-    grid.add_row("accepted by AEP", f"{account.accepted:,}", style="green")
+    grid = Table(title, (Column("count"), Column("number", "number")), headings=False)
+    grid.add("records in Kafka", f"{account.produced:,}")
+    grid.add("accepted by AEP", f"{account.accepted:,}", style="green")
     for code, number in account.dead_lettered.items():
-        grid.add_row(f"dead-lettered: {code}", f"{number:,}", style="yellow")
-    grid.add_row("dropped by their route", f"{account.dropped:,}")
+        grid.add(f"dead-lettered: {code}", f"{number:,}", style="yellow")
+    grid.add("dropped by their route", f"{account.dropped:,}")
     left = account.produced - account.accepted - sum(account.dead_lettered.values()) - account.dropped
-    grid.add_row("unaccounted for", f"{left:,}", style="red" if left else "green")
-    grid.add_section()
+    grid.add("unaccounted for", f"{left:,}", style="red" if left else "green")
+    grid.section()
     duplicates = account.duplicates
-    grid.add_row("duplicates", f"{duplicates.found:,}", style="red" if duplicates.found > duplicates.bound else "green")
-    grid.add_row("  at most", f"{duplicates.bound:,}")
-    grid.add_row("  read again after crashes", f"{duplicates.reread:,}")
-    grid.add_row("  possible by the summaries", f"{duplicates.told:,}")
-    grid.add_row("  unanswered in runs without one", f"{duplicates.untold:,}")
-    grid.add_section()
+    grid.add("duplicates", f"{duplicates.found:,}", style="red" if duplicates.found > duplicates.bound else "green")
+    grid.add("  at most", f"{duplicates.bound:,}")
+    grid.add("  read again after crashes", f"{duplicates.reread:,}")
+    grid.add("  possible by the summaries", f"{duplicates.told:,}")
+    grid.add("  unanswered in runs without one", f"{duplicates.untold:,}")
+    grid.section()
     for kind, times in sorted(Counter(fault.kind for fault in result.plan).items()):
-        grid.add_row(f"fault: {kind}", f"{times:,}")
-    grid.add_section()
-    grid.add_row("requests to AEP", f"{account.requests:,}")
+        grid.add(f"fault: {kind}", f"{times:,}")
+    grid.section()
+    grid.add("requests to AEP", f"{account.requests:,}")
     for status, number in sorted(account.statuses.items()):
-        grid.add_row(f"  answered: {status}", f"{number:,}")
-    grid.add_row("highest lag", f"{max((lag for _, lag in result.lags), default=0):,}")
-    grid.add_row("seconds", f"{result.seconds:,.1f}")
+        grid.add(f"  answered: {status}", f"{number:,}")
+    grid.add("highest lag", f"{max((lag for _, lag in result.lags), default=0):,}")
+    grid.add("seconds", f"{result.seconds:,.1f}")
     return grid
 
 
 def _processes(result: Result) -> Table:
-    grid = Table(title="The pipeline's processes; min / median / max", title_justify="left")
-    grid.add_column("process")
-    for heading in ("seconds", "memory, MB", "MB/minute", "in flight", "sent again"):
-        grid.add_column(heading, justify="right")
+    numbers = (Column(name, "number") for name in ("seconds", "memory, MB", "MB/minute", "in flight", "sent again"))
+    grid = Table("The pipeline's processes; min / median / max", (Column("process"), *numbers))
     for run in result.runs:
         figures = process(run)
         memory, growth, in_flight = figures["memory_mb"], figures["memory_mb_per_minute"], figures["in_flight"]
-        grid.add_row(
+        grid.add(
             f"{run.number} {run.ending}",
             f"{run.seconds:,.0f}",
             str(memory or "-"),

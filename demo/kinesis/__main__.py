@@ -14,9 +14,11 @@ from typing import Any
 import orjson
 import yaml
 from rich.console import Console
-from rich.table import Table
 
 from demo.kinesis.changes import CHANGES, Change, Profile, count, differences, expected, exported, member_of, rounds
+from pipelines.output.layout import Column
+from pipelines.output.table import Table
+from pipelines.output.table import show as show_table
 from samples.fragments import MEMBERS
 from testing.services.emulator import CLIENT_ID, CLIENT_SECRET
 from testing.services.kinesis import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Kinesis
@@ -109,7 +111,7 @@ def show(members: int, platform: Kinesis, console: Console) -> int:
     wanted, found = expected(written), exported(lines, audience)
     show_one(console, wanted, lines)
     console.print("\n6. Every change of a profile: what was written against what the stream holds.\n")
-    console.print(table(count(wanted), count(found)))
+    show_table(console, table(count(wanted), count(found)))
     wrong = differences(wanted, found)
     for sentence in wrong[:_SHOWN]:
         console.print(sentence, style="red")
@@ -227,12 +229,10 @@ def show_one(console: Console, wanted: dict[str, list[Change]], lines: Sequence[
 
 def table(wanted: dict[Change, int], found: dict[Change, int]) -> Table:
     """Return a row for each kind of change."""
-    grid = Table(title=f'Profiles and the audience "{AUDIENCE}"', title_justify="left")
-    grid.add_column("change")
-    for heading in ("changes", "records"):
-        grid.add_column(heading, justify="right")
+    columns = Column("change"), Column("changes", "number"), Column("records", "number")
+    grid = Table(f'Profiles and the audience "{AUDIENCE}"', columns)
     for change in CHANGES:
-        grid.add_row(_WORDS[change], f"{wanted.get(change, 0):,}", f"{found.get(change, 0):,}")
+        grid.add(_WORDS[change], f"{wanted.get(change, 0):,}", f"{found.get(change, 0):,}")
     return grid
 
 

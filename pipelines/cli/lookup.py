@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from pipelines.cli.common import AND_OPTIONS, WRONG, app, plain, say, say_problems
+from pipelines.output.table import show_fields
 
 if TYPE_CHECKING:
     from aep.platform.profile import Profile, ProfileEvent
@@ -65,12 +64,13 @@ def _print(profile: Profile | None, events: list[ProfileEvent], wanted_events: b
     if profile is None:
         say(f"no profile of {who}; new data can take up to 15 minutes to appear")
     else:
-        about = Table(box=None, pad_edge=False, show_header=False)
-        about.add_row("profile", Text(plain(profile.id)))
-        about.add_row("identities", Text(str(len(profile.identity_graph))))
-        about.add_row("datasets", Text(plain(", ".join(profile.sources))))
-        about.add_row("changed", Text(plain(profile.last_modified)))
-        console.print(about)
+        about = {
+            "profile": profile.id,
+            "identities": str(len(profile.identity_graph)),
+            "datasets": ", ".join(profile.sources),
+            "changed": profile.last_modified,
+        }
+        show_fields(console, [(name, plain(value)) for name, value in about.items()])
         console.print(_pretty(profile.entity), markup=False)
     if wanted_events:
         console.print(f"\n{len(events)} events")

@@ -10,6 +10,7 @@ from typing import IO, Any, Protocol, TextIO, cast
 from rich.console import Console
 from rich.markup import escape
 
+from pipelines.output.table import show
 from pipelines.runtime.report import table
 from transforms.sinks.base import Sinks
 
@@ -86,7 +87,7 @@ class ConsoleReporter:
 
     def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> None:
         """Print a table."""
-        self.console.print(table(account_of_run, sinks, title, destination))
+        show(self.console, table(account_of_run, sinks, title, destination))
 
 
 class LogReporter:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from rich.table import Table
 
 from aep.mapping.repeated_ids import RepeatedIds
+from pipelines.output.layout import Column
+from pipelines.output.table import Table
 from transforms.sinks.base import Sinks, describe_all
 from transforms.worker import metrics
 from transforms.worker.latency import Histogram, latencies
@@ -139,46 +140,41 @@ def _unfinished(path: str) -> Path:
 
 
 def table(account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> Table:
-    grid = Table(title=f"{title}: {account_of_run['outcome']}", show_header=False, title_justify="left")
-    grid.add_column(style="bold")
-    grid.add_column(justify="right")
-    grid.add_row("read", f"{account_of_run['read']:,}")
-    grid.add_row(f"accepted by {destination}", f"{account_of_run['accepted']:,}", style="green")
+    grid = Table(f"{title}: {account_of_run['outcome']}", (Column("count"), Column("number", "number")), headings=False)
+    grid.add("read", f"{account_of_run['read']:,}")
+    grid.add(f"accepted by {destination}", f"{account_of_run['accepted']:,}", style="green")
     for code, number in account_of_run["dead_lettered"].items():
-        grid.add_row(f"dead-lettered: {code}", f"{number:,}", style="yellow")
+        grid.add(f"dead-lettered: {code}", f"{number:,}", style="yellow")
     if account_of_run["dropped"]:
-        grid.add_row("dropped by its route", f"{account_of_run['dropped']:,}")
+        grid.add("dropped by its route", f"{account_of_run['dropped']:,}")
     if account_of_run["tombstones"]:
-        grid.add_row("tombstones skipped", f"{account_of_run['tombstones']:,}")
+        grid.add("tombstones skipped", f"{account_of_run['tombstones']:,}")
     if account_of_run["passed_over"]:
-        grid.add_row("passed over", f"{account_of_run['passed_over']:,}")
+        grid.add("passed over", f"{account_of_run['passed_over']:,}")
     if account_of_run["repeats"]:
-        grid.add_row(
-            "repeats", f"{account_of_run['repeats']:,}, of which {account_of_run['repeats_dropped']:,} dropped"
-        )
+        grid.add("repeats", f"{account_of_run['repeats']:,}, of which {account_of_run['repeats_dropped']:,} dropped")
     style = "red" if account_of_run["unaccounted"] else "green"
-    grid.add_row("unaccounted for", f"{account_of_run['unaccounted']:,}", style=style)
-    grid.add_section()
+    grid.add("unaccounted for", f"{account_of_run['unaccounted']:,}", style=style)
+    grid.section()
     if account_of_run["requests"]:  # none where sinks write, as to a topic
-        grid.add_row("requests", f"{account_of_run['requests']:,}")
+        grid.add("requests", f"{account_of_run['requests']:,}")
     for cause, number in account_of_run["retries"].items():
-        grid.add_row(f"sent again: {cause}", f"{number:,}", style="yellow")
+        grid.add(f"sent again: {cause}", f"{number:,}", style="yellow")
     if account_of_run["requests"] or account_of_run["duplicates_possible"]:
-        grid.add_row("possible duplicates", f"{account_of_run['duplicates_possible']:,}")
+        grid.add("possible duplicates", f"{account_of_run['duplicates_possible']:,}")
     for route, found in account_of_run["repeated_ids"].items():
         numbers = f"{found['repeated']:,} of {found['looked_at']:,}"
-        grid.add_row(f"events that share an _id: {route}", numbers, style="yellow")
+        grid.add(f"events that share an _id: {route}", numbers, style="yellow")
     if account_of_run["receipts"]:
-        grid.add_row("receipts", f"{account_of_run['receipts']:,}")
+        grid.add("receipts", f"{account_of_run['receipts']:,}")
     if account_of_run["accepted"] and account_of_run["requests"]:
-        grid.add_row("latency", _latency(account_of_run))
+        grid.add("latency", _latency(account_of_run))
     seconds = account_of_run["seconds"]
-    grid.add_row("seconds", f"{seconds:,.1f}")
-    grid.add_row("events/s", f"{account_of_run['read'] / seconds:,.0f}" if seconds else "-")
+    grid.add("seconds", f"{seconds:,.1f}")
+    grid.add("events/s", f"{account_of_run['read'] / seconds:,.0f}" if seconds else "-")
     if "lag_milliseconds" in account_of_run:
-        grid.add_row("lag at the end", f"{account_of_run['lag_milliseconds'] / 1000:,.1f} s")
-    grid.add_section()
-    grid.add_row("dead letters", describe_all(sinks))
+        grid.add("lag at the end", f"{account_of_run['lag_milliseconds'] / 1000:,.1f} s")
+    grid.note = f"dead letters: {describe_all(sinks)}"
     return grid
 
 

@@ -44,6 +44,7 @@ def check(
     from pipelines.options.checks import contradictions
     from pipelines.options.merge import parse
     from pipelines.options.yaml_files import OptionsError
+    from pipelines.output.table import show
 
     job, run = find_job(pipeline), find_run(pipeline)
     try:
@@ -60,9 +61,9 @@ def check(
         say(f"error: {error}")
         return WRONG
     console = Console(highlight=False)
-    console.print(check_table(pipeline, found.checks))
+    show(console, check_table(pipeline, found.checks))
     if found.letters:
-        console.print(dead_letter_table(found.letters, found.records))
+        show(console, dead_letter_table(found.letters, found.records))
     for hint in found.hints:
         say(f"hint: {plain(hint)}")
     say(verdict(found.checks, strict=strict))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from rich.table import Table
 from rich.text import Text
 
 from aep.mapping.repeated_ids import IdSample
 from pipelines.cli.common import WHOLE_RECORD
 from pipelines.cli.dead_letters.tables import place_of, printable
 from pipelines.options.readiness import Check, State
+from pipelines.output.layout import Column
+from pipelines.output.table import Table
 from transforms.records.dead_letter import DeadLetter
 
 READY, NOT_READY, UNKNOWN = 0, 1, 2
@@ -63,12 +64,9 @@ def verdict(checks: Sequence[Check], *, strict: bool = False) -> str:
 
 def check_table(pipeline: str, checks: Iterable[Check]) -> Table:
     """Show the checks of a pipeline in their order."""
-    grid = Table(title=f"Checks of {pipeline}", title_justify="left")
-    grid.add_column("what", overflow="fold")
-    grid.add_column("state", no_wrap=True)
-    grid.add_column("found", overflow="fold")
+    grid = Table(f"Checks of {pipeline}", (Column("what", "text"), Column("state"), Column("found", "text")))
     for check in checks:
-        grid.add_row(printable(check.subject), Text(check.state, _STYLES[check.state]), printable(check.detail))
+        grid.add(printable(check.subject), Text(check.state, _STYLES[check.state]), printable(check.detail))
     return grid
 
 
@@ -81,14 +79,10 @@ def dead_letter_table(letters: Sequence[DeadLetter], records: int) -> Table:
     for letter in letters:
         by_reason.setdefault((letter.route, letter.stage, letter.code), []).append(letter)
     title = f"{len(letters):,} of {records:,} records of the samples would be dead-lettered"
-    grid = Table(title=title, title_justify="left")
-    for column in ("route", "stage", "code"):
-        grid.add_column(column, overflow="fold")
-    grid.add_column("records", justify="right")
-    for column in ("first at", "field"):
-        grid.add_column(column, overflow="fold")
+    columns = Column("route", rank=1), Column("stage", rank=2), Column("code"), Column("records", "number")
+    grid = Table(title, (*columns, Column("first at", "id", rank=3), Column("field", "id")))
     for reason, same in sorted(by_reason.items(), key=lambda item: -len(item[1])):
         first = same[0]
         place = place_of(first), first.pointer or WHOLE_RECORD
-        grid.add_row(*map(printable, reason), f"{len(same):,}", *map(printable, place))
+        grid.add(*map(printable, reason), f"{len(same):,}", *map(printable, place))
     return grid

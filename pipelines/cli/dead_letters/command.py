@@ -60,12 +60,15 @@ def show(
     limit: Annotated[int, typer.Option(min=1, help="Most to show.")] = 10,
 ) -> int:
     """Show dead letters one by one, in the order they were written."""
-    from pipelines.cli.dead_letters.tables import letter_table
+    from pipelines.cli.dead_letters.tables import letter_fields, place_of
+    from pipelines.output.table import show_fields
 
     letters = _read(place, code, stage, route, since, until, bootstrap_servers, kafka_config)
     found = list(islice(letters, limit + 1))
+    console = _console()
     for one in found[:limit]:
-        _console().print(letter_table(one, values))
+        show_fields(console, letter_fields(one, values), place_of(one))
+        console.print()
     if not found:
         say(f"no matching dead letters in {place}")
     elif len(found) > limit:
@@ -87,10 +90,11 @@ def stats(
 ) -> int:
     """Count dead letters by code, by field, and by route and schema, with an example of each."""
     from pipelines.cli.dead_letters.tables import Stats
+    from pipelines.output.table import show as show_table
 
     counted = Stats(_read(place, code, stage, route, since, until, bootstrap_servers, kafka_config))
     for table in counted.tables(values):
-        _console().print(table)
+        show_table(_console(), table)
     if not counted.total:
         say(f"no matching dead letters in {place}")
     return 0

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from rich.table import Table
 from rich.text import Text
 
 from pipelines.cli.common import WHOLE_RECORD, plain, without_indices
+from pipelines.output.layout import Column
+from pipelines.output.table import Table
 from transforms.records.dead_letter import DeadLetter, iso_time
 
 _MAX_SHOWN = 2_000  # characters of a value, which may be a megabyte
@@ -57,17 +58,17 @@ class Stats:
         """
         if not self.total:
             return []
-        by_code = _table(f"{self.total:,} dead letters by code", "stage", "code")
-        by_field = _table("By field, with * for a place in a list", "field", "code")
-        by_schema = _table("By route and schema", "route", "schema", "version")
+        by_code = _table(f"{self.total:,} dead letters by code", Column("stage", rank=3), Column("code"))
+        by_field = _table("By field, with * for a place in a list", Column("field", "id"), Column("code"))
+        by_schema = _table("By route and schema", Column("route"), Column("schema", "id"), Column("version"))
         for grid, tallies in ((by_code, self.by_code), (by_field, self.by_field), (by_schema, self.by_schema)):
             most = sorted(tallies.items(), key=lambda item: -item[1].count)
             for key, tally in most[:_MAX_FIELDS]:
                 example = place_of(tally.example) + (f": {tally.example.message}" if values else "")
                 times = _time(tally.first), _time(tally.last)
-                grid.add_row(*map(printable, key), f"{tally.count:,}", *times, printable(example))
+                grid.add(*map(printable, key), f"{tally.count:,}", *times, printable(example))
             if len(most) > _MAX_FIELDS:
-                grid.caption = f"and {len(most) - _MAX_FIELDS:,} more, each less frequent"
+                grid.note = f"and {len(most) - _MAX_FIELDS:,} more, each less frequent"
         return [by_code, by_field, by_schema]
 
 
@@ -75,14 +76,9 @@ def _add(tallies: Tallies, key: tuple[str, ...], one: DeadLetter) -> None:
     tallies.setdefault(key, Tally(one)).add(one)
 
 
-def _table(title: str, *columns: str) -> Table:
-    grid = Table(title=title, title_justify="left", caption_justify="left")
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    grid.add_column("count", justify="right")
-    for column in ("first (UTC)", "last (UTC)", "example"):
-        grid.add_column(column, overflow="fold")
-    return grid
+def _table(title: str, *columns: Column) -> Table:
+    times = Column("first (UTC)", rank=2), Column("last (UTC)", rank=1)
+    return Table(title, (*columns, Column("count", "number"), *times, Column("example", "text", rank=4)))
 
 
 def _time(seconds: float) -> str:
@@ -99,11 +95,8 @@ def place_of(one: DeadLetter) -> str:
     return f"{one.topic}-{one.partition}@{one.record.offset}"
 
 
-def letter_table(one: DeadLetter, values: bool) -> Table:
-    """Return one dead letter: its reason, and with `values` the record as well."""
-    grid = Table(show_header=False, title=place_of(one), title_justify="left")
-    grid.add_column(style="bold")
-    grid.add_column(overflow="fold")
+def letter_fields(one: DeadLetter, values: bool) -> list[tuple[str, str]]:
+    """Return one dead letter by names: its reason, and with `values` the record as well."""
     rows = [
         ("refused by", f"{one.stage}, {one.code}"),
         ("field", one.pointer or WHOLE_RECORD),
@@ -123,10 +116,7 @@ def letter_table(one: DeadLetter, values: bool) -> Table:
     if values:
         rows += [(f"header {name}", _text(content)) for name, content in one.record.headers]
         rows += [("key", _text(one.record.key)), ("value", _text(one.record.value))]
-    for name, content in rows:
-        if content.strip():
-            grid.add_row(printable(name), printable(content))
-    return grid
+    return [(plain(name), plain(content)) for name, content in rows if content.strip()]
 
 
 def _text(content: bytes | None) -> str:

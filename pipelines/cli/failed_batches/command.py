@@ -46,6 +46,7 @@ def failed_batches(
     from pipelines.options.merge import parse
     from pipelines.options.platform_access import platform_client
     from pipelines.options.types import check_time, seconds_of
+    from pipelines.output.table import show
     from pipelines.runtime.plan import make_routes
     from transforms.aep.inlet import as_inlet
     from transforms.sinks.files import FileSink
@@ -67,7 +68,7 @@ def failed_batches(
         say(f"error: {error}")
         return WRONG
     if account.records:
-        Console(highlight=False).print(account.table())
+        show(Console(highlight=False), account.table())
     before = f"; {account.known:,} were pulled before" if account.known else ""
     if account.batches:
         say(f"{account.records:,} records of {account.batches:,} failed batches are in {to}{before}")

@@ -13,7 +13,6 @@ from datetime import datetime, timezone
 
 import orjson
 from apache_beam.io.filesystems import FileSystems
-from rich.table import Table
 
 from aep.errors import ConfigurationError, NotFoundError
 from aep.platform.catalog import Batch, Catalog
@@ -21,6 +20,8 @@ from aep.platform.client import segment
 from aep.platform.data_access import DataAccess, FileTooLargeError
 from aep.xdm.rules import XdmRules
 from pipelines.cli.dead_letters.tables import field_of, printable
+from pipelines.output.layout import Column
+from pipelines.output.table import Table
 from transforms.aep.failed_records import dead_letters_of, route_of_dataset
 from transforms.aep.inlet import as_inlet
 from transforms.records.dead_letter import DeadLetter
@@ -79,20 +80,20 @@ class Account:
     def table(self) -> Table:
         """Return the reasons, the most frequent first."""
         grid = Table(
-            title=f"{self.records:,} records that AEP refused after it had received them",
-            title_justify="left",
-            caption="refused here too: by our check with the current schema and options",
-            caption_justify="left",
+            f"{self.records:,} records that AEP refused after it had received them",
+            (
+                Column("AEP's code"),
+                Column("field", "id"),
+                Column("records", "number"),
+                Column("refused here too", "number"),
+                Column("as", "text", rank=1),
+                Column("in batch, for example", "id", rank=2),
+            ),
+            note="refused here too: by our check with the current schema and options",
         )
-        for column in ("AEP's code", "field"):
-            grid.add_column(column, overflow="fold")
-        for column in ("records", "refused here too"):
-            grid.add_column(column, justify="right")
-        for column in ("as", "in batch, for example"):
-            grid.add_column(column, overflow="fold")
         for (code, place), reason in sorted(self.reasons.items(), key=lambda item: -item[1].records):
             codes = ", ".join(f"{ours} {times:,}" for ours, times in reason.codes.most_common())
-            grid.add_row(
+            grid.add(
                 *map(printable, (code, place)),
                 f"{reason.records:,}",
                 f"{reason.refused_here:,}",

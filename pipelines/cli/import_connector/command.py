@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pipelines.cli.common import WRONG, app, say
+from pipelines.output.layout import Column
+from pipelines.output.table import Table, show
 
 if TYPE_CHECKING:
     from pipelines.cli.import_connector.draft import Note
@@ -92,7 +93,7 @@ def import_connector(
     if not _write(files, folder, force):
         return WRONG
     console = Console(highlight=False)
-    console.print(_table(imported.notes, f"From the connector {imported.name} to {', '.join(files)} in {folder}"))
+    show(console, _table(imported.notes, f"From the connector {imported.name} to {', '.join(files)} in {folder}"))
     _tell_next(imported, folder)
     return 0
 
@@ -114,13 +115,10 @@ def _write(files: Mapping[str, str], folder: Path, force: bool) -> bool:
 
 
 def _table(notes: Sequence[Note], title: str) -> Table:
-    table = Table(title=title, title_justify="left", show_lines=True)
-    table.add_column("")
-    table.add_column("property", overflow="fold", max_width=36)
-    table.add_column("what of it", overflow="fold")
+    table = Table(title, (Column("change"), Column("property", "text"), Column("what of it", "text")))
     for note in notes:
-        # As Text, since what stands in brackets would be taken for markup.
-        table.add_row(Text(note.level, _STYLES[note.level], no_wrap=True), Text(note.about), Text(note.text))
+        table.add(Text(note.level, _STYLES[note.level]), note.about, note.text)
+        table.section()
     return table
 
 

@@ -14,8 +14,6 @@ from rich.console import Console
 from pipelines.cli.common import AND_OPTIONS, WRONG, app, say, say_problems
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from aep.errors import UserError
     from aep.provision.apply import Ids
     from aep.provision.inventory import Services
@@ -28,7 +26,6 @@ SOMETHING_TO_DO = 3
 
 _ROUTES_FILE = "routes.yaml"
 _INTERRUPTED = 130
-_WIDTH = 160  # of what goes to a file
 
 
 @app.command("provision", context_settings=AND_OPTIONS)
@@ -84,15 +81,14 @@ class _Provisioning:
             )
         self._services: Services = Services.of(platform_client(settings))
         self._console = Console(highlight=False, soft_wrap=True)
-        if not self._console.is_terminal:
-            self._console.width = _WIDTH
 
     def run(self, *, dry_run: bool, yes: bool, prune: bool, rotate: bool) -> int:
         from pipelines.cli.provision.table import plan_table
+        from pipelines.output.table import show
 
         plan = self._plan(prune=prune, rotate=rotate)
         files = self._files(plan)
-        self._show(plan_table([*plan.steps, *files]))
+        show(self._console, plan_table([*plan.steps, *files]))
         pending = [*plan.work, *(step for step in files if step.action.value != "right")]
         if not pending:
             self._console.print("no changes")
@@ -154,14 +150,6 @@ class _Provisioning:
         routes = route_values(wanted, services, ids, str(aep.org_id), auth)
         contents[self._routes_file] = routes_text(self._file.path, routes, self._schemas).encode()
         return contents
-
-    def _show(self, table: Table) -> None:
-        if self._console.is_terminal:
-            self._console.print(table)
-            return
-        with self._console.capture() as shown:  # rich fills lines up to the width, which a file need not have
-            self._console.print(table)
-        self._console.print("\n".join(line.rstrip() for line in shown.get().splitlines()), markup=False)
 
     def _agreed(self, count: int) -> bool:
         if not sys.stdin.isatty():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.table import Table
 from rich.text import Text
 
 from aep.provision.steps import Action, Step
+from pipelines.output.layout import Column
+from pipelines.output.table import Table
 
 _STYLES = {
     Action.CREATE: "green",
@@ -20,10 +21,8 @@ _STYLES = {
 
 
 def plan_table(steps: Iterable[Step]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("", "what", "name", "why"):
-        table.add_column(heading, overflow="fold")
+    table = Table("", (Column("action"), Column("what"), Column("name", "id"), Column("why", "text")), lines=False)
     for step in steps:
-        words = Text("\n".join(step.reasons))
-        table.add_row(Text(step.action.value, _STYLES[step.action]), Text(step.kind), Text(step.name), words)
+        action = Text(step.action.value, _STYLES[step.action])
+        table.add(action, step.kind, step.name, "\n".join(step.reasons))
     return table

@@ -193,6 +193,7 @@ def check(
     from pipelines.cli.event_lines import EventCheck
     from pipelines.cli.schema.report import Tally
     from pipelines.options.xdm import XdmOptions
+    from pipelines.output.table import show as show_table
 
     if limit is not None and not (every or adobe):
         raise typer.BadParameter("--limit does nothing without --all or --adobe")
@@ -226,7 +227,7 @@ def check(
     else:
         console = Console(stderr=adobe, highlight=False)
         if tally.invalid:
-            console.print(tally.table())
+            show_table(console, tally.table())
         else:
             console.print(tally.headline)
         if warning := tally.repeated_ids.warning:
@@ -314,6 +315,8 @@ def _put(document: dict[str, Any]) -> None:
 
 
 def _tell(schema: ResolvedSchema, made_of: Sequence[tuple[str, str]] = ()) -> None:
-    from pipelines.cli.schema.report import schema_rows, two_columns
+    from pipelines.cli.schema.report import schema_rows
+    from pipelines.output.table import show_fields
 
-    Console(highlight=False).print(two_columns([*schema_rows(schema), *made_of]))
+    rows = [*schema_rows(schema), *made_of]
+    show_fields(Console(highlight=False), [(name, plain(value)) for name, value in rows])

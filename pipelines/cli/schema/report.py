@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from rich.table import Table
-from rich.text import Text
 
 from aep.mapping.repeated_ids import IdSample, RepeatedIds
 from aep.xdm.fields import Field, fields_of
@@ -16,6 +14,8 @@ from aep.xdm.rejection import rejection
 from aep.xdm.schema import ResolvedSchema
 from pipelines.cli.common import WHOLE_RECORD, plain, without_indices
 from pipelines.cli.event_lines import Line
+from pipelines.output.layout import Column
+from pipelines.output.table import Table
 from transforms.records.outcome import Refusal
 
 _MAX_KINDS = 1_000  # that are counted apart, since keys of a map, which a record makes up, are in the names of fields
@@ -98,22 +98,18 @@ class Tally:
 
     def table(self) -> Table:
         """Return the counts as a table."""
-        grid = Table(title=self.headline, title_justify="left", caption_justify="left")
-        grid.add_column("code", no_wrap=True)
-        grid.add_column("field", overflow="fold")
-        grid.add_column("count", justify="right")
-        grid.add_column("line", justify="right")
-        grid.add_column("problem", overflow="fold")
+        numbers = Column("count", "number"), Column("line", "number", rank=1)
+        grid = Table(self.headline, (Column("code"), Column("field", "id"), *numbers, Column("problem", "text")))
         for kind in self.kinds[:_MAX_ROWS]:
-            grid.add_row(
+            grid.add(
                 kind.code,
                 plain(kind.field) or WHOLE_RECORD,
                 f"{kind.count:,}",
                 f"{kind.line:,}",
-                Text(plain(kind.message)),
+                plain(kind.message),
             )
         if len(self._kinds) > _MAX_ROWS:
-            grid.caption = f"and {len(self._kinds) - _MAX_ROWS:,} more, each less frequent"
+            grid.note = f"and {len(self._kinds) - _MAX_ROWS:,} more, each less frequent"
         return grid
 
 
@@ -170,13 +166,3 @@ def _always_required(fields: Iterable[Field]) -> list[str]:
         if each.required and each.pointer.rpartition("/")[0] in found:
             found.append(each.pointer)
     return found[1:]
-
-
-def two_columns(rows: Iterable[tuple[str, str]]) -> Table:
-    """Return names and values as a table without lines, whole whatever the width."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in rows:
-        grid.add_row(name, Text(plain(value)))
-    return grid

@@ -14,6 +14,7 @@ from bench.soak.chaos import Fault
 from bench.soak.pipeline import Run
 from bench.soak.report import Spread, document, line, process, progress_numbers, slope, spread, tables
 from bench.soak.run import Result, Settings, State
+from pipelines.output.table import show
 
 LOG = """\
 09:12:06 INFO transforms.kafka.assignment: this process now reads 8 partitions
@@ -92,7 +93,7 @@ def test_the_tables_have_every_figure(result: Result, missing: int) -> None:
     console = Console(file=output, width=130)
     account = Account(**{**vars(result.account), "produced": result.account.produced - 1 + missing})
     for table in tables(Result(**{**vars(result), "account": account})):
-        console.print(table)
+        show(console, table)
     rows = {
         cells[0]: cells[1:]
         for one in output.getvalue().splitlines()

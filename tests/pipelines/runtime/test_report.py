@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 from rich.console import Console
 
+from pipelines.output.table import show
 from pipelines.runtime.progress import line
 from pipelines.runtime.report import duration, summary, table, warnings, without_success
 from transforms.sinks.files import FileSink
@@ -58,7 +59,7 @@ def test_nothing_is_said_where_records_got_through_or_there_were_none(found: Cou
 def shown(found: Counter[str]) -> str:
     console, sink = Console(width=120), FileSink("dead-letters", "dead_letter_path")
     with console.capture() as capture:
-        console.print(table(summary(found, 1.0, "finished"), (sink,), "Kafka to AEP", "AEP"))
+        show(console, table(summary(found, 1.0, "finished"), (sink,), "Kafka to AEP", "AEP"))
     return capture.get()
 
 

@@ -1,0 +1,1 @@
+"""What commands and runs print, fitted to where it goes."""

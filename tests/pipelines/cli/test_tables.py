@@ -1,0 +1,58 @@
+"""What commands print on a terminal of 80 and of 120 columns, and through a pipe."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from pipelines.cli.main import main
+from testing.services.process import PATIENCE_SECONDS
+from testing.terminal import on_terminal
+from tests.pipelines.cli.dead_letters.test_command import LETTERS, SCHEMA
+from transforms.sinks.files import write_file
+
+ROOT = Path(__file__).parents[3]
+COMMAND = [sys.executable, "-m", "pipelines.cli"]
+SCHEMA_FILE = "configs/schemas/loyalty-event.schema.json"
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = str(tmp_path_factory.mktemp("events") / "events.jsonl")
+    assert main(["generate", "500", "--kind", "events", "--broken-share", "0.2", "--output", path]) == 0
+    return path
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_table_fits_a_terminal_and_breaks_no_value(columns: int, events: str) -> None:
+    command = [*COMMAND, "schema", "check", SCHEMA_FILE, "--events", events]
+    code, out = on_terminal(command, columns, ROOT)
+    table = [line for line in out.splitlines() if line.startswith(("┃", "│"))]
+    assert (code, max(map(cell_len, table)) <= columns) == (1, True)
+    codes = {line.split("│")[1].strip() for line in table if line.startswith("│")}
+    assert {"additionalProperties", "integer_range", "timestamp_future"} <= codes
+    narrow = columns == 80
+    assert ("not shown for lack of space: line" in out) == narrow
+    assert ("/_acme/loyalty/campaignCode" in out) != narrow
+    assert bool(re.search("│ /_acme/[^ ]*…[^ ]*aignCode +│", out)) == narrow
+
+
+def test_a_pipe_gets_a_table_whole(events: str) -> None:
+    command = [*COMMAND, "schema", "check", SCHEMA_FILE, "--events", events]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_SECONDS, check=False)
+    assert "/_acme/loyalty/campaignCode" in done.stdout
+    assert "│ not a valid ECID: expected 38 digits, two 19-digit numbers from 1 to 9223372036854775807 │" in done.stdout
+    assert "…" not in done.stdout
+
+
+def test_names_and_values_are_whole_on_any_terminal(tmp_path: Path) -> None:
+    write_file(str(tmp_path), LETTERS)
+    code, out = on_terminal([*COMMAND, "dead-letters", "show", "--from", str(tmp_path), "--limit", "1"], 40, ROOT)
+    assert code == 0
+    assert re.search("^refused by  validate, type$", out, re.MULTILINE)
+    assert SCHEMA["id"] in out
