@@ -47,12 +47,24 @@ def parse_object(value: bytes | None) -> ParsedObject | ParseFailure:
     """
     if not value:
         return ParseFailure("empty", "the value is empty")
+    entity = load_object(value)
+    return entity if isinstance(entity, ParseFailure) else write_exactly(entity, value)
+
+
+def load_object(value: bytes) -> dict[str, Any] | ParseFailure:
+    """Return the object as JSON readers commonly see it: the last of equal keys, a float for a long integer.
+
+    For a value whose bytes are passed on; what is made of the object goes through `write_exactly` first.
+    """
     try:
         entity = orjson.loads(value)
     except orjson.JSONDecodeError as error:
         return _syntax_failure(value, error)
-    if not isinstance(entity, dict):
-        return ParseFailure("type", f"expected a JSON object, got {_kind(entity)}")
+    return entity if isinstance(entity, dict) else ParseFailure("type", f"expected a JSON object, got {_kind(entity)}")
+
+
+def write_exactly(entity: dict[str, Any], value: bytes) -> ParsedObject | ParseFailure:
+    """Return a loaded object with its canonical serialisation, or what of its value the object has lost."""
     try:
         data = orjson.dumps(entity)
     except TypeError as error:

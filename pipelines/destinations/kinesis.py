@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from aep.errors import UserError
 from kinesis.keys import RANDOM, PartitionKeys
@@ -19,7 +20,7 @@ from transforms.kinesis.connection import KinesisConnection, as_kinesis
 from transforms.kinesis.destination import KinesisStream, as_stream
 from transforms.kinesis.preflight import StreamFindings
 from transforms.records.delivery import Connection
-from transforms.records.route import Route
+from transforms.records.route import Route, keep_json, parse_json
 
 
 class KinesisRouteKeys(RouteKeys):
@@ -48,13 +49,15 @@ def route_faults(keys: KinesisRouteKeys, settings: Settings, named: Named) -> It
 
 
 def make_route(keys: KinesisRouteKeys, settings: Settings) -> Route:
-    """Make a route to a stream.
+    """Make a route to a stream. What no step changes keeps its bytes.
 
     Raises:
         OptionsError: The file of a mapping or of an Avro schema.
     """
     partition_keys = PartitionKeys(keys.partition_key, keys.identities, keys.hash_partition_keys)
-    return route_to(KinesisStream(keys.stream, partition_keys, keys.max_record_bytes), keys, settings)
+    route = route_to(KinesisStream(keys.stream, partition_keys, keys.max_record_bytes), keys, settings)
+    kept = route.parse == parse_json and settings.xdm.nulls != "prune"
+    return replace(route, parse=keep_json) if kept else route
 
 
 def make_connection(settings: Settings) -> KinesisConnection:

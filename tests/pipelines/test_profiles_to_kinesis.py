@@ -153,13 +153,52 @@ def test_credentials_that_aws_refuses_stop_the_run(
     assert not Path("dead-letters").exists() or not list(read_files("dead-letters"))
 
 
-def test_a_record_that_no_route_changes_is_written_anew_as_the_page_says(kinesis: Kinesis) -> None:
+IDENTITY = b'"identityMap":{"ecid":[{"id":"e"}]}'
+AS_WRITTEN = {
+    "white space": b'  { "person" : {\t"n":1 } ,  ' + IDENTITY + b" } ",
+    "order of keys": b'{"z":1,"a":2,' + IDENTITY + b',"b":3}',
+    "numbers": b'{"a":1.10,"b":1E2,"c":12345678901234567.123,"d":-0,"e":123456789012345678901234567890,'
+    + IDENTITY
+    + b"}",
+    "escapes": b'{"\\u00e9":"\\u002f\\/\\ud83d\\ude00",' + IDENTITY + b"}",
+    "equal keys": b'{"a":1,"a":2,' + IDENTITY + b',"person":{"a":1,"a":{}}}',
+    "deep": b'{"a":' + b"[" * 400 + b"]" * 400 + b"," + IDENTITY + b"}",
+}
+
+
+def test_a_record_that_no_step_changes_keeps_its_bytes(kinesis: Kinesis) -> None:
     stream = kinesis.create_stream(1)
-    write(b'{"price": 1.10, "large": 12345678901234567.123, "id": 9007199254740993, "name": "\\u00e9"}')
-    assert main(options(kinesis, kinesis_stream=stream, kinesis_partition_key="random")) == 0
+    write(*AS_WRITTEN.values(), profile(5))
+    write_routes(stream, drop={f"/segmentMembership/ups/{AUDIENCE}/status": ["exited"]})
+    assert main(options(kinesis, routes_file="routes.yaml")) == 0
+    kept = kinesis.records(stream)
+    assert [each.data for each in kept] == [line.rstrip(b"\n") for line in AS_WRITTEN.values()]
+    assert {each.partition_key for each in kept} == {"e"}
+    assert (summary()["dropped"], summary()["unaccounted"]) == (1, 0)
+
+
+def test_what_is_made_of_a_record_is_compact_and_made_of_all_that_the_record_says(kinesis: Kinesis) -> None:
+    stream = kinesis.create_stream(1)
+    write(*AS_WRITTEN.values())
+    write_routes(stream, map={name: {"from": name} for name in ("/z", "/a", "/identityMap")}, partition_key="random")
+    assert main(options(kinesis, routes_file="routes.yaml")) == 0
+    assert [each.data for each in kinesis.records(stream)] == [
+        b"{" + IDENTITY + b"}",
+        b'{"z":1,"a":2,' + IDENTITY + b"}",
+        b"{" + IDENTITY + b"}",
+    ]
+    dead = [(one.stage, one.code, one.route) for one in read_files("dead-letters")]
+    codes = ("integer_range", "duplicate_key", "too_deep")
+    assert dead == [("parse", code, "profiles") for code in codes]
+
+
+def test_where_nulls_are_pruned_each_record_is_read_exactly_and_written_anew(kinesis: Kinesis) -> None:
+    stream = kinesis.create_stream(1)
+    write(b'{"a": null, "price": 1.10, "name": "\\u00e9", ' + IDENTITY + b"}", AS_WRITTEN["equal keys"])
+    assert main(options(kinesis, kinesis_stream=stream, xdm_nulls="prune")) == 0
     (kept,) = kinesis.records(stream)
-    large = orjson.dumps(12345678901234568.0).decode()
-    assert kept.data == f'{{"price":1.1,"large":{large},"id":9007199254740993,"name":"é"}}'.encode()
+    assert kept.data == '{"price":1.1,"name":"é",'.encode() + IDENTITY + b"}"
+    assert [one.code for one in read_files("dead-letters")] == ["duplicate_key"]
 
 
 def test_a_stream_that_is_not_there_stops_the_run(kinesis: Kinesis, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import orjson
 
-from aep.formats.json import ParsedObject, ParseFailure
+from aep.formats.json import ParsedObject, ParseFailure, write_exactly
 from aep.mapping.field_map import FieldMap, MapFault, Origin
 from aep.mapping.ids import MissingField, Place, fill_id
 from aep.mapping.json_patch import Patch, PatchFault
@@ -21,7 +21,7 @@ from aep.xdm.schema import ResolvedSchema
 from aep.xdm.validate import Rejection, XdmRules, prune_nulls, validator_for
 from transforms.records.outcome import Dropped, Prepared, Refusal
 from transforms.records.record import UNREADABLE_HEADERS, Record
-from transforms.records.route import Route
+from transforms.records.route import Route, keep_json
 
 Tombstones = Literal["skip", "dead_letter", "delete"]
 
@@ -88,6 +88,8 @@ class MapStep:
         self._drops = bool(route.drop)
         self._mapping = route.mapping
         self._transform = route.transform.load() if route.transform is not None else None
+        # What is made of a record has to be made of all that it says.
+        self._exactly = route.parse == keep_json and (route.mapping is not None or route.transform is not None)
         self._fault_code = "patch" if isinstance(route.mapping, Patch) else "map"
         form = route.destination.form()
         self._finish = form.finish
@@ -110,6 +112,10 @@ class MapStep:
         if record.value is not None:
             if self._drops and self._route.drops(entity):
                 return Dropped("drop", self._route.name)
+            if self._exactly:
+                exact = write_exactly(entity, record.value)
+                if isinstance(exact, ParseFailure):
+                    return Refusal("parse", self._route.name, *exact)
             if self._mapping is not None:
                 mapped = self._map(self._mapping, topic, partition, record, entity)
                 if isinstance(mapped, Refusal):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aep.errors import ConfigurationError
-from aep.formats.json import ParsedObject, ParseFailure, parse_object
+from aep.formats.json import ParsedObject, ParseFailure, load_object, parse_object
 from aep.mapping.conditions import Condition
 from aep.mapping.field_map import FieldMap
 from aep.mapping.ids import IdRule
@@ -27,6 +27,15 @@ Parse = Callable[[bytes, Headers], ParsedObject | ParseFailure]
 def parse_json(value: bytes, headers: Headers = ()) -> ParsedObject | ParseFailure:
     """Parse a value that is JSON; the headers say nothing about it."""
     return parse_object(value)
+
+
+def keep_json(value: bytes, headers: Headers = ()) -> ParsedObject | ParseFailure:
+    """Parse a value that is JSON, and keep its bytes for a destination that takes records as they are.
+
+    A step that changes the object has to ask `aep.formats.json.write_exactly` first whether it has lost nothing.
+    """
+    entity = load_object(value) if value else ParseFailure("empty", "the value is empty")
+    return entity if isinstance(entity, ParseFailure) else ParsedObject(entity, value)
 
 
 @dataclass(frozen=True)
