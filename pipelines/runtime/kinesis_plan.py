@@ -10,8 +10,10 @@ from functools import partial
 
 import apache_beam as beam
 
+from aep.errors import UserError
 from kinesis.discovery import begin, end_of
 from kinesis.lineage import readable
+from kinesis.positions import Checkpoint
 from pipelines.options.kinesis_types import NAMED_STARTS
 from pipelines.options.settings import Settings
 from pipelines.options.types import iso_time
@@ -90,6 +92,16 @@ class KinesisPlan:
         Raises:
             UserError: The stream cannot be looked up, or the checkpoint file cannot be used.
         """
+        try:
+            start, end = self._first_and_last()
+        except UserError:
+            self.close()  # the checkpoint file, for another start in this process
+            raise
+        readers = 1 if self.local else max(1, len(readable(start.shards, lambda _: True)))
+        return ReadFromKinesis(self.source, start, end, readers)
+
+    def _first_and_last(self) -> tuple[Checkpoint, int | None]:
+        """Return where to start, and the time up to which to read; None for no end."""
         kinesis, source = self.settings.kinesis, self.source
         saved = local_checkpoint(source) if self.local else None
         with as_user_error():
@@ -100,8 +112,7 @@ class KinesisPlan:
                 if saved is not None:
                     saved.write(start)  # so that a crash before the first record does not move `latest`
             end = end_of(client, source.stream, process.stop_requested.wait) if kinesis.stop_at == "end" else None
-        readers = 1 if self.local else max(1, len(readable(start.shards, lambda _: True)))
-        return ReadFromKinesis(source, start, end, readers)
+        return start, end
 
     def close(self, commit_seconds: float = 0.0) -> None:
         """End what this process reads with, and let its checkpoint file go."""

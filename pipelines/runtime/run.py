@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from types import FrameType
 from typing import Any
 
@@ -20,6 +20,7 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 from aep.errors import StoppedError, UserError
 from pipelines.options.checks import contradictions
 from pipelines.options.merge import parse
+from pipelines.options.settings import Settings
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
 from pipelines.runtime.job import Job, R, Replay, Run, RunPlan
 from pipelines.runtime.local_runner import keep_metrics_small
@@ -76,6 +77,7 @@ def execute(argv: Sequence[str], job: Run[R]) -> int:
         `--no_wait_until_finish` says otherwise.
     """
     reporter: Reporter = ConsoleReporter(console())
+    settings: Settings | None = None
     try:
         settings = parse(argv, job.findings, sys.modules[job.build.__module__].__doc__ or "")
         if settings.general.print_options:
@@ -91,9 +93,11 @@ def execute(argv: Sequence[str], job: Run[R]) -> int:
         job.build(pipeline, plan)
     except UserError as error:
         reporter.error(str(error))
+        _account_of_start("failed", settings)
         return WRONG
     except KeyboardInterrupt:
         reporter.say("stopped before anything was read")
+        _account_of_start("stopped", settings)
         return INTERRUPTED
     return _run_here(pipeline, plan, job, reporter) if plan.local else _run_on_cluster(pipeline, plan, job, reporter)
 
@@ -169,6 +173,13 @@ def _account(account_of_run: dict[str, Any], plan: RunPlan, title: str, reporter
         except OSError as error:  # the preflight could write it
             reporter.error(f"the summary cannot be written to {path}: {reason_of(error)}; its content is above")
     return account_of_run
+
+
+def _account_of_start(outcome: str, settings: Settings | None) -> None:
+    """Write the summary of a run that did not begin to read, so that nobody takes that of an earlier run for it."""
+    if settings is not None and settings.general.summary_file:
+        with suppress(OSError):  # of a file that cannot be written the preflight says so
+            write_summary(settings.general.summary_file, summary(Counter(), 0.0, outcome))
 
 
 def _explain(error: Exception, reporter: Reporter, plan: RunPlan) -> int:

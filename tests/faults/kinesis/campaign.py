@@ -10,10 +10,13 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import botocore.auth
 import orjson
+import pytest
 
 from pipelines.profiles_to_kinesis import main
 from testing.services.kafka import KafkaBroker
@@ -28,11 +31,24 @@ BUNDLE = 100
 KEYS = 50
 
 
+@contextmanager
+def ten_minutes_ahead() -> Iterator[None]:
+    """Let botocore sign with a clock that is ten minutes off while the block lasts."""
+    right = botocore.auth.get_current_datetime
+
+    def wrong(*arguments: Any) -> datetime:
+        return right(*arguments) + timedelta(minutes=10)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.auth, "get_current_datetime", wrong)
+        yield
+
+
 class Campaign:
     """Runs `profiles_to_kinesis` in this process, as often as a test wants."""
 
     def __init__(self, broker: KafkaBroker, kinesis: Kinesis, folder: Path):
-        self.kinesis, self._broker, self._folder = kinesis, broker, folder
+        self.kinesis, self.broker, self._folder = kinesis, broker, folder
         self.dead_letters = folder / "dead-letters"
         self.topic = f"profiles-{uuid.uuid4().hex[:8]}"
         self.stream = kinesis.create_stream(4)
@@ -47,7 +63,7 @@ class Campaign:
         bodies = (
             orjson.dumps({"n": n, "identityMap": {"ecid": [{"id": f"ecid-{n % KEYS}"}]}, **more}) for n in numbers
         )
-        self._broker.produce(self.topic, [(None, body, None, 0) for body in bodies])
+        self.broker.produce(self.topic, [(None, body, None, 0) for body in bodies])
         self.made += amount
 
     def run(self, **more: Any) -> int:
@@ -55,7 +71,7 @@ class Campaign:
         metrics.reset()
         process.start_run()
         values = {
-            "kafka_bootstrap_servers": self._broker.bootstrap_servers,
+            "kafka_bootstrap_servers": self.broker.bootstrap_servers,
             "kafka_topics": self.topic,
             "kafka_group_id": self.topic,
             "kafka_bundle_max_records": BUNDLE,
@@ -71,7 +87,7 @@ class Campaign:
             "progress": "off",
             **more,
         }
-        return main([f"--{name}={value}" for name, value in values.items()])
+        return main([f"--{name}={value}" for name, value in values.items() if value is not None])
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -81,7 +97,7 @@ class Campaign:
     @property
     def committed(self) -> int:
         """Return how many records the group has behind it."""
-        return sum(self._broker.committed(self.topic, self.topic).values())
+        return sum(self.broker.committed(self.topic, self.topic).values())
 
     def there(self) -> Counter[int]:
         """Return how often each number is on the stream."""
@@ -125,7 +141,7 @@ class Campaign:
         assert not failures, failures
         assert not thread.is_alive()
 
-    def run_into(self, fault: Callable[[], object]) -> int:
+    def run_into(self, fault: Callable[[], object], **more: Any) -> int:
         """Run until all is on the stream, then let something happen, and more profiles come; return the exit code.
 
         The run ends only if the fault ends it.
@@ -137,7 +153,7 @@ class Campaign:
             self.produce(BUNDLE)
 
         with self.meanwhile(act):
-            return self.run(kafka_stop_at="never")
+            return self.run(kafka_stop_at="never", **more)
 
     def check(self) -> dict[str, Any]:
         """Hold the oracle for one run that came to the end; return its summary."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from datetime import datetime, timedelta
+from contextlib import ExitStack
 from typing import Any
 
-import botocore.auth
+import orjson
 import pytest
 
 from testing.services.process import PATIENCE_SECONDS, wait_for
-from tests.faults.kinesis.campaign import BUNDLE, PROFILES, Campaign
+from tests.faults.kinesis.campaign import BUNDLE, PROFILES, Campaign, ten_minutes_ahead
 
 pytestmark = pytest.mark.kafka
 
@@ -56,20 +56,22 @@ def test_the_stream_is_deleted(campaign: Campaign, capsys: pytest.CaptureFixture
     assert campaign.there() == Counter(range(PROFILES, campaign.made))
 
 
-def test_the_clock_is_ten_minutes_off(
-    campaign: Campaign, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    right = botocore.auth.get_current_datetime
-
-    def wrong(*arguments: Any) -> datetime:
-        return right(*arguments) + timedelta(minutes=10)
-
-    code = campaign.run_into(lambda: monkeypatch.setattr(botocore.auth, "get_current_datetime", wrong))
-    monkeypatch.setattr(botocore.auth, "get_current_datetime", right)
-    assert code == 2
+def test_the_clock_is_ten_minutes_off(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
+    with ExitStack() as stack:
+        assert campaign.run_into(lambda: stack.enter_context(ten_minutes_ahead())) == 2
     assert "is the clock of this machine right" in said(capsys)
     campaign.check_stopped()
     campaign.finish()
+
+
+def test_the_clock_is_ten_minutes_off_from_the_start(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
+    with ten_minutes_ahead():
+        assert campaign.run() == 2
+    assert "is the clock of this machine right" in said(capsys)
+    assert (campaign.summary["outcome"], campaign.summary["read"]) == ("failed", 0)
+    assert campaign.committed == 0
+    assert campaign.run() == 0
+    campaign.check()
 
 
 def test_the_dead_letter_folder_is_lost(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,6 +89,22 @@ def test_the_dead_letter_folder_is_lost(campaign: Campaign, capsys: pytest.Captu
     assert there.keys() == set(range(campaign.made)) - bad
     assert there.total() - len(there) <= BUNDLE
     assert campaign.dead() == Counter(bad)
+
+
+def test_the_dead_letter_topic_takes_nothing(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
+    topic = f"{campaign.topic}-dead"
+    campaign.broker.create_topic(topic, 1, max_message_bytes=100)
+    options = {"dead_letter_path": None, "dead_letter_topic": topic}
+    assert campaign.run_into(lambda: campaign.produce(10, identityMap={}), **options) == 2
+    assert topic in said(capsys)
+    assert campaign.committed == PROFILES
+    campaign.broker.create_topic_again(topic, 1)
+    assert campaign.run(**options) == 0
+    there, bad = campaign.there(), set(range(PROFILES, PROFILES + 10))
+    assert there.keys() == set(range(campaign.made)) - bad
+    assert there.total() - len(there) <= BUNDLE
+    dead = [orjson.loads(message.value() or b"")["n"] for message in campaign.broker.consume_all(topic)]
+    assert sorted(dead) == sorted(bad)
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:

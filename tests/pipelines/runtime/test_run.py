@@ -137,6 +137,16 @@ def test_without_a_temporary_folder_tmpdir_is_named(tmp_path: Path, monkeypatch:
         preflight(plan)
 
 
+def test_a_run_that_stops_before_it_reads_has_a_summary_too(tmp_path: Path) -> None:
+    summary = tmp_path / "summary.json"
+    summary.write_text("that of an earlier run, which went well")
+    options = arguments(tmp_path, summary_file=summary, kafka_file_pattern=tmp_path / "none*.jsonl")
+    done = python("-m", "pipelines.kafka_to_aep", *options, stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    account = orjson.loads(summary.read_bytes())
+    assert (account["outcome"], account["read"], account["unaccounted"]) == ("failed", 0, 0)
+
+
 def test_a_summary_of_before_stays_until_there_is_a_new_one(tmp_path: Path) -> None:
     summary = tmp_path / "summary.json"
     summary.write_text("the last one")
