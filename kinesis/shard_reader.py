@@ -92,15 +92,18 @@ class ShardReader:
         self._pause = poll_seconds
         self._failures = 0
         self._failing_since = 0.0
-        self._behind = 0
+        self._behind: int | None = None
         self._warn_at = float("inf")
         self._record_bytes = 0.0  # of a record, on the average
 
     @property
-    def behind(self) -> int:
-        """How far it is behind the newest record, in milliseconds: more and more while Kinesis does not answer."""
-        waited = self._clock() - self._failing_since if self._failures else 0.0
-        return self._behind + int(waited * 1000)
+    def behind(self) -> int | None:
+        """How far it is behind the newest record, in milliseconds: more and more while Kinesis does not answer. None
+        before the first answer.
+        """
+        if not self._failures:
+            return self._behind
+        return (self._behind or 0) + int((self._clock() - self._failing_since) * 1000)
 
     def seek(self, position: Position) -> None:
         """Go on at a position; nothing changes where that is the present one."""

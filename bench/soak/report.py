@@ -55,7 +55,7 @@ def slope(memory: Iterable[tuple[float, int]]) -> float | None:
 
 def progress_numbers(log: str, words: str) -> list[int]:
     """Return the numbers that follow some words in the pipeline's progress lines, such as 3 of "in flight 3"."""
-    found = re.findall(rf"^read [\d,]+ .*\b{re.escape(words)} ([\d,]+)", log, re.MULTILINE)
+    found = re.findall(rf"^(?:\S+ INFO beam_aep: )?read [\d,]+ .*\b{re.escape(words)} ([\d,]+)", log, re.MULTILINE)
     return [int(number.replace(",", "")) for number in found]
 
 

@@ -123,7 +123,11 @@ class GeneralOptions(OptionGroup):
         "read again. Keep it some seconds below what the orchestrator allows: Kubernetes kills after 30 s.",
         "seconds",
     )
-    progress: Literal["auto", "on", "off"] = _option("auto", "Progress line; auto: if the output is a terminal.")
+    progress: Literal["auto", "on", "off"] = _option(
+        "auto",
+        "Progress line: in place on a terminal, else once a minute. on: every 5 seconds where there is no terminal. "
+        "off: none.",
+    )
 
 
 # Group's attribute in Settings -> (prefix of its options, model).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import IO, Any, Protocol, TextIO, cast
 
@@ -61,6 +62,10 @@ class Reporter(Protocol):
         """Report an error that the user has to fix."""
         ...
 
+    def progress(self, text: str, numbers: Mapping[str, float | None]) -> None:
+        """Report how far the run is, in words and as fields."""
+        ...
+
     def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> None:
         """Report the final counts, as the summary file has them."""
         ...
@@ -85,13 +90,17 @@ class ConsoleReporter:
         """Print a line that begins with `error:`."""
         self.console.print(f"[red]error:[/red] {escape(text)}")
 
+    def progress(self, text: str, numbers: Mapping[str, float | None]) -> None:
+        """Log the words, with their time."""
+        _LOG.info(text)
+
     def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> None:
         """Print a table."""
         show(self.console, table(account_of_run, sinks, title, destination))
 
 
 class LogReporter:
-    """Writes to the log; the final counts are the field `account` of their line."""
+    """Writes to the log; the final counts are the field `account` of their line, those on the way `progress`."""
 
     is_terminal = False
 
@@ -101,6 +110,10 @@ class LogReporter:
 
     def error(self, text: str) -> None:
         _LOG.error(text)
+
+    def progress(self, text: str, numbers: Mapping[str, float | None]) -> None:
+        """Log a line at INFO."""
+        _LOG.info(text, extra={"progress": numbers})
 
     def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> None:
         """Log a line at INFO."""

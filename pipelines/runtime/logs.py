@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+import time
 from datetime import datetime, timezone
 from typing import Any
 
@@ -15,12 +17,9 @@ from transforms.worker import process
 def set_up_logging(log_format: LogFormat) -> None:
     """Set up logging of this process, to the standard error."""
     # force: importing Beam has already logged something, and so set up logging in its own way.
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S", force=True
-    )
-    if log_format == "json":
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.INFO, force=True)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(JsonFormatter() if log_format == "json" else _text_formatter())
     # Beam says in many lines what it is about to do; its warnings are enough.
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     # It calls options of Flink's Java side unknown; ours were checked.
@@ -33,9 +32,13 @@ def leave_out_beams_tracebacks() -> None:
         handler.addFilter(_OurWordsOnly())
 
 
+# Fields that our own lines have beside their message.
+_FIELDS = ("account", "progress")
+
+
 class JsonFormatter(logging.Formatter):
-    """A line of JSON: `time` in ISO 8601, `severity`, `logger`, `message`; `exception` where there is one,
-    and the `account` at the end of a run.
+    """A line of JSON: `time` in ISO 8601 and UTC, `severity`, `logger`, `message`; `exception` where there is one, the
+    numbers of a line of `progress`, and the `account` at the end of a run.
 
     The names are those that Google Cloud Logging and most collectors know.
     """
@@ -47,8 +50,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": _utf8(record.getMessage()),
         }
-        if hasattr(record, "account"):
-            line["account"] = record.account
+        line |= {field: getattr(record, field) for field in _FIELDS if hasattr(record, field)}
         if record.exc_info:
             line["exception"] = _utf8(self.formatException(record.exc_info))
         return orjson.dumps(line).decode()
@@ -57,6 +59,16 @@ class JsonFormatter(logging.Formatter):
 def _utf8(text: str) -> str:
     """Return the text with what UTF-8 cannot say written out, as the bytes of a file's name that is not text."""
     return text.encode(errors="backslashreplace").decode()
+
+
+def _text_formatter() -> logging.Formatter:
+    """Return what makes lines of text: with the time of day for who watches, else the date and time in UTC."""
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    if sys.stderr is not None and sys.stderr.isatty():
+        return logging.Formatter(form, "%H:%M:%S")
+    formatter = logging.Formatter(form, "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    return formatter
 
 
 class _OurWordsOnly(logging.Filter):

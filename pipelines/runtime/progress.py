@@ -4,23 +4,94 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from types import TracebackType
 
 from pipelines.runtime.console import ConsoleReporter, Reporter
 from pipelines.runtime.report import under
 from transforms.worker import metrics
 
-_EVERY_SECONDS = 0.5
-_LINE_EVERY_SECONDS = 5.0
+_IN_PLACE_EVERY_SECONDS = 0.5
+
+LINE_EVERY_SECONDS = {"auto": 60.0, "on": 5.0}
+"""How often a line is said where there is no terminal, by what the option `progress` says."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """How far a run is.
+
+    Attributes:
+        read, accepted, dead_lettered, dropped, requests: Since its start.
+        sent_again: Sendings again since its start.
+        in_flight: Requests under way to the destination now.
+        lag: How far reading is behind, in records of topics; None where that is not known.
+        lag_seconds: How far it is behind, in time, of a stream.
+        events_per_second: Read since the numbers before.
+    """
+
+    read: int
+    accepted: int
+    dead_lettered: int
+    dropped: int
+    requests: int
+    sent_again: int
+    in_flight: int
+    lag: int | None
+    lag_seconds: float | None
+    events_per_second: float
+
+    def line(self) -> str:
+        """Return the numbers in one line."""
+        dropped = f"dropped {self.dropped:,}  " if self.dropped else ""
+        return (
+            f"read {self.read:,}  accepted {self.accepted:,}  dead-lettered {self.dead_lettered:,}  {dropped}"
+            f"requests {self.requests:,}  sent again {self.sent_again:,}  in flight {self.in_flight:,}  "
+            f"lag {self._lag()}  {self.events_per_second:,.0f} events/s"
+        )
+
+    def _lag(self) -> str:
+        if self.lag_seconds is not None:
+            return f"{self.lag_seconds:,.1f} s"
+        return "?" if self.lag is None else f"{self.lag:,}"
+
+
+def numbers(before: int, seconds: float) -> Numbers:
+    """Return the numbers of this process now.
+
+    Args:
+        before: Records that were read when this was last asked.
+        seconds: How long ago that was.
+    """
+    counts = metrics.process_counts()
+    milliseconds = metrics.highest(metrics.LAG_MILLISECONDS)
+    return Numbers(
+        read=counts[metrics.READ],
+        accepted=counts[metrics.ACCEPTED],
+        dead_lettered=sum(under(counts, metrics.DEAD_LETTERED).values()),
+        dropped=counts[metrics.DROPPED],
+        requests=counts[metrics.REQUESTS],
+        sent_again=sum(under(counts, metrics.RETRIES).values()),
+        in_flight=metrics.level(metrics.IN_FLIGHT) or 0,
+        lag=metrics.level(metrics.LAG),
+        lag_seconds=None if milliseconds is None else milliseconds / 1000,
+        events_per_second=round((counts[metrics.READ] - before) / seconds, 1),
+    )
 
 
 class Progress:
-    """A line with the process's counts during a run: in place on a terminal, else every 5 s."""
+    """Says during a run how far it is: in place on a terminal, else a line now and then.
 
-    def __init__(self, reporter: Reporter, clock: Callable[[], float] = time.monotonic):
+    Args:
+        reporter: Says it.
+        every_seconds: How often, where there is no terminal.
+        clock: Seconds, never going back.
+    """
+
+    def __init__(self, reporter: Reporter, every_seconds: float, clock: Callable[[], float] = time.monotonic):
         self._reporter = reporter
+        self._every_seconds = every_seconds
         self._clock = clock
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
@@ -36,39 +107,16 @@ class Progress:
         self._thread.join()
 
     def _show(self) -> None:
-        started = self._clock()
         if isinstance(self._reporter, ConsoleReporter) and self._reporter.is_terminal:
             with self._reporter.console.status("starting") as status:
-                before, then = 0, started
-                while not self._end.wait(_EVERY_SECONDS):
-                    counts, now = metrics.process_counts(), self._clock()
-                    status.update(_line_now(counts, (counts[metrics.READ] - before) / (now - then)))
-                    before, then = counts[metrics.READ], now
+                self._repeat(_IN_PLACE_EVERY_SECONDS, lambda now: status.update(now.line()))
         else:
-            while not self._end.wait(_LINE_EVERY_SECONDS):
-                counts = metrics.process_counts()
-                self._reporter.say(_line_now(counts, counts[metrics.READ] / (self._clock() - started)))
+            self._repeat(self._every_seconds, lambda now: self._reporter.progress(now.line(), asdict(now)))
 
-
-def line(counts: Counter[str], rate: float, in_flight: int, lag: str) -> str:
-    """Return the counts in one line.
-
-    Args:
-        rate: Records read in a second.
-        in_flight: Requests under way to AEP now.
-        lag: How far reading is behind: records of topics, or the time of a stream.
-    """
-    dead = sum(under(counts, metrics.DEAD_LETTERED).values())
-    retries = sum(under(counts, metrics.RETRIES).values())
-    dropped = f"dropped {counts[metrics.DROPPED]:,}  " if counts[metrics.DROPPED] else ""
-    return (
-        f"read {counts[metrics.READ]:,}  accepted {counts[metrics.ACCEPTED]:,}  dead-lettered {dead:,}  {dropped}"
-        f"requests {counts[metrics.REQUESTS]:,}  sent again {retries:,}  in flight {in_flight:,}  lag {lag}  "
-        f"{rate:,.0f} events/s"
-    )
-
-
-def _line_now(counts: Counter[str], rate: float) -> str:
-    milliseconds = metrics.highest(metrics.LAG_MILLISECONDS)
-    lag = f"{metrics.level(metrics.LAG):,}" if milliseconds is None else f"{milliseconds / 1000:,.1f} s"
-    return line(counts, rate, metrics.level(metrics.IN_FLIGHT), lag)
+    def _repeat(self, every_seconds: float, show: Callable[[Numbers], None]) -> None:
+        before, then = 0, self._clock()
+        while not self._end.wait(every_seconds):
+            time_now = self._clock()
+            now = numbers(before, time_now - then)
+            show(now)
+            before, then = now.read, time_now

@@ -27,7 +27,7 @@ from pipelines.runtime.local_runner import keep_metrics_small
 from pipelines.runtime.logs import leave_out_beams_tracebacks, set_up_logging
 from pipelines.runtime.plan import Plan, for_replay
 from pipelines.runtime.preflight import preflight
-from pipelines.runtime.progress import Progress
+from pipelines.runtime.progress import LINE_EVERY_SECONDS, Progress
 from pipelines.runtime.report import summary, warnings, without_success, write_summary
 from transforms.sinks.files import reason_of
 from transforms.worker import metrics, process
@@ -111,9 +111,8 @@ def _run_here(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter)
     started = time.monotonic()
     error: Exception | None = None
     show = plan.settings.general.progress
-    live = show == "on" or (show == "auto" and reporter.is_terminal)
     with _ends_on_signals(reporter, plan.settings.general.shutdown_seconds, plan):
-        with Progress(reporter) if live else nullcontext():
+        with nullcontext() if show == "off" else Progress(reporter, LINE_EVERY_SECONDS[show]):
             try:
                 pipeline.run().wait_until_finish()
             except Exception as raised:  # noqa: BLE001 (runners raise what they like; it is shown below)
@@ -237,7 +236,7 @@ def _ends_on_signals(reporter: Reporter, seconds: float, plan: RunPlan) -> Itera
             os._exit(128 + number)
         process.request_stop(seconds)
         reporter.say(f"stopping: {plan.on_stop}; press Ctrl-C again to quit at once")
-        unanswered = awaited(metrics.level(metrics.IN_FLIGHT), process.waiting())
+        unanswered = awaited(metrics.level(metrics.IN_FLIGHT) or 0, process.waiting())
         if unanswered:
             reporter.say(f"waiting up to {seconds:g} s for {plan.receiver}: {unanswered}")
 

@@ -167,6 +167,8 @@ def test_the_log_in_json(scenario: Scenario) -> None:
     assert pipeline.exit_code == 0
     lines: list[dict[str, Any]] = [orjson.loads(line) for line in pipeline.log().splitlines()]
     assert all({"time", "severity", "logger", "message"} <= set(line) for line in lines)
+    progress = next(line["progress"] for line in lines if "progress" in line)
+    assert {"read", "accepted", "dead_lettered", "in_flight", "lag", "events_per_second"} <= progress.keys()
     (account,) = [line["account"] for line in lines if "account" in line]
     assert account == scenario.summary()
     assert account["routes"].keys() == {"events", "profiles"}

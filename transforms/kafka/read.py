@@ -100,7 +100,9 @@ class _ReadShard(beam.DoFn):
                 else:
                     idle = not claimed and not self._source.share_group
                     tracker.defer_remainder(Duration(seconds=SHARED_DEFER_SECONDS if idle else 0))
-            metrics.observe(metrics.LAG, reader.measure_lag())
+            lag = reader.measure_lag()
+            if lag is not None:
+                metrics.observe(metrics.LAG, lag)
             if not claimed:
                 _advance(watermark, Timestamp.now())
             if self._commit and (claimed or reader.owes_commit()):

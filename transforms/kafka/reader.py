@@ -44,7 +44,7 @@ class Reader:
 
     Attributes:
         lock: Held for the length of a bundle.
-        lag: As last measured.
+        lag: As last measured; None before that.
 
     Raises:
         KafkaSetupError: librdkafka does not accept `kafka_config`.
@@ -52,7 +52,7 @@ class Reader:
 
     def __init__(self, source: KafkaSource, shard: Shard, clock: Callable[[], float] = time.monotonic):
         self.lock = threading.Lock()
-        self.lag = 0
+        self.lag: int | None = None
         self._source = source
         self._clock = clock
         self._cut_short = False
@@ -151,9 +151,13 @@ class Reader:
             return -1
         return int(high)
 
-    def measure_lag(self) -> int:
-        """Return how many offsets of its partitions are still to be read, as far as the brokers have said."""
-        self.lag = sum(max(0, self.log_end(one) - at) for one, at in self._assigned.positions.items())
+    def measure_lag(self) -> int | None:
+        """Return how many offsets of its partitions are still to be read; None until the brokers have once told the end
+        of each.
+        """
+        ends = {one: self.log_end(one) for one in self._assigned.positions}
+        if self.lag is not None or (self._assigned.known and min(ends.values(), default=0) >= 0):
+            self.lag = sum(max(0, ends[one] - at) for one, at in self._assigned.positions.items())
         return self.lag
 
     def commit(self, positions: dict[Partition, Committed]) -> None:

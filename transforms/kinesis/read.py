@@ -91,7 +91,9 @@ class _ReadShare(beam.DoFn):
                     tracker.try_claim(None)
                 else:
                     tracker.defer_remainder(Duration(seconds=SHARED_DEFER_SECONDS if idle and not local else 0))
-            metrics.observe(metrics.LAG_MILLISECONDS, reader.measure_lag())
+            lag = reader.measure_lag()
+            if lag is not None:
+                metrics.observe(metrics.LAG_MILLISECONDS, lag)
             if local:
                 bundle_finalizer.register(
                     local_checkpoint(self._source).write_later(tracker.current_restriction().checkpoint)

@@ -33,7 +33,7 @@ class Reader:
 
     Attributes:
         lock: Held for the length of a bundle.
-        lag: How far the slowest shard is behind, in milliseconds, as last measured.
+        lag: How far the slowest shard is behind, in milliseconds, as last measured; None before that.
 
     Raises:
         UserError: No client can be made.
@@ -41,7 +41,7 @@ class Reader:
 
     def __init__(self, source: KinesisSource, share: Share, clock: Callable[[], float] = time.monotonic):
         self.lock = threading.Lock()
-        self.lag = 0
+        self.lag: int | None = None
         self._source = source
         self._share = share
         self._clock = clock
@@ -84,9 +84,12 @@ class Reader:
             return False
         return all(self._checkpoint.shards[shard].read_to >= self._end for shard in self._shards)
 
-    def measure_lag(self) -> int:
-        """Measure how far the slowest shard is behind, in milliseconds."""
-        self.lag = max((shard.behind for shard in self._shards.values()), default=0)
+    def measure_lag(self) -> int | None:
+        """Return how far the slowest shard is behind, in milliseconds; None until each has once been heard of."""
+        behind = [shard.behind for shard in self._shards.values()]
+        known = [milliseconds for milliseconds in behind if milliseconds is not None]
+        if self.lag is not None or len(known) == len(behind):
+            self.lag = max(known, default=0)
         return self.lag
 
     def read_to(self) -> int:

@@ -42,7 +42,7 @@ LAG_MILLISECONDS = "lag_milliseconds"  # of Kinesis
 
 _lock = threading.RLock()  # a signal's handler may ask for a level while the main thread counts
 _counts: Counter[str] = Counter()
-_watched: dict[tuple[str, Hashable], Callable[[], int]] = {}
+_watched: dict[tuple[str, Hashable], Callable[[], int | None]] = {}
 
 
 def count(name: str, amount: int = 1) -> None:
@@ -84,8 +84,8 @@ def observe(name: str, value: int) -> None:
     _beam_distribution(name).update(value)
 
 
-def watch(name: str, part: Hashable, read: Callable[[], int]) -> None:
-    """Register a gauge callback of this process; its parts are added up."""
+def watch(name: str, part: Hashable, read: Callable[[], int | None]) -> None:
+    """Register a gauge callback of this process, which returns None until it knows."""
     with _lock:
         _watched[name, part] = read
 
@@ -96,20 +96,21 @@ def unwatch(name: str, part: Hashable) -> None:
         _watched.pop((name, part), None)
 
 
-def level(name: str) -> int:
-    """Return the sum of all parts of a level now."""
-    return sum(_parts(name))
+def level(name: str) -> int | None:
+    """Return the sum of all parts of a level now; None where no part is known."""
+    parts = _parts(name)
+    return sum(parts) if parts else None
 
 
 def highest(name: str) -> int | None:
-    """Return the highest of all parts of a level now; None where there are none."""
+    """Return the highest of all parts of a level now; None where no part is known."""
     return max(_parts(name), default=None)
 
 
 def _parts(name: str) -> list[int]:
     with _lock:
         parts = [read for (of, _), read in _watched.items() if of == name]
-    return [read() for read in parts]
+    return [part for part in (read() for read in parts) if part is not None]
 
 
 @cache

@@ -17,10 +17,10 @@ from bench.soak.run import Result, Settings, State
 from pipelines.output.table import show
 
 LOG = """\
-09:12:06 INFO transforms.kafka.assignment: this process now reads 8 partitions
-read 4,166  accepted 3,780  dead-lettered 44  requests 9  sent again 0  in flight 3  lag 1,204  833 events/s
-09:12:07 WARNING somewhere: in flight 99  lag 99
-read 6,670  accepted 6,256  dead-lettered 67  requests 23  sent again 1  in flight 0  lag 0  667 events/s
+2026-11-02T09:12:06Z INFO transforms.kafka.assignment: this process now reads 8 partitions
+2026-11-02T09:12:07Z INFO beam_aep: read 4,166  accepted 3,780  dead-lettered 44  in flight 3  lag 1,204  833 events/s
+2026-11-02T09:12:07Z WARNING somewhere: in flight 99  lag 99
+2026-11-02T09:12:17Z INFO beam_aep: read 6,670  accepted 6,256  dead-lettered 67  in flight 0  lag 0  667 events/s
 """
 OLD_LOG = "read 6,670  accepted 6,256  dead-lettered 67  requests 23  sent again 1  667 events/s\n"
 

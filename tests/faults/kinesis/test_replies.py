@@ -75,7 +75,7 @@ def test_replies_to_the_reader_drip_or_break_off(
     way.toxic(kind, **attributes)
     for _ in range(2):
         assert reading.bundle() == 0
-    assert reading.reader.measure_lag() > 0  # it does not pass for read to the end
+    assert (reading.reader.measure_lag() or 0) > 0  # it does not pass for read to the end
     writer.write(200)
     way.clear()
     reading.read_until(400)

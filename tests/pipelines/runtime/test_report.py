@@ -7,7 +7,6 @@ import pytest
 from rich.console import Console
 
 from pipelines.output.table import show
-from pipelines.runtime.progress import line
 from pipelines.runtime.report import duration, summary, table, warnings, without_success
 from transforms.sinks.files import FileSink
 from transforms.worker import metrics
@@ -69,7 +68,6 @@ def test_what_a_route_drops_is_accounted_for_and_shown() -> None:
     assert (account["dropped"], account["unaccounted"]) == (1003, 0)
     assert account["routes"] == {"one": {"accepted": 5, "dead_lettered": 2, "dropped": 1003}}
     assert re.search(r"dropped by its route .* 1,003 ", shown(found))
-    assert "dead-lettered 2  dropped 1,003  requests" in line(found, 1.0, 0, "0")
 
 
 def test_a_route_that_drops_all_of_its_records_is_warned_of() -> None:
@@ -114,4 +112,3 @@ def test_where_nothing_is_dropped_nothing_is_shown_of_it() -> None:
     found = counts(one=(5, 2))
     assert summary(found, 1.0, "finished")["dropped"] == 0
     assert "dropped" not in shown(found)
-    assert "dropped" not in line(found, 1.0, 0, "0")

@@ -1,0 +1,103 @@
+"""What is said of a run while it goes on, and how often."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import asdict, replace
+
+import orjson
+import pytest
+from rich.console import Console
+
+from pipelines.options.declarations import LogFormat
+from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter
+from pipelines.runtime.logs import set_up_logging
+from pipelines.runtime.progress import Numbers, Progress, numbers
+from testing.services.process import PATIENCE_SECONDS, wait_for
+from transforms.worker import metrics
+
+SOME = Numbers(
+    read=1_010,
+    accepted=5,
+    dead_lettered=2,
+    dropped=0,
+    requests=7,
+    sent_again=1,
+    in_flight=3,
+    lag=12_345,
+    lag_seconds=None,
+    events_per_second=83.3,
+)
+
+
+@pytest.fixture(autouse=True)
+def nothing_counted() -> Iterator[None]:
+    metrics.reset()
+    yield
+    metrics.reset()
+
+
+@contextmanager
+def log_of_a_run(log_format: LogFormat) -> Iterator[io.StringIO]:
+    """The log as a run without a terminal sets it up."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()  # or they would be closed
+    try:
+        with redirect_stderr(io.StringIO()) as written:
+            set_up_logging(log_format)
+            yield written
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+def test_the_line() -> None:
+    assert SOME.line() == (
+        "read 1,010  accepted 5  dead-lettered 2  requests 7  sent again 1  in flight 3  lag 12,345  83 events/s"
+    )
+    assert "dead-lettered 2  dropped 1,003  requests" in replace(SOME, dropped=1_003).line()
+    assert "  lag 61.5 s  " in replace(SOME, lag=None, lag_seconds=61.5).line()
+
+
+def test_a_lag_that_is_not_measured_yet_is_not_called_0() -> None:
+    assert "  lag ?  " in numbers(0, 1.0).line()
+    part = object()
+    measured: list[int | None] = [None, 0, 5]
+    metrics.watch(metrics.LAG, part, lambda: measured[0])
+    try:
+        for shown in ("?", "0", "5"):
+            assert f"  lag {shown}  " in numbers(0, 1.0).line()
+            measured.pop(0)
+            measured.append(None)
+    finally:
+        metrics.unwatch(metrics.LAG, part)
+
+
+def test_the_rate_is_that_since_the_numbers_before() -> None:
+    metrics.count_here(metrics.READ, 1_000)
+    first = numbers(0, 10.0)
+    metrics.count_here(metrics.READ, 50)
+    assert (first.events_per_second, numbers(first.read, 10.0).events_per_second) == (100.0, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("log_format", "reporter"), [("text", ConsoleReporter(Console(file=io.StringIO()))), ("json", LogReporter())]
+)
+def test_without_a_terminal_it_is_a_line_of_the_log_now_and_then(log_format: LogFormat, reporter: Reporter) -> None:
+    metrics.count_here(metrics.READ, 1_010)
+    with log_of_a_run(log_format) as log, Progress(reporter, every_seconds=0.05):
+        wait_for(lambda: log.getvalue().count("read 1,010 ") >= 2, PATIENCE_SECONDS, "two lines of progress")
+    lines = log.getvalue().splitlines()
+    if log_format == "json":
+        fields = [orjson.loads(line) for line in lines]
+        assert fields[0]["progress"].keys() == asdict(SOME).keys()
+        assert (fields[0]["progress"]["read"], fields[0]["progress"]["lag"]) == (1_010, None)
+        assert all(one["logger"] == "beam_aep" and one["time"].endswith("+00:00") for one in fields)
+    else:
+        stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO beam_aep: "
+        assert all(re.match(stamp + r"read 1,010  accepted 0 .* lag \?  ", line) for line in lines)
