@@ -152,7 +152,7 @@ class KinesisClient:
                 return
             delivered.set_exception(self._access.user_error(error) if isinstance(error, KinesisError) else error)
 
-        self._writer.start(list(self._records(batch)), observer).add_done_callback(pass_on)
+        self._writer.start(list(put_records(batch, self._make_key)), observer).add_done_callback(pass_on)
         return delivered
 
     def deliver(self, batch: Batch, observer: Callable[[Counts], None], aside: Callable[[], None]) -> Delivery:
@@ -163,12 +163,14 @@ class KinesisClient:
         """Return 0: boto3 renews credentials by itself and does not say so."""
         return 0
 
-    def _records(self, batch: Batch) -> Iterator[PutRecord | Fault]:
-        make_key, parse = self._make_key, self._make_key.needs_object
-        for chunk in batch.chunks:
-            for record, body in zip(chunk.records, chunk.bodies, strict=True):
-                key = make_key(orjson.loads(body) if parse else {}, record.key)
-                yield key if isinstance(key, Fault) else PutRecord(body, key)
+
+def put_records(batch: Batch, make_key: KeyMaker) -> Iterator[PutRecord | Fault]:
+    """Yield the records of a batch with their partition keys, or why one has none."""
+    parse = make_key.needs_object
+    for chunk in batch.chunks:
+        for record, body in zip(chunk.records, chunk.bodies, strict=True):
+            key = make_key(orjson.loads(body) if parse else {}, record.key)
+            yield key if isinstance(key, Fault) else PutRecord(body, key)
 
 
 def as_kinesis(connection: Connection) -> KinesisConnection:
