@@ -19,7 +19,7 @@ from kinesis.writer import StreamWriter, WritePolicy
 from transforms.kinesis.access import KinesisAccess
 from transforms.kinesis.destination import KinesisStream, as_stream
 from transforms.kinesis.preflight import StreamFindings, check_stream
-from transforms.records.chunk import Batch
+from transforms.records.chunk import Batch, Chunk
 from transforms.records.delivery import Connection, Counts, Delivery, Order
 from transforms.records.destination import Destination
 from transforms.worker import metrics, process
@@ -166,11 +166,19 @@ class KinesisClient:
 
 def put_records(batch: Batch, make_key: KeyMaker) -> Iterator[PutRecord | Fault]:
     """Yield the records of a batch with their partition keys, or why one has none."""
-    parse = make_key.needs_object
     for chunk in batch.chunks:
-        for record, body in zip(chunk.records, chunk.bodies, strict=True):
-            key = make_key(orjson.loads(body) if parse else {}, record.key)
+        keys = chunk.partition_keys or _keys_of(chunk, make_key)
+        for body, key in zip(chunk.bodies, keys, strict=True):
             yield key if isinstance(key, Fault) else PutRecord(body, key)
+
+
+def _keys_of(chunk: Chunk, make_key: KeyMaker) -> list[str | Fault]:
+    """Make the keys of a chunk that was encoded since it was validated: batches were made in state."""
+    parse = make_key.needs_object
+    return [
+        make_key(orjson.loads(body) if parse else {}, record.key)
+        for record, body in zip(chunk.records, chunk.bodies, strict=True)
+    ]
 
 
 def as_kinesis(connection: Connection) -> KinesisConnection:

@@ -179,13 +179,16 @@ class ValidateStep:
 
     Attributes:
         schema: What records must fit now; None validates nothing but the envelope and the size.
+        partition_key: See `Form`.
     """
 
     def __init__(self, route: Route, rules: XdmRules):
         self._route = route
         self._rules = route.rules or rules
         self._prunes = self._rules.nulls == "prune"
-        self._unwrap = route.destination.form().unwrap
+        form = route.destination.form()
+        self._unwrap = form.unwrap
+        self.partition_key = form.partition_key
         self._largest = route.destination.sizes().max_record_bytes
         self.schema = route.registered.first if route.registered is not None else route.schema
         self._validator = validator_for(self.schema, self._rules) if self.schema else None
