@@ -34,8 +34,13 @@ def replay_dead_letters(pipeline: beam.Pipeline, plan: ReplayPlan[R], deliver: D
     deliver(chosen | OriginalRecords(), plan.plan)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the pipeline; return the exit code."""
+def main(argv: Sequence[str] | None = None, *, as_json: bool = False) -> int:
+    """Run the pipeline; return the exit code.
+
+    Args:
+        argv: The options.
+        as_json: See `execute`.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--pipeline", default="kafka_to_aep")
     named, options = parser.parse_known_args(argv)
@@ -59,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             after=lambda plan, finished: plan.finish(finished),
             notes=found.notes,
         ),
+        as_json=as_json,
     )
 
 

@@ -29,7 +29,7 @@ def on_terminal(
         environment: What it gets beside this process's environment.
 
     Returns:
-        Its exit code, and all that it wrote, without colours and cursor movements.
+        Its exit code, and all that it wrote, with colours and cursor movements.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
@@ -47,4 +47,9 @@ def on_terminal(
             pass
         os.close(ours)
         code = one.wait(PATIENCE_SECONDS)
-    return code, _ESCAPES.sub("", written.decode()).replace("\r\n", "\n")
+    return code, written.decode().replace("\r\n", "\n")
+
+
+def without_escapes(text: str) -> str:
+    """Return what a terminal was sent without colours and cursor movements."""
+    return _ESCAPES.sub("", text)

@@ -46,6 +46,16 @@ KafkaConfigOption = Annotated[
 ]
 
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead: docs/commands.md has its form.")]
+
+
+def put_json(document: Mapping[str, object]) -> None:
+    """Print a document on one line, for programs."""
+    import orjson
+
+    typer.echo(orjson.dumps(document).decode())
+
+
 def say(text: str) -> None:
     """One line to the standard error, so that it never mixes with what a command puts out."""
     typer.echo(text, err=True)

@@ -10,7 +10,7 @@ import orjson
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, app, plain, say, say_problems
+from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, plain, put_json, say, say_problems
 from pipelines.output.table import show_fields
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def lookup(
     id_: Annotated[str, typer.Option("--id", help="Value of the identity, such as a@b.c.")],
     events: Annotated[bool, typer.Option("--events", help="Also show the events, newest first.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Most events to show.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON with `profile` and `events`.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Look up a profile by one of its identities.
 
@@ -46,7 +46,7 @@ def lookup(
         say_problems(error)
         return WRONG
     if as_json:
-        typer.echo(orjson.dumps(_plain(profile, found)).decode())
+        put_json(_plain(profile, found))
     else:
         _print(profile, found, events, f"{namespace} {id_}")
     return 0 if profile is not None or found else NOT_FOUND

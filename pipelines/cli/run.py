@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import PASSED_ON, app
+from pipelines.cli.common import PASSED_ON, AsJson, app
 
 
 @app.command(context_settings=PASSED_ON)
@@ -15,6 +15,7 @@ def run(
     pipeline: Annotated[
         str, typer.Option(help="The pipeline to run: the name of its module in pipelines.", metavar="NAME")
     ] = "kafka_to_aep",
+    as_json: AsJson = False,
 ) -> int:
     """Run a pipeline, by default the one from Kafka to Experience Platform; takes the pipeline's options.
 
@@ -25,4 +26,4 @@ def run(
 
     if (found := find_run(pipeline)) is None:
         raise typer.BadParameter(f"expected one of {', '.join(names())}", param_hint="--pipeline")
-    return execute(context.args, found)
+    return execute(context.args, found, as_json=as_json)

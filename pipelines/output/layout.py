@@ -87,6 +87,21 @@ def lay_out(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
     return Layout(whole, width, stacked=True)
 
 
+def fit_line(parts: Sequence[tuple[str, int]], width: int | None) -> str:
+    """Join parts to a line, without those that do not fit.
+
+    Args:
+        parts: Each with its rank: 0 for one that is never left out; of the others, the highest goes first.
+        width: Characters of the line; None for as many as needed.
+    """
+    kept = list(parts)
+    while (line := "  ".join(text for text, _ in kept)) and width is not None and cell_len(line) > width:
+        if not (rank := max(rank for _, rank in kept)):
+            break
+        kept = [part for part in kept if part[1] != rank]
+    return line
+
+
 def shorten(text: str, width: int) -> str:
     """Return an id with its middle left out, so that it fits."""
     if cell_len(text) <= width:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import IO, Any, Protocol, TextIO, cast
 
+import orjson
 from rich.console import Console
 from rich.markup import escape
 
@@ -72,10 +73,16 @@ class Reporter(Protocol):
 
 
 class ConsoleReporter:
-    """Prints lines and tables on a console."""
+    """Prints lines and tables on a console.
 
-    def __init__(self, console: Console):
+    Args:
+        console: Where.
+        as_json: Print the final counts as JSON on the standard output instead.
+    """
+
+    def __init__(self, console: Console, *, as_json: bool = False):
         self.console = console
+        self._as_json = as_json
 
     @property
     def is_terminal(self) -> bool:
@@ -95,14 +102,24 @@ class ConsoleReporter:
         _LOG.info(text)
 
     def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> None:
-        """Print a table."""
-        show(self.console, table(account_of_run, sinks, title, destination))
+        """Print a table, or JSON."""
+        if self._as_json:
+            _print_json(account_of_run)
+        else:
+            show(self.console, table(account_of_run, sinks, title, destination))
 
 
 class LogReporter:
-    """Writes to the log; the final counts are the field `account` of their line, those on the way `progress`."""
+    """Writes to the log; the final counts are the field `account` of their line, those on the way `progress`.
+
+    Args:
+        as_json: Also print the final counts as JSON on the standard output.
+    """
 
     is_terminal = False
+
+    def __init__(self, *, as_json: bool = False):
+        self._as_json = as_json
 
     def say(self, text: str) -> None:
         """Log a line at INFO."""
@@ -118,3 +135,10 @@ class LogReporter:
     def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> None:
         """Log a line at INFO."""
         _LOG.info("%s: %s", title, account_of_run["outcome"], extra={"account": account_of_run})
+        if self._as_json:
+            _print_json(account_of_run)
+
+
+def _print_json(account_of_run: dict[str, Any]) -> None:
+    sys.stdout.write(f"{orjson.dumps(account_of_run).decode()}\n")
+    sys.stdout.flush()

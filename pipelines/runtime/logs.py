@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import orjson
 
@@ -17,9 +17,9 @@ from transforms.worker import process
 def set_up_logging(log_format: LogFormat) -> None:
     """Set up logging of this process, to the standard error."""
     # force: importing Beam has already logged something, and so set up logging in its own way.
-    logging.basicConfig(level=logging.INFO, force=True)
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(JsonFormatter() if log_format == "json" else _text_formatter())
+    handler = _StandardError()
+    handler.setFormatter(JsonFormatter() if log_format == "json" else _text_formatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # Beam says in many lines what it is about to do; its warnings are enough.
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     # It calls options of Flink's Java side unknown; ours were checked.
@@ -30,6 +30,21 @@ def leave_out_beams_tracebacks() -> None:
     """For a run in this process, whose end says in our words why a bundle failed."""
     for handler in logging.getLogger().handlers:
         handler.addFilter(_OurWordsOnly())
+
+
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:  # takes no type before Python 3.11
+    _StreamHandler = logging.StreamHandler
+
+
+class _StandardError(_StreamHandler):
+    """Writes to the standard error of the moment: rich replaces it while it shows a live line, which stays whole."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        self.setStream(sys.stderr)
+        super().emit(record)
 
 
 # Fields that our own lines have beside their message.

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from types import TracebackType
 
+from pipelines.output.layout import fit_line
 from pipelines.runtime.console import ConsoleReporter, Reporter
 from pipelines.runtime.report import under
 from transforms.worker import metrics
 
 _IN_PLACE_EVERY_SECONDS = 0.5
+_SPINNER = 2  # characters before the line: what turns, and a blank
 
 LINE_EVERY_SECONDS = {"auto": 60.0, "on": 5.0}
 """How often a line is said where there is no terminal, by what the option `progress` says."""
@@ -42,14 +44,24 @@ class Numbers:
     lag_seconds: float | None
     events_per_second: float
 
-    def line(self) -> str:
-        """Return the numbers in one line."""
-        dropped = f"dropped {self.dropped:,}  " if self.dropped else ""
-        return (
-            f"read {self.read:,}  accepted {self.accepted:,}  dead-lettered {self.dead_lettered:,}  {dropped}"
-            f"requests {self.requests:,}  sent again {self.sent_again:,}  in flight {self.in_flight:,}  "
-            f"lag {self._lag()}  {self.events_per_second:,.0f} events/s"
-        )
+    def line(self, width: int | None = None) -> str:
+        """Return the numbers in one line.
+
+        Args:
+            width: Characters that there are, for which the less important numbers are left out; None for all numbers.
+        """
+        parts = [
+            (f"read {self.read:,}", 1),
+            (f"accepted {self.accepted:,}", 0),
+            (f"dead-lettered {self.dead_lettered:,}", 0),
+            *([(f"dropped {self.dropped:,}", 2)] if self.dropped else []),
+            (f"requests {self.requests:,}", 5),
+            (f"sent again {self.sent_again:,}", 4),
+            (f"in flight {self.in_flight:,}", 3),
+            (f"lag {self._lag()}", 0),
+            (f"{self.events_per_second:,.0f} events/s", 0),
+        ]
+        return fit_line(parts, width)
 
     def _lag(self) -> str:
         if self.lag_seconds is not None:
@@ -108,8 +120,9 @@ class Progress:
 
     def _show(self) -> None:
         if isinstance(self._reporter, ConsoleReporter) and self._reporter.is_terminal:
-            with self._reporter.console.status("starting") as status:
-                self._repeat(_IN_PLACE_EVERY_SECONDS, lambda now: status.update(now.line()))
+            console = self._reporter.console
+            with console.status("starting") as status:
+                self._repeat(_IN_PLACE_EVERY_SECONDS, lambda now: status.update(now.line(console.width - _SPINNER)))
         else:
             self._repeat(self._every_seconds, lambda now: self._reporter.progress(now.line(), asdict(now)))
 

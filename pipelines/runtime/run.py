@@ -68,15 +68,20 @@ def as_run(job: Job) -> Run[Plan]:
     )
 
 
-def execute(argv: Sequence[str], job: Run[R]) -> int:
+def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
     """Run a pipeline with the options in `argv`.
+
+    Args:
+        argv: The options.
+        job: The pipeline.
+        as_json: Print the final counts to the standard output, as the summary file has them.
 
     Returns:
         0 when it ended well, 2 when an error that the user has to fix stopped it, 130 when it was interrupted at its
         start or the wait for a cluster's job, 1 for anything else. A cluster's job is waited for unless Beam's own
         `--no_wait_until_finish` says otherwise.
     """
-    reporter: Reporter = ConsoleReporter(console())
+    reporter: Reporter = ConsoleReporter(console(), as_json=as_json)
     settings: Settings | None = None
     try:
         settings = parse(argv, job.findings, sys.modules[job.build.__module__].__doc__ or "")
@@ -86,7 +91,7 @@ def execute(argv: Sequence[str], job: Run[R]) -> int:
             return DONE
         set_up_logging(settings.general.log_format)
         if settings.general.log_format == "json":
-            reporter = LogReporter()
+            reporter = LogReporter(as_json=as_json)
         plan = job.plan(settings)
         job.preflight(plan)
         pipeline = beam.Pipeline(options=PipelineOptions(_flags(plan, reporter)))

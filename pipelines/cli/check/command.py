@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, app, plain, say
+from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, plain, put_json, say
 
 
 @app.command("check", context_settings=AND_OPTIONS)
@@ -30,6 +30,7 @@ def check(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if anything was not checked, not only if anything is wrong.")
     ] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Check the options of a run, what they refer to, and some records, without posting or committing anything.
 
@@ -39,7 +40,7 @@ def check(
     ready, 1 not ready, 2 undetermined.
     """
     from pipelines.cli.check.checks import check_run
-    from pipelines.cli.check.report import Findings, check_table, dead_letter_table, exit_code, verdict
+    from pipelines.cli.check.report import Findings, check_table, dead_letter_table, document, exit_code, verdict
     from pipelines.jobs import find_job, find_run, names
     from pipelines.options.checks import contradictions
     from pipelines.options.merge import parse
@@ -60,10 +61,13 @@ def check(
     except OptionsError as error:
         say(f"error: {error}")
         return WRONG
-    console = Console(highlight=False)
-    show(console, check_table(pipeline, found.checks))
-    if found.letters:
-        show(console, dead_letter_table(found.letters, found.records))
+    if as_json:
+        put_json(document(pipeline, found, strict=strict))
+    else:
+        console = Console(highlight=False)
+        show(console, check_table(pipeline, found.checks))
+        if found.letters:
+            show(console, dead_letter_table(found.letters, found.records))
     for hint in found.hints:
         say(f"hint: {plain(hint)}")
     say(verdict(found.checks, strict=strict))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.text import Text
 
@@ -40,6 +41,19 @@ class Findings:
     hints: list[str] = field(default_factory=list)
 
 
+@dataclass
+class Reason:
+    """Records of a sample that would be dead-lettered alike: by route, stage and code.
+
+    Attributes:
+        records: How many.
+        first: The first of them.
+    """
+
+    first: DeadLetter
+    records: int = 0
+
+
 def exit_code(checks: Iterable[Check], *, strict: bool = False) -> int:
     """0 where nothing is wrong, 1 where something is, 2 where that is undetermined.
 
@@ -70,19 +84,47 @@ def check_table(pipeline: str, checks: Iterable[Check]) -> Table:
     return grid
 
 
+def document(pipeline: str, found: Findings, *, strict: bool = False) -> dict[str, Any]:
+    """Return the findings for programs."""
+    verdicts = {READY: "ready", NOT_READY: "not ready", UNKNOWN: "undetermined"}
+    return {
+        "pipeline": pipeline,
+        "verdict": verdicts[exit_code(found.checks, strict=strict)],
+        "checks": [{"what": each.subject, "state": each.state, "found": each.detail} for each in found.checks],
+        "records": found.records,
+        "dead_letters": [
+            {
+                "route": each.first.route,
+                "stage": each.first.stage,
+                "code": each.first.code,
+                "records": each.records,
+                "first_at": place_of(each.first),
+                "field": each.first.pointer,
+            }
+            for each in _reasons(found.letters)
+        ],
+        "hints": found.hints,
+    }
+
+
+def _reasons(letters: Iterable[DeadLetter]) -> list[Reason]:
+    """Return the reasons, the most frequent first."""
+    reasons: dict[tuple[str, str, str], Reason] = {}
+    for letter in letters:
+        reasons.setdefault((letter.route, letter.stage, letter.code), Reason(letter)).records += 1
+    return sorted(reasons.values(), key=lambda each: -each.records)
+
+
 def dead_letter_table(letters: Sequence[DeadLetter], records: int) -> Table:
-    """Return why records of a sample would be dead-lettered, the most frequent first, each with an example.
+    """Return why records of a sample would be dead-lettered, each reason with an example.
 
     Messages may quote a record and do not show.
     """
-    by_reason: dict[tuple[str, str, str], list[DeadLetter]] = {}
-    for letter in letters:
-        by_reason.setdefault((letter.route, letter.stage, letter.code), []).append(letter)
     title = f"{len(letters):,} of {records:,} records of the samples would be dead-lettered"
     columns = Column("route", rank=1), Column("stage", rank=2), Column("code"), Column("records", "number")
     grid = Table(title, (*columns, Column("first at", "id", rank=3), Column("field", "id")))
-    for reason, same in sorted(by_reason.items(), key=lambda item: -len(item[1])):
-        first = same[0]
-        place = place_of(first), first.pointer or WHOLE_RECORD
-        grid.add(*map(printable, reason), f"{len(same):,}", *map(printable, place))
+    for reason in _reasons(letters):
+        first = reason.first
+        names, place = (first.route, first.stage, first.code), (place_of(first), first.pointer or WHOLE_RECORD)
+        grid.add(*map(printable, names), f"{reason.records:,}", *map(printable, place))
     return grid

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import WRONG, KafkaConfigOption, app, cluster_of, options_of, say
+from pipelines.cli.common import WRONG, AsJson, KafkaConfigOption, app, cluster_of, options_of, put_json, say
 
 if TYPE_CHECKING:
     from transforms.records.dead_letter import DeadLetter
@@ -58,13 +58,18 @@ def show(
     kafka_config: KafkaConfigOption = None,
     values: Values = False,
     limit: Annotated[int, typer.Option(min=1, help="Most to show.")] = 10,
+    as_json: AsJson = False,
 ) -> int:
     """Show dead letters one by one, in the order they were written."""
-    from pipelines.cli.dead_letters.tables import letter_fields, place_of
+    from pipelines.cli.dead_letters.tables import letter_document, letter_fields, place_of
     from pipelines.output.table import show_fields
 
     letters = _read(place, code, stage, route, since, until, bootstrap_servers, kafka_config)
     found = list(islice(letters, limit + 1))
+    if as_json:
+        shown = [letter_document(one, values) for one in found[:limit]]
+        put_json({"dead_letters": shown, "more": len(found) > limit})
+        return 0
     console = _console()
     for one in found[:limit]:
         show_fields(console, letter_fields(one, values), place_of(one))
@@ -87,12 +92,16 @@ def stats(
     bootstrap_servers: BootstrapServers = None,
     kafka_config: KafkaConfigOption = None,
     values: Values = False,
+    as_json: AsJson = False,
 ) -> int:
     """Count dead letters by code, by field, and by route and schema, with an example of each."""
     from pipelines.cli.dead_letters.tables import Stats
     from pipelines.output.table import show as show_table
 
     counted = Stats(_read(place, code, stage, route, since, until, bootstrap_servers, kafka_config))
+    if as_json:
+        put_json(counted.document(values))
+        return 0
     for table in counted.tables(values):
         show_table(_console(), table)
     if not counted.total:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
+import orjson
 from rich.text import Text
 
 from pipelines.cli.common import WHOLE_RECORD, plain, without_indices
@@ -47,8 +49,21 @@ class Stats:
         for one in letters:
             self.total += 1
             _add(self.by_code, (one.stage, one.code), one)
-            _add(self.by_field, (field_of(one.pointer), one.code), one)
+            _add(self.by_field, (without_indices(one.pointer), one.code), one)
             _add(self.by_schema, (one.route, one.schema.get("id", ""), one.schema.get("version", "")), one)
+
+    def document(self, values: bool) -> dict[str, Any]:
+        """Return the counts for programs, the most frequent first.
+
+        Args:
+            values: With messages too, which may quote a record.
+        """
+        return {
+            "total": self.total,
+            "by_code": _rows(self.by_code, ("stage", "code"), values),
+            "by_field": _rows(self.by_field, ("field", "code"), values),
+            "by_route_and_schema": _rows(self.by_schema, ("route", "schema", "version"), values),
+        }
 
     def tables(self, values: bool) -> list[Table]:
         """Return the counts, the most frequent first; none when there is nothing to count.
@@ -62,11 +77,12 @@ class Stats:
         by_field = _table("By field, with * for a place in a list", Column("field", "id"), Column("code"))
         by_schema = _table("By route and schema", Column("route"), Column("schema", "id"), Column("version"))
         for grid, tallies in ((by_code, self.by_code), (by_field, self.by_field), (by_schema, self.by_schema)):
-            most = sorted(tallies.items(), key=lambda item: -item[1].count)
+            most = _most_first(tallies)
             for key, tally in most[:_MAX_FIELDS]:
                 example = place_of(tally.example) + (f": {tally.example.message}" if values else "")
+                names = (key[0] or WHOLE_RECORD, *key[1:]) if tallies is self.by_field else key
                 times = _time(tally.first), _time(tally.last)
-                grid.add(*map(printable, key), f"{tally.count:,}", *times, printable(example))
+                grid.add(*map(printable, names), f"{tally.count:,}", *times, printable(example))
             if len(most) > _MAX_FIELDS:
                 grid.note = f"and {len(most) - _MAX_FIELDS:,} more, each less frequent"
         return [by_code, by_field, by_schema]
@@ -74,6 +90,24 @@ class Stats:
 
 def _add(tallies: Tallies, key: tuple[str, ...], one: DeadLetter) -> None:
     tallies.setdefault(key, Tally(one)).add(one)
+
+
+def _most_first(tallies: Tallies) -> list[tuple[tuple[str, ...], Tally]]:
+    return sorted(tallies.items(), key=lambda item: -item[1].count)
+
+
+def _rows(tallies: Tallies, names: tuple[str, ...], values: bool) -> list[dict[str, Any]]:
+    return [
+        {
+            **dict(zip(names, key, strict=True)),
+            "count": tally.count,
+            "first": iso_time(tally.first),
+            "last": iso_time(tally.last),
+            "example": place_of(tally.example),
+            **({"message": tally.example.message} if values else {}),
+        }
+        for key, tally in _most_first(tallies)
+    ]
 
 
 def _table(title: str, *columns: Column) -> Table:
@@ -85,14 +119,20 @@ def _time(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M:%S}"
 
 
-def field_of(pointer: str) -> str:
-    """Return the field that a pointer is to, whichever place it has in a list."""
-    return without_indices(pointer) or WHOLE_RECORD
-
-
 def place_of(one: DeadLetter) -> str:
     """Return where the record was read, as Kafka writes it: topic, partition, offset."""
     return f"{one.topic}-{one.partition}@{one.record.offset}"
+
+
+def letter_document(one: DeadLetter, values: bool) -> dict[str, Any]:
+    """Return one dead letter as its file has it; without `values`, nothing that may be personal data."""
+    document: dict[str, Any] = orjson.loads(one.to_json())
+    if not values:
+        for name in ("message", "headers", "key", "key_base64", "value", "value_base64"):
+            document.pop(name, None)
+        for error in document["errors"]:
+            del error["message"]
+    return document
 
 
 def letter_fields(one: DeadLetter, values: bool) -> list[tuple[str, str]]:

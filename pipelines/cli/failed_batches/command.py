@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, app, say
+from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, put_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,7 @@ def failed_batches(
     ] = None,
     since: Annotated[str | None, typer.Option(help="Created at this time or later: ISO 8601 with its offset.")] = None,
     until: Annotated[str | None, typer.Option(help="Created before this time: ISO 8601 with its offset.")] = None,
+    as_json: AsJson = False,
 ) -> int:
     """Pull records that AEP rejected after accepting them into dead letters for `replay`.
 
@@ -67,7 +68,9 @@ def failed_batches(
     except (UserError, OSError) as error:
         say(f"error: {error}")
         return WRONG
-    if account.records:
+    if as_json:
+        put_json(account.document())
+    elif account.records:
         show(Console(highlight=False), account.table())
     before = f"; {account.known:,} were pulled before" if account.known else ""
     if account.batches:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import Any
 
 import orjson
 from apache_beam.io.filesystems import FileSystems
@@ -19,7 +20,8 @@ from aep.platform.catalog import Batch, Catalog
 from aep.platform.client import segment
 from aep.platform.data_access import DataAccess, FileTooLargeError
 from aep.xdm.rules import XdmRules
-from pipelines.cli.dead_letters.tables import field_of, printable
+from pipelines.cli.common import WHOLE_RECORD, without_indices
+from pipelines.cli.dead_letters.tables import printable
 from pipelines.output.layout import Column
 from pipelines.output.table import Table
 from transforms.aep.failed_records import dead_letters_of, route_of_dataset
@@ -71,11 +73,35 @@ class Account:
     def add(self, batch_id: str, letter: DeadLetter, ours: Refusal | None) -> None:
         """Count a record."""
         self.records += 1
-        reason = self.reasons.setdefault((letter.code, field_of(letter.pointer)), Reason(batch_id))
+        reason = self.reasons.setdefault((letter.code, without_indices(letter.pointer)), Reason(batch_id))
         reason.records += 1
         if ours is not None:
             reason.refused_here += 1
             reason.codes[ours.code] += 1
+
+    def document(self) -> dict[str, Any]:
+        """Return the counts for programs."""
+        return {
+            "batches": self.batches,
+            "records": self.records,
+            "known": self.known,
+            "gone": self.gone,
+            "too_large": self.too_large,
+            "reasons": [
+                {
+                    "code": code,
+                    "field": place,
+                    "records": reason.records,
+                    "refused_here": reason.refused_here,
+                    "refused_here_as": dict(reason.codes.most_common()),
+                    "batch": reason.batch,
+                }
+                for (code, place), reason in self._most_first()
+            ],
+        }
+
+    def _most_first(self) -> list[tuple[tuple[str, str], Reason]]:
+        return sorted(self.reasons.items(), key=lambda item: -item[1].records)
 
     def table(self) -> Table:
         """Return the reasons, the most frequent first."""
@@ -91,10 +117,10 @@ class Account:
             ),
             note="refused here too: by our check with the current schema and options",
         )
-        for (code, place), reason in sorted(self.reasons.items(), key=lambda item: -item[1].records):
+        for (code, place), reason in self._most_first():
             codes = ", ".join(f"{ours} {times:,}" for ours, times in reason.codes.most_common())
             grid.add(
-                *map(printable, (code, place)),
+                *map(printable, (code, place or WHOLE_RECORD)),
                 f"{reason.records:,}",
                 f"{reason.refused_here:,}",
                 printable(codes),

@@ -13,7 +13,9 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from pipelines.cli.common import WRONG, KafkaConfigOption, app, cluster_of, say, say_problems
+from pipelines.cli.common import WRONG, KafkaConfigOption, app, cluster_of, put_json, say, say_problems
+from pipelines.output.layout import Column
+from pipelines.output.table import Table, show
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import EVENTS_TOPIC, MIN_EVENT_BYTES, PROFILES_TOPIC, Kind
 from samples.loyalty import generate as make_samples
@@ -24,18 +26,9 @@ if TYPE_CHECKING:
 _TOPIC_PREFIX = "loyalty-"
 
 
-def _list_broken_kinds(names: list[str] | None) -> list[str] | None:
-    if "list" in (names or ()):
-        for kind in BROKEN_KINDS.values():
-            where = "events" if not kind.profiles else "profiles" if not kind.events else "both"
-            typer.echo(f"{kind.name:<20}{where:<10}found by {kind.stage:<10}code {kind.code}")
-        raise typer.Exit
-    return names
-
-
 @app.command()
 def generate(
-    count: Annotated[int, typer.Argument(min=0, help="How many records.")],
+    count: Annotated[int | None, typer.Argument(min=0, help="How many records.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same records.")] = 7,
     kind: Annotated[Kind, typer.Option(help="mixed: every fifth record is a profile.")] = "mixed",
     broken_share: Annotated[float, typer.Option(help="Share of records broken on purpose, from 0 to 1.")] = 0.0,
@@ -44,8 +37,6 @@ def generate(
         typer.Option(
             help="How to break them; may be repeated. Default: every way. "
             f"`--broken-kind list` lists them. Known: {', '.join(BROKEN_KINDS)}.",
-            callback=_list_broken_kinds,
-            is_eager=True,
             metavar="NAME",
         ),
     ] = None,
@@ -73,6 +64,10 @@ def generate(
     topic_prefix: Annotated[
         str, typer.Option(help="Prefix of the topics: PREFIXprofiles and PREFIXevents, which must exist.")
     ] = _TOPIC_PREFIX,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="With `--broken-kind list`: as one JSON document; docs/commands.md has its form."),
+    ] = False,
 ) -> int:
     """Make records of a loyalty programme, valid and broken ones, that match the sample schemas.
 
@@ -82,6 +77,13 @@ def generate(
     from aep.errors import UserError
     from pipelines.cli.generate.records import Tally, send, write_lines
 
+    if "list" in (broken_kind or ()):
+        _list_broken_kinds(as_json)
+        return 0
+    if as_json:
+        raise typer.BadParameter("--json goes with `--broken-kind list`")
+    if count is None:
+        raise typer.BadParameter("COUNT is missing: how many records to make")
     if broken_kind and not broken_share:
         raise typer.BadParameter("--broken-kind does nothing without --broken-share")
     if bootstrap_servers is None and kafka_config:
@@ -152,6 +154,25 @@ def _cluster(bootstrap_servers: str | None, config: Sequence[str], options_files
             yield Finding((name,), f"{name}: missing: give the brokers, as HOST:PORT[,HOST:PORT...]")
 
     return kafka_cluster(parse([f"--options_file={path}" for path in options_files], brokers_missing))
+
+
+def _list_broken_kinds(as_json: bool) -> None:
+    rows = [
+        {
+            "name": kind.name,
+            "records": "events" if not kind.profiles else "profiles" if not kind.events else "both",
+            "stage": kind.stage,
+            "code": kind.code,
+        }
+        for kind in BROKEN_KINDS.values()
+    ]
+    if as_json:
+        put_json({"broken_kinds": rows})
+        return
+    table = Table("", [Column(name) for name in ("name", "records", "stage", "code")], lines=False)
+    for row in rows:
+        table.add(*row.values())
+    show(Console(highlight=False), table)
 
 
 def _lines(output: Path | None) -> AbstractContextManager[BinaryIO]:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from pipelines.cli.common import WRONG, app, say
+from pipelines.cli.common import WRONG, AsJson, app, put_json, say
 from pipelines.output.layout import Column
 from pipelines.output.table import Table, show
 
@@ -58,6 +58,7 @@ def import_connector(
         ),
     ] = None,
     force: Annotated[bool, typer.Option(help="Overwrite existing files.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Turn the configuration of Adobe's Kafka Connect sink into an options file, and say what changes.
 
@@ -92,6 +93,9 @@ def import_connector(
     files = files_of(imported, str(folder), file.name)
     if not _write(files, folder, force):
         return WRONG
+    if as_json:
+        put_json(_document(imported, folder, files))
+        return 0
     console = Console(highlight=False)
     show(console, _table(imported.notes, f"From the connector {imported.name} to {', '.join(files)} in {folder}"))
     _tell_next(imported, folder)
@@ -128,6 +132,20 @@ def _tell_next(imported: Imported, folder: Path) -> None:
         for name, meaning in imported.variables.items():
             typer.echo(f"  {name}: {meaning}")
     typer.echo("Look at the options, then run without --print_options:")
+    typer.echo(f"  {shlex.join([*_command(imported, folder), '--print_options'])}")
+
+
+def _command(imported: Imported, folder: Path) -> list[str]:
     given = [f"--{option}={value}" for option, value in imported.missing.items()]
-    command = ["beam-aep", "run", "--options_file", str(folder / "options.yaml"), *given, "--print_options"]
-    typer.echo(f"  {shlex.join(command)}")
+    return ["beam-aep", "run", "--options_file", str(folder / "options.yaml"), *given]
+
+
+def _document(imported: Imported, folder: Path, files: Mapping[str, str]) -> dict[str, object]:
+    return {
+        "connector": imported.name,
+        "folder": str(folder),
+        "files": list(files),
+        "notes": [{"change": note.level, "property": note.about, "text": note.text} for note in imported.notes],
+        "variables": imported.variables,
+        "command": _command(imported, folder),
+    }

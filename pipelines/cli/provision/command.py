@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, app, say, say_problems
+from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, put_json, say, say_problems
 
 if TYPE_CHECKING:
     from aep.errors import UserError
@@ -40,6 +40,7 @@ def provision(
     rotate: Annotated[
         bool, typer.Option("--rotate-credentials", help="Send the credentials of all destinations again.")
     ] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Create in Experience Platform what a file declares, from field groups to destinations, and write the routes file.
 
@@ -50,9 +51,14 @@ def provision(
     from aep.errors import UserError
     from pipelines.options.platform_access import platform_settings
 
+    if as_json and not (dry_run or yes):
+        raise typer.BadParameter("--json asks nothing: give --dry-run or --yes with it")
     try:
-        settings = platform_settings(context.args)
-        return _Provisioning(str(file), settings).run(dry_run=dry_run, yes=yes, prune=prune, rotate=rotate)
+        provisioning = _Provisioning(str(file), platform_settings(context.args), as_json=as_json)
+        code = provisioning.run(dry_run=dry_run, yes=yes, prune=prune, rotate=rotate)
+        if as_json and code in (0, SOMETHING_TO_DO):
+            put_json(provisioning.document)
+        return code
     except UserError as error:
         say_problems(error)
     except OSError as error:
@@ -61,7 +67,7 @@ def provision(
 
 
 class _Provisioning:
-    def __init__(self, path: str, settings: Settings):
+    def __init__(self, path: str, settings: Settings, *, as_json: bool):
         from aep.provision.inventory import Services
         from pipelines.cli.provision.file import is_ours, read_provision
         from pipelines.options.platform_access import platform_client
@@ -80,7 +86,9 @@ class _Provisioning:
                 ]
             )
         self._services: Services = Services.of(platform_client(settings))
-        self._console = Console(highlight=False, soft_wrap=True)
+        # Said on the terminal as it happens, or kept for a document at the end.
+        self._console = Console(highlight=False, soft_wrap=True, quiet=as_json)
+        self.document: dict[str, Any] = {"steps": [], "to_do": 0, "done": [], "written": []}
 
     def run(self, *, dry_run: bool, yes: bool, prune: bool, rotate: bool) -> int:
         from pipelines.cli.provision.table import plan_table
@@ -90,6 +98,8 @@ class _Provisioning:
         files = self._files(plan)
         show(self._console, plan_table([*plan.steps, *files]))
         pending = [*plan.work, *(step for step in files if step.action.value != "right")]
+        self.document["steps"] = [_document(step) for step in (*plan.steps, *files)]
+        self.document["to_do"] = len(pending)
         if not pending:
             self._console.print("no changes")
             return 0
@@ -171,6 +181,9 @@ class _Provisioning:
 
         def tell(step: Step, object_id: str) -> None:
             done.append(step)
+            self.document["done"].append(
+                {"action": step.action.value, "what": step.kind, "name": step.name, "id": object_id}
+            )
             self._console.print(f"{_past(step)} {step.kind} {step.name} ({object_id})")
 
         try:
@@ -205,6 +218,7 @@ class _Provisioning:
                 new = path.with_name(f".{path.name}.new")
                 new.write_bytes(content)
                 new.replace(path)  # whole, whatever happens
+                self.document["written"].append(str(path))
                 self._console.print(f"wrote {path}")
 
 
@@ -224,6 +238,10 @@ def _tell_half_way(done: list[Step], pending: list[Step]) -> None:
     for step in left:
         say(f"  not done: {step.action.value} {step.kind} {step.name}")
     say("once the reason is fixed, run the same command again: it finds what was done and continues")
+
+
+def _document(step: Step) -> dict[str, object]:
+    return {"action": step.action.value, "what": step.kind, "name": step.name, "why": list(step.reasons)}
 
 
 def _past(step: Step) -> str:

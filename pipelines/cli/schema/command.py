@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote
 
 import typer
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from aep.xdm.harden import UnknownFields
 from aep.xdm.rules import Identity as WantedIdentity
 from aep.xdm.rules import Nulls
-from pipelines.cli.common import WRONG, app, options_of, plain, say
+from pipelines.cli.common import WRONG, AsJson, app, options_of, plain, put_json, say
 
 if TYPE_CHECKING:
     from aep.xdm.identities import Identity
@@ -89,6 +89,7 @@ def build(
             metavar="POINTER=NAMESPACE",
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> int:
     """Compose a schema from Adobe's components and your own fields, as the registry would.
 
@@ -98,6 +99,7 @@ def build(
     from aep.xdm.build import Recipe, build_schema, find_class, find_field_group
     from aep.xdm.components import read_components
     from aep.xdm.own_fields import read_own_fields
+    from pipelines.cli.schema.report import schema_document
 
     tenant_id = _tenant_id(tenant)
     if tenant_fields and not tenant_id:
@@ -129,9 +131,14 @@ def build(
     except OSError as error:
         say(f"error: {output}: {error.strerror}")
         return WRONG
-    rows = [("class", class_found.path), *(("field group", each.path) for each in groups)]
-    rows += [("own fields", each.path) for each in own]
-    _tell(built.schema, [*rows, ("written to", f"{output} ({len(built.schema.document):,} bytes)")])
+    if as_json:
+        sources = {"class_file": class_found.path, "field_groups": [each.path for each in groups]}
+        written = {"output": str(output), "bytes": len(built.schema.document)}
+        put_json({**schema_document(built.schema), **sources, "own_fields": [each.path for each in own], **written})
+    else:
+        rows = [("class", class_found.path), *(("field group", each.path) for each in groups)]
+        rows += [("own fields", each.path) for each in own]
+        _tell(built.schema, [*rows, ("written to", f"{output} ({len(built.schema.document):,} bytes)")])
     for warning in built.warnings:
         say(f"warning: {warning}")
     if schema_id is None:
@@ -140,12 +147,17 @@ def build(
 
 
 @commands.command()
-def show(schema_file: SchemaFile) -> int:
+def show(schema_file: SchemaFile, as_json: AsJson = False) -> int:
     """Show what a schema is: its id, version, digest, class, tenant, fields."""
     from aep.errors import UserError
+    from pipelines.cli.schema.report import schema_document
 
     try:
-        _tell(_load(schema_file, None))
+        schema = _load(schema_file, None)
+        if as_json:
+            put_json(schema_document(schema))
+        else:
+            _tell(schema)
     except UserError as error:
         say(f"error: {error}")
         return WRONG
@@ -223,7 +235,7 @@ def check(
     for hint in checking.hints:
         say(f"hint: {plain(hint)}")
     if as_json:
-        _put(tally.as_json(schema))
+        put_json(tally.as_json(schema))
     else:
         console = Console(stderr=adobe, highlight=False)
         if tally.invalid:
@@ -259,7 +271,7 @@ def _check(path: Path | None, checking: EventCheck, form: Form | None, limit: in
             if form == "text":
                 typer.echo(as_text(line.number, line.refusal))
             else:
-                _put((as_adobe if form == "adobe" else as_json)(line.number, line.refusal))
+                put_json((as_adobe if form == "adobe" else as_json)(line.number, line.refusal))
 
 
 def _load(path: Path, sha256: str | None) -> ResolvedSchema:
@@ -306,12 +318,6 @@ def _tenant_id(tenant: str | None) -> str:
     if found is None:
         raise typer.BadParameter(f"--tenant {tenant!r} is not a tenant id: letters and digits, such as acme")
     return found[1]
-
-
-def _put(document: dict[str, Any]) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(document))
 
 
 def _tell(schema: ResolvedSchema, made_of: Sequence[tuple[str, str]] = ()) -> None:

@@ -142,21 +142,37 @@ def as_text(line: int, found: Refusal) -> str:
 
 def schema_rows(schema: ResolvedSchema) -> list[tuple[str, str]]:
     """Return what there is to know of a schema: names and values."""
-    document = orjson.loads(schema.document)
-    fields = list(fields_of(document))
-    required = ", ".join(_always_required(fields)) or "(none)"
+    found = schema_document(schema)
     rows = [
         ("schema", schema.id),
         ("title", schema.title),
         ("version", schema.version),
         ("SHA-256", schema.sha256),
-        ("class", str(document.get("meta:class", "(unknown)")) + (", with time" if schema.is_event else "")),
+        ("class", (found["class"] or "(unknown)") + (", with time" if schema.is_event else "")),
         ("tenant", schema.tenant or "(none)"),
-        ("fields", f"{len(fields):,}"),
-        ("required", required),
+        ("fields", f"{found['fields']:,}"),
+        ("required", ", ".join(found["required"]) or "(none)"),
     ]
-    primary = [each.pointer for each in schema.identities if each.primary]
+    primary = found["primary_identities"]
     return rows + ([("primary identity", ", ".join(primary))] if primary else [])
+
+
+def schema_document(schema: ResolvedSchema) -> dict[str, Any]:
+    """Return the same for programs."""
+    document = orjson.loads(schema.document)
+    fields = list(fields_of(document))
+    return {
+        "id": schema.id,
+        "title": schema.title,
+        "version": schema.version,
+        "sha256": schema.sha256,
+        "class": str(document.get("meta:class", "")),
+        "is_event": schema.is_event,
+        "tenant": schema.tenant,
+        "fields": len(fields),
+        "required": _always_required(fields),
+        "primary_identities": [each.pointer for each in schema.identities if each.primary],
+    }
 
 
 def _always_required(fields: Iterable[Field]) -> list[str]:

@@ -111,7 +111,8 @@ def test_help_loads_neither_beam_nor_a_client() -> None:
 
 def test_broken_kinds_are_listed_without_a_count(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["generate", "--broken-kind", "list"]) == 0
-    listed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    heading, *listed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert heading == ["name", "records", "stage", "code"]
     assert {(words[0], words[-1]) for words in listed} == {(kind.name, kind.code) for kind in BROKEN_KINDS.values()}
 
 
@@ -196,7 +197,7 @@ def test_a_topic_that_is_not_there(broker: KafkaBroker, capsys: pytest.CaptureFi
     ("arguments", "words"),
     [
         (["nope"], "nope"),
-        (["generate"], "count"),
+        (["generate"], "COUNT"),
         (["generate", "x"], "count"),
         (["generate", "5", "--kind", "both"], "--kind"),
         (["generate", "5", "--seed", "-1"], "seed"),

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from pipelines.cli.main import main
 from testing.services.process import PATIENCE_SECONDS
-from testing.terminal import on_terminal
+from testing.terminal import on_terminal, without_escapes
 from tests.pipelines.cli.dead_letters.test_command import LETTERS, SCHEMA
 from transforms.sinks.files import write_file
 
@@ -31,7 +31,8 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize("columns", [80, 120])
 def test_a_table_fits_a_terminal_and_breaks_no_value(columns: int, events: str) -> None:
     command = [*COMMAND, "schema", "check", SCHEMA_FILE, "--events", events]
-    code, out = on_terminal(command, columns, ROOT)
+    code, written = on_terminal(command, columns, ROOT)
+    out = without_escapes(written)
     table = [line for line in out.splitlines() if line.startswith(("┃", "│"))]
     assert (code, max(map(cell_len, table)) <= columns) == (1, True)
     codes = {line.split("│")[1].strip() for line in table if line.startswith("│")}
@@ -52,7 +53,8 @@ def test_a_pipe_gets_a_table_whole(events: str) -> None:
 
 def test_names_and_values_are_whole_on_any_terminal(tmp_path: Path) -> None:
     write_file(str(tmp_path), LETTERS)
-    code, out = on_terminal([*COMMAND, "dead-letters", "show", "--from", str(tmp_path), "--limit", "1"], 40, ROOT)
+    code, written = on_terminal([*COMMAND, "dead-letters", "show", "--from", str(tmp_path), "--limit", "1"], 40, ROOT)
+    out = without_escapes(written)
     assert code == 0
     assert re.search("^refused by  validate, type$", out, re.MULTILINE)
     assert SCHEMA["id"] in out

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import logging
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import orjson
 import pytest
@@ -18,8 +20,10 @@ from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter
 from pipelines.runtime.logs import set_up_logging
 from pipelines.runtime.progress import Numbers, Progress, numbers
 from testing.services.process import PATIENCE_SECONDS, wait_for
+from testing.terminal import on_terminal, without_escapes
 from transforms.worker import metrics
 
+ROOT = Path(__file__).parents[3]
 SOME = Numbers(
     read=1_010,
     accepted=5,
@@ -101,3 +105,39 @@ def test_without_a_terminal_it_is_a_line_of_the_log_now_and_then(log_format: Log
     else:
         stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO beam_aep: "
         assert all(re.match(stamp + r"read 1,010  accepted 0 .* lag \?  ", line) for line in lines)
+
+
+def test_on_a_narrow_terminal_the_line_keeps_what_matters_most() -> None:
+    large = replace(SOME, read=1_234_567, accepted=1_234_567, dead_lettered=1_234, lag=1_234_567, dropped=10)
+    assert large.line(78) == "accepted 1,234,567  dead-lettered 1,234  lag 1,234,567  83 events/s"
+    assert SOME.line(78) == "read 1,010  accepted 5  dead-lettered 2  in flight 3  lag 12,345  83 events/s"
+    assert SOME.line(118) == SOME.line()
+
+
+A_RUN = """
+import logging, time
+from pipelines.runtime.console import ConsoleReporter, console
+from pipelines.runtime.logs import set_up_logging
+from pipelines.runtime.progress import Progress
+from transforms.worker import metrics
+
+set_up_logging("text")
+with Progress(ConsoleReporter(console()), 60.0):
+    for number in range(1_500_000, 1_500_015):
+        metrics.count_here(metrics.READ, number)
+        logging.getLogger("aep").info("the token was renewed")
+        time.sleep(0.1)
+"""
+
+
+def test_a_line_of_the_log_does_not_tear_the_live_line() -> None:
+    code, written = on_terminal([sys.executable, "-c", A_RUN], 80, ROOT)
+    assert code == 0
+    lines = re.findall(r"(.?)\d\d:\d\d:\d\d INFO aep: the token was renewed(.?)", written, re.DOTALL)
+    erased = "K"  # the end of the sequence that erases a line
+    assert len(lines) == 15
+    assert {before for before, _ in lines} <= {"", "\n", erased}
+    assert {after for _, after in lines} <= {"", "\n"}
+    shown = [line for line in without_escapes(written).replace("\r", "\n").splitlines() if "events/s" in line]
+    assert shown
+    assert all("lag ?" in line and len(line) <= 80 for line in shown)

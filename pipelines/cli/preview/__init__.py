@@ -1,1 +1,0 @@
-"""`beam-aep preview`."""
