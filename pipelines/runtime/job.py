@@ -88,7 +88,7 @@ class Run(Generic[R]):
         after: Called once the pipeline has ended without an error, with the plan, and whether it read everything rather
             than being asked to stop. Returns what to say, or "".
         notes: What `--print_options` adds to the options; see `DestinationKind.notes`.
-        checks: What `beam-aep check` looks at.
+        checks: What `beam-aep check` looks at, given how many records it is to look at, 0 for none.
         offline_checks: What it looks at without the network.
         replay: How its dead letters are replayed; None: they are not.
     """
@@ -100,7 +100,7 @@ class Run(Generic[R]):
     build: Callable[[beam.Pipeline, R], None]
     after: Callable[[R, bool], str] = lambda _, __: ""
     notes: Callable[[Settings], Sequence[str]] = no_notes
-    checks: Callable[[Settings], Iterator[Check]] = lambda _: iter(())
+    checks: Callable[[Settings, int], Iterator[Check]] = lambda _, __: iter(())
     offline_checks: Callable[[Settings], Iterator[Check]] = lambda _: iter(())
     replay: Replay[R] | None = None
 

@@ -297,14 +297,21 @@ def test_a_stream_is_given_by_its_name_or_its_arn(value: str) -> None:
     assert parse([f"--kinesis_stream={value}"], lambda _: ()).kinesis.stream == value
 
 
-def check(kinesis: Kinesis, stream: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+def check(kinesis: Kinesis, stream: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> tuple[int, str]:
     """Run beam-aep check of the pipeline; return the exit code and what it said."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
     options = Program(kinesis, stream, folder).options
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", "check", "--pipeline=kinesis_to_kafka"]
-        + [f"--{name}={value}" for name, value in options.items()],
+        [
+            sys.executable,
+            "-m",
+            "pipelines.cli",
+            "check",
+            "--pipeline=kinesis_to_kafka",
+            *(f"--{name}={value}" for name, value in options.items()),
+            *more,
+        ],
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "300"},
         cwd=folder,
         capture_output=True,
@@ -331,3 +338,25 @@ def test_check_names_the_stream_and_the_rights_that_are_missing_and_moves_no_pos
     assert code == 1, said
     assert f"the credentials lack the right kinesis:GetRecords on the stream {stream}" in said
     assert {one.name for one in tmp_path.iterdir()} <= {"output", "dead-letters"}
+
+
+def test_check_says_how_many_records_have_the_shape(
+    kinesis: Kinesis, stream: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, said = check(kinesis, stream, tmp_path, monkeypatch)
+    assert code == 0, said
+    assert "it has no records" in said
+    put(kinesis, stream, list(BAD))
+    code, said = check(kinesis, stream, tmp_path, monkeypatch)
+    assert code == 1, said
+    assert "of 7 records 0 have the shape of an exported profile, 7 would be dead-lettered: parse json (2)" in said
+    put(kinesis, stream, [profile(number) for number in range(100)])
+    code, said = check(kinesis, stream, tmp_path, monkeypatch)
+    assert code == 0, said
+    assert "of 107 records 100 have the shape of an exported profile, 7 would be dead-lettered" in said
+    code, said = check(kinesis, stream, tmp_path, monkeypatch, "--sample=0")
+    assert "no sample requested" in said
+    kinesis.switch(denied_actions=["kinesis:GetRecords"])
+    code, said = check(kinesis, stream, tmp_path, monkeypatch)
+    assert code == 1, said
+    assert "the stream cannot be read from here" in said

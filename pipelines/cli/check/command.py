@@ -17,7 +17,8 @@ def check(
         int,
         typer.Option(
             min=0,
-            help=("How many of the newest records of each topic, or first lines of each file, to check."),
+            help="How many of the newest records of each topic, first lines of each file, or oldest records of a "
+            "stream to check.",
             metavar="N",
         ),
     ] = 200,
@@ -54,8 +55,8 @@ def check(
             settings = parse(context.args, lambda given: contradictions(given, kind))
             found = check_run(settings, kind, sample, offline=offline)
         elif run is not None:
-            look = run.offline_checks if offline else run.checks
-            found = Findings([*look(parse(context.args, run.findings))])
+            settings = parse(context.args, run.findings)
+            found = Findings([*(run.offline_checks(settings) if offline else run.checks(settings, sample))])
         else:
             raise typer.BadParameter(f"expected one of {', '.join(names())}", param_hint="--pipeline")
     except OptionsError as error:
