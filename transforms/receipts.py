@@ -13,7 +13,8 @@ from transforms.records.chunk import Batch
 from transforms.records.dead_letter import iso_time
 from transforms.records.delivery import Answer
 from transforms.records.record import Message
-from transforms.sinks.base import Sinks, write_to_all
+from transforms.sinks.base import Sinks
+from transforms.sinks.write import WriteEntriesFn
 from transforms.worker import metrics
 
 # The element: receipts of a batch, each a line of JSON.
@@ -68,22 +69,16 @@ class WriteReceipts(beam.PTransform):
 
     def expand(self, receipts: beam.PCollection[Receipts]) -> beam.PCollection[None]:
         """Add the sink."""
-        return receipts | beam.ParDo(_WriteReceipts(self._sinks))
+        return receipts | beam.ParDo(WriteEntriesFn(self._sinks, _entries, _size, _count))
 
 
-class _WriteReceipts(beam.DoFn):
-    def __init__(self, sinks: Sinks):
-        self._sinks = sinks
+def _entries(receipts: Receipts) -> list[_Receipt]:
+    return [_Receipt(line) for line in receipts]
 
-    def start_bundle(self) -> None:
-        self._waiting: Receipts = []
 
-    def process(self, element: Receipts) -> None:
-        self._waiting += element
+def _size(receipt: _Receipt) -> int:
+    return len(receipt.line)
 
-    def finish_bundle(self) -> None:
-        if not self._waiting:
-            return
-        write_to_all(self._sinks, [_Receipt(line) for line in self._waiting])
-        metrics.count(metrics.RECEIPTS, len(self._waiting))
-        self._waiting = []
+
+def _count(written: Sequence[_Receipt]) -> None:
+    metrics.count(metrics.RECEIPTS, len(written))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import apache_beam as beam
@@ -11,11 +12,9 @@ from transforms.kinesis.exported_profiles import MEMBERSHIP
 from transforms.kinesis.record import ARRIVAL, SEQUENCE_NUMBER, SHARD
 from transforms.records.chunk import Chunk
 from transforms.records.record import Message, Record
-from transforms.sinks.base import Sinks, write_to_all
+from transforms.sinks.base import Sinks
+from transforms.sinks.write import WriteEntriesFn
 from transforms.worker import metrics
-
-# They are written once this many bytes are waiting, and at the end of the bundle.
-_WAITING_BYTES = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -59,29 +58,16 @@ class WriteProfiles(beam.PTransform):
 
     def expand(self, chunks: beam.PCollection[Chunk]) -> beam.PCollection[None]:
         """Add the sink."""
-        return chunks | beam.ParDo(_Write(self._sinks))
+        return chunks | beam.ParDo(WriteEntriesFn(self._sinks, _entries, _size, _count))
 
 
-class _Write(beam.DoFn):
-    def __init__(self, sinks: Sinks):
-        self._sinks = sinks
+def _entries(chunk: Chunk) -> Iterator[ProfileEntry]:
+    return map(ProfileEntry, chunk.records, chunk.bodies)
 
-    def start_bundle(self) -> None:
-        self._waiting: list[ProfileEntry] = []
-        self._bytes = 0
 
-    def process(self, element: Chunk) -> None:
-        for record, body in zip(element.records, element.bodies, strict=True):
-            self._waiting.append(ProfileEntry(record, body))
-            self._bytes += len(body)
-        if self._bytes >= _WAITING_BYTES:
-            self._write()
+def _size(entry: ProfileEntry) -> int:
+    return len(entry.body)
 
-    def finish_bundle(self) -> None:
-        if self._waiting:
-            self._write()
 
-    def _write(self) -> None:
-        write_to_all(self._sinks, self._waiting)
-        metrics.count(metrics.ACCEPTED, len(self._waiting))
-        self.start_bundle()
+def _count(written: Sequence[ProfileEntry]) -> None:
+    metrics.count(metrics.ACCEPTED, len(written))
