@@ -28,7 +28,8 @@ help:
 	@echo "make test-slow   the tests of more than a minute each, which make test leaves out"
 	@echo "make test-fast   checks, and the tests that need Python packages only"
 	@echo "make bench       the benchmark table"
-	@echo "make soak        10 minutes of random faults, every record accounted for; SOAK=\"--minutes 60\" for more"
+	@echo "make soak        10 minutes of random faults, every record accounted for; SOAK=\"--minutes 60\" for more;"
+	@echo "                 then 10 minutes without Kinesis; SOAK_KINESIS=\"--minutes 1\" for less"
 	@echo "make canary      the tests that lean on insides of Beam, boto3, confluent-kafka and fastavro, with their newest versions"
 	@echo "make docs        docs/outcomes.md from the rules, docs/configuration.md from the declarations of the options"
 	@echo "make lock        requirements.lock from the pins"
@@ -67,6 +68,7 @@ bench: $(READY)
 
 soak: $(READY)
 	$(RUN) -m bench.soak $(SOAK)
+	$(RUN) -m bench.soak.kinesis $(SOAK_KINESIS)
 
 # An environment of its own: pins first, so that only what is named here is newer.
 canary:

@@ -281,9 +281,10 @@ class StreamWriter:
                 in_flight = self._under_way
                 self._under_way -= 1
         with self._changed:
-            # A delivery that has failed meanwhile, with all others, has nothing left to be told.
             if all(entry.owner in self._open for entry in request):
                 self._settle(request, decision, sent_at, in_flight)
+            else:
+                _count_late(request, decision, in_flight)
 
     def _call(self, request: list[Entry]) -> Decision:
         name = self._stream.name
@@ -347,7 +348,9 @@ class StreamWriter:
         self._schedule.done(done)
         if again:
             number = min(entry.refusals for entry in again)
-            self._again(again, "Kinesis refuses records for now", number, self._policy.max_record_seconds)
+            why = f"Kinesis refuses records ({', '.join(sorted(refusals))})"
+            self._note_age(again, why, now)
+            self._again(again, why, number, self._policy.max_record_seconds)
         if unknown:
             codes = ", ".join(sorted(unknown))
             self._say("unknown", f"Kinesis refuses records with {codes}, an unknown code; sent again")
@@ -368,6 +371,12 @@ class StreamWriter:
                 f"Kinesis has taken no record for {seconds:.0f} s ({code}); "
                 f"{waiting:,} records with {self._waiting_bytes:,} bytes wait; trying again",
             )
+
+    def _note_age(self, again: Sequence[Entry], why: str, now: float) -> None:
+        """Warn where records are refused for long, also while others are taken: their bundle waits for them."""
+        seconds = now - min(entry.first_sent or now for entry in again)
+        if seconds >= _LOG_EVERY_SECONDS:
+            self._say("age", f"{why}: {len(again):,} of them, for {seconds:.0f} s; trying again")
 
     def _again(self, entries: list[Entry], why: str, number: int, longest: float) -> None:
         """Put records back, together, after try `number`: full jitter, so that writers do not come back at once."""
@@ -425,6 +434,15 @@ class StreamWriter:
         if now - self._logged.get(kind, float("-inf")) >= _LOG_EVERY_SECONDS:
             self._logged[kind] = now
             _LOG.warning("%s: %s", self._stream.name, words)
+
+
+def _count_late(request: list[Entry], decision: Decision, in_flight: int) -> None:
+    """Count the answer to records whose deliveries have failed meanwhile, with all others. The lock is held."""
+    step = _Step(request, in_flight)
+    if isinstance(decision, Results):
+        pairs = zip(request, decision.records, strict=True)
+        step.accepted([entry for entry, result in pairs if isinstance(result, Stored)])
+    step.report()
 
 
 class _Step:

@@ -11,9 +11,7 @@ import random
 import shutil
 import signal
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -21,12 +19,12 @@ from rich.console import Console
 
 from bench.soak import report
 from bench.soak.chaos import SHORTEST_RUN, STOPS, TROUBLES
+from bench.soak.live import Live
 from bench.soak.pipeline import OPTIONS_FILE
-from bench.soak.run import Settings, State, run
+from bench.soak.run import Settings, run
 from pipelines.output.table import show
 from testing.services.process import ServiceError, ServiceUnavailable
 
-_LINE_SECONDS = 5.0
 _SHOWN = 20  # problems, when there are some
 
 
@@ -82,34 +80,6 @@ def _empty(folder: Path) -> None:
     folder.mkdir(parents=True)
 
 
-class Live:
-    """Shows the state of a soak: in place on a terminal, else a line every 5 s."""
-
-    def __init__(self, console: Console, seconds: float):
-        self._console = console
-        self._seconds = seconds
-        self._status = console.status("") if console.is_terminal else None
-        self._next = 0.0
-
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        """While the block lasts."""
-        if self._status is None:
-            yield
-        else:
-            with self._status:
-                yield
-
-    def __call__(self, state: State) -> None:
-        """Show a state, when it is time to."""
-        line = report.line(state, self._seconds)
-        if self._status is not None:
-            self._status.update(line)
-        elif time.monotonic() >= self._next:
-            self._next = time.monotonic() + _LINE_SECONDS
-            self._console.print(line)
-
-
 def main(argv: Sequence[str]) -> int:
     """Run a soak; return its exit code."""
     arguments = parse_arguments(argv)
@@ -122,10 +92,10 @@ def main(argv: Sequence[str]) -> int:
         signal.signal(number, _interrupt)
     _empty(settings.folder)
     console.print(f"soak with --seed {settings.seed}; logs and dead letters are in {settings.folder}")
-    live = Live(console, settings.seconds)
+    live = Live(console)
     try:
         with live.shown():
-            result = run(settings, live)
+            result = run(settings, lambda state: live(report.line(state, settings.seconds)))
     except KeyboardInterrupt:
         console.print("interrupted; nothing is left running")
         return 130

@@ -53,16 +53,18 @@ class Run:
 
 
 class Pipeline:
-    """Starts `pipelines.kafka_to_aep` with an options file, ends it in several ways, and starts it again.
+    """Starts a pipeline with an options file, ends it in several ways, and starts it again.
 
     Args:
+        name: Its module in `pipelines`.
         folder: Where the options, logs and summaries go.
         options: Options of the pipeline, in which it differs from configs/base.yaml.
         environment: Variables for its process, where secrets are.
     """
 
-    def __init__(self, folder: Path, options: Mapping[str, Any], environment: Mapping[str, str]):
+    def __init__(self, name: str, folder: Path, options: Mapping[str, Any], environment: Mapping[str, str]):
         self.runs: list[Run] = []
+        self._module = f"pipelines.{name}"
         self._folder = folder
         self._environment = environment
         self._options = folder / OPTIONS_FILE
@@ -80,7 +82,7 @@ class Pipeline:
         """Start another process."""
         number = len(self.runs) + 1
         log = self._folder / f"pipeline-{number}.log"
-        command = [sys.executable, "-m", "pipelines.kafka_to_aep", "--options_file", str(BASE_OPTIONS)]
+        command = [sys.executable, "-m", self._module, "--options_file", str(BASE_OPTIONS)]
         command += ["--options_file", str(self._options), "--progress=on", f"--summary_file={self._summary(number)}"]
         self._process = ServiceProcess("the pipeline", command, log, env=self._environment)
         self.runs.append(Run(number, time.monotonic() - self._began, log))

@@ -70,7 +70,7 @@ class Services:
             for topic in TOPICS:
                 self.broker.create_topic(topic, PARTITIONS)
             self._inlets = {topic: self._create_inlet(topic) for topic in TOPICS}
-            self.pipeline = Pipeline(self._folder, self._options(), {_SECRET: CLIENT_SECRET})
+            self.pipeline = Pipeline("kafka_to_aep", self._folder, self._options(), {_SECRET: CLIENT_SECRET})
             stack.callback(self.pipeline.close)
             self._group = Consumer(
                 {"bootstrap.servers": self.broker.bootstrap_servers, "group.id": _GROUP, "log_level": 2}

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -399,6 +399,73 @@ def test_trying_ends_with_its_budget(kinesis: Kinesis) -> None:
     words = "kinesis_retry_budget_seconds"
     with writing(kinesis, stream, budget_seconds=0.5) as writer, pytest.raises(UnreachableError, match=words):
         put(writer, numbered(0, 10))
+
+
+@pytest.mark.parametrize("code", ["InternalFailure", SLOW])
+def test_a_record_that_is_always_refused_ends_it_with_its_code_once_its_budget_is_spent(
+    kinesis: Kinesis, code: str
+) -> None:
+    stream = kinesis.create_stream(1)
+    kinesis.switch(record_rate={code: 1.0}, limits=False)
+    words = rf"Kinesis refuses records \({code}\), for longer than kinesis_retry_budget_seconds \(0.5\)"
+    with writing(kinesis, stream, budget_seconds=0.5) as writer, pytest.raises(UnreachableError, match=words):
+        put(writer, numbered(0, 1))
+    assert kinesis.records(stream) == []
+
+
+def test_a_record_that_is_refused_for_long_is_mentioned_while_others_are_taken(
+    kinesis: Kinesis, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = kinesis.create_stream(4)
+    kinesis.switch(throttle={"shardId-000000000000": 0.0})
+    now = [0.0]
+    with writing(kinesis, stream, clock=lambda: now[0] + time.monotonic()) as writer:
+        first = writer.start(numbered(0, 100))
+        wait_for(lambda: bool(writer.waiting), PATIENCE_SECONDS, "records to be refused")
+        now[0] = 90.0
+
+        def mentioned() -> bool:
+            writer.start(numbered(0, 100))
+            return "Kinesis refuses records (ProvisionedThroughputExceededException): " in caplog.text
+
+        wait_for(mentioned, PATIENCE_SECONDS, "the warning")
+        kinesis.clear_switches()
+        first.result(PATIENCE_SECONDS)
+
+
+class Held(Stream):
+    """A stream whose first answer is held back until it is let go."""
+
+    def __init__(self, name: str, client: Callable[[], Any]):
+        super().__init__(name, client)
+        self.stored, self.let_go = threading.Event(), threading.Event()
+
+    def put(self, records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        reply = super().put(records)
+        if not self.stored.is_set():
+            self.stored.set()
+            self.let_go.wait(PATIENCE_SECONDS)
+        return reply
+
+
+def test_what_kinesis_took_is_counted_though_its_answer_came_after_the_end(kinesis: Kinesis) -> None:
+    name = kinesis.create_stream(1)
+    client = make_client(access(kinesis))
+    stream = Held(name, lambda: client)
+    writer = StreamWriter(stream, policy_of())
+    seen: list[Counts] = []
+    first = writer.start(numbered(0, 10), seen.append)
+    stream.stored.wait(PATIENCE_SECONDS)
+    kinesis.switch(denied_actions=["kinesis:PutRecords"])
+    for failing in (writer.start(numbered(10, 20)), first):
+        with pytest.raises(AccessError):
+            failing.result(PATIENCE_SECONDS)
+    assert not seen
+    stream.let_go.set()
+    wait_for(lambda: bool(seen), PATIENCE_SECONDS, "the late answer to be counted")
+    assert (seen[0].requests, seen[0].accepted) == (1, len(kinesis.records(name)))
+    kinesis.clear_switches()
+    writer.close()
 
 
 def test_a_process_that_is_to_end_gives_up(kinesis: Kinesis) -> None:
