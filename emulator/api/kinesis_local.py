@@ -1,8 +1,8 @@
-"""`/__local/kinesis`: what only a test bench needs of the local Kinesis. Foreign web pages are refused.
+"""`/__local/kinesis`: the local Kinesis' own endpoints, for tests. Requests from other web pages are refused.
 
 | call | does |
 | --- | --- |
-| GET /__local/kinesis/streams | each stream with its status and its shards, with how many records each has had |
+| GET /__local/kinesis/streams | every stream: status, shards, and how many records each has received |
 | GET /__local/kinesis/records?stream=NAME&region=REGION | all records that a stream keeps, shard by shard |
 | GET, POST, DELETE /__local/kinesis/faults | shows, merges, clears the switches (see `switches.Switches`) |
 | GET, POST, DELETE /__local/kinesis/keys | lists, adds `{"access_key_id", "secret_access_key"}`, removes all keys |
@@ -24,11 +24,11 @@ from emulator.kinesis.stream import Shard, Stream
 from emulator.state.store import Store
 
 DEFAULT_REGION = "us-east-1"
-MOST_BYTES = 1 << 40  # no bound: a test bench sees everything
+MOST_BYTES = 1 << 40  # no limit: tests see everything
 
 
 class KinesisLocal:
-    """The test bench's own endpoints for Kinesis."""
+    """Serves `/__local/kinesis`."""
 
     def __init__(self, kinesis: Kinesis, store: Store) -> None:
         self._kinesis = kinesis

@@ -1,9 +1,9 @@
-"""What a test bench needs of audiences and exports under `/__local`.
+"""The endpoints for audiences and exports under `/__local`.
 
 | call | does |
 | --- | --- |
-| POST /__local/evaluate | evaluates all audiences for all profiles: AEP's daily evaluation; says who entered and left |
-| GET /__local/exports | how many records wait to be written, and for how many activations members are to be queued |
+| POST /__local/evaluate | evaluates all audiences for all profiles, as AEP does daily; counts who entered and left |
+| GET /__local/exports | how many records wait to be written, and how many activations have members to queue |
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from emulator.state.ingestion import Ingestion
 
 
 class LocalExport:
-    """Scheduled evaluation, and what waits to be exported."""
+    """Serves scheduled evaluation and the length of the export queue."""
 
     def __init__(self, export: ProfileExport, ingestion: Ingestion) -> None:
         self._export = export

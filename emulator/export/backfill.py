@@ -64,7 +64,7 @@ class Backfills:
         store.add_tables(_TABLES, forgotten=("export_backfills",))
 
     def look(self, destinations: Iterable[Destination]) -> None:
-        """Note what was mapped and taken away since the last look; called at every change of a dataflow."""
+        """Record which audiences were mapped or unmapped since the last call; call after each change of a dataflow."""
         mapped = {each.flow_id: each for each in destinations}
         known: dict[str, set[str]] = {}
         for flow_id, segment_id in self._db.execute("SELECT flow_id, segment_id FROM export_mappings"):
@@ -89,7 +89,7 @@ class Backfills:
                 )
 
     def step(self) -> bool:
-        """Queue the next members of an audience whose time has come; return whether there was one."""
+        """Queue the next members of an audience whose backfill is due; return whether there was one."""
         due_ms = int((self._clock() - self._delay()) * 1000)
         row = self._db.execute(
             "SELECT * FROM export_backfills WHERE mapped_ms <= ? ORDER BY id LIMIT 1", (due_ms,)
@@ -107,7 +107,7 @@ class Backfills:
         return int(self._db.execute("SELECT count(*) FROM export_backfills").fetchone()[0])
 
     def wait_seconds(self) -> float | None:
-        """Return how long nothing is due; None if nothing waits."""
+        """Return the seconds until the next backfill is due; None if none is waiting."""
         (mapped_ms,) = self._db.execute("SELECT min(mapped_ms) FROM export_backfills").fetchone()
         return None if mapped_ms is None else max(0.0, mapped_ms / 1000 + self._delay() - self._clock())
 

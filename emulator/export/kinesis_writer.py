@@ -1,4 +1,4 @@
-"""Writes exports to the local Kinesis, whose rights, limits and switches hold for them as for any other client."""
+"""Write exports to the local Kinesis, subject to its rights, limits and switches like any other client."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Evaluated(NamedTuple):
 
 
 class ProfileUpdates:
-    """Takes in records and events as the Profile store does, and follows up on them.
+    """Stores records and events in the Profile store, then evaluates audiences and queues exports.
 
     Args:
         profiles: The Profile store.
@@ -98,7 +98,7 @@ class ProfileUpdates:
         """Evaluate all audiences of an organisation for its next profiles, over all their events.
 
         Returns:
-            The profile to go on after, None at the end; and what was found.
+            The profile to continue after, None at the end; and the counts.
         """
         segments = self._segments.ready(org_id)
         profile_ids = self._profiles.profile_ids(org_id, after=after, limit=CHUNK) if segments else []
@@ -127,7 +127,7 @@ class ProfileUpdates:
         return self._segments.ready(org_id) if identities else ()
 
     def _before(self, org_id: str, identities: Sequence[Named], *, with_entities: bool = True) -> list[Before]:
-        """Return the profiles that a fragment is about; those of an event keep their attributes."""
+        """Return the profiles that a fragment belongs to, before it is stored; events change no attributes."""
         found = {self._profiles.profile_id(org_id, each) for each in identities}
         before = []
         for profile_id in sorted(each for each in found if each is not None):
@@ -146,7 +146,7 @@ class ProfileUpdates:
         events: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         profile_id = self._profiles.profile_id(org_id, primary)
-        if profile_id is None:  # a delete for someone who was never seen
+        if profile_id is None:  # a delete for a profile that does not exist
             return
         identities = self._profiles.identities(profile_id)
         before = [each for each in before if each.identities[0] in identities]  # a delete links no identities

@@ -1,4 +1,4 @@
-"""Keep the records that wait to be written to streams, and count those before them, in the emulator's database.
+"""Keep the records waiting to be written to streams, and counts of earlier ones, in the emulator's database.
 
 They are queued in the transaction in which the profile changes and deleted once the stream has them, so that a kill of
 the process loses none; between the two it can send one again. A run counts what was queued in one hour: in = out +
@@ -43,7 +43,7 @@ class Waiting(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A record that was given up, and why."""
+    """A record that is not tried again, and why."""
 
     record: Waiting
     code: str
@@ -51,7 +51,7 @@ class Failure(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What became of the records that a dataflow queued in an hour. `errors` has numbers and an example by code."""
+    """The results of the records that a dataflow queued in an hour. `errors` has a number and an example by code."""
 
     id: str
     org_id: str
@@ -113,7 +113,7 @@ class ExportQueue:
         return int(waiting)
 
     def settle(self, sent: Sequence[Waiting], again: Sequence[Waiting], failed: Sequence[Failure]) -> None:
-        """Note the results of a put: what the stream has, what is to be tried again, what is given up."""
+        """Store the results of a put: records written, to be tried again, and failed."""
         ended = [*sent, *(failure.record for failure in failed)]
         with self._store.transaction():
             self._db.executemany("UPDATE exports SET tries = tries + 1 WHERE seq = ?", [(each.seq,) for each in again])

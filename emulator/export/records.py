@@ -1,7 +1,7 @@
-"""Which destinations a change of a profile goes to, and the record that each of them gets. Pure.
+"""Which destinations a change of a profile goes to, and the record that each of them gets. Pure functions.
 
 Sources: "Amazon Kinesis connection" (samples), "Profile export behavior for different destination types" (what
-determines an export and what is in it). Adobe's example of an added identity is of a profile "who had already
+determines an export and what it contains). Adobe's example of an added identity is of a profile "who had already
 qualified": a new identity and a written attribute count for members of a mapped audience only, so that others are never
 exported and a profile that has left gets one more record. The partition key is ours, since Adobe states none.
 """
@@ -43,9 +43,9 @@ class Change(NamedTuple):
 
     Attributes:
         segments: Ids of the segments that it has entered or left.
-        identity_added: It has an identity that it did not have; so has one that was merged with another profile.
+        identity_added: It has a new identity, its own or that of a profile merged with it.
         written: The fragment that was written, with the same values or others.
-        before: Its attributes before, of each of the profiles that have become one.
+        before: The attributes before the change, of each profile that was merged.
     """
 
     segments: Collection[str]
@@ -78,7 +78,7 @@ def exports(
         segments: The segments of its organisation by their ids.
         profile: The profile after the change.
         change: What happened.
-        key: The identity that it is known by.
+        key: The identity that its partition key is made of.
         dialect: The statuses of memberships.
     """
     return [
@@ -113,7 +113,7 @@ def exported(
     changed: Collection[str],
     dialect: Dialect,
 ) -> dict[str, Any]:
-    """Return a profile as a destination gets it.
+    """Return the record of a profile for a destination.
 
     Args:
         destination: The destination.
@@ -140,7 +140,7 @@ def exported(
 
 
 def partition_key(identity: Named) -> str:
-    """Return the partition key for a profile: the identity that it is known by, hashed if Kinesis would refuse it."""
+    """Return the partition key of a profile: its key identity, hashed if Kinesis would refuse it."""
     if len(identity.value) <= MAX_KEY_CHARACTERS:
         return identity.value
     return hashlib.sha256(identity.value.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The export of profiles, put together."""
+"""The parts of the profile export, connected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from emulator.state.store import Store
 
 
 class ExportSwitches(NamedTuple):
-    """What a test bench may change, asked at each use.
+    """The switches of the export, read at each use.
 
     Attributes:
         dialect: The statuses of memberships.
@@ -40,14 +40,14 @@ class ProfileExport:
         segments: The audiences.
         destinations: Where profiles are exported to.
         writer: Writes to their streams.
-        switches: What a test bench may change.
+        switches: Read at each use.
         clock: Seconds since the epoch.
 
     Attributes:
         memberships: Who belongs to which audience.
         queue: What waits and what was sent.
-        updates: Takes in what is good for Profile, and follows up on it.
-        exporter: The worker behind it.
+        updates: Stores records and events, evaluates audiences and queues exports.
+        exporter: The worker that writes what is queued.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class ProfileExport:
         self._backfills = Backfills(store, self.memberships, self.updates, clock, switches.backfill_seconds)
         self.exporter = Exporter(self.queue, self._backfills, destinations, writer, time.monotonic)
         destinations.on_change(self._look)
-        self._look()  # a kill may have come between a change and this look
+        self._look()  # the process may have been killed between a change and this call
 
     def notify(self) -> None:
-        """Say that something was queued."""
+        """Wake the worker: something was queued."""
         self.exporter.notify()
 
     def backfills(self) -> int:
@@ -82,7 +82,7 @@ class ProfileExport:
         return self._backfills.waiting()
 
     async def evaluate(self) -> Evaluated:
-        """Evaluate all audiences for all profiles; other work goes on in between."""
+        """Evaluate all audiences for all profiles; other requests are served in between."""
         total = Evaluated()
         for org_id in sorted(self._segments.organisations()):
             after: int | None = 0

@@ -1,8 +1,8 @@
 """Write queued exports to their streams, apart from the collection and the validation.
 
-Source: "Amazon Kinesis connection": failed requests are stored and tried twice more. After which times is not
-published; here after one second, then two. A dataflow waits as a whole meanwhile, so that what was refused goes first
-and a stream at its limits takes all in the end.
+Source: "Amazon Kinesis connection": failed requests are stored and tried twice more. The pauses are not published;
+here they are one and two seconds. Meanwhile the whole dataflow waits, so that refused records go first and a throttled
+stream receives everything in the end.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from emulator.export.queue import ExportQueue, Failure, Waiting
 from emulator.state.destinations import Destination, Destinations
 
 RETRY_SECONDS = (1.0, 2.0)
-LOOK_SECONDS = 1.0  # between looks at a backfill to come, since the switch for its time may be changed
+LOOK_SECONDS = 1.0  # between looks at a pending backfill, since the switch for its delay may change
 MAX_RECORDS = 500
-MAX_BYTES = 1 << 20  # of a request: what a shard takes in a second, so that no record is refused over and over
-ALONE_BYTES = 1_000_000  # near what streams take at most: Kinesis refuses the whole request of a record that is larger
+MAX_BYTES = 1 << 20  # in a request: what a shard takes in a second, so that no record is refused again and again
+ALONE_BYTES = 1_000_000  # close to the largest record of a stream: a larger one makes Kinesis refuse the whole request
 
 _ENDED = "FlowDisabled"
 
@@ -48,7 +48,7 @@ class Exporter:
         backfills: Fills it with the members of newly mapped audiences.
         destinations: Where records go.
         writer: Writes them.
-        timer: Seconds of a clock that never goes back.
+        timer: A monotonic clock, in seconds.
     """
 
     def __init__(
@@ -64,15 +64,15 @@ class Exporter:
         self._destinations = destinations
         self._writer = writer
         self._timer = timer
-        self._held: dict[str, float] = {}  # dataflows that wait, until when
+        self._held: dict[str, float] = {}  # when each dataflow that pauses goes on
         self._wake = asyncio.Event()
 
     def notify(self) -> None:
-        """Say that there may be something to do."""
+        """Wake the worker: there may be something to do."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Write for ever."""
+        """Write queued exports until cancelled."""
         while True:
             self._wake.clear()
             while self._backfills.step():
@@ -81,7 +81,7 @@ class Exporter:
             for org_id, flow_id in self._queue.flows():
                 if self._held.get(flow_id, 0) <= self._timer():
                     await self._send_some(org_id, flow_id)
-                    await asyncio.sleep(0)  # a put within the process need not have let anyone else work
+                    await asyncio.sleep(0)  # a put within the process may not have let other tasks run
                     sent = True
             if not sent:
                 await self._wait()
@@ -118,7 +118,7 @@ class Exporter:
 
 
 def next_request(records: Sequence[Waiting]) -> list[Waiting]:
-    """Return the first of these records that go into one request: one at least, if there is any."""
+    """Return the first records that fit into one request, at least one if there are any."""
     request: list[Waiting] = []
     size = 0
     for record in records:

@@ -15,7 +15,7 @@ from emulator.kinesis.errors import ConnectionDroppedError, KinesisError
 from emulator.kinesis.service import Kinesis
 from emulator.kinesis.signature import SignedRequest, authenticate
 
-MAX_BODY_BYTES = 20 << 20  # above what 10 MiB of records can be in JSON
+MAX_BODY_BYTES = 20 << 20  # more than 10 MiB of records can take in JSON
 _TARGET = "Kinesis_20131202."
 _MEDIA_TYPE = "application/x-amz-json-1.1"
 
@@ -32,7 +32,7 @@ def kinesis_app(kinesis: Kinesis) -> Starlette:
             await drop_connection(request)
         except ClientDisconnect:
             pass
-        return Response(status_code=500)  # reaches nobody
+        return Response(status_code=500)  # the client has gone
 
     return Starlette(routes=[Route("/", endpoint, methods=["POST"])])
 

@@ -1,4 +1,4 @@
-"""What a call works with."""
+"""The state that calls share."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from emulator.kinesis.switches import SwitchState
 
 @dataclass(frozen=True)
 class Context:
-    """What the calls of a service share.
+    """Shared by the calls of a service.
 
     Attributes:
         store: The streams.
-        switches: What is to go wrong.
-        meters: What is left of the limits of shards, by the shards' uids.
+        switches: The faults that are on.
+        meters: The remaining capacity of each shard, by its uid.
     """
 
     store: KinesisStore
@@ -61,10 +61,10 @@ def find_active(context: Context, region: str, parameters: Parameters) -> Stream
 
 
 def refuse_dry_run(parameters: Parameters) -> None:
-    """End a call that only asks whether it would succeed.
+    """Refuse a dry run of a call that would succeed, as AWS does.
 
     Raises:
-        KinesisError: It does.
+        KinesisError: The call is a dry run.
     """
     if parameters.get("DryRun"):
         raise KinesisError(

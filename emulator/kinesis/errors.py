@@ -1,10 +1,10 @@
-"""Refusals of Kinesis, raised where they are noticed."""
+"""The errors that Kinesis answers with."""
 
 from __future__ import annotations
 
 
 class KinesisError(Exception):
-    """A refusal with AWS's name for it, the text for the client, and the HTTP status."""
+    """An error answer: AWS's code, its message, and the HTTP status."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(code, message)
@@ -14,11 +14,11 @@ class KinesisError(Exception):
 
 
 class ConnectionDroppedError(Exception):
-    """A switch says that the connection breaks here, so that the client gets no answer."""
+    """A switch drops the connection, so the client gets no answer."""
 
 
 def invalid_argument(message: str) -> KinesisError:
-    """Make the error of a parameter that has the right form and cannot be used."""
+    """Make the error of a parameter that is well-formed but cannot be used."""
     return KinesisError("InvalidArgumentException", message)
 
 

@@ -1,7 +1,7 @@
-"""How much a shard takes and gives a second.
+"""The limits of reading from and writing to a shard.
 
-Sources: "Quotas and limits", PutRecords and GetRecords in AWS's API reference. How AWS evens out within a second is not
-published: here a shard has one second's worth in store, which is refilled steadily.
+Sources: "Quotas and limits", PutRecords and GetRecords in AWS's API reference. How AWS smooths traffic within a second
+is not published: here each limit is a bucket of one second's worth, refilled steadily.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ BYTES_A_SECOND = 1 << 20
 READS_A_SECOND = 5
 READ_BYTES_A_SECOND = 2 << 20
 READ_BYTES = 10 << 20  # most that one reply of GetRecords holds
-REST_SECONDS = 5  # that a shard is not read after such a reply
+REST_SECONDS = 5  # during which a shard refuses reads after such a reply
 
 _ROUNDING = 1e-6  # of seconds since the epoch as a float
 
 
 @dataclass
 class Meter:
-    """What is left of one limit, in seconds' worth.
+    """The remaining capacity of one limit, in seconds.
 
     Attributes:
-        level: How much; below 0 after something that was larger than a second's worth.
-        at: When that was so, in seconds.
+        level: The capacity; below 0 after a cost of more than a second's worth.
+        at: The time of `level`, in seconds.
     """
 
     level: float = 1
     at: float = 0
 
     def refill(self, now: float, share: float) -> None:
-        """Add what has become free; `share` is the part of AWS's limit that holds."""
+        """Refill up to now; `share` is the fraction of AWS's limit in force."""
         self.level = min(share, self.level + max(0, now - self.at) * share)
         self.at = now
 
     def has(self, cost: float, share: float) -> bool:
-        """Return whether there is enough for this cost; what is larger than a full store needs a full store."""
+        """Return whether this cost is covered; one larger than a full bucket needs a full bucket."""
         return share > 0 and self.level >= min(cost, share) - _ROUNDING
 
 
@@ -70,5 +70,5 @@ class ShardMeters:
         return True
 
     def was_read(self, size: int, *, full: bool) -> None:
-        """Count what a reply holds; `full` says that it holds as much as one may."""
+        """Count the bytes of a reply; `full` says that it has the largest size allowed."""
         self.read_bytes.level = -REST_SECONDS if full else self.read_bytes.level - size / READ_BYTES_A_SECOND

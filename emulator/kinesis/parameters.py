@@ -1,6 +1,6 @@
-"""The parameters of each call, and what AWS's service model asks of them. Pure functions.
+"""The parameters of each call, and their constraints in AWS's service model. Pure functions.
 
-The texts are AWS's. What is not in the tables is let through, as AWS does with names that it does not know.
+The texts are AWS's. Parameters that are not in the tables are ignored, as AWS ignores unknown ones.
 """
 
 from __future__ import annotations

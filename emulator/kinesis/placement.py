@@ -11,7 +11,7 @@ import itertools
 from bisect import bisect_right
 from collections.abc import Sequence
 
-HASH_KEYS = 1 << 128  # so many there are, from 0
+HASH_KEYS = 1 << 128  # hash keys are below this
 
 
 def hash_key(partition_key: str) -> int:
@@ -21,11 +21,11 @@ def hash_key(partition_key: str) -> int:
 
 
 def even_ranges(shards: int) -> list[tuple[int, int]]:
-    """Return the first and last hash keys of so many shards of equal size, in order."""
+    """Return the first and last hash keys of a number of equal shards, in order."""
     starts = [HASH_KEYS * number // shards for number in range(shards + 1)]
     return [(start, following - 1) for start, following in itertools.pairwise(starts)]
 
 
 def slot(starts: Sequence[int], key: int) -> int:
-    """Return which range holds a hash key, of adjoining ranges from 0 on with these first hash keys."""
+    """Return the index of the range that holds a hash key, given the first hash keys of adjoining ranges from 0."""
     return bisect_right(starts, key) - 1

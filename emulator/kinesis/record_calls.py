@@ -132,7 +132,7 @@ def _put(context: Context, stream: Stream, entries: Sequence[Entry]) -> list[dic
 
 
 def _misfit(kind: str, results: list[dict[str, Any]], failed: int) -> tuple[list[dict[str, Any]], int]:
-    """Make the results of PutRecords not fit the request."""
+    """Make a reply of PutRecords that does not fit the request, as the switch `responses` says."""
     if kind == "short":
         return results[:-1], failed
     if kind == "long":

@@ -1,8 +1,8 @@
-"""The records of PutRecord and PutRecords: what they must be, and how large they may be. Pure functions.
+"""The records of PutRecord and PutRecords: their constraints and sizes. Pure functions.
 
-Sources: PutRecords in AWS's API reference; the texts are those that clients report of AWS. One record that is wrong has
-the whole request refused. AWS does not publish what it says when data and key are too large only together: here that is
-said of the data.
+Sources: PutRecords in AWS's API reference; the messages are those that clients report from AWS. One invalid record
+makes AWS refuse the whole request. AWS's message for data and key that are too large only together is not published;
+here it names the data.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What splitting, merging and a new shard count do to the shards of a stream.
 
 Sources: SplitShard, MergeShards and UpdateShardCount in AWS's API reference. A new count is reached by splits and
-merges, as AWS says, which leaves shards that were open for no time; AWS does not say which.
+merges, as AWS says, so some shards are closed as soon as they are opened; AWS does not say which.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def plan_scale(stream: Stream, target: int) -> Change:
 
 
 def carry_out(stream: Stream, change: Change, next_uid: NextUid, now_ms: int) -> None:
-    """Do what was planned."""
+    """Carry out a planned change."""
     if change.kind == "split":
         shard_id, new_start = change.arguments
         _split(stream, stream.shards[shard_id], int(new_start), next_uid, now_ms)

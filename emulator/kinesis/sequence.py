@@ -19,7 +19,7 @@ _OPENED_SHIFT = _UID_SHIFT + _UID_BITS
 
 
 class Sequence(NamedTuple):
-    """What a sequence number says.
+    """The parts of a sequence number.
 
     Attributes:
         opened_ms: When its shard was opened, in milliseconds since the epoch.
@@ -46,7 +46,7 @@ def parse(text: str) -> Sequence:
     """Read a sequence number.
 
     Raises:
-        ValueError: No sequence number of this emulator.
+        ValueError: Not a sequence number of this emulator.
     """
     number = int(text) if len(text) == 56 and text.isdecimal() else 0
     if number >> 185 != 1:

@@ -1,4 +1,4 @@
-"""Kinesis without HTTP: rights, switches and the form of a call, then the call."""
+"""Kinesis without HTTP: check the rights, switches and parameters of a call, then answer it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Kinesis:
 
     Args:
         store: The streams.
-        switches: What is to go wrong.
+        switches: The faults that are on.
         secrets: Secret access keys by access key id; if there are none, any key is taken.
         clock: Seconds since the epoch.
     """
@@ -69,7 +69,7 @@ class Kinesis:
         return Caller(access_key_id, region)
 
     def reset(self) -> None:
-        """Follow a reset of the database: all streams are empty, and no switch is on."""
+        """Empty all streams and clear the switches, after a reset of the database."""
         self.store.forget_records()
         self.switches.clear()
 
@@ -83,7 +83,7 @@ class Kinesis:
 
         Raises:
             KinesisError: It is refused.
-            ConnectionDroppedError: A switch drops its connection; what was done may be done.
+            ConnectionDroppedError: A switch drops the connection; the call may have been carried out.
         """
         verdict = decide(self.switches.now, operation, self.switches.draw, self.clock())
         if verdict.delay_s:
@@ -98,7 +98,7 @@ class Kinesis:
         return reply
 
     def answer(self, caller: Caller, operation: str, parameters: Any) -> dict[str, Any] | None:
-        """Answer a call as `call` does, at once, and without the switches that befall a whole call.
+        """Answer a call as `call` does, at once, and without the switches that affect whole calls.
 
         Raises:
             KinesisError: It is refused.
@@ -130,13 +130,13 @@ def _error(refusal: Refusal, operation: str) -> KinesisError:
     """Make the error of a call that a switch refuses as a whole."""
     if refusal == "400":
         code = "ProvisionedThroughputExceededException" if operation in _DATA_CALLS else "LimitExceededException"
-        return KinesisError(code, "Rate exceeded for the call, as a switch of the emulator says.")
+        return KinesisError(code, "Rate exceeded for the call (a switch of the emulator).")
     if refusal == "500":
         return KinesisError("InternalFailure", "The request processing has failed because of an unknown error.", 500)
     if refusal == "503":
         message = "The request has failed due to a temporary failure of the server."
         return KinesisError("ServiceUnavailable", message, 503)
-    return KinesisError(refusal, "The key in KMS cannot be used, as a switch of the emulator says.")
+    return KinesisError(refusal, "The KMS key cannot be used (a switch of the emulator).")
 
 
 _DATA_CALLS = ("PutRecord", "PutRecords", "GetShardIterator", "GetRecords")

@@ -1,7 +1,7 @@
-"""AWS Signature Version 4: who sent a request, and whether it is what was signed. Pure functions.
+"""AWS Signature Version 4: who signed a request, and whether the signature is valid. Pure functions.
 
-Source: "Create a signed AWS API request". Without keys of its own the emulator takes any access key and looks at the
-date only, which AWS refuses when it is more than five minutes away.
+Source: "Create a signed AWS API request". Without keys of its own the emulator takes any access key and checks only
+the date, which must be within five minutes, as for AWS.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Caller(NamedTuple):
 
 
 class SignedRequest(NamedTuple):
-    """What of an HTTP request is signed. Names of headers are in small letters; `query` is as it was sent."""
+    """The signed parts of an HTTP request. Names of headers are in lower case; `query` is as it was sent."""
 
     method: str
     path: str
@@ -54,7 +54,7 @@ def authenticate(request: SignedRequest, secrets: Mapping[str, str], now: float)
         now: Seconds since the epoch.
 
     Raises:
-        KinesisError: It is not signed, not now, or not with the right key.
+        KinesisError: There is no signature, its date is off, or it was made with another key.
     """
     authorization = request.headers.get("authorization", "")
     if not authorization:

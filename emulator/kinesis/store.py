@@ -54,7 +54,7 @@ class KinesisStore:
     Args:
         store: The emulator's database.
         clock: Seconds since the epoch.
-        retention_seconds: How long records are kept at this moment, instead of what each stream says; None leaves it.
+        retention_seconds: Returns how long records are kept in all streams; None for what each stream says.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class KinesisStore:
         return round(self._clock() * 1000)
 
     def create(self, stream: Stream, shards: int) -> None:
-        """Add a new stream with so many shards of equal size.
+        """Add a new stream with a number of shards of equal size.
 
         Raises:
             KinesisError: The region has a stream of this name.
@@ -114,12 +114,12 @@ class KinesisStore:
         return sorted(found, key=lambda each: (each.name, each.region))
 
     def settle(self) -> None:
-        """Do all that is due."""
+        """Complete the changes that are due."""
         for stream in list(self._streams.values()):
             self._settle(stream)
 
     def start(self, stream: Stream, change: Change, due_ms: int) -> None:
-        """Begin a reshard that is over at a time."""
+        """Start a reshard that completes at a time."""
         stream.status = "UPDATING"
         stream.change = change
         stream.due_ms = due_ms
@@ -127,7 +127,7 @@ class KinesisStore:
         self._settle(stream)
 
     def delete(self, stream: Stream, due_ms: int) -> None:
-        """Delete a stream, which is over at a time."""
+        """Delete a stream, which completes at a time."""
         stream.status = "DELETING"
         stream.change = None
         stream.due_ms = due_ms
@@ -135,7 +135,7 @@ class KinesisStore:
         self._settle(stream)
 
     def save(self, stream: Stream) -> None:
-        """Keep what was changed of a stream."""
+        """Save a changed stream."""
         self._store.define(_KIND, f"{stream.region}/{stream.name}", stream.to_json())
 
     def put(self, records: Iterable[NewRecord], arrival_offset_ms: int = 0) -> list[str]:
@@ -191,7 +191,7 @@ class KinesisStore:
         return None if row is None else int(row[0])
 
     def position_at(self, shard: Shard, arrival_ms: int) -> int:
-        """Return the position of the first record that clients see to have come at a time or later."""
+        """Return the position of the first record with this time of arrival or a later one, as clients see it."""
         # stored_ms rises with the position and can be searched by halves; arrivals are then looked at one by one
         earliest = bisect_left(
             range(shard.first, shard.last + 1),
@@ -237,7 +237,7 @@ class KinesisStore:
         for shard in expired:
             del stream.shards[shard.shard_id]
         if trimmed or expired:
-            self.save(stream)  # first: without its records, only what is saved says where a shard's numbers go on
+            self.save(stream)  # first: without its records, only the saved shard says which position comes next
         for shard in trimmed:
             self._trim_shard(shard, horizon_ms)
 

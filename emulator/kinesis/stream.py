@@ -8,7 +8,7 @@ from typing import Any, Literal
 from emulator.kinesis.placement import slot
 from emulator.kinesis.sequence import prefix, sequence_number
 
-ACCOUNT = "123456789012"  # owns all streams; AWS's documents write their examples with it
+ACCOUNT = "123456789012"  # of all streams; the one of AWS's examples
 Status = Literal["CREATING", "ACTIVE", "UPDATING", "DELETING"]
 Mode = Literal["PROVISIONED", "ON_DEMAND"]
 Strategy = Literal["USER_PARTITION_KEY", "AUTO"]
@@ -73,7 +73,7 @@ class Shard:
 
 @dataclass
 class Change:
-    """A reshard under way: what is done when its time has come. `kind` and `arguments` are those of `resharding`."""
+    """A pending reshard, carried out when it is due. `kind` and `arguments` are those of `resharding`."""
 
     kind: Literal["split", "merge", "scale"]
     arguments: list[str]
@@ -89,8 +89,8 @@ class Stream:
         created_ms: When it was created, in milliseconds since the epoch.
         mode: Capacity mode.
         strategy: How records are distributed.
-        status: What it is doing.
-        due_ms: When a status that passes is over.
+        status: AWS's status, such as ACTIVE.
+        due_ms: When a temporary status ends.
         change: What then happens to the shards.
         retention_hours: How long records are kept.
         max_record_kib: Size of the largest record, data and partition key, in KiB.
@@ -148,7 +148,7 @@ class Stream:
         return shard
 
     def refresh(self) -> None:
-        """Look anew which shards are open, after a change to them."""
+        """Determine again which shards are open, after a change."""
         self._open = sorted((each for each in self.shards.values() if each.is_open), key=lambda each: each.start)
         self._starts = [each.start for each in self._open]
 

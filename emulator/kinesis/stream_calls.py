@@ -153,7 +153,7 @@ def page_start(token: str, kind: str, now_ms: int) -> list[Any]:
     """Return what a page token of one kind says, as `seal([kind, now_ms, ...])` made it.
 
     Raises:
-        KinesisError: It is none, or older than 300 seconds.
+        KinesisError: It is not such a token, or older than 300 seconds.
     """
     try:
         found, issued_ms, *fields = unseal(token)

@@ -1,4 +1,4 @@
-"""What a test wants Kinesis to do wrong or differently, and the pure decisions that follow from it."""
+"""The faults that tests can switch on, and pure functions that decide what they do to a call."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Switches(BaseModel):
 
     Attributes:
         latency_ms: Milliseconds that each call waits before it is answered.
-        jitter_ms: Up to so many milliseconds more, evenly distributed.
+        jitter_ms: Up to this many milliseconds more, uniformly distributed.
         operations: Calls that `request_rate`, `reset_rate` and `lost_reply_rate` apply to, such as `PutRecords`; all if
             empty.
         request_rate: Shares of the calls that are refused as a whole, by status, `400` (throttled), `500` or `503`, or
@@ -54,7 +54,7 @@ class Switches(BaseModel):
         create_seconds: How long a stream is CREATING.
         delete_seconds: How long a stream is DELETING.
         reshard_seconds: How long a stream is UPDATING.
-        seed: Starts the random sequence anew.
+        seed: Restarts the random sequence.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -111,7 +111,7 @@ class Switches(BaseModel):
 
 
 class Verdict(NamedTuple):
-    """What befalls one call: wait, then refuse it or drop the connection, before or after it is handled."""
+    """What happens to a call: a delay, then a refusal or a dropped connection, before or after it is handled."""
 
     delay_s: float = 0
     refusal: Refusal | None = None
@@ -119,7 +119,7 @@ class Verdict(NamedTuple):
 
 
 def decide(switches: Switches, operation: str, draw: Draw, now: float) -> Verdict:
-    """Decide what befalls a call that arrived at `now` (seconds since the epoch)."""
+    """Decide what happens to a call that arrived at `now` (seconds since the epoch)."""
     delay_s = (switches.latency_ms + (switches.jitter_ms * draw() if switches.jitter_ms else 0)) / 1000
     if now < switches.outage_until:
         return Verdict(delay_s, reset="before") if switches.outage_mode == "reset" else Verdict(delay_s, "503")

@@ -1,4 +1,4 @@
-"""Iterators and page tokens: opaque text for clients, with what the emulator needs to go on. Pure functions."""
+"""Iterators and page tokens: opaque strings that carry what the emulator needs to continue. Pure functions."""
 
 from __future__ import annotations
 
