@@ -9,10 +9,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import FrameType
-from typing import Any
 
-import orjson
 from rich.console import Console
 
 from demo import broker, files, tables
@@ -23,13 +22,14 @@ from pipelines.output.table import show_fields
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import EVENTS_TOPIC, PROFILES_TOPIC, generate, sequence_of
 from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
-from testing.services.process import ServiceError, ServiceUnavailable, wait_for
+from testing.services.process import PATIENCE_SECONDS, ServiceError, ServiceUnavailable, wait_for
 from transforms.kafka.client import KafkaCluster, KafkaSetupError
 from transforms.records.dead_letter import DeadLetter
 from transforms.sinks.files import read_files
 
 TOPICS = (PROFILES_TOPIC, EVENTS_TOPIC)
 ORG_ID = "ACME@AdobeOrg"
+_NAMESPACE = "LoyaltyId"  # of the keys of the sample
 
 PIPELINE = ("-m", "pipelines.kafka_to_aep", "--options_file", str(files.BASE), "--options_file", str(files.OPTIONS))
 _SHOWN = 10  # differences, when there are some
@@ -103,9 +103,12 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     with broker.running(arguments.kafka, TOPICS) as cluster, Emulator() as emulator:
         console.print(f"1. Kafka ({arguments.kafka}) is at {cluster.bootstrap_servers}: topics {', '.join(TOPICS)}.")
 
-        inlets = {topic: create_inlet(emulator, topic) for topic in TOPICS}
+        files.write_options(cluster.bootstrap_servers, emulator.url, ORG_ID, CLIENT_ID)
+        files.write_provision(TOPICS)
+        provision()
         console.print(
-            f"2. Adobe Experience Platform, emulated, is at {emulator.url}: an authenticated inlet for each topic."
+            f"2. Adobe Experience Platform, emulated, is at {emulator.url}: open it in a browser to see what arrives. "
+            f"{files.PROVISION} declares what it has: for each topic a connection and a dataset, enabled for Profile."
         )
 
         expected = Expected.of_topics(TOPICS)
@@ -121,8 +124,6 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
             f"{len(expected.broken):,} broken on purpose in {len(kinds)} of {len(BROKEN_KINDS)} ways."
         )
 
-        files.write_routes(inlets)
-        files.write_options(cluster.bootstrap_servers, emulator.url, CLIENT_ID)
         console.print(f"4. The pipeline, as you would run it:\n     {command_line()}\n")
         code = run_pipeline()
         if code:
@@ -130,24 +131,36 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
             return code
 
         console.print("\n5. Every event, by its number: what was sent against what arrived.\n")
-        delivered = {topic: ask(emulator, inlet["inletId"]) for topic, inlet in inlets.items()}
+        delivered = {topic: ask(emulator, inlet_id) for topic, inlet_id in files.read_inlets().items()}
         letters = list(read_files(str(files.DEAD_LETTERS)))
         show_table(console, tables.arrivals(expected, delivered))
         if letters or expected.broken:
             show_table(console, tables.dead_letters(expected, letters))
         if letters:
             show_fields(console, tables.example(letters), f"One dead letter of {files.DEAD_LETTERS}{os.sep}")
-        console.print(look_next(arguments.keep, cluster, emulator))
+        console.print(look_next(arguments.keep, emulator, some_member(arguments.events)))
         code = verdict(console, arguments.events, expected, delivered, letters)
         if arguments.keep:
             wait_for_interrupt(console)
         return code
 
 
-def create_inlet(emulator: Emulator, topic: str) -> dict[str, Any]:
-    """Create an inlet that asks for a token, with a dataset of the topic's schema."""
-    schema = orjson.loads(files.schema_file(topic).read_bytes())
-    return emulator.create_inlet(name=topic, org_id=ORG_ID, schema=schema, authentication_required=True)
+def provision() -> None:
+    """Create in the emulator what the file declares, and the routes file.
+
+    Raises:
+        ServiceError: It has failed; the message has its words.
+    """
+    arguments = ("provision", "-f", str(files.PROVISION), f"--options_file={files.OPTIONS}", "--yes")
+    command = [sys.executable, "-m", "pipelines.cli", *arguments]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    if done.returncode:
+        raise ServiceError(f"beam-aep provision failed:\n{done.stderr}")
+
+
+def environment() -> dict[str, str]:
+    """Return the variables of the programs, with what the options refer to."""
+    return {**os.environ, files.SECRET: CLIENT_SECRET}
 
 
 def check_held(cluster: KafkaCluster, events: int) -> None:
@@ -169,14 +182,19 @@ def command_line() -> str:
     return " ".join([f"{files.SECRET}={CLIENT_SECRET}", os.path.relpath(sys.executable), *PIPELINE])
 
 
+def beam_aep(arguments: str) -> str:
+    """Return the command line of one of `beam-aep`, to be copied."""
+    program = os.path.relpath(Path(sys.executable).with_name("beam-aep"))
+    return f"{files.SECRET}={CLIENT_SECRET} {program} {arguments} --options_file={files.OPTIONS}"
+
+
 def run_pipeline() -> int:
     """Run the pipeline to its end; its progress and its account go to the terminal.
 
     It has a session of its own, so that Ctrl-C reaches it through here, once, as the request to end in good order.
     """
     command = [sys.executable, *PIPELINE, "--progress=on"]
-    environment = {**os.environ, files.SECRET: CLIENT_SECRET}
-    with subprocess.Popen(command, env=environment, start_new_session=True) as process:  # noqa: S603 - our own
+    with subprocess.Popen(command, env=environment(), start_new_session=True) as process:  # noqa: S603 - our own
         try:
             return process.wait()
         except KeyboardInterrupt:
@@ -190,13 +208,19 @@ def run_pipeline() -> int:
 
 def ask(emulator: Emulator, inlet_id: str) -> Delivered:
     """Return what an inlet has received, once everything in it went through the platform's own validation."""
-    wait_for(lambda: emulator.stats()["pending_validation"] == 0, 60, "the emulator's validation")
+    wait_for(lambda: emulator.stats()["pending_validation"] == 0, PATIENCE_SECONDS, "the emulator's validation")
     stats = emulator.inlet_stats(inlet_id)
     accepted = {sequence_of(record_id): times for record_id, times in emulator.ids(inlet_id).items()}
     return Delivered(accepted, stats["requests"], stats["invalid"])
 
 
-def look_next(keep: bool, cluster: KafkaCluster, emulator: Emulator) -> str:
+def some_member(events: int) -> str:
+    """Return the number of a member who is in the sample, by preference with an event."""
+    samples = list(generate(min(events, 2)))  # the first is a profile, the second an event
+    return samples[-1].key.decode()
+
+
+def look_next(keep: bool, emulator: Emulator, member: str) -> str:
     """Return what the user can look at, and try."""
     lines = [
         "\nWhere to look next:",
@@ -206,13 +230,18 @@ def look_next(keep: bool, cluster: KafkaCluster, emulator: Emulator) -> str:
     ]
     if keep:
         lines += [
+            f"  {emulator.url}: what arrived, in a browser",
+            f"  {emulator.url}/profiles?namespace={_NAMESPACE}&id={member}: a profile with its events",
             "In another terminal, send more events, run the pipeline again, and see what arrived:",
-            f"  beam-aep generate 1000 --seed 8 --bootstrap-servers {cluster.bootstrap_servers}",
+            f"  {beam_aep('generate 1000 --seed=8')}",
             f"  {command_line()}",
-            f"  curl {emulator.url}/__local/stats",
+            f"  {beam_aep(f'lookup --namespace={_NAMESPACE} --id={member} --events')}",
         ]
     else:
-        lines.append("  python -m demo --keep: the same, but Kafka and the emulator keep running, for runs of your own")
+        again = f"{os.path.relpath(sys.executable)} -m demo --keep"
+        lines.append(
+            f"  {again}: the same, but Kafka and the emulator keep running, to look at and for runs of your own"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,9 @@ CONFIGS = Path(os.path.relpath(Path(__file__).parents[1])) / "configs"
 BASE = CONFIGS / "base.yaml"
 FOLDER = Path(".demo")
 ROUTES, OPTIONS, SUMMARY = FOLDER / "routes.yaml", FOLDER / "options.yaml", FOLDER / "summary.json"
-DEAD_LETTERS = FOLDER / "dead-letters"
+PROVISION, DEAD_LETTERS = FOLDER / "provision.yaml", FOLDER / "dead-letters"
 
 SECRET = "AEP_CLIENT_SECRET"  # noqa: S105 - the name of the environment variable that holds it
-
-
-def schema_file(topic: str) -> Path:
-    """Return the schema of a topic of the sample: loyalty-events has loyalty-event.schema.json."""
-    return CONFIGS / "schemas" / f"{topic.removesuffix('s')}.schema.json"
 
 
 def empty_folder() -> None:
@@ -30,23 +25,24 @@ def empty_folder() -> None:
     FOLDER.mkdir()
 
 
-def write_routes(inlets: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write a route for each topic, with its inlet as the emulator describes it."""
-    routes = [
-        {
-            "name": topic,
-            "topics": [topic],
-            "inlet_url": inlet["inletUrl"],
-            "dataset_id": inlet["datasetId"],
-            "org_id": inlet["orgId"],
-            "schema_file": str(schema_file(topic)),
-        }
-        for topic, inlet in inlets.items()
-    ]
-    _write(ROUTES, "Which topic goes to which inlet and dataset, by which schema.", {"routes": routes})
+def write_provision(topics: Sequence[str]) -> None:
+    """Write what AEP has to have: as configs/provision.yaml, but with a connection for each topic, to count by."""
+    declared = yaml.safe_load((CONFIGS / "provision.yaml").read_text())
+    flow_of = {topic: route["flow"] for route in declared["routes"] for topic in route["topics"]}
+    declared["connections"] = [{"name": topic, "authentication_required": True} for topic in topics]
+    for topic in topics:
+        (flow,) = [each for each in declared["flows"] if each["name"] == flow_of[topic]]
+        flow["connection"] = topic
+    _write(PROVISION, f"{CONFIGS / 'provision.yaml'} with a connection for each topic.", declared)
 
 
-def write_options(bootstrap_servers: str, ims_url: str, client_id: str) -> None:
+def read_inlets() -> dict[str, str]:
+    """Return the id of each topic's inlet, of the routes file that `beam-aep provision` has written."""
+    routes = yaml.safe_load(ROUTES.read_text())["routes"]
+    return {topic: route["inlet_url"].rpartition("/")[2] for route in routes for topic in route["topics"]}
+
+
+def write_options(bootstrap_servers: str, aep_url: str, org_id: str, client_id: str) -> None:
     """Write the options in which this run differs from configs/base.yaml."""
     options = {
         "runner": "FnApiRunner",
@@ -54,8 +50,10 @@ def write_options(bootstrap_servers: str, ims_url: str, client_id: str) -> None:
         "kafka_group_id": "demo",
         "kafka_stop_at": "end",
         "routes_file": str(ROUTES),
+        "aep_platform_url": aep_url,
+        "aep_ims_url": aep_url,
+        "aep_org_id": org_id,
         "aep_auth": "oauth",
-        "aep_ims_url": ims_url,
         "aep_client_id": client_id,
         "aep_client_secret": f"env:{SECRET}",
         "dead_letter_path": str(DEAD_LETTERS),

@@ -7,6 +7,10 @@ from kinesis.limits import SHARD_BYTES, SHARD_RECORDS
 _RIPE_SECONDS = 0.1
 """A paced shard saves up what it may take in so long, so that requests do not carry one record each."""
 
+_STORED_SECONDS = 0.75
+"""How much an idle shard is sent at once. AWS takes a second's worth: the rest is left for requests that arrive closer
+together than they were sent, which would be refused otherwise."""
+
 _WINDOW_SECONDS = 1.0
 """What came back is judged after so long, or after `_MANY` refusals."""
 
@@ -19,7 +23,7 @@ _DEEPEST_CUT = 0.1
 
 
 class Pace:
-    """Token buckets of a shard, of a second's worth each: one of records and one of bytes.
+    """Token buckets of a shard: one of records and one of bytes.
 
     AWS's limits are the most that is given. Refusals cut them to the part that was taken, since other writers are not
     known here. While nothing is refused the share grows again, by 2 % at first and twice as much with each such second:
@@ -29,8 +33,8 @@ class Pace:
     def __init__(self, now: float):
         self._at = now
         self._share = 1.0
-        self._records = float(SHARD_RECORDS)
-        self._bytes = float(SHARD_BYTES)
+        self._records = self._full(SHARD_RECORDS)
+        self._bytes = self._full(SHARD_BYTES)
         self._step = _STEP
         self._since = now  # what was sent since then is judged next
         self._stored = self._refused = 0
@@ -52,7 +56,7 @@ class Pace:
     def take(self, size: int) -> bool:
         """Return whether a record of this size may go now, and count it if so.
 
-        One that is larger than a second's worth goes when the bucket is full, and leaves it in debt.
+        One that is larger than a full bucket goes when the bucket is full, and leaves it in debt.
         """
         if self._records < 1 or self._bytes < min(size, self._full(SHARD_BYTES)):
             return False
@@ -106,4 +110,4 @@ class Pace:
             self._step = min(_MAX_STEP, self._step * 2)
 
     def _full(self, limit: float) -> float:
-        return max(1.0, self._share * limit)
+        return max(1.0, self._share * limit * _STORED_SECONDS)

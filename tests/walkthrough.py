@@ -94,7 +94,7 @@ class Walk:
         return said
 
     def _serve(self, line: str) -> None:
-        log = self._logs / f"{line.split()[1]}.log"
+        log = self._logs / f"{line.split()[1]}-{self.port}.log"  # of this walk alone
         command = ["sh", "-c", f"cd {self.folder} && exec {self.here(line)}"]
         process = self._servers.enter_context(ServiceProcess(line, command, log, env=self._environment))
         process.wait_until_ready(lambda: "listening on" in process.log(), PATIENCE_SECONDS)

@@ -16,7 +16,7 @@ from bench.soak.account import DROPPED_EVENT_TYPE
 from bench.soak.chaos import Fault, switches
 from bench.soak.pipeline import Pipeline
 from demo.account import Delivered
-from demo.files import schema_file
+from demo.files import CONFIGS
 from samples.loyalty import EVENTS_TOPIC, PROFILES_TOPIC, sequence_of
 from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
 from testing.services.kafka import KafkaBroker
@@ -35,6 +35,11 @@ _ASK_SECONDS = 2.0
 _VALIDATION_SECONDS = 120
 # Short enough that a killed process's partitions are soon dealt again, long enough to sit out a frozen broker.
 _SESSION_MS = 6_000
+
+
+def schema_file(topic: str) -> Path:
+    """Return the schema of a topic of the sample: loyalty-events has loyalty-event.schema.json."""
+    return CONFIGS / "schemas" / f"{topic.removesuffix('s')}.schema.json"
 
 
 class AepCounts(NamedTuple):

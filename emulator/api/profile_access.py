@@ -1,9 +1,10 @@
 """Profile access: `/data/core/ups/access/entities`.
 
 Sources: "Ingest streaming record data" and "Ingest streaming time-series data" (lookups), "Entities endpoint"
-(parameters, POST, pages, "Too many related identities"), and the OpenAPI document of Profile (errors). Of events it
-says that their retrieval is deprecated; it is served. An unknown profile is a 404 on GET and empty on POST. The next
-page of events begins at `start` by the guide and at `offsets` by the client aepp: links have both, and both are read.
+(parameters, POST, pages), and the OpenAPI document of Profile (errors). Of events it says that their retrieval is
+deprecated; it is served. An unknown profile is a 404 on GET and empty on POST. The next page of events begins at
+`start` by the guide and at `offsets` by the client aepp: links have both, and both are read. "Too many related
+identities" is never answered, since no graph here has more than 50.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from emulator.state.store import Store
 BASE = "/data/core/ups/access/entities"
 PROFILE = "_xdm.context.profile"
 EVENT = "_xdm.context.experienceevent"
-MAX_IDENTITIES = 50
 DEFAULT_LIMIT = 1000
 
 
@@ -67,7 +67,7 @@ class ProfileAccess:
         asked = _asked({**query, "fields": [each for each in query.get("fields", "").split(",") if each]})
         schema = _schema(query.get("schema.name"))
         identity = self._identity_of(call, query, related=schema == EVENT)
-        linked = self._linked(call.org_id, identity)
+        linked = self._profiles.linked(call.org_id, identity)
         if schema == EVENT:
             found = self._events(call.org_id, linked, asked)
             kept = {key: value for key, value in query.items() if key not in ("start", "offsets")}
@@ -89,7 +89,7 @@ class ProfileAccess:
         answer = {}
         for each in identities:
             identity = self._identity_of(call, _flat(each), related=schema == EVENT)
-            linked = self._linked(call.org_id, identity)
+            linked = self._profiles.linked(call.org_id, identity)
             if schema == EVENT:
                 found = self._events(call.org_id, linked, asked)
                 answer[identity.xid] = _page(found, identity, asked, lambda _: "", body)
@@ -100,7 +100,7 @@ class ProfileAccess:
 
     def _delete(self, call: Call) -> Response:
         self._ingestion.catch_up()
-        linked = self._linked(call.org_id, self._identity_of(call, call.query, related=False))
+        linked = self._profiles.linked(call.org_id, self._identity_of(call, call.query, related=False))
         with self._store.transaction():
             self._forget(call.org_id, linked)
         return Response(status_code=202)
@@ -116,12 +116,6 @@ class ProfileAccess:
         if namespace is None:  # then it is a native id
             return self._profiles.identity(call.org_id, value) or named("", value)
         return named(str(namespace), value)
-
-    def _linked(self, org_id: str, identity: Named) -> list[Named]:
-        linked = self._profiles.linked(org_id, identity)
-        if len(linked) > MAX_IDENTITIES:
-            raise _refused(422, "Too many related identities")
-        return linked
 
     def _events(self, org_id: str, linked: Sequence[Named], asked: Asked) -> list[Event]:
         found = [

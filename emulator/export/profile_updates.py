@@ -149,13 +149,14 @@ class ProfileUpdates:
         if profile_id is None:  # a delete for a profile that does not exist
             return
         identities = self._profiles.identities(profile_id)
-        before = [each for each in before if each.identities[0] in identities]  # a delete links no identities
+        linked = set(identities)
+        before = [each for each in before if linked & set(each.identities)]  # a delete links no identities
         if len(before) > 1:
             self._memberships.save(profile_id, merge([self._memberships.of(each.profile_id) for each in before]))
             for each in before:
                 if each.profile_id != profile_id:
                     self._memberships.forget(each.profile_id)
-        added = any(set(identities) - set(each.identities) for each in before) or not before
+        added = any(linked - set(each.identities) for each in before) or not before
         change = Change((), added, written, [each.entity for each in before if each.entity is not None])
         arrived = [each for each in segments if each.on_arrival]
         self._evaluate(arrived, org_id, profile_id, identities, events, change, primary)

@@ -1,6 +1,7 @@
 """Identities of a record, and the merging of profile fragments. Pure functions.
 
-Sources: "Identity descriptors", "IdentityMap" (one identity is primary), "Ingest streaming record data".
+Sources: "Identity descriptors", "IdentityMap" (one identity is primary), "Ingest streaming record data", "Guardrails
+for Identity Service data" (the size of a graph, and what goes from a full one).
 """
 
 from __future__ import annotations
@@ -11,6 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from emulator.state.datasets import Identity
+
+MAX_GRAPH_IDENTITIES = 50
+
+# Cookies go first, then devices, then all others: custom namespaces stand for people, as Email and Phone do.
+_COOKIES = frozenset({"aaid", "adcloud", "core", "ecid", "tntid"})
+_DEVICES = frozenset({"gaid", "idfa", "waid"})
 
 
 class Named(NamedTuple):
@@ -59,6 +66,22 @@ def identities_in(entity: dict[str, Any], fields: Sequence[Identity]) -> list[Na
     if primary is None:
         primary = marked[0] if marked else mapped[0] if len(mapped) == 1 else None
     return [] if primary is None else list(dict.fromkeys([primary, *found, *mapped]))
+
+
+def surplus(linked: Mapping[Named, int], newest: Sequence[Named]) -> list[Named]:
+    """Return the identities that leave a graph of more than 50, by the type of their namespace and the oldest first.
+
+    Args:
+        linked: The identities of the graph, each with a number that rises with the time it was last ingested.
+        newest: Those that stay, because the others make room for them.
+    """
+
+    def type_and_age(identity: Named) -> tuple[int, int, Named]:
+        kind = 0 if identity.namespace in _COOKIES else 1 if identity.namespace in _DEVICES else 2
+        return kind, linked[identity], identity  # which of one record goes first, Adobe does not say
+
+    others = sorted(linked.keys() - set(newest), key=type_and_age)
+    return others[: max(0, len(linked) - MAX_GRAPH_IDENTITIES)]
 
 
 def _items(identity_map: Any) -> Iterator[tuple[str, dict[str, Any]]]:

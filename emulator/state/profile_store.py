@@ -5,7 +5,8 @@ Profile" (events of more than 10 KB and records of more than 100 KB are dropped)
 merge, delete), "Ingest streaming record data". Nothing that is dropped is reported to anyone.
 
 A record is kept for its dataset and primary identity. `create` replaces it, `merge` writes over its fields. A
-profile is all that is kept for the identities that were ever seen together, the latest change winning.
+profile is all that is kept for the identities that are linked: those that were seen together, at most 50 of them, the
+latest change winning. An identity that leaves a full graph keeps what was sent for it, as a profile of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from emulator.state.identities import Named, identity_map, merge_into
+from emulator.state.identities import MAX_GRAPH_IDENTITIES, Named, identity_map, merge_into, surplus
 from emulator.state.store import Store
 
 MAX_EVENT_BYTES = 10_240
@@ -25,7 +26,7 @@ Operation = Literal["create", "merge", "delete"]
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS profile_identities (
-    org_id TEXT, namespace TEXT, value TEXT, xid TEXT NOT NULL, cluster INTEGER NOT NULL,
+    org_id TEXT, namespace TEXT, value TEXT, xid TEXT NOT NULL, cluster INTEGER NOT NULL, seq INTEGER NOT NULL,
     PRIMARY KEY (org_id, namespace, value)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS profile_clusters ON profile_identities (cluster);
@@ -78,6 +79,9 @@ class ProfileStore:
     def __init__(self, store: Store) -> None:
         self._db = store.db
         store.add_tables(_TABLES, forgotten=("profile_identities", "profile_records", "profile_events"))
+        columns = {name for _, name, *_ in self._db.execute("PRAGMA table_info(profile_identities)")}
+        if "seq" not in columns:  # a state file from before graphs had a limit
+            self._db.execute("ALTER TABLE profile_identities ADD COLUMN seq INTEGER NOT NULL DEFAULT 0")
         self._folded: dict[str, int] = {}
 
     def take_record(
@@ -93,7 +97,7 @@ class ProfileStore:
                 "DELETE FROM profile_records WHERE org_id = ? AND namespace = ? AND value = ? AND dataset_id = ?", key
             )
             return True
-        self._link(source.org_id, identities)
+        self._link(source, identities)
         if operation == "merge":
             row = self._db.execute(
                 """SELECT entity FROM profile_records
@@ -115,7 +119,7 @@ class ProfileStore:
         """Keep an event for the first of its identities, unless its `_id` is known; return whether it is new."""
         if not identities or size > MAX_EVENT_BYTES:
             return False
-        self._link(source.org_id, identities)
+        self._link(source, identities)
         inserted = self._db.execute(
             "INSERT OR IGNORE INTO profile_events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -242,17 +246,31 @@ class ProfileStore:
         )
         return dict(rows)
 
-    def _link(self, org_id: str, identities: Sequence[Named]) -> None:
+    def _link(self, source: Source, identities: Sequence[Named]) -> None:
         """Let identities belong to one profile, with all that they belonged together with before."""
+        org_id = source.org_id
         found = {self.profile_id(org_id, identity) for identity in identities}
         clusters = {each for each in found if each is not None}
-        if clusters:
-            target = min(clusters)
-        else:
-            (target,) = self._db.execute("SELECT coalesce(max(cluster), 0) + 1 FROM profile_identities").fetchone()
+        target = min(clusters) if clusters else self._new_profile_id()
         for cluster in clusters - {target}:
             self._db.execute("UPDATE profile_identities SET cluster = ? WHERE cluster = ?", (target, cluster))
         self._db.executemany(
-            "INSERT OR IGNORE INTO profile_identities VALUES (?, ?, ?, ?, ?)",
-            [(org_id, *identity, identity.xid, target) for identity in identities],
+            "INSERT INTO profile_identities VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq",
+            [(org_id, *identity, identity.xid, target, source.seq) for identity in identities],
         )
+        self._make_room(org_id, target, identities)
+
+    def _make_room(self, org_id: str, profile_id: int, newest: Sequence[Named]) -> None:
+        """Take out of a profile the identities that are too many for it; each becomes a profile of its own."""
+        rows = self._db.execute("SELECT namespace, value, seq FROM profile_identities WHERE cluster = ?", (profile_id,))
+        linked = {Named(namespace, value): seq for namespace, value, seq in rows}
+        if len(linked) <= MAX_GRAPH_IDENTITIES:
+            return
+        for identity in surplus(linked, newest):
+            self._db.execute(
+                "UPDATE profile_identities SET cluster = ? WHERE org_id = ? AND namespace = ? AND value = ?",
+                (self._new_profile_id(), org_id, *identity),
+            )
+
+    def _new_profile_id(self) -> int:
+        return int(self._db.execute("SELECT coalesce(max(cluster), 0) + 1 FROM profile_identities").fetchone()[0])

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import orjson
+
 from aep.errors import UserError
-from kinesis.keys import RANDOM, PartitionKeys
-from pipelines.options.destination import DestinationKind, Named
+from kinesis.keys import RANDOM, KeyMaker, PartitionKeys
+from kinesis.limits import MAX_RECORD_BYTES, measure
+from kinesis.limits import Fault as KinesisFault
+from pipelines.options.destination import DestinationKind, Named, RequestPreview
 from pipelines.options.kinesis_checks import access_checks, endpoint_note, kinesis_gaps, other_region
 from pipelines.options.kinesis_types import PartitionKey, RecordBytes, Stream
 from pipelines.options.make_route import route_to
@@ -16,10 +21,12 @@ from pipelines.options.readiness import Check, State
 from pipelines.options.route_keys import RouteKeys, key_of, shared_key
 from pipelines.options.settings import Settings
 from pipelines.options.types import Strings
-from transforms.kinesis.connection import KinesisConnection, as_kinesis
+from transforms.kinesis.connection import KinesisConnection, as_kinesis, put_records
 from transforms.kinesis.destination import KinesisStream, as_stream
 from transforms.kinesis.preflight import StreamFindings
+from transforms.records.chunk import Batch
 from transforms.records.delivery import Connection
+from transforms.records.destination import Destination
 from transforms.records.route import Route, keep_json, parse_json
 
 
@@ -99,6 +106,26 @@ def _described(found: StreamFindings, connection: KinesisConnection) -> str:
     return ", ".join([*parts, f"the order of keys is {in_order}"])
 
 
+def request(destination: Destination, batch: Batch) -> RequestPreview:
+    """Make the request of a batch (PutRecords, Request Syntax); see `DestinationKind.request`.
+
+    The stream's own limit on records is not asked for here.
+    """
+    to = as_stream(destination)
+    records: list[dict[str, str]] = []
+    refused = {}
+    for number, one in enumerate(put_records(batch, KeyMaker(to.keys))):
+        if not isinstance(one, KinesisFault):
+            measured = measure(one, to.max_record_bytes or MAX_RECORD_BYTES)
+            if not isinstance(measured, KinesisFault):
+                records.append({"Data": base64.b64encode(one.data).decode(), "PartitionKey": one.key})
+                continue
+            one = measured
+        refused[number] = (one.code, one.message)
+    name = "StreamARN" if to.stream.startswith("arn:") else "StreamName"
+    return RequestPreview(f"PutRecords to {to.stream}", orjson.dumps({"Records": records, name: to.stream}), refused)
+
+
 KINESIS = DestinationKind(
     name="Kinesis",
     keys=KinesisRouteKeys,
@@ -107,5 +134,6 @@ KINESIS = DestinationKind(
     connection=make_connection,
     findings=kinesis_gaps,
     checks=checks,
+    request=request,
     notes=endpoint_note,
 )

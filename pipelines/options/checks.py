@@ -25,13 +25,18 @@ def contradictions(settings: Settings, kind: DestinationKind[Any]) -> Iterator[F
         kind: Where the pipeline sends to. What other destinations need is not asked for.
     """
     yield from _source(settings)
-    yield from _registry(settings)
-    yield from _routes(settings, kind)
-    yield from kind.findings(settings)
+    yield from preparing_findings(settings, kind)
     yield from local_runner(settings, _second_process(settings))
     yield from _batching(settings)
     yield from _written(settings, kind)
     yield from replay_findings(settings)
+
+
+def preparing_findings(settings: Settings, kind: DestinationKind[Any]) -> Iterator[Finding]:
+    """Find the same as far as it is about routes, for commands that prepare records and read no topic."""
+    yield from _registry(settings)
+    yield from _routes(settings, kind)
+    yield from kind.findings(settings)
 
 
 def written_topics(settings: Settings) -> dict[str, str]:

@@ -9,20 +9,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from aep.errors import NetworkError, UserError
 from pipelines.options.problems import Fault, Finding
 from pipelines.options.readiness import OFFLINE, Check
 from pipelines.options.route_keys import RouteKeys
 from pipelines.options.settings import Settings
+from transforms.records.chunk import Batch
 from transforms.records.delivery import Connection
+from transforms.records.destination import Destination
 from transforms.records.route import Route, Routes
 
 Named = Callable[[str], str]
 """What a key of a route is called where its value was given: in a routes file by its name, else by its option's."""
 
 K = TypeVar("K", bound=RouteKeys)
+
+
+class RequestPreview(NamedTuple):
+    """A request as it would be sent.
+
+    Attributes:
+        to: What is called, for people.
+        body: As JSON.
+        refused: Of the batch, by position, records that only making the request shows not to fit: code and message.
+    """
+
+    to: str
+    body: bytes
+    refused: dict[int, tuple[str, str]]
 
 
 def no_findings(settings: Settings) -> Iterator[Finding]:
@@ -90,6 +106,7 @@ class DestinationKind(Generic[K]):
         offline_keys: Makes keys of a route that can be made without the network; also returns what they lack, "" for
             nothing.
         hints: What may be wrong with a record, given as it was parsed, that its route refused by its schema.
+        request: Makes the request of a batch, for people to look at; None where `beam-aep preview` shows none.
         replay_routes: Makes the routes of a replay of those of the run whose dead letters are replayed.
         notes: What `--print_options` adds to the options, since the environment has a say in it; lines, no secrets.
     """
@@ -104,5 +121,6 @@ class DestinationKind(Generic[K]):
     offline_checks: Callable[[Settings, Sequence[Route], Connection, bool], Iterator[Check]] = nothing_offline
     offline_keys: Callable[[K], tuple[K, str]] = as_given
     hints: Callable[[dict[str, Any], Route], Sequence[str]] = no_hints
+    request: Callable[[Destination, Batch], RequestPreview] | None = None
     replay_routes: Callable[[Routes], Routes] = as_they_are
     notes: Callable[[Settings], Sequence[str]] = no_notes

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+import requests
 import yaml
 from rich.console import Console
 
@@ -24,6 +25,7 @@ from testing.services.emulator import CLIENT_SECRET
 from testing.services.process import PATIENCE_SECONDS, ServiceError, is_listening, wait_for
 
 ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 SAME = {topic: topic for topic in TOPICS}
 
 
@@ -31,7 +33,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "demo", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -70,13 +72,26 @@ def test_every_event_is_accounted_for(tmp_path: Path) -> None:
 
 
 def test_keep_leaves_kafka_and_the_emulator_running_until_ctrl_c(tmp_path: Path) -> None:
+    """And what it prints to try next works as it stands there."""
     process = start(tmp_path, "--events", "50", "--keep")
     output = read_until(process, "run until Ctrl-C")
     assert "every one of 50 events is accounted for" in output
-    assert is_listening(emulator_port(output))
     match = re.search(r"Kafka \(embedded\) is at 127\.0\.0\.1:(\d+)", output)
     assert match
     assert is_listening(int(match[1]))
+    (page,) = re.findall(r"http\S+/profiles\?\S+(?=:)", output)
+    assert "loyalty-7-000000001" in requests.get(page, timeout=PATIENCE_SECONDS).text
+    said = [
+        subprocess.run(
+            command, cwd=tmp_path, env=ENVIRONMENT, shell=True, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        )
+        for command in re.findall(r"^  (AEP_CLIENT_SECRET=.*)$", output, re.MULTILINE)
+    ]
+    assert [each.stderr for each in said if each.returncode] == []
+    generated, ran, looked_up = (each.stdout + each.stderr for each in said)
+    assert "1,000 records" in generated
+    assert re.search(r"accepted by AEP\W+1,000\b", ran)
+    assert "commerce." in looked_up  # an event of the profile
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0

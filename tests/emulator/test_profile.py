@@ -2,7 +2,7 @@
 
 Sources: [REC] "Ingest streaming record data", [TS] "Ingest streaming time-series data", [ENT] "Entities endpoint",
 [SWP] OpenAPI document of Profile, [DUP] "Event duplication", [PGRD] "Guardrails for Real-Time Customer Profile",
-[UPS] "Send partial row updates", [PM] Postman collection for ISVs.
+[UPS] "Send partial row updates", [PM] Postman collection for ISVs, [IDG] "Guardrails for Identity Service data".
 """
 
 from __future__ import annotations
@@ -72,16 +72,16 @@ class Members:
         found = self.profile(entity_id, namespace)
         return found and found["entity"].get(self.platform.tenant)
 
-    def events(self, email: str, query: str = "") -> dict[str, Any]:
+    def events(self, entity_id: str, query: str = "", namespace: str = "email") -> dict[str, Any]:
         return dict(
             self.platform.get(
                 f"{ENTITIES}?schema.name=_xdm.context.experienceevent&relatedSchema.name=_xdm.context.profile"
-                f"&relatedEntityId={email}&relatedEntityIdNS=email{query}"
+                f"&relatedEntityId={entity_id}&relatedEntityIdNS={namespace}{query}"
             )
         )
 
-    def event_ids(self, email: str, query: str = "") -> list[str]:
-        return [each["entityId"] for each in self.events(email, query)["children"]]
+    def event_ids(self, entity_id: str, query: str = "", namespace: str = "email") -> list[str]:
+        return [each["entityId"] for each in self.events(entity_id, query, namespace)["children"]]
 
 
 @pytest.fixture
@@ -132,6 +132,31 @@ class TestRecords:
         assert found["sources"] == [members.dataset_id, other]
         assert members.own("a@x.de") == {"email": "a@x.de", "tier": "silver", "city": "Rome"}
 
+    def test_a_graph_has_50_identities_and_the_newest_replace_the_oldest_cookies(self, members: Members) -> None:
+        """[IDG] "Guardrails for Identity Service data"; Profile keeps what was sent for an identity that goes."""
+
+        cookies = [f"{1:019}{number:019}" for number in range(1, 52)]
+
+        def some(first: int, last: int) -> dict[str, Any]:
+            return {"ECID": [{"id": cookie} for cookie in cookies[first:last]]}
+
+        oldest = {"ECID": [{"id": cookies[0], "primary": True}, {"id": cookies[1]}]}
+        members.event("e1", cookies[0], identityMap=oldest)
+        for first in (1, 17, 33):
+            members.send(members.record("a@x.de", some(first, first + 16), tier="gold"))
+        assert members.event_ids("a@x.de") == ["e1"]
+        members.send(members.record("a@x.de", {**some(49, 51), "CRM": [{"id": "c1"}]}, tier="silver"))
+        found = members.profile("a@x.de")
+        assert found is not None
+        identity_map = found["entity"]["identityMap"]
+        assert [each["id"] for each in identity_map["ecid"]] == cookies[3:]
+        assert (identity_map["email"], identity_map["crm"]) == ([{"id": "a@x.de"}], [{"id": "c1"}])
+        assert members.own(cookies[3], "ecid") == {"email": "a@x.de", "tier": "silver"}
+        assert members.own(cookies[0], "ecid") is None
+        assert members.event_ids("a@x.de") == []
+        assert members.event_ids(cookies[0], namespace="ecid") == ["e1"]
+        assert members.event_ids(cookies[1], namespace="ecid") == []
+
     def test_identities_are_linked(self, members: Members) -> None:
         """[REC] a look-up fetches all related identities: of an identityMap, of the other descriptors."""
         members.send(members.record("a@x.de", {"CRM": [{"id": "c1"}]}, tier="gold", phone="123"))
@@ -167,18 +192,6 @@ class TestRecords:
         found = members.profile("a@x.de", query=f"&fields={tenant}.tier,{tenant}.none")
         assert found is not None
         assert found["entity"] == {tenant: {"tier": "gold"}}
-
-    def test_too_many_identities(self, members: Members) -> None:
-        """[ENT] 422 above 50 related identities."""
-        for start in (0, 20, 40):  # a record may carry 20
-            ids = [{"id": f"c{number}"} for number in range(start, start + 19)]
-            members.send(members.record("a@x.de", {"CRM": ids}))
-        path = f"{ENTITIES}?schema.name=_xdm.context.profile&entityId=a@x.de&entityIdNS=email"
-        answer = members.platform.call("GET", path)
-        assert (answer.status_code, answer.json()) == (
-            422,
-            {"message": "Too many related identities", "statusCode": "422"},
-        )
 
     def test_large_record_is_dropped(self, members: Members) -> None:
         """[PGRD] above 100 KB, without a word; it is in the data lake all the same."""

@@ -94,14 +94,14 @@ def test_a_hot_shard_holds_up_its_own_records_only() -> None:
     schedule.use(four)
     hot = entry(0, "hot").hash_key
     others = [
-        each for each in (entry(n, f"k{n}") for n in range(3_000)) if four.shard_of(each.hash_key) != four.shard_of(hot)
+        each for each in (entry(n, f"k{n}") for n in range(2_800)) if four.shard_of(each.hash_key) != four.shard_of(hot)
     ]
     schedule.add(entry(n, "hot") for n in range(20_000))
     schedule.add(others)
     sent: list[Entry] = []
     while isinstance(found := schedule.take(0.0), list):
         sent += found
-    assert sum(each.key == "hot" for each in sent) == 1_000  # a second's worth
+    assert sum(each.key == "hot" for each in sent) == 750  # what a shard is given at once
     assert sum(each.key != "hot" for each in sent) == len(others)
 
 
@@ -138,7 +138,7 @@ def test_without_a_list_shards_are_learned_and_then_paced() -> None:
     schedule.add(entry(n, f"k{n}") for n in range(5_000))
     for each in first:
         assert not schedule.observe(each, "shard-0")
-    assert sum(len(taken(schedule, 0.0)) for _ in range(2)) == 1_000
+    assert sum(len(taken(schedule, 0.0)) for _ in range(2)) == 750
     assert isinstance(schedule.take(0.0), float)
     assert schedule.paces == {"shard-0": 1.0}
 

@@ -19,7 +19,7 @@ from kinesis.writer import StreamWriter, WritePolicy
 from transforms.kinesis.access import KinesisAccess
 from transforms.kinesis.destination import KinesisStream, as_stream
 from transforms.kinesis.preflight import StreamFindings, check_stream
-from transforms.records.chunk import Batch
+from transforms.records.chunk import Batch, Chunk
 from transforms.records.delivery import Connection, Counts, Delivery, Order
 from transforms.records.destination import Destination
 from transforms.worker import metrics, process
@@ -152,7 +152,7 @@ class KinesisClient:
                 return
             delivered.set_exception(self._access.user_error(error) if isinstance(error, KinesisError) else error)
 
-        self._writer.start(list(self._records(batch)), observer).add_done_callback(pass_on)
+        self._writer.start(list(put_records(batch, self._make_key)), observer).add_done_callback(pass_on)
         return delivered
 
     def deliver(self, batch: Batch, observer: Callable[[Counts], None], aside: Callable[[], None]) -> Delivery:
@@ -163,12 +163,22 @@ class KinesisClient:
         """Return 0: boto3 renews credentials by itself and does not say so."""
         return 0
 
-    def _records(self, batch: Batch) -> Iterator[PutRecord | Fault]:
-        make_key, parse = self._make_key, self._make_key.needs_object
-        for chunk in batch.chunks:
-            for record, body in zip(chunk.records, chunk.bodies, strict=True):
-                key = make_key(orjson.loads(body) if parse else {}, record.key)
-                yield key if isinstance(key, Fault) else PutRecord(body, key)
+
+def put_records(batch: Batch, make_key: KeyMaker) -> Iterator[PutRecord | Fault]:
+    """Yield the records of a batch with their partition keys, or why one has none."""
+    for chunk in batch.chunks:
+        keys = chunk.partition_keys or _keys_of(chunk, make_key)
+        for body, key in zip(chunk.bodies, keys, strict=True):
+            yield key if isinstance(key, Fault) else PutRecord(body, key)
+
+
+def _keys_of(chunk: Chunk, make_key: KeyMaker) -> list[str | Fault]:
+    """Make the keys of a chunk that was encoded since it was validated: batches were made in state."""
+    parse = make_key.needs_object
+    return [
+        make_key(orjson.loads(body) if parse else {}, record.key)
+        for record, body in zip(chunk.records, chunk.bodies, strict=True)
+    ]
 
 
 def as_kinesis(connection: Connection) -> KinesisConnection:

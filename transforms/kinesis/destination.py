@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aep.formats.json import ParsedObject, ParseFailure
 from aep.mapping.repeated_ids import IdSample
 from aep.xdm.schema import ResolvedSchema
-from kinesis.keys import PartitionKeys
+from kinesis.keys import KeyMaker, PartitionKeys
 from kinesis.limits import MAX_RECORD_BYTES, MAX_RECORDS, REQUEST_BYTES
 from transforms.records.destination import Destination, Form, Sizes
 
@@ -29,14 +29,14 @@ class KinesisStream:
     def sizes(self) -> Sizes:
         """Return what fits into a request of PutRecords.
 
-        Partition keys are made as records are put, so requests are made again then, and what is too large only with
-        its key is refused then.
+        The writer makes its own requests of all that waits for the stream, and refuses what is too large only with its
+        partition key.
         """
         return Sizes(REQUEST_BYTES, 0, 0, self.max_record_bytes or MAX_RECORD_BYTES, MAX_RECORDS)
 
     def form(self) -> Form:
         """Return what is made of records: they are put on the stream as their route has mapped them."""
-        return Form()
+        return Form(partition_key=KeyMaker(self.keys))
 
     def deletion(self, key: bytes | None) -> ParsedObject | ParseFailure:
         """Return why a tombstone cannot delete anything."""

@@ -34,6 +34,8 @@ class Chunk:
         route: Name of the route they take, set by `ParseRecords`.
         entities: The parsed record of each, from `ParseRecords` to `ValidateXdm`. Never encoded: parsed again.
         bodies: The bytes to post of each, from `ParseRecords` on.
+        partition_keys: What `Form.partition_key` gave of each, from `ValidateXdm` on, where the destination has one.
+            Never encoded: made again from the bodies.
     """
 
     topic: str
@@ -42,10 +44,18 @@ class Chunk:
     route: str = ""
     entities: list[dict[str, Any]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    partition_keys: list[Any] = field(default_factory=list)
 
     def slice(self, start: int, stop: int) -> Chunk:
-        """Return the records from `start` to before `stop` with their bodies."""
-        return Chunk(self.topic, self.partition, self.records[start:stop], self.route, bodies=self.bodies[start:stop])
+        """Return the records from `start` to before `stop` with their bodies and partition keys."""
+        return Chunk(
+            self.topic,
+            self.partition,
+            self.records[start:stop],
+            self.route,
+            bodies=self.bodies[start:stop],
+            partition_keys=self.partition_keys[start:stop],
+        )
 
     def by_shard(self, shards: int) -> dict[int, Chunk]:
         """Return the records with their bodies by shard of keys: all of one key are in one, in their order.

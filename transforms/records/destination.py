@@ -59,11 +59,14 @@ class Form(NamedTuple):
             so that it is what `Destination.deletion` gave.
         unwrap: The part of a finished record that its schema describes; a reason why the destination would refuse the
             record; or None where no schema describes it. Given the record and its JSON.
+        partition_key: What the destination is told beside each record, made while the record is parsed; given the
+            finished record and the key of the Kafka record.
     """
 
     fill_id: Callable[[dict[str, Any], bytes, FillId], bytes | MissingField] | None = None
     finish: Callable[[dict[str, Any], bytes, bool], ParsedObject] | None = None
     unwrap: Callable[[dict[str, Any], bytes], ParsedObject | Rejection | None] | None = None
+    partition_key: Callable[[dict[str, Any], bytes | None], Any] | None = None
 
 
 class Destination(Protocol):

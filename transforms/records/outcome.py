@@ -57,3 +57,19 @@ class Prepared(NamedTuple):
 
     route: Route
     body: bytes
+
+
+class Followed(NamedTuple):
+    """A record at each step of its preparation, as JSON; None for steps that it did not come to.
+
+    Attributes:
+        parsed: As it was parsed.
+        mapped: After the map, the transform, the `_id`, and what its destination makes of it.
+        outcome: What becomes of it.
+        route: Name of the route that it takes; "" where it takes none, or is a tombstone that is skipped.
+    """
+
+    parsed: bytes | None
+    mapped: bytes | None
+    outcome: Prepared | Refusal | Dropped
+    route: str

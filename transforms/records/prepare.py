@@ -19,7 +19,7 @@ from aep.mapping.json_patch import Patch, PatchFault
 from aep.mapping.transform import LoadedTransform, Metadata, TransformFault
 from aep.xdm.schema import ResolvedSchema
 from aep.xdm.validate import Rejection, XdmRules, prune_nulls, validator_for
-from transforms.records.outcome import Dropped, Prepared, Refusal
+from transforms.records.outcome import Dropped, Followed, Prepared, Refusal
 from transforms.records.record import UNREADABLE_HEADERS, Record
 from transforms.records.route import Route, keep_json
 
@@ -179,13 +179,16 @@ class ValidateStep:
 
     Attributes:
         schema: What records must fit now; None validates nothing but the envelope and the size.
+        partition_key: See `Form`.
     """
 
     def __init__(self, route: Route, rules: XdmRules):
         self._route = route
         self._rules = route.rules or rules
         self._prunes = self._rules.nulls == "prune"
-        self._unwrap = route.destination.form().unwrap
+        form = route.destination.form()
+        self._unwrap = form.unwrap
+        self.partition_key = form.partition_key
         self._largest = route.destination.sizes().max_record_bytes
         self.schema = route.registered.first if route.registered is not None else route.schema
         self._validator = validator_for(self.schema, self._rules) if self.schema else None
@@ -247,15 +250,24 @@ class Preparation:
         Raises:
             ConfigurationError, StoppedError: The registry of Avro schemas; see `SchemaRegistry.reader`.
         """
+        return self.follow(topic, partition, record).outcome
+
+    def follow(self, topic: str, partition: int, record: Record) -> Followed:
+        """Return what becomes of the record, and what it was on the way.
+
+        Raises:
+            ConfigurationError, StoppedError: As for a call.
+        """
         parsed = self._parse(record)
         if not isinstance(parsed, ParsedObject):
-            return parsed
+            return Followed(None, None, parsed, parsed.route)
         route = route_of(record, parsed.entity, self._routes)
         if isinstance(route, Refusal):
-            return route
+            return Followed(parsed.data, None, route, "")
         apply_map, validate = self._steps[route.name]
         mapped = apply_map(topic, partition, record, *parsed)
         if not isinstance(mapped, ParsedObject):
-            return mapped
+            return Followed(parsed.data, None, mapped, route.name)
         body = validate(*mapped)
-        return body if isinstance(body, Refusal) else Prepared(route, body)
+        outcome = body if isinstance(body, Refusal) else Prepared(route, body)
+        return Followed(parsed.data, mapped.data, outcome, route.name)

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aep.ingestion.envelope import MAX_REQUEST_BYTES
+from aep.ingestion.envelope import MAX_REQUEST_BYTES, Envelope, batch_url
 from pipelines.destinations.aep.checks import checks, offline_checks
 from pipelines.destinations.aep.hints import hints
 from pipelines.destinations.aep.keys import AepRouteKeys, route_faults
 from pipelines.destinations.aep.route import make_connection, make_route, offline_keys
 from pipelines.options.checks import given
-from pipelines.options.destination import DestinationKind
+from pipelines.options.destination import DestinationKind, RequestPreview
 from pipelines.options.plain_http import plain_http
 from pipelines.options.platform_access import network_gaps
 from pipelines.options.problems import Finding
 from pipelines.options.settings import Settings
 from transforms.aep.failed_records import with_returned
+from transforms.aep.inlet import as_inlet
+from transforms.records.chunk import Batch
+from transforms.records.destination import Destination
+
+
+def request(destination: Destination, batch: Batch) -> RequestPreview:
+    """Make the request of a batch; see `DestinationKind.request`."""
+    to = as_inlet(destination)
+    return RequestPreview(f"POST {batch_url(to.inlet_url)}", Envelope(to).batch(batch.bodies), {})
 
 
 def option_findings(settings: Settings) -> Iterator[Finding]:
@@ -41,5 +50,6 @@ AEP = DestinationKind(
     offline_checks=offline_checks,
     offline_keys=offline_keys,
     hints=hints,
+    request=request,
     replay_routes=with_returned,
 )

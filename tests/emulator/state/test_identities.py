@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from emulator.state.datasets import Identity
-from emulator.state.identities import identities_in, merge_into, named, pick
+from emulator.state.identities import MAX_GRAPH_IDENTITIES, Named, identities_in, merge_into, named, pick, surplus
 from emulator.state.ingestion import epoch_ms
 
 EMAIL = Identity(("_t", "email"), "Email", True)
@@ -35,6 +35,33 @@ PHONE = Identity(("_t", "phone"), "Phone", False)
 )
 def test_identities(entity: dict[str, Any], expected: list[tuple[str, str]]) -> None:
     assert [tuple(each) for each in identities_in(entity, [EMAIL, PHONE])] == expected
+
+
+def graph(*namespaces: str) -> dict[Named, int]:
+    """Return a full graph and a little more, in the order of age: these namespaces, then email addresses."""
+    found = [named(namespace, str(number)) for number, namespace in enumerate(namespaces)]
+    emails = [named("Email", str(number)) for number in range(MAX_GRAPH_IDENTITIES + 2 - len(found))]
+    return {identity: age for age, identity in enumerate([*found, *emails])}
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "leaving"),
+    [
+        ((), [("email", "0"), ("email", "1")]),
+        (("CRM", "Phone", "IDFA", "GAID"), [("idfa", "2"), ("gaid", "3")]),
+        (("CRM", "IDFA", "ECID"), [("ecid", "2"), ("idfa", "1")]),
+        (("CRM", "ecid", "ECID", "TNTID"), [("ecid", "1"), ("ecid", "2")]),
+    ],
+)
+def test_what_leaves_a_full_graph(namespaces: tuple[str, ...], leaving: list[tuple[str, str]]) -> None:
+    assert surplus(graph(*namespaces), []) == leaving
+
+
+def test_the_newest_stay_in_a_full_graph_whatever_they_are() -> None:
+    linked = graph("ECID", "ECID", "ECID")
+    newest = [named("ECID", "0"), named("ECID", "1")]
+    assert surplus(linked, newest) == [("ecid", "2"), ("email", "0")]
+    assert surplus(dict(list(linked.items())[:MAX_GRAPH_IDENTITIES]), newest) == []
 
 
 def test_native_ids() -> None:

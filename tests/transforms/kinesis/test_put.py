@@ -13,6 +13,7 @@ import pytest
 
 from aep.errors import StoppedError, UserError
 from aep.formats.json import ParseFailure
+from aep.xdm.rules import XdmRules
 from kinesis.discovery import Discovery, begin
 from kinesis.errors import UnreachableError
 from kinesis.keys import PartitionKeys
@@ -27,8 +28,9 @@ from transforms.kinesis.connection import KinesisConnection, as_kinesis
 from transforms.kinesis.destination import KinesisStream, as_stream
 from transforms.kinesis.errors import KinesisSetupError
 from transforms.kinesis.put import PutToKinesis
-from transforms.records.chunk import Batch
+from transforms.records.chunk import Batch, BatchCoder, Chunk
 from transforms.records.route import Route, Routes, parse_json
+from transforms.validate import ValidateXdmFn
 from transforms.worker import metrics, process
 from transforms.worker.latency import latencies
 
@@ -84,6 +86,32 @@ def test_profiles_are_put_as_they_are_under_their_identity(
     assert latencies(counts)["profiles"].records == 700
     assert counts["requests"] >= 2
     assert counts["request_bytes"] == sum(len(body) + len(key or "") for body, key in kept.items())
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_keys_are_made_while_records_are_parsed_and_again_of_what_was_encoded(
+    kinesis: Kinesis, connection: KinesisConnection, stream: str, encoded: bool
+) -> None:
+    by_pointer = routes(stream, PartitionKeys("/id", (), hashed=False))
+    read: list[dict[str, Any]] = [{"id": "a"}, {"id": None}, {"n": 1}, {"id": 7, "gone": None}]
+    chunk = packed(*map(orjson.dumps, read), route="profiles", topic="profiles")
+    chunk.entities = read
+    (valid,) = ValidateXdmFn(by_pointer, by_default(XdmRules, nulls="prune")).process(chunk)
+    assert isinstance(valid, Chunk)
+    assert len(valid.partition_keys) == 4
+    one = Batch("profiles", [valid])
+    client = connection.client(by_pointer["profiles"].destination)
+    delivery = client.start(BatchCoder().decode(BatchCoder().encode(one)) if encoded else one, lambda _: None).result(
+        PATIENCE_SECONDS
+    )
+    assert [(answer.code, answer.message) for answer in delivery.answers] == [
+        ("", ""),
+        ("bad_key", "the record has no field /id to make a partition key from"),
+        ("bad_key", "the record has no field /id to make a partition key from"),
+        ("", ""),
+    ]
+    kept = {(each.partition_key, each.data) for each in kinesis.records(stream)}
+    assert kept == {("a", b'{"id":"a"}'), ("7", b'{"id":7}')}
 
 
 def test_records_that_no_stream_takes_become_dead_letters(

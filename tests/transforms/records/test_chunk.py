@@ -70,10 +70,12 @@ def test_beam_finds_the_coders_and_takes_them_for_deterministic() -> None:
         assert found.to_type_hint() is kind
 
 
-def test_a_slice_holds_the_records_with_their_bodies_and_no_entities() -> None:
+def test_a_slice_holds_the_records_with_their_bodies_and_keys_and_no_entities() -> None:
     whole = packed(b"1", b"2", b"3", start=10)
     whole.entities = [{}, {}, {}]
+    whole.partition_keys = ["a", "b", "c"]
     part = whole.slice(1, 3)
+    assert part.partition_keys == ["b", "c"]
     assert [record.offset for record in part.records] == [11, 12]
     assert (part.topic, part.partition, part.route, part.bodies, part.entities) == (
         "events",
