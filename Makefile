@@ -91,6 +91,9 @@ lock: $(READY)
 	$(RUN) -m uv pip compile --quiet --universal --python-version 3.10 --no-deps --generate-hashes --no-annotate \
 	    --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command "make lock" --output-file testing/services/python/aepp.lock testing/services/python/aepp.txt
+	$(RUN) -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-emit-index-url \
+	    --no-emit-find-links --extra emulator --extra kinesis --extra msk --constraint requirements.lock \
+	    --custom-compile-command "make lock" --output-file deploy/docker/requirements.lock setup.py
 
 clean:
 	rm -rf $(VENV) $(CANARY) .demo .demo-kinesis .bench dead-letters

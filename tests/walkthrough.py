@@ -89,8 +89,8 @@ class Walk:
         )
         said = done.stdout + done.stderr
         assert done.returncode == 0, f"{line}\n{said}"
-        if line.startswith("beam-aep init"):
-            self._replace_port()
+        if line.startswith("beam-aep init "):
+            self._replace_port(self.folder / line.split()[-1])
         return said
 
     def _serve(self, line: str) -> None:
@@ -99,7 +99,6 @@ class Walk:
         process = self._servers.enter_context(ServiceProcess(line, command, log, env=self._environment))
         process.wait_until_ready(lambda: "listening on" in process.log(), PATIENCE_SECONDS)
 
-    def _replace_port(self) -> None:
-        for path in self.folder.rglob("*.yaml"):
-            if _AEP_PORT in path.read_text():
-                path.write_text(self.here(path.read_text()))
+    def _replace_port(self, project: Path) -> None:
+        for path in project.glob("*.yaml"):
+            path.write_text(self.here(path.read_text()))
