@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -16,7 +16,7 @@ from typing import Any, Literal
 import orjson
 from rich.text import Text
 
-from bench import kafka_bench, kinesis_bench, transforms_bench
+from bench import kafka_bench, kinesis_bench, latency_bench, transforms_bench
 from pipelines.output.layout import Column
 from pipelines.output.table import Table
 
@@ -61,6 +61,7 @@ def figures(
     kinesis: Sequence[kinesis_bench.Round],
     kinesis_put: Sequence[kinesis_bench.Round],
     kafka: kafka_bench.KafkaResults,
+    latency: Sequence[latency_bench.Run],
 ) -> list[Figure]:
     """Return the figures that the raw numbers come to."""
     rounds = kafka.rounds
@@ -107,7 +108,19 @@ def figures(
         ),
         Figure(f"{delayed}: peak memory, MB", [one.with_latency.peak_bytes / 1e6 for one in rounds], memory),
         Figure("caught up and idle: CPU, % of a core", [kafka.idle_share * 100], Target("<", 3)),
+        *_latency_figures(latency),
     ]
+
+
+def _latency_figures(runs: Sequence[latency_bench.Run]) -> Iterator[Figure]:
+    for rate in latency_bench.RATES:
+        for settings in latency_bench.SETTINGS:
+            those = [one for one in runs if (one.rate, one.settings) == (rate, settings)]
+            name = f"latency at {rate:,} events/s, {settings}"
+            yield Figure(f"{name}: p50, ms", [one.p50 for one in those])
+            yield Figure(f"{name}: p95, ms", [one.p95 for one in those])
+            target = Target("<", 100) if settings == latency_bench.LOW_LATENCY else None
+            yield Figure(f"{name}: p99, ms", [one.p99 for one in those], target)
 
 
 def table(all_figures: Sequence[Figure]) -> Table:
@@ -127,6 +140,7 @@ def document(
     kinesis: Sequence[kinesis_bench.Round],
     kinesis_put: Sequence[kinesis_bench.Round],
     kafka: kafka_bench.KafkaResults,
+    latency: Sequence[latency_bench.Run],
     settings: dict[str, Any],
 ) -> bytes:
     return orjson.dumps(
@@ -151,6 +165,7 @@ def document(
                 "kinesis": [asdict(one) for one in kinesis],
                 "kinesis_put": [asdict(one) for one in kinesis_put],
                 "kafka": asdict(kafka),
+                "latency": [asdict(one) for one in latency],
             },
         },
         option=orjson.OPT_INDENT_2,

@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from bench import latency_bench
 from bench.__main__ import main
 from bench.report import Figure, Target
 from testing.services import downloads
@@ -31,7 +32,9 @@ def test_a_figure_is_judged_by_its_median(target: Target | None, values: list[fl
     assert Figure("figure", values, target).met is met
 
 
-@pytest.mark.parametrize("arguments", [["--events=0"], ["--rounds=0"], ["--idle_seconds=0"], ["--events=many"]])
+@pytest.mark.parametrize(
+    "arguments", [["--events=0"], ["--rounds=0"], ["--idle_seconds=0"], ["--latency_seconds=0"], ["--events=many"]]
+)
 def test_wrong_arguments_are_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
@@ -47,18 +50,24 @@ def what_kafka_needs() -> Iterator[None]:
 
 @pytest.mark.kafka
 @pytest.mark.usefixtures("broker_turn")
-def test_all_is_measured_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_is_measured_and_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One kind of run out of four.
+    monkeypatch.setattr(latency_bench, "RATES", (1_000,))
+    monkeypatch.delitem(latency_bench.SETTINGS, "default")
     with require(what_kafka_needs()):
         output = tmp_path / "new" / "bench.json"
-        arguments = [f"--events={EVENTS}", f"--rounds={ROUNDS}", "--idle_seconds=0.5", f"--output={output}"]
-        assert main(arguments) == 0
+        short = ["--idle_seconds=0.5", "--latency_seconds=0.5"]
+        assert main([f"--events={EVENTS}", f"--rounds={ROUNDS}", *short, f"--output={output}"]) == 0
     printed = capsys.readouterr().out
     written = orjson.loads(output.read_bytes())
 
-    assert written["settings"] == {"events": EVENTS, "rounds": ROUNDS, "idle_seconds": 0.5}
+    settings = {"events": EVENTS, "rounds": ROUNDS, "idle_seconds": 0.5, "latency_seconds": 0.5}
+    assert written["settings"] == settings
     assert written["machine"]["packages"]["apache-beam"]
     names = [figure["name"] for figure in written["figures"]]
-    assert len(set(names)) == 11
+    assert len(set(names)) == 11 + 3
     for figure in written["figures"]:
         assert figure["name"] in printed
         assert 0 <= figure["min"] <= figure["median"] <= figure["max"]
@@ -69,6 +78,10 @@ def test_all_is_measured_and_written(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert [one["events"] for one in (*transforms, *kafka["rounds"])] == [EVENTS] * 2 * ROUNDS
     for part in ("kinesis", "kinesis_put"):
         assert [one["records"] for one in written["raw"][part]] == [EVENTS] * ROUNDS
+    assert len(written["raw"]["latency"]) == ROUNDS
+    for one in written["raw"]["latency"]:
+        assert 0 < one["p50"] <= one["p95"] <= one["p99"]
+        assert one["requests_per_second"] > 0
     for one in kafka["rounds"]:
         assert one["start_up"]["cpu_seconds"] > 0
         assert one["without_latency"]["peak_bytes"] > 50_000_000  # Python with Beam alone has more

@@ -26,6 +26,11 @@ from transforms.worker import process
 
 _LOG = logging.getLogger(__name__)
 _POLL_RECORDS = 500
+
+# A poll for many takes all of this time, so where batches may wait only a little, it waits less.
+_POLL_SECONDS = 0.02
+_POLLS_A_LINGER = 4
+
 _WARN_EVERY_SECONDS = 60.0
 
 # Blocks reading and shutdown while it runs; a leader that is late is asked again.
@@ -77,11 +82,12 @@ class Reader:
         asked_at = self._clock()
         first_at: float | None = None
         records = size = 0
+        poll_seconds = min(_POLL_SECONDS, limits.linger_seconds / _POLLS_A_LINGER)
         yield from self._topic_steps()
         while not self.must_stop() and not self.is_at_ends():
             # A poll for many returns when it has them all or the time is up, so wait for the first alone.
             many = min(_POLL_RECORDS, limits.max_records - records)
-            messages = self._consumer.consume(*((many, 0.02) if first_at else (1, limits.idle_seconds)))
+            messages = self._consumer.consume(*((many, poll_seconds) if first_at else (1, limits.idle_seconds)))
             for step in self._steps(messages):
                 if step.chunk is not None:
                     first_at = first_at or self._clock()
