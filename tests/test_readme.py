@@ -18,8 +18,8 @@ from transforms.sinks.files import write_file
 
 ROOT = Path(__file__).parents[1]
 PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
-# The blocks of these are run in their order by test_tutorial.py and test_destinations_page.py.
-RUN_IN_ORDER = ("docs/tutorial.md", "docs/destinations.md")
+# The blocks of these are run by test_tutorial.py, test_destinations_page.py and test_configuration_tests_page.py.
+RUN_IN_ORDER = ("docs/tutorial.md", "docs/destinations.md", "docs/configuration-tests.md")
 RUN_HERE = [page for page in PAGES if page not in RUN_IN_ORDER]
 MY_EVENTS = "# my-events.yaml\n"
 

@@ -66,6 +66,19 @@ def say_problems(error: UserError) -> None:
         say(f"error: {problem}")
 
 
+def words_and_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part a command's words, such as names of files, from the options of a run among its arguments.
+
+    A word after `--name` is the value of that option.
+    """
+    words: list[str] = []
+    options: list[str] = []
+    for argument in arguments:
+        after_name = bool(options) and options[-1].startswith("--") and "=" not in options[-1]
+        (options if argument.startswith("--") or after_name else words).append(argument)
+    return words, options
+
+
 def plain(text: str) -> str:
     """Return the text with its control characters escaped: a record must not control the user's terminal."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from aep.errors import UserError
-from pipelines.cli.common import AND_OPTIONS, WHOLE_RECORD, WRONG, app, plain, say, say_problems
+from pipelines.cli.common import AND_OPTIONS, WHOLE_RECORD, WRONG, app, plain, say, say_problems, words_and_options
 
 if TYPE_CHECKING:
     from aep.ingestion.validate_once import Verdict
@@ -43,7 +43,9 @@ def send(
     pipeline's options, written --name=value: --options_file, --routes_file, ... Exit code: 0 when AEP accepts all
     events, 1 when one is refused or dropped, 2 when they cannot be sent.
     """
-    path, options = _split(context.args)
+    words, options = words_and_options(context.args)
+    path = words[0] if words and words[0] != "-" else None
+    options = [*words[1:], *options]
     try:
         return _send(options, route, read_events(path))
     except EventError as error:
@@ -63,19 +65,6 @@ _JSON = (b"{", b"[")  # how it begins
 
 class EventError(UserError):
     """The event cannot be sent at all."""
-
-
-def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Return the file, if one is named, and the options. A word after `--name` is the value of that option."""
-    options: list[str] = []
-    path = None
-    for argument in arguments:
-        after_name = bool(options) and options[-1].startswith("--") and "=" not in options[-1]
-        if path is None and not argument.startswith("--") and not after_name:
-            path = argument
-        else:
-            options.append(argument)
-    return (None if path == "-" else path), options
 
 
 def read_events(path: str | None) -> list[bytes]:

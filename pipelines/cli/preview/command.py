@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, app, say, say_problems
+from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, put_json, say, say_problems
 
 if TYPE_CHECKING:
     from pipelines.cli.preview.previews import Preview, Request
@@ -36,7 +35,7 @@ def preview(
     topic: Annotated[str | None, typer.Option(help="Topic of the records, where routes name several.")] = None,
     route: Annotated[str | None, typer.Option(help="Route whose topic they are of.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most records of a file to show.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document: records and requests.")] = False,
+    as_json: AsJson = False,
     pipeline: Annotated[
         str, typer.Option(help="The pipeline: the name of its module in pipelines.", metavar="NAME")
     ] = "kafka_to_aep",
@@ -136,8 +135,7 @@ def _show(previews: list[Preview], requests: list[Request], kind: DestinationKin
     refused = sum(isinstance(one.followed.outcome, Refusal) for one in previews)
     dropped = sum(isinstance(one.followed.outcome, Dropped) for one in previews)
     if as_json:
-        shown = {"records": [one.as_row for one in previews], "requests": [one.as_row for one in requests]}
-        typer.echo(orjson.dumps(shown).decode())
+        put_json({"records": [one.as_row for one in previews], "requests": [one.as_row for one in requests]})
     else:
         from pipelines.cli.preview.show import show_preview, show_request
 

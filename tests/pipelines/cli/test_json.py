@@ -25,6 +25,7 @@ from transforms.sinks.files import write_file
 
 ROOT = Path(__file__).parents[3]
 SCHEMA_FILE = str(ROOT / "configs" / "schemas" / "loyalty-event.schema.json")
+INLET = "https://dcs.adobedc.net/collection/i"
 PAGE = (ROOT / "docs" / "commands.md").read_text()
 
 
@@ -37,7 +38,7 @@ def _forms() -> Iterator[tuple[str, Any]]:
 
 
 FORMS = dict(_forms())
-DATA = ("refused_here_as", "variables", "entity")
+DATA = ("refused_here_as", "variables", "entity", "before", "after", "body")
 """Objects whose keys are data."""
 
 
@@ -119,6 +120,11 @@ def test_of_files(document: Callable[..., Any], tmp_path: Path) -> None:
     assert document("generate --broken-kind list")["broken_kinds"]
     checked = document("schema check", SCHEMA_FILE, f"--events={events}", code=1)
     assert checked["lines"] == checked["valid"] + sum(one["count"] for one in checked["violations"]) == 100
+    options = (f"--aep_inlet_url={INLET}", "--aep_dataset_id=d", f"--xdm_schema_file={SCHEMA_FILE}")
+    seen = document("preview", f"--file={events}", "--limit=100", *options, code=1)
+    assert (len(seen["records"]), sum(one["records"] for one in seen["requests"])) == (100, checked["valid"])
+    (tmp_path / "tests.yaml").write_text("tests: [{name: a, input: {}, output_equals: {}}]")
+    assert document("test", f"{tmp_path / 'tests.yaml'}", *options, code=1)["failed"] == 1
     assert document("schema show", SCHEMA_FILE)["required"] == ["/_id", "/timestamp"]
     own = ("--tenant=acme", f"--tenant-fields={tmp_path / 'own.json'}", f"--output={tmp_path / 'v.json'}")
     assert document("schema build", f"--components={components}", "--class=experienceevent", *own)["bytes"] > 1_000
