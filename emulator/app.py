@@ -167,18 +167,22 @@ class Emulator:
                 *self.pages.routes(),
                 *(route for api in self.management for route in api.routes(self.gateway)),
             ],
-            exception_handlers={HTTPException: _http_error, Exception: _server_error},
+            exception_handlers={HTTPException: self._http_error, Exception: _server_error},
             lifespan=lifespan,
         )
+
+    async def _http_error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        browses = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+        return self.pages.not_found(request) if browses and error.status_code == 404 else _api_error(request, error)
 
     def kinesis_app(self) -> Starlette:
         """Make the ASGI application of the local Kinesis; it needs the other one, which opens and closes the store."""
         return kinesis_app(self.kinesis)
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
+def _api_error(request: Request, error: HTTPException) -> Response:
     """Return the error for an unknown address; each side of AEP has its own form for it."""
-    assert isinstance(error, HTTPException)
     headers: Mapping[str, str] | None = error.headers
     if request.url.path.startswith("/collection/"):
         return problem(error.status_code, error.detail, headers=headers)

@@ -17,6 +17,7 @@ from emulator.page.markup import (
     address,
     badge,
     code,
+    copyable,
     facts,
     folded,
     heading,
@@ -84,7 +85,7 @@ class CatalogViews:
                 identities[path] = f"{kind}: {each['xdm:namespace']}"
         about = facts(
             {
-                "Id": code(entry.id),
+                "Id": copyable(entry.id),
                 "Organisation": entry.org_id,
                 "Class": _class_name(entry.class_id),
                 "Version": entry.version,
@@ -135,7 +136,7 @@ class CatalogViews:
             return None
         about = facts(
             {
-                "Id": code(entry.id),
+                "Id": copyable(entry.id),
                 "Organisation": entry.org_id,
                 "Schema": self._schema_link(entry),
                 "Profile": "enabled" if entry.for_profile else "not enabled",
@@ -167,7 +168,7 @@ class CatalogViews:
             local = inlet.flows is None
             inlets.append(
                 (
-                    markup(inlet.name, _below(described["inletUrl"])),
+                    markup(inlet.name, Html("<br>"), copyable(described["inletUrl"])),
                     inlet.org_id,
                     "here (/__local)" if local else "AEP's API",
                     inlet.data_type,

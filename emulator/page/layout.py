@@ -9,7 +9,7 @@ from emulator.page.markup import Html, address, badge, code, element, link, mark
 
 REFRESH_S = 2  # with JavaScript a fragment is replaced; without it the page is loaded anew, less often
 NO_SCRIPT_REFRESH_S = 5
-_SECTIONS = {
+SECTIONS = {
     "/": "Overview",
     "/events": "Events",
     "/datasets": "Datasets",
@@ -56,12 +56,12 @@ def render(view: View, faults_on: Mapping[str, Mapping[str, str]], *, here: str,
         element("title", f"{view.title} – local AEP"),
         element("link", rel="stylesheet", href="/static/page.css"),
         element("link", rel="icon", href="data:,"),
-        element("script", src="/static/page.js", defer=True) if live else None,
+        element("script", src="/static/page.js", defer=True),
         element("noscript", element("meta", http_equiv="refresh", content=str(NO_SCRIPT_REFRESH_S))) if live else None,
     )
     sections = [
         element("a", name, href=path, aria_current="page" if path == view.section else None)
-        for path, name in _SECTIONS.items()
+        for path, name in SECTIONS.items()
     ]
     header = element("header", element("strong", "Local AEP"), element("nav", *sections, aria_label="Sections"))
     main = element(

@@ -66,6 +66,17 @@ def code(value: Content) -> Html:
     return element("code", value)
 
 
+def copyable(text: str, shown: Content = None) -> Html:
+    """Return a text that machines read with a button that copies it, which only a browser with scripts shows.
+
+    Args:
+        text: What is copied.
+        shown: What is there to read; None for the text itself.
+    """
+    button = element("button", "copy", type="button", class_="copy", data_copy=text, title=f"Copy {text}"[:200])
+    return element("span", code(text) if shown is None else shown, " ", button, class_="copyable")
+
+
 def heading(text: Content, level: int = 2) -> Html:
     return element(f"h{level}", text)
 
@@ -120,8 +131,14 @@ def json_block(content: bytes | object) -> Html:
     text = content.decode(errors="replace")
     rest = len(text) - MAX_JSON_CHARS
     if rest > 0:
-        text = f"{text[:MAX_JSON_CHARS]}\n… {rest:,} more characters"
-    return element("pre", text)
+        return element("pre", f"{text[:MAX_JSON_CHARS]}\n… {rest:,} more characters")
+    return block(text)
+
+
+def block(text: str) -> Html:
+    """Return a text of several lines with a button that copies it."""
+    button = element("button", "copy", type="button", class_="copy", title="Copy this text")
+    return element("div", element("pre", text), button, class_="block")
 
 
 def moment(epoch_ms: int) -> Html:

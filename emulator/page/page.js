@@ -1,5 +1,30 @@
-// Replaces <main> by a fresh copy from the server, and keeps folded and unfolded what the reader has.
+// Copies what a reader asks for. On live pages also replaces <main> by a fresh copy from the server, and keeps folded and
+// unfolded what the reader has.
 "use strict";
+
+document.documentElement.classList.add("scripted");
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button.copy");
+  if (!button) return;
+  event.preventDefault(); // it may be inside a summary, which would unfold
+  const text = button.dataset.copy ?? button.parentElement.querySelector("pre").textContent;
+  button.textContent = (await copied(text)) ? "copied" : "not allowed";
+  setTimeout(() => { button.textContent = "copy"; }, 1500);
+});
+
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch { // only pages of this machine or by https have a clipboard
+    const area = document.body.appendChild(Object.assign(document.createElement("textarea"), { value: text }));
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
 
 const seconds = Number(document.getElementById("main").dataset.refreshS);
 let pressed = false; // a link that is replaced while the button is down would miss its click
@@ -14,12 +39,16 @@ async function refresh() {
       const answer = await fetch(location.href, { cache: "no-store" });
       if (!answer.ok) throw new Error(String(answer.status));
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
-      if (!pressed && getSelection().isCollapsed) show(document.getElementById("main"), fresh);
+      if (!busy()) show(document.getElementById("main"), fresh);
     } catch {
       document.getElementById("live").textContent = "the emulator does not answer";
     }
   }
   setTimeout(refresh, seconds * 1000);
+}
+
+function busy() {
+  return pressed || !getSelection().isCollapsed || document.activeElement.matches("input, select");
 }
 
 function show(main, fresh) {
@@ -32,4 +61,4 @@ function show(main, fresh) {
   if (focused) document.getElementById(focused)?.querySelector("summary").focus({ preventScroll: true });
 }
 
-setTimeout(refresh, seconds * 1000);
+if (seconds) setTimeout(refresh, seconds * 1000);

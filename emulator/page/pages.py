@@ -16,12 +16,12 @@ from starlette.routing import Route
 
 from emulator.api.collection import MAX_BODY_BYTES, read_body
 from emulator.api.origins import is_foreign
-from emulator.page import fault_form
+from emulator.page import fault_form, fault_presets
 from emulator.page.audience_views import AudienceViews
 from emulator.page.catalog_views import CatalogViews
 from emulator.page.facts import Facts, Services
-from emulator.page.layout import View, render
-from emulator.page.markup import Html, address, element, link, markup, note
+from emulator.page.layout import SECTIONS, View, render
+from emulator.page.markup import Html, address, code, element, heading, link, markup, note
 from emulator.page.message_views import MessageViews
 from emulator.page.stream_views import StreamViews
 
@@ -61,6 +61,7 @@ class Pages:
         return [
             *(Route(path, self._endpoint(view), methods=["GET"]) for path, view in views.items()),
             Route("/faults", self._change_faults, methods=["POST"]),
+            Route("/faults/preset", self._toggle_preset, methods=["POST"]),
             Route("/faults/clear", self._clear_faults, methods=["POST"]),
             *(Route(f"/static/{name}", _file(name, media_type)) for name, media_type in _FILES.items()),
         ]
@@ -68,12 +69,17 @@ class Pages:
     def _endpoint(self, make: Callable[[Request], View | None]) -> Callable[[Request], object]:
         async def endpoint(request: Request) -> Response:
             view = make(request)
-            if view is None:
-                missing = note("Nothing has this id, or it was deleted. ", link("/", "Go to the overview"))
-                return self._respond(request, View("", "Not found", missing), 404)
-            return self._respond(request, view)
+            return self.not_found(request) if view is None else self._respond(request, view)
 
         return endpoint
+
+    def not_found(self, request: Request) -> Response:
+        """Return the page for an address that has none."""
+        body = markup(
+            note("There is no page at ", code(request.url.path), ", or what it showed was deleted."),
+            element("ul", *(element("li", link(path, name)) for path, name in SECTIONS.items()), class_="sections"),
+        )
+        return self._respond(request, View("", "Not found", body), 404)
 
     def _respond(self, request: Request, view: View, status: int = 200) -> Response:
         services = self._services
@@ -96,8 +102,7 @@ class Pages:
         inlet_id = request.query_params.get("inlet", "")
         if inlet_id and self._services.inlets.get(inlet_id) is None:
             return None
-        shown = self._services.faults.shown()
-        switches = shown.get("inlets", {}).get(inlet_id, {}) if inlet_id else shown
+        switches = fault_presets.set_for(self._services.faults, inlet_id)
         return View("/faults", "Faults", self._form(inlet_id, fault_form.typed(switches), {}))
 
     def _form(self, inlet_id: str, values: dict[str, str], errors: dict[str, str]) -> Html:
@@ -117,12 +122,14 @@ class Pages:
             for name, text in errors.items()
             if name not in fault_form.NAMES
         ]
+        services = self._services
+        switches = fault_presets.set_for(services.faults, inlet_id)
         return markup(
-            note(
-                "Faults that the emulator produces on purpose. An empty field is not set. "
-                "A setting of a single inlet overrides the one for all inlets."
-            ),
+            note("Faults that the emulator produces on purpose. What is set for one inlet overrides what is for all."),
             element("nav", *links, aria_label="For", class_="scopes"),
+            fault_presets.buttons(inlet_id, switches, services.clock()),
+            heading("All switches"),
+            note("An empty field is not set."),
             element(
                 "form",
                 *unknown,
@@ -140,12 +147,22 @@ class Pages:
             return self._refuse(request)
         inlet_id = form.pop("inlet", "")
         if inlet_id and self._services.inlets.get(inlet_id) is None:
-            return self._respond(request, View("/faults", "Faults", note("This inlet was deleted.")), 404)
+            return self.not_found(request)
         try:
             self._services.faults.replace(fault_form.read(form), inlet_id)
         except fault_form.FormError as error:
             body = self._form(inlet_id, form, dict(error.errors))
             return self._respond(request, View("/faults", "Faults", body), 400)
+        return self._saved(address("faults", inlet=inlet_id or None))
+
+    async def _toggle_preset(self, request: Request) -> Response:
+        form = await _form_of(request)
+        if form is None:
+            return self._refuse(request)
+        inlet_id, preset = form.get("inlet", ""), fault_presets.PRESETS.get(form.get("preset", ""))
+        if preset is None or (inlet_id and self._services.inlets.get(inlet_id) is None):
+            return self.not_found(request)
+        fault_presets.toggle(self._services.faults, preset, inlet_id, self._services.clock())
         return self._saved(address("faults", inlet=inlet_id or None))
 
     async def _clear_faults(self, request: Request) -> Response:

@@ -130,7 +130,7 @@ def test_counts_go_up_without_reload_until_paused(reader: Reader, client: Client
     reader.sees("accepted\n1,234")
     reader.click("pause")
     reader.sees("paused")
-    assert reader.driver.find_elements(By.TAG_NAME, "script") == []
+    assert reader.driver.find_elements(By.CSS_SELECTOR, "[data-refresh-s]") == []
     reader.click("go on")
     client.single(inlet, make_message(inlet, "m0"))
     reader.sees("accepted\n1,235")
@@ -173,6 +173,36 @@ def test_faults_by_clicking(reader: Reader, client: Client, inlet: dict[str, Any
     reader.click("Switch all off")
     reader.no_longer_sees("Faults are on")
     assert status_of(client, inlet) == 200
+
+
+def test_a_preset_by_clicking(reader: Reader, client: Client, inlet: dict[str, Any]) -> None:
+    reader.go("/faults")
+    reader.click("AEP is down for a minute")
+    reader.sees("Faults are on")
+    assert status_of(client, inlet) == 503
+    reader.click("AEP is down for a minute")
+    reader.no_longer_sees("Faults are on")
+    assert status_of(client, inlet) == 200
+
+
+def test_an_event_is_copied(reader: Reader, client: Client, inlet: dict[str, Any]) -> None:
+    reader.driver.execute_cdp_cmd(
+        "Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    )
+    client.single(inlet, make_message(inlet, "to-be-copied"))
+    reader.go("/events?live=no")
+    reader.click("to-be-copied")
+    reader.click("copy")
+    reader.sees("copied")
+    read = "navigator.clipboard.readText().then(arguments[0])"
+    assert '"_id": "to-be-copied"' in reader.driver.execute_async_script(read)
+
+
+def test_an_unknown_address(reader: Reader) -> None:
+    reader.go("/nowhere")
+    reader.sees("There is no page at /nowhere")
+    reader.click("Faults")
+    reader.sees("AEP is slow")
 
 
 def test_what_cannot_be_used_is_said_at_its_field(reader: Reader) -> None:

@@ -41,7 +41,7 @@ def test_address() -> None:
 
 
 def test_json_is_cut() -> None:
-    assert json_block(b'{"a":1}') == "<pre>{\n  &quot;a&quot;: 1\n}</pre>"
+    assert json_block(b'{"a":1}').startswith('<div class="block"><pre>{\n  &quot;a&quot;: 1\n}</pre><button ')
     assert json_block({"a": "x" * 5000}).endswith(f"{5000 + 13 - 4000:,} more characters</pre>")
 
 
