@@ -61,7 +61,7 @@ def in_pipeline(endpoint: str, stream: str, records: int) -> Usage:
     process.start_run()
     metrics.reset()
     access = KinesisOptions(region=REGION, endpoint=endpoint).access(connections=_IN_FLIGHT)
-    connection = KinesisConnection(access, _IN_FLIGHT, "none", budget_seconds=None)
+    connection = KinesisConnection(access, _IN_FLIGHT, "none", max_waiting_bytes=10**8, budget_seconds=None)
     to = KinesisStream(stream, PartitionKeys(KAFKA_KEY, (), hashed=False), max_record_bytes=None)
     routes = Routes([Route(_NAME, (_NAME,), to, parse_json)])
     stopwatch = Stopwatch()

@@ -74,6 +74,7 @@ def make_connection(settings: Settings) -> KinesisConnection:
         access=kinesis.access(connections=kinesis.max_in_flight),
         max_in_flight=kinesis.max_in_flight,
         order=kinesis.order,
+        max_waiting_bytes=kinesis.max_waiting_bytes,
         budget_seconds=kinesis.retry_budget_seconds,
     )
 

@@ -114,6 +114,12 @@ class KinesisOptions(OptionGroup):
     max_in_flight: Count = option(
         8, "Most requests to write at a time, for each worker process and stream.", "requests"
     )
+    max_waiting_bytes: Count = option(
+        100_000_000,
+        "Most memory for records that wait for Kinesis, for each worker process and stream: data, partition key, what "
+        "was read where it differs, and 600 bytes for each. Then reading waits.",
+        "bytes",
+    )
     retry_budget_seconds: Seconds | None = option(
         None, "Fail the bundle after so long of trying to write one record. Null: without limit.", "seconds"
     )

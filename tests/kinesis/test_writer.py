@@ -19,9 +19,10 @@ import pytest
 from kinesis.delivery import Counts, Delivery
 from kinesis.errors import AccessError, KinesisError, StoppedError, StreamError, UnreachableError
 from kinesis.limits import PutRecord
+from kinesis.policy import WritePolicy
 from kinesis.session import Access, make_client
 from kinesis.stream import Stream
-from kinesis.writer import StreamWriter, WritePolicy
+from kinesis.writer import StreamWriter
 from testing.services.kinesis import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Kinesis
 from testing.services.process import PATIENCE_SECONDS, wait_for
 
@@ -45,7 +46,13 @@ def access(kinesis: Kinesis, **changes: Any) -> Access:
 
 
 def policy_of(**changes: Any) -> WritePolicy:
-    values = {"ordered": False, "max_in_flight": 8, "max_record_bytes": 2**20, "budget_seconds": None}
+    values = {
+        "ordered": False,
+        "max_in_flight": 8,
+        "max_record_bytes": 2**20,
+        "budget_seconds": None,
+        "max_waiting_bytes": 10**8,
+    }
     return WritePolicy(**{**values, **changes})
 
 
@@ -482,18 +489,19 @@ def test_a_process_that_is_to_end_gives_up(kinesis: Kinesis) -> None:
     writer.close()
 
 
-def test_what_waits_is_bounded(kinesis: Kinesis) -> None:
+@pytest.mark.parametrize(("number", "kept_bytes"), [(50, 0), (20, 30_000)])
+def test_what_waits_is_bounded(kinesis: Kinesis, number: int, kept_bytes: int) -> None:
     stream = kinesis.create_stream(1)
     kinesis.switch(throttle={"*": 0.0})
-    with writing(kinesis, stream, max_waiting_bytes=5_000) as writer:
-        under_way = [writer.start(numbered(0, 50))]
+    with writing(kinesis, stream, max_waiting_bytes=50 * 700) as writer:
+        under_way = [writer.start(numbered(0, 10)), writer.start(numbered(10, number), kept_bytes=kept_bytes)]
         blocked = threading.Thread(target=lambda: under_way.append(writer.start(numbered(50, 60))))
         blocked.start()
         wait_for(lambda: bool(writer.waiting), PATIENCE_SECONDS, "the records to be refused")
-        assert len(under_way) == 1
+        assert len(under_way) == 2
         kinesis.clear_switches()
         blocked.join(PATIENCE_SECONDS)
-        assert [len(future.result(PATIENCE_SECONDS).answers) for future in under_way] == [50, 10]
+        assert [len(future.result(PATIENCE_SECONDS).answers) for future in under_way] == [10, number - 10, 10]
 
 
 def test_no_partition_key_and_no_secret_in_the_log(kinesis: Kinesis, caplog: pytest.LogCaptureFixture) -> None:

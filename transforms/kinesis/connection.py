@@ -14,8 +14,9 @@ from kinesis.delivery import Delivery as KinesisDelivery
 from kinesis.errors import KinesisError
 from kinesis.keys import KeyMaker
 from kinesis.limits import DEFAULT_RECORD_BYTES, Fault, PutRecord
+from kinesis.policy import WritePolicy
 from kinesis.stream import Stream
-from kinesis.writer import StreamWriter, WritePolicy
+from kinesis.writer import StreamWriter
 from transforms.kinesis.access import KinesisAccess
 from transforms.kinesis.destination import KinesisStream, as_stream
 from transforms.kinesis.preflight import StreamFindings, check_stream
@@ -35,12 +36,15 @@ class KinesisConnection:
         access: Credentials, and the way there.
         max_in_flight: Requests under way at a time at most, for each stream and worker process.
         order: `key` sends the records of a partition key in their order, each once the one before has its answer.
+        max_waiting_bytes: Of memory for records without an answer, for each stream and worker process; then less is
+            read.
         budget_seconds: Trying one record for longer than this ends the bundle; None tries for ever.
     """
 
     access: KinesisAccess
     max_in_flight: int
     order: Order
+    max_waiting_bytes: int
     budget_seconds: float | None
 
     @property
@@ -100,6 +104,7 @@ class KinesisConnection:
                 ordered=self.order == "key",
                 max_in_flight=self.max_in_flight,
                 max_record_bytes=to.max_record_bytes or self._record_limit(stream),
+                max_waiting_bytes=self.max_waiting_bytes,
                 budget_seconds=self.budget_seconds,
             )
             writer = StreamWriter(stream, policy, ending=_ending)
@@ -152,7 +157,8 @@ class KinesisClient:
                 return
             delivered.set_exception(self._access.user_error(error) if isinstance(error, KinesisError) else error)
 
-        self._writer.start(list(put_records(batch, self._make_key)), observer).add_done_callback(pass_on)
+        records = list(put_records(batch, self._make_key))
+        self._writer.start(records, observer, kept_bytes=kept_bytes(batch)).add_done_callback(pass_on)
         return delivered
 
     def deliver(self, batch: Batch, observer: Callable[[Counts], None], aside: Callable[[], None]) -> Delivery:
@@ -170,6 +176,16 @@ def put_records(batch: Batch, make_key: KeyMaker) -> Iterator[PutRecord | Fault]
         keys = chunk.partition_keys or _keys_of(chunk, make_key)
         for body, key in zip(chunk.bodies, keys, strict=True):
             yield key if isinstance(key, Fault) else PutRecord(body, key)
+
+
+def kept_bytes(batch: Batch) -> int:
+    """Return the bytes of what was read, for dead letters, where it is not what is put."""
+    return sum(
+        len(record.value or b"")
+        for chunk in batch.chunks
+        for record, body in zip(chunk.records, chunk.bodies, strict=True)
+        if record.value is not body
+    )
 
 
 def _keys_of(chunk: Chunk, make_key: KeyMaker) -> list[str | Fault]:

@@ -21,10 +21,10 @@ from testing.defaults import by_default
 from testing.services.kinesis import REGION, Kinesis
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.eager import apply_refusing
-from tests.transforms.examples import packed
+from tests.transforms.examples import chunk, packed
 from transforms.aep.connection import as_aep
 from transforms.kinesis.access import KinesisAccess
-from transforms.kinesis.connection import KinesisConnection, as_kinesis
+from transforms.kinesis.connection import KinesisConnection, as_kinesis, kept_bytes
 from transforms.kinesis.destination import KinesisStream, as_stream
 from transforms.kinesis.errors import KinesisSetupError
 from transforms.kinesis.put import PutToKinesis
@@ -51,7 +51,7 @@ def connection(kinesis: Kinesis, monkeypatch: pytest.MonkeyPatch) -> KinesisConn
         timeout_seconds=PATIENCE_SECONDS,
         connections=4,
     )
-    return KinesisConnection(access, max_in_flight=4, order="none", budget_seconds=None)
+    return KinesisConnection(access, max_in_flight=4, order="none", max_waiting_bytes=10**8, budget_seconds=None)
 
 
 @pytest.fixture
@@ -94,9 +94,9 @@ def test_keys_are_made_while_records_are_parsed_and_again_of_what_was_encoded(
 ) -> None:
     by_pointer = routes(stream, PartitionKeys("/id", (), hashed=False))
     read: list[dict[str, Any]] = [{"id": "a"}, {"id": None}, {"n": 1}, {"id": 7, "gone": None}]
-    chunk = packed(*map(orjson.dumps, read), route="profiles", topic="profiles")
-    chunk.entities = read
-    (valid,) = ValidateXdmFn(by_pointer, by_default(XdmRules, nulls="prune")).process(chunk)
+    parsed = packed(*map(orjson.dumps, read), route="profiles", topic="profiles")
+    parsed.entities = read
+    (valid,) = ValidateXdmFn(by_pointer, by_default(XdmRules, nulls="prune")).process(parsed)
     assert isinstance(valid, Chunk)
     assert len(valid.partition_keys) == 4
     one = Batch("profiles", [valid])
@@ -112,6 +112,13 @@ def test_keys_are_made_while_records_are_parsed_and_again_of_what_was_encoded(
     ]
     kept = {(each.partition_key, each.data) for each in kinesis.records(stream)}
     assert kept == {("a", b'{"id":"a"}'), ("7", b'{"id":7}')}
+
+
+def test_what_was_read_counts_for_the_memory_of_a_batch_where_it_is_not_what_is_put() -> None:
+    read = chunk(b'{"a": 1}', b'{"b":2}')
+    as_read = [record.value or b"" for record in read.records]
+    assert kept_bytes(Batch("profiles", [replace(read, bodies=as_read)])) == 0
+    assert kept_bytes(Batch("profiles", [replace(read, bodies=[b'{"a":1}', as_read[1]])])) == len(b'{"a": 1}')
 
 
 def test_records_that_no_stream_takes_become_dead_letters(

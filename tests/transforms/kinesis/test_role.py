@@ -69,7 +69,7 @@ def connection(kinesis: Kinesis, monkeypatch: pytest.MonkeyPatch) -> KinesisConn
         external_id="beam-aep",
     )
     access.forget_client()  # of another test, with credentials of its own
-    return KinesisConnection(access, max_in_flight=1, order="none", budget_seconds=None)
+    return KinesisConnection(access, max_in_flight=1, order="none", max_waiting_bytes=10**8, budget_seconds=None)
 
 
 def test_the_credentials_of_a_role_are_used_and_renewed(
