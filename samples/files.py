@@ -13,7 +13,12 @@ _PROJECT = _HERE / "project"
 # Under other names there: git would obey the one.
 _RENAMED = {"gitignore": ".gitignore"}
 # Of a project, beside the files of its own.
-_SHARED = ("provision.yaml", "schemas/loyalty-event.schema.json", "schemas/loyalty-profile.schema.json")
+_SHARED = (
+    "provision.yaml",
+    "loyalty-tests.yaml",
+    "schemas/loyalty-event.schema.json",
+    "schemas/loyalty-profile.schema.json",
+)
 
 
 def copy_configs(directory: Path) -> list[Path]:

@@ -28,6 +28,7 @@ SHOWS = {
     "--route=profiles": "pass",
     "--events": "commerce",
     " check ": "ready",
+    "loyalty-tests": "0 failed",
     " run ": "unaccounted for",
     "stats": "dead letters",
     "failed-batches": "failed batch",
