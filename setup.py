@@ -40,6 +40,7 @@ setup(
         "jsonpatch>=1.46,<2",
         "jsonschema-rs>=0.60.3,<0.61",
         "orjson>=3.10,<4",
+        "prometheus_client>=0.22,<1",
         "pydantic>=2.10,<3",
         "PyYAML>=6,<7",
         "requests>=2.32,<3",

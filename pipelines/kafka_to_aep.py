@@ -40,11 +40,12 @@ def kafka_to_aep(pipeline: beam.Pipeline, plan: Plan) -> None:
 
 
 def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
-    parsed = records | ParseRecords(plan.routes, plan.tombstones, plan.guard)
+    parsed = records | ParseRecords(plan.routes, plan.tombstones, plan.guard, plan.worker)
     mapped = parsed.main | ApplyMapping(plan.routes, plan.guard)
     valid = mapped.main | ValidateXdm(plan.routes, plan.rules, plan.guard)
     batches = valid.main | GroupIntoBatches(plan.routes, plan.batch_limits, plan.batch_mode, plan.connection.shards)
-    posted = batches | PostToAep(plan.routes, plan.connection, bool(plan.receipts), plan.measures_latency)
+    post = PostToAep(plan.routes, plan.connection, bool(plan.receipts), plan.measures_latency, plan.worker)
+    posted = batches | post
     posted.receipts | WriteReceipts(plan.receipts)
 
     # Each step has a sink of its own, fused with it: behind a Flatten the sink would run in another stage, and offsets

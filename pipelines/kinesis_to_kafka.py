@@ -30,7 +30,7 @@ def kinesis_to_kafka(pipeline: beam.Pipeline, plan: KinesisPlan) -> None:
 
 def deliver(records: beam.PCollection[Chunk], plan: KinesisPlan) -> None:
     """Build the steps from the records of a stream to the output, for all that is read."""
-    profiles = records | ParseExportedProfiles()
+    profiles = records | ParseExportedProfiles(plan.worker)
     kept = profiles.main | CountRepeats(plan.run, plan.settings.kinesis.drop_repeats_seconds)
     kept | WriteProfiles(plan.output)
 

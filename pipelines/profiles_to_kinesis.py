@@ -31,11 +31,12 @@ def profiles_to_kinesis(pipeline: beam.Pipeline, plan: Plan) -> None:
 
 def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
     """Build the steps from profiles to Kinesis, for all that is read."""
-    parsed = records | ParseRecords(plan.routes, plan.tombstones, plan.guard)
+    parsed = records | ParseRecords(plan.routes, plan.tombstones, plan.guard, plan.worker)
     mapped = parsed.main | ApplyMapping(plan.routes, plan.guard)
     measured = mapped.main | ValidateXdm(plan.routes, plan.rules, plan.guard)
     batches = measured.main | GroupIntoBatches(plan.routes, plan.batch_limits, plan.batch_mode, plan.connection.shards)
-    put = batches | PutToKinesis(plan.routes, plan.connection, bool(plan.receipts), plan.measures_latency)
+    put_to = PutToKinesis(plan.routes, plan.connection, bool(plan.receipts), plan.measures_latency, plan.worker)
+    put = batches | put_to
     put.receipts | WriteReceipts(plan.receipts)
 
     # Fused with their steps, as in kafka_to_aep.

@@ -47,3 +47,5 @@ def _count(written: Sequence[DeadLetter]) -> None:
     for route, number in Counter(one.route for one in written).items():
         if route:  # what was not parsed has none where fields decide
             metrics.count(metrics.dead_lettered_by(route), number)
+    for (route, code), number in Counter((one.route, one.code) for one in written).items():
+        metrics.count_here(f"{metrics.DEAD_LETTERS_OF}{code}/{route}", number)

@@ -14,7 +14,8 @@ from transforms.records.outcome import Refusal
 from transforms.records.prepare import ParseStep, Tombstones, route_of
 from transforms.records.refusal_guard import NO_GUARD, RefusalGuard
 from transforms.records.route import Route, Routes
-from transforms.worker import metrics, process
+from transforms.worker import metrics
+from transforms.worker.setup import PLAIN_WORKER, WorkerSetup
 
 
 class ParseRecords(beam.PTransform):
@@ -26,29 +27,44 @@ class ParseRecords(beam.PTransform):
     from their key into the attributes that tell AEP what to delete.
     """
 
-    def __init__(self, routes: Routes, tombstones: Tombstones, guard: RefusalGuard = NO_GUARD):
+    def __init__(
+        self,
+        routes: Routes,
+        tombstones: Tombstones,
+        guard: RefusalGuard = NO_GUARD,
+        worker: WorkerSetup = PLAIN_WORKER,
+    ):
         super().__init__()
         self._routes = routes
         self._tombstones = tombstones
         self._guard = guard
+        self._worker = worker
 
     def expand(self, chunks: beam.PCollection[Chunk]) -> DoOutputsTuple:
         """Add the step."""
-        return with_dead_letters(beam.ParDo(ParseRecordsFn(self._routes, self._tombstones, self._guard)), chunks, Chunk)
+        step = beam.ParDo(ParseRecordsFn(self._routes, self._tombstones, self._guard, self._worker))
+        return with_dead_letters(step, chunks, Chunk)
 
 
 class ParseRecordsFn(beam.DoFn):
     """What `ParseRecords` does to a chunk; needs no pipeline."""
 
-    def __init__(self, routes: Routes, tombstones: Tombstones, guard: RefusalGuard = NO_GUARD):
+    def __init__(
+        self,
+        routes: Routes,
+        tombstones: Tombstones,
+        guard: RefusalGuard = NO_GUARD,
+        worker: WorkerSetup = PLAIN_WORKER,
+    ):
         self._routes = routes
         self._tombstones = tombstones
         self._guard = guard
+        self._worker = worker
         self._steps: dict[str, tuple[tuple[Route, ...], ParseStep]] = {}  # by topic
 
     def setup(self) -> None:
         """Prepare the worker's process for the parsed records that chunks carry from here on."""
-        process.set_up_worker()
+        self._worker.apply()
 
     def process(self, element: Chunk) -> Iterator[Chunk | TaggedOutput]:
         """Parse the records of one chunk; give a chunk for each route."""

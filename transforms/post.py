@@ -22,6 +22,7 @@ from transforms.records.outcome import Refusal
 from transforms.records.route import Routes
 from transforms.worker import metrics, process
 from transforms.worker.latency import Accepted, count_latencies, measure
+from transforms.worker.setup import PLAIN_WORKER, WorkerSetup
 
 # For each batch that may be under way, so many may wait aside: for records that the destination fails on, which takes
 # minutes, while it accepts others. Each is up to the size of a request.
@@ -36,6 +37,7 @@ class Post(beam.PTransform):
 
     Args:
         latency: Measure how long after their timestamps records are accepted; for records that come from Kafka now.
+        worker: What the processes of workers are like.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Post(beam.PTransform):
         connection: Connection,
         receipts: bool = False,
         latency: bool = False,
+        worker: WorkerSetup = PLAIN_WORKER,
         poster: Callable[[Client, Connection], Poster] | None = None,
     ):
         super().__init__()
@@ -51,11 +54,13 @@ class Post(beam.PTransform):
         self._connection = connection
         self._receipts = receipts
         self._latency = latency
+        self._worker = worker
         self._poster = poster or ThreadedPoster
 
     def expand(self, batches: beam.PCollection[Batch]) -> DoOutputsTuple:
         """Add the step."""
-        step = beam.ParDo(_Post(self._routes, self._connection, self._receipts, self._latency, self._poster))
+        post = _Post(self._routes, self._connection, self._receipts, self._latency, self._worker, self._poster)
+        step = beam.ParDo(post)
         return with_dead_letters(step, batches, Batch, receipts=Receipts)
 
 
@@ -73,13 +78,19 @@ class _Post(beam.DoFn):
         connection: Connection,
         receipts: bool,
         latency: bool,
+        worker: WorkerSetup,
         poster: Callable[[Client, Connection], Poster],
     ):
         self._routes = routes
         self._connection = connection
         self._receipts = receipts
         self._latency = latency
+        self._worker = worker
         self._poster = poster
+
+    def setup(self) -> None:
+        """Set up the worker's process, which may be another one than that of the steps before (`batch_mode=state`)."""
+        self._worker.apply()
 
     def start_bundle(self) -> None:
         self._under_way: deque[_UnderWay] = deque()
@@ -114,9 +125,9 @@ class _Post(beam.DoFn):
             delivery = future.result()
         for name, amount in _counters(batch.route, delivery):
             metrics.count_in_beam(name, amount)
-        metrics.observe("delivery_messages", len(delivery.answers))
-        metrics.observe("delivery_bytes", delivery.sent_bytes)
-        metrics.observe("delivery_milliseconds", int(delivery.seconds * 1000))
+        metrics.observe_of(batch.route, metrics.DELIVERY_MESSAGES, len(delivery.answers))
+        metrics.observe_of(batch.route, metrics.DELIVERY_BYTES, delivery.sent_bytes)
+        metrics.observe_of(batch.route, metrics.DELIVERY_MILLISECONDS, int(delivery.seconds * 1000))
         metrics.observe(metrics.IN_FLIGHT, delivery.in_flight)
         if self._latency:
             count_latencies(batch.route, measure(_timestamps(batch, delivery), steps.accepted))
@@ -131,8 +142,9 @@ class _Post(beam.DoFn):
 def _counters(route: str, counts: Counts) -> Iterator[tuple[str, int]]:
     yield metrics.REQUESTS, counts.requests
     yield metrics.REQUEST_BYTES, counts.sent_bytes
-    yield metrics.ACCEPTED, counts.accepted
+    # In this order: whoever looks in between must not find records that no route has.
     yield metrics.accepted_by(route), counts.accepted
+    yield metrics.ACCEPTED, counts.accepted
     yield metrics.DUPLICATES_POSSIBLE, counts.duplicates_possible
     for cause, times in counts.retries.items():
         yield metrics.RETRIES + cause, times

@@ -13,7 +13,7 @@ from pipelines.options.group import option as _option
 from pipelines.options.kafka import KafkaOptions
 from pipelines.options.kafka_types import Place, Topic
 from pipelines.options.kinesis import KinesisOptions
-from pipelines.options.types import Count, Folder, Seconds, Share, Stages, Strings, Time, seconds_of
+from pipelines.options.types import Count, Folder, Port, Seconds, Share, Stages, Strings, Time, seconds_of
 from pipelines.options.xdm import MapOptions, XdmOptions
 from transforms.batch import BatchMode
 from transforms.replay import Selection
@@ -122,6 +122,12 @@ class GeneralOptions(OptionGroup):
         "How long deliveries may continue after SIGTERM or Ctrl-C; records not delivered by then are "
         "read again. Keep it some seconds below what the orchestrator allows: Kubernetes kills after 30 s.",
         "seconds",
+    )
+    metrics_port: Port | None = _option(
+        None,
+        "Serve metrics for Prometheus at /metrics on this port of all addresses of the machine, and /health and /ready "
+        "for probes. 0: a free port, which the log names. On a cluster each worker process takes this port or the next "
+        "one that is free. Null: none.",
     )
     progress: Literal["auto", "on", "off"] = _option(
         "auto",

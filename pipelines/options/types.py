@@ -276,6 +276,7 @@ Statuses = Annotated[tuple[int, ...], BeforeValidator(_as_tuple), AfterValidator
 Headers = Annotated[StringMap, AfterValidator(check_headers), SECRET]
 HeaderValue = Annotated[str, AfterValidator(check_header_value)]
 Count = Annotated[int, Field(gt=0)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0)]
 Window = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]

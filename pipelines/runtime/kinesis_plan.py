@@ -17,7 +17,7 @@ from kinesis.positions import Checkpoint
 from pipelines.options.kinesis_types import NAMED_STARTS
 from pipelines.options.settings import Settings
 from pipelines.options.types import iso_time
-from pipelines.runtime.plan import is_local
+from pipelines.runtime.plan import is_local, worker_setup
 from pipelines.runtime.preflight import check_places
 from pipelines.runtime.sinks import make_sinks
 from transforms.kinesis.checkpoint import local_checkpoint
@@ -28,6 +28,7 @@ from transforms.records.bundle_limits import BundleLimits
 from transforms.replay import Reads
 from transforms.sinks.base import Sinks, describe_all
 from transforms.worker import process
+from transforms.worker.setup import WorkerSetup
 
 # Fills the last chunks of a bundle while there is nothing more to read.
 _LINGER_SECONDS = 1.0
@@ -52,6 +53,11 @@ class KinesisPlan:
     dead_letters: Sinks
     run: str
     local: bool
+
+    @property
+    def worker(self) -> WorkerSetup:
+        """What the processes of workers are like."""
+        return worker_setup(self.settings)
 
     @property
     def receiver(self) -> str:

@@ -26,6 +26,7 @@ from transforms.records.prepare import Tombstones
 from transforms.records.refusal_guard import NO_GUARD, RefusalGuard, RefusalLimits
 from transforms.records.route import Routes
 from transforms.sinks.base import Sinks
+from transforms.worker.setup import WorkerSetup
 
 # Runners that read, process and post in this process, or beside it; they keep no state over a restart.
 LOCAL_RUNNERS = frozenset({"DirectRunner", "FnApiRunner", "PrismRunner"})
@@ -63,6 +64,11 @@ class Plan:
     def receiver(self) -> str:
         """Name of the destination in tables and messages."""
         return self.connection.name
+
+    @property
+    def worker(self) -> WorkerSetup:
+        """What the processes of workers are like."""
+        return worker_setup(self.settings)
 
     @property
     def measures_latency(self) -> bool:
@@ -131,6 +137,11 @@ def for_replay(plan: Plan, kind: DestinationKind[Any]) -> Plan:
     Somebody chose these records: that they are refused again, all of them, is no reason to stop.
     """
     return replace(plan, routes=kind.replay_routes(plan.routes), source=None, guard=NO_GUARD)
+
+
+def worker_setup(settings: Settings) -> WorkerSetup:
+    """Return what the processes of workers are like; this process, where it is the worker, is set up by its run."""
+    return WorkerSetup(None if is_local(settings) else settings.general.metrics_port)
 
 
 def is_local(settings: Settings) -> bool:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from types import FrameType
 from typing import Any
 
@@ -31,6 +31,7 @@ from pipelines.runtime.progress import LINE_EVERY_SECONDS, Progress
 from pipelines.runtime.report import summary, warnings, without_success, write_summary
 from transforms.sinks.files import reason_of
 from transforms.worker import metrics, process
+from transforms.worker.monitor import open_monitor
 
 DONE, FAILED, WRONG = 0, 1, 2
 INTERRUPTED = 128 + signal.SIGINT
@@ -83,28 +84,33 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
     """
     reporter: Reporter = ConsoleReporter(console(), as_json=as_json)
     settings: Settings | None = None
-    try:
-        settings = parse(argv, job.findings, sys.modules[job.build.__module__].__doc__ or "")
-        if settings.general.print_options:
-            notes = "".join(f"# {note}\n" for note in job.notes(settings))
-            sys.stdout.write(settings.as_yaml() + notes)
-            return DONE
-        set_up_logging(settings.general.log_format)
-        if settings.general.log_format == "json":
-            reporter = LogReporter(as_json=as_json)
-        plan = job.plan(settings)
-        job.preflight(plan)
-        pipeline = beam.Pipeline(options=PipelineOptions(_flags(plan, reporter)))
-        job.build(pipeline, plan)
-    except UserError as error:
-        reporter.error(str(error))
-        _account_of_start("failed", settings)
-        return WRONG
-    except KeyboardInterrupt:
-        reporter.say("stopped before anything was read")
-        _account_of_start("stopped", settings)
-        return INTERRUPTED
-    return _run_here(pipeline, plan, job, reporter) if plan.local else _run_on_cluster(pipeline, plan, job, reporter)
+    with ExitStack() as while_it_runs:
+        try:
+            settings = parse(argv, job.findings, sys.modules[job.build.__module__].__doc__ or "")
+            if settings.general.print_options:
+                notes = "".join(f"# {note}\n" for note in job.notes(settings))
+                sys.stdout.write(settings.as_yaml() + notes)
+                return DONE
+            set_up_logging(settings.general.log_format)
+            if settings.general.log_format == "json":
+                reporter = LogReporter(as_json=as_json)
+            plan = job.plan(settings)
+            port = settings.general.metrics_port
+            if plan.local and port is not None:
+                while_it_runs.enter_context(closing(open_monitor(port)))
+            job.preflight(plan)
+            pipeline = beam.Pipeline(options=PipelineOptions(_flags(plan, reporter)))
+            job.build(pipeline, plan)
+        except UserError as error:
+            reporter.error(str(error))
+            _account_of_start("failed", settings)
+            return WRONG
+        except KeyboardInterrupt:
+            reporter.say("stopped before anything was read")
+            _account_of_start("stopped", settings)
+            return INTERRUPTED
+        run_it = _run_here if plan.local else _run_on_cluster
+        return run_it(pipeline, plan, job, reporter)
 
 
 def _run_here(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter) -> int:

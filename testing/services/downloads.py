@@ -2,7 +2,7 @@
 
 The folder is `beam-aep/<part>-<version>` in `$BEAM_AEP_CACHE`, else in `$XDG_CACHE_HOME`, else in `~/.cache`.
 Jars come from Maven Central through `mvn`, Flink itself and aepp from PyPI through `pip`, Toxiproxy through `go`,
-kinesis-local through `npm`.
+kinesis-local through `npm`, promtool through `apt-get`.
 """
 
 from __future__ import annotations
@@ -93,6 +93,23 @@ def toxiproxy() -> Path:
     return _fetch_once(f"toxiproxy-{TOXIPROXY_VERSION}", "Toxiproxy, 15 MB", fetch) / "server"
 
 
+def promtool() -> Path:
+    """Return the path of promtool: that of the machine, or of the Debian package `prometheus`."""
+    found = shutil.which("promtool")
+    if found:
+        return Path(found)
+
+    def fetch(folder: Path) -> None:
+        if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+            raise ServiceUnavailable("no promtool found: install Prometheus")
+        with tempfile.TemporaryDirectory(dir=folder.parent) as download:
+            _run(["apt-get", "download", "prometheus"], folder=download)
+            (package,) = Path(download).glob("prometheus_*.deb")
+            _run(["dpkg-deb", "--extract", str(package), str(folder)])
+
+    return _fetch_once("promtool", "promtool, 90 MB", fetch) / "usr" / "bin" / "promtool"
+
+
 def aepp() -> Path:
     """Return folder to import `aepp` from, the public Python client of AEP, with what it needs beside
     requirements.lock.
@@ -172,8 +189,8 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _run(command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
-    """Run a download, with `env` added to the environment; its last lines are in the error."""
+def _run(command: Sequence[str], env: Mapping[str, str] | None = None, folder: str | None = None) -> None:
+    """Run a download in a folder, with `env` added to the environment; its last lines are in the error."""
     try:
         done = subprocess.run(
             command,
@@ -184,6 +201,7 @@ def _run(command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
             check=False,
             timeout=FETCH_TIMEOUT_SECONDS,
             env={**os.environ, **(env or {})},
+            cwd=folder,
         )
     except subprocess.TimeoutExpired as error:
         raise ServiceUnavailable(

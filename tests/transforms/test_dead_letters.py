@@ -199,7 +199,12 @@ def test_a_bundle_writes_its_dead_letters_to_whole_files_and_counts_them_by_code
     assert apply(WriteDeadLetters((folder(tmp_path),)), written) == []
     assert sorted(one.record.offset for one in read_files(str(tmp_path))) == [0, 1, 2, 3, 4, 5]
     assert len(list(tmp_path.iterdir())) == 1
-    assert metrics.process_counts() == {"dead_lettered/type": 5, "dead_lettered/json": 1}
+    assert metrics.process_counts() == {
+        "dead_lettered/type": 5,
+        "dead_lettered/json": 1,
+        "dead_letters_of/type/": 5,
+        "dead_letters_of/json/": 1,  # and no route
+    }
 
 
 def test_large_bundles_are_rolled_into_several_files(tmp_path: Path) -> None:
@@ -229,7 +234,8 @@ def test_a_folder_that_cannot_be_written_fails_the_bundle(tmp_path: Path) -> Non
         apply(WriteDeadLetters((folder(file / "below"),)), [letter(route="r")])
     assert isinstance(process.failure, SinkError)
     assert str(process.failure) == f"{file / 'below'} cannot be written to: Not a directory; check dead_letter_path"
-    assert metrics.process_counts() == {}  # what is not written is not accounted for
+    # What is not written is not accounted for.
+    assert metrics.process_counts() == {"failures/SinkError": 1}
 
 
 def test_a_full_disk_is_named_and_gets_its_room_back(tmp_path: Path) -> None:

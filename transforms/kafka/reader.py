@@ -22,7 +22,7 @@ from transforms.kafka.restriction import Claim, Positions, Shard, TopicClaim
 from transforms.kafka.source import KafkaSource
 from transforms.kafka.start import reset_position
 from transforms.records.chunk import CHUNK_RECORDS, Chunk, Record
-from transforms.worker import process
+from transforms.worker import metrics, process
 
 _LOG = logging.getLogger(__name__)
 _POLL_RECORDS = 500
@@ -88,6 +88,7 @@ class Reader:
             # A poll for many returns when it has them all or the time is up, so wait for the first alone.
             many = min(_POLL_RECORDS, limits.max_records - records)
             messages = self._consumer.consume(*((many, poll_seconds) if first_at else (1, limits.idle_seconds)))
+            metrics.asked()
             for step in self._steps(messages):
                 if step.chunk is not None:
                     first_at = first_at or self._clock()

@@ -15,7 +15,7 @@ from transforms.records.chunk import Chunk
 from transforms.records.dead_letter import REPLAYS_HEADER
 from transforms.records.outcome import Refusal
 from transforms.records.record import Record
-from transforms.worker import process
+from transforms.worker.setup import PLAIN_WORKER, WorkerSetup
 
 MEMBERSHIP = "aep.membership"
 """The header with `entered`, `left` or `changed`, see `aep.formats.exported_profile.membership_of`."""
@@ -28,14 +28,21 @@ class ParseExportedProfiles(beam.PTransform):
     is not an exported profile, stage `shape`.
     """
 
+    def __init__(self, worker: WorkerSetup = PLAIN_WORKER):
+        super().__init__()
+        self._worker = worker
+
     def expand(self, chunks: beam.PCollection[Chunk]) -> DoOutputsTuple:
         """Add the step."""
-        return with_dead_letters(beam.ParDo(_Parse()), chunks, Chunk)
+        return with_dead_letters(beam.ParDo(_Parse(self._worker)), chunks, Chunk)
 
 
 class _Parse(beam.DoFn):
+    def __init__(self, worker: WorkerSetup):
+        self._worker = worker
+
     def setup(self) -> None:
-        process.set_up_worker()
+        self._worker.apply()
 
     def process(self, element: Chunk) -> Iterator[Chunk | TaggedOutput]:
         parsed = Chunk(element.topic, element.partition, [])

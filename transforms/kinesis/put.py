@@ -10,6 +10,7 @@ from transforms.post import Post
 from transforms.records.chunk import Batch
 from transforms.records.delivery import Client, Connection, Counts, Delivery
 from transforms.records.route import Routes
+from transforms.worker.setup import PLAIN_WORKER, WorkerSetup
 
 
 class PutToKinesis(Post):
@@ -19,8 +20,15 @@ class PutToKinesis(Post):
     a shard that has had enough hold up nobody else's.
     """
 
-    def __init__(self, routes: Routes, connection: Connection, receipts: bool = False, latency: bool = False):
-        super().__init__(routes, connection, receipts, latency, KinesisPoster)
+    def __init__(
+        self,
+        routes: Routes,
+        connection: Connection,
+        receipts: bool = False,
+        latency: bool = False,
+        worker: WorkerSetup = PLAIN_WORKER,
+    ):
+        super().__init__(routes, connection, receipts, latency, worker, KinesisPoster)
 
 
 class KinesisPoster:

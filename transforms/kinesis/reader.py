@@ -18,7 +18,7 @@ from transforms.kinesis.record import chunk_of
 from transforms.kinesis.restriction import Share, Unread
 from transforms.kinesis.source import KinesisSource
 from transforms.records.chunk import CHUNK_RECORDS, Chunk
-from transforms.worker import process
+from transforms.worker import metrics, process
 
 
 class Step(NamedTuple):
@@ -153,6 +153,7 @@ class Reader:
             return
         if reply is None:
             return
+        metrics.asked()
         yield from self._chunks(shard, reply)
         if reply.position.is_end:
             if not reply.children.keys() <= self._checkpoint.shards.keys():

@@ -1,5 +1,7 @@
 """Counts of what happened to records: Beam counters, and the same for this process as they grow.
 
+All counts of a process go through `count_here`, so that whatever shows or exports them shows the same.
+
 Beam's counters are the account on a cluster; a local run shows the process's own while it goes on. Beam drops what
 other threads than the bundle's count, and what a bundle has counted that fails.
 """
@@ -7,6 +9,8 @@ other threads than the bundle's count, and what a bundle has counted that fails.
 from __future__ import annotations
 
 import threading
+import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Hashable
 from functools import cache
@@ -22,6 +26,7 @@ DROPPED = "dropped"  # as their route says
 PASSED_OVER = "passed_over"  # dead letters that were read and not chosen for a replay
 ACCEPTED = "accepted"
 DEAD_LETTERED = "dead_lettered/"  # and the code
+DEAD_LETTERS_OF = "dead_letters_of/"  # and the code, and / and the route's name; here alone, Beam has the sums
 BY_ROUTE = "route/"  # and the route's name, and /accepted, /dead_lettered or /dropped
 RECEIPTS = "receipts"
 REQUESTS = "requests"
@@ -34,14 +39,33 @@ REPEATS = "repeats"  # profiles that say what the last record of theirs said
 REPEATS_DROPPED = "repeats_dropped"  # those of them that were dropped
 IDS_LOOKED_AT = "ids_looked_at/"  # and the route's name: the events that REPEATED_IDS is of
 REPEATED_IDS = "repeated_ids/"  # and the route's name: different events with an _id that another one has
+FAILURES = "failures/"  # and the class of an error that has failed a bundle; here alone, Beam forgets failed bundles
+
+# Distributions. In Beam by their names; here by route as well, in buckets: as counters NAME/ROUTE/BOUND, each for the
+# values up to its bound and above the one before, and NAME/ROUTE/sum.
+DELIVERY_MESSAGES = "delivery_messages"
+DELIVERY_BYTES = "delivery_bytes"
+DELIVERY_MILLISECONDS = "delivery_milliseconds"
+SUM = "sum"
+BOUNDS: dict[str, tuple[int, ...]] = {
+    DELIVERY_MESSAGES: (1, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000),
+    DELIVERY_BYTES: (1_000, 10_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 10_000_000),
+    DELIVERY_MILLISECONDS: (
+        *(5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000),
+    ),
+}
 
 # Levels, which rise and fall.
 IN_FLIGHT = "in_flight"
 LAG = "lag"  # of Kafka, in records
 LAG_MILLISECONDS = "lag_milliseconds"  # of Kinesis
 
+# Of these it is known when they last grew.
+_DATED = frozenset({READ, ACCEPTED})
+
 _lock = threading.RLock()  # a signal's handler may ask for a level while the main thread counts
 _counts: Counter[str] = Counter()
+_last: dict[str, float] = {}
 _watched: dict[tuple[str, Hashable], Callable[[], int | None]] = {}
 
 
@@ -62,6 +86,22 @@ def count_here(name: str, amount: int) -> None:
     if amount:
         with _lock:
             _counts[name] += amount
+            if name in _DATED:
+                _last[name] = time.time()
+
+
+def asked() -> None:
+    """Note that records were asked for, whether there were any or not."""
+    _last[READ] = time.time()
+
+
+def last(name: str) -> float | None:
+    """Return when records were last read (or asked for) or accepted, in seconds since 1970; None for never.
+
+    Args:
+        name: `READ` or `ACCEPTED`.
+    """
+    return _last.get(name)
 
 
 def accepted_by(route: str) -> str:
@@ -80,8 +120,23 @@ def dropped_by(route: str) -> str:
 
 
 def observe(name: str, value: int) -> None:
-    """Add a value to Beam's distribution of this name."""
+    """Add a value to Beam's distribution of this name; in the bundle's thread only."""
     _beam_distribution(name).update(value)
+
+
+def observe_of(route: str, name: str, value: int) -> None:
+    """Add a value to Beam's distribution, and to the process's own buckets of a route.
+
+    Args:
+        route: Its name.
+        name: One of `BOUNDS`.
+        value: In the unit of the name.
+    """
+    observe(name, value)
+    bounds = BOUNDS[name]
+    at = bisect_left(bounds, value)
+    count_here(f"{name}/{route}/{bounds[at] if at < len(bounds) else 'inf'}", 1)
+    count_here(f"{name}/{route}/{SUM}", value)
 
 
 def watch(name: str, part: Hashable, read: Callable[[], int | None]) -> None:
@@ -133,6 +188,7 @@ def reset() -> None:
     """Start counting again from nothing, before a run."""
     with _lock:
         _counts.clear()
+        _last.clear()
 
 
 def beam_counts(metrics: MetricResults) -> Counter[str]:

@@ -89,6 +89,9 @@ def remember_failure() -> Iterator[None]:
         yield
     except Exception as error:
         failure = failure or error
+        from transforms.worker import metrics  # loads Beam, which commands without a pipeline do without
+
+        metrics.count_here(metrics.FAILURES + type(error).__name__, 1)
         raise
 
 

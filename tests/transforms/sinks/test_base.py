@@ -85,7 +85,7 @@ def test_one_sink_that_fails_fails_the_bundle_and_nothing_counts_as_written(writ
     with pytest.raises(Exception, match="b is full"):
         apply(write((ListSink("a"), ListSink("b", fails=True))), elements)
     assert isinstance(process.failure, SinkError)
-    assert metrics.process_counts() == {}
+    assert metrics.process_counts() == {"failures/SinkError": 1}
 
 
 def test_a_folder_is_looked_at_from_where_it_is_written(tmp_path: Path) -> None:

@@ -1,0 +1,115 @@
+"""A run as it is watched from outside: what Prometheus scrapes, and what probes ask."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections import Counter
+from typing import Any
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from samples.loyalty import generate
+from testing.services.process import PATIENCE_SECONDS, ServiceProcess, wait_for
+from tests.e2e.scenario import Scenario
+from transforms.worker.monitor import Monitor
+
+pytestmark = pytest.mark.kafka
+
+
+def page(pipeline: ServiceProcess) -> str:
+    """Return the address that a pipeline's log names, by the loopback interface."""
+
+    def named() -> re.Match[str] | None:
+        return re.search(r"metrics at http://[^ :]+:(\d+)/metrics", pipeline.log())
+
+    found = wait_for(named, PATIENCE_SECONDS, "the address of the metrics")
+    assert found is not None
+    return f"http://127.0.0.1:{found[1]}"
+
+
+def scrape(address: str) -> dict[str, Counter[tuple[str, ...]]]:
+    """Return the samples of a page by name, and by the values of their labels in the order of the labels' names."""
+    found: dict[str, Counter[tuple[str, ...]]] = {}
+    text = requests.get(f"{address}/metrics", timeout=PATIENCE_SECONDS).text
+    for family in text_string_to_metric_families(text):
+        for one in family.samples:
+            labels = tuple(one.labels[label] for label in sorted(one.labels))
+            found.setdefault(one.name, Counter())[labels] += int(one.value)
+    return found
+
+
+def settled(address: str) -> int:
+    """Return how many records were accepted or dead-lettered."""
+    found = scrape(address)
+    names = ("beam_aep_accepted_records_total", "beam_aep_dead_letters_total")
+    return sum(found.get(name, Counter()).total() for name in names)
+
+
+def ready(address: str) -> tuple[int, dict[str, Any]]:
+    answer = requests.get(f"{address}/ready", timeout=PATIENCE_SECONDS)
+    return answer.status_code, answer.json()
+
+
+def test_what_is_scraped_of_a_run_is_what_its_report_says(scenario: Scenario) -> None:
+    scenario.produce(generate(2_000, broken_share=0.05))
+    pipeline = scenario.start(kafka_stop_at="never", metrics_port=0, batch_max_messages=100)
+    address = page(pipeline)
+    assert requests.get(f"{address}/health", timeout=PATIENCE_SECONDS).json() == {"alive": True}
+    wait_for(lambda: settled(address) == 2_000, PATIENCE_SECONDS, "all records to be settled")
+    wait_for(lambda: ready(address)[1]["lag_records"] == 0, PATIENCE_SECONDS, "the lag to be measured")
+    code, body = ready(address)
+    assert (code, body["reason"]) == (200, None)
+    assert body["seconds_since_last_poll"] < PATIENCE_SECONDS
+    assert body["seconds_since_last_accepted"] < PATIENCE_SECONDS
+    found = scrape(address)
+    pipeline.terminate()
+    assert pipeline.exit_code == 0, pipeline.log_tail()
+    account = scenario.summary()
+    assert found["beam_aep_read_records_total"][()] == account["read"] == 2_000
+    accepted = {(route,): counts["accepted"] for route, counts in account["routes"].items()}
+    assert found["beam_aep_accepted_records_total"] == accepted
+    dead: Counter[str] = Counter()
+    routes: Counter[str] = Counter()
+    for (code_, route), number in found["beam_aep_dead_letters_total"].items():
+        dead[code_] += number
+        routes[route] += number
+    assert dead == account["dead_lettered"]
+    assert {route: routes[route] for route in account["routes"]} == {
+        route: counts["dead_lettered"] for route, counts in account["routes"].items()
+    }
+    assert found["beam_aep_requests_total"][()] == account["requests"]
+    assert found["beam_aep_request_bytes_total"][()] == account["request_bytes"]
+    assert found["beam_aep_latency_seconds_count"].total() == account["latency_milliseconds"]["records"]
+    assert found["beam_aep_delivery_records_sum"].total() == account["accepted"]
+    assert found["beam_aep_delivery_size_bytes_sum"].total() == account["request_bytes"]
+    # Neither contents of records nor identities.
+    assert not any(word in str(found) for word in ("ACME@AdobeOrg", "@example", scenario.group))
+
+
+def test_a_run_that_waits_for_aep_says_so_as_it_is_to_end_and_is_ready_no_more(scenario: Scenario) -> None:
+    scenario.emulator.faults(outage_s=600)
+    scenario.produce(generate(300))
+    pipeline = scenario.start(kafka_stop_at="never", metrics_port=0, shutdown_seconds=5)
+    address = page(pipeline)
+    wait_for(lambda: scrape(address)["beam_aep_batches_waiting"][()] > 0, PATIENCE_SECONDS, "a batch to wait")
+    assert ready(address)[0] == 200  # nobody else could read in its place
+    pipeline.signal(signal.SIGTERM)
+    wait_for(lambda: ready(address)[1]["reason"] == "stopping", PATIENCE_SECONDS, "the run to be stopping")
+    assert ready(address)[0] == 503
+    wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the end of the run")
+    assert re.search(r"waiting up to 5 s for AEP: .*to be sent again, AEP answers 503", pipeline.log())
+    assert scenario.records_committed() == 0
+
+
+def test_a_port_in_use_stops_the_run_before_anything_is_read_and_names_the_option(scenario: Scenario) -> None:
+    taken = Monitor(0)
+    try:
+        finished = scenario.run(metrics_port=taken.port)
+    finally:
+        taken.close()
+    assert finished.code == 2
+    assert f"error: metrics_port: port {taken.port} is in use by another program" in finished.output
+    assert "Traceback" not in finished.output
