@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from emulator.export.queue import Run
 from emulator.page.facts import Services
@@ -25,6 +26,15 @@ from emulator.state.destinations import Destination
 from emulator.state.identities import Named
 
 
+class Belonging(NamedTuple):
+    """A profile's membership of an audience, with the time of its status in milliseconds since the epoch."""
+
+    segment_id: str
+    name: str
+    status: str
+    since_ms: int
+
+
 class AudienceViews:
     """The views, over the services."""
 
@@ -44,20 +54,27 @@ class AudienceViews:
         )
         return View("/audiences", "Audiences", body, live=True)
 
-    def memberships(self, org_id: str, linked: Sequence[Named]) -> Html:
+    def of_profile(self, org_id: str, linked: Sequence[Named]) -> list[Belonging]:
         """Return the audiences that a profile belongs to or has left."""
         services = self._services
         profile_id = services.profiles.profile_id(org_id, linked[0]) if linked else None
         found = services.memberships.of(profile_id) if profile_id is not None else {}
         names = {each.id: each.name for each in services.segments.ready(org_id)}
+        return [
+            Belonging(segment_id, names.get(segment_id, "deleted"), each.status, each.since_ms)
+            for segment_id, each in found.items()
+            if each.status is not None
+        ]
+
+    def memberships(self, org_id: str, linked: Sequence[Named]) -> Html:
+        """Return the audiences that a profile belongs to or has left."""
         rows = [
             (
-                markup(names.get(segment_id, "deleted"), Html("<br>"), code(segment_id)),
+                markup(each.name, Html("<br>"), code(each.segment_id)),
                 badge(each.status, "good" if each.status == "realized" else ""),
                 moment(each.since_ms),
             )
-            for segment_id, each in found.items()
-            if each.status is not None
+            for each in self.of_profile(org_id, linked)
         ]
         return table(["Audience", "Status", "Since (UTC)"], rows, "None.")
 

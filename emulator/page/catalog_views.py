@@ -8,8 +8,10 @@ from typing import Any
 import orjson
 
 from emulator.page import schema_tree
-from emulator.page.facts import DatasetEntry, Facts, SchemaEntry, Services
+from emulator.page.event_views import EventViews, Wanted
+from emulator.page.facts import DatasetEntry, Facts, Services
 from emulator.page.layout import View
+from emulator.page.links import dataset_address, dataset_link, inlet_link, schema_address
 from emulator.page.markup import (
     Column,
     Content,
@@ -29,7 +31,6 @@ from emulator.page.markup import (
     number,
     table,
 )
-from emulator.page.message_views import BACK, dataset_link, messages
 from emulator.state.batches import Batch
 from emulator.state.errors import ApiError
 from emulator.state.inlets import describe
@@ -42,9 +43,10 @@ NEWEST = 20
 class CatalogViews:
     """The views, over the services."""
 
-    def __init__(self, services: Services, reader: Facts) -> None:
+    def __init__(self, services: Services, reader: Facts, events: EventViews) -> None:
         self._services = services
         self._facts = reader
+        self._events = events
 
     def schemas(self) -> View:
         users: dict[tuple[str, str | None, str | None], list[DatasetEntry]] = {}
@@ -143,7 +145,6 @@ class CatalogViews:
             }
         )
         batches = self._services.batches.newest(org_id, dataset_id, MAX_BATCHES)
-        newest = self._services.store.newest(NEWEST, among=BACK, dataset_id=dataset_id)
         body = markup(
             about,
             heading("Failed batches"),
@@ -154,21 +155,21 @@ class CatalogViews:
             heading("Batches"),
             _batches(batches, booked=entry.inlet_id is None),
             heading("Newest records"),
-            messages(newest, self._services, empty="None among the newest messages."),
+            self._events.some(Wanted(dataset=dataset_id), NEWEST, "None among the newest messages."),
+            note(link(address("events", dataset=dataset_id), "All messages for this dataset")),
         )
         return View("/datasets", entry.name, body, live=True)
 
     def connections(self, base_url: str) -> View:
         """Return all inlets and all dataflows."""
         services = self._services
-        names = {each.id: each.name for each in services.inlets}
         inlets = []
         for inlet in services.inlets:
             described = describe(inlet, base_url)
             local = inlet.flows is None
             inlets.append(
                 (
-                    markup(inlet.name, Html("<br>"), copyable(described["inletUrl"])),
+                    markup(inlet_link(services, inlet.id), Html("<br>"), copyable(described["inletUrl"])),
                     inlet.org_id,
                     "here (/__local)" if local else "AEP's API",
                     inlet.data_type,
@@ -186,7 +187,7 @@ class CatalogViews:
                 (
                     markup(str(flow.get("name", "")), _below(flow_id)),
                     org_id,
-                    ", ".join(names.get(each, each) for each in begins),
+                    markup(*(inlet_link(services, each) for each in begins)),
                     markup(*(dataset_link(self._facts, org_id, each) for each in leads_to)),
                     ", ".join(number(len(each)) for each in leads_to.values() if each) or "–",
                 )
@@ -245,15 +246,6 @@ class CatalogViews:
             note(f"{number(rest)} more; the Data Access API has them all.") if rest > 0 else None,
             opened=True,
         )
-
-
-def schema_address(schema: SchemaEntry) -> str:
-    return address("schemas", schema.id, inlet=schema.inlet_id)
-
-
-def dataset_address(dataset: DatasetEntry) -> str:
-    """Return where a dataset is shown."""
-    return address("datasets", dataset.id, org=dataset.org_id)
 
 
 def _batches(batches: Sequence[Batch], *, booked: bool) -> Html:

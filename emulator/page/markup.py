@@ -5,7 +5,7 @@ Names, schemas, events and error texts come from clients and may hold anything, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from html import escape
 from typing import Any, NamedTuple
@@ -110,6 +110,27 @@ def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Content]], em
         return note(empty)
     head_row = element("tr", *(element("th", each.title, class_="number" if each.numeric else None) for each in heads))
     return element("table", element("thead", head_row), element("tbody", *body))
+
+
+def tiles(figures: Mapping[str, str], *, alarming: Collection[str] = ()) -> Html:
+    """Return the figures that matter most, large.
+
+    Args:
+        figures: By their names.
+        alarming: The names of those that stand out unless they are 0.
+    """
+    return element(
+        "dl",
+        *(
+            element(
+                "div",
+                element("dt", name),
+                element("dd", value, class_="alert" if name in alarming and value != "0" else None),
+            )
+            for name, value in figures.items()
+        ),
+        class_="tiles",
+    )
 
 
 def facts(pairs: Mapping[str, Content]) -> Html:

@@ -19,10 +19,13 @@ from emulator.api.origins import is_foreign
 from emulator.page import fault_form, fault_presets
 from emulator.page.audience_views import AudienceViews
 from emulator.page.catalog_views import CatalogViews
+from emulator.page.event_views import EventViews, Wanted
 from emulator.page.facts import Facts, Services
+from emulator.page.inlet_views import InletViews
 from emulator.page.layout import SECTIONS, View, render
 from emulator.page.markup import Html, address, code, element, heading, link, markup, note
-from emulator.page.message_views import MessageViews
+from emulator.page.overview import Overview
+from emulator.page.profile_views import ProfileViews
 from emulator.page.stream_views import StreamViews
 
 _HEADERS = {
@@ -40,20 +43,24 @@ class Pages:
         self._services = services
         reader = Facts(services)
         self._audiences = AudienceViews(services)
-        self._messages = MessageViews(services, reader, self._audiences)
-        self._catalog = CatalogViews(services, reader)
+        self._overview = Overview(services, reader)
+        self._events = EventViews(services, reader)
+        self._inlets = InletViews(services, reader, self._events)
+        self._profiles = ProfileViews(services, reader, self._audiences)
+        self._catalog = CatalogViews(services, reader, self._events)
         self._streams = StreamViews(services)
 
     def routes(self) -> list[Route]:
         views: dict[str, Callable[[Request], View | None]] = {
-            "/": lambda _: self._messages.overview(),
-            "/events": lambda _: self._messages.events(),
+            "/": lambda _: self._overview.overview(),
+            "/events": lambda request: self._events.events(Wanted.of(request.query_params)),
             "/datasets": lambda _: self._catalog.datasets(),
             "/datasets/{id:path}": self._dataset,
             "/schemas": lambda _: self._catalog.schemas(),
             "/schemas/{id:path}": self._schema,
             "/connections": lambda request: self._catalog.connections(str(request.base_url)),
-            "/profiles": self._profiles,
+            "/inlets/{id}": lambda request: self._inlets.inlet(request.path_params["id"], str(request.base_url)),
+            "/profiles": self._lookup,
             "/audiences": lambda _: self._audiences.audiences(),
             "/streams": lambda _: self._streams.streams(),
             "/faults": self._fault_view,
@@ -94,9 +101,9 @@ class Pages:
     def _schema(self, request: Request) -> View | None:
         return self._catalog.schema(request.path_params["id"], request.query_params.get("inlet"))
 
-    def _profiles(self, request: Request) -> View:
+    def _lookup(self, request: Request) -> View:
         query = request.query_params
-        return self._messages.profiles(query.get("namespace", "").strip(), query.get("id", "").strip())
+        return self._profiles.profiles(query.get("namespace", "").strip(), query.get("id", "").strip())
 
     def _fault_view(self, request: Request) -> View | None:
         inlet_id = request.query_params.get("inlet", "")

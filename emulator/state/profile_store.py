@@ -63,6 +63,17 @@ class Profile(NamedTuple):
     modified_ms: int
 
 
+class Fragment(NamedTuple):
+    """A record that is kept: for a dataset and its owner, the identity it was sent for; `seq` is its last message."""
+
+    seq: int
+    dataset_id: str
+    owner: Named
+    entity: dict[str, Any]
+    xaction_id: str
+    modified_ms: int
+
+
 class Event(NamedTuple):
     """An event of a profile; `owner` is the identity it was sent for."""
 
@@ -176,29 +187,33 @@ class ProfileStore:
 
     def profile(self, org_id: str, identities: Sequence[Named]) -> Profile | None:
         """Return the profile of linked identities; None if no record is kept for any of them."""
-        rows = [
-            row
+        fragments = self.fragments(org_id, identities)
+        if not fragments:
+            return None
+        entity: dict[str, Any] = {}
+        for each in fragments:
+            merge_into(entity, each.entity)
+        entity["identityMap"] = identity_map(identities)
+        return Profile(
+            identities,
+            entity,
+            list(dict.fromkeys(each.dataset_id for each in fragments)),
+            [each.xaction_id for each in fragments],
+            max(each.modified_ms for each in fragments),
+        )
+
+    def fragments(self, org_id: str, identities: Sequence[Named]) -> list[Fragment]:
+        """Return the records of linked identities, the earliest change first."""
+        found = [
+            Fragment(seq, dataset_id, identity, orjson.loads(entity), xaction_id, modified_ms)
             for identity in identities
-            for row in self._db.execute(
+            for seq, dataset_id, entity, xaction_id, modified_ms in self._db.execute(
                 """SELECT seq, dataset_id, entity, xaction_id, modified_ms FROM profile_records
                 WHERE org_id = ? AND namespace = ? AND value = ?""",
                 (org_id, *identity),
             )
         ]
-        if not rows:
-            return None
-        rows.sort()
-        entity: dict[str, Any] = {}
-        for _, _, content, _, _ in rows:
-            merge_into(entity, orjson.loads(content))
-        entity["identityMap"] = identity_map(identities)
-        return Profile(
-            identities,
-            entity,
-            list(dict.fromkeys(dataset_id for _, dataset_id, *_ in rows)),
-            [xaction_id for *_, xaction_id, _ in rows],
-            max(modified for *_, modified in rows),
-        )
+        return sorted(found, key=lambda each: (each.seq, each.dataset_id))
 
     def events(self, org_id: str, identities: Sequence[Named]) -> list[Event]:
         """Return the events of linked identities, the earliest first."""

@@ -8,11 +8,12 @@ confirmed outlives a kill of the process (not a power cut: `synchronous` is off)
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -93,6 +94,17 @@ class NewMessage(NamedTuple):
     entity: bytes
     errors: bytes | None
     pending: int
+
+
+State = Literal["accepted", "invalid", "pending"]
+"""What became of a message in the asynchronous validation."""
+
+_OF: Mapping[State | None, str] = {
+    None: "TRUE",
+    "accepted": "errors IS NULL AND pending.seq IS NULL",
+    "invalid": "errors IS NOT NULL",
+    "pending": "pending.seq IS NOT NULL",
+}
 
 
 class Store:
@@ -249,21 +261,25 @@ class Store:
             for seq, dataset_id, flow_id, xaction_id, received_ms, entity, errors in rows
         ]
 
-    def newest(self, limit: int, *, among: int, dataset_id: str | None = None) -> list[NewMessage]:
-        """Return the newest accepted messages, the last one first.
+    def newest(
+        self, *, among: int, dataset_id: str | None = None, inlet_id: str | None = None, state: State | None = None
+    ) -> Iterator[NewMessage]:
+        """Yield the newest accepted messages, the last one first.
 
         Args:
-            limit: How many at most.
             among: How far back to look, in messages, so that a look costs the same however many there are.
             dataset_id: Only those for a dataset.
+            inlet_id: Only those of an inlet.
+            state: Only those of which this became.
         """
         rows = self._db.execute(
-            """SELECT seq, inlet_id, dataset_id, entity_id, received_ms, entity, errors, pending.seq IS NOT NULL
+            f"""SELECT seq, inlet_id, dataset_id, entity_id, received_ms, entity, errors, pending.seq IS NOT NULL
             FROM messages LEFT JOIN failures USING (seq) LEFT JOIN pending USING (seq)
-            WHERE seq > ? AND (? IS NULL OR dataset_id = ?) ORDER BY seq DESC LIMIT ?""",
-            (self._last_seq - among, dataset_id, dataset_id, limit),
+            WHERE seq > ? AND coalesce(dataset_id = ?, ? IS NULL) AND coalesce(inlet_id = ?, ? IS NULL) AND {_OF[state]}
+            ORDER BY seq DESC""",  # noqa: S608 - no text of a caller in it
+            (self._last_seq - among, dataset_id, dataset_id, inlet_id, inlet_id),
         )
-        return [NewMessage(*row) for row in rows]
+        return itertools.starmap(NewMessage, rows)
 
     def reset(self) -> None:
         """Forget counts, messages and what came of them; definitions stay."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from html import unescape
 from html.parser import HTMLParser
 from typing import Any
@@ -147,9 +148,60 @@ def test_newest_messages_with_what_became_of_them(
     )
     emulator.failed(local_inlet["inletId"])
     text = browser.get("/events").text
-    assert text.index("invalid bad clicks DCVS-1104-400") < text.index("accepted good clicks")
+    assert text.index("invalid bad DCVS-1104-400") < text.index(
+        "accepted good dataset dataset of clicks · inlet clicks"
+    )
     assert "#/points: expected type: Integer, found: String" in text
     assert '"points": "7"' in text
+
+
+def test_messages_say_what_they_are_where_they_went_and_whom_they_are_about(
+    browser: Browser, platform: Platform
+) -> None:
+    group = platform.field_group(EVENT, title="Visit", member={"type": "string"})
+    schema = platform.schema(EVENT, group, title="Visits")
+    platform.identity(schema, f"/{platform.tenant}/member", "Loyalty")
+    dataset = platform.dataset(schema)
+    connection = platform.connection(name="web")
+    url = platform.inlet_url(connection)
+    for number, kind in enumerate(["commerce.purchases", "web.webpagedetails.pageViews", None]):
+        entity = {"_id": f"v{number}", "timestamp": "2026-01-02T03:04:05Z", platform.tenant: {"member": f"m{number}"}}
+        if kind:
+            entity["eventType"] = kind
+        assert platform.call("POST", url, platform.message(schema, dataset, entity)).status_code == 200
+    page = browser.get("/events")
+    assert re.search(r"commerce\.purchases v0 dataset \S.* · inlet web · loyalty: m0", page.text)
+    assert browser.get(page.link("loyalty: m0")).text.count("Looked up m0") == 1
+    assert browser.get(page.link("web")).text.startswith("web – local AEP")
+
+    def shown(query: str) -> list[str]:
+        return re.findall(r"<code>(v\d|other)</code>", browser.fetch(f"/events?{query}").text)
+
+    inlet = platform.emulator.create_inlet(validation="off")
+    platform.call("POST", inlet["inletUrl"], make_message(inlet, {"_id": "other", "eventType": "PURCHASE"}))
+    assert shown(f"dataset={dataset}") == ["v2", "v1", "v0"]
+    assert shown(f"dataset={dataset}&text=M1") == ["v1"]
+    assert shown(f"dataset={dataset}&type=purchase") == ["v0"]
+    assert shown("type=purchase")[:2] == ["other", "v0"]
+    assert shown(f"inlet={inlet['inletId']}") == ["other"]
+    assert shown(f"dataset={dataset}&state=invalid") == []
+    assert len(shown(f"dataset={dataset}&state=accepted")) + len(shown(f"dataset={dataset}&state=to+be+validated")) == 3
+    assert "None of the newest 10,000 messages fits." in browser.get("/events?text=nobody+has+this").text
+
+
+def test_an_inlet_has_a_page_with_a_command_that_works(
+    browser: Browser, emulator: Emulator, local_inlet: dict[str, Any]
+) -> None:
+    page = browser.get(f"/inlets/{local_inlet['inletId']}")
+    assert local_inlet["inletUrl"] in page.text
+    assert "/collection/batch/" in page.text
+    command = re.search(r"<pre>(curl .*?)</pre>", page.html, re.DOTALL)
+    assert command
+    _, url, _, header, _, data = (word for word in shlex.split(unescape(command[1])) if word != "\n")
+    answer = requests.post(url, data, headers=dict([header.split(": ")]), timeout=PATIENCE_SECONDS)
+    assert answer.json()["inletId"] == local_inlet["inletId"]
+    assert emulator.ids(local_inlet["inletId"]) == {"example-1": 1}
+    assert "example-1" in browser.get(f"/inlets/{local_inlet['inletId']}").text
 
 
 def test_long_messages_are_cut(browser: Browser, client: Client, emulator: Emulator) -> None:
@@ -215,9 +267,9 @@ def test_data_set_with_failed_batches_and_their_reasons(browser: Browser, platfo
     assert f"flow {flow} {platform.org_id} web loyalty –" in shown
 
     profile = browser.get("/profiles?namespace=loyalty&id=m0")
-    assert f"Organisation {platform.org_id} Identities loyalty: m0" in profile.text
+    assert f"Organisation {platform.org_id} Looked up m0 copy Identities loyalty: m0" in profile.text
     assert "Events only, no record." in profile.text
-    assert "Events (1)" in profile.text
+    assert "Timeline: 1 event" in profile.text
     assert "visit-0" in profile.text
     assert "No organisation's Profile store knows 'm1'" in browser.get("/profiles?namespace=loyalty&id=m1").text
 
@@ -234,7 +286,7 @@ def test_profile_merged_of_records(browser: Browser, platform: Platform) -> None
     platform.records(dataset)
     page = browser.get("/profiles?namespace=Loyalty&id=merged-1")
     assert '"points": 2' in page.text
-    assert browser.get(page.link("loyalty")).text.count(dataset) == 1
+    assert re.search(r"record of .+ for loyalty: merged-1", page.text)
     assert browser.get("/profiles").link("merged-1") == "/profiles?namespace=loyalty&id=merged-1"
 
 
@@ -256,6 +308,8 @@ def test_everything_is_escaped(browser: Browser, client: Client, emulator: Emula
         f"/datasets/{name}?org={name}",
         f"/profiles?namespace={name}&id={name}",
         f"/faults?inlet={inlet['inletId']}",
+        f"/inlets/{inlet['inletId']}",
+        f"/events?text={name}&type={name}&state={name}&dataset={name}&inlet={name}",
         f"/datasets/{name}",
     ]
     for path in paths:
@@ -380,7 +434,7 @@ def test_an_endless_form_is_refused(browser: Browser, emulator: Emulator) -> Non
     assert emulator.local("GET", "faults") == {}
 
 
-@pytest.mark.parametrize("path", ["/datasets/x", "/schemas/x", "/schemas/x?inlet=y", "/faults?inlet=x"])
+@pytest.mark.parametrize("path", ["/datasets/x", "/schemas/x", "/schemas/x?inlet=y", "/faults?inlet=x", "/inlets/x"])
 def test_unknown_ids_have_a_page_too(browser: Browser, path: str) -> None:
     page = browser.get(path)
     assert (page.status, "Not found" in page.text) == (404, True)

@@ -114,6 +114,20 @@ def test_events_appear_without_reload_and_unfolded_ones_stay_unfolded(
     assert reader.driver.execute_script("return window.sameDocument")
 
 
+def test_events_are_filtered(reader: Reader, client: Client, inlet: dict[str, Any]) -> None:
+    for number, kind in enumerate(["commerce.purchases", "web.visits"]):
+        entity = {"_id": f"filtered-{number}", "timestamp": "2026-01-02T03:04:05Z", "eventType": kind}
+        client.single(inlet, make_message(inlet, entity))
+    reader.go("/events")
+    reader.sees("filtered-1")
+    reader.type("type", "PURCHASES")
+    reader.click("Filter")
+    reader.sees("filtered-0")
+    assert "filtered-1" not in reader.text
+    reader.click("show all")
+    reader.sees("filtered-1")
+
+
 def test_a_text_that_turns_its_direction_turns_nothing_else(
     reader: Reader, client: Client, inlet: dict[str, Any]
 ) -> None:
@@ -237,7 +251,7 @@ def test_a_profile_and_its_events(reader: Reader, platform: Platform) -> None:
     reader.type("namespace", "LOYALTY")
     reader.type("id", "jane")
     reader.click("Look up")
-    reader.sees("Events (1)")
+    reader.sees("Timeline: 1 event")
     reader.click("visit-1")
     reader.sees('"memberId": "jane"')
 
@@ -261,7 +275,11 @@ def test_hostile_names_run_nothing_and_nothing_is_clipped(
         paths = [link.get_dom_attribute("href") or "" for link in links]
         assert len(paths) == 1
         log_of(driver)  # what the tests before have left there
-        for path in (*SECTIONS, *paths, f"/schemas/{quote(SCHEMA['$id'], safe='')}?inlet={hostile['inletId']}"):
+        paths += [
+            f"/schemas/{quote(SCHEMA['$id'], safe='')}?inlet={hostile['inletId']}",
+            f"/inlets/{hostile['inletId']}",
+        ]
+        for path in (*SECTIONS, *paths):
             reader.go(path)
             reader.sees(HOSTILE)  # on every page, for it is among the faults
             assert driver.title != "hacked", path
