@@ -6,8 +6,13 @@ import sys
 from collections.abc import Sequence
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 2 without the packages of the extra `emulator`, or for wrong options."""
+def main(argv: Sequence[str] | None = None, program: str = "python -m emulator") -> int:
+    """Run the command; return its exit code: 2 without the packages of the extra `emulator`, or for wrong options.
+
+    Args:
+        argv: Its arguments.
+        program: How the help says that it is called.
+    """
     try:
         from emulator import server
     except ModuleNotFoundError as error:
@@ -16,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    return server.main(argv)
+    return server.main(argv, program)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
+from errno import EADDRINUSE
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,10 +79,10 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_arguments(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m emulator",
+        prog=program,
         description="A local Adobe Experience Platform for demos and tests: IMS access tokens, the streaming "
         "collection service, Flow Service, Schema Registry, Catalog, Data Access and Profile access, all on one "
         "address, with a page for a browser; and Amazon Kinesis Data Streams, on another. Prints 'listening on "
@@ -176,7 +177,7 @@ def serve(emulator: Emulator, host: str, port: int, kinesis_port: int) -> None:
     Raises:
         ValueError: The address cannot be listened on.
     """
-    with _listen(host, port) as aep, _listen(host, kinesis_port) as kinesis:
+    with _listen(host, port, "--port") as aep, _listen(host, kinesis_port, "--kinesis-port") as kinesis:
         url = _url(host, aep)
         lines = [f"listening on {url}", "open it in a browser to see what arrives", f"Kinesis: {_url(host, kinesis)}"]
         lines += [f"inlet {inlet.name}: {describe(inlet, url)['inletUrl']}" for inlet in emulator.inlets]
@@ -190,7 +191,7 @@ def serve(emulator: Emulator, host: str, port: int, kinesis_port: int) -> None:
         asyncio.run(Server(_config(emulator.app()), companion, Sockets(aep, kinesis), lines).serve())
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, option: str) -> socket.socket:
     # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer takes 40 ms
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -199,7 +200,11 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
     except (OSError, OverflowError) as error:  # OverflowError: no such port number
         listening.close()
-        raise ValueError(f"cannot listen on {host}:{port}: {error}") from error
+        if isinstance(error, OSError) and error.errno == EADDRINUSE:
+            raise ValueError(
+                f"cannot listen on {host}:{port}: the port is in use; give another {option}, or 0 for any free port"
+            ) from None
+        raise ValueError(f"cannot listen on {host}:{port}: {error}; see {option} and --host") from error
     return listening
 
 
@@ -222,12 +227,17 @@ def _config(app: Starlette) -> uvicorn.Config:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status."""
-    arguments = parse_arguments(argv)
+def main(argv: Sequence[str] | None, program: str) -> int:
+    """Run the command; return its exit status.
+
+    Args:
+        argv: Its arguments.
+        program: How the help says that it is called.
+    """
+    arguments = parse_arguments(argv, program)
     try:
         serve(prepare(arguments), arguments.host, arguments.port, arguments.kinesis_port)
     except ValueError as error:
-        print(f"emulator: {error}", file=sys.stderr)  # noqa: T201
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return 0

@@ -15,11 +15,21 @@ if TYPE_CHECKING:
 
 _Group = TypeVar("_Group", bound="OptionGroup")
 
+
+def _with_dashes(name: str) -> str:
+    """Take `--broken_share` for `--broken-share`: options of a run have `_`, those of commands `-`."""
+    return name.replace("_", "-")
+
+
 app = typer.Typer(
     name="beam-aep",
     help="Carries events from Kafka into Adobe Experience Platform.",
     epilog="Run beam-aep COMMAND --help for the options of a command.",
-    add_completion=False,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": _with_dashes,
+        "max_content_width": 110,
+    },
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -69,14 +79,18 @@ def say_problems(error: UserError) -> None:
 def words_and_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Part a command's words, such as names of files, from the options of a run among its arguments.
 
-    A word after `--name` is the value of that option.
+    A word after `--name` or `-f` is the value of that option.
     """
     words: list[str] = []
     options: list[str] = []
     for argument in arguments:
-        after_name = bool(options) and options[-1].startswith("--") and "=" not in options[-1]
-        (options if argument.startswith("--") or after_name else words).append(argument)
+        after_name = bool(options) and _is_option(options[-1]) and "=" not in options[-1]
+        (options if _is_option(argument) or after_name else words).append(argument)
     return words, options
+
+
+def _is_option(argument: str) -> bool:
+    return argument.startswith("--") or argument == "-f"
 
 
 def plain(text: str) -> str:
@@ -113,6 +127,32 @@ def options_of(model: type[_Group], arguments: Mapping[str, tuple[str, Any]]) ->
         field = str(error["loc"][0])
         _, text = explain(error, describe_type(model.model_fields[field].annotation)[1])[0]
         raise typer.BadParameter(f"{names[field]}: {text}") from None
+
+
+def run_options(context: typer.Context) -> list[str]:
+    """Return the arguments of a command that are options of a run.
+
+    Raises:
+        typer.BadParameter: One is unknown, and looks like an option of the command.
+    """
+    if misspelt := misspelt_option(context, context.args):
+        raise typer.BadParameter(misspelt)
+    return context.args
+
+
+def misspelt_option(context: typer.Context, arguments: Sequence[str]) -> str | None:
+    """Return what to say of the first unknown option that looks like one of the command's own; None for none."""
+    from pipelines.options.merge import known_options  # loads Beam
+    from pipelines.options.yaml_files import nearest
+
+    own = {name.removeprefix("--").replace("-", "_"): name for each in context.command.params for name in each.opts}
+    own = {name: written for name, written in own.items() if written.startswith("--")} | {"help": "--help"}
+    known = {*own, *known_options()}
+    for argument in arguments:
+        name = argument.partition("=")[0].removeprefix("--").replace("-", "_")
+        if argument.startswith("--") and name not in known and (guess := nearest(name, known)) in own:
+            return f"no such option: {argument.partition('=')[0]}, did you mean {own[str(guess)]}?"
+    return None
 
 
 def cluster_of(bootstrap_servers: str, config: Sequence[str]) -> KafkaCluster:

@@ -10,7 +10,7 @@ import orjson
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, plain, put_json, say, say_problems
+from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, plain, put_json, run_options, say, say_problems
 from pipelines.output.table import show_fields
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def lookup(
     from pipelines.options.platform_access import platform_client, platform_settings
 
     try:
-        access = ProfileAccess(platform_client(platform_settings(context.args)))
+        access = ProfileAccess(platform_client(platform_settings(run_options(context))))
         profile = access.profile(id_, namespace)
         found = list(islice(access.events(id_, namespace, newest_first=True), limit)) if events else []
     except UserError as error:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import PASSED_ON, AsJson, app
+from pipelines.cli.common import PASSED_ON, AsJson, app, run_options
 
 
 @app.command(context_settings=PASSED_ON)
@@ -26,4 +26,4 @@ def run(
 
     if (found := find_run(pipeline)) is None:
         raise typer.BadParameter(f"expected one of {', '.join(names())}", param_hint="--pipeline")
-    return execute(context.args, found, as_json=as_json)
+    return execute(run_options(context), found, as_json=as_json)

@@ -15,7 +15,17 @@ import typer
 from rich.console import Console
 
 from aep.errors import UserError
-from pipelines.cli.common import AND_OPTIONS, WHOLE_RECORD, WRONG, app, plain, say, say_problems, words_and_options
+from pipelines.cli.common import (
+    AND_OPTIONS,
+    WHOLE_RECORD,
+    WRONG,
+    app,
+    plain,
+    run_options,
+    say,
+    say_problems,
+    words_and_options,
+)
 
 if TYPE_CHECKING:
     from aep.ingestion.validate_once import Verdict
@@ -43,7 +53,7 @@ def send(
     pipeline's options, written --name=value: --options_file, --routes_file, ... Exit code: 0 when AEP accepts all
     events, 1 when one is refused or dropped, 2 when they cannot be sent.
     """
-    words, options = words_and_options(context.args)
+    words, options = words_and_options(run_options(context))
     path = words[0] if words and words[0] != "-" else None
     options = [*words[1:], *options]
     try:

@@ -20,6 +20,7 @@ from pipelines.options.yaml_files import OptionsError, nearest, read_entries, re
 __all__ = ["OptionsError", "Settings", "parse"]
 
 COMMAND_LINE = "command line"
+_SHORT = {"-f": "--options_file"}
 
 
 Check = Callable[[Settings], Iterable[Finding]]
@@ -52,6 +53,11 @@ def parse(argv: Sequence[str], check: Check, about: str = "") -> Settings:
     return merge.settings(check)
 
 
+def known_options() -> list[str]:
+    """Return the names of all options that a run takes: ours and Beam's."""
+    return [*OPTIONS, *known_beam_options()]
+
+
 class _Merge:
     """Values given so far, the later over the earlier, and the problems found."""
 
@@ -59,7 +65,7 @@ class _Merge:
         self.known_beam = known_beam_options()
         self.known = [*OPTIONS, *self.known_beam]
         self.problems: list[str] = []
-        self.incomplete = False  # a file could not be read: what is missing may stand there
+        self.incomplete = False  # something could not be read: what is missing may have been meant by it
         self._own: dict[str, Any] = {}
         self._beam: dict[str, tuple[str, Any]] = {}  # by dest: two flags that set the same replace each other
         self._origins: dict[str, str] = {}
@@ -67,7 +73,9 @@ class _Merge:
 
     def unknown(self, name: str, origin: str) -> None:
         self.problems.append(f"{origin}: {unknown('option', name, self.known)}")
-        self._doubtful.add(nearest(name, self.known) or "")
+        guess = nearest(name, self.known)
+        self._doubtful.add(guess or "")
+        self.incomplete |= guess is None
 
     def put(self, name: str, value: Any, origin: str, entry_origins: Mapping[str, str] | None = None) -> None:
         """Take a value over an earlier one; mappings merge key by key, each entry with an origin of its own."""
@@ -167,22 +175,28 @@ def _read_command_line(argv: Sequence[str], merge: _Merge) -> dict[str, Any]:
 
 
 def _split(argv: Sequence[str], merge: _Merge) -> list[_Argument]:
-    """Split arguments into names and texts. Texts of unknown ones are not shown: they may be secrets."""
+    """Split arguments into names and texts. Texts of unknown ones are not shown: they may be secrets.
+
+    Names may have `-` for `_`, and `-f` is short for `--options_file`.
+    """
     arguments: list[_Argument] = []
     rest = list(argv)
     while rest:
-        token = rest.pop(0)
-        name, equals, text = token.removeprefix("--").partition("=")
-        if not token.startswith("--") or not name:
+        argument = _SHORT.get(rest[0], rest[0])
+        del rest[0]
+        written, equals, text = argument.removeprefix("--").partition("=")
+        name = written.replace("-", "_")
+        if not argument.startswith("--") or not name:
             after = f" after --{arguments[-1].name}" if arguments else ""
             merge.problems.append(f"{COMMAND_LINE}: unexpected argument{after}: options are written --name=value")
+            merge.incomplete = True
             continue
         switch = _is_switch(name, merge)
         negated = switch and name.startswith("no_") and name not in merge.known
         if not equals and not switch and rest and not rest[0].startswith("--"):
             text, equals = rest.pop(0), "="
         if not switch and name not in merge.known:
-            merge.unknown(name, COMMAND_LINE)
+            merge.unknown(written, COMMAND_LINE)
         elif not equals and not switch:
             merge.problems.append(f"{COMMAND_LINE}: {name}: needs a value: --{name}=VALUE")
         elif negated and equals:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, plain, put_json, say
+from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, plain, put_json, run_options, say
 
 
 @app.command("check", context_settings=AND_OPTIONS)
@@ -52,10 +52,10 @@ def check(
     try:
         if job is not None:
             kind = job.destination
-            settings = parse(context.args, lambda given: contradictions(given, kind))
+            settings = parse(run_options(context), lambda given: contradictions(given, kind))
             found = check_run(settings, kind, sample, offline=offline)
         elif run is not None:
-            settings = parse(context.args, run.findings)
+            settings = parse(run_options(context), run.findings)
             found = Findings([*(run.offline_checks(settings) if offline else run.checks(settings, sample))])
         else:
             raise typer.BadParameter(f"expected one of {', '.join(names())}", param_hint="--pipeline")

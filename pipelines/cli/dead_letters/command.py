@@ -18,6 +18,7 @@ commands = typer.Typer(
     name="dead-letters",
     help="Inspect dead letters: which records were refused, why, and how often.",
     rich_markup_mode=None,
+    no_args_is_help=True,
 )
 app.add_typer(commands)
 

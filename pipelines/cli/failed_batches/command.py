@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, put_json, say
+from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, put_json, run_options, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ def failed_batches(
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint=name) from None
     try:
-        settings = parse([*context.args, f"--dead_letter_path={to}"], _missing)
+        settings = parse([*run_options(context), f"--dead_letter_path={to}"], _missing)
         client = platform_client(settings)
         routes = make_routes(settings, AEP)
         pull = FailedBatches(Catalog(client), DataAccess(client), routes, settings.xdm.rules(), dataset or (), to)

@@ -54,8 +54,8 @@ def generate(
     options_file: Annotated[
         list[str] | None,
         typer.Option(
-            "--options-file",
             "--options_file",
+            "-f",
             help="Send to Kafka instead: options file of a run, for its kafka_bootstrap_servers and kafka_config; may "
             "be repeated.",
             metavar="FILE",

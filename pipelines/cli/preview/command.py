@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, put_json, say, say_problems
+from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, put_json, run_options, say, say_problems
 
 if TYPE_CHECKING:
     from pipelines.cli.preview.previews import Preview, Request
@@ -58,9 +58,9 @@ def preview(
         raise typer.BadParameter("give --file or --sample")
     try:
         if file is not None:
-            previews, requests = _of_file(context.args, job.destination, file, topic, route, limit)
+            previews, requests = _of_file(run_options(context), job.destination, file, topic, route, limit)
         else:
-            previews, requests = _of_topics(context.args, job.destination, sample or 0, topic, route)
+            previews, requests = _of_topics(run_options(context), job.destination, sample or 0, topic, route)
     except UserError as error:
         say_problems(error)
         return WRONG

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, put_json, say, say_problems
+from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, put_json, run_options, say, say_problems
 
 if TYPE_CHECKING:
     from aep.errors import UserError
@@ -54,7 +54,7 @@ def provision(
     if as_json and not (dry_run or yes):
         raise typer.BadParameter("--json asks nothing: give --dry-run or --yes with it")
     try:
-        provisioning = _Provisioning(str(file), platform_settings(context.args), as_json=as_json)
+        provisioning = _Provisioning(str(file), platform_settings(run_options(context)), as_json=as_json)
         code = provisioning.run(dry_run=dry_run, yes=yes, prune=prune, rotate=rotate)
         if as_json and code in (0, SOMETHING_TO_DO):
             put_json(provisioning.document)

@@ -27,6 +27,7 @@ commands = typer.Typer(
     name="schema",
     help="Work with XDM schemas as files: compose one, check events against it.",
     rich_markup_mode=None,
+    no_args_is_help=True,
 )
 app.add_typer(commands)
 

@@ -9,7 +9,18 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, plain, put_json, say, say_problems, words_and_options
+from pipelines.cli.common import (
+    AND_OPTIONS,
+    WRONG,
+    AsJson,
+    app,
+    plain,
+    put_json,
+    run_options,
+    say,
+    say_problems,
+    words_and_options,
+)
 
 if TYPE_CHECKING:
     from pipelines.cli.test.run import Result
@@ -49,7 +60,7 @@ def run_cases(
     if job is None:
         raise typer.BadParameter(f"expected one of {', '.join(jobs())}", param_hint="--pipeline")
     kind = job.destination
-    files, options = words_and_options(context.args)
+    files, options = words_and_options(run_options(context))
     if not files:
         raise typer.BadParameter("give a file of cases: beam-aep test FILE.yaml")
     try:

@@ -62,6 +62,65 @@ def test_each_command_explains_itself(arguments: list[str], words: list[str]) ->
     assert [word for word in words if word not in helped.stdout] == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["check", "--sampel", "5"], "no such option: --sampel, did you mean --sample?"),
+        (["run", "--hlep"], "no such option: --hlep, did you mean --help?"),
+        (["replay", "--pipline=x"], "no such option: --pipline, did you mean --pipeline?"),
+        (["lookup", "--namespase", "Email"], "no such option: --namespase, did you mean --namespace?"),
+        (
+            ["run", "--kafka-topic=x", "--kafka_bootstrap_servers=k:1"],
+            "kafka-topic: unknown option, did you mean kafka",
+        ),
+        (["schema", "check", "--evnts=x"], "No such option: --evnts (Possible options: --events)"),
+        (["chekc"], "No such command 'chekc'. Did you mean 'check'?"),
+    ],
+)
+def test_what_is_misspelt_gets_the_right_neighbour(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert says in err
+    assert "kafka_topics: missing" not in err
+    assert "kafka-topic" in says or len(err.splitlines()) == 1
+
+
+def test_options_and_commands_are_found_with_either_kind_of_dash(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--broken_share=1", "--event_bytes", "950", "--output", str(tmp_path / "a")]
+    assert main(["generate", "5", *arguments]) == 0
+    assert main(["dead_letters", "stats", "--from", str(tmp_path)]) == 0
+    assert main(["run", "--pipeline=kafka_to_aep", "--kafka-topics=a-b", "--kafka_group_id=g"]) == 2
+    assert "kafka_topics: missing" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("group", ["schema", "dead-letters"])
+def test_a_group_without_a_command_lists_its_commands(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([group]) == 2
+    assert capsys.readouterr().err.startswith(f"Usage: beam-aep {group} ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("beam-aep sch", ["schema"]), ("beam-aep dead-letters sh", ["show"]), ("beam-aep lookup --na", ["--namespace"])],
+)
+def test_the_shell_completes_commands_and_options(typed: str, completed: list[str]) -> None:
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    asked = subprocess.run(
+        [*COMMAND],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "_BEAM_AEP_COMPLETE": "complete_bash", **words},
+        timeout=PATIENCE_SECONDS,
+        check=True,
+    )
+    assert asked.stdout.split() == completed
+
+
 NEW_COMMAND = """
 from pipelines.cli.common import app
 

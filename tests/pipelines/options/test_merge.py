@@ -66,6 +66,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--batch_max_bytes=950_000"], "batch_max_bytes", 950_000),
         (["--batch_max_seconds=2"], "batch_max_seconds", 2.0),
         (["--kafka_group_id=5"], "kafka_group_id", "5"),
+        (["--kafka-group-id=a-b_c"], "kafka_group_id", "a-b_c"),
+        (["--no-xdm-integer-ranges"], "xdm_integer_ranges", False),
+        (["--no-xdm_integer-ranges"], "xdm_integer_ranges", False),
         (["--kafka_group_id=a=b"], "kafka_group_id", "a=b"),
         (["--kafka_group_id", "-x"], "kafka_group_id", "-x"),
         (["--aep_retry_budget_seconds=null"], "aep_retry_budget_seconds", None),
@@ -99,7 +102,7 @@ def test_commas_inside_braces_do_not_split_a_pattern() -> None:
             ["--kafka_bootstrap_server=k"],
             "command line: kafka_bootstrap_server: unknown option, did you mean kafka_bootstrap_servers?",
         ),
-        (["--aep-org-id=x"], "command line: aep-org-id: unknown option, did you mean aep_org_id?"),
+        (["--aep-org-i=x"], "command line: aep-org-i: unknown option, did you mean aep_org_id?"),
         (
             ["--checkpoint_interval=1"],
             "command line: checkpoint_interval: unknown option, did you mean checkpointing_interval?",
@@ -257,6 +260,7 @@ def test_values_in_files(here: Path, text: str, name: str, value: Any) -> None:
 REFUSED_FILES = [
     ("\nkafka_topic: x", ["a.yaml:2: kafka_topic: unknown option, did you mean kafka_topics?"]),
     ("kafka.group.id: x", ["a.yaml:1: kafka.group.id: unknown option, did you mean kafka_group_id?"]),
+    ("kafka-group-id: x", ["a.yaml:1: kafka-group-id: unknown option, did you mean kafka_group_id?"]),
     (
         "no_xdm_integer_ranges: true",
         ["a.yaml:1: no_xdm_integer_ranges: unknown option, did you mean xdm_integer_ranges?"],
@@ -338,6 +342,19 @@ def test_files_that_cannot_be_read(here: Path) -> None:
         ".: can't read this options file: Is a directory",
         "latin.yaml: this options file is not UTF-8 text (byte 19)",
     ]
+
+
+def test_f_is_short_for_options_file(here: Path) -> None:
+    Path("a.yaml").write_text("kafka_group_id: g\n")
+    Path("b.yaml").write_text("kafka_group_id: h\nbatch_max_messages: 7\n")
+    settings = parse([*MINIMAL, "-f", "a.yaml", "-f", "b.yaml"])
+    assert (settings.kafka.group_id, settings.batch.max_messages) == ("h", 7)
+
+
+@pytest.mark.parametrize("arguments", [["--xyzzy"], ["options.yaml"], ["-x"]])
+def test_where_it_is_unclear_what_was_meant_nothing_is_called_missing(arguments: list[str]) -> None:
+    (problem,) = problems(arguments)
+    assert problem.startswith("command line: ")
 
 
 def test_an_empty_file_has_no_options(here: Path) -> None:
