@@ -1,8 +1,8 @@
 """Fetches what the services run from, once, into a cache folder that all checkouts share.
 
 The folder is `beam-aep/<part>-<version>` in `$BEAM_AEP_CACHE`, else in `$XDG_CACHE_HOME`, else in `~/.cache`.
-Jars come from Maven Central through `mvn`, Flink itself and aepp from PyPI through `pip`, Toxiproxy through `go`,
-kinesis-local through `npm`, promtool through `apt-get`.
+Jars come from Maven Central through `mvn`, Flink itself and aepp from PyPI through `pip`, Toxiproxy and Helm through
+`go`, kinesis-local through `npm`, promtool through `apt-get`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ KINESIS_LOCAL = Path(__file__).parent / "node" / "kinesis-local"
 AEPP_LOCK = Path(__file__).parent / "python" / "aepp.lock"
 FLINK_VERSION = "1.19.3"
 TOXIPROXY_VERSION = "2.5.0"
+HELM_VERSION = "3.22.0"
 MIN_JAVA = 17
 FETCH_TIMEOUT_SECONDS = 900
 
@@ -83,14 +84,14 @@ def flink_jars() -> Path:
 
 
 def toxiproxy() -> Path:
-    def fetch(folder: Path) -> None:
-        go = shutil.which("go")
-        if not go:
-            raise ServiceUnavailable("no go found: install Go")
-        package = f"github.com/Shopify/toxiproxy/v2/cmd/server@v{TOXIPROXY_VERSION}"
-        _run([go, "install", package], env={"GOBIN": str(folder)})
+    package = f"github.com/Shopify/toxiproxy/v2/cmd/server@v{TOXIPROXY_VERSION}"
+    return _go_program(f"toxiproxy-{TOXIPROXY_VERSION}", "Toxiproxy, 15 MB", package) / "server"
 
-    return _fetch_once(f"toxiproxy-{TOXIPROXY_VERSION}", "Toxiproxy, 15 MB", fetch) / "server"
+
+def helm() -> Path:
+    """Return the path of Helm, which renders charts; Go takes minutes to build it."""
+    package = f"helm.sh/helm/v3/cmd/helm@v{HELM_VERSION}"
+    return _go_program(f"helm-{HELM_VERSION}", "Helm, 110 MB", package) / "helm"
 
 
 def promtool() -> Path:
@@ -142,6 +143,16 @@ def kinesis_local() -> Path:
     version = orjson.loads((KINESIS_LOCAL / "package.json").read_bytes())["dependencies"]["kinesis-local"]
     folder = _fetch_once(f"kinesis-local-{version}", "kinesis-local, 16 MB", fetch)
     return folder / "node_modules" / "kinesis-local" / "main.js"
+
+
+def _go_program(name: str, what: str, package: str) -> Path:
+    def fetch(folder: Path) -> None:
+        go = shutil.which("go")
+        if not go:
+            raise ServiceUnavailable("no go found: install Go")
+        _run([go, "install", package], env={"GOBIN": str(folder)})
+
+    return _fetch_once(name, what, fetch)
 
 
 def _maven_jars(part: str, what: str) -> Path:
