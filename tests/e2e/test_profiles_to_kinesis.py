@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from tests.e2e.scenario import ROOT
 pytestmark = pytest.mark.kafka
 
 PROFILES = 2_000
+MANY = 60_000
 
 
 class Profiles:
@@ -31,9 +34,12 @@ class Profiles:
         self.topic = f"profiles-{uuid.uuid4().hex[:8]}"
         self.stream = kinesis.create_stream(8)
         broker.create_topic(self.topic, 2)
-        bodies = (orjson.dumps({"n": n, "identityMap": {"ecid": [{"id": f"e{n}"}]}}) for n in range(PROFILES))
-        broker.produce(self.topic, [(None, body, None, n % 2) for n, body in enumerate(bodies)])
+        self.produce(range(PROFILES))
         self._environment = {"KINESIS_KEY": ACCESS_KEY_ID, "KINESIS_SECRET": SECRET_ACCESS_KEY}
+
+    def produce(self, numbers: range, **more: Any) -> None:
+        bodies = ((n, orjson.dumps({"n": n, "identityMap": {"ecid": [{"id": f"e{n}"}]}, **more})) for n in numbers)
+        self._broker.produce(self.topic, [(None, body, None, n % 2) for n, body in bodies])
 
     def command(self, **more: Any) -> list[str]:
         values = {
@@ -50,11 +56,12 @@ class Profiles:
             "progress": "off",
             **more,
         }
-        return [sys.executable, "-m", "pipelines.profiles_to_kinesis", *(f"--{k}={v}" for k, v in values.items())]
+        arguments = [f"--{name}={str(value).lower() if value is True else value}" for name, value in values.items()]
+        return [sys.executable, "-m", "pipelines.profiles_to_kinesis", *arguments]
 
-    def start(self) -> ServiceProcess:
+    def start(self, **more: Any) -> ServiceProcess:
         log = self._folder / f"{uuid.uuid4().hex[:6]}.log"
-        return ServiceProcess("pipeline", self.command(), log, env=self._environment)
+        return ServiceProcess("pipeline", self.command(**more), log, env=self._environment)
 
     def run(self, **more: Any) -> subprocess.CompletedProcess[str]:
         command = self.command(kafka_stop_at="end", **more)
@@ -92,6 +99,31 @@ def test_killed_in_the_middle_nothing_is_missing(profiles: Profiles, kinesis: Ki
     assert profiles.committed() == PROFILES
 
 
+@pytest.mark.slow
+def test_killed_in_each_phase_nothing_is_missing(profiles: Profiles, kinesis: Kinesis) -> None:
+    def stored(_: ServiceProcess) -> bool:
+        return profiles.there().total() > before
+
+    phases: list[tuple[dict[str, Any], Callable[[ServiceProcess], bool]]] = [
+        ({"throttle": {"*": 0.0}}, lambda pipeline: "this process now reads" in pipeline.log()),
+        ({"throttle": {"*": 0.0}}, lambda pipeline: "Kinesis has taken no record for" in pipeline.log()),
+        ({"lost_reply_rate": 1.0, "operations": ["PutRecords"]}, stored),
+        # One shard holds the bundle open, whose other records have their answers.
+        ({"throttle": {"shardId-000000000000": 0.0}}, stored),
+    ]
+    for switches, reached in phases:
+        before = profiles.there().total()
+        kinesis.switch(**switches)
+        pipeline = profiles.start()
+        wait_for(lambda pipeline=pipeline, reached=reached: reached(pipeline), PATIENCE_SECONDS, "the phase")  # type: ignore[misc]
+        pipeline.kill()
+        kinesis.clear_switches()
+    done = profiles.run()
+    assert done.returncode == 0, done.stderr
+    assert profiles.there().keys() == set(range(PROFILES))
+    assert profiles.committed() == PROFILES
+
+
 def test_ended_in_good_order_nothing_is_put_twice(profiles: Profiles, kinesis: Kinesis) -> None:
     kinesis.switch(latency_ms=100)
     pipeline = profiles.start()
@@ -114,3 +146,24 @@ def test_a_right_that_is_taken_away_stops_the_run_and_nothing_is_committed(
     kinesis.clear_switches()
     assert profiles.run().returncode == 0
     assert profiles.there() == Counter(range(PROFILES))
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_while_the_stream_takes_nothing_for_two_minutes(profiles: Profiles, kinesis: Kinesis) -> None:
+    profiles.produce(range(PROFILES, MANY), filler="x" * 1_000)
+    kinesis.switch(throttle={"*": 0.0})
+    pipeline = profiles.start(kafka_bundle_max_records=50_000)
+    wait_for(lambda: "Kinesis has taken no record for" in pipeline.log(), PATIENCE_SECONDS, "the first refusals")
+    memory = []
+    for _ in range(120):
+        time.sleep(1)  # this is the two minutes
+        assert pipeline.running, pipeline.log_tail()
+        memory.append(pipeline.resident_bytes / 1e6)
+    assert max(memory) < 400
+    assert max(memory[60:]) - max(memory[:60]) < 10
+    assert profiles.committed() == 0
+    kinesis.clear_switches()
+    wait_for(lambda: profiles.committed() == MANY, PATIENCE_SECONDS, "all profiles to be put")
+    pipeline.terminate()
+    assert pipeline.exit_code == 0, pipeline.log_tail()
+    assert profiles.there() == Counter(range(MANY))

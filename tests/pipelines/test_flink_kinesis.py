@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from testing.services.flink import FlinkCluster
+from testing.services.kafka import KafkaBroker
 from testing.services.kinesis import Kinesis
 from testing.services.process import PATIENCE_SECONDS, wait_for
+from tests.e2e.test_profiles_to_kinesis import PROFILES, Profiles
 from tests.pipelines.test_kinesis_to_kafka import Program, profile, put
 
 pytestmark = [pytest.mark.flink, pytest.mark.slow]
@@ -55,3 +57,23 @@ def test_a_run_to_the_end_on_flink_ends_and_accounts_for_each_record(
     assert sorted(program.numbers()) == list(range(1_000))
     summary = program.summary()
     assert (summary["read"], summary["accepted"], summary["unaccounted"]) == (1_000, 1_000, 0)
+
+
+@pytest.mark.kafka
+def test_profiles_that_are_being_put_are_not_lost_when_a_task_manager_is_killed(
+    kinesis: Kinesis, flink: FlinkCluster, broker: KafkaBroker, tmp_path: Path
+) -> None:
+    profiles = Profiles(broker, kinesis, tmp_path)
+    kinesis.switch(throttle={"shardId-000000000000": 0.0})  # so that no bundle comes to its end before the kill
+    pipeline = profiles.start(**flink.options())
+    profiles.wait_for(0.2)
+    assert profiles.committed() < PROFILES
+    flink.kill_task_manager()
+    flink.start_task_manager()
+    kinesis.clear_switches()
+    wait_for(lambda: profiles.committed() == PROFILES, PATIENCE_SECONDS, "all profiles to be committed")
+    there = profiles.there()
+    assert there.keys() == set(range(PROFILES))
+    assert max(there.values()) <= 2
+    flink.cancel(flink.jobs()[-1]["jid"])
+    wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the pipeline to notice")

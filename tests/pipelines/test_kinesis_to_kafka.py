@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,7 @@ BAD = {
     b"": ("parse", "empty"),
     b"\xff\x00": ("parse", "json"),
     b"[]": ("parse", "type"),
+    b'{"identityMap":{"ecid":[{"id":"1"}]},"identityMap":{}}': ("parse", "duplicate_key"),
     b"\xf3\x89\x9a\xc2\x0a\x01a": ("parse", "kpl_aggregated"),
     b'{"person":{}}': ("shape", "required"),
     b'{"identityMap":{"ecid":[{"id":"1"}]},"segmentMembership":{"ups":{"a":{"status":"gone"}}}}': ("shape", "enum"),
@@ -211,6 +212,38 @@ def test_a_run_that_is_killed_between_checkpoints_loses_nothing(kinesis: Kinesis
     assert set(numbers) == set(range(written))
     repeated = len(numbers) - written
     assert repeated <= 2 * 100 * 2  # of each kill at most the open bundle, with a reply that it was cut in
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_in_each_phase_loses_nothing(kinesis: Kinesis, stream: str, tmp_path: Path) -> None:
+    program = Program(kinesis, stream, tmp_path, kinesis_bundle_max_records=100, kinesis_stop_at="never")
+    checkpoint = tmp_path / f"kinesis-{stream}.json"
+    refused = {"request_rate": {"503": 1.0}}
+    phases: list[tuple[dict[str, Any], Callable[[], bool]]] = [
+        ({}, lambda: True),  # as it starts
+        ({**refused, "operations": ["GetRecords"]}, checkpoint.exists),
+        ({**refused, "operations": ["GetShardIterator"]}, checkpoint.exists),
+        ({}, lambda: len(set(program.numbers())) > seen),
+        ({"latency_ms": 500, "operations": ["GetRecords"]}, lambda: len(set(program.numbers())) > seen),
+    ]
+    written = 0
+    for switches, reached in phases:
+        put(kinesis, stream, [profile(number) for number in range(written, written + 300)])
+        written += 300
+        seen = len(set(program.numbers()))
+        kinesis.switch(**switches)
+        running = program.start()
+        wait_for(reached, PATIENCE_SECONDS, "the phase")
+        running.send_signal(signal.SIGKILL)
+        running.communicate(timeout=PATIENCE_SECONDS)
+        kinesis.clear_switches()
+        kinesis.switch(limits=False)
+    program.options["kinesis_stop_at"] = "end"
+    code, said = program.run()
+    assert code == 0, said
+    numbers = program.numbers()
+    assert set(numbers) == set(range(written))
+    assert len(numbers) - written <= 2 * 100 * 2  # of the two that wrote
 
 
 def test_a_run_that_is_asked_to_end_goes_on_where_it_was(kinesis: Kinesis, stream: str, tmp_path: Path) -> None:

@@ -32,12 +32,25 @@ def way(toxiproxy: Toxiproxy, kinesis: Kinesis) -> Proxy:
 def test_replies_to_the_writer_drip_or_break_off(
     campaign: Campaign, way: Proxy, kind: str, attributes: dict[str, Any]
 ) -> None:
+    spoil(campaign, way, kind, **attributes)
+    there = campaign.there()
+    assert there.total() > len(there)
+
+
+@pytest.mark.kafka
+def test_connections_break_while_a_request_is_sent(campaign: Campaign, way: Proxy) -> None:
+    spoil(campaign, way, "limit_data", stream="upstream", bytes=1_000)
+    assert set(campaign.there().values()) == {1}
+
+
+def spoil(campaign: Campaign, way: Proxy, kind: str, **attributes: Any) -> None:
+    """Run with a toxic for some time, and hold the oracle."""
     campaign.hold_up()
 
     def broken() -> int:
         return metrics.process_counts()[metrics.RETRIES + "reply"]
 
-    def spoil() -> None:
+    def act() -> None:
         campaign.wait_until_tried_again()
         way.toxic(kind, **attributes)
         wait_for(lambda: broken() >= 1, PATIENCE_SECONDS, "a broken reply")
@@ -46,11 +59,9 @@ def test_replies_to_the_writer_drip_or_break_off(
         way.clear()
 
     options = {"kinesis_timeout_seconds": TIMEOUT_SECONDS, "kinesis_max_in_flight": 1}
-    with campaign.meanwhile(spoil):
+    with campaign.meanwhile(act):
         assert campaign.run(kinesis_endpoint=f"http://{way.address}", **options) == 0
     assert campaign.check()["retries"]["reply"] >= 3
-    there = campaign.there()
-    assert there.total() > len(there)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qs
 
@@ -115,6 +116,19 @@ def test_an_sts_that_cannot_be_reached_is_named_before_reading(
         begin(connection.access.client(), "s", "earliest")
     assert [record.getMessage().count(no_sts) for record in caplog.records] == [1]
     assert not any(record.exc_info for record in caplog.records)
+
+
+def test_an_sts_whose_reply_drips_is_given_up(connection: KinesisConnection, monkeypatch: pytest.MonkeyPatch) -> None:
+    def drip(exchange: Exchange) -> None:
+        exchange.head(200, 100_000)
+        while exchange.pause(0.02):  # each byte comes well within the limit
+            exchange.send(b"x")
+
+    with HttpServer(drip) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        access = replace(connection.access, timeout_seconds=0.3)
+        with pytest.raises(UnreachableError, match=f"STS at {server.url} cannot be reached to assume {ROLE}"):
+            begin(access.client(), "s", "earliest", lambda _: True)
 
 
 def test_credentials_that_cannot_be_renewed_are_used_while_they_last(
