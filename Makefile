@@ -81,6 +81,7 @@ canary:
 
 docs: $(READY)
 	$(RUN) -m pipelines.destinations.aep.outcome_page > docs/outcomes.md
+	$(RUN) -m pipelines.cli.dead_letters.page > docs/dead-letter-codes.md
 	$(RUN) -m pipelines.page > docs/configuration.md
 
 lock: $(READY)

@@ -75,6 +75,8 @@ def show(
     for one in found[:limit]:
         show_fields(console, letter_fields(one, values), place_of(one))
         console.print()
+    if found and not values:
+        say("messages, keys, headers and values are hidden, since they may be personal data: --values shows them")
     if not found:
         say(f"no matching dead letters in {place}")
     elif len(found) > limit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -14,6 +15,7 @@ from pipelines.cli.common import WHOLE_RECORD, plain, without_indices
 from pipelines.output.layout import Column
 from pipelines.output.table import Table
 from transforms.records.dead_letter import DeadLetter, iso_time
+from transforms.records.dead_letter_codes import CODES, link_of
 
 _MAX_SHOWN = 2_000  # characters of a value, which may be a megabyte
 _MAX_FIELDS = 30
@@ -34,6 +36,10 @@ class Tally:
         self.first = min(self.first, one.at)
         self.last = max(self.last, one.at)
 
+
+# In our words and in AEP's.
+_MISSING = re.compile(r"required key \[([^\[\]]+)\] not found")
+_CHECKED_BY_SCHEMA = ("validate", "shape", "ingest")
 
 Tallies = dict[tuple[str, ...], Tally]
 
@@ -126,7 +132,7 @@ def place_of(one: DeadLetter) -> str:
 
 def letter_document(one: DeadLetter, values: bool) -> dict[str, Any]:
     """Return one dead letter as its file has it; without `values`, nothing that may be personal data."""
-    document: dict[str, Any] = orjson.loads(one.to_json())
+    document: dict[str, Any] = orjson.loads(one.to_json()) | {"missing": missing_key(one), "see": link_of(one.code)}
     if not values:
         for name in ("message", "headers", "key", "key_base64", "value", "value_base64"):
             document.pop(name, None)
@@ -135,11 +141,22 @@ def letter_document(one: DeadLetter, values: bool) -> dict[str, Any]:
     return document
 
 
+def missing_key(one: DeadLetter) -> str | None:
+    """Return the name of a field that is missing, which is the schema's and not the record's; None where none is."""
+    found = _MISSING.search(one.message) if one.stage in _CHECKED_BY_SCHEMA else None
+    return found[1] if found else None
+
+
 def letter_fields(one: DeadLetter, values: bool) -> list[tuple[str, str]]:
     """Return one dead letter by names: its reason, and with `values` the record as well."""
+    explained = CODES.get(one.code)
     rows = [
         ("refused by", f"{one.stage}, {one.code}"),
         ("field", one.pointer or WHOLE_RECORD),
+        ("missing", missing_key(one) or ""),
+        ("means", explained.meaning if explained else ""),
+        ("to do", explained.remedy if explained else ""),
+        ("see", link_of(one.code)),
         ("at", iso_time(one.at)),
         ("route", one.route),
         ("schema", " ".join(one.schema.get(name, "") for name in ("id", "version"))),

@@ -14,8 +14,10 @@ from tests.transforms.examples import record
 from tests.transforms.test_dead_letters import AT, letter
 from transforms.kafka.client import KafkaCluster
 from transforms.kafka.send import send_all
+from transforms.records.dead_letter_codes import CODES
 from transforms.sinks.files import write_file
 
+HIDDEN = "messages, keys, headers and values are hidden, since they may be personal data: --values shows them\n"
 SCHEMA = {"id": "https://ns.adobe.com/acme/schemas/x", "version": "1.2", "sha256": "abc"}
 LETTERS = [
     letter(1, b'{"secret":1}', pointer="/items/0/price", route="events", schema=SCHEMA, message="[secret] is bad"),
@@ -90,7 +92,7 @@ def test_stats_count_by_code_by_field_and_by_route_and_schema(folder: str, capsy
 def test_show_has_the_reason_and_nothing_of_the_record(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dead-letters", "show", "--from", folder]) == 0
     out, err = capsys.readouterr()
-    assert err == ""
+    assert err == HIDDEN
     assert [line.strip() for line in out.splitlines() if "@" in line] == [
         "events-2@1",
         "events-2@2",
@@ -134,7 +136,26 @@ def test_a_limit_and_that_there_are_more(folder: str, capsys: pytest.CaptureFixt
     assert out.count("refused by") == 3
     assert "there are more" in err
     assert main(["dead-letters", "show", "--from", folder, "--limit", "4"]) == 0
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == HIDDEN
+
+
+def test_show_explains_the_code_and_names_a_missing_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    schema_says = letter(1, code="required", message="required key [memberId] not found", pointer="/_acme/loyalty")
+    own_words = letter(2, stage="transform", code="transform", message="required key [secret] not found")
+    connect = letter(3, stage="TASK_PUT", code="java.lang.Secretless")
+    write_file(str(tmp_path), [schema_says, own_words, connect])
+    assert main(["dead-letters", "show", "--from", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    found = fields(out)
+    assert ["missing", "memberId"] in found
+    assert ["means", CODES["required"].meaning] in found
+    assert ["to do", CODES["required"].remedy] in found
+    assert [row[1] for row in found if row[0] == "see"] == [
+        "docs/dead-letter-codes.md#required",
+        "docs/dead-letter-codes.md#transform",
+        "docs/dead-letter-codes.md#codes-of-kafka-connect",
+    ]
+    assert "secret" not in out
 
 
 @pytest.mark.parametrize(
