@@ -51,6 +51,7 @@ from emulator.state.ingestion import Ingestion
 from emulator.state.inlets import Inlets
 from emulator.state.policies import Policies
 from emulator.state.profile_store import ProfileStore
+from emulator.state.recent import RecentTraffic
 from emulator.state.registry import Registry
 from emulator.state.segments import Segments
 from emulator.state.store import Store
@@ -104,7 +105,10 @@ class Emulator:
         )
         self.ingestion = Ingestion(self.inlets, self.store, datasets, batches, self.export.updates)
         service = CountingCollection if count_only else Collection
-        self.collection = service(self.inlets, self.store, self.faults, self.ims, time.time, self.ingestion.notify)
+        recent = RecentTraffic(time.monotonic)
+        self.collection = service(
+            self.inlets, self.store, self.faults, self.ims, time.time, self.ingestion.notify, recent
+        )
         self.local = Local(
             self.inlets, self.store, self.faults, self.ims, self.ingestion, profiles, batches, self.kinesis, count_only
         )
@@ -124,6 +128,7 @@ class Emulator:
                 exports=self.export.queue,
                 kinesis=self.kinesis,
                 faults=self.faults,
+                recent=recent,
                 clock=time.time,
                 timer=time.monotonic,
                 count_only=count_only,

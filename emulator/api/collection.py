@@ -28,6 +28,7 @@ from emulator.api.origins import preflight, share
 from emulator.api.problems import MESSAGES, json_response, problem
 from emulator.connection import drop_connection
 from emulator.state.inlets import Inlet, Inlets
+from emulator.state.recent import RecentTraffic
 from emulator.state.store import AcceptedMessage, Store
 
 MAX_BODY_BYTES = 1_000_000
@@ -57,6 +58,7 @@ class Collection:
         ims: Ims,
         clock: Callable[[], float],
         on_pending: Callable[[], None],
+        recent: RecentTraffic,
     ) -> None:
         self._inlets = inlets
         self._store = store
@@ -64,6 +66,7 @@ class Collection:
         self._ims = ims
         self._clock = clock
         self._on_pending = on_pending
+        self._recent = recent
         self._numbers = itertools.count(1)
         self._sync_requests: dict[str, deque[float]] = {}
 
@@ -87,6 +90,7 @@ class Collection:
             body, size = await read_body(request)
         except ClientDisconnect:
             return Response()
+        began = self._recent.begin()
         inlet = self._inlets.get(request.path_params["inlet_id"])
         if inlet is None:
             return problem(404, f"inletId: [{request.path_params['inlet_id']}] does not exist")
@@ -103,6 +107,7 @@ class Collection:
             refused = self._refuse(request, inlet, size, faults.max_body_bytes or MAX_BODY_BYTES)
             outcome = Outcome(refused) if refused else answer(request, inlet, faults, body)
         self._record(inlet, size, outcome, "reset" if verdict.reset else str(outcome.response.status_code))
+        self._recent.end(began, outcome.accepted_count + outcome.rejected + outcome.deferred)
         if verdict.reset:
             await drop_connection(request)
         return outcome.response

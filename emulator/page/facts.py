@@ -16,6 +16,7 @@ from emulator.state.datasets import Datasets, enabled
 from emulator.state.inlets import Inlet, Inlets
 from emulator.state.memberships import MembershipStore
 from emulator.state.profile_store import ProfileStore
+from emulator.state.recent import RecentTraffic
 from emulator.state.registry import Registry
 from emulator.state.segments import Segments
 from emulator.state.store import Store
@@ -47,6 +48,7 @@ class Services:
     exports: ExportQueue
     kinesis: Kinesis
     faults: FaultState
+    recent: RecentTraffic
     clock: Callable[[], float]
     timer: Callable[[], float]
     count_only: bool

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from emulator.page.charts import sparkline
 from emulator.page.event_views import COUNTING
 from emulator.page.facts import Facts, Services
 from emulator.page.inlet_views import answers
 from emulator.page.layout import View
 from emulator.page.links import inlet_link
-from emulator.page.markup import Column, Html, code, heading, link, markup, note, number, table, tiles
+from emulator.page.markup import Column, Html, code, element, heading, link, markup, note, number, table, tiles
+from emulator.state.recent import Second
 
 
 class Overview:
@@ -40,6 +43,7 @@ class Overview:
         body = markup(
             note(COUNTING) if services.count_only else None,
             tiles(figures, alarming={"rejected", "invalid"}),
+            _charts(services.recent.last()),
             heading("Inlets"),
             self._inlets(traffic.counts, traffic.rates),
             note(
@@ -96,3 +100,25 @@ class Overview:
         return table(
             ["Organisation", *numbers], rows, "None yet: an organisation appears once something belongs to it."
         )
+
+
+def _charts(seconds: Sequence[Second]) -> Html:
+    """Return how many messages came in the last seconds, and how long their answers took."""
+    messages = [each.messages for each in seconds]
+    answers_ms = [each.answer_s / each.requests * 1000 if each.requests else 0.0 for each in seconds]
+    slowest_ms = max(each.slowest_s for each in seconds) * 1000
+    return element(
+        "div",
+        _chart("Messages a second", messages, f"most: {number(max(messages))}", len(seconds)),
+        _chart("Answer time, mean of a second", answers_ms, f"slowest: {slowest_ms:,.1f} ms", len(seconds)),
+        class_="charts",
+    )
+
+
+def _chart(title: str, values: Sequence[float], most: str, seconds: int) -> Html:
+    return element(
+        "figure",
+        element("strong", title),
+        sparkline(values, f"{title}, {most} in the last {seconds} seconds"),
+        element("figcaption", element("span", f"{seconds} s ago"), element("span", most), element("span", "now")),
+    )

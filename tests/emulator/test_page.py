@@ -126,6 +126,9 @@ def test_overview_counts(browser: Browser, client: Client, emulator: Emulator, l
     emulator.failed(local_inlet["inletId"])
     text = browser.get("/").text
     assert "accepted 4 rejected 1 invalid 1 duplicates 1" in text
+    assert re.search(
+        r"Messages a second 120 s ago most: \d+ now Answer time, mean of a second 120 s ago slowest: ", text
+    )
     # requests, requests a second (not known at the first look), messages and what became of them
     assert re.search(r"clicks [0-9a-f]{12}… ACME@AdobeOrg 1 \S+ 5 4 1 0 1 1 207 × 1", text)
 

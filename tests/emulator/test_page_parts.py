@@ -13,7 +13,7 @@ from emulator.export.queue import ExportQueue
 from emulator.kinesis.service import Kinesis
 from emulator.kinesis.store import KinesisStore
 from emulator.kinesis.switches import SwitchState
-from emulator.page import fault_form, schema_tree
+from emulator.page import charts, fault_form, schema_tree
 from emulator.page.facts import RATE_S, Facts, Services
 from emulator.page.markup import Html, address, element, json_block, markup, table
 from emulator.state.batches import Batches
@@ -21,6 +21,7 @@ from emulator.state.datasets import Datasets
 from emulator.state.inlets import Inlets
 from emulator.state.memberships import MembershipStore
 from emulator.state.profile_store import ProfileStore
+from emulator.state.recent import SECONDS, RecentTraffic, Second
 from emulator.state.registry import Registry
 from emulator.state.segments import Segments
 from emulator.state.store import Store
@@ -161,11 +162,48 @@ def make_facts(store: Store, timer: list[float]) -> Facts:
             exports=ExportQueue(store, lambda: 0),
             kinesis=Kinesis(KinesisStore(store, lambda: 0), SwitchState(lambda: 0, {}), {}, lambda: 0),
             faults=FaultState(lambda: 0),
+            recent=RecentTraffic(lambda: 0),
             clock=lambda: 0,
             timer=lambda: timer[0],
             count_only=False,
         )
     )
+
+
+def test_the_last_seconds_of_the_collection() -> None:
+    now = [1000.0]
+    recent = RecentTraffic(lambda: now[0])
+    assert recent.last() == [Second()] * SECONDS
+
+    def request(began: float, ended: float, messages: int) -> None:
+        now[0] = began
+        begun = recent.begin()
+        now[0] = ended
+        recent.end(begun, messages)
+
+    request(1000.0, 1000.5, 3)
+    request(1000.5, 1000.75, 4)
+    assert recent.last() == [Second()] * SECONDS  # the second is not over
+    request(1002.0, 1003.0, 1)
+    now[0] = 1004.0
+    assert recent.last()[-4:] == [Second(2, 7, 0.75, 0.5), Second(), Second(), Second(1, 1, 1.0, 1.0)]
+    now[0] = 1000.0 + SECONDS
+    assert recent.last()[0] == Second(2, 7, 0.75, 0.5)
+    now[0] += 1
+    assert recent.last()[0] == Second()
+
+
+def test_a_sparkline_reaches_the_top_with_its_largest_value() -> None:
+    drawn = charts.sparkline([0, 5, 10], "<label>")
+    assert 'points="0.0,48.0 150.0,25.0 300.0,2.0"' in drawn
+    assert 'aria-label="&lt;label&gt;"' in drawn
+    assert 'points="0.0,48.0 300.0,48.0"' in charts.sparkline([0, 0], "")
+
+
+def test_bars_say_what_they_stand_for() -> None:
+    drawn = charts.bars([1, 2], ["<a>", "b"], "two")
+    assert drawn.count("<rect") == 2
+    assert "<title>&lt;a&gt;</title>" in drawn
 
 
 def test_requests_a_second() -> None:
