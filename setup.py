@@ -29,6 +29,7 @@ setup(
         "": ["py.typed"],
         "emulator.state": ["standard_xdm.json"],
         "emulator.page": ["page.css", "page.js"],
+        "pipelines.runtime.report_page": ["page.css", "page.js"],
         "samples": ["project/*"],
     },
     cmdclass={"build_py": BuildWithConfigs},

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 import apache_beam as beam
 
 from transforms.records.dead_letter import DeadLetter
+from transforms.records.redacted import redacted
 from transforms.sinks.base import Sinks
 from transforms.sinks.write import WriteEntriesFn
-from transforms.worker import metrics
+from transforms.worker import examples, metrics
 
 
 class WriteDeadLetters(beam.PTransform):
@@ -44,6 +46,8 @@ def _size(one: DeadLetter) -> int:
 def _count(written: Sequence[DeadLetter]) -> None:
     for code, number in Counter(one.code for one in written).items():
         metrics.count(metrics.DEAD_LETTERED + code, number)
+    for one in written:
+        examples.keep(one.code, partial(redacted, one))
     for route, number in Counter(one.route for one in written).items():
         if route:  # what was not parsed has none where fields decide
             metrics.count(metrics.dead_lettered_by(route), number)

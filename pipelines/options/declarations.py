@@ -115,6 +115,10 @@ class GeneralOptions(OptionGroup):
     )
     routes_file: str | None = _option(None, "YAML file of routes, for a run with several destinations.")
     summary_file: str | None = _option(None, "Write the report of the run to this file as JSON.")
+    report_file: str | None = _option(
+        None,
+        "Write a report of the run to this file, as a page of HTML: counts, plots over time, dead letters, options.",
+    )
     print_options: bool = _option(False, "Print the merged options with the origin of each, and stop.")
     log_format: LogFormat = _option("text", "json: each line of the log is a JSON object.")
     shutdown_seconds: Seconds = _option(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from pathlib import Path
 
 from aep.errors import UserError
 from aep.mapping.transform import TransformError
 from pipelines.options.formats import check_formats
 from pipelines.options.settings import Settings
 from pipelines.runtime.plan import Plan
-from pipelines.runtime.report import check_summary
+from pipelines.runtime.result_files import check_can_be_written
 from transforms.records.route import Route
 from transforms.sinks.base import Sinks
 from transforms.sinks.files import reason_of
@@ -52,7 +53,7 @@ def check_places(settings: Settings, sinks: Sinks, local: bool) -> None:
         PreflightError, SinkError, KafkaSetupError: It cannot.
     """
     _check_temporary_folder()
-    _check_summary(settings.general.summary_file)
+    _check_results(settings.general.summary_file, settings.general.report_file)
     for sink in sinks:
         sink.check(local)
 
@@ -84,11 +85,14 @@ def _check_temporary_folder() -> None:
         ) from None
 
 
-def _check_summary(path: str | None) -> None:
-    if path:
-        try:
-            check_summary(path)
-        except OSError as error:
-            raise PreflightError(
-                f"the summary cannot be written to {path}: {reason_of(error)}; check summary_file"
-            ) from None
+def _check_results(summary_file: str | None, report_file: str | None) -> None:
+    if summary_file and report_file and Path(summary_file).resolve() == Path(report_file).resolve():
+        raise PreflightError(f"summary_file and report_file are both {report_file}: give each a file of its own")
+    for what, path in (("summary", summary_file), ("report", report_file)):
+        if path:
+            try:
+                check_can_be_written(path)
+            except OSError as error:
+                raise PreflightError(
+                    f"the {what} cannot be written to {path}: {reason_of(error)}; check {what}_file"
+                ) from None

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from errno import EISDIR
-from pathlib import Path
 from typing import Any
-
-import orjson
 
 from aep.mapping.repeated_ids import RepeatedIds
 from pipelines.output.layout import Column
@@ -17,7 +12,8 @@ from transforms.sinks.base import Sinks, describe_all
 from transforms.worker import metrics
 from transforms.worker.latency import Histogram, latencies
 
-_QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+"""Of latency, as the report names them."""
 
 
 def summary(counts: Counter[str], seconds: float, outcome: str, lag_milliseconds: int | None = None) -> dict[str, Any]:
@@ -64,18 +60,24 @@ def summary(counts: Counter[str], seconds: float, outcome: str, lag_milliseconds
     }
 
 
+def total_latency(counts: Counter[str]) -> Histogram:
+    """Return the latencies of the records of all routes."""
+    measured = Histogram()
+    for by_route in latencies(counts).values():
+        measured.add(by_route)
+    return measured
+
+
 def latency_summary(counts: Counter[str]) -> dict[str, int]:
     """Return, in milliseconds, how long after it was written to Kafka half of the records, 95 and 99 % of them were
     accepted; {} where none was measured.
 
     `records` is how many were measured: those that came from Kafka with a timestamp.
     """
-    measured = Histogram()
-    for by_route in latencies(counts).values():
-        measured.add(by_route)
+    measured = total_latency(counts)
     if not measured.records:
         return {}
-    quantiles = {name: round(measured.quantile(share)) for name, share in _QUANTILES.items()}
+    quantiles = {name: round(measured.quantile(share)) for name, share in QUANTILES.items()}
     return {"records": measured.records, **quantiles}
 
 
@@ -114,29 +116,6 @@ def warnings(account_of_run: dict[str, Any]) -> list[str]:
         if counts["dropped"] and not counts["accepted"] and not counts["dead_lettered"]
     ]
     return [*repeated, *dropped]
-
-
-def write_summary(path: str, account_of_run: dict[str, Any]) -> None:
-    """Write the summary file, whole or not at all."""
-    unfinished = _unfinished(path)
-    unfinished.write_bytes(orjson.dumps(account_of_run, option=orjson.OPT_INDENT_2) + b"\n")
-    unfinished.rename(path)
-
-
-def check_summary(path: str) -> None:
-    """Look whether the summary can be written there.
-
-    Raises:
-        OSError: It cannot.
-    """
-    if Path(path).is_dir():
-        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), path)
-    _unfinished(path).write_bytes(b"")
-    _unfinished(path).unlink()
-
-
-def _unfinished(path: str) -> Path:
-    return Path(f"{path}.unfinished")
 
 
 def table(account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> Table:
@@ -184,7 +163,7 @@ def _latency(account_of_run: dict[str, Any]) -> str:
         return "not measured: files and replays have no time of arrival in Kafka"
     left_out = account_of_run["accepted"] - measured["records"]
     note = f"; {left_out:,} not measured" if left_out > 0 else ""
-    return ", ".join(f"{name} {duration(measured[name])}" for name in _QUANTILES) + note
+    return ", ".join(f"{name} {duration(measured[name])}" for name in QUANTILES) + note
 
 
 def duration(milliseconds: float) -> str:

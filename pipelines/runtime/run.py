@@ -9,7 +9,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from datetime import datetime, timezone
 from types import FrameType
 from typing import Any
 
@@ -22,15 +23,18 @@ from pipelines.options.checks import contradictions
 from pipelines.options.merge import parse
 from pipelines.options.settings import Settings
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
+from pipelines.runtime.history import History
 from pipelines.runtime.job import Job, R, Replay, Run, RunPlan
 from pipelines.runtime.local_runner import keep_metrics_small
 from pipelines.runtime.logs import leave_out_beams_tracebacks, set_up_logging
 from pipelines.runtime.plan import Plan, for_replay
 from pipelines.runtime.preflight import preflight
 from pipelines.runtime.progress import LINE_EVERY_SECONDS, Progress
-from pipelines.runtime.report import summary, warnings, without_success, write_summary
-from transforms.sinks.files import reason_of
-from transforms.worker import metrics, process
+from pipelines.runtime.report import summary, warnings, without_success
+from pipelines.runtime.report_page.page import RunReport
+from pipelines.runtime.result_files import write_results
+from transforms.sinks.base import describe_all
+from transforms.worker import examples, metrics, process
 from transforms.worker.monitor import open_monitor
 
 DONE, FAILED, WRONG = 0, 1, 2
@@ -103,11 +107,12 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
             job.build(pipeline, plan)
         except UserError as error:
             reporter.error(str(error))
-            _account_of_start("failed", settings)
+            _account_of_start("failed", job.title, settings, str(error))
             return WRONG
         except KeyboardInterrupt:
-            reporter.say("stopped before anything was read")
-            _account_of_start("stopped", settings)
+            words = "stopped before anything was read"
+            reporter.say(words)
+            _account_of_start("stopped", job.title, settings, words)
             return INTERRUPTED
         run_it = _run_here if plan.local else _run_on_cluster
         return run_it(pipeline, plan, job, reporter)
@@ -118,12 +123,14 @@ def _run_here(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter)
     process.tune_garbage_collector()
     keep_metrics_small()
     metrics.reset()
+    examples.reset()
     leave_out_beams_tracebacks()
     started = time.monotonic()
     error: Exception | None = None
     show = plan.settings.general.progress
+    history = History() if plan.settings.general.report_file else None
     with _ends_on_signals(reporter, plan.settings.general.shutdown_seconds, plan):
-        with nullcontext() if show == "off" else Progress(reporter, LINE_EVERY_SECONDS[show]):
+        with history or nullcontext(), nullcontext() if show == "off" else Progress(reporter, LINE_EVERY_SECONDS[show]):
             try:
                 pipeline.run().wait_until_finish()
             except Exception as raised:  # noqa: BLE001 (runners raise what they like; it is shown below)
@@ -134,7 +141,7 @@ def _run_here(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter)
         plan.close()
     outcome = "failed" if error else "stopped" if process.stop_requested.is_set() else "finished"
     found = summary(metrics.process_counts(), time.monotonic() - started, outcome, lag)
-    told = _account(found, plan, job.title, reporter)
+    told = _account(found, plan, job.title, reporter, history, error)
     if error is None:
         return _end(plan, job, told, reporter)
     return _explain(error, reporter, plan)
@@ -172,24 +179,54 @@ def _end(plan: R, job: Run[R], account_of_run: dict[str, Any], reporter: Reporte
     return DONE
 
 
-def _account(account_of_run: dict[str, Any], plan: RunPlan, title: str, reporter: Reporter) -> dict[str, Any]:
+def _account(
+    account_of_run: dict[str, Any],
+    plan: RunPlan,
+    title: str,
+    reporter: Reporter,
+    history: History | None = None,
+    error: Exception | None = None,
+) -> dict[str, Any]:
     reporter.account(account_of_run, plan.dead_letters, title, plan.receiver)
-    for warning in warnings(account_of_run):
+    said = warnings(account_of_run)
+    for warning in said:
         reporter.say(warning)
-    path = plan.settings.general.summary_file
-    if path:
-        try:
-            write_summary(path, account_of_run)
-        except OSError as error:  # the preflight could write it
-            reporter.error(f"the summary cannot be written to {path}: {reason_of(error)}; its content is above")
+    report = RunReport(
+        title=title,
+        account=account_of_run,
+        notices=[*_reasons(error, plan), *said],
+        settings=plan.settings,
+        ended=datetime.now(timezone.utc),
+        receiver=plan.receiver,
+        dead_letters=describe_all(plan.dead_letters),
+        history=history,
+        examples=examples.kept(),
+    )
+    for problem in write_results(report):
+        reporter.error(f"{problem}; the counts are above")
     return account_of_run
 
 
-def _account_of_start(outcome: str, settings: Settings | None) -> None:
-    """Write the summary of a run that did not begin to read, so that nobody takes that of an earlier run for it."""
-    if settings is not None and settings.general.summary_file:
-        with suppress(OSError):  # of a file that cannot be written the preflight says so
-            write_summary(settings.general.summary_file, summary(Counter(), 0.0, outcome))
+def _reasons(error: Exception | None, plan: RunPlan) -> list[str]:
+    """Return what a page that others may read says of an error."""
+    if error is None:
+        return []
+    if isinstance(error, StoppedError):
+        return [str(error)]
+    if isinstance(error, UserError):
+        return [str(error), plan.after_failure]
+    return [f"{type(error).__name__}: the log of the run has the details"]
+
+
+def _account_of_start(outcome: str, title: str, settings: Settings | None, reason: str) -> None:
+    """Write the results of a run that did not begin to read, so that nobody takes those of an earlier run for its own.
+
+    Of a file that cannot be written the preflight says so.
+    """
+    if settings is not None:
+        account = summary(Counter(), 0.0, outcome)
+        for _ in write_results(RunReport(title, account, [reason], settings, datetime.now(timezone.utc))):
+            pass
 
 
 def _explain(error: Exception, reporter: Reporter, plan: RunPlan) -> int:

@@ -56,6 +56,10 @@ class Histogram:
         self.buckets.update(other.buckets)
         self.sum_milliseconds += other.sum_milliseconds
 
+    def beyond(self, before: Histogram) -> Histogram:
+        """Return what has come since an earlier state of the same histogram."""
+        return Histogram(self.buckets - before.buckets, self.sum_milliseconds - before.sum_milliseconds)
+
     def quantile(self, share: float) -> float:
         """Return the latency in milliseconds that this share of the records did not exceed.
 

@@ -137,6 +137,15 @@ def test_without_a_temporary_folder_tmpdir_is_named(tmp_path: Path, monkeypatch:
         preflight(plan)
 
 
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    plan = make_plan(parse(arguments(tmp_path, report_file=tmp_path / "none" / "run.html")))
+    with pytest.raises(PreflightError, match=r"the report cannot be written to .*: .*; check report_file"):
+        preflight(plan)
+    same = {"summary_file": tmp_path / "x", "report_file": f"{tmp_path}/./x"}
+    with pytest.raises(PreflightError, match=r"summary_file and report_file are both .*/x: give each"):
+        preflight(make_plan(parse(arguments(tmp_path, **same))))
+
+
 def test_a_run_that_stops_before_it_reads_has_a_summary_too(tmp_path: Path) -> None:
     summary = tmp_path / "summary.json"
     summary.write_text("that of an earlier run, which went well")
