@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -21,8 +21,14 @@ _LOG = logging.getLogger(__name__)
 
 _ROLE_SESSION = "beam-aep"
 
-# botocore.credentials warns with a traceback when credentials cannot be renewed; `_AssumedRole` says so in a line.
-_QUIET = {"boto3": logging.WARNING, "botocore": logging.WARNING, "botocore.credentials": logging.ERROR}
+# The last two warn with a traceback: of credentials that cannot be renewed, of which `_AssumedRole` says so in a line,
+# and of headers that are cut off.
+_QUIET = {
+    "boto3": logging.WARNING,
+    "botocore": logging.WARNING,
+    "botocore.credentials": logging.ERROR,
+    "urllib3.connection": logging.ERROR,
+}
 
 _RENEWED_BEFORE = timedelta(minutes=10)
 """With less time than this left, botocore does not use a role's credentials any more, and raises the error."""
@@ -48,6 +54,7 @@ class Access:
       proxy: address of an HTTP proxy; None for none, whatever the environment says.
       connect_timeout, read_timeout: seconds to wait for a connection, and for a whole reply.
       connections: kept open at most, as many as requests are under way at a time.
+      time_left: returns how many seconds are left until the process has to end; no reply is waited for longer.
     """
 
     region: str | None
@@ -60,6 +67,7 @@ class Access:
     connect_timeout: float
     read_timeout: float
     connections: int
+    time_left: Callable[[], float]
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an Access holds secrets and is not pickled: send what it is made of")
@@ -111,7 +119,7 @@ def make_client(access: Access, service: str = "kinesis") -> Any:
         raise AccessError("no AWS region found: set kinesis_region or AWS_DEFAULT_REGION") from None
     except (BotoCoreError, ValueError) as error:
         raise AccessError(f"cannot create an AWS client: {error}") from None
-    bound_replies(client)
+    bound_replies(client, access.time_left)
     write_bodies(client)
     client.meta.events.register("after-call", partial(_note_region, client.meta.region_name))
     return client
@@ -228,7 +236,7 @@ class _AssumedRole:
         from kinesis.replies import bound_replies
 
         client = self._source.create_client(service, **options)
-        bound_replies(client)
+        bound_replies(client, self._access.time_left)
         return client
 
     def _fetch(self, fetcher: Any) -> Any:

@@ -40,6 +40,7 @@ def test_the_body_is_that_of_an_unmodified_client_and_signed() -> None:
             connect_timeout=PATIENCE_SECONDS,
             read_timeout=PATIENCE_SECONDS,
             connections=1,
+            time_left=lambda: float("inf"),
         )
         plain = boto3.client(
             "kinesis",

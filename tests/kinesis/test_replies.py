@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,7 +25,13 @@ REPLY = b'{"FailedRecordCount":0,"Records":[{"SequenceNumber":"1","ShardId":"sha
 
 
 @contextmanager
-def client_of(answer: Callable[[Exchange], None], timeout: float, way: str, folder: Path) -> Iterator[Any]:
+def client_of(
+    answer: Callable[[Exchange], None],
+    timeout: float,
+    way: str,
+    folder: Path,
+    time_left: Callable[[], float] = lambda: float("inf"),
+) -> Iterator[Any]:
     """Return a client for a server with such answers."""
     with ExitStack() as stack:
         authority = None if way == "http" else Authority(folder)
@@ -43,6 +50,7 @@ def client_of(answer: Callable[[Exchange], None], timeout: float, way: str, fold
             connect_timeout=PATIENCE_SECONDS,
             read_timeout=timeout,
             connections=1,
+            time_left=time_left,
         )
         yield make_client(access)
 
@@ -70,6 +78,24 @@ def test_a_reply_that_drips_ends_at_the_deadline(where: str, way: str, tmp_path:
     decision = read_error(raised.value, "s")
     assert decision == Again("reply", "no complete reply from Kinesis within kinesis_timeout_seconds")
     assert decision.arrived
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_process_that_is_to_end_waits_for_no_reply(way: str, tmp_path: Path) -> None:
+    ending = threading.Event()
+
+    def silent(exchange: Exchange) -> None:
+        ending.set()
+        exchange.ended.wait(PATIENCE_SECONDS)
+
+    def time_left() -> float:
+        return 0.0 if ending.is_set() else float("inf")
+
+    with client_of(silent, PATIENCE_SECONDS, way, tmp_path, time_left) as client:
+        started = time.monotonic()
+        with pytest.raises(ReadTimeoutError):
+            put(client)
+        assert time.monotonic() - started < BUSY_SECONDS
 
 
 @pytest.mark.parametrize("way", ["http", "tls"])
@@ -114,7 +140,7 @@ def test_a_reply_that_is_cut_off_or_not_of_kinesis_is_an_error(sent: bytes, tmp_
             assert read_error(raised.value, "s") == Again("reply", "no complete reply from Kinesis")
 
 
-def test_headers_that_are_cut_off_are_an_error(tmp_path: Path) -> None:
+def test_headers_that_are_cut_off_are_an_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     def cut(exchange: Exchange) -> None:
         exchange.send(b"HTTP/1.1 200 OK\r\nContent-Le")
         exchange.close()
@@ -122,6 +148,7 @@ def test_headers_that_are_cut_off_are_an_error(tmp_path: Path) -> None:
     with client_of(cut, PATIENCE_SECONDS, "http", tmp_path) as client, pytest.raises(boto_errors()) as raised:
         put(client)
     assert read_error(raised.value, "s") == Again("reply", "no complete reply from Kinesis")
+    assert not caplog.records  # urllib3 would show a traceback
 
 
 def test_an_error_without_a_body_keeps_its_status(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def access(kinesis: Kinesis, **changes: Any) -> Access:
         "connect_timeout": PATIENCE_SECONDS,
         "read_timeout": PATIENCE_SECONDS,
         "connections": 10,
+        "time_left": lambda: float("inf"),
     }
     return Access(**{**values, **changes})
 

@@ -57,6 +57,7 @@ class KinesisAccess:
             connect_timeout=self.connect_timeout_seconds,
             read_timeout=self.timeout_seconds,
             connections=self.connections,
+            time_left=process.time_left,
         )
 
     def client(self) -> Any:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 import pickle
+import time
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from aep.errors import ConfigurationError, SecretError, UserError
 from kinesis.session import endpoint_origin, make_client
 from testing.defaults import by_default
+from testing.fakes.http_server import Exchange, HttpServer
+from testing.services.process import BUSY_SECONDS, PATIENCE_SECONDS
 from transforms.kinesis.access import KinesisAccess
+from transforms.worker import process
 
 AWS_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
 
@@ -75,6 +80,24 @@ def test_a_client_tries_once_and_takes_no_proxy_from_the_environment(monkeypatch
     assert client.meta.config.max_pool_connections == 17
     proxied = make_client(by_default(KinesisAccess, region="eu-west-1", proxy="http://p:1").resolve())
     assert proxied.meta.config.proxies["https"] == "http://p:1"
+
+
+def test_a_process_that_is_to_end_waits_for_no_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(exchange: Exchange) -> None:
+        process.request_stop(grace_seconds=0)
+        exchange.ended.wait(PATIENCE_SECONDS)
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    process.start_run()
+    with HttpServer(silent) as server:
+        access = by_default(KinesisAccess, region="eu-west-1", endpoint=server.url, timeout_seconds=PATIENCE_SECONDS)
+        started = time.monotonic()
+        with pytest.raises(ReadTimeoutError):
+            access.client().list_shards(StreamName="s")
+        assert time.monotonic() - started < BUSY_SECONDS
+    access.forget_client()
+    process.start_run()
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])
