@@ -41,7 +41,15 @@ class ConfigurationError(AepError):
 
 
 class SecretError(ConfigurationError):
-    """A secret reference cannot be resolved: unknown scheme, missing variable, unreadable file."""
+    """A secret reference cannot be resolved: unknown scheme, missing variable, unreadable file.
+
+    Attributes:
+        reference: The reference, where it is known to be one.
+    """
+
+    def __init__(self, message: str, reference: str = ""):
+        super().__init__(message)
+        self.reference = reference
 
 
 class AuthenticationError(ConfigurationError):

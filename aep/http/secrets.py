@@ -63,9 +63,13 @@ def resolve(reference: str) -> str:
     if reader is None or not name:
         # What was given here may be the secret itself, so the message must not repeat it.
         raise SecretError(f"a secret must be given as {FORMS}")
-    secret = reader(name).removeprefix(_BYTE_ORDER_MARK).rstrip("\r\n")
+    try:
+        secret = reader(name).removeprefix(_BYTE_ORDER_MARK).rstrip("\r\n")
+    except SecretError as error:
+        error.reference = reference
+        raise
     if not secret:
-        raise SecretError(f"the secret {reference} is empty")
+        raise SecretError(f"the secret {reference} is empty", reference)
     return secret
 
 

@@ -30,6 +30,9 @@ MAX_REPLY_BYTES = 32_000_000
 # OpenSSL's codes for a certificate whose authority is not known.
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
 
+# OpenSSL's reasons for an answer that is no TLS, as that of a server of plain HTTP; those of one version or another.
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
+
 
 @dataclass(frozen=True)
 class Timeouts:
@@ -284,8 +287,11 @@ def _tls_advice(error: BaseException) -> str:
     inner = _innermost(error)
     if getattr(inner, "verify_code", None) in _UNKNOWN_AUTHORITY:
         return "; to trust its authority, set aep_ca_file"
-    if "CERTIFICATE_REQUIRED" in (getattr(inner, "reason", None) or ""):
+    reason = getattr(inner, "reason", None) or ""
+    if "CERTIFICATE_REQUIRED" in reason:
         return "; set aep_client_certificate"
+    if reason in _NOT_TLS:
+        return "; this port does not speak TLS: check the port, or use http:// if it is plain HTTP"
     return ""
 
 

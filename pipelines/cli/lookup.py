@@ -37,11 +37,14 @@ def lookup(
     from aep.errors import UserError
     from aep.platform.profile import ProfileAccess
     from pipelines.options.platform_access import platform_client, platform_settings
+    from pipelines.options.secret_checks import secrets_named
 
     try:
-        access = ProfileAccess(platform_client(platform_settings(run_options(context))))
-        profile = access.profile(id_, namespace)
-        found = list(islice(access.events(id_, namespace, newest_first=True), limit)) if events else []
+        settings = platform_settings(run_options(context))
+        with secrets_named(settings):
+            access = ProfileAccess(platform_client(settings))
+            profile = access.profile(id_, namespace)
+            found = list(islice(access.events(id_, namespace, newest_first=True), limit)) if events else []
     except UserError as error:
         say_problems(error)
         return WRONG

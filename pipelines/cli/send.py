@@ -100,6 +100,7 @@ def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
     from pipelines.options.checks import route_contradictions
     from pipelines.options.merge import parse
     from pipelines.options.platform_access import tokens_of, transport_of
+    from pipelines.options.secret_checks import secrets_named
     from pipelines.options.yaml_files import OptionsError
     from pipelines.runtime.plan import make_routes
     from transforms.aep.inlet import as_inlet
@@ -128,7 +129,9 @@ def _send(options: Sequence[str], name: str, events: Sequence[bytes]) -> int:
         if len(events) > 1:
             Console(highlight=False).print(f"event {number} of {len(events)}")
         if isinstance(one, bytes):
-            codes.append(_show(send_validated(inlet, one, transport, tokens)))
+            with secrets_named(settings):
+                verdict = send_validated(inlet, one, transport, tokens)
+            codes.append(_show(verdict))
         elif isinstance(one, Dropped):
             codes.append(_show_dropped(one))
         else:

@@ -66,6 +66,7 @@ class _Merge:
         self.known = [*OPTIONS, *self.known_beam]
         self.problems: list[str] = []
         self.incomplete = False  # something could not be read: what is missing may have been meant by it
+        self.empty_files: list[str] = []
         self._own: dict[str, Any] = {}
         self._beam: dict[str, tuple[str, Any]] = {}  # by dest: two flags that set the same replace each other
         self._origins: dict[str, str] = {}
@@ -110,7 +111,7 @@ class _Merge:
             if not self.incomplete and self._doubtful.isdisjoint(names):
                 self.problems.append(text)
         if self.problems:
-            raise OptionsError(self.problems)
+            raise OptionsError([*(f"{path}: this options file is empty" for path in self.empty_files), *self.problems])
         return settings
 
     def _group(self, model: type[OptionGroup], options: Mapping[str, Option]) -> OptionGroup:
@@ -135,6 +136,8 @@ def _read_file(path: str, merge: _Merge) -> None:
         entries = read_entries(read_text(path, "options file"), path, problems)
     except OptionsError as error:
         problems = error.problems
+    if not entries and not problems:
+        merge.empty_files.append(path)
     merge.problems += problems
     merge.incomplete |= bool(problems and not entries)
     for key, value, line, lines in entries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from aep.errors import SecretError
 from aep.http import secrets
@@ -31,6 +32,27 @@ def secret_checks(settings: Settings, local: bool) -> Iterator[Check]:
                 yield Check(subject, "wrong", str(error))
             else:
                 yield Check(subject, "ok", f"{reference} can be read")
+
+
+@contextmanager
+def secrets_named(settings: Settings) -> Iterator[None]:
+    """Name the option in the error of a secret that cannot be read.
+
+    Raises:
+        SecretError: Of what is done meanwhile.
+    """
+    try:
+        yield
+    except SecretError as error:
+        raise named(error, settings) from None
+
+
+def named(error: SecretError, settings: Settings) -> SecretError:
+    """Return an error of a secret with the option that refers to it, and where that was given."""
+    for name, reference in _references(settings):
+        if reference == error.reference:
+            return SecretError(f"{name} ({settings.origin(name)}): {error}")
+    return error
 
 
 def _references(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from aep.errors import UserError
+from pipelines.options.yaml_words import in_plain_words
 
 _INT = re.compile(r"[-+]?(0|[1-9](_?[0-9]){0,99})$")  # Python refuses to read thousands of digits
 _FLOAT = re.compile(r"[-+]?([0-9](_?[0-9])*\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?$")
@@ -154,7 +155,7 @@ def read_node(text: str, path: str, problems: list[str]) -> Iterator[tuple[Optio
         node = loader.get_single_node()
     except (yaml.YAMLError, RecursionError) as error:
         before = text[: getattr(error, "position", 0)]  # known of a control character, which has no line
-        problems.append(_place_of(error, path, before.count("\n") + 1))
+        problems.append(_place_of(error, path, before.count("\n") + 1, text))
     try:
         yield loader, node
     finally:
@@ -232,13 +233,11 @@ def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def _place_of(error: Exception, path: str, line: int | None = None) -> str:
+def _place_of(error: Exception, path: str, line: int, text: str = "") -> str:
     """Say where and why YAML can't be read, without the text around it, which may be secret."""
     if isinstance(error, yaml.MarkedYAMLError):
-        line = error.problem_mark.line + 1 if error.problem_mark else line
-        reason = ", ".join(part for part in (error.context, error.problem) if part)
+        place, reason = in_plain_words(error, text)
+        line = place or line
     else:
         reason = getattr(error, "reason", "nested too deeply")
-    # A password that starts with one of these looks like YAML's own syntax, which PyYAML would then quote.
-    reason = re.sub(r"(alias|anchor|handle) '.*", r"\1 (quote a value that starts with *, & or !)", reason)
-    return f"{path}:{line or 1}: not valid YAML: {reason}"
+    return f"{path}:{line}: not valid YAML: {reason}"

@@ -18,9 +18,10 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from aep.errors import StoppedError, UserError
+from aep.errors import SecretError, StoppedError, UserError
 from pipelines.options.checks import contradictions
 from pipelines.options.merge import parse
+from pipelines.options.secret_checks import named, secrets_named
 from pipelines.options.settings import Settings
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
 from pipelines.runtime.history import History
@@ -98,11 +99,12 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
             set_up_logging(settings.general.log_format)
             if settings.general.log_format == "json":
                 reporter = LogReporter(as_json=as_json)
-            plan = job.plan(settings)
-            port = settings.general.metrics_port
-            if plan.local and port is not None:
-                while_it_runs.enter_context(closing(open_monitor(port)))
-            job.preflight(plan)
+            with secrets_named(settings):
+                plan = job.plan(settings)
+                port = settings.general.metrics_port
+                if plan.local and port is not None:
+                    while_it_runs.enter_context(closing(open_monitor(port)))
+                job.preflight(plan)
             pipeline = beam.Pipeline(options=PipelineOptions(_flags(plan, reporter)))
             job.build(pipeline, plan)
         except UserError as error:
@@ -234,7 +236,7 @@ def _explain(error: Exception, reporter: Reporter, plan: RunPlan) -> int:
         reporter.say(str(error))
         return FAILED
     if isinstance(error, UserError):
-        reporter.error(str(error))
+        reporter.error(str(named(error, plan.settings) if isinstance(error, SecretError) else error))
         reporter.say(plan.after_failure)
         return WRONG
     _LOG.error("the run failed", exc_info=error)

@@ -84,7 +84,7 @@ def test_the_state_file_is_for_its_owner_alone(tmp_path: Path) -> None:
 def test_port_in_use(emulator: Emulator) -> None:
     for option in ("--port", "--kinesis-port"):
         failed = run(option, emulator.url.rpartition(":")[2])
-        assert (failed.returncode, "cannot listen on 127.0.0.1:" in failed.stderr) == (2, True)
+        assert (failed.returncode, f"the port is in use; give another {option}, or 0" in failed.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("option", ["--client", "--kinesis-key"])

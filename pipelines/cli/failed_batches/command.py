@@ -46,6 +46,7 @@ def failed_batches(
     from pipelines.destinations.aep.kind import AEP
     from pipelines.options.merge import parse
     from pipelines.options.platform_access import platform_client
+    from pipelines.options.secret_checks import secrets_named
     from pipelines.options.types import check_time, seconds_of
     from pipelines.output.table import show
     from pipelines.runtime.plan import make_routes
@@ -64,7 +65,8 @@ def failed_batches(
         routes = make_routes(settings, AEP)
         pull = FailedBatches(Catalog(client), DataAccess(client), routes, settings.xdm.rules(), dataset or (), to)
         FileSink(to, "--to").check(local=True)
-        account = pull.pull(seconds_of(since), seconds_of(until))
+        with secrets_named(settings):
+            account = pull.pull(seconds_of(since), seconds_of(until))
     except (UserError, OSError) as error:
         say(f"error: {error}")
         return WRONG

@@ -50,12 +50,15 @@ def provision(
     """
     from aep.errors import UserError
     from pipelines.options.platform_access import platform_settings
+    from pipelines.options.secret_checks import secrets_named
 
     if as_json and not (dry_run or yes):
         raise typer.BadParameter("--json asks nothing: give --dry-run or --yes with it")
     try:
-        provisioning = _Provisioning(str(file), platform_settings(run_options(context)), as_json=as_json)
-        code = provisioning.run(dry_run=dry_run, yes=yes, prune=prune, rotate=rotate)
+        settings = platform_settings(run_options(context))
+        with secrets_named(settings):
+            provisioning = _Provisioning(str(file), settings, as_json=as_json)
+            code = provisioning.run(dry_run=dry_run, yes=yes, prune=prune, rotate=rotate)
         if as_json and code in (0, SOMETHING_TO_DO):
             put_json(provisioning.document)
         return code

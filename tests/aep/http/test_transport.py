@@ -562,6 +562,9 @@ class TestTls:
             send(f"https://127.0.0.1:{port}/")
         assert str(caught.value).startswith(f"TLS to 127.0.0.1:{port} failed: ")
         assert "wrong version" in str(caught.value).lower().replace("_", " ")
+        assert str(caught.value).endswith(
+            "; this port does not speak TLS: check the port, or use http:// if it is plain HTTP"
+        )
 
     @pytest.mark.parametrize("end", ["close", "reset"])
     def test_a_handshake_that_is_cut_is_worth_another_try(self, end: str) -> None:

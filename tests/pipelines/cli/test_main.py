@@ -121,6 +121,22 @@ def test_the_shell_completes_commands_and_options(typed: str, completed: list[st
     assert asked.stdout.split() == completed
 
 
+def test_a_secret_that_is_not_there_names_its_option_and_where_that_was_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "options.yaml"
+    file.write_text(
+        "kafka_source: file\nkafka_file_pattern: none.jsonl\naep_inlet_url: https://127.0.0.1:9/collection/x\n"
+        f"xdm_payload: raw\ndead_letter_path: {tmp_path}\naep_auth: oauth\naep_org_id: A@AdobeOrg\naep_client_id: c\n"
+        "aep_client_secret: env:NO_SUCH_VARIABLE\n"
+    )
+    for command in (["run"], ["lookup", "--namespace=Email", "--id=x"]):
+        assert main([*command, "-f", str(file)]) == 2
+        assert f"error: aep_client_secret ({file}:9): the environment variable NO_SUCH_VARIABLE is not set" in (
+            capsys.readouterr().err
+        )
+
+
 NEW_COMMAND = """
 from pipelines.cli.common import app
 

@@ -56,7 +56,7 @@ def test_a_list_is_a_patch_and_a_mapping_a_map() -> None:
             "/a: {value: 1}\n/b: {from: /x, type: date, unit: weeks}\n/c:\n  from: /x\n  scale: 2\n",
             ["map.yaml:2: /b: unit must be one of days, s, ms, us, ns", "map.yaml:3: /c: scale needs type: number"],
         ),
-        ("/a: [\n", ["map.yaml:2: not valid YAML: while parsing a flow node"]),
+        ("/a: [\n", ["map.yaml:1: not valid YAML: an unclosed ["]),
     ],
 )
 def test_what_is_wrong_is_told_with_file_and_line(text: str, problems: list[str]) -> None:

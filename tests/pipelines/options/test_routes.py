@@ -233,7 +233,7 @@ REFUSED = [
             "one route, and that route takes all records: put it after this one"
         ],
     ),
-    ("routes: [\n", ["routes.yaml:2: not valid YAML: while parsing a flow node"]),
+    ("routes: [\n", ["routes.yaml:1: not valid YAML: an unclosed ["]),
 ]
 
 
