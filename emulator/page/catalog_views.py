@@ -32,6 +32,7 @@ from emulator.page.markup import (
     table,
 )
 from emulator.state.batches import Batch
+from emulator.state.destinations import DESTINATION_FLOW
 from emulator.state.errors import ApiError
 from emulator.state.inlets import describe
 
@@ -178,17 +179,23 @@ class CatalogViews:
                     number(len(described["datasetIds"])),
                 )
             )
+        exports = {each.flow_id: each for each in services.flows.destinations.everywhere()}
         flows = []
         for org_id, flow_id, flow in services.flows.flows:
             begins = services.flows.inlet_ids(org_id, flow)
             targets = [services.flows.target(org_id, inlet_id, flow_id) for inlet_id in begins]
             leads_to = {target.dataset_id: target.mappings for target in targets if target}
+            begin: Content = markup(*(inlet_link(services, each) for each in begins)) or "–"
+            end: Content = markup(*(dataset_link(self._facts, org_id, each) for each in leads_to)) or "–"
+            if flow["flowSpec"]["id"] == DESTINATION_FLOW:
+                begin = link("/audiences", "audiences")
+                end = link("/streams", f"stream {exports[flow_id].stream}") if flow_id in exports else "disabled"
             flows.append(
                 (
                     markup(str(flow.get("name", "")), _below(flow_id)),
                     org_id,
-                    markup(*(inlet_link(services, each) for each in begins)),
-                    markup(*(dataset_link(self._facts, org_id, each) for each in leads_to)),
+                    begin,
+                    end,
                     ", ".join(number(len(each)) for each in leads_to.values() if each) or "–",
                 )
             )
@@ -209,7 +216,7 @@ class CatalogViews:
             ),
             heading("Dataflows"),
             table(
-                ["Dataflow", "Organisation", "From", "To dataset", Column("Mappings", numeric=True)],
+                ["Dataflow", "Organisation", "From", "To", Column("Mappings", numeric=True)],
                 flows,
                 "None. Messages to an inlet of XDM data name their dataset themselves.",
             ),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from emulator.api.faults import FaultState
+from emulator.kinesis.switches import SwitchState
 from emulator.page.fault_form import FOR_ALL_ONLY, GROUPS, ORDERS
 from emulator.page.markup import Html, element
 
@@ -46,6 +47,18 @@ PRESETS: Mapping[str, Preset] = {
     "login": Preset("Logins fail", "IMS answers 503", {"ims_status": 503}),
 }
 
+OF_KINESIS: Mapping[str, Preset] = {
+    "slow": Preset("Kinesis is slow", "each call takes 1 to 2 seconds", {"latency_ms": 1000.0, "jitter_ms": 1000.0}),
+    "down": Preset("Kinesis is down for a minute", "every call is answered with 503", {"outage_s": 60.0}),
+    "throttled": Preset("Streams are throttled", "shards take a tenth of their limits", {"throttle": {"*": 0.1}}),
+    "flaky": Preset(
+        "Records are refused", "one in ten gets InternalFailure", {"record_rate": {"InternalFailure": 0.1}}
+    ),
+    "lost": Preset("Replies get lost", "one call in ten is carried out but not answered", {"lost_reply_rate": 0.1}),
+    "expired": Preset("Credentials expire", "no session token is valid any more", {"expired_keys": ["*"]}),
+    "denied": Preset("A right is missing", "PutRecords is denied", {"denied_actions": ["kinesis:PutRecords"]}),
+}
+
 _ONLY_FOR_ALL = {name for title in FOR_ALL_ONLY for name in GROUPS[title]}
 
 
@@ -84,6 +97,17 @@ def toggle(faults: FaultState, preset: Preset, inlet_id: str, now: float) -> Non
     faults.replace({name: value for name, value in switches.items() if name not in left_out}, inlet_id)
 
 
+def toggle_kinesis(state: SwitchState, preset: Preset, now: float) -> None:
+    """Switch a preset of the local Kinesis on, or off if it is on; other switches stay."""
+    switches = state.shown()
+    if not is_on(preset, switches, now):
+        state.change(preset.switches)
+        return
+    left_out = {*preset.switches, *ORDERS, *(["outage_until"] if "outage_s" in preset.switches else [])}
+    state.clear()
+    state.change({name: value for name, value in switches.items() if name not in left_out})
+
+
 def set_for(faults: FaultState, inlet_id: str) -> Mapping[str, Any]:
     """Return the switches that are set for an inlet, or for all if the id is empty."""
     shown = faults.shown()
@@ -91,13 +115,22 @@ def set_for(faults: FaultState, inlet_id: str) -> Mapping[str, Any]:
     return {name: value for name, value in switches.items() if name != "inlets"}
 
 
-def buttons(inlet_id: str, switches: Mapping[str, Any], now: float) -> Html:
-    """Return the buttons of the presets, those that are on pressed.
+def presets_for(inlet_id: str) -> dict[str, Preset]:
+    """Return the presets that can be switched on for an inlet, or for all if the id is empty."""
+    return {name: each for name, each in PRESETS.items() if not (inlet_id and _ONLY_FOR_ALL & each.switches.keys())}
+
+
+def buttons(
+    presets: Mapping[str, Preset], switches: Mapping[str, Any], now: float, action: str, inlet_id: str = ""
+) -> Html:
+    """Return the buttons of presets, those that are on pressed.
 
     Args:
-        inlet_id: The inlet that they are for; "" for all.
-        switches: Those that are set for it.
+        presets: By their names.
+        switches: Those that are set.
         now: Seconds since the epoch.
+        action: Where the form is sent.
+        inlet_id: The inlet that they are for; "" for all.
     """
     shown = [
         element(
@@ -108,13 +141,12 @@ def buttons(inlet_id: str, switches: Mapping[str, Any], now: float) -> Html:
             value=name,
             aria_pressed="true" if is_on(preset, switches, now) else "false",
         )
-        for name, preset in PRESETS.items()
-        if not (inlet_id and _ONLY_FOR_ALL & preset.switches.keys())
+        for name, preset in presets.items()
     ]
     return element(
         "form",
         element("input", type="hidden", name="inlet", value=inlet_id),
         element("div", *shown, class_="presets"),
         method="post",
-        action="/faults/preset",
+        action=action,
     )

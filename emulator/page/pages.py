@@ -70,6 +70,8 @@ class Pages:
             Route("/faults", self._change_faults, methods=["POST"]),
             Route("/faults/preset", self._toggle_preset, methods=["POST"]),
             Route("/faults/clear", self._clear_faults, methods=["POST"]),
+            Route("/streams/preset", self._toggle_kinesis_preset, methods=["POST"]),
+            Route("/streams/clear", self._clear_kinesis, methods=["POST"]),
             *(Route(f"/static/{name}", _file(name, media_type)) for name, media_type in _FILES.items()),
         ]
 
@@ -134,7 +136,9 @@ class Pages:
         return markup(
             note("Faults that the emulator produces on purpose. What is set for one inlet overrides what is for all."),
             element("nav", *links, aria_label="For", class_="scopes"),
-            fault_presets.buttons(inlet_id, switches, services.clock()),
+            fault_presets.buttons(
+                fault_presets.presets_for(inlet_id), switches, services.clock(), "/faults/preset", inlet_id
+            ),
             heading("All switches"),
             note("An empty field is not set."),
             element(
@@ -177,6 +181,26 @@ class Pages:
             return self._refuse(request)
         self._services.faults.clear()
         return self._saved("/faults")
+
+    async def _toggle_kinesis_preset(self, request: Request) -> Response:
+        form = await _form_of(request)
+        if form is None:
+            return self._refuse(request)
+        preset = fault_presets.OF_KINESIS.get(form.get("preset", ""))
+        if preset is None:
+            return self.not_found(request)
+        fault_presets.toggle_kinesis(self._services.kinesis.switches, preset, self._services.clock())
+        return self._saved_kinesis()
+
+    async def _clear_kinesis(self, request: Request) -> Response:
+        if await _form_of(request) is None:
+            return self._refuse(request)
+        self._services.kinesis.switches.clear()
+        return self._saved_kinesis()
+
+    def _saved_kinesis(self) -> Response:
+        self._services.store.define("kinesis", "switches", self._services.kinesis.switches.shown())
+        return RedirectResponse("/streams", 303)
 
     def _saved(self, then: str) -> Response:
         self._services.store.define("faults", "", self._services.faults.shown())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 
 from emulator.kinesis.store import StoredRecord
 from emulator.kinesis.stream import Shard, Stream
 from emulator.page.facts import Services
+from emulator.page.fault_presets import OF_KINESIS, buttons
 from emulator.page.layout import View
 from emulator.page.markup import (
     MAX_JSON_CHARS,
@@ -14,8 +17,10 @@ from emulator.page.markup import (
     Html,
     badge,
     code,
+    copyable,
     element,
     folded,
+    heading,
     json_block,
     markup,
     moment,
@@ -39,16 +44,18 @@ class StreamViews:
         streams = self._services.kinesis.store.streams()
         switched = self._services.kinesis.switches.shown()
         body = markup(
-            note("Switches of Kinesis that are on: ", code(orjson.dumps(switched).decode())) if switched else None,
             self._table(streams),
             *(self._newest(stream) for stream in streams),
+            heading("Faults of Kinesis"),
+            buttons(OF_KINESIS, switched, self._services.clock(), "/streams/preset"),
+            _switches(switched) if switched else None,
         )
         return View("/streams", "Streams", body, live=True)
 
     def _table(self, streams: list[Stream]) -> Html:
         rows = [
             (
-                markup(stream.name, Html("<br>"), code(stream.arn)),
+                markup(stream.name, Html("<br>"), copyable(stream.arn)),
                 badge(stream.status, "good" if stream.status == "ACTIVE" else ""),
                 number(len(stream.open_shards())),
                 number(len(stream.shards) - len(stream.open_shards())),
@@ -76,6 +83,17 @@ class StreamViews:
         state = "open" if shard.is_open else "closed"
         heads = ["Partition key", "Arrival (UTC)", "Data"]
         return element("div", element("h3", f"{shard.shard_id}, {state}"), table(heads, rows, "No records."))
+
+
+def _switches(switched: dict[str, Any]) -> Html:
+    """Return the switches that are set, with the way to switch them off."""
+    return element(
+        "form",
+        note("Switches that are set: ", code(orjson.dumps(switched).decode())),
+        element("button", "Switch all off"),
+        method="post",
+        action="/streams/clear",
+    )
 
 
 def _shown(record: StoredRecord) -> Html:

@@ -495,6 +495,29 @@ def test_a_preset_is_switched_on_and_off_by_its_button_and_leaves_the_others(
     assert "Faults are on" not in browser.get("/").text
 
 
+def test_presets_of_kinesis(browser: Browser, emulator: Emulator) -> None:
+    def press(preset: str) -> str:
+        assert browser.post("/streams/preset", {"preset": preset}, Origin=emulator.url).status_code == 303
+        return browser.fetch("/streams").text
+
+    emulator.local("POST", "kinesis/faults", {"seed": 3})
+    for preset, each in fault_presets.OF_KINESIS.items():
+        assert f'value="{preset}" aria-pressed="true"' in press(preset), preset
+        assert each.switches.items() <= emulator.local("GET", "kinesis/faults").items()
+        assert 'aria-pressed="true"' not in press(preset), preset
+    press("down")
+    assert emulator.local("GET", "kinesis/faults")["outage_until"] > 0
+    press("throttled")
+    press("throttled")
+    assert emulator.local("GET", "kinesis/faults")["outage_until"] > 0
+    assert browser.post("/streams/clear", {}).status_code == 303
+    assert emulator.local("GET", "kinesis/faults") == {}
+    assert browser.post("/streams/preset", {"preset": "unknown"}).status_code == 404
+    for path in ("/streams/preset", "/streams/clear"):
+        assert browser.post(path, {"preset": "down"}, Origin="http://evil.example").status_code == 403
+    assert emulator.local("GET", "kinesis/faults") == {}
+
+
 @pytest.mark.parametrize("preset", fault_presets.PRESETS)
 def test_every_preset_can_be_switched_on(browser: Browser, emulator: Emulator, preset: str) -> None:
     browser.post("/faults/preset", {"preset": preset})
