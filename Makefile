@@ -31,7 +31,8 @@ help:
 	@echo "make soak        10 minutes of random faults, every record accounted for; SOAK=\"--minutes 60\" for more;"
 	@echo "                 then 10 minutes without Kinesis; SOAK_KINESIS=\"--minutes 1\" for less"
 	@echo "make canary      the tests that lean on insides of Beam, boto3, confluent-kafka and fastavro, with their newest versions"
-	@echo "make docs        docs/outcomes.md from the rules, docs/configuration.md from the declarations of the options"
+	@echo "make docs        docs/outcomes.md from the rules, docs/configuration.md from the declarations of the options,"
+	@echo "                 the dashboard in deploy/grafana from pipelines/dashboard.py"
 	@echo "make lock        requirements.lock from the pins"
 
 setup: $(READY)
@@ -83,6 +84,7 @@ docs: $(READY)
 	$(RUN) -m pipelines.destinations.aep.outcome_page > docs/outcomes.md
 	$(RUN) -m pipelines.cli.dead_letters.page > docs/dead-letter-codes.md
 	$(RUN) -m pipelines.page > docs/configuration.md
+	$(RUN) -m pipelines.dashboard > deploy/grafana/beam-aep.json
 
 lock: $(READY)
 	$(RUN) -m pip install --quiet --disable-pip-version-check uv==0.13.9

@@ -18,7 +18,7 @@ def check_rules(path: Path) -> str:
     return _run("check", "rules", "--lint=all", "--lint-fatal", str(path))
 
 
-def test_rules(path: Path) -> str:
+def rule_tests(path: Path) -> str:
     """Return what fails of a file of unit tests of rules, "" for nothing."""
     return _run("test", "rules", str(path))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ import yaml
 
 from samples.loyalty import generate
 from testing.services.flink import FlinkCluster
-from testing.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, wait_for
+from testing.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, is_listening, wait_for
+from tests.e2e.page import page, ready, scrape, settled
 from tests.e2e.scenario import ROOT, Scenario
 
 pytestmark = [pytest.mark.kafka, pytest.mark.flink]
@@ -65,10 +67,50 @@ def test_the_options_of_flink_yaml_with_a_worker_pool_beside_the_task_manager(
     assert scenario.committed() == scenario.end_offsets()
 
 
+@pytest.mark.slow
+def test_each_process_of_a_worker_pool_serves_its_own_numbers(
+    scenario: Scenario, flink: FlinkCluster, tmp_path: Path
+) -> None:
+    pool_port, port = free_port(), free_port()
+    options = {
+        **flink.options(),
+        "environment_type": "EXTERNAL",
+        "environment_config": f"localhost:{pool_port}",
+        "sdk_worker_parallelism": 2,
+        "metrics_port": port,
+        "kafka_stop_at": "never",
+        "batch_mode": "state",  # so that reading and posting are two stages, which Beam gives to two processes
+    }
+    command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={pool_port}"]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    with ServiceProcess("worker pool", command, tmp_path / "pool.log", env={"PATH": path}) as pool:
+        wait_for(lambda: "Started worker pool" in pool.log(), PATIENCE_SECONDS, "the worker pool")
+        scenario.produce(generate(2_000, broken_share=0.05))
+        scenario.start(**options)
+        addresses: list[str] = []
+
+        def served() -> int:
+            addresses[:] = [f"http://127.0.0.1:{each}" for each in range(port, port + 8) if is_listening(each)]
+            return sum(settled(address) for address in addresses)
+
+        wait_for(lambda: served() == 2_000, PATIENCE_SECONDS, "all records on the pages of the workers")
+        assert len(addresses) == 2
+        pages = [scrape(address) for address in addresses]
+        assert sum(each["beam_aep_read_records_total"][()] for each in pages) == 2_000
+        accepted = sum(each.get("beam_aep_accepted_records_total", Counter()).total() for each in pages)
+        assert accepted == scenario.messages_accepted()
+        reading = [address for address in addresses if scrape(address)["beam_aep_read_records_total"][()]]
+        assert {ready(address)[0] for address in reading} == {200}
+        flink.cancel(flink.jobs()[-1]["jid"])
+
+
 def test_ctrl_c_ends_the_wait_for_a_job(scenario: Scenario, flink: FlinkCluster) -> None:
     scenario.produce(generate(100))
-    pipeline = scenario.start(**flink.options(), kafka_stop_at="never")
+    pipeline = scenario.start(**flink.options(), kafka_stop_at="never", metrics_port=0)
     scenario.wait_until_accepted(100)
+    address = page(pipeline)  # of the worker, which is in the process that waits
+    wait_for(lambda: settled(address) == 100, PATIENCE_SECONDS, "the worker's own numbers")
+    assert ready(address)[0] == 200
     pipeline.signal(signal.SIGINT)
     wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the end of the wait")
     assert pipeline.exit_code == 128 + signal.SIGINT, pipeline.log_tail()

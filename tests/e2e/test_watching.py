@@ -5,52 +5,17 @@ from __future__ import annotations
 import re
 import signal
 from collections import Counter
-from typing import Any
 
 import pytest
 import requests
-from prometheus_client.parser import text_string_to_metric_families
 
 from samples.loyalty import generate
-from testing.services.process import PATIENCE_SECONDS, ServiceProcess, wait_for
+from testing.services.process import PATIENCE_SECONDS, wait_for
+from tests.e2e.page import page, ready, scrape, settled
 from tests.e2e.scenario import Scenario
 from transforms.worker.monitor import Monitor
 
 pytestmark = pytest.mark.kafka
-
-
-def page(pipeline: ServiceProcess) -> str:
-    """Return the address that a pipeline's log names, by the loopback interface."""
-
-    def named() -> re.Match[str] | None:
-        return re.search(r"metrics at http://[^ :]+:(\d+)/metrics", pipeline.log())
-
-    found = wait_for(named, PATIENCE_SECONDS, "the address of the metrics")
-    assert found is not None
-    return f"http://127.0.0.1:{found[1]}"
-
-
-def scrape(address: str) -> dict[str, Counter[tuple[str, ...]]]:
-    """Return the samples of a page by name, and by the values of their labels in the order of the labels' names."""
-    found: dict[str, Counter[tuple[str, ...]]] = {}
-    text = requests.get(f"{address}/metrics", timeout=PATIENCE_SECONDS).text
-    for family in text_string_to_metric_families(text):
-        for one in family.samples:
-            labels = tuple(one.labels[label] for label in sorted(one.labels))
-            found.setdefault(one.name, Counter())[labels] += int(one.value)
-    return found
-
-
-def settled(address: str) -> int:
-    """Return how many records were accepted or dead-lettered."""
-    found = scrape(address)
-    names = ("beam_aep_accepted_records_total", "beam_aep_dead_letters_total")
-    return sum(found.get(name, Counter()).total() for name in names)
-
-
-def ready(address: str) -> tuple[int, dict[str, Any]]:
-    answer = requests.get(f"{address}/ready", timeout=PATIENCE_SECONDS)
-    return answer.status_code, answer.json()
 
 
 def test_what_is_scraped_of_a_run_is_what_its_report_says(scenario: Scenario) -> None:

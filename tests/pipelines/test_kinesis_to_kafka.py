@@ -18,7 +18,8 @@ from pipelines.options.kinesis_checks import reading_findings
 from pipelines.options.merge import OptionsError, parse
 from testing.services.kafka import KafkaBroker
 from testing.services.kinesis import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Kinesis
-from testing.services.process import PATIENCE_SECONDS, wait_for
+from testing.services.process import PATIENCE_SECONDS, free_port, wait_for
+from tests.e2e.page import ready, scrape, settled
 
 ROOT = Path(__file__).parents[2]
 
@@ -248,9 +249,14 @@ def test_a_run_that_is_killed_in_each_phase_loses_nothing(kinesis: Kinesis, stre
 
 def test_a_run_that_is_asked_to_end_goes_on_where_it_was(kinesis: Kinesis, stream: str, tmp_path: Path) -> None:
     put(kinesis, stream, [profile(number) for number in range(100)])
-    program = Program(kinesis, stream, tmp_path, kinesis_stop_at="never")
+    port = free_port()
+    program = Program(kinesis, stream, tmp_path, kinesis_stop_at="never", metrics_port=port)
     running = program.start()
     wait_for(lambda: len(program.numbers()) == 100, PATIENCE_SECONDS, "the first records")
+    address = f"http://127.0.0.1:{port}"
+    wait_for(lambda: ready(address)[1]["lag_seconds"] is not None, PATIENCE_SECONDS, "the lag to be measured")
+    assert ready(address)[0] == 200
+    assert settled(address) == scrape(address)["beam_aep_read_records_total"][()] == 100
     running.send_signal(signal.SIGTERM)
     _, said = running.communicate(timeout=PATIENCE_SECONDS)
     assert running.returncode == 0, said

@@ -83,6 +83,11 @@ def _under(prefix: str, suffix: str = "") -> Callable[[Counter[str]], Mapping[La
     return read
 
 
+def _from_0(name: str, read: Callable[[Counter[str]], Mapping[Labels, int]]) -> Callable[..., Mapping[Labels, int]]:
+    """Return counters of which one is there from the start: the first step of a new one goes unseen by `increase`."""
+    return lambda counts: {(name,): 0, **read(counts)}
+
+
 def _accepted(counts: Counter[str]) -> Mapping[Labels, int]:
     """Return accepted records by route; under "" those of a pipeline without routes."""
     found = dict(_under(metrics.BY_ROUTE, f"/{metrics.ACCEPTED}")(counts))
@@ -179,7 +184,7 @@ EXPORTED: tuple[Exported, ...] = (
         "counter",
         "Sendings again: a status, `element` (of a 207), `mismatch`, `token` (refused with 401), or a network cause.",
         ("cause",),
-        counts=_under(metrics.RETRIES),
+        counts=_from_0("token", _under(metrics.RETRIES)),
     ),
     Exported(
         "beam_aep_possible_duplicates",
@@ -201,7 +206,7 @@ EXPORTED: tuple[Exported, ...] = (
         "counter",
         "Errors that have failed a bundle, by their class. A local run ends with the first one.",
         ("error",),
-        counts=_under(metrics.FAILURES),
+        counts=_from_0("AuthenticationError", _under(metrics.FAILURES)),
     ),
     Exported(
         "beam_aep_latency_seconds",
