@@ -79,6 +79,7 @@ def test_it_has_the_account_the_plots_the_dead_letters_and_the_options(
     assert '"name": "string"' in driver.execute_script("return document.body.textContent")
     assert "options.yaml:" in text
     assert HOSTILE in text
+    assert "Fix the producer. If the topic holds Avro" in source  # what to do about the code json
 
 
 def test_a_run_that_is_stopped_and_one_that_fails_have_one_too(scenario: Scenario, driver: webdriver.Chrome) -> None:

@@ -18,6 +18,10 @@ _MOST_LEVELS = 20
 _FIELD_NAME = re.compile(r"[@$]?[^\W\d][\w.:$/ -]{0,63}")
 _INDEX = re.compile(r"\d{1,6}")
 
+# In our words and in AEP's.
+_MISSING = re.compile(r"required key \[([^\[\]]+)\] not found")
+_CHECKED_BY_SCHEMA = ("validate", "shape", "ingest")
+
 _TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
 
 
@@ -31,6 +35,7 @@ def redacted(one: DeadLetter) -> dict[str, Any]:
         "stage": one.stage,
         "code": one.code,
         "pointer": _pointer(one.pointer),
+        "missing": missing_key(one),
         "violations": [
             {"code": error["code"], "pointer": _pointer(error["pointer"])} for error in one.errors[:_MOST_VIOLATIONS]
         ],
@@ -45,6 +50,12 @@ def redacted(one: DeadLetter) -> dict[str, Any]:
         "headers": [name for name, _ in record.headers],
         "value": shape(record.value),
     }
+
+
+def missing_key(one: DeadLetter) -> str | None:
+    """Return the name of a field that is missing, which is the schema's and not the record's; None where none is."""
+    found = _MISSING.search(one.message) if one.stage in _CHECKED_BY_SCHEMA else None
+    return found[1] if found else None
 
 
 def shape(value: bytes | None) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -16,6 +15,7 @@ from pipelines.output.layout import Column
 from pipelines.output.table import Table
 from transforms.records.dead_letter import DeadLetter, iso_time
 from transforms.records.dead_letter_codes import CODES, link_of
+from transforms.records.redacted import missing_key
 
 _MAX_SHOWN = 2_000  # characters of a value, which may be a megabyte
 _MAX_FIELDS = 30
@@ -36,10 +36,6 @@ class Tally:
         self.first = min(self.first, one.at)
         self.last = max(self.last, one.at)
 
-
-# In our words and in AEP's.
-_MISSING = re.compile(r"required key \[([^\[\]]+)\] not found")
-_CHECKED_BY_SCHEMA = ("validate", "shape", "ingest")
 
 Tallies = dict[tuple[str, ...], Tally]
 
@@ -139,12 +135,6 @@ def letter_document(one: DeadLetter, values: bool) -> dict[str, Any]:
         for error in document["errors"]:
             del error["message"]
     return document
-
-
-def missing_key(one: DeadLetter) -> str | None:
-    """Return the name of a field that is missing, which is the schema's and not the record's; None where none is."""
-    found = _MISSING.search(one.message) if one.stage in _CHECKED_BY_SCHEMA else None
-    return found[1] if found else None
 
 
 def letter_fields(one: DeadLetter, values: bool) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from pipelines.runtime.report import QUANTILES, duration
 from pipelines.runtime.report_page.history_plots import plots
 from pipelines.runtime.report_page.markup import Markup, element, join
 from pipelines.runtime.report_page.plots import say_time
+from transforms.records.dead_letter_codes import CODES
 
 _HERE = Path(__file__).parent
 
@@ -68,7 +69,7 @@ class RunReport:
             element(
                 "main",
                 self._top(),
-                *(element("p", notice, class_="notice") for notice in self.notices),
+                *(element("p", notice, class_=f"notice {self._kind}") for notice in self.notices),
                 self._tiles(),
                 self._shares(),
                 self._over_time(),
@@ -80,6 +81,10 @@ class RunReport:
         )
         return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
 
+    @property
+    def _kind(self) -> str:
+        return "good" if self.account["outcome"] in _GOOD else "bad"
+
     def _top(self) -> Markup:
         outcome = self.account["outcome"]
         seconds = self.account["seconds"]
@@ -87,10 +92,9 @@ class RunReport:
         same_day = started.date() == self.ended.date()
         until = f"{self.ended:%H:%M:%S %Z}" if same_day else f"{self.ended:%Y-%m-%d %H:%M:%S %Z}"
         times = f"{started:%Y-%m-%d %H:%M:%S} to {until}, {say_time(round(seconds, 1))}"
-        kind = "good" if outcome in _GOOD else "bad"
         return element(
             "header",
-            element("h1", self.title, " ", element("span", outcome, class_=f"badge {kind}")),
+            element("h1", self.title, " ", element("span", outcome, class_=f"badge {self._kind}")),
             element("p", times, class_="soft"),
         )
 
@@ -186,7 +190,7 @@ class RunReport:
         )
 
     def _letter(self, code: str, number: int, *, open_: bool) -> Markup:
-        example = self.examples.get(code)
+        example, explained = self.examples.get(code), CODES.get(code)
         top = element(
             "summary",
             element("code", code),
@@ -197,13 +201,16 @@ class RunReport:
         if example is None:
             return element("details", top, element("p", "No example: another process refused them.", class_="soft"))
         violations = [
-            element("li", element("code", error["code"]), " ", element("code", error["pointer"] or "the whole record"))
+            element("li", element("code", error["code"]), f" {error['pointer'] or 'the whole record'}")
             for error in example["violations"]
         ]
         more = example["violation_count"] - len(violations)
         if violations and more > 0:
             violations.append(element("li", f"and {more:,} more"))
         facts = [
+            ("means", _with_code(explained.meaning) if explained else ""),
+            ("to do", _with_code(explained.remedy) if explained else ""),
+            ("missing", example["missing"] or ""),
             ("read from", f"{example['topic']}, partition {example['partition']}, offset {example['offset']}"),
             ("refused at", example["at"]),
             ("route", example["route"]),
@@ -257,7 +264,14 @@ def _share(number: int, whole: int) -> str:
     return f" ({100 * number / whole:.3g} %)"
 
 
+def _with_code(text: str) -> Markup:
+    """Return a text in which back-ticks mark code."""
+    parts = text.split("`")
+    return join(*(element("code", part) if at % 2 else part for at, part in enumerate(parts)))
+
+
 def _where(example: Mapping[str, Any] | None) -> str:
     if example is None:
         return ""
-    return f" {example['stage']}" + (f", {example['pointer']}" if example["pointer"] else "")
+    place = example["pointer"] or (f"{example['missing']} is missing" if example["missing"] else "")
+    return f" {example['stage']}" + (f", {place}" if place else "")

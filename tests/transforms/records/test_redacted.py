@@ -75,3 +75,8 @@ def test_the_message_and_what_else_may_quote_the_record_is_left_out() -> None:
     assert shown["pointer"] == "/people/(a name of 8 characters)/0"
     assert shown["violations"] == [{"code": "type", "pointer": "/people/(a name of 8 characters)/0"}]
     assert (shown["topic"], shown["partition"], shown["offset"], shown["headers"]) == ("events", 1, 7, ["trace"])
+
+
+def test_a_missing_field_is_named_since_it_is_the_schemas() -> None:
+    one = DeadLetter("validate", "required", "required key [tier] not found", "events", 1, record(7))
+    assert redacted(one)["missing"] == "tier"
