@@ -31,6 +31,7 @@ from emulator.state.identities import Named, identities_in
 from emulator.state.store import NewMessage, State
 
 BACK = 10_000  # messages that are looked through for the newest of a kind
+MAX_BYTES = 20_000_000  # of messages that are looked through: meanwhile no request is served
 NEWEST = 50
 MAX_TYPES = 20  # suggested
 COUNTING = "Counting mode: messages are counted, but not kept."
@@ -102,7 +103,13 @@ class EventViews:
             inlet_id=wanted.inlet or None,
             state=_STATES.get(wanted.state),
         )
-        return filter(wanted.fits, found)
+        looked_at = 0
+        for message in found:
+            if wanted.fits(message):
+                yield message
+            looked_at += len(message.entity)
+            if looked_at > MAX_BYTES:
+                return
 
     def _message(self, message: NewMessage) -> Html:
         entity = orjson.loads(message.entity)
