@@ -6,14 +6,15 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 
-class BuildWithConfigs(build_py):
-    """Put configs/ of the checkout into the wheel as samples/configs, where `beam-aep configs` finds it."""
+class BuildWithSamples(build_py):
+    """Put folders of the checkout into the wheel, below samples/, where `beam-aep configs` and `init` find them."""
 
     def run(self) -> None:
-        """Build, then copy the folder."""
+        """Build, then copy the folders."""
         super().run()
         if not self.editable_mode:
-            self.copy_tree("configs", str(Path(self.build_lib, "samples", "configs")))
+            for folder in ("configs", "deploy/prometheus", "deploy/grafana"):
+                self.copy_tree(folder, str(Path(self.build_lib, "samples", folder)))
 
 
 setup(
@@ -30,9 +31,9 @@ setup(
         "emulator.state": ["standard_xdm.json"],
         "emulator.page": ["page.css", "page.js"],
         "pipelines.runtime.report_page": ["page.css", "page.js"],
-        "samples": ["project/*"],
+        "samples": ["project/**/*"],
     },
-    cmdclass={"build_py": BuildWithConfigs},
+    cmdclass={"build_py": BuildWithSamples},
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "confluent-kafka[schemaregistry]>=2.16,<3",

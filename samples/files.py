@@ -7,18 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-# in an installed package beside this file (setup.py puts them there), in a checkout at its top
-_PLACES = (_HERE / "configs", _HERE.parent / "configs")
+# where configs/ and deploy/ are: in an installed package beside this file (setup.py puts them there), in a checkout at
+# its top
+_TOP = next(place for place in (_HERE, _HERE.parent) if (place / "configs").is_dir())
+_CONFIGS = _TOP / "configs"
 _PROJECT = _HERE / "project"
 # Under other names there: git would obey the one.
 _RENAMED = {"gitignore": ".gitignore"}
 # Of a project, beside the files of its own.
-_SHARED = (
-    "provision.yaml",
-    "loyalty-tests.yaml",
-    "schemas/loyalty-event.schema.json",
-    "schemas/loyalty-profile.schema.json",
-)
+_SHARED = {
+    "provision.yaml": "configs/provision.yaml",
+    "loyalty-tests.yaml": "configs/loyalty-tests.yaml",
+    "schemas/loyalty-event.schema.json": "configs/schemas/loyalty-event.schema.json",
+    "schemas/loyalty-profile.schema.json": "configs/schemas/loyalty-profile.schema.json",
+    "prometheus/alerts.yaml": "deploy/prometheus/alerts.yaml",
+    "grafana/beam-aep.json": "deploy/grafana/beam-aep.json",
+}
 
 
 def copy_configs(directory: Path) -> list[Path]:
@@ -31,9 +35,8 @@ def copy_configs(directory: Path) -> list[Path]:
         FileExistsError: A file of that name is there already; nothing has been copied.
         OSError: A file cannot be written.
     """
-    source = _configs()
-    files = sorted(path for path in source.rglob("*") if path.suffix in (".yaml", ".json"))
-    return _copy({path: directory / path.relative_to(source) for path in files})
+    files = sorted(path for path in _CONFIGS.rglob("*") if path.suffix in (".yaml", ".json"))
+    return _copy({path: directory / path.relative_to(_CONFIGS) for path in files})
 
 
 def copy_project(directory: Path) -> list[Path]:
@@ -49,11 +52,7 @@ def copy_project(directory: Path) -> list[Path]:
     own = sorted(path for path in _PROJECT.rglob("*") if path.is_file())
     copies = {path: directory / path.relative_to(_PROJECT) for path in own}
     copies = {path: copy.with_name(_RENAMED.get(copy.name, copy.name)) for path, copy in copies.items()}
-    return _copy(copies | {_configs() / name: directory / name for name in _SHARED})
-
-
-def _configs() -> Path:
-    return next(place for place in _PLACES if place.is_dir())
+    return _copy(copies | {_TOP / source: directory / name for name, source in _SHARED.items()})
 
 
 def _copy(copies: Mapping[Path, Path]) -> list[Path]:

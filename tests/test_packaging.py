@@ -57,7 +57,8 @@ def test_has_the_packages_of_a_user_and_no_others(wheel: Path) -> None:
     tops = {name.partition("/")[0] for name in names}
     packages = {"aep", "emulator", "kinesis", "pipelines", "samples", "transforms"}
     assert {top for top in tops if "." not in top} == packages
-    assert {f"samples/{path.relative_to(ROOT)}" for path in ROOT.glob("configs/**/*.*")} <= set(names)
+    shown = [*ROOT.glob("configs/**/*.*"), *ROOT.glob("deploy/prometheus/*"), *ROOT.glob("deploy/grafana/*")]
+    assert {f"samples/{path.relative_to(ROOT)}" for path in shown} <= set(names)
 
 
 def test_the_version_is_the_one_of_the_wheel(installed: Path, wheel: Path, tmp_path: Path) -> None:

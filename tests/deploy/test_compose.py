@@ -69,6 +69,25 @@ def test_the_pipeline_gets_longer_to_end_than_it_takes(tmp_path: Path, monkeypat
     assert grace >= settings.general.shutdown_seconds + 10
 
 
+def test_prometheus_and_grafana_get_what_they_are_told(tmp_path: Path) -> None:
+    copy_project(tmp_path)
+    for name in ("prometheus", "grafana"):
+        for volume in SERVICES[name]["volumes"]:
+            assert (tmp_path / volume.partition(":")[0]).exists(), volume
+    prometheus = yaml.safe_load((tmp_path / "prometheus" / "prometheus.yaml").read_text())
+    (job,) = prometheus["scrape_configs"]
+    port = yaml.safe_load((tmp_path / "containers.yaml").read_text())["metrics_port"]
+    assert job["static_configs"] == [{"targets": [f"pipeline:{port}"]}]
+    assert [(tmp_path / "prometheus" / file).exists() for file in prometheus["rule_files"]] == [True]
+    ours = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yaml").read_text())
+    assert job["job_name"] == ours["scrape_configs"][0]["job_name"]
+    (source,) = yaml.safe_load((tmp_path / "grafana" / "datasources.yaml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = yaml.safe_load((tmp_path / "grafana" / "dashboards.yaml").read_text())["providers"]
+    mounted = [volume.split(":")[1] for volume in SERVICES["grafana"]["volumes"]]
+    assert f"{provider['options']['path']}/beam-aep.json" in mounted
+
+
 @pytest.mark.slow
 def test_what_the_services_do_works(tmp_path: Path) -> None:
     """Their commands in their order, with the folders and addresses of this machine for those of the containers."""
@@ -77,7 +96,13 @@ def test_what_the_services_do_works(tmp_path: Path) -> None:
     state.mkdir()
     port = free_port()
     with kafka.running() as address:
-        names = {"/project": project, STATE: state, "kafka:9092": address, "aep:8080": f"127.0.0.1:{port}"}
+        names = {
+            "/project": project,
+            STATE: state,
+            "kafka:9092": address,
+            "aep:8080": f"127.0.0.1:{port}",
+            "metrics_port: 9400": f"metrics_port: {free_port()}",
+        }
 
         def here(text: str) -> str:
             for name, ours in names.items():
