@@ -7,6 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 CANARY := .canary
+PYTHONS := 3.10 3.11 3.12 3.13
 
 # What may change under us without a new major version, and the tests that lean on its insides: fastavro's parsed
 # schemas; Beam's option parser, FnApiRunner's metrics and Beam's harness; confluent-kafka's HTTP client and headers;
@@ -61,8 +62,18 @@ test: check
 test-slow: $(READY)
 	$(RUN) -m pytest --durations=10 -m slow
 
-test-fast: check
-	$(RUN) -m pytest -m "not kafka and not flink and not node and not zjsonpatch and not browser and not slow"
+test-fast: check test-packages
+
+test-packages: $(READY)
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not kafka and not flink and not node and not zjsonpatch and not browser and not slow"
+
+# Each in a virtual environment of its own, .venv-3.12 and so on.
+test-pythons:
+	@for version in $(PYTHONS); do \
+	    if python=$$(.ci/python $$version); then \
+	        $(MAKE) --no-print-directory test-packages VENV=.venv-$$version PYTHON=$$python || exit 1; \
+	    else echo "this machine has no Python $$version: skipped"; fi; \
+	done
 
 bench: $(READY)
 	$(RUN) -m bench

@@ -81,7 +81,10 @@ def write_exactly(entity: dict[str, Any], value: bytes) -> ParsedObject | ParseF
     return ParsedObject(entity, value if same else data)
 
 
-_TOO_DEEP = ParseFailure("too_deep", "objects and arrays are nested too deeply, more than 254 levels")
+_MAX_DEPTH = 254  # orjson's own limit for what it writes
+_TOO_DEEP = ParseFailure("too_deep", f"objects and arrays are nested too deeply, more than {_MAX_DEPTH} levels")
+_BRACKETS = re.compile(rb"[\[\]{}]")
+_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
 def _may_hold_lost_integer(data: bytes) -> bool:
@@ -105,6 +108,8 @@ class _InexactError(ValueError):
 
 def _read_exactly(value: bytes) -> ParseFailure | None:
     """Read valid JSON with the slow parser, which reports every member and digit."""
+    if _is_too_deep(value):  # how deep the parser goes depends on the version of Python
+        return _TOO_DEEP
     try:
         json.loads(value, parse_int=_integer, object_pairs_hook=_members)
     except _InexactError as error:
@@ -112,6 +117,18 @@ def _read_exactly(value: bytes) -> ParseFailure | None:
     except RecursionError:
         return _TOO_DEEP
     return None
+
+
+def _is_too_deep(value: bytes) -> bool:
+    """Return whether valid JSON is nested more deeply than orjson writes, also in a member that it has lost."""
+    if value.count(b"[") + value.count(b"{") <= _MAX_DEPTH:
+        return False
+    depth = 0
+    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", value)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > _MAX_DEPTH:
+            return True
+    return False
 
 
 def _integer(digits: str) -> int:

@@ -29,6 +29,8 @@ MAX_REPLY_BYTES = 32_000_000
 
 # OpenSSL's codes for a certificate whose authority is not known.
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
+# And for one that breaks a rule of RFC 5280 that OpenSSL checks only on request, by X509_V_FLAG_X509_STRICT.
+_NOT_STRICT = frozenset(range(80, 95))
 
 # OpenSSL's reasons for an answer that is no TLS, as that of a server of plain HTTP; those of one version or another.
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
@@ -287,6 +289,11 @@ def _tls_advice(error: BaseException) -> str:
     inner = _innermost(error)
     if getattr(inner, "verify_code", None) in _UNKNOWN_AUTHORITY:
         return "; to trust its authority, set aep_ca_file"
+    if getattr(inner, "verify_code", None) in _NOT_STRICT:
+        return (
+            ". Python 3.13 and later want certificates as RFC 5280 describes them: have a new one issued for what the "
+            "message names, the server, the proxy or the authority in aep_ca_file, or use Python 3.12 or earlier"
+        )
     reason = getattr(inner, "reason", None) or ""
     if "CERTIFICATE_REQUIRED" in reason:
         return "; set aep_client_certificate"

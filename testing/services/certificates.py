@@ -13,14 +13,20 @@ import pytest
 class Authority:
     """A certificate authority with its files in a folder.
 
+    Args:
+        folder: Where its files go.
+        key_usage: Whether its certificate says what its key is for, as RFC 5280 asks for and not every company's does.
+
     Attributes:
         certificate: Its own certificate, to be trusted.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, key_usage: bool = True) -> None:
         self._folder = folder
         self.certificate = folder / "ca.pem"
-        self._openssl("req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=ca", *self._new_key("ca"), "-out", "ca.pem")
+        use = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"] if key_usage else []
+        new = ["-x509", "-nodes", "-days", "2", "-subj", "/CN=ca", *self._new_key("ca"), *use]
+        self._openssl("req", *new, "-out", "ca.pem")
 
     def context(self, host: str = "IP:127.0.0.1", days: int = 2, *, client: bool = False) -> ssl.SSLContext:
         """TLS for a server of this name; a certificate for 0 days expires within the second.

@@ -67,6 +67,9 @@ def parsed(value: bytes) -> ParsedObject:
         (b'{"x":[{"k":1,"k":{}}],"t":"a\\u003ab"}', "duplicate_key", "'k'"),
         (b'{"t":"\\u003A","k":1,"k":2}', "duplicate_key", "'k'"),
         (b'{"a":' + b"[" * 1000 + b"]" * 1000 + b',"a":1}', "too_deep", "254"),
+        (b'{"a":' + b"[" * 254 + b"]" * 254 + b',"a":1}', "too_deep", "254"),
+        (b'{"a":' + b"[" * 253 + b"]" * 253 + b',"a":"\\"[{"}', "duplicate_key", "'a'"),
+        (b'{"a":"' + b"[" * 300 + b'","a":1}', "duplicate_key", "'a'"),
     ],
 )
 def test_hostile_input(value: bytes | None, code: str, words: str) -> None:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from urllib3.util.ssl_ import create_urllib3_context
 
 from aep.errors import AepError, ConfigurationError, ConnectError, ReplyError, SecretError
 from aep.http.auth import OAuthClient, OAuthTokens
@@ -354,6 +355,24 @@ class TestAuthorities:
         assert isinstance(error, ConfigurationError)
         assert "to trust its authority, set aep_ca_file" in str(error)
         assert len(server.requests) == 1
+
+    def test_one_that_does_not_say_what_its_key_is_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Python 3.13 refuses it. Earlier ones do if they are told to be as strict."""
+
+        def as_of_3_13() -> ssl.SSLContext:
+            context = create_urllib3_context()
+            context.verify_flags |= ssl.VERIFY_X509_STRICT
+            return context
+
+        monkeypatch.setattr("aep.http.network.create_urllib3_context", as_of_3_13)
+        company = Authority(tmp_path, key_usage=False)
+        with HttpServer(ok, company.context()) as server:
+            error = refusal(server.url, by_default(Network, ca_file=str(company.certificate)))
+        assert isinstance(error, ConfigurationError)
+        assert f"TLS to 127.0.0.1:{server.port} failed" in str(error)
+        assert "key usage" in str(error)
+        assert "have a new one issued" in str(error)
+        assert "the authority in aep_ca_file" in str(error)
 
     def test_a_certificate_for_another_host(self, tls: ssl.SSLContext, trusting: Network) -> None:
         with HttpServer(ok, tls) as server:
