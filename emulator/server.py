@@ -87,7 +87,8 @@ def parse_arguments(argv: Sequence[str] | None, program: str) -> argparse.Namesp
         "collection service, Flow Service, Schema Registry, Catalog, Data Access and Profile access, all on one "
         "address, with a page for a browser; and Amazon Kinesis Data Streams, on another. Prints 'listening on "
         "http://HOST:PORT' when it is ready, then 'Kinesis: http://HOST:PORT' and the inlets.",
-        epilog=f"IMS client: {DEFAULT_CLIENT_ID} with secret {DEFAULT_CLIENT_SECRET}. Create inlets with --inlets or "
+        epilog=f"Example: {program} --port 8080 --state aep.db. "
+        f"IMS client: {DEFAULT_CLIENT_ID} with secret {DEFAULT_CLIENT_SECRET}. Create inlets with --inlets or "
         "POST /__local/inlets; see GET /__local/stats for what arrived. emulator/api/local.py lists all of /__local.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")

@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None, *, as_json: bool = False) -> int:
             build=build,
             after=lambda plan, finished: plan.finish(finished),
             notes=found.notes,
+            groups=(*found.groups, "replay"),
         ),
         as_json=as_json,
     )

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _Group = TypeVar("_Group", bound="OptionGroup")
 
 
+def example(*lines: str) -> str:
+    """Return the end of a command's help: how it is called, as it stands."""
+    return "\n".join(("\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)))
+
+
 def _with_dashes(name: str) -> str:
     """Take `--broken_share` for `--broken-share`: options of a run have `_`, those of commands `-`."""
     return name.replace("_", "-")
@@ -40,6 +45,9 @@ PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_opt
 
 AND_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """For a command that takes the options of a run besides its own."""
+
+AND_OPTIONS_METAVAR = "[OPTIONS] [--OPTION_OF_A_RUN=VALUE]..."
+"""Usage of such a command."""
 
 WRONG = 2
 """Exit code: the user has to fix something."""

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import WRONG, app, say
+from pipelines.cli.common import WRONG, app, example, say
 
 
-@app.command()
+@app.command(epilog=example("beam-aep configs my-configs"))
 def configs(
     directory: Annotated[Path, typer.Argument(help="Target folder; created if missing.")] = Path("configs"),
 ) -> int:

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import WRONG, app, say
+from pipelines.cli.common import WRONG, app, example, say
 
 
-@app.command()
+@app.command(epilog=example("beam-aep init my-project"))
 def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="Target folder; created if missing.")]) -> int:
     """Write a project to start from: options, provision file, routes, schemas, and a README with the commands.
 

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import WRONG, app, say
+from pipelines.cli.common import WRONG, app, example, say
 
 _MARK = "# Written by beam-aep kafka"
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@app.command()
+@app.command(epilog=example("beam-aep kafka --write kafka.yaml"))
 def kafka(
     write: Annotated[
         Path | None,

@@ -10,7 +10,19 @@ import orjson
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, plain, put_json, run_options, say, say_problems
+from pipelines.cli.common import (
+    AND_OPTIONS,
+    AND_OPTIONS_METAVAR,
+    WRONG,
+    AsJson,
+    app,
+    example,
+    plain,
+    put_json,
+    run_options,
+    say,
+    say_problems,
+)
 from pipelines.output.table import show_fields
 
 if TYPE_CHECKING:
@@ -20,7 +32,12 @@ NOT_FOUND = 1
 """Exit code: there is no such profile."""
 
 
-@app.command("lookup", context_settings=AND_OPTIONS)
+@app.command(
+    "lookup",
+    context_settings=AND_OPTIONS,
+    options_metavar=AND_OPTIONS_METAVAR,
+    epilog=example("beam-aep lookup --namespace Email --id a@b.c --events -f aep.yaml"),
+)
 def lookup(
     context: typer.Context,
     namespace: Annotated[str, typer.Option(help="Code of the identity's namespace, such as Email.")],

@@ -22,7 +22,7 @@ from pipelines.cli.common import app, misspelt_option, say
 
 __all__ = ["app", "main"]
 
-_NO_COMMANDS = ("__main__", "main", "common", "event_hints", "event_lines")
+_NO_COMMANDS = ("__main__", "main", "common", "event_hints", "event_lines", "run_help")
 """Modules of this folder that are no commands but what commands share."""
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.common import PASSED_ON, AsJson, app, run_options
+from pipelines.cli.run_help import HELP, run_help
 
 
 @app.command(context_settings=PASSED_ON)
@@ -17,10 +18,12 @@ def replay(
     ] = "kafka_to_aep",
     as_json: AsJson = False,
 ) -> int:
-    """Send dead letters again after their reason is fixed; takes the pipeline's options.
-
-    The options files of the run that wrote them, and --replay_codes, --replay_since, ...: beam-aep replay --help.
-    """
+    """Send dead letters again after their reason is fixed; takes the pipeline's options."""
     from pipelines import replay_dead_letters
 
+    if HELP & set(context.args):
+        from pipelines.options.declarations import GROUPS
+
+        typer.echo(run_help(context, "beam-aep replay", replay_dead_letters, GROUPS))
+        return 0
     return replay_dead_letters.main([f"--pipeline={pipeline}", *run_options(context)], as_json=as_json)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from pipelines.cli.common import PASSED_ON, AsJson, app, run_options
+from pipelines.cli.run_help import HELP, run_help
 
 
 @app.command(context_settings=PASSED_ON)
@@ -17,13 +19,14 @@ def run(
     ] = "kafka_to_aep",
     as_json: AsJson = False,
 ) -> int:
-    """Run a pipeline, by default the one from Kafka to Experience Platform; takes the pipeline's options.
-
-    beam-aep run --help shows them all. --pipeline NAME names another one, such as kinesis_to_kafka.
-    """
+    """Run a pipeline, by default the one from Kafka to Experience Platform; takes the pipeline's options."""
     from pipelines.jobs import find_run, names
     from pipelines.runtime.run import execute
 
     if (found := find_run(pipeline)) is None:
         raise typer.BadParameter(f"expected one of {', '.join(names())}", param_hint="--pipeline")
+    if HELP & set(context.args):
+        called = "beam-aep run" if pipeline == "kafka_to_aep" else f"beam-aep run --pipeline {pipeline}"
+        typer.echo(run_help(context, called, sys.modules[found.build.__module__], found.groups))
+        return 0
     return execute(run_options(context), found, as_json=as_json)

@@ -17,6 +17,7 @@ from rich.console import Console
 from aep.errors import UserError
 from pipelines.cli.common import (
     AND_OPTIONS,
+    AND_OPTIONS_METAVAR,
     WHOLE_RECORD,
     WRONG,
     app,
@@ -37,7 +38,7 @@ REFUSED = 1
 """Exit code: AEP does not take the event, or is not sent it."""
 
 
-@app.command("send", context_settings=AND_OPTIONS)
+@app.command("send", context_settings=AND_OPTIONS, options_metavar=f"{AND_OPTIONS_METAVAR} [FILE]")
 def send(
     context: typer.Context,
     route: Annotated[str, typer.Option(help="Name of the route in the routes file.")],

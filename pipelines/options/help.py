@@ -1,6 +1,7 @@
 """The text of `--help`, made from the declarations of the options; its beginning is the docstring of a pipeline."""
 
 import textwrap
+from collections.abc import Collection
 
 from pipelines.options.declarations import GROUPS
 from pipelines.options.table import OPTIONS, Option
@@ -27,14 +28,21 @@ Flink's Java side (--checkpointing_interval, ...), are accepted by their names, 
 """
 
 
-def help_text(about: str) -> str:
-    """Return all options by group: name, type, default, unit and what each does.
+RUN_GROUPS = tuple(group for group in GROUPS if group != "replay")
+"""The options of a run; a replay has its own besides."""
+
+
+def help_text(about: str, groups: Collection[str] = RUN_GROUPS) -> str:
+    """Return options by group: name, type, default, unit and what each does.
 
     Args:
         about: What comes first: what the pipeline does, and how it is called.
+        groups: Names of the groups.
     """
     parts = [f"{about.strip()}\n\n", _HEAD]
     for group, (_, model) in GROUPS.items():
+        if group not in groups:
+            continue
         parts.append(f"\n{model.__doc__}\n")
         parts += [_option_help(option) for option in OPTIONS.values() if option.group == group]
     return "".join(parts) + _TAIL

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pipelines.options.beam import BeamOption, check_beam_value, known_beam_options
 from pipelines.options.declarations import GROUPS
 from pipelines.options.group import OptionGroup
-from pipelines.options.help import help_text
+from pipelines.options.help import RUN_GROUPS, help_text
 from pipelines.options.problems import Finding
 from pipelines.options.settings import Settings
 from pipelines.options.table import OPTIONS, Option, explain
@@ -26,7 +26,7 @@ _SHORT = {"-f": "--options_file"}
 Check = Callable[[Settings], Iterable[Finding]]
 
 
-def parse(argv: Sequence[str], check: Check, about: str = "") -> Settings:
+def parse(argv: Sequence[str], check: Check, about: str = "", groups: Collection[str] = RUN_GROUPS) -> Settings:
     """Read the options of a run from its arguments and the options files they name.
 
     Beam's own options, and those of Flink's Java side, may stand among ours. `--help` prints the help and
@@ -36,12 +36,13 @@ def parse(argv: Sequence[str], check: Check, about: str = "") -> Settings:
         argv: The arguments, without the program's name.
         check: Finds what is missing or contradictory, for a pipeline `contradictions` of `options.checks`.
         about: What the help says first, of whose options these are.
+        groups: Groups of options that the help shows.
 
     Raises:
         OptionsError: With all problems found, one a line, each with its place.
     """
     if "--help" in argv or "-h" in argv:
-        sys.stdout.write(help_text(about))
+        sys.stdout.write(help_text(about, groups))
         raise SystemExit(0)
     merge = _Merge()
     given = _read_command_line(argv, merge)

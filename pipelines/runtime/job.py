@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import apache_beam as beam
 
 from pipelines.options.destination import DestinationKind, no_notes
+from pipelines.options.help import RUN_GROUPS
 from pipelines.options.problems import Finding
 from pipelines.options.readiness import Check
 from pipelines.options.settings import Settings
@@ -91,6 +92,7 @@ class Run(Generic[R]):
         checks: What `beam-aep check` looks at, given how many records it is to look at, 0 for none.
         offline_checks: What it looks at without the network.
         replay: How its dead letters are replayed; None: they are not.
+        groups: Groups of options that its help shows.
     """
 
     title: str
@@ -103,6 +105,7 @@ class Run(Generic[R]):
     checks: Callable[[Settings, int], Iterator[Check]] = lambda _, __: iter(())
     offline_checks: Callable[[Settings], Iterator[Check]] = lambda _: iter(())
     replay: Replay[R] | None = None
+    groups: Collection[str] = RUN_GROUPS
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
     settings: Settings | None = None
     with ExitStack() as while_it_runs:
         try:
-            settings = parse(argv, job.findings, sys.modules[job.build.__module__].__doc__ or "")
+            settings = parse(argv, job.findings, sys.modules[job.build.__module__].__doc__ or "", job.groups)
             if settings.general.print_options:
                 notes = "".join(f"# {note}\n" for note in job.notes(settings))
                 sys.stdout.write(settings.as_yaml() + notes)

@@ -7,10 +7,26 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, plain, put_json, run_options, say
+from pipelines.cli.common import (
+    AND_OPTIONS,
+    AND_OPTIONS_METAVAR,
+    WRONG,
+    AsJson,
+    app,
+    example,
+    plain,
+    put_json,
+    run_options,
+    say,
+)
 
 
-@app.command("check", context_settings=AND_OPTIONS)
+@app.command(
+    "check",
+    context_settings=AND_OPTIONS,
+    options_metavar=AND_OPTIONS_METAVAR,
+    epilog=example("beam-aep check -f base.yaml -f my-events.yaml"),
+)
 def check(
     context: typer.Context,
     sample: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import WRONG, AsJson, KafkaConfigOption, app, cluster_of, options_of, put_json, say
+from pipelines.cli.common import WRONG, AsJson, KafkaConfigOption, app, cluster_of, example, options_of, put_json, say
 
 if TYPE_CHECKING:
     from transforms.records.dead_letter import DeadLetter
@@ -47,7 +47,7 @@ Values = Annotated[
 _FOLDER = "dead-letters"
 
 
-@commands.command()
+@commands.command(epilog=example("beam-aep dead-letters show --from dead-letters --code type --limit 3"))
 def show(
     place: Place = _FOLDER,
     code: Codes = None,
@@ -84,7 +84,7 @@ def show(
     return 0
 
 
-@commands.command()
+@commands.command(epilog=example("beam-aep dead-letters stats --from dead-letters"))
 def stats(
     place: Place = _FOLDER,
     code: Codes = None,

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, put_json, run_options, say
+from pipelines.cli.common import (
+    AND_OPTIONS,
+    AND_OPTIONS_METAVAR,
+    WRONG,
+    AsJson,
+    app,
+    example,
+    put_json,
+    run_options,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +26,12 @@ if TYPE_CHECKING:
     from pipelines.options.settings import Settings
 
 
-@app.command("failed-batches", context_settings=AND_OPTIONS)
+@app.command(
+    "failed-batches",
+    context_settings=AND_OPTIONS,
+    options_metavar=AND_OPTIONS_METAVAR,
+    epilog=example("beam-aep failed-batches --to dead-letters -f base.yaml --routes_file=routes.yaml"),
+)
 def failed_batches(
     context: typer.Context,
     to: Annotated[str, typer.Option(help="Folder for the dead letters, as dead_letter_path of a run.", metavar="DIR")],

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from pipelines.cli.common import WRONG, KafkaConfigOption, app, cluster_of, put_json, say, say_problems
+from pipelines.cli.common import WRONG, KafkaConfigOption, app, cluster_of, example, put_json, say, say_problems
 from pipelines.output.layout import Column
 from pipelines.output.table import Table, show
 from samples.broken import BROKEN_KINDS
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 _TOPIC_PREFIX = "loyalty-"
 
 
-@app.command()
+@app.command(
+    epilog=example(
+        "beam-aep generate 1000 --kind events --broken-share 0.02 --output events.jsonl",
+        "beam-aep generate 1000 --bootstrap-servers localhost:9092",
+    )
+)
 def generate(
     count: Annotated[int | None, typer.Argument(min=0, help="How many records.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same records.")] = 7,

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from pipelines.cli.common import WRONG, AsJson, app, put_json, say
+from pipelines.cli.common import WRONG, AsJson, app, example, put_json, say
 from pipelines.output.layout import Column
 from pipelines.output.table import Table, show
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 _STYLES = {"to do": "bold", "changed": "yellow", "dropped": "dim", "better": "green"}
 
 
-@app.command("import-connector")
+@app.command(
+    "import-connector",
+    epilog=example("beam-aep import-connector sink.properties --worker connect.properties --output my-sink"),
+)
 def import_connector(
     file: Annotated[
         Path,

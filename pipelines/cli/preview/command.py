@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, put_json, run_options, say, say_problems
+from pipelines.cli.common import (
+    AND_OPTIONS,
+    AND_OPTIONS_METAVAR,
+    WRONG,
+    AsJson,
+    app,
+    put_json,
+    run_options,
+    say,
+    say_problems,
+)
 
 if TYPE_CHECKING:
     from pipelines.cli.preview.previews import Preview, Request
@@ -23,7 +33,7 @@ REFUSED = 1
 _PATIENCE_SECONDS = 15.0
 
 
-@app.command("preview", context_settings=AND_OPTIONS)
+@app.command("preview", context_settings=AND_OPTIONS, options_metavar=AND_OPTIONS_METAVAR)
 def preview(
     context: typer.Context,
     file: Annotated[

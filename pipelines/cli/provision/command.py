@@ -11,7 +11,18 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import AND_OPTIONS, WRONG, AsJson, app, put_json, run_options, say, say_problems
+from pipelines.cli.common import (
+    AND_OPTIONS,
+    AND_OPTIONS_METAVAR,
+    WRONG,
+    AsJson,
+    app,
+    example,
+    put_json,
+    run_options,
+    say,
+    say_problems,
+)
 
 if TYPE_CHECKING:
     from aep.errors import UserError
@@ -28,7 +39,12 @@ _ROUTES_FILE = "routes.yaml"
 _INTERRUPTED = 130
 
 
-@app.command("provision", context_settings=AND_OPTIONS)
+@app.command(
+    "provision",
+    context_settings=AND_OPTIONS,
+    options_metavar=AND_OPTIONS_METAVAR,
+    epilog=example("beam-aep provision -f provision.yaml --options_file=aep.yaml --dry-run"),
+)
 def provision(
     context: typer.Context,
     file: Annotated[Path, typer.Option("--file", "-f", help="YAML file that declares the objects.")],

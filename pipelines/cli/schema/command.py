@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from aep.xdm.harden import UnknownFields
 from aep.xdm.rules import Identity as WantedIdentity
 from aep.xdm.rules import Nulls
-from pipelines.cli.common import WRONG, AsJson, app, options_of, plain, put_json, say
+from pipelines.cli.common import WRONG, AsJson, app, example, options_of, plain, put_json, say
 
 if TYPE_CHECKING:
     from aep.xdm.identities import Identity
@@ -41,7 +41,9 @@ _AS_OPTION = "As the option xdm_{} of a pipeline, with the same default."
 _IDS_LOOKED_AT = 100_000  # different events, of which the hashes are kept: 30 MB
 
 
-@commands.command()
+@commands.command(
+    epilog=example("beam-aep schema build --components xdm/components --class experienceevent --output my.schema.json")
+)
 def build(
     components: Annotated[
         list[Path],
@@ -147,7 +149,7 @@ def build(
     return 0
 
 
-@commands.command()
+@commands.command(epilog=example("beam-aep schema show my.schema.json"))
 def show(schema_file: SchemaFile, as_json: AsJson = False) -> int:
     """Show what a schema is: its id, version, digest, class, tenant, fields."""
     from aep.errors import UserError
@@ -165,7 +167,7 @@ def show(schema_file: SchemaFile, as_json: AsJson = False) -> int:
     return 0
 
 
-@commands.command()
+@commands.command(epilog=example("beam-aep schema check my.schema.json --events events.jsonl"))
 def check(
     schema_file: SchemaFile,
     events: Annotated[

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from pipelines.cli.common import (
     AND_OPTIONS,
+    AND_OPTIONS_METAVAR,
     WRONG,
     AsJson,
     app,
@@ -29,7 +30,7 @@ FAILED = 1
 """Exit code: a case failed."""
 
 
-@app.command("test", context_settings=AND_OPTIONS)
+@app.command("test", context_settings=AND_OPTIONS, options_metavar=f"FILE.yaml... {AND_OPTIONS_METAVAR}")
 def run_cases(
     context: typer.Context,
     junit: Annotated[

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import typer
 from pipelines import cli
 from pipelines.cli.generate.records import write_lines
 from pipelines.cli.main import app, main
+from pipelines.options.merge import known_options
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import Kind, Sample, generate
 from testing.services.emulator import Emulator
@@ -45,10 +48,13 @@ def test_help_names_the_commands(arguments: list[str], capsys: pytest.CaptureFix
     [
         (
             ["run", "--help"],
-            ["pipelines.kafka_to_aep", "--kafka_bootstrap_servers", "--aep_inlet_url", "dead_letter_path"],
+            ["beam-aep run --options_file", "--kafka_bootstrap_servers", "--aep_inlet_url", "dead_letter_path"],
         ),
-        (["run", "--help", "--pipeline=kinesis_to_kafka"], ["pipelines.kinesis_to_kafka", "--kinesis_stream"]),
-        (["replay", "--help"], ["--replay_source", "--replay_codes", "pipelines.replay_dead_letters"]),
+        (
+            ["run", "--help", "--pipeline=kinesis_to_kafka"],
+            ["beam-aep run --pipeline kinesis_to_kafka", "--kinesis_stream"],
+        ),
+        (["replay", "--help"], ["--replay_source", "--replay_codes", "beam-aep replay --options_file"]),
         (["dead-letters", "--help"], ["show", "stats"]),
         (["dead-letters", "show", "--help"], ["--from", "--values", "--limit"]),
         (["generate", "--help"], ["--broken-share", *BROKEN_KINDS, "--topic-prefix"]),
@@ -135,6 +141,36 @@ def test_a_secret_that_is_not_there_names_its_option_and_where_that_was_given(
         assert f"error: aep_client_secret ({file}:9): the environment variable NO_SUCH_VARIABLE is not set" in (
             capsys.readouterr().err
         )
+
+
+def _commands(group: Any, *path: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield from _commands(command, *path, name) if hasattr(command, "commands") else [(*path, name)]
+
+
+@pytest.mark.parametrize("command", list(_commands(typer.main.get_command(app))), ids=" ".join)
+def test_the_help_of_each_command_is_its_own_and_has_an_example(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = []
+    for wanted in ("-h", "--help"):
+        with suppress(SystemExit):  # of the emulator's own command line
+            assert main([*command, wanted]) == 0
+        shown.append(capsys.readouterr().out)
+    called = f"beam-aep {' '.join(command)}"
+    assert shown[0] == shown[1]
+    assert re.match(f"usage: {called} ", shown[0], re.IGNORECASE)
+    assert "python -m" not in shown[0]
+    joined = " ".join(shown[0].replace("\\\n", " ").split())
+    examples = re.findall(rf"(?<!sage: ){called} [^\[ ].*?(?=$| beam-aep | #| Options: |\. )", joined)
+    assert examples
+    options = {name.replace("-", "_") for one in examples for name in re.findall(r"--([a-z][\w-]*)", one)}
+    for one in examples:
+        joined = joined.replace(one, "")
+    own = {name.replace("-", "_") for name in re.findall(r"--([a-z][\w-]*)", joined)}
+    assert options <= own | set(known_options())
+    if command[0] not in ("replay", "dead-letters"):
+        assert "--replay_" not in shown[0]
 
 
 NEW_COMMAND = """
