@@ -74,7 +74,7 @@ class MapOptions(OptionGroup):
     )
     transform: TransformReference | None = option(
         None,
-        "A Python function that records go through after the mapping, given given given as "
+        "A Python function that records go through after the mapping, given as "
         "package.module:function. It takes a record "
         "and its metadata, and returns a record, or None to drop it. It must be importable where the workers run.",
     )
