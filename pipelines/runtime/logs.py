@@ -43,7 +43,7 @@ class _StandardError(_StreamHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line."""
-        self.setStream(sys.stderr)
+        self.stream = sys.stderr  # setStream would flush the one before, which may be closed
         super().emit(record)
 
 
