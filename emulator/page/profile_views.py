@@ -127,7 +127,7 @@ class ProfileViews:
         older = len(events) - len(cut)
         return markup(
             heading(f"Timeline: {number(len(events))} event{'' if len(events) == 1 else 's'}"),
-            _frequency(events),
+            _frequency(cut),
             _timeline(sorted(entries, key=lambda each: (-each.at_ms, each.key))),
             note(f"{number(older)} older events are not shown.") if older else None,
         )

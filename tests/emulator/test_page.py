@@ -277,6 +277,33 @@ def test_data_set_with_failed_batches_and_their_reasons(browser: Browser, platfo
     assert "No organisation's Profile store knows 'm1'" in browser.get("/profiles?namespace=loyalty&id=m1").text
 
 
+def test_a_profile_shows_what_happened_to_it_the_newest_first(browser: Browser, platform: Platform) -> None:
+    group = platform.field_group(EVENT, title="Visit", member={"type": "string"})
+    schema = platform.schema(EVENT, group, title="Visits")
+    platform.identity(schema, f"/{platform.tenant}/member", "Loyalty")
+    dataset = platform.dataset(schema)
+    url = platform.inlet_url(platform.connection())
+    days = ["2026-01-02", "2026-01-02", "2026-01-01", "2026-01-03"]
+    for number, day in enumerate(days):
+        own = {platform.tenant: {"member": "timeline"}, "eventType": f"visit.{number}"}
+        entity = {"_id": f"t{number}", "timestamp": f"{day}T0{number}:00:00Z", **own}
+        assert platform.call("POST", url, platform.message(schema, dataset, entity)).status_code == 200
+    platform.records(dataset)
+    page = browser.get("/profiles?namespace=Loyalty&id=timeline")
+    text = page.text
+    assert "Timeline: 4 events" in text
+    shown = [
+        "Saturday, 03 January 2026 03:00:00 visit.3 t3",
+        "Friday, 02 January 2026 01:00:00 visit.1 t1",
+        "00:00:00 visit.0 t0",
+        "Thursday, 01 January 2026 02:00:00 visit.2 t2",
+    ]
+    places = [text.index(each) for each in shown]
+    assert places == sorted(places)
+    assert page.elements.count("rect") == 60
+    assert "2026-01-01 02:00: 1" in text
+
+
 def test_profile_merged_of_records(browser: Browser, platform: Platform) -> None:
     group = platform.field_group(title="Member", member={"type": "string"}, points={"type": "integer"})
     schema = platform.schema(PROFILE, group, title="Members")

@@ -48,6 +48,7 @@ def test_members_and_what_was_sent(members: Members, browser: Browser) -> None:
     assert not [secret for secret in (ACCESS["accessKeyId"], ACCESS["secretKey"]) if secret in page.html]
     profile = browser.get("/profiles?namespace=email&id=b@x.de")
     assert "exited" in row(profile, gold)
+    assert "left the audience " in profile.text
 
 
 def test_names_and_rules_are_escaped(members: Members, browser: Browser) -> None:
