@@ -26,7 +26,7 @@ from pipelines.options.settings import Settings
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
 from pipelines.runtime.history import History
 from pipelines.runtime.job import Job, R, Replay, Run, RunPlan
-from pipelines.runtime.local_runner import keep_metrics_small
+from pipelines.runtime.local_runner import end_bundles_at_once, keep_metrics_small
 from pipelines.runtime.logs import leave_out_beams_tracebacks, set_up_logging
 from pipelines.runtime.plan import Plan, for_replay
 from pipelines.runtime.preflight import preflight
@@ -124,6 +124,7 @@ def _run_here(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter)
     process.start_run()
     process.tune_garbage_collector()
     keep_metrics_small()
+    end_bundles_at_once()
     metrics.reset()
     examples.reset()
     leave_out_beams_tracebacks()
