@@ -84,8 +84,9 @@ class _Merge:
         if option := OPTIONS.get(name):
             if option.kind == "list" and isinstance(value, str):
                 value = _from_text(option, value)
-            if option.kind == "mapping" and isinstance(value, dict):
+            if isinstance(value, dict):
                 self._origins |= {f"{name}[{key}]": (entry_origins or {}).get(key, origin) for key in value}
+            if option.kind == "mapping" and isinstance(value, dict):
                 value = _add(self._own.get(name, {}), value)
             self._own[name] = value
             self._origins[name] = origin

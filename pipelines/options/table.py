@@ -42,14 +42,16 @@ def describe_type(annotation: Any) -> tuple[Kind, str, bool]:
         annotation = get_args(annotation)[0]
     origin, args = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
-        kind, name, _ = describe_type(next(arg for arg in args if arg is not type(None)))
-        return kind, f"{name} or null", True
+        known = [describe_type(arg) for arg in args if arg is not type(None)]
+        return known[0][0], " or ".join([name for _, name, _ in known] + ["null"]), True
     if origin is Literal:
         return "str", "|".join(args), False
     if origin is tuple:
         return "list", f"list of {describe_type(args[0])[1]}", False
     if origin is dict:
-        return "mapping", "mapping of str", False
+        return "mapping", "mapping" if args[1] is Any else "mapping of str", False
+    if origin is list:
+        return "list", "list", False
     return annotation.__name__, annotation.__name__, False
 
 

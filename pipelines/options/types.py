@@ -191,11 +191,17 @@ def compile_mapping(value: Any, dialect: PatchDialect) -> Any:
     raise ValueError("must be a list of JSON Patch operations, a mapping of fields to sources, or a file with either")
 
 
-def _compile_mapping(value: Any, info: ValidationInfo) -> Any:
+def _compile_mapping(value: Any, info: ValidationInfo, dialect: str = "map_patch_dialect") -> Any:
     # The dialect is declared before the mapping. One that is wrong was refused, and is not among the data.
-    if "map_patch_dialect" not in info.data:
+    if dialect not in info.data:
         raise PydanticUseDefault
-    return compile_mapping(value, info.data["map_patch_dialect"])
+    return compile_mapping(value, info.data[dialect])
+
+
+def _check_mapping(value: Any, info: ValidationInfo) -> Any:
+    """Return a mapping as it was written, after a look at whether it can be compiled."""
+    _compile_mapping(value, info, "patch_dialect")
+    return value
 
 
 def compile_when(value: Any) -> Any:
@@ -267,6 +273,7 @@ Pointers = Annotated[Strings, AfterValidator(check_pointers)]
 IdRule = Annotated[Strings, AfterValidator(check_id_rule)]
 Operations = Annotated[StringMap, AfterValidator(check_operations)]
 RecordMapping = Annotated[InstanceOf[Patch] | InstanceOf[FieldMap] | str | None, BeforeValidator(_compile_mapping)]
+WrittenMapping = Annotated[str | list[Any] | dict[str, Any] | None, BeforeValidator(_check_mapping)]
 TransformReference = Annotated[str, AfterValidator(check_reference)]
 When = Annotated[tuple[InstanceOf[Condition], ...], BeforeValidator(compile_when)]
 Time = Annotated[str, AfterValidator(check_time)]

@@ -5,7 +5,16 @@ from aep.mapping.json_patch import PatchDialect
 from aep.xdm.harden import UnknownFields
 from aep.xdm.rules import Identity, Nulls, XdmRules
 from pipelines.options.group import OptionGroup, option
-from pipelines.options.types import Count, IdRule, Pointers, Seconds, Sha256, Strings, TransformReference
+from pipelines.options.types import (
+    Count,
+    IdRule,
+    Pointers,
+    Seconds,
+    Sha256,
+    Strings,
+    TransformReference,
+    WrittenMapping,
+)
 
 
 class XdmOptions(OptionGroup):
@@ -62,15 +71,16 @@ class XdmOptions(OptionGroup):
 class MapOptions(OptionGroup):
     """Mapping: how an XDM record is made from the record read, before validation."""
 
-    file: str | None = option(
-        None,
-        "YAML or JSON file. A list is a JSON Patch (RFC 6902); a mapping names, for each XDM field, the field, "
-        "constant or Kafka metadata it is made from.",
-    )
+    # Before the mapping, which is compiled by it.
     patch_dialect: PatchDialect = option(
         "rfc6902",
         "Whose rules a JSON Patch follows. adobe: those of Adobe's JsonPatchTransform for Kafka Connect, where to "
         "remove what is absent does nothing, and to move or copy it sets null.",
+    )
+    file: WrittenMapping = option(
+        None,
+        "A YAML or JSON file, or in an options file what it would hold. A list is a JSON Patch (RFC 6902); a mapping "
+        "names, for each XDM field, the field, constant or Kafka metadata it is made from.",
     )
     transform: TransformReference | None = option(
         None,

@@ -205,3 +205,45 @@ def test_options_that_do_not_go_together(arguments: list[str], problem: str) -> 
     with pytest.raises(OptionsError, match=re.escape(problem)) as caught:
         parse([*RUN, *arguments])
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "\n  /_id: {from: /orderId}\n  /_acme/channel: {value: web}\n",
+        "\n  - {op: remove, path: /a}\n  - {op: remove, path: /b}\n",
+    ],
+)
+def test_an_option_takes_what_a_route_takes_a_file_or_what_it_would_hold(written: str) -> None:
+    Path("map.yaml").write_text(written)
+    Path("options.yaml").write_text(f"map_file:{written}")
+    settings = parse([*RUN, "-f", "options.yaml"])
+    by_file = parse([*RUN, "--map_file=map.yaml"])
+    (mapping,) = (route.mapping for route in make_plan(settings).routes)
+    assert mapping == next(iter(make_plan(by_file).routes)).mapping
+    Path("routes.yaml").write_text(
+        "routes:\n  - name: orders\n    topics: [orders]\n    inlet_url: https://h/collection/i\n    payload: raw\n"
+        f"    map:{written.replace(chr(10), chr(10) + '    ')}"
+    )
+    by_route = parse([*RUN[:1], RUN[2], "--routes_file=routes.yaml"])
+    assert next(iter(make_plan(by_route).routes)).mapping == mapping
+
+    Path("printed.yaml").write_text(settings.as_yaml())
+    assert parse(["-f", "printed.yaml"]).map == settings.map
+    assert ("/_id: {from: /orderId}  # options.yaml:2" in settings.as_yaml()) == ("from" in written)
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("map_file:\n  /a: {from: /b}\n  /c: 5\n", "options.yaml:3: map_file: /c: needs a source"),
+        ("map_file: 5\n", "options.yaml:1: map_file: must be a list of JSON Patch operations, a mapping of fields"),
+        ("map_patch_dialect: adobe\nmap_file:\n  - {op: no, path: /a}\n", "options.yaml:2: map_file: operation 0: op "),
+    ],
+)
+def test_an_option_that_is_no_mapping_is_refused_with_its_line(written: str, says: str) -> None:
+    Path("options.yaml").write_text(written)
+    with pytest.raises(OptionsError) as caught:
+        parse([*RUN, "-f", "options.yaml"])
+    (problem,) = caught.value.problems
+    assert problem.startswith(says)
