@@ -207,7 +207,7 @@ def test_every_option_is_told_of(option: Option) -> None:
     numeric = option.kind in ("int", "float") or option.type == "list of int"
     numeric &= not option.name.endswith("_port")
     assert (option.unit is not None) == numeric
-    unwrapped = re.sub(r"\s*\|\s*", "|", help_text(""))  # a line may end between two values
+    unwrapped = re.sub(r"\s*\|\s*", "|", help_text("", GROUPS))  # a line may end between two values
     assert f"  --{option.name}  ({option.type}" in unwrapped
 
 
