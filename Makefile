@@ -1,5 +1,5 @@
 # Every target sets up what it needs: a virtual environment in .venv with the pins of requirements.lock.
-# Needed before: Python 3.10 or later, and make. The tests with a real broker and cluster also take Java 17 and Maven.
+# Needed before: Python 3.10 to 3.13, and make. The tests with a real broker and cluster also take Java 17 and Maven.
 
 PYTHON ?= python3
 KAFKA ?= embedded
@@ -19,7 +19,7 @@ CANARY_TESTS := tests/aep/formats/test_avro.py tests/aep/formats/test_avro_decod
     tests/transforms/worker tests/transforms/kafka/test_confluent_registry.py \
     tests/transforms/kafka/test_record.py tests/transforms/kafka/test_restriction.py tests/kinesis/test_replies.py
 
-.PHONY: help setup demo demo-kinesis test test-fast test-slow check bench soak canary docs lock clean
+.PHONY: help setup demo demo-kinesis test test-fast test-packages test-pythons test-slow check bench soak canary docs lock clean
 
 help:
 	@echo "make demo        try it: Kafka, a local AEP, 2 % broken events, every one accounted for"
@@ -28,6 +28,7 @@ help:
 	@echo "make test        all checks, and tests; what this machine lacks is skipped, with CI=true it fails"
 	@echo "make test-slow   the tests of more than a minute each, which make test leaves out"
 	@echo "make test-fast   checks, and the tests that need Python packages only"
+	@echo "make test-pythons  these tests on each Python from 3.10 to 3.13 that this machine has"
 	@echo "make bench       the benchmark table"
 	@echo "make soak        10 minutes of random faults, every record accounted for; SOAK=\"--minutes 60\" for more;"
 	@echo "                 then 10 minutes without Kinesis; SOAK_KINESIS=\"--minutes 1\" for less"
@@ -110,4 +111,4 @@ lock: $(READY)
 	    --custom-compile-command "make lock" --output-file deploy/docker/requirements.lock setup.py
 
 clean:
-	rm -rf $(VENV) $(CANARY) .demo .demo-kinesis .bench dead-letters
+	rm -rf $(VENV) $(PYTHONS:%=.venv-%) $(CANARY) .demo .demo-kinesis .bench dead-letters

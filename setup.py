@@ -25,6 +25,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
+    classifiers=[f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12, 13)],  # those that are tested
     packages=find_packages(include=["aep*", "emulator*", "kinesis*", "pipelines*", "samples*", "transforms*"]),
     package_data={
         "": ["py.typed"],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import yaml
@@ -22,6 +24,25 @@ def test_pre_commit_runs_what_make_check_runs() -> None:
     hooks = [hook["entry"] for hook in config["repos"][0]["hooks"]]
     checks = [command for command in commands("check") if " -m ruff " in command or " -m mypy" in command]
     assert hooks == checks
+
+
+def test_each_python_that_is_named_is_tested() -> None:
+    (tested,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("PYTHONS := ")]
+    versions = tested.removeprefix("PYTHONS := ").split()
+    (minors,) = re.findall(r"for minor in \(([\d, ]+)\)", (ROOT / "setup.py").read_text())
+    assert [f"3.{minor}" for minor in minors.split(", ")] == versions
+    for page in ("README.md", "CONTRIBUTING.md", "docs/tutorial.md"):
+        assert f"Python {versions[0]} to {versions[-1]}" in (ROOT / page).read_text()
+
+
+def test_a_python_is_found_by_its_version() -> None:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    found = subprocess.run(
+        [ROOT / ".ci" / "python", version], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    said = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
+    assert said.startswith(f"Python {version}.")
+    assert subprocess.run([ROOT / ".ci" / "python", "3.0"], capture_output=True).returncode == 1
 
 
 def test_the_canary_runs_tests_that_exist() -> None:
