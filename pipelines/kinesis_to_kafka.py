@@ -17,10 +17,12 @@ from pipelines.runtime.kinesis_plan import KinesisPlan, make_kinesis_plan
 from pipelines.runtime.kinesis_readiness import offline_reading_checks, reading_checks
 from pipelines.runtime.run import execute
 from transforms.dead_letters import WriteDeadLetters
-from transforms.kinesis.exported_profiles import ParseExportedProfiles
+from transforms.kinesis.exported_profiles import ParseExportedProfiles, parse_profile
 from transforms.kinesis.repeats import CountRepeats
 from transforms.kinesis.write_profiles import WriteProfiles
 from transforms.records.chunk import Chunk
+from transforms.records.outcome import Refusal
+from transforms.records.record import Record
 
 
 def kinesis_to_kafka(pipeline: beam.Pipeline, plan: KinesisPlan) -> None:
@@ -38,6 +40,12 @@ def deliver(records: beam.PCollection[Chunk], plan: KinesisPlan) -> None:
     profiles.dead_letters | "DeadLetters" >> WriteDeadLetters(plan.dead_letters)
 
 
+def judge(stream: str, shard: int, record: Record) -> Refusal | None:
+    """Return why a record would be refused, see `Judge`."""
+    parsed = parse_profile(record)
+    return parsed if isinstance(parsed, Refusal) else None
+
+
 RUN = Run(
     "Kinesis to Kafka",
     reading_findings,
@@ -47,7 +55,7 @@ RUN = Run(
     notes=endpoint_note,
     checks=reading_checks,
     offline_checks=offline_reading_checks,
-    replay=Replay(make_kinesis_plan, deliver, lambda plan: plan.reads),
+    replay=Replay(make_kinesis_plan, deliver, lambda plan: plan.reads, lambda _: judge),
 )
 """What `execute` needs, `beam-aep check` and replays."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import apache_beam as beam
 import orjson
 
-from transforms.kafka.client import KafkaCluster
+from transforms.kafka.client import KafkaCluster, NamedStart
 from transforms.kafka.read import ReadFromKafka, new_source_id
 from transforms.kafka.reader import Reader
 from transforms.kafka.restriction import PositionsTracker, deal, decode
@@ -115,8 +115,13 @@ def from_message(message: Record) -> DeadLetter:
 _LOOK_SECONDS = 60.0
 
 
-def read_topic(cluster: KafkaCluster, topic: str) -> Iterator[DeadLetter]:
+def read_topic(cluster: KafkaCluster, topic: str, after: str | None = None) -> Iterator[DeadLetter]:
     """Yield the dead letters that the topic holds now, for a person to look at: commits nothing, joins no group.
+
+    Args:
+        cluster: Where the topic is.
+        topic: Its name.
+        after: A group whose committed offsets are begun at; None for the beginning of the topic.
 
     Raises:
         KafkaSetupError, KafkaReadError: The topic cannot be read.
@@ -125,13 +130,14 @@ def read_topic(cluster: KafkaCluster, topic: str) -> Iterator[DeadLetter]:
         new_source_id(),
         cluster,
         (topic,),
-        group_id="beam-aep-show",
+        group_id=after or "beam-aep-show",
         reset="earliest",
         discovery_seconds=_LOOK_SECONDS,
         limits=BundleLimits(max_records=10_000, max_bytes=64_000_000, max_seconds=_LOOK_SECONDS, linger_seconds=1.0),
         deadline=None,
     )
-    start = resolve_start(cluster, source.topics, source.group_id, "earliest", "earliest", stop_at_end=True)
+    begin: NamedStart = "earliest" if after is None else "committed"
+    start = resolve_start(cluster, source.topics, source.group_id, begin, "earliest", stop_at_end=True)
     (shard,) = deal(start, 1)
     reader = Reader(source, shard)
     restriction = decode(shard.start)

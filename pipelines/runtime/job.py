@@ -15,6 +15,8 @@ from pipelines.options.readiness import Check
 from pipelines.options.settings import Settings
 from pipelines.runtime.plan import Plan
 from transforms.records.chunk import Chunk
+from transforms.records.outcome import Dropped, Refusal
+from transforms.records.record import Record
 from transforms.replay import Reads
 from transforms.sinks.base import Sinks
 
@@ -60,6 +62,10 @@ Deliver = Callable[[beam.PCollection[Chunk], R], None]
 """Builds the steps of a pipeline after its read."""
 
 
+Judge = Callable[[str, int, Record], Refusal | Dropped | None]
+"""Says of a record, given its topic and partition, why the steps would refuse or drop it; None: it would be sent."""
+
+
 @dataclass(frozen=True)
 class Replay(Generic[R]):
     """How the dead letters of a pipeline are replayed.
@@ -69,11 +75,13 @@ class Replay(Generic[R]):
             many records.
         deliver: Builds the steps after the read.
         reads: Returns what tells the topics or the stream that the pipeline reads.
+        judge: Returns what judges a record as the steps would, without running them.
     """
 
     plan: Callable[[Settings], R]
     deliver: Deliver[R]
     reads: Callable[[R], Reads]
+    judge: Callable[[R], Judge]
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Generic, Protocol
 
@@ -25,10 +26,11 @@ from transforms.kafka.client import (
 )
 from transforms.kafka.read import close_readers
 from transforms.kafka.source import KafkaSource
-from transforms.read_dead_letter_topic import ReadDeadLetterTopic
+from transforms.read_dead_letter_topic import ReadDeadLetterTopic, read_topic
+from transforms.records.dead_letter import DeadLetter
 from transforms.replay import REPLAYED, ReadDeadLetterFiles, Reads, Selection, set_aside
 from transforms.sinks.base import Sinks, describe_all, first_source
-from transforms.sinks.files import list_files, reason_of
+from transforms.sinks.files import list_files, read_file, reason_of
 from transforms.sinks.places import TOPIC, topic_of
 
 
@@ -45,6 +47,13 @@ class DeadLetters(Protocol):
 
     def read(self) -> beam.PTransform:
         """Return the transform that reads."""
+
+    def look(self) -> Iterator[DeadLetter]:
+        """Yield those that a replay would read, and move nothing.
+
+        Raises:
+            ConfigurationError, KafkaReadError, KafkaSetupError: They cannot be read.
+        """
 
     def close(self, commit_seconds: float) -> None:
         """End what this process reads with."""
@@ -83,6 +92,9 @@ class DeadLetterFiles:
 
     def read(self) -> beam.PTransform:
         return ReadDeadLetterFiles(self.files)
+
+    def look(self) -> Iterator[DeadLetter]:
+        return chain.from_iterable(map(read_file, self.files))
 
     def close(self, commit_seconds: float) -> None:
         """Do nothing: no file stays open."""
@@ -130,6 +142,10 @@ class DeadLetterTopic:
 
     def read(self) -> beam.PTransform:
         return ReadDeadLetterTopic(read_topics(self.source, self.settings, commit=True))
+
+    def look(self) -> Iterator[DeadLetter]:
+        (topic,) = self.source.topics
+        return read_topic(self.source.cluster, topic, self.source.group_id)
 
     def close(self, commit_seconds: float) -> None:
         close_readers(self.source.id, commit_seconds)

@@ -26,6 +26,7 @@ from pipelines.options.settings import Settings
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
 from pipelines.runtime.history import History
 from pipelines.runtime.job import Job, R, Replay, Run, RunPlan
+from pipelines.runtime.judge import judge_by
 from pipelines.runtime.local_runner import end_bundles_at_once, keep_metrics_small
 from pipelines.runtime.logs import leave_out_beams_tracebacks, set_up_logging
 from pipelines.runtime.plan import Plan, for_replay
@@ -70,6 +71,7 @@ def as_run(job: Job) -> Run[Plan]:
             plan=lambda settings: for_replay(job.plan(settings, kind), kind),
             deliver=job.deliver,
             reads=lambda plan: plan.routes.takes,
+            judge=lambda plan: judge_by(plan, kind),
         ),
     )
 

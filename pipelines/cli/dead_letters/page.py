@@ -15,7 +15,7 @@ _INTRODUCTION = """\
 
 Why a record is in the [dead letters](dead-letters-and-replay.md): what each code means, how its message reads, and what
 to do. `beam-aep dead-letters show` prints the place on this page for each dead letter; `beam-aep preview` shows the
-effect of a change on records.
+effect of a change on records, and `beam-aep replay --preview` how many dead letters would pass now.
 
 """
 
