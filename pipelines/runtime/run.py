@@ -102,6 +102,7 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
             if settings.general.log_format == "json":
                 reporter = LogReporter(as_json=as_json)
             with secrets_named(settings):
+                process.start_run()  # an earlier run of this process may have been stopped
                 plan = job.plan(settings)
                 port = settings.general.metrics_port
                 if plan.local and port is not None:
@@ -123,7 +124,6 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
 
 
 def _run_here(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter) -> int:
-    process.start_run()
     process.tune_garbage_collector()
     keep_metrics_small()
     end_bundles_at_once()

@@ -23,7 +23,7 @@ from testing.services.kafka import KafkaBroker
 from testing.services.kinesis import REGION, Kinesis
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from transforms.sinks.files import read_files
-from transforms.worker import metrics, process
+from transforms.worker import metrics
 
 PROFILES = 1_000
 BUNDLE = 100
@@ -69,7 +69,6 @@ class Campaign:
     def run(self, **more: Any) -> int:
         """Run the pipeline until it has read the topic or has to stop; return the exit code."""
         metrics.reset()
-        process.start_run()
         values = {
             "kafka_bootstrap_servers": self.broker.bootstrap_servers,
             "kafka_topics": self.topic,

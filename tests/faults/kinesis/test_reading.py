@@ -17,7 +17,7 @@ from testing.services.kinesis import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, K
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.faults.kinesis.campaign import ten_minutes_ahead
 from tests.pipelines.test_kinesis_to_kafka import profile, put
-from transforms.worker import metrics, process
+from transforms.worker import metrics
 
 FIRST, MORE = 200, 100
 BUNDLE = 100
@@ -34,7 +34,6 @@ class Reading:
 
     def run(self, **more: Any) -> int:
         metrics.reset()
-        process.start_run()
         values = {
             "kinesis_stream": self.stream,
             "kinesis_endpoint": self.kinesis.endpoint,

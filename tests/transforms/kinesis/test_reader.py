@@ -357,8 +357,9 @@ def test_nothing_is_read_after_the_deadline_or_a_request_to_stop(kinesis: Kinesi
     stream = kinesis.create_stream(1)
     Writer(kinesis, stream).write(10)
     assert member(source_of(kinesis, stream, deadline=time.time())).bundle() == 0
+    reading = member(source_of(kinesis, stream))
     process.request_stop(0)
-    assert member(source_of(kinesis, stream)).bundle() == 0
+    assert reading.bundle() == 0
 
 
 def test_positions_of_a_shard_that_ended_stay_until_it_expires(kinesis: Kinesis) -> None:
