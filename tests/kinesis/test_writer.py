@@ -185,9 +185,12 @@ def test_without_kinesis_for_a_while(kinesis: Kinesis) -> None:
     stream = kinesis.create_stream(2)
     with writing(kinesis, stream) as writer:
         put(writer, numbered(0, 100))
-        kinesis.switch(outage_s=1, outage_mode="reset")
+        kinesis.switch(outage_s=3_600, outage_mode="reset")
         records = numbered(0, 1_000)
-        deliveries = put(writer, records[100:])
+        under_way = [writer.start(records[at : at + 100]) for at in range(100, 1_000, 100)]
+        wait_for(lambda: bool(writer.waiting), PATIENCE_SECONDS, "records to be sent again")
+        kinesis.clear_switches()
+        deliveries = [future.result(PATIENCE_SECONDS) for future in under_way]
     kept = {each.data for each in kinesis.records(stream)}
     assert kept == {record.data for record in records}
     assert sum((one.retries for one in deliveries), Counter[str]()).total() > 0
