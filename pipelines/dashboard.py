@@ -49,8 +49,8 @@ PANELS = (
     Panel("Accepted by route", "", "ops", {"{{route}}": _rate("beam_aep_accepted_records_total", "route")}),
     Panel(
         "Lag",
-        "Records of Kafka's topics that are still to be read. While AEP is down reading waits, and the lag is that of "
-        "the last bundle.",
+        "Records of Kafka's topics that are still to be read. While AEP is down, reading waits; what is known of "
+        "the ends of its partitions then grows only until its queue of fetched records is full.",
         "short",
         {"{{instance}}": f"beam_aep_lag_records{_OF}"},
     ),

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -277,21 +278,31 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}{'es' if noun.endswith('ch') else 's'}"
 
 
+def _say_what_is_awaited(reporter: Reporter, receiver: str, ended: threading.Event) -> None:
+    """Say once what a run that is to end waits for, as soon as it waits for anything."""
+    while not ended.is_set():
+        unanswered = awaited(metrics.level(metrics.IN_FLIGHT) or 0, process.waiting())
+        if unanswered:
+            reporter.say(f"waiting up to {max(0.0, process.time_left()):.0f} s for {receiver}: {unanswered}")
+            return
+        ended.wait(0.2)
+
+
 @contextmanager
 def _ends_on_signals(reporter: Reporter, seconds: float, plan: RunPlan) -> Iterator[None]:
     """End the run gracefully at the first signal, and at once at the second.
 
     SIGHUP is one, sent as a terminal closes, unless the run was started with nohup.
     """
+    ended = threading.Event()
 
     def end(number: int, _: FrameType | None) -> None:
         if process.stop_requested.is_set():
             os._exit(128 + number)
         process.request_stop(seconds)
         reporter.say(f"stopping: {plan.on_stop}; press Ctrl-C again to quit at once")
-        unanswered = awaited(metrics.level(metrics.IN_FLIGHT) or 0, process.waiting())
-        if unanswered:
-            reporter.say(f"waiting up to {seconds:g} s for {plan.receiver}: {unanswered}")
+        # What was read and not sent yet may begin to wait only now.
+        threading.Thread(target=_say_what_is_awaited, args=(reporter, plan.receiver, ended), daemon=True).start()
 
     numbers = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
@@ -300,5 +311,6 @@ def _ends_on_signals(reporter: Reporter, seconds: float, plan: RunPlan) -> Itera
     try:
         yield
     finally:
+        ended.set()
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -114,7 +114,8 @@ def shard_reader(source: KafkaSource, shard: Shard) -> Reader:
 
     def make() -> Reader:
         reader = Reader(source, shard)
-        metrics.watch(metrics.LAG, key, lambda: reader.lag)
+        # Measured by who asks: a bundle that waits for its destination goes on for as long as that is down.
+        metrics.watch(metrics.LAG, key, reader.measure_lag)
         return reader
 
     return process.shared(key, make)
@@ -134,8 +135,8 @@ def close_readers(source_id: str, commit_seconds: float = 0.0) -> None:
         assert isinstance(reader, Reader)
         while reader.awaits_commit() and time.monotonic() < deadline:
             time.sleep(0.05)
-        reader.close()
         metrics.unwatch(metrics.LAG, _reader_key(source_id, number))
+        reader.close()
         number += 1
 
 

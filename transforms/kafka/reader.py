@@ -160,11 +160,12 @@ class Reader:
 
     def measure_lag(self) -> int | None:
         """Return how many offsets of its partitions are still to be read; None until the brokers have once told the end
-        of each.
+        of each. Any thread may ask.
         """
-        ends = {one: self.log_end(one) for one in self._assigned.positions}
+        positions = dict(self._assigned.positions)  # which the bundle's thread may change meanwhile
+        ends = {one: self.log_end(one) for one in positions}
         if self.lag is not None or (self._assigned.known and min(ends.values(), default=0) >= 0):
-            self.lag = sum(max(0, ends[one] - at) for one, at in self._assigned.positions.items())
+            self.lag = sum(max(0, ends[one] - at) for one, at in positions.items())
         return self.lag
 
     def commit(self, positions: dict[Partition, Committed]) -> None:
