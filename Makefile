@@ -11,13 +11,14 @@ PYTHONS := 3.10 3.11 3.12 3.13
 
 # What may change under us without a new major version, and the tests that lean on its insides: fastavro's parsed
 # schemas; Beam's option parser, FnApiRunner's metrics and Beam's harness; confluent-kafka's HTTP client and headers;
-# botocore's connections.
+# botocore's connections and its handlers of requests.
 CANARY_PACKAGES := apache-beam "confluent-kafka[schemaregistry]" fastavro boto3
 CANARY_TESTS := tests/aep/formats/test_avro.py tests/aep/formats/test_avro_decoder.py \
     tests/pipelines/options/test_declarations.py tests/pipelines/options/test_merge.py \
     tests/pipelines/runtime/test_local_runner.py tests/pipelines/runtime/test_run.py \
     tests/transforms/worker tests/transforms/kafka/test_confluent_registry.py \
-    tests/transforms/kafka/test_record.py tests/transforms/kafka/test_restriction.py tests/kinesis/test_replies.py
+    tests/transforms/kafka/test_record.py tests/transforms/kafka/test_restriction.py \
+    tests/kinesis/test_replies.py tests/kinesis/test_put_body.py
 
 .PHONY: help setup demo demo-kinesis test test-fast test-packages test-pythons test-slow check bench soak canary docs lock clean
 
@@ -29,7 +30,7 @@ help:
 	@echo "make test-slow   the tests of more than a minute each, which make test leaves out"
 	@echo "make test-fast   checks, and the tests that need Python packages only"
 	@echo "make test-pythons  these tests on each Python from 3.10 to 3.13 that this machine has"
-	@echo "make bench       the benchmark table"
+	@echo "make bench       the benchmark table; BENCH=\"--only kinesis-write\" for a part of it"
 	@echo "make soak        10 minutes of random faults, every record accounted for; SOAK=\"--minutes 60\" for more;"
 	@echo "                 then 10 minutes without Kinesis; SOAK_KINESIS=\"--minutes 1\" for less"
 	@echo "make canary      the tests that lean on insides of Beam, boto3, confluent-kafka and fastavro, with their newest versions"
@@ -77,7 +78,7 @@ test-pythons:
 	done
 
 bench: $(READY)
-	$(RUN) -m bench
+	$(RUN) -m bench $(BENCH)
 
 soak: $(READY)
 	$(RUN) -m bench.soak $(SOAK)

@@ -1,4 +1,4 @@
-"""Reading Kinesis: `ReadFromKinesis` in a pipeline, against a plain loop of GetRecords over the same stream.
+"""Reading Kinesis: `ReadFromKinesis` in a pipeline, against a plain loop of GetRecords over the same stream; and idle.
 
 CPU time is compared, because a reader asks each shard at most so many times a second. The stream is the local one, in a
 process of its own. The loop's client is as boto3 makes it; ours reads times faster, see `kinesis.session`.
@@ -7,19 +7,25 @@ process of its own. The loop's client is as boto3 makes it; ours reads times fas
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import boto3
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from bench.measure import Stopwatch, Usage
+from bench.figure import Figure, Target
+from bench.measure import Stopwatch, Usage, cpu_share
 from kinesis.discovery import begin
 from pipelines.options.kinesis import KinesisOptions
 from testing.services.kinesis import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Kinesis
+from testing.services.process import ServiceError, ServiceProcess, wait_for
 from transforms.kinesis.read import ReadFromKinesis, close_readers, new_source_id
 from transforms.kinesis.source import KinesisSource
 from transforms.records.bundle_limits import BundleLimits
@@ -31,6 +37,8 @@ RECORD_BYTES = 1_000
 
 # As often as a shard may be asked.
 _POLL_SECONDS = 0.2
+_RUN_SECONDS = 900
+_PROFILE = b'{"identityMap":{"ecid":[{"id":"%d"}]}}'
 _LIMITS = BundleLimits(max_records=50_000, max_bytes=64_000_000, max_seconds=5.0, linger_seconds=1.0)
 
 
@@ -43,9 +51,18 @@ class Round:
     loop: Usage
 
 
-def measure(records: int, rounds: int) -> list[Round]:
+@dataclass(frozen=True)
+class ReadResults:
+    """All that was measured; `idle_share` is the share of a core that a pipeline uses that has caught up."""
+
+    rounds: list[Round]
+    idle_share: float
+
+
+def measure(records: int, rounds: int, idle_seconds: float) -> ReadResults:
     """Return each way in a process of its own, new for each round."""
     with Kinesis() as kinesis:
+        idle_share = _idle_share(kinesis, idle_seconds)
         kinesis.switch(limits=False)
         full, empty = kinesis.create_stream(SHARDS), kinesis.create_stream(SHARDS)
         client = kinesis.client()
@@ -62,7 +79,52 @@ def measure(records: int, rounds: int) -> list[Round]:
                 pipeline = one.submit(in_pipeline, kinesis.endpoint, full, records).result()
                 loop = other.submit(in_loop, kinesis.endpoint, full, records).result()
             measured.append(Round(records, pipeline.beyond(start_up), loop))
-    return measured
+    return ReadResults(measured, idle_share)
+
+
+def _idle_share(kinesis: Kinesis, seconds: float) -> float:
+    """Return what `kinesis_to_kafka` uses, with its options' defaults, when it has read all of four shards."""
+    stream = kinesis.create_stream(SHARDS)
+    entries = [{"Data": _PROFILE % number, "PartitionKey": str(number)} for number in range(100)]
+    kinesis.client().put_records(StreamName=stream, Records=entries)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        output = Path(folder) / "output"
+        options = {
+            "kinesis_stream": stream,
+            "kinesis_region": REGION,
+            "kinesis_endpoint": kinesis.endpoint,
+            "kinesis_checkpoint": f"{folder}/checkpoint.json",
+            "output_path": output,
+            "dead_letter_path": f"{folder}/dead-letters",
+            "progress": "off",
+        }
+        command = [sys.executable, "-m", "pipelines.kinesis_to_kafka", *(f"--{k}={v}" for k, v in options.items())]
+        environment = {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
+
+        def has_read_all() -> bool:
+            return sum(file.read_bytes().count(b"\n") for file in output.glob("*.jsonl")) == len(entries)
+
+        with ServiceProcess("the idle reader", command, Path(folder) / "log", env=environment) as pipeline:
+            wait_for(lambda: has_read_all() or not pipeline.running, _RUN_SECONDS, "the reader to catch up")
+            if not pipeline.running:
+                raise ServiceError(f"the reader ended early\n{pipeline.log_tail()}")
+            return cpu_share(pipeline.pid, seconds)
+
+
+def figures(results: ReadResults) -> Sequence[Figure]:
+    """Return the figures that the raw numbers come to."""
+    return [
+        Figure(
+            f"read Kinesis, {SHARDS} shards ({RECORD_BYTES / 1000:g} kB): CPU time of boto3 in a loop / pipeline's",
+            [one.loop.cpu_seconds / one.pipeline.cpu_seconds for one in results.rounds],
+            Target(">=", 0.85),
+        ),
+        Figure(
+            f"read Kinesis, {SHARDS} shards, caught up and idle: CPU, % of a core",
+            [results.idle_share * 100],
+            Target("<", 3),
+        ),
+    ]
 
 
 def in_pipeline(endpoint: str, stream: str, records: int) -> Usage:
@@ -77,10 +139,11 @@ def in_pipeline(endpoint: str, stream: str, records: int) -> Usage:
     )
     client = access.client()
     stopwatch = Stopwatch()
+    start = begin(client, stream, "earliest")
     if not records:
         process.request_stop(grace_seconds=0)
     with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
-        pipeline | ReadFromKinesis(source, begin(client, stream, "earliest")) | "Take" >> beam.Map(_take, records)
+        pipeline | ReadFromKinesis(source, start) | "Take" >> beam.Map(_take, records)
     close_readers(source)
     check_all(records, metrics.process_counts()[metrics.READ])
     return stopwatch.usage()

@@ -1,4 +1,4 @@
-"""Writing to Kinesis: `PutToKinesis` in a pipeline, against a plain loop of PutRecords with boto3.
+"""Writing to Kinesis: the CPU time of a record in the pipeline, against plain loops of PutRecords with boto3.
 
 CPU time is compared, of this process: the stream is the local one, in a process of its own, which takes longer for a
 request than either.
@@ -6,91 +6,136 @@ request than either.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from statistics import median
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
-
-from bench.kinesis_bench import RECORD_BYTES, Round, check_all, new_process, plain_client
+from bench.figure import Figure, Target
+from bench.kinesis_bench import check_all, new_process, plain_client
+from bench.kinesis_pipeline import BATCH_RECORDS, Work, batches_of, in_pipeline, profiles
 from bench.measure import Stopwatch, Usage
-from kinesis.keys import KAFKA_KEY, PartitionKeys
-from pipelines.options.kinesis import KinesisOptions
-from testing.services.kinesis import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Kinesis
-from transforms.kinesis.connection import KinesisConnection
-from transforms.kinesis.destination import KinesisStream
-from transforms.kinesis.put import PutToKinesis
-from transforms.records.chunk import Batch, Chunk
-from transforms.records.record import Record
-from transforms.records.route import Route, Routes, parse_json
-from transforms.worker import metrics, process
+from testing.services.kinesis import Kinesis
+from transforms.records.chunk import CHUNK_RECORDS
 
 # So many that none has to be paced at 1,000 records a second.
-_SHARDS = 100
+SHARDS = 100
 
-_BATCH_RECORDS = 500
-_IN_FLIGHT = 4
-_NAME = "profiles"  # of the route and its topic
-_DATA = bytes(RECORD_BYTES)
+_RETENTION_SECONDS = 5  # or the local Kinesis would keep all in memory
+_SMALL_RUNS, _SMALLER, _LARGER = 5, 10, 10
 
 
-def measure(records: int, rounds: int) -> list[Round]:
-    """Return each way in a process of its own, new for each round."""
+@dataclass(frozen=True)
+class Round:
+    """The same number of records each way.
+
+    Attributes:
+        records: How many.
+        put: `PutToKinesis` in a pipeline, of batches that are ready.
+        put_loop: A loop that puts the same batches.
+        whole: The whole pipeline from what was read on: parse, map, validate, batch and put.
+        loop: A loop that puts the same bytes, with keys that are ready.
+    """
+
+    records: int
+    put: Usage
+    put_loop: Usage
+    whole: Usage
+    loop: Usage
+
+
+@dataclass(frozen=True)
+class Scale:
+    """CPU seconds of a record in a short run and in a long one."""
+
+    few: int
+    many: int
+    of_few: float
+    of_many: float
+
+
+@dataclass(frozen=True)
+class PutResults:
+    """All that was measured."""
+
+    rounds: list[Round]
+    scale: Scale
+
+
+def measure(records: int, rounds: int) -> PutResults:
+    """Return each way in a process of its own, new for each round, and runs of different lengths."""
+    each = _whole_chunks(records)
     with Kinesis() as kinesis:
-        kinesis.switch(limits=False)
-        client = kinesis.client()
+        kinesis.switch(limits=False, retention_seconds=_RETENTION_SECONDS)
+        stream = kinesis.create_stream(SHARDS)
         measured = []
         for _ in range(rounds):
             with new_process() as one, new_process() as other:
-                streams = [kinesis.create_stream(_SHARDS) for _ in range(2)]
-                # First, for imports and the client.
-                one.submit(in_pipeline, kinesis.endpoint, streams[0], _BATCH_RECORDS).result()
-                start_up = one.submit(in_pipeline, kinesis.endpoint, streams[0], 0).result()
-                pipeline = one.submit(in_pipeline, kinesis.endpoint, streams[0], records).result()
-                loop = other.submit(in_loop, kinesis.endpoint, streams[1], records).result()
-                for stream in streams:
-                    client.delete_stream(StreamName=stream)  # which would stay in memory
-            measured.append(Round(records, pipeline.beyond(start_up), loop))
-    return measured
+                turns = []
+                for whole in (False, True):
+                    of_pipeline = kinesis.endpoint, stream, each, Work(whole)
+                    # First, for imports and the client.
+                    one.submit(in_pipeline, *of_pipeline[:2], BATCH_RECORDS, Work(whole)).result()
+                    turns.append(one.submit(in_pipeline, *of_pipeline).result())
+                    turns.append(other.submit(in_loop, kinesis.endpoint, stream, each, whole).result())
+            measured.append(Round(each, *turns))
+        with new_process() as one:
+            few, many = _whole_chunks(records // _SMALLER), _whole_chunks(records * _LARGER)
+            costs = [
+                one.submit(in_pipeline, kinesis.endpoint, stream, number, Work(whole=True)).result().cpu_seconds
+                / number
+                for number in [BATCH_RECORDS, *[few] * _SMALL_RUNS, many]
+            ]
+        return PutResults(measured, Scale(few, many, median(costs[1:-1]), costs[-1]))
 
 
-def in_pipeline(endpoint: str, stream: str, records: int) -> Usage:
-    """Return what a run on FnApiRunner takes until each record has its answer, start and end included."""
-    os.environ |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
-    process.tune_garbage_collector()
-    process.start_run()
-    metrics.reset()
-    access = KinesisOptions(region=REGION, endpoint=endpoint).access(connections=_IN_FLIGHT)
-    connection = KinesisConnection(access, _IN_FLIGHT, "none", max_waiting_bytes=10**8, budget_seconds=None)
-    to = KinesisStream(stream, PartitionKeys(KAFKA_KEY, (), hashed=False), max_record_bytes=None)
-    routes = Routes([Route(_NAME, (_NAME,), to, parse_json)])
-    stopwatch = Stopwatch()
-    with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
-        # Made inside the bundle: elements of Create would be encoded and decoded, which batches of Kafka's are not.
-        batches = pipeline | beam.Create([records]) | "Batches" >> beam.FlatMap(_batches).with_output_types(Batch)
-        batches | PutToKinesis(routes, connection)
-    check_all(records, metrics.process_counts()[metrics.ACCEPTED])
-    return stopwatch.usage()
+def _whole_chunks(records: int) -> int:
+    return max(1, records // CHUNK_RECORDS) * CHUNK_RECORDS
 
 
-def _batches(records: int) -> Iterator[Batch]:
-    for first in range(0, records, _BATCH_RECORDS):
-        numbers = range(first, min(first + _BATCH_RECORDS, records))
-        read = [Record(number, 0, b"%d" % number, (), _DATA) for number in numbers]
-        yield Batch(_NAME, [Chunk(_NAME, 0, read, route=_NAME, bodies=[_DATA] * len(read))])
+def in_loop(endpoint: str, stream: str, records: int, whole: bool) -> Usage:
+    """Return what a loop takes that puts one request after another.
 
-
-def in_loop(endpoint: str, stream: str, records: int) -> Usage:
-    """Return what a loop takes that puts the same batches, one after another."""
-    process.tune_garbage_collector()
+    Args:
+        whole: Put profiles, with keys that are ready; else the records of batches.
+    """
     client = plain_client(endpoint)
-    stopwatch = Stopwatch()
+    ready = islice(cycle(profiles()), records) if whole else None
     put = 0
-    for batch in _batches(records):
-        entries = [
-            {"Data": body, "PartitionKey": (key or b"").decode()}
-            for body, key in zip(batch.bodies, batch.keys, strict=True)
-        ]
-        put += len(entries) - client.put_records(StreamName=stream, Records=entries)["FailedRecordCount"]
+    stopwatch = Stopwatch()
+    if ready is not None:
+        while some := list(islice(ready, BATCH_RECORDS)):
+            entries = [{"Data": body, "PartitionKey": key} for key, body in some]
+            put += len(entries) - client.put_records(StreamName=stream, Records=entries)["FailedRecordCount"]
+    else:
+        for batch in batches_of(records):
+            (chunk,) = batch.chunks
+            entries = [
+                {"Data": body, "PartitionKey": key}
+                for body, key in zip(chunk.bodies, chunk.partition_keys, strict=True)
+            ]
+            put += len(entries) - client.put_records(StreamName=stream, Records=entries)["FailedRecordCount"]
     check_all(records, put)
     return stopwatch.usage()
+
+
+def figures(results: PutResults) -> Sequence[Figure]:
+    """Return the figures that the raw numbers come to."""
+    rounds, scale = results.rounds, results.scale
+    return [
+        Figure(
+            "write Kinesis, batches that are ready (1 kB): CPU time of the pipeline / boto3's in a loop",
+            [one.put.cpu_seconds / one.put_loop.cpu_seconds for one in rounds],
+            Target("<", 1.3),
+        ),
+        Figure(
+            "write Kinesis, from what was read to the answer (1.1 kB): CPU time of the pipeline / boto3's in a loop",
+            [one.whole.cpu_seconds / one.loop.cpu_seconds for one in rounds],
+            Target("<", 1.3),
+        ),
+        Figure(
+            f"the same: CPU time of a record in {scale.many:,} / in {scale.few:,}",
+            [scale.of_many / scale.of_few],
+            Target("<", 1.1),
+        ),
+    ]

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,7 @@ import orjson
 import yaml
 from confluent_kafka import Producer
 
+from bench.figure import Figure, Target
 from bench.transforms_bench import SCHEMA
 from samples.loyalty import MIN_EVENT_BYTES, generate
 from testing.services.emulator import Emulator
@@ -73,6 +74,20 @@ def measure(seconds: float, rounds: int) -> list[Run]:
             for rate in RATES
             for settings in SETTINGS
         ]
+
+
+def figures(runs: Sequence[Run]) -> Sequence[Figure]:
+    """Return the figures that the raw numbers come to."""
+    found: list[Figure] = []
+    for rate in RATES:
+        for settings in SETTINGS:
+            those = [one for one in runs if (one.rate, one.settings) == (rate, settings)]
+            name = f"latency at {rate:,} events/s, {settings}"
+            found.append(Figure(f"{name}: p50, ms", [one.p50 for one in those]))
+            found.append(Figure(f"{name}: p95, ms", [one.p95 for one in those]))
+            target = Target("<", 100) if settings == LOW_LATENCY else None
+            found.append(Figure(f"{name}: p99, ms", [one.p99 for one in those], target))
+    return found
 
 
 def _warm_up(broker: KafkaBroker) -> None:

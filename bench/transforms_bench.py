@@ -6,7 +6,7 @@ Neither Kafka nor HTTP takes part: the events are in memory.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +20,7 @@ from aep.formats.json import ParseFailure, parse_object
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import FileSchemaSource, ResolvedSchema
 from aep.xdm.validate import validator_for
+from bench.figure import Figure, Target
 from bench.measure import Stopwatch, Usage, total
 from samples.loyalty import generate
 from testing.defaults import by_default, default_plans
@@ -62,6 +63,23 @@ def measure(events: int, rounds: int) -> list[Round]:
         pipeline, loop = zip(*turns, strict=True)
         measured.append(Round(each * _TURNS, total(pipeline), total(loop)))
     return measured
+
+
+def figures(rounds: Sequence[Round]) -> Sequence[Figure]:
+    """Return the figures that the raw numbers come to."""
+    steps = f"parse, validate, serialise ({EVENT_BYTES / 1000:g} kB): loop's"
+    return [
+        Figure(
+            f"{steps} CPU time / pipeline's",
+            [one.loop.cpu_seconds / one.pipeline.cpu_seconds for one in rounds],
+            Target(">=", 0.85),
+        ),
+        Figure(
+            f"{steps} wall time / pipeline's",
+            [one.loop.wall_seconds / one.pipeline.wall_seconds for one in rounds],
+            Target(">=", 0.85),
+        ),
+    ]
 
 
 def in_pipeline(events: int) -> Usage:

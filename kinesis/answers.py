@@ -28,9 +28,9 @@ class Refused(NamedTuple):
     """Kinesis does not have the record and may take it later.
 
     Attributes:
-        cause: For counts; `throttled` where the shard has had enough.
+        cause: For counts; `throttled` where the shard is at its limit.
         code: Kinesis' own.
-        shard: The shard that has had enough, where the answer names it.
+        shard: The shard that is at its limit, where the answer names it.
     """
 
     cause: str
@@ -69,7 +69,7 @@ class Halve:
 
 @dataclass(frozen=True)
 class Stop:
-    """Somebody has to change something: end without committing anything."""
+    """The user has to fix something: end without committing anything."""
 
     error: KinesisError
 
@@ -125,10 +125,10 @@ _ACCOUNT = re.compile(r"account (\d{12})")
 
 
 def read_reply(reply: Mapping[str, Any], records: int, stream: str) -> Decision:
-    """Return what the answer to a request says of each record.
+    """Return the result of each record from the answer to a request.
 
-    `FailedRecordCount` is not looked at: the entries say the same, and where the two differ the entries are right. An
-    answer whose entries do not fit the request one to one says nothing.
+    `FailedRecordCount` is ignored: the entries say the same, and if they differ the entries are right. An
+    answer whose entries do not match the request one to one says nothing.
 
     Args:
         reply: The answer of `PutRecords`.
@@ -154,7 +154,7 @@ def read_reply(reply: Mapping[str, Any], records: int, stream: str) -> Decision:
 
 
 def read_error(error: Exception, stream: str) -> Decision:
-    """Return what is to be done after a request that ended in an error.
+    """Return what to do after a request that ended in an error.
 
     Args:
         error: What boto3 raised, or our own provider of credentials inside it.

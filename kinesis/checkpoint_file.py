@@ -78,7 +78,7 @@ class CheckpointFile:
         return found
 
     def write(self, checkpoint: Checkpoint) -> None:
-        """Replace what the file holds; it has the old content or the new one, whatever happens meanwhile.
+        """Replace the content of the file, atomically.
 
         Raises:
             CheckpointError: That is not possible.

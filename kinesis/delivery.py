@@ -1,4 +1,4 @@
-"""What becomes of records that are to be put on a stream: an answer for each, and numbers."""
+"""The results of putting records on a stream: an answer for each, and counts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 
 class Answer(NamedTuple):
-    """What became of a record.
+    """The result of one record.
 
     Attributes:
-        code: The kind of reason why Kinesis does not have it; "" if it does.
+        code: Why Kinesis does not have it, as dead letters say it; "" if it has.
         message: The reason in words.
         attempts: How often it was sent.
         shard, sequence_number: Where it is in the stream; "" for one that is not.
@@ -37,14 +37,14 @@ class Answer(NamedTuple):
 
 @dataclass
 class Counts:
-    """Numbers of a delivery, or of a step of it.
+    """Counts of a delivery, or of one request of it.
 
     Attributes:
         requests: Requests sent. One that carries records of several deliveries counts for one of them.
         sent_bytes: Bytes of data and partition keys.
         accepted: Records that Kinesis has.
-        retries: Sendings again by cause: of a whole request, or of a record that was refused out of one.
-        duplicates_possible: Records sent again although Kinesis may have had them.
+        retries: Retries by cause, of whole requests and of single records that were refused.
+        duplicates_possible: Records sent again that Kinesis may have stored already.
     """
 
     requests: int = 0
@@ -54,7 +54,7 @@ class Counts:
     duplicates_possible: int = 0
 
     def add(self, other: Counts) -> None:
-        """Add the numbers of a step."""
+        """Add the counts of a request."""
         self.requests += other.requests
         self.sent_bytes += other.sent_bytes
         self.accepted += other.accepted
@@ -64,12 +64,12 @@ class Counts:
 
 @dataclass
 class Delivery(Counts):
-    """What became of some records, and what it took.
+    """The results of some records, and their counts.
 
     Attributes:
         answers: One for each record, in order.
         seconds: From the start to the last answer.
-        in_flight: The most requests that were under way when one with these records was sent, itself included.
+        in_flight: The most requests in flight when one with these records was sent, including that one.
     """
 
     answers: Sequence[Answer] = ()

@@ -1,4 +1,4 @@
-"""Finds out which shards a stream has, now and then, and what is to be done about positions that no longer exist."""
+"""Looks up the shards of a stream while it is read, and handles positions that no longer exist."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def begin(client: Any, stream: str, start: str | int, pause: Callable[[float], o
     Args:
         client: Of boto3.
         stream: Its name or ARN.
-        start: `earliest`; `latest`, which becomes the time of this look-up, so that nothing that arrives from now on is
-            passed over, whenever reading begins; or a time in milliseconds since 1970.
+        start: `earliest`; `latest`, which becomes the time of this look-up, so that what arrives before reading begins
+            is read too; or a time in milliseconds since 1970.
         pause: Waits, in seconds; returns true when the process is to end.
 
     Raises:
@@ -43,7 +43,7 @@ def begin(client: Any, stream: str, start: str | int, pause: Callable[[float], o
 
 
 def end_of(client: Any, stream: str, pause: Callable[[float], object] = time.sleep) -> int:
-    """Return the time until which a run reads that is to end at what is there now, in milliseconds since 1970.
+    """Return the time up to which a run reads that ends with what has arrived by now, in milliseconds since 1970.
 
     Raises:
         KinesisError: The stream cannot be looked up.
@@ -100,9 +100,9 @@ class Discovery:
     Args:
         client: Of boto3.
         stream: Its name or ARN.
-        owns: Tells the reader's own shards.
-        reset: Where to go on when a position is gone: with the oldest records there are, with those that arrive from
-            now on, or nowhere (`error`).
+        owns: Whether a shard is this reader's.
+        reset: Where to continue when a position no longer exists: with the oldest records left, with records that
+            arrive from now on, or not at all (`error`).
         clock: Seconds, never going back.
     """
 
@@ -134,7 +134,7 @@ class Discovery:
         """Return what has changed; None when Kinesis gives no answer now.
 
         Raises:
-            KinesisError: A position is gone and `reset` is `error`, or somebody has to change something.
+            KinesisError: A position no longer exists and `reset` is `error`, or the user has to fix something.
         """
         try:
             listed, now = list_shards(self._client, self._stream)
@@ -151,12 +151,14 @@ class Discovery:
             summary = _describe(self._client, self._stream)
             self._checked = True
             if summary is not None and checkpoint.created not in (0, summary.created):
-                self._tell(f"stream {self._stream} was deleted and created again")
+                self._report_loss(f"stream {self._stream} was deleted and created again")
                 states = first_states(listed, *(skip_to or (BEGINNING, 0)))
                 return Change(states, frozenset(checkpoint.shards.keys() - states.keys()), summary.created)
         found = update(checkpoint.shards, listed, self._owns, skip_to)
         if found.lost:
-            self._tell(f"stream {self._stream}: {_counted(found.lost)} expired before they were read to their ends")
+            self._report_loss(
+                f"stream {self._stream}: {_counted(found.lost)} expired before they were read to their ends"
+            )
         change = found.change
         if summary is not None:
             change = self._without_stale(checkpoint.apply(change).shards, change, now - summary.retention, skip_to)
@@ -171,7 +173,7 @@ class Discovery:
         if not stale:
             return change
         oldest = datetime.fromtimestamp(min(states[shard].read_to for shard in stale) / 1000, timezone.utc)
-        self._tell(
+        self._report_loss(
             f"stream {self._stream}: {_counted(stale)} read up to {oldest:%Y-%m-%d %H:%M:%S} UTC at the earliest, "
             "which is longer ago than the stream keeps records"
         )
@@ -180,8 +182,8 @@ class Discovery:
         moved = {shard: states[shard]._replace(position=skip_to[0], read_to=skip_to[1]) for shard in stale}
         return change._replace(shards={**change.shards, **moved})
 
-    def _tell(self, what: str) -> None:
-        """Say in the log that records may be lost, and where reading goes on.
+    def _report_loss(self, what: str) -> None:
+        """Log that records may be lost and where reading continues.
 
         Raises:
             StreamError: `reset` is `error`.

@@ -1,9 +1,9 @@
 """The errors of this package. Their messages are for users and never hold a secret or the content of a record.
 
 KinesisError              the message says what, where and what to do
-├── AccessError           credentials, rights, the region or the endpoint: somebody has to change them
+├── AccessError           credentials, rights, the region or the endpoint, which the user has to fix
 ├── StreamError           the stream, or the key that encrypts it, is not there or cannot be used
-├── UnreachableError      no answer, or one that asks to try again, each time it was tried
+├── UnreachableError      no answer, or only answers that ask to try again
 └── StoppedError          the process was asked to end while records waited to be sent
 """
 

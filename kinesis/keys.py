@@ -1,4 +1,4 @@
-"""Partition keys: what a record's is made of."""
+"""Makes the partition keys of records."""
 
 from __future__ import annotations
 

@@ -12,13 +12,13 @@ MAX_REQUEST_BYTES = 10 * 2**20
 """Of a request: data and partition keys, before base64."""
 
 REQUEST_BYTES = MAX_REQUEST_BYTES - 2**16
-"""What requests are filled to: a margin for what AWS may count beside data and keys."""
+"""Requests are filled to this size: the rest is a margin for what else AWS may count."""
 
 MAX_RECORD_BYTES = 10 * 2**20
 """Of a record, data and partition key, on any stream."""
 
 DEFAULT_RECORD_BYTES = 2**20
-"""The same on a stream that nobody has changed (`MaxRecordSizeInKiB`)."""
+"""The same on a stream with the default `MaxRecordSizeInKiB`."""
 
 MAX_KEY_CHARACTERS = 256
 SHARD_RECORDS = 1_000
@@ -36,14 +36,14 @@ class PutRecord(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Why a record cannot be put on the stream: the code of a dead letter, and words for it."""
+    """Why a record cannot be put on the stream: the code and the message of its dead letter."""
 
     code: str
     message: str
 
 
 class Measure(NamedTuple):
-    """What counts of a record: its size, and the place of its partition key among those of the shards."""
+    """A record's size, and the hash of its partition key, which decides its shard."""
 
     size: int
     hash_key: int

@@ -96,12 +96,12 @@ def update(states: States, listed: Listed, owns: Owns, skip_to: tuple[Position, 
     """Compare what is known with the shards that exist now.
 
     New shards are read from their beginning, wherever reading the stream has started: they are children of shards that
-    are read, or were read. Shards that are no longer listed are forgotten; children of theirs wait for them no more.
+    are read, or were read. Shards that are no longer listed are forgotten; their children no longer wait for them.
 
     Args:
         states: What is known.
         listed: All shards that exist.
-        owns: Tells the reader's own shards.
+        owns: Whether a shard is this reader's.
         skip_to: Where to start, and the time of that, in descendants of shards that have expired unread; None for their
             beginning.
     """

@@ -1,4 +1,4 @@
-"""Deliveries that are not over: the answers so far, the numbers of each request, and the memory they take."""
+"""Deliveries that are not over: their answers so far, the counts of each request, and the memory they take."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class OpenDelivery:
     """Some records that were taken in together.
 
     Attributes:
-        future: What becomes of them.
+        future: Their result.
         answers: One for each record, in order; None where there is none yet.
         left: Records without an answer.
         bytes: Data and partition keys of the records that are, or were, to be sent.
@@ -40,30 +40,30 @@ class OpenDelivery:
         self._since = now
 
     def count_bytes(self, number: int) -> None:
-        """Take in how many bytes of data and partition keys there are to be sent."""
+        """Add the bytes of data and partition keys to be sent."""
         self.bytes += number
         self.memory += number
 
     def answer(self, index: int, answer: Answer) -> None:
-        """Take the answer to one record."""
+        """Note the answer to one record."""
         self.answers[index] = answer
         self.left -= 1
 
     def report(self, counts: Counts, in_flight: int) -> None:
-        """Add the numbers of a request, and pass them on."""
+        """Add the counts of a request, and pass them on."""
         self.total.add(counts)
         self.total.in_flight = max(self.total.in_flight, in_flight)
         self._observer(counts)
 
     def end(self, now: float) -> None:
-        """Tell the result: every record has its answer."""
+        """Set the result: every record has its answer."""
         self.total.answers = [answer for answer in self.answers if answer is not None]
         self.total.seconds = now - self._since
         self.future.set_result(self.total)
 
 
 class OpenDeliveries:
-    """All that are not over.
+    """All deliveries that are not over.
 
     Attributes:
         memory: Bytes of memory that they take.
@@ -83,12 +83,12 @@ class OpenDeliveries:
         return len(self._all)
 
     def add(self, one: OpenDelivery) -> None:
-        """Take in a delivery."""
+        """Add a delivery."""
         self._all[one] = None
         self.memory += one.memory
 
     def end_answered(self, some: Sequence[OpenDelivery], now: float) -> bool:
-        """End those of some deliveries that have all their answers; return whether there was one."""
+        """End the given deliveries that have all their answers; return whether any has."""
         ended = [one for one in some if one in self._all and not one.left]
         for one in ended:
             del self._all[one]
@@ -106,7 +106,7 @@ class OpenDeliveries:
 
 
 class RequestCounts:
-    """What one request brings to the deliveries whose records it carries."""
+    """Counts of one request, for each delivery whose records it carries."""
 
     def __init__(self, request: Sequence[Entry], in_flight: int):
         self._counts: dict[OpenDelivery, Counts] = {}
@@ -137,7 +137,7 @@ class RequestCounts:
                 self._of(entry.owner).duplicates_possible += 1
 
     def report(self) -> None:
-        """Pass the numbers on to the deliveries."""
+        """Pass the counts on to the deliveries."""
         for one, counts in self._counts.items():
             one.report(counts, self._in_flight)
 

@@ -1,4 +1,4 @@
-"""How fast a shard is written to: what it takes a second, less what it was seen to refuse. Pure; takes the time."""
+"""The rate at which a shard is written to: AWS's limits, lowered by refusals. Pure: time is an argument."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STORED_SECONDS = 0.75
 together than they were sent, which would be refused otherwise."""
 
 _WINDOW_SECONDS = 1.0
-"""What came back is judged after so long, or after `_MANY` refusals."""
+"""Results are judged after this time, or after `_MANY` refusals."""
 
 _MANY = 50
 _SLOWEST = 1 / SHARD_RECORDS
@@ -80,12 +80,12 @@ class Pace:
         )
 
     def note(self, stored: int, refused: int, sent_at: float, now: float) -> None:
-        """Take in what a request brought.
+        """Record the results of a request.
 
         Args:
             stored: Records that the shard took.
-            refused: Records for which it had had enough.
-            sent_at: When the request was sent. Those sent before the last cut ask for no other.
+            refused: Records that it throttled.
+            sent_at: When the request was sent. Results of requests sent before the last cut are ignored.
             now: The time.
         """
         if refused:

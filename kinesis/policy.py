@@ -1,4 +1,4 @@
-"""How a writer goes about its work."""
+"""The settings of a writer."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class WritePolicy:
-    """How a writer goes about its work.
+    """The settings of a writer.
 
     Attributes:
-        ordered: Whether of each partition key one record is under way at a time, in the order in which they came.
-        max_in_flight: Requests under way at a time.
+        ordered: Send the records of a partition key one at a time, in the order in which they came.
+        max_in_flight: Most concurrent requests.
         max_record_bytes: Of data and partition key, as the stream has it.
-        max_waiting_bytes: Of memory for records without an answer; then no more are taken in.
-        budget_seconds: Trying one record for longer than this ends everything; None tries for ever.
-        base_seconds, max_seconds: Bounds of the exponential back-off of requests, drawn evenly below the bound.
-        max_record_seconds: The same bound for records that Kinesis refuses out of a request that it takes.
+        max_waiting_bytes: Most memory for records without an answer; then `start` blocks.
+        budget_seconds: How long one record is tried before everything ends; None for ever.
+        base_seconds, max_seconds: First and last bound of the back-off of requests (exponential, full jitter).
+        max_record_seconds: The last bound for single records that Kinesis refuses within a request.
     """
 
     ordered: bool

@@ -50,7 +50,7 @@ def why_again(error: Exception, stream: str) -> str:
 
     Raises:
         GoneError: Kinesis does not know what was asked for.
-        KinesisError: Somebody has to change something: credentials, rights, a key, an address.
+        KinesisError: The user has to fix something: credentials, rights, a key, an address.
     """
     decision = read_error(error, stream)
     if isinstance(decision, Again):
@@ -89,18 +89,18 @@ def reached(call: Callable[[], T], pause: Callable[[float], object] = time.sleep
 
     Raises:
         UnreachableError: It never answered.
-        KinesisError: Somebody has to change something.
+        KinesisError: The user has to fix something.
     """
     until = time.monotonic() + START_SECONDS
-    told = False
+    warned = False
     while True:
         try:
             return call()
         except UnreachableError as error:
-            if told and time.monotonic() >= until:
+            if warned and time.monotonic() >= until:
                 raise UnreachableError(f"tried for {START_SECONDS:g} s: {error}") from None
-            if not told:
+            if not warned:
                 _LOG.warning("%s; trying for %g s", error, START_SECONDS)
-                told = True
+                warned = True
             if pause(_AGAIN_SECONDS):
                 raise

@@ -1,6 +1,6 @@
-"""What is sent next: records wait by shard, and by key where their order matters. Pure; takes the time.
+"""Decides what is sent next: records wait by shard, and by key where their order matters. Pure: time is an argument.
 
-Nothing here knows requests under way, threads or batches: a record is added, taken, and then either done or put back.
+It knows no requests, threads or batches: a record is added, taken, and then either done or put back.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Entry:
         data, key: What is put on the stream.
         size: Bytes of both.
         hash_key: Of the partition key.
-        owner, index: Whose record it is, and which of its.
+        owner, index: The delivery that it belongs to, and its position there.
         attempts: How often it was sent.
         failures: How often in a row the request that it was in failed as a whole.
         refusals: How often Kinesis refused it out of a request.
@@ -100,7 +100,7 @@ class Schedule:
         self._now = now
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Take in records, in their order."""
+        """Add records, in order."""
         for entry in entries:
             if self._ordered:
                 behind = self._behind.get(entry.key)
@@ -111,16 +111,16 @@ class Schedule:
             self._lane_of(entry).ready.append(entry)
 
     def add_piece(self, entries: list[Entry]) -> None:
-        """Take back a part of a request that is to be sent next, by itself."""
+        """Take back a part of a request, to be sent next and alone."""
         self._pieces.append(entries)
 
     def put_back(self, entries: Iterable[Entry], due: float) -> None:
-        """Take back records that were under way, to be sent again no earlier than `due`."""
+        """Take back records, to be sent again no earlier than `due`."""
         for entry in entries:
             heapq.heappush(self._lane_of(entry).later, (due, next(self._number), entry))
 
     def done(self, entries: Iterable[Entry]) -> None:
-        """Forget records that have their answer, and let those of the same keys go."""
+        """Forget answered records, and release the next ones of their keys."""
         if not self._ordered:
             return
         for entry in entries:
@@ -132,7 +132,7 @@ class Schedule:
                 del self._behind[entry.key]
 
     def clear(self) -> None:
-        """Forget all that waits or is under way, but not the pace of the shards."""
+        """Forget all records, but not the pace of the shards."""
         self._pieces.clear()
         self._behind.clear()
         for lane in self._lanes.values():
@@ -157,7 +157,7 @@ class Schedule:
         return _fill(lanes[start:] + lanes[:start])
 
     def observe(self, entry: Entry, shard: str) -> bool:
-        """Take in which shard a record went to; return whether the shards are to be listed anew."""
+        """Record which shard a record went to; return whether the shards have to be listed again."""
         if not self._map.observe(entry.hash_key, shard):
             return False
         if isinstance(self._map, LearnedShards):
@@ -166,13 +166,13 @@ class Schedule:
         return True
 
     def note(self, shard: str, stored: int, refused: int, sent_at: float, now: float) -> None:
-        """Take in how many records a shard took and refused of a request that was sent at `sent_at`."""
+        """Record how many records of a request, sent at `sent_at`, a shard stored and refused."""
         lane = self._lanes.get(shard)
         if lane and lane.pace:
             lane.pace.note(stored, refused, sent_at, now)
 
     def use(self, shards: ShardMap) -> None:
-        """Use another map of the shards; what waits is dealt to them."""
+        """Use a new map of the shards; waiting records move to their shards."""
         self._map = shards
         self._deal_again()
 

@@ -1,4 +1,4 @@
-"""Does what Kinesis' answer to a request asks for: notes results, plans retries, halves, and says what a log should.
+"""Acts on Kinesis' answer to a request: notes results, plans retries, halves requests, and logs warnings.
 
 `kinesis.answers` says what an answer means. Called by one thread at a time.
 """
@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 _LOG_EVERY_SECONDS = 60.0
 
 _SILENT_SECONDS = 5.0
-"""Only refusals for so long are worth a warning; shorter ones are the daily business of a shard at its limit."""
+"""Only refusals for this long are worth a warning; shorter ones are normal for a shard at its limit."""
 
 
 class Settled(NamedTuple):
@@ -30,8 +30,8 @@ class Settled(NamedTuple):
 
     Attributes:
         owners: The deliveries that it concerned; some may have all their answers now.
-        is_map_outdated: Whether a record went to a shard that was not known.
-        error: Why everything has to end; None if it has not.
+        is_map_outdated: Whether a record went to an unknown shard.
+        error: Why all deliveries have to fail; None if they need not.
     """
 
     owners: Sequence[OpenDelivery]
@@ -44,7 +44,7 @@ class Settlement:
 
     Args:
         stream: Its name, for messages.
-        policy: How records are sent again.
+        policy: For the back-off.
         schedule: Where they wait until then.
         deliveries: Those that are open, for messages.
         clock: Monotonic seconds.
@@ -70,17 +70,17 @@ class Settlement:
         self._logged: dict[str, float] = {}  # by kind of message
 
     def start_afresh(self) -> None:
-        """Forget how long everything has been refused: nothing waits any more."""
+        """Forget how long everything has been refused: nothing waited meanwhile."""
         self._refused_since = None
 
     def settle(self, request: list[Entry], decision: Decision, sent_at: float, in_flight: int) -> Settled:
-        """Do what an answer asks for.
+        """Act on an answer.
 
         Args:
             request: The records, all of deliveries that are open.
             decision: What the answer means.
             sent_at: When the request was sent.
-            in_flight: How many requests were under way then.
+            in_flight: Concurrent requests at that time.
         """
         counts = RequestCounts(request, in_flight)
         is_map_outdated = False
@@ -161,7 +161,7 @@ class Settlement:
         return is_map_outdated, again, sorted(codes)
 
     def _warn_of_standstill(self, taken: bool, codes: Counter[str], now: float) -> None:
-        """Warn where Kinesis has refused every record for some time: the run stands still."""
+        """Warn if Kinesis has refused every record for some time: the run makes no progress."""
         if taken:
             self._refused_since = None
             return
@@ -179,7 +179,7 @@ class Settlement:
             )
 
     def _warn_of_age(self, again: Sequence[Entry], codes: Counter[str], now: float) -> None:
-        """Warn where records are refused for long, also while others are taken: their bundle waits for them."""
+        """Warn if records are refused for long, also while others are stored: their bundle waits for them."""
         seconds = now - min((entry.first_sent or now for entry in again), default=now)
         if seconds >= _LOG_EVERY_SECONDS:
             self.warn(
@@ -189,10 +189,10 @@ class Settlement:
             )
 
     def _again(self, entries: list[Entry], why: str, number: int, longest: float) -> KinesisError | None:
-        """Put records back, together, after try `number`: full jitter, so that writers do not come back at once.
+        """Put records back, together, after try `number`, with full jitter.
 
         Returns:
-            An error where that would be too late.
+            An error if that would be too late.
         """
         policy = self._policy
         due = self._clock() + self._random() * min(longest, policy.base_seconds * 2 ** min(number - 1, 30))

@@ -1,4 +1,4 @@
-"""Which shard a hash key belongs to: as ListShards says, or, without that right, as answers let it be learned."""
+"""Maps hash keys to shards: from ListShards, or, without the right to it, learned from answers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ UNKNOWN = ""
 
 
 class ShardMap(Protocol):
-    """Tells the shards of hash keys."""
+    """Maps hash keys to shards."""
 
     def shard_of(self, hash_key: int) -> str:
         """Return the id of the shard, or `UNKNOWN`."""
 
     def observe(self, hash_key: int, shard: str) -> bool:
-        """Take in that Kinesis has put this hash key there; return whether that was not known.
+        """Note where Kinesis has put a hash key; return whether that is news.
 
-        What was not known is either taken in (a map that learns) or makes the map outdated (a list).
+        News is either learned, or means that the list is outdated.
         """
 
 

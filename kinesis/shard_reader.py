@@ -31,7 +31,7 @@ _WARN_SECONDS = 60.0
 
 
 class Reply(NamedTuple):
-    """What a call brought.
+    """The result of a call.
 
     Attributes:
         records: As boto3 gives them.
@@ -106,7 +106,7 @@ class ShardReader:
         return (self._behind or 0) + int((self._clock() - self._failing_since) * 1000)
 
     def seek(self, position: Position) -> None:
-        """Go on at a position; nothing changes where that is the present one."""
+        """Continue at a position; does nothing if that is the current one."""
         if position != self.position:
             self.position = position
             self._iterator = None
@@ -119,7 +119,7 @@ class ShardReader:
 
         Raises:
             GoneError: The shard, or the position in it, does not exist: it has expired, or the stream is another one.
-            KinesisError: Something has to be changed before reading can go on.
+            KinesisError: The user has to fix something before reading can continue.
         """
         began = self._clock()
         try:

@@ -1,4 +1,4 @@
-"""A stream, by name or ARN: the calls that are made for it, and what is said of it."""
+"""A stream, by name or ARN: its calls, and its summary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 @dataclass(frozen=True)
 class StreamSummary:
-    """What DescribeStreamSummary says of a stream, as far as a writer cares.
+    """What a writer needs of DescribeStreamSummary.
 
     Attributes:
         arn: With region and account.
@@ -54,7 +54,7 @@ class Stream:
         return reply
 
     def list_shards(self) -> ListedShards | None:
-        """Return the open shards; None where the right to list them is missing.
+        """Return the open shards; None without the right to list them.
 
         Raises:
             KinesisError: Credentials, the stream, or no answer.
@@ -71,7 +71,7 @@ class Stream:
             asked = {"NextToken": page["NextToken"]}
 
     def describe(self) -> StreamSummary | None:
-        """Return what the stream is like; None where the right to ask is missing.
+        """Return the stream's summary; None without the right to it.
 
         Raises:
             KinesisError: Credentials, the stream, or no answer.
@@ -92,7 +92,7 @@ class Stream:
         )
 
     def _call(self, name: str, **asked: Any) -> Any:
-        """Call what a writer asks besides putting; None where that right is missing.
+        """Make a call other than PutRecords; return None without the right to it.
 
         Raises:
             KinesisError: Credentials, the stream, or no answer.

@@ -1,4 +1,4 @@
-"""A stream as a reader sees it, for a look before a run. Takes nothing from it."""
+"""Tries to read a stream, before a run. Consumes nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Seen(NamedTuple):
 
     Attributes:
         shards: How many exist, closed ones too.
-        summary: What it is like; None where the right to ask is missing.
+        summary: None without the right to it.
         records: Some of the oldest, as boto3 gives them, by the id of their shard.
     """
 
@@ -40,7 +40,7 @@ def try_reading(client: Any, stream: str, number: int, pause: Callable[[float], 
         pause: Waits between two calls for a shard, in seconds.
 
     Raises:
-        KinesisError: A right that is needed is missing, or what else keeps the stream from being read.
+        KinesisError: The stream cannot be read: a right is missing, for instance.
     """
     records: dict[str, Sequence[Mapping[str, Any]]] = {}
     try:

@@ -2,7 +2,7 @@
 
 `kinesis.schedule` says what is sent next, `kinesis.answers` what an answer means, and `kinesis.settlement` does what it
 asks for; this module has the threads, which share one client. One writer serves a stream in a process: requests carry
-records of all deliveries that are open, so that a shard that has had enough holds up its own records and nobody else's.
+records of all deliveries that are open, so that a throttled shard delays only its own records.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from kinesis.shard_map import ListedShards
 _LOG = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.5
-"""How often a thread that waits looks whether the process is to end."""
+"""How often a waiting thread checks whether the process has to end."""
 
 _LIST_EVERY_SECONDS = 1.0
 """Shards are listed no more often than this."""
 
 
 class StreamCalls(Protocol):
-    """What a writer asks of a stream; `kinesis.stream.Stream` has it."""
+    """The calls that a writer makes; `kinesis.stream.Stream` has them."""
 
     @property
     def name(self) -> str:
@@ -54,10 +54,10 @@ class StreamWriter:
 
     Args:
         stream: Its calls.
-        policy: How to go about it.
+        policy: Its settings.
         clock: Monotonic seconds.
         random_unit: Draws evenly between 0 and 1.
-        ending: Whether the process is to end now, so that nothing is tried any more.
+        ending: Whether the process has to end now; then nothing is tried any more.
     """
 
     def __init__(
@@ -106,17 +106,16 @@ class StreamWriter:
     def start(
         self, records: Sequence[PutRecord | Fault], observer: Observer = lambda _: None, *, kept_bytes: int = 0
     ) -> Future[Delivery]:
-        """Take in records, in their order; block while too much waits, which is how a slow stream slows the read.
+        """Take records, in order; block while too much waits, which is how a slow stream slows the read.
 
         Args:
             records: A `Fault` stands for a record that cannot be put on the stream, and becomes its answer.
-            observer: Is given the numbers of each step as it is taken, also of a delivery that ends in an error.
-            kept_bytes: Of memory that the caller keeps until the delivery is over, besides the records; it counts for
-                the bound of what waits.
+            observer: Called with the counts of each request once it is answered, also if the delivery fails later.
+            kept_bytes: Memory that the caller keeps until the delivery is over, besides the records; it counts towards
+                the bound.
 
         Returns:
-            What became of them. It fails with a `KinesisError` when a user has to deal with something, or the process
-            is to end.
+            The results. It fails with a `KinesisError` if the user has to fix something or the process has to end.
         """
         one = OpenDelivery(len(records), kept_bytes, observer, self._clock())
         entries = []
@@ -141,7 +140,7 @@ class StreamWriter:
         return one.future
 
     def close(self) -> None:
-        """End the threads; what is not answered by then fails."""
+        """End the threads; deliveries that are still open fail."""
         with self._changed:
             self._closed = True
             self._fail(StoppedError("the writer was closed while records waited to be sent"))
@@ -166,7 +165,7 @@ class StreamWriter:
                 return
             try:
                 step()
-            except BaseException as error:  # noqa: BLE001 (deliveries that nobody ends would be waited for for ever)
+            except BaseException as error:  # noqa: BLE001 (a delivery that is never ended would block its bundle for ever)
                 with self._changed:
                     self._fail(error)
 
@@ -250,7 +249,7 @@ class StreamWriter:
         return read_reply(reply, len(request), name)
 
     def _settle(self, request: list[Entry], decision: Decision, sent_at: float, in_flight: int) -> None:
-        """Do what an answer asks for. The lock is held."""
+        """Act on an answer. The lock is held."""
         settled = self._settlement.settle(request, decision, sent_at, in_flight)
         if settled.is_map_outdated and self._list_at is None:
             self._list_at = self._clock() + _LIST_EVERY_SECONDS

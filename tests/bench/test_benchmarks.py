@@ -11,7 +11,7 @@ import pytest
 
 from bench import latency_bench
 from bench.__main__ import main
-from bench.report import Figure, Target
+from bench.figure import Figure, Target
 from testing.services import downloads
 from testing.services.pytest_support import require
 
@@ -33,7 +33,16 @@ def test_a_figure_is_judged_by_its_median(target: Target | None, values: list[fl
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--events=0"], ["--rounds=0"], ["--idle_seconds=0"], ["--latency_seconds=0"], ["--events=many"]]
+    "arguments",
+    [
+        ["--events=0"],
+        ["--rounds=0"],
+        ["--idle_seconds=0"],
+        ["--latency_seconds=0"],
+        ["--shard_seconds=0"],
+        ["--events=many"],
+        ["--only=kinesis"],
+    ],
 )
 def test_wrong_arguments_are_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -50,7 +59,7 @@ def what_kafka_needs() -> Iterator[None]:
 
 @pytest.mark.kafka
 @pytest.mark.usefixtures("broker_turn")
-def test_all_is_measured_and_written(
+def test_what_kafka_takes_part_in_is_measured_and_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One kind of run out of four.
@@ -59,27 +68,33 @@ def test_all_is_measured_and_written(
     with require(what_kafka_needs()):
         output = tmp_path / "new" / "bench.json"
         short = ["--idle_seconds=0.5", "--latency_seconds=0.5"]
-        assert main([f"--events={EVENTS}", f"--rounds={ROUNDS}", *short, f"--output={output}"]) == 0
+        parts = ["--only", "steps", "kafka", "latency"]
+        assert main([*parts, f"--events={EVENTS}", f"--rounds={ROUNDS}", *short, f"--output={output}"]) == 0
     printed = capsys.readouterr().out
     written = orjson.loads(output.read_bytes())
 
-    settings = {"events": EVENTS, "rounds": ROUNDS, "idle_seconds": 0.5, "latency_seconds": 0.5}
+    settings = {
+        "events": EVENTS,
+        "rounds": ROUNDS,
+        "idle_seconds": 0.5,
+        "latency_seconds": 0.5,
+        "shard_seconds": 20,
+    }
     assert written["settings"] == settings
     assert written["machine"]["packages"]["apache-beam"]
     names = [figure["name"] for figure in written["figures"]]
-    assert len(set(names)) == 11 + 3
+    assert len(set(names)) == 9 + 3
     for figure in written["figures"]:
         assert figure["name"] in printed
         assert 0 <= figure["min"] <= figure["median"] <= figure["max"]
         assert (figure["met"] is None) == (figure["target"] is None)
 
     # Each round has checked its own counts: a run that reads or delivers too few or too many events is an error.
-    transforms, kafka = written["raw"]["transforms"], written["raw"]["kafka"]
-    assert [one["events"] for one in (*transforms, *kafka["rounds"])] == [EVENTS] * 2 * ROUNDS
-    for part in ("kinesis", "kinesis_put"):
-        assert [one["records"] for one in written["raw"][part]] == [EVENTS] * ROUNDS
-    assert len(written["raw"]["latency"]) == ROUNDS
-    for one in written["raw"]["latency"]:
+    raw = written["raw"]
+    kafka = raw["kafka"]
+    assert [one["events"] for one in (*raw["steps"], *kafka["rounds"])] == [EVENTS] * 2 * ROUNDS
+    assert len(raw["latency"]) == ROUNDS
+    for one in raw["latency"]:
         assert 0 < one["p50"] <= one["p95"] <= one["p99"]
         assert one["requests_per_second"] > 0
     for one in kafka["rounds"]:
@@ -88,3 +103,21 @@ def test_all_is_measured_and_written(
         assert one["with_latency"]["peak_bytes"] > 50_000_000
     (per_million,) = (figure for figure in written["figures"] if "CPU seconds per million" in figure["name"])
     assert per_million["values"] == [one["without_latency"]["cpu_seconds"] / EVENTS * 1e6 for one in kafka["rounds"]]
+
+
+def test_kinesis_is_measured_without_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "bench.json"
+    parts = ["kinesis-read", "kinesis-write", "kinesis-rates"]
+    short = ["--events=2000", "--rounds=1", "--idle_seconds=0.5", "--shard_seconds=1"]
+    assert main(["--only", *parts, *short, f"--output={output}"]) == 0
+    printed = capsys.readouterr().out
+    written = orjson.loads(output.read_bytes())
+    assert len(written["figures"]) == 11
+    assert all(figure["name"] in printed for figure in written["figures"])
+    read, write, rates = (written["raw"][part] for part in parts)
+    assert written["raw"].keys() == set(parts)
+    assert [one["records"] for one in read["rounds"]] == [2_000]
+    assert [one["records"] for one in write["rounds"]] == [1_000]
+    assert (write["scale"]["few"], write["scale"]["many"]) == (100, 10_000)
+    assert all(rate > 0 for rate in rates["rounds"][0].values())
+    assert rates["hot_key"]["stored"] > 0

@@ -1,4 +1,4 @@
-"""What is looked at before a run puts records on a stream. Puts nothing."""
+"""Checks a stream before a run writes to it. Writes nothing."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class StreamFindings(NamedTuple):
     """What was found of a stream.
 
     Attributes:
-        summary: What it is like; None where the right to ask is missing.
-        shards: How many are open; None where neither right to ask is there.
-        missing_rights: In words, with what is done without them.
+        summary: None without the right to it.
+        shards: How many are open; None without either right to look.
+        missing_rights: In words, with the consequence of each.
     """
 
     summary: StreamSummary | None
@@ -27,7 +27,7 @@ class StreamFindings(NamedTuple):
 
 
 def check_stream(stream: Stream, order: Order, *, patient: bool = False) -> StreamFindings:
-    """Look whether a stream is there, can be written to, and keeps keys in order where that is asked for.
+    """Check that a stream exists, can be written to, and keeps keys in order if that is asked for.
 
     The right to put records is not tried: PutRecords would put some.
 

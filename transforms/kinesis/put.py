@@ -16,8 +16,8 @@ from transforms.worker.setup import PLAIN_WORKER, WorkerSetup
 class PutToKinesis(Post):
     """Puts the records of each batch on the stream of its route; see `Post`.
 
-    Batches go to the writer of the stream as they come, which makes requests of all that wait for it: so the records of
-    a shard that has had enough hold up nobody else's.
+    Batches go to the writer of the stream as they come, which makes requests of all waiting records, so that a
+    throttled shard delays only its own.
     """
 
     def __init__(

@@ -64,7 +64,7 @@ class Reader:
         """Yield steps until the bundle is full, there is nothing more for now, or there is a reason to stop.
 
         Raises:
-            UserError: Somebody has to change something before reading can go on.
+            UserError: The user has to fix something before reading can continue.
         """
         with as_user_error():
             try:

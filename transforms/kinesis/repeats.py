@@ -1,4 +1,4 @@
-"""CountRepeats: exported profiles that say what the last record of the same profile said.
+"""CountRepeats: exported profiles with the same content as the last record of the profile.
 
 AEP exports a profile each time a mapped attribute is written, also with the same value.
 """
@@ -20,7 +20,7 @@ from transforms.records.chunk import Chunk
 from transforms.records.record import Record
 from transforms.worker import metrics, process
 
-# Of so many identities the last record is remembered, at about 200 bytes each.
+# The last record is remembered for this many identities, at about 200 bytes each.
 _IDENTITIES = 200_000
 
 Identity = tuple[str, str]
@@ -48,10 +48,10 @@ class Found(NamedTuple):
 
 
 class LastProfiles:
-    """What the last records of profiles said.
+    """The content of the last record of each profile.
 
-    A record is a repeat when the last record of each of its identities said the same, so a profile that changes and
-    changes back is none. Nor is a record that is read again after a failure: it may not have been written before.
+    A record is a repeat if the last record of each of its identities had the same content, so a profile that changes
+    and changes back is not one. Neither is one that is read again after a failure: it may not have been written.
 
     Args:
         most: Identities to remember.
@@ -67,7 +67,7 @@ class LastProfiles:
 
         Args:
             identities: Of the profile.
-            content: A digest of what the record says.
+            content: A digest of the record.
             place: Where it was read.
             within_seconds: From one arrival to the other.
         """
@@ -89,7 +89,7 @@ class LastProfiles:
 class CountRepeats(beam.PTransform):
     """Count repeats, and drop those that follow within a time.
 
-    What was said last belongs to the worker process and is forgotten with it: a repeat may pass then, a change always
+    The last records belong to the worker process and are forgotten with it: a repeat may pass then, a change always
     does.
 
     Args:

@@ -29,7 +29,7 @@ class Share(NamedTuple):
 
 
 def deal(start: Checkpoint, end: int | None, readers: int) -> list[Share]:
-    """Deal a stream to so many readers, each of which knows of all shards and reads its own."""
+    """Divide a stream among readers, each of which knows all shards and reads its own."""
     encoded = encode(Unread(start, end))
     return [Share(number, readers, encoded) for number in range(readers)]
 
