@@ -14,7 +14,7 @@ from pipelines.cli.common import WRONG, app, example, say
 def configs(
     directory: Annotated[Path, typer.Argument(help="Target folder; created if missing.")] = Path("configs"),
 ) -> int:
-    """Copy the sample options files, routes and schemas that come with the package.
+    """Copy the sample options files, routes and schemas.
 
     If any file exists already, nothing is copied.
     """

@@ -9,7 +9,7 @@ from pipelines.cli.common import PASSED_ON, app
 
 @app.command(context_settings=PASSED_ON)
 def emulate(context: typer.Context) -> int:
-    """Serve a local Experience Platform for trials and tests; takes the emulator's options.
+    """Serve a local Experience Platform for trials and tests.
 
     beam-aep emulate --help shows them all.
     """

@@ -12,9 +12,10 @@ from pipelines.cli.common import WRONG, app, example, say
 
 @app.command(epilog=example("beam-aep init my-project"))
 def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="Target folder; created if missing.")]) -> int:
-    """Write a project to start from: options, provision file, routes, schemas, and a README with the commands.
+    """Write a project to start from.
 
-    It runs at once against the local AEP of `beam-aep emulate`. If any of its files exists already, nothing is written.
+    It has options, a provision file, routes, schemas, tests, and a README with the commands. It runs at once
+    against the local AEP of `beam-aep emulate`. If any of its files exists already, nothing is written.
     """
     from samples.files import copy_project
 

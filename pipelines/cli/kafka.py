@@ -24,12 +24,12 @@ def kafka(
         ),
     ] = None,
 ) -> int:
-    """Serve a small Kafka broker on this machine, for trials and tests, until Ctrl-C or SIGTERM.
+    """Serve a small Kafka broker for trials and tests.
 
-    It is the broker inside librdkafka, the Kafka client: no Java, no download, and no broker for production. Its port
-    is librdkafka's choice, another one at each start, so let --write note it. A topic is created when a producer
-    first sends to it, with 4 partitions. The broker keeps the newest 5 MB of each partition, in memory: nothing
-    survives a restart. It listens on 127.0.0.1, without TLS and authentication.
+    It runs until Ctrl-C or SIGTERM. It is the broker inside librdkafka, the Kafka client: no Java, no download, and no
+    broker for production. Its port is librdkafka's choice, another one at each start, so let --write note it. A topic
+    is created when a producer first sends to it, with 4 partitions. The broker keeps the newest 5 MB of each partition,
+    in memory: nothing survives a restart. It listens on 127.0.0.1, without TLS and authentication.
     """
     try:
         if write is not None and not _may_write(write):

@@ -19,7 +19,7 @@ def run(
     ] = "kafka_to_aep",
     as_json: AsJson = False,
 ) -> int:
-    """Run a pipeline, by default the one from Kafka to Experience Platform; takes the pipeline's options."""
+    """Run a pipeline, by default from Kafka to AEP."""
     from pipelines.jobs import find_run, names
     from pipelines.runtime.run import execute
 

@@ -43,7 +43,9 @@ def send(
     context: typer.Context,
     route: Annotated[str, typer.Option(help="Name of the route in the routes file.")],
 ) -> int:
-    """Send an event from a file or standard input, and show whether AEP accepts it, or what is wrong with it.
+    """Send one event, and show whether AEP accepts it.
+
+    It is read from a file or the standard input. If it is refused, what is wrong with it is shown.
 
     beam-aep send --route NAME --routes_file=routes.yaml [FILE]
 

@@ -49,7 +49,9 @@ def check(
     ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Check the options of a run, what they refer to, and some records, without posting or committing anything.
+    """Check whether a run would work. Nothing is posted.
+
+    The options, what they refer to, and some records are checked; nothing is committed.
 
     Also takes the options of the run (beam-aep run --help), such as --options_file and --routes_file. Records of each
     topic are parsed, mapped and checked as in a run; no consumer group is joined. For a pipeline to AEP, with

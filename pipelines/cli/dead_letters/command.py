@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer(
     name="dead-letters",
-    help="Inspect dead letters: which records were refused, why, and how often.",
+    help="Show which records were refused, why, and how often.",
     rich_markup_mode=None,
     no_args_is_help=True,
 )

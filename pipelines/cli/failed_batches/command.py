@@ -46,7 +46,9 @@ def failed_batches(
     until: Annotated[str | None, typer.Option(help="Created before this time: ISO 8601 with its offset.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Pull records that AEP rejected after accepting them into dead letters for `replay`.
+    """Pull the records that AEP rejected after accepting them.
+
+    They become dead letters for `replay`.
 
     Also takes the options of the run that sent them (beam-aep run --help), such as --options_file and --routes_file,
     and credentials for Platform's APIs. Each batch is pulled once: the folder `pulled` remembers them. A record comes

@@ -74,7 +74,9 @@ def generate(
         typer.Option("--json", help="With `--broken-kind list`: as one JSON document; docs/commands.md has its form."),
     ] = False,
 ) -> int:
-    """Make records of a loyalty programme, valid and broken ones, that match the sample schemas.
+    """Make sample records of a loyalty programme.
+
+    They match the sample schemas, but for those that are broken on purpose.
 
     They go to the standard output or a file, a line of JSON each, or to Kafka, with their number in the header
     `sequence`. A reader of a file takes its lines for one topic, so use --kind.

@@ -63,7 +63,9 @@ def import_connector(
     force: Annotated[bool, typer.Option(help="Overwrite existing files.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Turn the configuration of Adobe's Kafka Connect sink into an options file, and say what changes.
+    """Convert the configuration of Adobe's Kafka Connect sink.
+
+    It becomes an options file, and what changes is said.
 
     Secrets are not copied: options refer to environment variables, which are named. Nothing is started or stopped, and
     Kafka is not asked. Exit code 2: the configuration cannot be converted; all reasons are listed.

@@ -50,7 +50,9 @@ def preview(
         str, typer.Option(help="The pipeline: the name of its module in pipelines.", metavar="NAME")
     ] = "kafka_to_aep",
 ) -> int:
-    """Show records before and after: parsed, routed, mapped, transformed, validated, and the requests that carry them.
+    """Show records before and after, and their requests.
+
+    Records are parsed, routed, mapped, transformed and validated as in a run.
 
     beam-aep preview --file events.jsonl --options_file=my-events.yaml
 

@@ -58,7 +58,9 @@ def provision(
     ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Create in Experience Platform what a file declares, from field groups to destinations, and write the routes file.
+    """Create in Experience Platform what a file declares.
+
+    That is anything from field groups to destinations, and the routes file of a run.
 
     Shows a plan, then creates what is missing and leaves matching objects alone. If interrupted, it continues when run
     again. Also takes the pipeline's options, written --name=value: --options_file, --aep_org_id, --aep_client_id,

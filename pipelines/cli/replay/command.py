@@ -25,7 +25,7 @@ def replay(
     ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Send dead letters again after their reason is fixed; takes the pipeline's options."""
+    """Send dead letters again after their reason is fixed."""
     from pipelines import replay_dead_letters
 
     if HELP & set(context.args):

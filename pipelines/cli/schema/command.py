@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer(
     name="schema",
-    help="Work with XDM schemas as files: compose one, check events against it.",
+    help="Compose XDM schemas, and check events against them.",
     rich_markup_mode=None,
     no_args_is_help=True,
 )

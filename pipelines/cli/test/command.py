@@ -41,7 +41,7 @@ def run_cases(
         str, typer.Option(help="The pipeline: the name of its module in pipelines.", metavar="NAME")
     ] = "kafka_to_aep",
 ) -> int:
-    """Test a configuration, without the network: what records become, or why they are refused.
+    """Test a configuration by cases of records, offline.
 
     beam-aep test FILE.yaml... --options_file=my-events.yaml
 

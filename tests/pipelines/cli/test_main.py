@@ -41,6 +41,7 @@ def test_help_names_the_commands(arguments: list[str], capsys: pytest.CaptureFix
     assert main(arguments) == 0
     out = capsys.readouterr().out
     assert all(command in out for command in ("run", "replay", "dead-letters", "generate", "emulate"))
+    assert "..." not in out.split("Commands:")[1]  # what each command does is said in a line of 80 columns
 
 
 @pytest.mark.parametrize(
