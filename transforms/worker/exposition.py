@@ -83,7 +83,9 @@ def _under(prefix: str, suffix: str = "") -> Callable[[Counter[str]], Mapping[La
     return read
 
 
-def _from_0(name: str, read: Callable[[Counter[str]], Mapping[Labels, int]]) -> Callable[..., Mapping[Labels, int]]:
+def _from_0(
+    name: str, read: Callable[[Counter[str]], Mapping[Labels, int]]
+) -> Callable[[Counter[str]], Mapping[Labels, int]]:
     """Return counters of which one is there from the start: the first step of a new one goes unseen by `increase`."""
     return lambda counts: {(name,): 0, **read(counts)}
 

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -35,8 +36,6 @@ _LOG = logging.getLogger(__name__)
 _PORTS_FOR_WORKERS = 32
 
 _IDLE_CONNECTION_SECONDS = 30.0
-
-_ADDRESSES = "/metrics, /health, /ready\n"
 
 
 class Readiness(NamedTuple):
@@ -161,8 +160,9 @@ class _Server(ThreadingTCPServer):
         self.read = read
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what failed: a client that has gone, as a rule."""
-        _LOG.debug("a request for metrics failed", exc_info=True)
+        """Log what failed, unless it is a client that has gone."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            _LOG.exception("a request for metrics or a probe failed")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -180,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
             found = readiness(self.server.read(), process.stop_requested.is_set(), time.time())
             self._answer(503 if found.reason else 200, "application/json", orjson.dumps(found.body) + b"\n")
         else:
-            self._answer(404, "text/plain; charset=utf-8", f"not found; there are {_ADDRESSES}".encode())
+            self._answer(404, "text/plain; charset=utf-8", b"not found; there are /metrics, /health, /ready\n")
 
     def _answer(self, status: int, content_type: str, body: bytes) -> None:
         self.send_response(status)

@@ -228,6 +228,19 @@ def test_each_worker_of_a_machine_finds_a_port(caplog: pytest.LogCaptureFixture)
             assert get(f"http://127.0.0.1:{second.port}/health").status_code == 200
 
 
+def test_numbers_that_cannot_be_read_are_logged_and_the_next_request_is_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken() -> Snapshot:
+        raise RuntimeError("a level that fails")
+
+    with closing(Monitor(0, broken)) as monitor:
+        with pytest.raises(requests.ConnectionError):
+            get(f"http://127.0.0.1:{monitor.port}/ready")
+        assert get(f"http://127.0.0.1:{monitor.port}/health").status_code == 200
+    assert "a level that fails" in caplog.text
+
+
 def test_a_closed_monitor_leaves_no_thread_and_no_port() -> None:
     before = threading.active_count()
     monitor = Monitor(0)
