@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from typing import Any
 
 import orjson
 
@@ -61,11 +63,12 @@ class InletViews:
             "Datasets": markup(*shown, note(f"{number(rest)} more") if rest > 0 else None) if datasets else "none",
         }
         traffic = self._facts.traffic()
+        counts = traffic.counts[inlet_id]
         body = markup(
-            tiles(self._figures(inlet.id), alarming={"rejected", "invalid"}),
+            tiles(_figures(counts, traffic.rates.get(inlet_id)), alarming={"rejected", "invalid"}),
             heading("Address"),
             facts(about),
-            self._answers(traffic.counts[inlet.id]["statuses"]),
+            element("p", "Answers: ", answers(counts["statuses"])) if counts["statuses"] else None,
             heading("Send a message"),
             block(_example(inlet, url)),
             heading("Newest messages"),
@@ -79,18 +82,10 @@ class InletViews:
         )
         return View("/connections", inlet.name, body, live=True)
 
-    def _figures(self, inlet_id: str) -> dict[str, str]:
-        traffic = self._facts.traffic()
-        counts, rate = traffic.counts[inlet_id], traffic.rates.get(inlet_id)
-        names = ("accepted", "rejected", "deferred", "invalid", "duplicates")
-        return {
-            "requests/s": "–" if rate is None else f"{rate:.1f}",
-            "requests": number(counts["requests"]),
-            **{name: number(counts[name]) for name in names},
-        }
 
-    def _answers(self, statuses: dict[str, int]) -> Html | None:
-        return element("p", "Answers: ", answers(statuses)) if statuses else None
+def _figures(counts: Mapping[str, Any], rate: float | None) -> dict[str, str]:
+    names = ("requests", "accepted", "rejected", "deferred", "invalid", "duplicates")
+    return {"requests/s": "–" if rate is None else f"{rate:.1f}", **{name: number(counts[name]) for name in names}}
 
 
 def answers(statuses: dict[str, int]) -> Html:
