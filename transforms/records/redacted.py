@@ -54,7 +54,12 @@ def redacted(one: DeadLetter) -> dict[str, Any]:
 
 def missing_key(one: DeadLetter) -> str | None:
     """Return the name of a field that is missing, which is the schema's and not the record's; None where none is."""
-    found = _MISSING.search(one.message) if one.stage in _CHECKED_BY_SCHEMA else None
+    return missing_in(one.message, one.stage)
+
+
+def missing_in(message: str, stage: str) -> str | None:
+    """Return the same of the message of one violation, of a dead letter of this stage."""
+    found = _MISSING.search(message) if stage in _CHECKED_BY_SCHEMA else None
     return found[1] if found else None
 
 

@@ -15,7 +15,7 @@ from pipelines.output.layout import Column
 from pipelines.output.table import Table
 from transforms.records.dead_letter import DeadLetter, iso_time
 from transforms.records.dead_letter_codes import CODES, link_of
-from transforms.records.redacted import missing_key
+from transforms.records.redacted import missing_in, missing_key
 
 _MAX_SHOWN = 2_000  # characters of a value, which may be a megabyte
 _MAX_FIELDS = 30
@@ -158,7 +158,8 @@ def letter_fields(one: DeadLetter, values: bool) -> list[tuple[str, str]]:
     if one.error_count > 1:
         for number, error in enumerate(one.errors, start=1):
             whose = f"{error['by']}: " if "by" in error else ""  # where two have checked it
-            words = f"{whose}{error['code']} {error['pointer']}" + (f": {error['message']}" if values else "")
+            said = error["message"] if values else missing_in(error["message"], one.stage)
+            words = f"{whose}{error['code']} {error['pointer']}" + (f": {said}" if said else "")
             rows.append((f"violation {number} of {one.error_count}", words))
     if values:
         rows += [(f"header {name}", _text(content)) for name, content in one.record.headers]

@@ -66,13 +66,14 @@ def preview(
     job = find_job(pipeline)
     if job is None:
         raise typer.BadParameter(f"expected one of {', '.join(jobs())}", param_hint="--pipeline")
+    options = run_options(context)
     if (file is None) == (sample is None):
         raise typer.BadParameter("give --file or --sample")
     try:
         if file is not None:
-            previews, requests = _of_file(run_options(context), job.destination, file, topic, route, limit)
+            previews, requests = _of_file(options, job.destination, file, topic, route, limit)
         else:
-            previews, requests = _of_topics(run_options(context), job.destination, sample or 0, topic, route)
+            previews, requests = _of_topics(options, job.destination, sample or 0, topic, route)
     except UserError as error:
         say_problems(error)
         return WRONG

@@ -141,6 +141,8 @@ def test_a_limit_and_that_there_are_more(folder: str, capsys: pytest.CaptureFixt
 
 def test_show_explains_the_code_and_names_a_missing_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     schema_says = letter(1, code="required", message="required key [memberId] not found", pointer="/_acme/loyalty")
+    second = {"code": "required", "pointer": "/a", "schema_pointer": "", "message": "required key [b] not found"}
+    schema_says.errors, schema_says.error_count = [second], 2
     own_words = letter(2, stage="transform", code="transform", message="required key [secret] not found")
     connect = letter(3, stage="TASK_PUT", code="java.lang.Secretless")
     write_file(str(tmp_path), [schema_says, own_words, connect])
@@ -148,6 +150,7 @@ def test_show_explains_the_code_and_names_a_missing_key(tmp_path: Path, capsys: 
     out = capsys.readouterr().out
     found = fields(out)
     assert ["missing", "memberId"] in found
+    assert ["violation 1 of 2", "required /a: b"] in found
     assert ["means", CODES["required"].meaning] in found
     assert ["to do", CODES["required"].remedy] in found
     assert [row[1] for row in found if row[0] == "see"] == [
