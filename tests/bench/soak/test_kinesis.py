@@ -15,7 +15,8 @@ import orjson
 import pytest
 
 from aep.formats.exported_profile import check_shape
-from bench.soak.kinesis import Found, main, problems, profiles
+from bench.soak.kinesis import main, profiles
+from bench.soak.kinesis_account import Found, problems
 from bench.soak.pipeline import Run
 from testing.services.process import PATIENCE_SECONDS
 from testing.services.pytest_support import require
