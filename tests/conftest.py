@@ -21,6 +21,7 @@ from testing.services.emulator import Emulator
 from testing.services.flink import FlinkCluster
 from testing.services.kafka import KafkaBroker, RunningBroker
 from testing.services.kinesis import Kinesis
+from testing.services.prometheus import Promtool
 from testing.services.pytest_support import require
 from testing.services.sharing import SharedServices
 
@@ -99,6 +100,13 @@ def flink(flink_cluster: FlinkCluster) -> Iterator[FlinkCluster]:
     """
     yield flink_cluster
     flink_cluster.clear()
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Iterator[Promtool]:
+    """Prometheus' own checker."""
+    with require(Promtool()) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

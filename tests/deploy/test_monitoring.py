@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 import yaml
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.dashboard import dashboard
-from testing.services.prometheus import check_rules, rule_tests
+from testing.services.prometheus import Promtool
 from transforms.worker import metrics
 from transforms.worker.exposition import EXPORTED, Snapshot, registry
 
@@ -63,12 +64,15 @@ def test_the_dashboard_is_the_one_that_the_code_makes() -> None:
     assert orjson.loads(DASHBOARD.read_bytes()) == dashboard()
 
 
-def test_prometheus_takes_the_rules() -> None:
-    assert check_rules(ALERTS) == ""
+@pytest.mark.promtool
+def test_prometheus_takes_the_rules_and_the_configuration(promtool: Promtool) -> None:
+    assert promtool.check_rules(ALERTS) == ""
+    assert promtool.check_config(ALERTS.with_name("prometheus.yaml")) == ""
 
 
-def test_the_rules_fire_when_they_should_and_not_before() -> None:
-    assert rule_tests(Path(__file__).with_name("alerts_test.yaml")) == ""
+@pytest.mark.promtool
+def test_the_rules_fire_when_they_should_and_not_before(promtool: Promtool) -> None:
+    assert promtool.rule_tests(Path(__file__).with_name("alerts_test.yaml")) == ""
 
 
 def test_each_rule_has_a_case_that_fires_and_one_that_does_not() -> None:
@@ -77,7 +81,8 @@ def test_each_rule_has_a_case_that_fires_and_one_that_does_not() -> None:
     assert checked == {(rule["alert"], fires) for rule in rules() for fires in (True, False)}
 
 
-def test_prometheus_takes_the_queries_of_the_dashboard(tmp_path: Path) -> None:
+@pytest.mark.promtool
+def test_prometheus_takes_the_queries_of_the_dashboard(promtool: Promtool, tmp_path: Path) -> None:
     filled = {"$job": "beam-aep", "$instance": ".*", "$__rate_interval": "1m"}
     records = []
     for number, (name, query) in enumerate(queries().items()):
@@ -87,7 +92,7 @@ def test_prometheus_takes_the_queries_of_the_dashboard(tmp_path: Path) -> None:
         records.append({"record": f"query:{number}", "expr": query})
     path = tmp_path / "rules.yaml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": records}]}))
-    assert check_rules(path) == ""
+    assert promtool.check_rules(path) == ""
 
 
 def test_each_alert_has_a_section_that_says_what_to_do() -> None:

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from aep.errors import ConfigurationError
 from testing.services.process import PATIENCE_SECONDS
-from testing.services.prometheus import check_metrics
+from testing.services.prometheus import Promtool
 from transforms.worker import metrics, process
 from transforms.worker.exposition import (
     EXPORTED,
@@ -139,7 +139,8 @@ def test_records_of_a_pipeline_without_routes_have_an_empty_one() -> None:
     assert found["beam_aep_accepted_records_total", ""] == 7
 
 
-def test_names_and_units_are_those_that_prometheus_asks_for() -> None:
+@pytest.mark.promtool
+def test_names_and_units_are_those_that_prometheus_asks_for(promtool: Promtool) -> None:
     count_some()
     metrics.asked()
     part = object()
@@ -151,7 +152,7 @@ def test_names_and_units_are_those_that_prometheus_asks_for() -> None:
         metrics.unwatch(metrics.LAG, part)
         metrics.unwatch(metrics.LAG_MILLISECONDS, part)
     assert {one.name for one in EXPORTED} < {family.name for family in text_string_to_metric_families(text)}
-    assert check_metrics(text) == ""
+    assert promtool.check_metrics(text) == ""
 
 
 def test_the_page_for_operators_lists_each_metric_as_it_is() -> None:
