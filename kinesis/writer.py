@@ -235,7 +235,7 @@ class StreamWriter:
                 in_flight = self._under_way
                 self._under_way -= 1
         with self._changed:
-            if all(entry.owner in self._open for entry in request):
+            if all(owner in self._open for owner in {entry.owner for entry in request}):
                 self._settle(request, decision, sent_at, in_flight)
             else:
                 count_late(request, decision, in_flight)
