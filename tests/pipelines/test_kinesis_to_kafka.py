@@ -160,7 +160,8 @@ def test_profiles_go_to_files_and_each_record_is_accounted_for(kinesis: Kinesis,
     put(kinesis, stream, [profile(number) for number in range(5)])
     put(kinesis, stream, list(BAD))
     put(kinesis, stream, [profile(5)] * 3, "same shard")
-    program = Program(kinesis, stream, tmp_path)
+    page = tmp_path / "run.html"
+    program = Program(kinesis, stream, tmp_path, report_file=page)
     code, said = program.run()
     assert code == 0, said
     numbers = program.numbers()
@@ -173,6 +174,10 @@ def test_profiles_go_to_files_and_each_record_is_accounted_for(kinesis: Kinesis,
     assert "AggregationEnabled=false" in aggregated["message"]
     summary = program.summary()
     assert (summary["read"], summary["accepted"], summary["unaccounted"]) == (308 + len(BAD), 308, 0)
+    report = page.read_text()
+    assert "<title>Kinesis to Kafka: finished</title>" in report
+    assert "Lag, seconds" in report
+    assert "<code>kpl_aggregated</code>" in report
     assert summary["repeats_dropped"] == 0
     assert summary["repeats"] >= 2
     assert summary["lag_milliseconds"] < 5_000

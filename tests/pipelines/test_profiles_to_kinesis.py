@@ -90,7 +90,7 @@ def test_each_profile_is_put_dropped_or_dead_lettered(kinesis: Kinesis) -> None:
     write_routes(stream, drop={pointer: ["exited"]}, map=fields)
     write(*(profile(number, extra="not mapped") for number in range(1_000)), profile(1_001, identityMap={}), b"no JSON")
     kinesis.switch(record_rate={"InternalFailure": 0.05})
-    assert main(options(kinesis, routes_file="routes.yaml")) == 0
+    assert main(options(kinesis, routes_file="routes.yaml", report_file="run.html")) == 0
     kept = kinesis.records(stream)
     assert sorted(orjson.loads(each.data)["n"] for each in kept) == [n for n in range(1_000) if n % 5]
     assert all(each.partition_key == f"ecid-{orjson.loads(each.data)['n']}" for each in kept)
@@ -100,6 +100,9 @@ def test_each_profile_is_put_dropped_or_dead_lettered(kinesis: Kinesis) -> None:
     found = summary()
     assert (found["read"], found["accepted"], found["dropped"], found["unaccounted"]) == (1_002, 800, 200, 0)
     assert found["retries"]["internal"] > 0
+    report = Path("run.html").read_text()
+    assert "<title>Profiles to Kinesis: finished</title>" in report
+    assert "records go to Kinesis" in report
 
 
 def test_a_single_stream_needs_no_routes_file(kinesis: Kinesis) -> None:

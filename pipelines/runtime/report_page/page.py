@@ -92,10 +92,11 @@ class RunReport:
         same_day = started.date() == self.ended.date()
         until = f"{self.ended:%H:%M:%S %Z}" if same_day else f"{self.ended:%Y-%m-%d %H:%M:%S %Z}"
         times = f"{started:%Y-%m-%d %H:%M:%S} to {until}, {say_time(round(seconds, 1))}"
+        where = f"; records go to {self.receiver}" if self.receiver else ""
         return element(
             "header",
             element("h1", self.title, " ", element("span", outcome, class_=f"badge {self._kind}")),
-            element("p", times, class_="soft"),
+            element("p", times, where, class_="soft"),
         )
 
     def _tiles(self) -> Markup:
@@ -104,15 +105,18 @@ class RunReport:
         dead_lettered = sum(account["dead_lettered"].values())
         tiles = [
             ("read", f"{account['read']:,}", ""),
-            (f"accepted by {self.receiver}" if self.receiver else "accepted", f"{account['accepted']:,}", "good"),
+            ("accepted", f"{account['accepted']:,}", "good"),
             ("dead-lettered", f"{dead_lettered:,}", "warn" if dead_lettered else ""),
             ("unaccounted for", f"{account['unaccounted']:,}", "bad" if account["unaccounted"] else ""),
             ("events/s", f"{account['read'] / seconds:,.0f}" if seconds else "-", ""),
             *((f"latency, {name}", duration(latency[name]), "") for name in QUANTILES if latency),
-            ("requests", f"{account['requests']:,}", ""),
-            ("sent again", f"{sum(account['retries'].values()):,}", "warn" if account["retries"] else ""),
-            ("possible duplicates", f"{account['duplicates_possible']:,}", ""),
         ]
+        if account["requests"]:  # none where sinks write, as to a topic
+            tiles += [
+                ("requests", f"{account['requests']:,}", ""),
+                ("sent again", f"{sum(account['retries'].values()):,}", "warn" if account["retries"] else ""),
+                ("possible duplicates", f"{account['duplicates_possible']:,}", ""),
+            ]
         return element(
             "dl",
             *(element("div", element("dt", name), element("dd", value, class_=kind)) for name, value, kind in tiles),
@@ -154,7 +158,7 @@ class RunReport:
             return None
         drawn = join(*(plot.draw() for plot in plots(self.history)))
         note = None
-        if not self.account["latency_milliseconds"]:
+        if self.account["requests"] and not self.account["latency_milliseconds"]:
             note = element(
                 "p", "Latency was not measured: files and replays have no time of arrival in Kafka.", class_="soft"
             )

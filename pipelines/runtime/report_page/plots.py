@@ -13,7 +13,7 @@ from pipelines.runtime.report_page.markup import Markup, element
 
 _WIDTH, _HEIGHT = 1000, 200  # of the drawing, which is stretched
 _TICKS = 4
-_JOINED = 0.05  # of the time: over shorter gaps a line goes on
+_JOINED = 0.05  # of the time: a line goes on over a gap that is shorter
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _TIME_STEPS = (
@@ -104,14 +104,15 @@ class Plot:
         return (value - low) / (high - low)
 
     def _path(self, number: int, line: Line, low: float, high: float) -> Markup:
-        steps, last = [], float("-inf")
+        steps, last, pen_down = [], float("-inf"), False
         for time, value in zip(self.times, line.values, strict=True):
             if value is not None:
                 y = _HEIGHT * (1 - self._part(value, low, high))
-                joined = time - last <= _JOINED * self.seconds
+                joined = pen_down or time - last <= _JOINED * self.seconds
                 # A round end makes a dot of a line that goes nowhere.
                 steps.append(f"{'L' if joined else 'M'}{self._x(time):.1f} {y:.1f}{'' if joined else 'h0'}")
                 last = time
+            pen_down = value is not None
         return element("path", d="".join(steps), class_=f"line-{number}")
 
     def _x(self, time: float) -> float:

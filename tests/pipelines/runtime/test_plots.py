@@ -41,6 +41,8 @@ def test_no_line_leaves_its_plot(by_tens: bool) -> None:
 def test_a_line_goes_on_over_a_short_gap_and_not_over_a_long_one() -> None:
     (path,) = re.findall(r'<path d="([^"]*)"', plot(*[1.0] * 10, None, *[1.0] * 40, *[None] * 9, *[1.0] * 40))
     assert path.count("M") == 2
+    (path,) = re.findall(r'<path d="([^"]*)"', plot(1, 2, 3))
+    assert path.count("M") == 1
 
 
 def test_what_was_never_known_has_no_plot() -> None:
