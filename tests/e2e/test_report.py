@@ -70,7 +70,8 @@ def test_it_has_the_account_the_plots_the_dead_letters_and_the_options(
     for plot in plots[:3]:
         assert [line for line in plot.find_elements(By.TAG_NAME, "path") if line.get_attribute("d")]
     plots[0].send_keys(Keys.ARROW_LEFT)
-    assert re.search(r": read [\d,.]+, accepted [\d,.]+", plots[0].find_element(By.TAG_NAME, "output").text)
+    said = plots[0].find_element(By.TAG_NAME, "output").text
+    assert re.search(r": read [\d,.]+, accepted [\d,.]+, refused [\d,.]+", said)
 
     source = page.read_text()
     assert "Zaphod" not in source

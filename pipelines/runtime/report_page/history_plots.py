@@ -30,6 +30,7 @@ def plots(history: History) -> list[Plot]:
             _number,
             read=lambda one: one.read / one.seconds,
             accepted=lambda one: one.accepted / one.seconds,
+            refused=lambda one: one.dead_lettered / one.seconds,
         ),
         plot("Latency", duration, by_tens=True, p50=_quantile(0.5), p99=_quantile(0.99)),
         *(
