@@ -11,8 +11,11 @@ from typing import Literal, NamedTuple
 
 from rich.cells import cell_len, chop_cells
 
-Kind = Literal["word", "text", "number", "id"]
-"""How a value behaves when space is short: `text` wraps between words, `id` is shortened, the others stay whole."""
+Kind = Literal["word", "text", "number", "figure", "id"]
+"""How a value behaves when space is short: `text`, and `figure`, which may be words instead of a number, wrap between
+words, `id` is shortened, the others stay whole."""
+
+WRAPS = ("text", "figure")
 
 _LEAST_TEXT = 24
 _LEAST_ID = 17
@@ -122,7 +125,7 @@ def _of(columns: Sequence[Column]) -> list[tuple[int, Column]]:
 def _least(column: Column, cells: Sequence[str]) -> int:
     """Return the width that a column needs without shortening anything; its heading may wrap."""
     longest = max(map(_longest_line, cells), default=0)
-    if column.kind == "text":
+    if column.kind in WRAPS:
         longest = min(longest, max([_LEAST_TEXT, *map(_longest_word, cells)]))
     return max(_longest_word(column.name), longest)
 

@@ -119,7 +119,7 @@ def warnings(account_of_run: dict[str, Any]) -> list[str]:
 
 
 def table(account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> Table:
-    grid = Table(f"{title}: {account_of_run['outcome']}", (Column("count"), Column("number", "number")), headings=False)
+    grid = Table(f"{title}: {account_of_run['outcome']}", (Column("count"), Column("number", "figure")), headings=False)
     grid.add("read", f"{account_of_run['read']:,}")
     grid.add(f"accepted by {destination}", f"{account_of_run['accepted']:,}", style="green")
     for code, number in account_of_run["dead_lettered"].items():

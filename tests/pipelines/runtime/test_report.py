@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 from rich.console import Console
 
+from pipelines.output.layout import LINES, lay_out
 from pipelines.output.table import show
 from pipelines.runtime.report import duration, summary, table, warnings, without_success
 from transforms.sinks.files import FileSink
@@ -112,3 +113,12 @@ def test_where_nothing_is_dropped_nothing_is_shown_of_it() -> None:
     found = counts(one=(5, 2))
     assert summary(found, 1.0, "finished")["dropped"] == 0
     assert "dropped" not in shown(found)
+
+
+def test_words_instead_of_a_number_wrap_in_the_account_of_a_narrow_terminal() -> None:
+    found = counts(one=(5, 2)) + Counter({metrics.READ: 7, metrics.REQUESTS: 1})
+    grid = table(summary(found, 1.0, "finished"), (), "Kafka to AEP", "AEP")
+    texts = [[cell.plain for cell in row[0]] for row in grid.rows if row]
+    assert max(len(cells[1]) for cells in texts) > 50  # of a latency that was not measured
+    layout = lay_out(grid.columns, texts, 80, LINES)
+    assert (layout.stacked, len(layout.widths), layout.total <= 80) == (False, 2, True)
