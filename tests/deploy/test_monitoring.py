@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipelines.dashboard import dashboard
 from testing.services.prometheus import Promtool
 from transforms.worker import metrics
-from transforms.worker.exposition import EXPORTED, Snapshot, registry
+from transforms.worker.exported import EXPORTED
+from transforms.worker.exposition import Snapshot, registry
 
 ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"

@@ -20,15 +20,8 @@ from prometheus_client.exposition import choose_encoder
 
 from aep.errors import ConfigurationError
 from transforms.worker import process
-from transforms.worker.exposition import (
-    LAG_RECORDS,
-    LAG_SECONDS,
-    LAST_ACCEPTED,
-    LAST_POLL,
-    Snapshot,
-    registry,
-    snapshot,
-)
+from transforms.worker.exported import LAG_RECORDS, LAG_SECONDS, LAST_ACCEPTED, LAST_POLL
+from transforms.worker.exposition import Snapshot, registry, snapshot
 
 _LOG = logging.getLogger(__name__)
 

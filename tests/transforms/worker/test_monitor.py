@@ -20,16 +20,8 @@ from aep.errors import ConfigurationError
 from testing.services.process import PATIENCE_SECONDS
 from testing.services.prometheus import Promtool
 from transforms.worker import metrics, process
-from transforms.worker.exposition import (
-    EXPORTED,
-    IN_FLIGHT,
-    LAG_RECORDS,
-    LAST_POLL,
-    Snapshot,
-    describe,
-    registry,
-    snapshot,
-)
+from transforms.worker.exported import EXPORTED, IN_FLIGHT, LAG_RECORDS, LAST_POLL, describe
+from transforms.worker.exposition import Snapshot, registry, snapshot
 from transforms.worker.latency import Accepted, count_latencies, measure
 from transforms.worker.monitor import Monitor, open_monitor, open_monitor_of_worker, readiness
 
