@@ -15,12 +15,14 @@ from pipelines.options.help import RUN_GROUPS, help_text
 from pipelines.options.problems import Finding
 from pipelines.options.settings import Settings
 from pipelines.options.table import OPTIONS, Option, explain
-from pipelines.options.yaml_files import OptionsError, nearest, read_entries, read_text, scalar, unknown
+from pipelines.options.yaml_files import OptionsError, all_near, read_entries, read_text, scalar, unknown
 
 __all__ = ["OptionsError", "Settings", "parse"]
 
 COMMAND_LINE = "command line"
 _SHORT = {"-f": "--options_file"}
+_BRING_OTHERS = {"options_file", "routes_file"}
+"""Options whose files say what other options may leave out."""
 
 
 Check = Callable[[Settings], Iterable[Finding]]
@@ -75,9 +77,14 @@ class _Merge:
 
     def unknown(self, name: str, origin: str) -> None:
         self.problems.append(f"{origin}: {unknown('option', name, self.known)}")
-        guess = nearest(name, self.known)
-        self._doubtful.add(guess or "")
-        self.incomplete |= guess is None
+        meant = all_near(name, self.known)
+        self.doubt(meant)
+        self.incomplete |= not meant
+
+    def doubt(self, names: Collection[str]) -> None:
+        """Say nothing of what is missing that these options may have given."""
+        self._doubtful.update(names)
+        self.incomplete |= not _BRING_OTHERS.isdisjoint(names)
 
     def put(self, name: str, value: Any, origin: str, entry_origins: Mapping[str, str] | None = None) -> None:
         """Take a value over an earlier one; mappings merge key by key, each entry with an origin of its own."""
@@ -145,6 +152,7 @@ def _read_file(path: str, merge: _Merge) -> None:
     for key, value, line, lines in entries:
         if key == "options_file":
             merge.problems.append(f"{path}:{line}: options_file: only the command line can name options files")
+            merge.doubt([key])
         else:
             merge.put(key, value, f"{path}:{line}", {entry: f"{path}:{n}" for entry, n in lines.items()})
 
@@ -204,6 +212,7 @@ def _split(argv: Sequence[str], merge: _Merge) -> list[_Argument]:
             merge.unknown(written, COMMAND_LINE)
         elif not equals and not switch:
             merge.problems.append(f"{COMMAND_LINE}: {name}: needs a value: --{name}=VALUE")
+            merge.doubt([name])
         elif negated and equals:
             merge.problems.append(f"{COMMAND_LINE}: {name}: takes no value; write --{name.removeprefix('no_')}={text}")
         else:

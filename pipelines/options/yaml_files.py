@@ -203,8 +203,13 @@ def lines_within(node: yaml.Node) -> dict[str, int]:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Find the known name that looks most like `name`."""
-    close = difflib.get_close_matches(name.lower().replace("-", "_").replace(".", "_"), list(known), n=1)
-    return close[0] if close else None
+    return next(iter(all_near(name, known)), None)
+
+
+def all_near(name: str, known: Iterable[str]) -> list[str]:
+    """Find the known names that look like `name`, the most alike first."""
+    names = list(known)
+    return difflib.get_close_matches(name.lower().replace("-", "_").replace(".", "_"), names, n=max(len(names), 1))
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:

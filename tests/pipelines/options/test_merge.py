@@ -353,10 +353,28 @@ def test_f_is_short_for_options_file(here: Path) -> None:
     assert (settings.kafka.group_id, settings.batch.max_messages) == ("h", 7)
 
 
-@pytest.mark.parametrize("arguments", [["--xyzzy"], ["options.yaml"], ["-x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--xyzzy"],
+        ["options.yaml"],
+        ["-x"],
+        ["--options_fil=aep.yaml"],
+        ["--optoins_file=aep.yaml"],
+        ["--options_file"],
+        ["--routes_fil=routes.yaml"],
+    ],
+)
 def test_where_it_is_unclear_what_was_meant_nothing_is_called_missing(arguments: list[str]) -> None:
     (problem,) = problems(arguments)
     assert problem.startswith("command line: ")
+
+
+def test_nothing_is_called_missing_where_a_file_names_another(here: Path) -> None:
+    Path("a.yaml").write_text("options_file: b.yaml\n")
+    assert problems(["--options_file=a.yaml"]) == [
+        "a.yaml:1: options_file: only the command line can name options files"
+    ]
 
 
 def test_an_empty_file_has_no_options(here: Path) -> None:
