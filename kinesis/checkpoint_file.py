@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -28,7 +29,8 @@ class CheckpointFile:
     """
 
     def __init__(self, path: str, stream: str):
-        self._path = Path(path)
+        # A symbolic link stays one, and the file that it leads to is locked and replaced.
+        self._path = Path(os.path.realpath(path))
         self._stream = stream
         self._lock: IO[bytes] | None = None
 
@@ -88,6 +90,8 @@ class CheckpointFile:
             with unfinished.open("wb") as file:
                 file.write(checkpoint.to_json())
                 file.flush()
+                with suppress(FileNotFoundError):  # the first
+                    os.fchmod(file.fileno(), stat.S_IMODE(self._path.stat().st_mode))
                 os.fsync(file.fileno())
             unfinished.replace(self._path)
         except OSError as error:

@@ -10,8 +10,8 @@ from aep.errors import UserError
 from aep.mapping.transform import TransformError
 from pipelines.options.formats import check_formats
 from pipelines.options.settings import Settings
+from pipelines.output.whole_file import check_can_be_written
 from pipelines.runtime.plan import Plan
-from pipelines.runtime.result_files import check_can_be_written
 from transforms.records.route import Route
 from transforms.sinks.base import Sinks
 from transforms.sinks.files import reason_of

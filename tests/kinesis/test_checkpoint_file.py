@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,20 @@ def test_what_was_written_is_read_by_the_next_run(tmp_path: Path) -> None:
     file.write(CHECKPOINT)
     file.close()
     assert CheckpointFile(str(path), "profiles").open() == CHECKPOINT
+
+
+def test_a_symbolic_link_stays_one_and_what_it_leads_to_keeps_its_mode(tmp_path: Path) -> None:
+    target, link = tmp_path / "target.json", tmp_path / "link.json"
+    target.write_bytes(Checkpoint("profiles", 0, {}).to_json())
+    target.chmod(0o600)
+    link.symlink_to(target.name)
+    file = CheckpointFile(str(link), "profiles")
+    file.open()
+    file.write(CHECKPOINT)
+    file.close()
+    assert link.is_symlink()
+    assert from_json(target.read_bytes()) == CHECKPOINT
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
 
 
 def test_a_second_process_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:

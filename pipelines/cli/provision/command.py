@@ -23,6 +23,7 @@ from pipelines.cli.common import (
     say,
     say_problems,
 )
+from pipelines.output.whole_file import write_whole
 
 if TYPE_CHECKING:
     from aep.errors import UserError
@@ -165,7 +166,7 @@ class _Provisioning:
             return [Step("file", str(self._routes_file), action, ("and its schemas, at the end",))]
         steps = []
         for path, content in self._contents(plan.ids).items():
-            there = path.read_bytes() if path.exists() else None
+            there = path.read_bytes() if path.is_file() else None
             action = Action.RIGHT if there == content else Action.CREATE if there is None else Action.CHANGE
             steps.append(Step("file", str(path), action))
         return steps
@@ -235,10 +236,8 @@ class _Provisioning:
     def _write(self, contents: dict[Path, bytes]) -> None:
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.exists() or path.read_bytes() != content:
-                new = path.with_name(f".{path.name}.new")
-                new.write_bytes(content)
-                new.replace(path)  # whole, whatever happens
+            if not path.is_file() or path.read_bytes() != content:
+                write_whole(path, content)
                 self.document["written"].append(str(path))
                 self._console.print(f"wrote {path}")
 
