@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -22,7 +23,7 @@ import apache_beam as beam
 from pipelines.jobs import find_run, names
 from pipelines.runtime.console import ConsoleReporter, console
 from pipelines.runtime.job import Deliver, R, Run
-from pipelines.runtime.replay_plan import ReplayPlan, make_replay_plan
+from pipelines.runtime.replay_plan import ReplayPlan, make_replay_plan, replay_run_findings
 from pipelines.runtime.run import WRONG, execute
 from transforms.replay import ChooseDeadLetters, OriginalRecords
 
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None, *, as_json: bool = False) -> int:
         options,
         Run(
             title=f"Replay of {found.title}",
-            findings=found.findings,
+            findings=partial(replay_run_findings, found),
             plan=lambda settings: make_replay_plan(settings, replay),
             preflight=lambda plan: found.preflight(plan.plan),
             build=build,

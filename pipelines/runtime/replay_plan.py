@@ -12,8 +12,10 @@ import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 
 from aep.errors import ConfigurationError
+from pipelines.options.checks import written_topics
+from pipelines.options.problems import Finding
 from pipelines.options.settings import Settings
-from pipelines.runtime.job import R, Replay
+from pipelines.runtime.job import R, Replay, Run
 from pipelines.runtime.plan import kafka_source, read_topics
 from pipelines.runtime.sinks import make_sinks
 from transforms.kafka.client import (
@@ -204,6 +206,16 @@ class ReplayPlan(Generic[R]):
     def finish(self, finished: bool) -> str:
         """Tidy up after a replay, see `DeadLetters.finish`."""
         return self.source.finish(finished, self.selection, self.reads)
+
+
+def replay_run_findings(run: Run[R], settings: Settings) -> Iterator[Finding]:
+    """Find what is missing or contradictory in the options of a replay of a pipeline's dead letters.
+
+    The brokers that the pipeline reads from are not asked where the dead letters are in files, and none is written to.
+    """
+    for finding in run.findings(settings):
+        if finding.names != ("kafka_bootstrap_servers", "kafka_source") or written_topics(settings):
+            yield finding
 
 
 def make_replay_plan(settings: Settings, replay: Replay[R]) -> ReplayPlan[R]:

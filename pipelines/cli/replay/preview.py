@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pipelines.cli.common import plain
@@ -13,7 +14,7 @@ from pipelines.options.merge import parse
 from pipelines.output.layout import Column
 from pipelines.output.table import Table
 from pipelines.runtime.job import Judge
-from pipelines.runtime.replay_plan import ReplayPlan, make_replay_plan
+from pipelines.runtime.replay_plan import ReplayPlan, make_replay_plan, replay_run_findings
 from transforms.records.dead_letter import DeadLetter
 from transforms.records.outcome import Dropped
 from transforms.replay import is_chosen, originals
@@ -121,7 +122,7 @@ def preview_replay(arguments: Sequence[str], pipeline: str) -> Preview | None:
     found = find_run(pipeline)
     if found is None or found.replay is None:
         return None
-    plan = make_replay_plan(parse(arguments, found.findings), found.replay)
+    plan = make_replay_plan(parse(arguments, partial(replay_run_findings, found)), found.replay)
     return look(plan.source.look(), plan, found.replay.judge(plan.plan))
 
 
