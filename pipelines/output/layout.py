@@ -1,11 +1,12 @@
 """Which columns of a table fit into a width, and how wide each is: pure decisions, drawn by `table`.
 
-Values are never broken: text wraps between words, ids are shortened in the middle, columns that do not fit are dropped,
-and where even the indispensable ones do not fit, each row becomes a list of its fields.
+Values are never broken: text wraps between words, ids are shortened in the middle, also those within a text, columns
+that do not fit are dropped, and where even the indispensable ones do not fit, each row becomes a list of its fields.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -18,7 +19,7 @@ words, `id` is shortened, the others stay whole."""
 WRAPS = ("text", "figure")
 
 _LEAST_TEXT = 24
-_LEAST_ID = 17
+_LEAST_SHORTENED: dict[Kind, int] = {"id": 17, "text": _LEAST_TEXT}
 
 
 class Column(NamedTuple):
@@ -76,7 +77,7 @@ def lay_out(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
         return Layout(whole, natural)
     least = {index: _least(column, cells[index]) for index, column in _of(columns)}
     least_shortened = {
-        index: min(least[index], max(_longest_word(column.name), _LEAST_ID)) if column.kind == "id" else least[index]
+        index: min(least[index], max(_longest_word(column.name), _LEAST_SHORTENED.get(column.kind, least[index])))
         for index, column in _of(columns)
     }
     expendable = sorted((index for index, column in _of(columns) if column.rank), key=lambda i: -columns[i].rank)
@@ -112,6 +113,11 @@ def shorten(text: str, width: int) -> str:
     tail = (width - 1) // 2
     start, end = chop_cells(text, width - 1 - tail)[0], chop_cells(text[::-1], tail)[0][::-1]
     return f"{start}…{end}"
+
+
+def shorten_words(text: str, width: int) -> str:
+    """Return a text whose words all fit: of those that do not, such as ids, the middle is left out."""
+    return re.sub(r"\S+", lambda word: shorten(word[0], width), text)
 
 
 def _frame(frame: Frame, columns: int) -> int:

@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipelines.output.layout import BLANKS, LINES, WRAPS, Column, Layout, lay_out, shorten
+from pipelines.output.layout import BLANKS, LINES, WRAPS, Column, Layout, lay_out, shorten, shorten_words
 
 _LEAST_VALUE = 20  # characters of a line that a value gets beside its name
 
@@ -56,7 +56,7 @@ def show(console: Console, table: Table) -> None:
     if layout.stacked:
         for cells in rows:
             names = (column.name for column in table.columns)
-            show_fields(console, zip(names, cells, strict=True))
+            _show_stacked(console, list(zip(names, cells, strict=True)))
             console.print()
     else:
         console.print(_Drawn(_grid(table, layout), layout.total), crop=False)
@@ -74,14 +74,33 @@ def show_fields(console: Console, fields: Iterable[tuple[str, str | Text]], titl
     shown = [(name, Text(value) if isinstance(value, str) else value) for name, value in fields]
     if title:
         console.print(Text(title, style="table.title"), soft_wrap=True)
-    indent = max((len(name) for name, _ in shown), default=0) + 2
-    room = max(console.width - indent, _LEAST_VALUE) if console.file.isatty() else None
+    indent = _indent(name for name, _ in shown)
+    room = _room(console, indent) if console.file.isatty() else None
     for name, value in shown:
         lines = [line for part in value.plain.split("\n") for line in (_wrapped(part, room) if room else [part])]
         for number, line in enumerate(lines):
             head = Text(name if number == 0 else "", style="bold")
             head.pad_right(indent - len(head.plain))
             console.print(head + Text(line, style=value.style), soft_wrap=True)
+
+
+def _show_stacked(console: Console, fields: Sequence[tuple[str, Text]]) -> None:
+    """Print a row of a table that does not fit: its fields, with words shortened as in the table."""
+    room = _room(console, _indent(name for name, _ in fields))
+    show_fields(console, [(name, _with_short_words(value, room)) for name, value in fields])
+
+
+def _indent(names: Iterable[str]) -> int:
+    return max(map(len, names), default=0) + 2
+
+
+def _room(console: Console, indent: int) -> int:
+    return max(console.width - indent, _LEAST_VALUE)
+
+
+def _with_short_words(text: Text, width: int) -> Text:
+    short = shorten_words(text.plain, width)
+    return text if short == text.plain else Text(short, style=text.style)
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -113,7 +132,9 @@ def _grid(table: Table, layout: Layout) -> Grid:
 
 
 def _fitted(cell: Text, width: int, column: Column) -> Text:
-    return Text(shorten(cell.plain, width), style=cell.style) if column.kind == "id" else cell
+    if column.kind == "id":
+        return Text(shorten(cell.plain, width), style=cell.style)
+    return _with_short_words(cell, width) if column.kind == "text" else cell
 
 
 @dataclass(frozen=True)

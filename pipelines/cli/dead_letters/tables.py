@@ -75,7 +75,7 @@ class Stats:
         """
         if not self.total:
             return []
-        by_code = _table(f"{self.total:,} dead letters by code", Column("stage", rank=3), Column("code"))
+        by_code = _table(f"{self.total:,} dead letters by code", Column("stage", rank=1), Column("code"))
         by_field = _table("By field, with * for a place in a list", Column("field", "id"), Column("code"))
         by_schema = _table("By route and schema", Column("route"), Column("schema", "id"), Column("version"))
         for grid, tallies in ((by_code, self.by_code), (by_field, self.by_field), (by_schema, self.by_schema)):
@@ -113,7 +113,7 @@ def _rows(tallies: Tallies, names: tuple[str, ...], values: bool) -> list[dict[s
 
 
 def _table(title: str, *columns: Column) -> Table:
-    times = Column("first (UTC)", rank=2), Column("last (UTC)", rank=1)
+    times = Column("first (UTC)", rank=3), Column("last (UTC)", rank=2)
     return Table(title, (*columns, Column("count", "number"), *times, Column("example", "text", rank=4)))
 
 

@@ -20,6 +20,16 @@ ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "pipelines.cli"]
 SCHEMA_FILE = "configs/schemas/loyalty-event.schema.json"
 
+ID_IN_TEXT = """
+from rich.console import Console
+from pipelines.output.layout import Column
+from pipelines.output.table import Table, show
+table = Table("Checks", (Column("what", "text"), Column("state"), Column("found", "text")))
+identifier = "https://ns.adobe.com/acme/schemas/3f6ca0a93b5b4b6d8c1f0e2d4a5b6c7d3f6ca0a93b5b4b6d8c1f0e2d4a5b6c7d"
+table.add("schema of the route", "ok", f"found {identifier}")
+show(Console(highlight=False), table)
+"""
+
 
 @pytest.fixture(scope="module")
 def events(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -58,3 +68,21 @@ def test_names_and_values_are_whole_on_any_terminal(tmp_path: Path) -> None:
     assert code == 0
     assert re.search("^refused by  validate, type$", out, re.MULTILINE)
     assert SCHEMA["id"] in out
+
+
+def test_times_are_dropped_before_what_tells_rows_apart(tmp_path: Path) -> None:
+    write_file(str(tmp_path), LETTERS)
+    code, written = on_terminal([*COMMAND, "dead-letters", "stats", "--from", str(tmp_path)], 70, ROOT)
+    out = without_escapes(written)
+    assert code == 0
+    by_code = out.split("By field")[0]
+    assert re.search("stage +┃ code", by_code)
+    assert "not shown for lack of space: first (UTC), example" in by_code
+
+
+@pytest.mark.parametrize("columns", [30, 80])
+def test_an_id_within_a_text_fits_in_a_table_and_in_a_list(columns: int) -> None:
+    code, written = on_terminal([sys.executable, "-c", ID_IN_TEXT], columns, ROOT)
+    lines = without_escapes(written).splitlines()
+    assert (code, max(map(cell_len, lines)) <= columns) == (0, True)
+    assert re.search("https://ns[^ ]*…[^ ]*c7d", "\n".join(lines))
