@@ -58,8 +58,9 @@ check: $(READY)
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
 
+# three at a time also on two cores: many tests wait most of their time
 test: check
-	$(RUN) -m pytest -n 2 --dist loadfile --durations=10 -m "not slow"
+	$(RUN) -m pytest -n 3 --dist loadfile --durations=10 -m "not slow"
 
 test-slow: $(READY)
 	$(RUN) -m pytest --durations=10 -m slow

@@ -127,7 +127,7 @@ def test_overview_counts(browser: Browser, client: Client, emulator: Emulator, l
     text = browser.get("/").text
     assert "accepted 4 rejected 1 invalid 1 duplicates 1" in text
     assert re.search(
-        r"Messages a second 120 s ago most: \d+ now Answer time, mean of a second 120 s ago slowest: ", text
+        r"Messages a second 120 s ago most: [\d,]+ now Answer time, mean of a second 120 s ago slowest: ", text
     )
     # requests, requests a second (not known at the first look), messages and what became of them
     assert re.search(r"clicks [0-9a-f]{12}… ACME@AdobeOrg 1 \S+ 5 4 1 0 1 1 207 × 1", text)
@@ -213,7 +213,7 @@ def test_long_messages_are_cut(browser: Browser, client: Client, emulator: Emula
         assert client.single(inlet, make_message(inlet, {"text": text})).status_code == 200
     page = browser.get("/events")
     assert "more characters" in page.text
-    assert len(page.html) < 20_000
+    assert len(re.sub("<option.*?</option>", "", page.html)) < 20_000  # the filters name all inlets of other tests
 
 
 def test_schemas_and_their_fields(browser: Browser, platform: Platform, local_inlet: dict[str, Any]) -> None:

@@ -151,12 +151,15 @@ def test_counts_go_up_without_reload_until_paused(reader: Reader, client: Client
     reader.sees("duplicates\n1\n")
 
 
-def test_the_overview_draws_what_happens(reader: Reader, client: Client, inlet: dict[str, Any]) -> None:
-    reader.go("/")
-    client.batch(inlet, [make_message(inlet, f"drawn-{number}") for number in range(500)])
-    reader.sees("most: 500")
-    height = "return document.querySelector('.chart .line').getBBox().height"
-    assert reader.driver.execute_script(height) > 40
+def test_the_overview_draws_what_happens(driver: webdriver.Chrome, client: Client) -> None:
+    with Emulator() as emulator:  # of its own: what other tests have sent in the last minutes is drawn too
+        inlet = emulator.create_inlet()
+        reader = Reader(driver, emulator)
+        reader.go("/")
+        client.batch(inlet, [make_message(inlet, f"drawn-{number}") for number in range(500)])
+        reader.sees("most: 500")
+        height = "return document.querySelector('.chart .line').getBBox().height"
+        assert reader.driver.execute_script(height) > 40
 
 
 def test_a_silent_emulator_is_noticed(driver: webdriver.Chrome) -> None:

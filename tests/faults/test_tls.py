@@ -72,5 +72,5 @@ def test_fault_18_files_that_are_not_there(scenario: Scenario, tmp_path: Path) -
     finished = scenario.run(aep_ca_file=str(tmp_path / "none.pem"), **SMALL)
     assert finished.code == 2, finished.output
     assert f"error: aep_ca_file: {tmp_path}/none.pem cannot be read: No such file or directory" in finished.output
-    assert finished.summary == {}
+    assert (finished.summary["outcome"], finished.summary["read"]) == ("failed", 0)
     assert nothing_happened(scenario)

@@ -134,9 +134,9 @@ def test_a_line_of_the_log_does_not_tear_the_live_line() -> None:
     code, written = on_terminal([sys.executable, "-c", A_RUN], 80, ROOT)
     assert code == 0
     lines = re.findall(r"(.?)\d\d:\d\d:\d\d INFO aep: the token was renewed(.?)", written, re.DOTALL)
-    erased = "K"  # the end of the sequence that erases a line
+    erased, hidden = "K", "l"  # the ends of the sequences that erase a line, and that hide the cursor at the start
     assert len(lines) == 15
-    assert {before for before, _ in lines} <= {"", "\n", erased}
+    assert {before for before, _ in lines} <= {"", "\n", erased, hidden}
     assert {after for _, after in lines} <= {"", "\n"}
     shown = [line for line in without_escapes(written).replace("\r", "\n").splitlines() if "events/s" in line]
     assert shown
