@@ -11,6 +11,7 @@ from types import TracebackType
 from pipelines.runtime.report import total_latency, under
 from transforms.worker import metrics
 from transforms.worker.latency import Histogram
+from transforms.worker.under_way import REQUESTS, UnderWay
 
 _LOOK_SECONDS = 0.5
 
@@ -25,7 +26,8 @@ class Interval:
     Attributes:
         seconds: Its length.
         read, accepted, dead_lettered, requests: In this time.
-        in_flight: Requests under way, added up over the looks; `most_in_flight` is the most of them.
+        request_seconds: Time spent on requests, of all of them together.
+        most_in_flight: The most requests that were under way at once.
         looks: How often it was looked.
         lag: How far reading was behind at most, in records or seconds; None where that was not known.
         latency: Of the records that were accepted.
@@ -36,7 +38,7 @@ class Interval:
     accepted: int = 0
     dead_lettered: int = 0
     requests: int = 0
-    in_flight: int = 0
+    request_seconds: float = 0.0
     most_in_flight: int = 0
     looks: int = 0
     lag: float | None = None
@@ -49,7 +51,7 @@ class Interval:
         self.accepted += other.accepted
         self.dead_lettered += other.dead_lettered
         self.requests += other.requests
-        self.in_flight += other.in_flight
+        self.request_seconds += other.request_seconds
         self.most_in_flight = max(self.most_in_flight, other.most_in_flight)
         self.looks += other.looks
         self.lag = max((lag for lag in (self.lag, other.lag) if lag is not None), default=None)
@@ -66,14 +68,21 @@ class History:
     Args:
         most: Intervals to keep at most, an even number.
         clock: Seconds, never going back.
+        under_way: Requests of this process; nothing else may take their load.
     """
 
-    def __init__(self, most: int = _MOST_INTERVALS, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        most: int = _MOST_INTERVALS,
+        clock: Callable[[], float] = time.monotonic,
+        under_way: UnderWay = REQUESTS,
+    ):
         self.intervals: list[Interval] = []
         self.lag_in_seconds = False
         self._most = most
         self._looks = 2  # of an interval
         self._clock = clock
+        self._under_way = under_way
         self._then = clock()
         self._before = Interval()
         self._end = threading.Event()
@@ -81,6 +90,7 @@ class History:
 
     def __enter__(self) -> History:
         self._then = self._clock()
+        self._under_way.take()  # of an earlier run of this process
         self._thread.start()
         return self
 
@@ -120,7 +130,7 @@ class History:
             latency=total_latency(counts),
         )
         before, self._before = self._before, total
-        in_flight = metrics.level(metrics.IN_FLIGHT) or 0
+        load = self._under_way.take()
         milliseconds = metrics.highest(metrics.LAG_MILLISECONDS)
         self.lag_in_seconds = self.lag_in_seconds or milliseconds is not None
         since, self._then = now - self._then, now
@@ -130,8 +140,8 @@ class History:
             accepted=total.accepted - before.accepted,
             dead_lettered=total.dead_lettered - before.dead_lettered,
             requests=total.requests - before.requests,
-            in_flight=in_flight,
-            most_in_flight=in_flight,
+            request_seconds=load.seconds,
+            most_in_flight=load.most,
             looks=1,
             lag=metrics.level(metrics.LAG) if milliseconds is None else milliseconds / 1000,
             latency=total.latency.beyond(before.latency),

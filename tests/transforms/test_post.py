@@ -25,6 +25,7 @@ from transforms.records.chunk import Batch
 from transforms.records.route import Route
 from transforms.worker import metrics, process
 from transforms.worker.latency import latencies
+from transforms.worker.under_way import REQUESTS
 
 SCHEMA = small_schema(_id={"type": "string"}, n={"type": "integer"})
 QUICK = by_default(RetryPolicy, base_seconds=0.01, max_seconds=0.05)
@@ -111,8 +112,12 @@ def test_several_requests_are_under_way_at_once(aep: Emulator) -> None:
     aep.faults(latency_ms=500)
     many = [batch(str(number), start=number) for number in range(10)]
     started = time.monotonic()
+    REQUESTS.take()
     apply_refusing(PostToAep(routes(to(inlet)), by_default(AepConnection, max_in_flight=5)), many)
     elapsed = time.monotonic() - started
+    load = REQUESTS.take()
+    assert load.most == 5
+    assert 10 * 0.5 <= load.seconds <= 5 * elapsed
     assert set(aep.ids(inlet["inletId"])) == {str(number) for number in range(10)}
     assert 2 * 0.5 <= elapsed < 10 * 0.5
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from aep.errors import ConfigurationError, NetworkError
 from aep.http.auth import OAuthClient, OAuthTokens, StaticToken, TokenSource
 from aep.http.network import Network
-from aep.http.transport import RequestsTransport, Timeouts
+from aep.http.transport import Reply, Request, RequestsTransport, Timeouts
 from aep.ingestion.client import InletClient
 from aep.ingestion.decision import RetryPolicy
 from aep.ingestion.delivery import Delivery
@@ -18,6 +18,7 @@ from transforms.records.chunk import Batch
 from transforms.records.delivery import Connection, Counts, Order
 from transforms.records.destination import Destination
 from transforms.worker import metrics, process
+from transforms.worker.under_way import REQUESTS
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class AepConnection:
         tokens = token_source(to, self)
         client = InletClient(
             to,
-            RequestsTransport(self.timeouts, self.network, time_left=process.time_left),
+            _CountingTransport(self.timeouts, self.network, time_left=process.time_left),
             tokens,
             self.policy,
             _request_limit(to, self),
@@ -102,6 +103,12 @@ def as_aep(connection: Connection) -> AepConnection:
     if not isinstance(connection, AepConnection):
         raise TypeError(f"expected a connection to AEP, not {type(connection).__name__}")
     return connection
+
+
+class _CountingTransport(RequestsTransport):
+    def send(self, request: Request) -> Reply:
+        with REQUESTS:
+            return super().send(request)
 
 
 class AepClient:

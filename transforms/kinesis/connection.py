@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -24,8 +25,15 @@ from transforms.records.chunk import Batch, Chunk
 from transforms.records.delivery import Connection, Counts, Delivery, Order
 from transforms.records.destination import Destination
 from transforms.worker import metrics, process
+from transforms.worker.under_way import REQUESTS
 
 _LOG = logging.getLogger(__name__)
+
+
+class _CountingStream(Stream):
+    def put(self, records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        with REQUESTS:
+            return super().put(records)
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ class KinesisConnection:
         key = ("kinesis writer", to.stream, to.max_record_bytes, self)
 
         def make() -> StreamWriter:
-            stream = Stream(to.stream, self.access.client)
+            stream = _CountingStream(to.stream, self.access.client)
             policy = WritePolicy(
                 ordered=self.order == "key",
                 max_in_flight=self.max_in_flight,

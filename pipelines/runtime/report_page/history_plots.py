@@ -34,7 +34,14 @@ def plots(history: History) -> list[Plot]:
         ),
         plot("Latency", duration, by_tens=True, p50=_quantile(0.5), p99=_quantile(0.99)),
         *(
-            [plot("Requests in flight", _number, mean=_mean_in_flight, most=lambda one: one.most_in_flight)]
+            [
+                plot(
+                    "Requests in flight",
+                    _number,
+                    mean=lambda one: one.request_seconds / one.seconds,
+                    most=lambda one: one.most_in_flight,
+                )
+            ]
             if posts
             else []
         ),
@@ -44,10 +51,6 @@ def plots(history: History) -> list[Plot]:
 
 def _quantile(share: float) -> Value:
     return lambda one: one.latency.quantile(share) if one.latency.records else None
-
-
-def _mean_in_flight(one: Interval) -> float | None:
-    return one.in_flight / one.looks if one.looks else None
 
 
 def _number(value: float) -> str:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from pipelines.runtime.history import History
 from transforms.worker import metrics
 from transforms.worker.latency import Accepted, count_latencies, measure
+from transforms.worker.under_way import UnderWay
 
 
 @pytest.fixture(autouse=True)
@@ -22,18 +25,20 @@ class Clock:
 
 def test_a_long_run_keeps_a_bounded_number_of_intervals_and_loses_nothing() -> None:
     clock = Clock()
-    history = History(most=8, clock=clock)
-    under_way = 0
-    metrics.watch(metrics.IN_FLIGHT, "test", lambda: under_way)
+    under_way = UnderWay(clock)
+    history = History(most=8, clock=clock, under_way=under_way)
     for look in range(1_000):
-        clock.now += 0.5
-        under_way = 7 if look == 333 else 1
+        # All of them over long before the look.
+        with ExitStack() as requests:
+            for _ in range(7 if look == 333 else 1):
+                requests.enter_context(under_way)
+            clock.now += 0.25
+        clock.now += 0.25
         metrics.count_here(metrics.READ, 10)
         metrics.count_here(metrics.ACCEPTED, 9)
         metrics.count_here(f"{metrics.DEAD_LETTERED}type", 1)
         history.look()
         assert len(history.intervals) <= 8
-    metrics.unwatch(metrics.IN_FLIGHT, "test")
     found = history.intervals
     assert len(found) > 4  # not much coarser than it has to be
     assert sum(one.seconds for one in found) == 500
@@ -41,7 +46,7 @@ def test_a_long_run_keeps_a_bounded_number_of_intervals_and_loses_nothing() -> N
     assert sum(one.accepted for one in found) == 9_000
     assert sum(one.dead_lettered for one in found) == 1_000
     assert sorted({one.most_in_flight for one in found}) == [1, 7]
-    assert sum(one.in_flight for one in found) == 1_006
+    assert sum(one.request_seconds for one in found) == 1_006 * 0.25
 
 
 def test_latency_is_of_the_records_of_its_interval() -> None:

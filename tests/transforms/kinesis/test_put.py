@@ -33,6 +33,7 @@ from transforms.records.route import Route, Routes, parse_json
 from transforms.validate import ValidateXdmFn
 from transforms.worker import metrics, process
 from transforms.worker.latency import latencies
+from transforms.worker.under_way import REQUESTS
 
 BY_ECID = PartitionKeys("identity", ("ECID",), hashed=False)
 AT_RANDOM = PartitionKeys("random", (), hashed=False)
@@ -76,7 +77,11 @@ def test_profiles_are_put_as_they_are_under_their_identity(
 ) -> None:
     sent = [profile(f"ecid-{number}") for number in range(700)]
     put = PutToKinesis(routes(stream), connection, latency=True)
+    REQUESTS.take()
     outputs = apply_refusing(put, [batch(*sent[:500]), batch(*sent[500:])])
+    load = REQUESTS.take()
+    assert 1 <= load.most <= 4
+    assert load.seconds > 0
     assert outputs == ([], [])
     kept = {each.data: each.partition_key for each in kinesis.records(stream)}
     assert kept == {body: f"ecid-{number}" for number, body in enumerate(sent)}
