@@ -86,3 +86,11 @@ def test_an_id_within_a_text_fits_in_a_table_and_in_a_list(columns: int) -> None
     lines = without_escapes(written).splitlines()
     assert (code, max(map(cell_len, lines)) <= columns) == (0, True)
     assert re.search("https://ns[^ ]*…[^ ]*c7d", "\n".join(lines))
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["run", "--pipeline=profiles_to_kinesis"], ["replay"]])
+def test_the_help_of_a_run_fits_a_terminal(arguments: list[str]) -> None:
+    code, written = on_terminal([*COMMAND, *arguments, "--help"], 80, ROOT)
+    lines = without_escapes(written).splitlines()
+    assert (code, [line for line in lines if len(line) > 80]) == (0, [])
+    assert "  --kafka_topics  (list of str; default [])" in lines
