@@ -56,5 +56,5 @@ setup(
         "msk": ["aws-msk-iam-sasl-signer-python>=1.0.1,<2"],
         "emulator": ["httptools>=0.6,<1", "starlette>=1,<2", "uvicorn>=0.40,<1"],
     },
-    entry_points={"console_scripts": ["beam-aep=pipelines.cli.main:main"]},
+    entry_points={"console_scripts": ["beam-aep=pipelines.cli.__main__:start"]},
 )

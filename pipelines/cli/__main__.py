@@ -1,7 +1,20 @@
-"""`python -m pipelines.cli`: the command `beam-aep` where it is not installed."""
+"""The command `beam-aep`, also as `python -m pipelines.cli`, from its first moment: Ctrl-C may come while it loads."""
 
 import sys
 
-from pipelines.cli.main import main
+INTERRUPTED = 130
+"""Exit code: as of a process that SIGINT ends, 128 + 2."""
 
-sys.exit(main())
+
+def start() -> int:
+    """Load the commands and run the one that is asked for; return the exit code."""
+    try:
+        from pipelines.cli.main import main
+
+        return main()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(start())

@@ -221,6 +221,26 @@ def test_help_loads_neither_beam_nor_a_client() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+INTERRUPTED_IMPORT = """
+import os, runpy, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+module = sys.argv.pop(1)
+sys.meta_path.insert(0, Interrupting())
+runpy.run_module("pipelines.cli", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "pipelines.cli.schema.command", "apache_beam"])
+def test_ctrl_c_while_a_command_loads_ends_it_quietly(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORT, module, "run", "--help"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_broken_kinds_are_listed_without_a_count(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["generate", "--broken-kind", "list"]) == 0
     heading, *listed = [line.split() for line in capsys.readouterr().out.splitlines()]
