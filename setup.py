@@ -7,13 +7,13 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithSamples(build_py):
-    """Put folders of the checkout into the wheel, below samples/, where `beam-aep configs` and `init` find them."""
+    """Put folders of the checkout into the wheel, below samples/, where `samples.files` finds them."""
 
     def run(self) -> None:
         """Build, then copy the folders."""
         super().run()
         if not self.editable_mode:
-            for folder in ("configs", "deploy/prometheus", "deploy/grafana"):
+            for folder in ("configs", "deploy/prometheus", "deploy/grafana", "docs"):
                 self.copy_tree(folder, str(Path(self.build_lib, "samples", folder)))
 
 

@@ -1,4 +1,4 @@
-"""The sample options files and schemas, and the project of `beam-aep init`, as they come with the package."""
+"""What comes with the package: sample options files and schemas, the project of `beam-aep init`, the pages of docs/."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-# where configs/ and deploy/ are: in an installed package beside this file (setup.py puts them there), in a checkout at
-# its top
+# where configs/, deploy/ and docs/ are: in an installed package beside this file (setup.py puts them there), in a
+# checkout at its top
 _TOP = next(place for place in (_HERE, _HERE.parent) if (place / "configs").is_dir())
 _CONFIGS = _TOP / "configs"
 _PROJECT = _HERE / "project"
@@ -23,6 +23,11 @@ _SHARED = {
     "prometheus/alerts.yaml": "deploy/prometheus/alerts.yaml",
     "grafana/beam-aep.json": "deploy/grafana/beam-aep.json",
 }
+
+
+def shipped(path: str) -> str:
+    """Return where a file or folder is that comes with the package, such as docs/commands.md."""
+    return str(_TOP / path)
 
 
 def copy_configs(directory: Path) -> list[Path]:
@@ -52,7 +57,8 @@ def copy_project(directory: Path) -> list[Path]:
     own = sorted(path for path in _PROJECT.rglob("*") if path.is_file())
     copies = {path: directory / path.relative_to(_PROJECT) for path in own}
     copies = {path: copy.with_name(_RENAMED.get(copy.name, copy.name)) for path, copy in copies.items()}
-    return _copy(copies | {_TOP / source: directory / name for name, source in _SHARED.items()})
+    copies |= {_TOP / source: directory / name for name, source in _SHARED.items()}
+    return _copy(copies | {path: directory / "docs" / path.name for path in sorted((_TOP / "docs").glob("*.md"))})
 
 
 def _copy(copies: Mapping[Path, Path]) -> list[Path]:

@@ -10,14 +10,18 @@ import zipfile
 from importlib.metadata import requires
 from pathlib import Path
 
+import orjson
 import pytest
 
 from testing.services.process import PATIENCE_SECONDS
 from tests.wheel import build_wheel, pip
+from transforms.records.dead_letter import DeadLetter
+from transforms.records.record import Record
 
 ROOT = Path(__file__).parents[1]
 EXTRA = {"httptools", "starlette", "uvicorn"}  # the modules of the extra `emulator`
 OTHER_EXTRAS = {"boto3", "botocore"}
+LETTER = DeadLetter("parse", "json", "not JSON", "orders", 0, Record(0, 0, None, (), b"{"), route="default")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +61,8 @@ def test_has_the_packages_of_a_user_and_no_others(wheel: Path) -> None:
     tops = {name.partition("/")[0] for name in names}
     packages = {"aep", "emulator", "kinesis", "pipelines", "samples", "transforms"}
     assert {top for top in tops if "." not in top} == packages
-    shown = [*ROOT.glob("configs/**/*.*"), *ROOT.glob("deploy/prometheus/*"), *ROOT.glob("deploy/grafana/*")]
+    folders = ("configs/**/*.*", "deploy/prometheus/*", "deploy/grafana/*", "docs/*")
+    shown = [path for pattern in folders for path in ROOT.glob(pattern)]
     assert {f"samples/{path.relative_to(ROOT)}" for path in shown} <= set(names)
 
 
@@ -114,6 +119,27 @@ def test_a_project_is_written_that_can_run(installed: Path, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     assert "aep.yaml:" in done.stdout
     assert {"kafka.yaml", "dead-letters/"} <= set((tmp_path / "mine" / ".gitignore").read_text().splitlines())
+
+
+def test_what_is_named_of_the_documentation_is_there(installed: Path, tmp_path: Path) -> None:
+    """Pages that a project's files name, in the project; those that commands name, where they say."""
+    done = shell("beam-aep init mine", installed, tmp_path)
+    assert done.returncode == 0, done.stderr
+    named = set()
+    for path in (tmp_path / "mine").rglob("*"):
+        if path.is_file() and path.suffix != ".md":
+            named.update(re.findall(r"docs/[\w-]+\.md", path.read_text()))
+    assert {"docs/operations.md", "docs/dead-letter-codes.md"} <= named
+    assert {one for one in named if not (tmp_path / "mine" / one).is_file()} == set()
+
+    (tmp_path / "letters.jsonl").write_bytes(LETTER.to_json() + b"\n")
+    shown = shell("beam-aep dead-letters show --from letters.jsonl --json", installed, tmp_path)
+    path, anchor = orjson.loads(shown.stdout)["dead_letters"][0]["see"].split("#")
+    assert f"### `{anchor}`" in Path(path).read_text()
+    (folder,) = re.findall(
+        r"^ *Documentation: (.*)$", shell("beam-aep --help", installed, tmp_path).stdout, re.MULTILINE
+    )
+    assert (Path(folder) / "commands.md").is_file()
 
 
 def test_a_project_overwrites_nothing(installed: Path, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from samples.files import shipped
+
 if TYPE_CHECKING:
     from aep.errors import UserError
     from pipelines.options.group import OptionGroup
@@ -29,7 +31,9 @@ def _with_dashes(name: str) -> str:
 app = typer.Typer(
     name="beam-aep",
     help="Carries events from Kafka into Adobe Experience Platform.",
-    epilog="Run beam-aep COMMAND --help for the options of a command.",
+    epilog="\b\n"  # no line is broken
+    "Run beam-aep COMMAND --help for the options of a command.\n"
+    f"Documentation: {shipped('docs')}",
     context_settings={
         "help_option_names": ["-h", "--help"],
         "token_normalize_func": _with_dashes,
@@ -64,7 +68,10 @@ KafkaConfigOption = Annotated[
 ]
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead: docs/commands.md has its form.")]
+COMMANDS_PAGE = "commands.md, in the folder that beam-aep --help names,"
+"""The page about the commands, as their help has it: a path does not fit into its columns."""
+
+AsJson = Annotated[bool, typer.Option("--json", help=f"Print one JSON document instead; {COMMANDS_PAGE} has its form.")]
 
 
 def put_json(document: Mapping[str, object]) -> None:

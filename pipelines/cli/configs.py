@@ -18,12 +18,12 @@ def configs(
 
     If any file exists already, nothing is copied.
     """
-    from samples.files import copy_configs
+    from samples.files import copy_configs, shipped
 
     try:
         copies = copy_configs(directory)
     except OSError as error:
         say(f"error: {error}")
         return WRONG
-    say(f"{len(copies)} files copied to {directory}")
+    say(f"{len(copies)} files copied to {directory}; the pages that they name are in {shipped('docs')}")
     return 0

@@ -13,6 +13,7 @@ from rich.text import Text
 from pipelines.cli.common import WHOLE_RECORD, plain, without_indices
 from pipelines.output.layout import Column
 from pipelines.output.table import Table
+from samples.files import shipped
 from transforms.records.dead_letter import DeadLetter, iso_time
 from transforms.records.dead_letter_codes import CODES, link_of
 from transforms.records.redacted import missing_in, missing_key
@@ -128,7 +129,10 @@ def place_of(one: DeadLetter) -> str:
 
 def letter_document(one: DeadLetter, values: bool) -> dict[str, Any]:
     """Return one dead letter as its file has it; without `values`, nothing that may be personal data."""
-    document: dict[str, Any] = orjson.loads(one.to_json()) | {"missing": missing_key(one), "see": link_of(one.code)}
+    document: dict[str, Any] = orjson.loads(one.to_json()) | {
+        "missing": missing_key(one),
+        "see": shipped(link_of(one.code)),
+    }
     if not values:
         for name in ("message", "headers", "key", "key_base64", "value", "value_base64"):
             document.pop(name, None)
@@ -146,7 +150,7 @@ def letter_fields(one: DeadLetter, values: bool) -> list[tuple[str, str]]:
         ("missing", missing_key(one) or ""),
         ("means", explained.meaning if explained else ""),
         ("to do", explained.remedy if explained else ""),
-        ("see", link_of(one.code)),
+        ("see", shipped(link_of(one.code))),
         ("at", iso_time(one.at)),
         ("route", one.route),
         ("schema", " ".join(one.schema.get(name, "") for name in ("id", "version"))),

@@ -13,7 +13,17 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from pipelines.cli.common import WRONG, KafkaConfigOption, app, cluster_of, example, put_json, say, say_problems
+from pipelines.cli.common import (
+    COMMANDS_PAGE,
+    WRONG,
+    KafkaConfigOption,
+    app,
+    cluster_of,
+    example,
+    put_json,
+    say,
+    say_problems,
+)
 from pipelines.output.layout import Column
 from pipelines.output.table import Table, show
 from samples.broken import BROKEN_KINDS
@@ -71,7 +81,7 @@ def generate(
     ] = _TOPIC_PREFIX,
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="With `--broken-kind list`: as one JSON document; docs/commands.md has its form."),
+        typer.Option("--json", help=f"With `--broken-kind list`: as one JSON document; {COMMANDS_PAGE} has its form."),
     ] = False,
 ) -> int:
     """Make sample records of a loyalty programme.

@@ -46,8 +46,8 @@ def run_cases(
     beam-aep test FILE.yaml... --options_file=my-events.yaml
 
     Each file has cases: a record, and what is to be sent of it, the code of its refusal, or that it is dropped; see
-    docs/commands.md. Also takes the options of the run, written --name=value. Exit code: 0 when all cases pass, 1 when
-    one fails, 2 when a file or the configuration is not valid.
+    commands.md, in the folder that beam-aep --help names. Also takes the options of the run, written --name=value.
+    Exit code: 0 when all cases pass, 1 when one fails, 2 when a file or the configuration is not valid.
     """
     from aep.errors import UserError
     from pipelines.cli.test.case import all_cases

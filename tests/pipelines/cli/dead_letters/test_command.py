@@ -17,6 +17,7 @@ from transforms.kafka.send import send_all
 from transforms.records.dead_letter_codes import CODES
 from transforms.sinks.files import write_file
 
+ROOT = Path(__file__).parents[4]
 HIDDEN = "messages, keys, headers and values are hidden, since they may be personal data: --values shows them\n"
 SCHEMA = {"id": "https://ns.adobe.com/acme/schemas/x", "version": "1.2", "sha256": "abc"}
 LETTERS = [
@@ -154,9 +155,9 @@ def test_show_explains_the_code_and_names_a_missing_key(tmp_path: Path, capsys: 
     assert ["means", CODES["required"].meaning] in found
     assert ["to do", CODES["required"].remedy] in found
     assert [row[1] for row in found if row[0] == "see"] == [
-        "docs/dead-letter-codes.md#required",
-        "docs/dead-letter-codes.md#transform",
-        "docs/dead-letter-codes.md#codes-of-kafka-connect",
+        f"{ROOT}/docs/dead-letter-codes.md#required",
+        f"{ROOT}/docs/dead-letter-codes.md#transform",
+        f"{ROOT}/docs/dead-letter-codes.md#codes-of-kafka-connect",
     ]
     assert "secret" not in out
 
