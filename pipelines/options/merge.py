@@ -120,7 +120,8 @@ class _Merge:
             if not self.incomplete and self._doubtful.isdisjoint(names):
                 self.problems.append(text)
         if self.problems:
-            raise OptionsError([*(f"{path}: this options file is empty" for path in self.empty_files), *self.problems])
+            empty = (f"{path}: this options file is empty" for path in self.empty_files)
+            raise OptionsError([*empty, *self.problems], as_json=settings.general.log_format == "json")
         return settings
 
     def _group(self, model: type[OptionGroup], options: Mapping[str, Option]) -> OptionGroup:

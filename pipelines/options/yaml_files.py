@@ -29,10 +29,16 @@ _RESOLVERS = [
 
 
 class OptionsError(UserError):
-    """Options that can't be used: `problems` holds all that was found, each with its place."""
+    """Options that can't be used: `problems` holds all that was found, each with its place.
 
-    def __init__(self, problems: Iterable[str]) -> None:
+    Args:
+        problems: One a line.
+        as_json: Whether the options ask for a log of JSON, as far as they could be read.
+    """
+
+    def __init__(self, problems: Iterable[str], *, as_json: bool = False) -> None:
         self._problems = list(problems)
+        self.as_json = as_json
         super().__init__("\n".join(self._problems))
 
     @property

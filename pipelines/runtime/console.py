@@ -60,7 +60,7 @@ class Reporter(Protocol):
         ...
 
     def error(self, text: str) -> None:
-        """Report an error that the user has to fix."""
+        """Report why the run has not done what it should."""
         ...
 
     def progress(self, text: str, numbers: Mapping[str, float | None]) -> None:
@@ -133,8 +133,10 @@ class LogReporter:
         _LOG.info(text, extra={"progress": numbers})
 
     def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> None:
-        """Log a line at INFO."""
-        _LOG.info("%s: %s", title, account_of_run["outcome"], extra={"account": account_of_run})
+        """Log a line, at ERROR of a run that has failed."""
+        outcome = account_of_run["outcome"]
+        level = logging.INFO if outcome in ("finished", "stopped") else logging.ERROR
+        _LOG.log(level, "%s: %s", title, outcome, extra={"account": account_of_run})
         if self._as_json:
             _print_json(account_of_run)
 

@@ -24,6 +24,7 @@ from pipelines.options.checks import contradictions
 from pipelines.options.merge import parse
 from pipelines.options.secret_checks import named, secrets_named
 from pipelines.options.settings import Settings
+from pipelines.options.yaml_files import OptionsError
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
 from pipelines.runtime.history import History
 from pipelines.runtime.job import Job, R, Replay, Run, RunPlan
@@ -112,6 +113,9 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
             pipeline = beam.Pipeline(options=PipelineOptions(_flags(plan, reporter)))
             job.build(pipeline, plan)
         except UserError as error:
+            if isinstance(error, OptionsError) and error.as_json:
+                set_up_logging("json")
+                reporter = LogReporter(as_json=as_json)
             reporter.error(str(error))
             _account_of_start("failed", job.title, settings, str(error))
             return WRONG
@@ -237,7 +241,7 @@ def _account_of_start(outcome: str, title: str, settings: Settings | None, reaso
 
 def _explain(error: Exception, reporter: Reporter, plan: RunPlan) -> int:
     if isinstance(error, StoppedError):
-        reporter.say(str(error))
+        reporter.error(str(error))
         return FAILED
     if isinstance(error, UserError):
         reporter.error(str(named(error, plan.settings) if isinstance(error, SecretError) else error))

@@ -203,6 +203,46 @@ sys.exit(run(sys.argv[1:], replace(JOB, plan=lambda *_: signal.raise_signal(sign
     assert "Traceback" not in done.stderr
 
 
+def lines_of(log: str) -> list[tuple[str, str]]:
+    """Return severity and message of each line of a log of JSON."""
+    return [(line["severity"], line["message"]) for line in map(orjson.loads, log.splitlines())]
+
+
+def test_a_log_of_json_says_error_of_a_run_that_is_stopped_while_aep_is_down(tmp_path: Path) -> None:
+    options = arguments(tmp_path, log_format="json", shutdown_seconds=1)
+    (tmp_path / "events.jsonl").write_bytes(b'{"_id":"1"}\n')
+    command = [sys.executable, "-m", "pipelines.kafka_to_aep", *options]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as run:
+        try:
+            assert run.stderr is not None
+            while "trying again" not in (line := run.stderr.readline()):
+                assert line, "the run ended before AEP was missed"
+            run.send_signal(signal.SIGTERM)
+            _, log = run.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            run.kill()
+    assert run.returncode == 1
+    account, reason = lines_of(log)[-2:]
+    assert account == ("ERROR", "Kafka to AEP: failed")
+    assert reason[0] == "ERROR"
+    assert reason[1].startswith("stopped while AEP could not be reached (last: ")
+
+
+@pytest.mark.parametrize("given", ["argument", "options file"])
+def test_a_log_of_json_has_the_problems_of_options(tmp_path: Path, given: str) -> None:
+    options = arguments(tmp_path, batch_max_messages=0)
+    if given == "argument":
+        options += ["--log_format=json"]
+    else:
+        (tmp_path / "options.yaml").write_text("log_format: json\nnothing_of_the_kind: 1\n")
+        options += [f"--options_file={tmp_path}/options.yaml"]
+    done = python("-m", "pipelines.kafka_to_aep", *options, stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    ((severity, message),) = lines_of(done.stderr)
+    assert severity == "ERROR"
+    assert "command line: batch_max_messages: " in message
+
+
 def test_what_a_run_that_is_to_end_waits_for_is_said() -> None:
     assert awaited(0, []) == ""
     assert awaited(1, []) == "1 request without an answer yet"
