@@ -8,6 +8,7 @@ that `--print_options` shows are all made from these models. The larger groups h
 from typing import Literal
 
 from pipelines.options.aep import AepOptions
+from pipelines.options.codes import Codes
 from pipelines.options.group import OptionGroup
 from pipelines.options.group import option as _option
 from pipelines.options.kafka import KafkaOptions
@@ -81,7 +82,7 @@ class ReplayOptions(OptionGroup):
         "Where they are: a folder, files such as FOLDER/2026*.jsonl, or topic:NAME. Null: dead_letter_path, or "
         "else dead_letter_topic.",
     )
-    codes: Strings = _option((), "Codes of the reasons, such as required,type. Empty: all.")
+    codes: Codes = _option((), "Codes of the reasons, such as required,type. Empty: all.")
     stages: Stages = _option((), "Stages that refused them; those in capitals are of Kafka Connect. Empty: all.")
     routes: Strings = _option((), "Names of the routes that they took. Empty: all.")
     since: Time | None = _option(None, "Dead-lettered at this time or later: ISO 8601 with its offset.")

@@ -19,6 +19,7 @@ import orjson
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError
 
+from pipelines.options.codes import check_code
 from pipelines.options.table import describe_type, explain
 from pipelines.options.types import StringMap, Time, seconds_of
 from pipelines.options.yaml_files import OptionsError, OptionsLoader, entries_of, read_document, read_text, unknown
@@ -44,9 +45,10 @@ class Refused(NamedTuple):
 
 def _refused(value: Any) -> Any:
     if isinstance(value, str):
-        return Refused(value)
+        return Refused(check_code(value))
     is_known = isinstance(value, dict) and "code" in value and value.keys() <= set(Refused._fields)
     if is_known and all(isinstance(each, str) for each in value.values()):
+        check_code(value["code"])
         return Refused(**value)
     raise ValueError("must be a code, or a mapping of code and, where they matter, pointer and stage, to text")
 
@@ -154,12 +156,13 @@ def _read_case(loader: OptionsLoader, node: yaml.Node, path: str, problems: list
     known = CaseKeys.model_fields
     entries = entries_of(loader, node, path, problems)
     places = {entry.key: entry.line for entry in entries}
+    written = {str(key.value) for key, _ in node.value}  # also those whose value cannot be read
     for entry in entries:
         if entry.key not in known:
             problems.append(f"{path}:{entry.line}: {unknown('key of a case', entry.key, known)}")
     values = {entry.key: entry.value for entry in entries if entry.key in known}
     for keys, what in ((_INPUTS, "input"), (_EXPECTED, "expectation")):
-        given = [key for key in keys if key in values]
+        given = [key for key in keys if key in written]
         if len(given) != 1:
             got = f", got {' and '.join(given)}" if given else ""
             problems.append(f"{path}:{line}: a case needs one {what}: {', '.join(keys)}{got}")
@@ -169,7 +172,8 @@ def _read_case(loader: OptionsLoader, node: yaml.Node, path: str, problems: list
         for error in errors.errors(include_url=False):
             field = str(error["loc"][0])
             if error["type"] == "missing":
-                problems.append(f"{path}:{line}: {field}: missing: a case needs it")
+                if field not in written:
+                    problems.append(f"{path}:{line}: {field}: missing: a case needs it")
                 continue
             type_name = describe_type(known[field].annotation)[1]
             problems += [f"{path}:{places[field]}: {field}: {text}" for _, text in explain(error, type_name)]

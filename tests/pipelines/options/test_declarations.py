@@ -20,6 +20,7 @@ from pipelines.options.kafka_types import is_secret_property
 from pipelines.options.route_keys import describe_keys
 from pipelines.options.table import OPTIONS, Option, explain
 from transforms.kafka.owned_properties import OWNED_PROPERTIES
+from transforms.records.dead_letter_codes import CODES
 
 NAMES = """
 kafka_source kafka_bootstrap_servers kafka_topics kafka_group_id kafka_start kafka_stop_at kafka_config
@@ -209,6 +210,13 @@ def test_every_option_is_told_of(option: Option) -> None:
     assert (option.unit is not None) == numeric
     unwrapped = re.sub(r"\s*\|\s*", "|", help_text("", GROUPS))  # a line may end between two values
     assert f"  --{option.name}  ({option.type}" in unwrapped
+
+
+@pytest.mark.parametrize(
+    "code", [*CODES, "EXEG-3064-400", "DCVS-1104-400", "org.apache.kafka.connect.errors.DataException"]
+)
+def test_codes_of_all_who_refuse_can_be_chosen(code: str) -> None:
+    assert put("replay_codes", [code]) == (code,)
 
 
 @pytest.mark.parametrize("option", OPTIONS.values(), ids=lambda option: option.name)

@@ -170,7 +170,8 @@ def test_show_explains_the_code_and_names_a_missing_key(tmp_path: Path, capsys: 
         (["--route", "profiles"], "4"),
         (["--since", "2023-11-14T22:13:20.125Z"], "124"),
         (["--until", "2023-11-14T22:13:20.125Z"], "3"),
-        (["--code", "nope"], ""),
+        (["--code", "avro"], ""),
+        (["--code", "DCVS-1104-400"], ""),
     ],
 )
 def test_filters_are_those_of_a_replay(
@@ -192,6 +193,8 @@ def test_filters_are_those_of_a_replay(
         (["--bootstrap-servers", "h:1"], "need each other"),
         (["--from", "topic:^dead", "--bootstrap-servers", "h:1"], "must be the name of a topic"),
         (["--since", "noon"], "--since: must be an ISO 8601 time"),
+        (["--code", "requird"], "--code: requird is not a code of dead letters, did you mean required?"),
+        (["--code", "nosuch"], "nosuch is not a code of dead letters: see docs/dead-letter-codes.md"),
         (["--stage", "validation"], "--stage: expected one of parse, map, transform, validate"),
         (["--from", "topic:dead", "--bootstrap-servers", "h:port"], "HOST:PORT"),
         (["--from", "topic:d", "--bootstrap-servers", "h:1", "--kafka-config", "sasl.password=hush"], "reference"),

@@ -159,15 +159,20 @@ def test_junit_reads_the_results(capsys: pytest.CaptureFixture[str]) -> None:
             "tests:\n- name: a\n  input: {}\n  refusd: x\n",
             "t.yaml:4: refusd: unknown key of a case, did you mean",
         ),
-        ("tests:\n- input: {}\n  refused: x\n", "t.yaml:2: name: missing"),
-        ("tests:\n- name: a\n  refused: x\n", "t.yaml:2: a case needs one input: input, input_text, input_file"),
+        ("tests:\n- input: {}\n  refused: type\n", "t.yaml:2: name: missing"),
+        ("tests:\n- name: a\n  refused: type\n", "t.yaml:2: a case needs one input: input, input_text, input_file"),
         ("tests:\n- name: a\n  input: {}\n", "t.yaml:2: a case needs one expectation: output_equals, output_contains"),
         (
-            "tests:\n- name: a\n  input: {}\n  dropped: true\n  refused: x\n",
+            "tests:\n- name: a\n  input: {}\n  dropped: true\n  refused: type\n",
             "refused, dropped, got refused and dropped",
         ),
         ("tests:\n- name: a\n  input: {}\n  dropped: false\n", "t.yaml:4: dropped: can only be true"),
-        ("tests:\n- name: a\n  input: {}\n  refused: {cod: x}\n", "t.yaml:4: refused: must be a code, or a mapping"),
+        ("tests:\n- name: a\n  input: {}\n  refused: {cod: type}\n", "t.yaml:4: refused: must be a code, or a mapping"),
+        ("tests:\n- name: a\n  input: {}\n  refused: requird\n", "t.yaml:4: refused: requird is not a code of dead"),
+        (
+            "tests:\n- name: a\n  input: {}\n  refused: {code: nosuch}\n",
+            "t.yaml:4: refused: nosuch is not a code of dead letters: see docs/dead-letter-codes.md",
+        ),
         ("tests:\n- name: a\n  input: {}\n  output_equals: 3\n", "t.yaml:4: output_equals: expected"),
         ("tests:\n- name: a\n  input: {}\n  timestamp: x\n  dropped: true\n", "t.yaml:4: timestamp: must be an ISO"),
         ("tests:\n- name: a\n  input_file: none\n  dropped: true\n", "t.yaml:3: input_file: none cannot be read: No "),
@@ -186,6 +191,13 @@ def test_a_file_that_is_not_valid_is_an_error_with_its_line(
     Path("t.yaml").write_text(text)
     assert main(["test", "t.yaml", *OPTIONS]) == 2
     assert problem in capsys.readouterr().err
+
+
+def test_of_what_cannot_be_read_only_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("t.yaml").write_text("tests:\n- name: a\n  dropped: true\n  input: {1: 2}\n")
+    assert main(["test", "t.yaml", *OPTIONS]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: t.yaml:4: not valid YAML: a key must be a name")
 
 
 def test_what_the_command_needs_is_said(capsys: pytest.CaptureFixture[str]) -> None:
