@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from aep.mapping.repeated_ids import RepeatedIds
@@ -163,18 +164,25 @@ def _latency(account_of_run: dict[str, Any]) -> str:
         return "not measured: files and replays have no time of arrival in Kafka"
     left_out = account_of_run["accepted"] - measured["records"]
     note = f"; {left_out:,} not measured" if left_out > 0 else ""
-    return ", ".join(f"{name} {duration(measured[name])}" for name in QUANTILES) + note
+    shown = durations([measured[name] for name in QUANTILES])
+    return ", ".join(f"{name} {time}" for name, time in zip(QUANTILES, shown, strict=True)) + note
 
 
 def duration(milliseconds: float) -> str:
     """Return a time with three digits or so, in a unit that fits."""
-    if milliseconds < 1_000:
-        return f"{milliseconds:.0f} ms"
-    seconds = milliseconds / 1_000
-    if seconds < 600:
-        return f"{seconds:,.2f} s" if seconds < 10 else f"{seconds:,.1f} s"
-    minutes = seconds / 60
-    return f"{minutes:,.0f} min" if minutes < 600 else f"{minutes / 60:,.0f} h"
+    return durations([milliseconds])[0]
+
+
+def durations(milliseconds: Sequence[float]) -> list[str]:
+    """Return times to be compared, with three digits or so: all in one unit, in which none of them vanishes."""
+    seconds = [each / 1_000 for each in milliseconds]
+    shortest, longest = min(seconds), max(seconds)
+    if longest < 1:
+        return [f"{each:.0f} ms" for each in milliseconds]
+    if shortest < 600:
+        return [f"{each:,.{3 if each < 1 else 2 if each < 10 else 1}f} s" for each in seconds]
+    unit, name = (60, "min") if shortest < 36_000 else (3_600, "h")
+    return [f"{each / unit:,.0f} {name}" for each in seconds]
 
 
 def _by_route(counts: Counter[str]) -> dict[str, dict[str, int]]:

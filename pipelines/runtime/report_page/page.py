@@ -12,7 +12,7 @@ import orjson
 
 from pipelines.options.settings import DEFAULT, Settings
 from pipelines.runtime.history import History
-from pipelines.runtime.report import QUANTILES, duration
+from pipelines.runtime.report import QUANTILES, durations
 from pipelines.runtime.report_page.history_plots import plots
 from pipelines.runtime.report_page.markup import Markup, element, join
 from pipelines.runtime.report_page.plots import say_time
@@ -103,13 +103,14 @@ class RunReport:
         account = self.account
         seconds, latency = account["seconds"], account["latency_milliseconds"]
         dead_lettered = sum(account["dead_lettered"].values())
+        times = durations([latency[name] for name in QUANTILES]) if latency else []
         tiles = [
             ("read", f"{account['read']:,}", ""),
             ("accepted", f"{account['accepted']:,}", "good"),
             ("dead-lettered", f"{dead_lettered:,}", "warn" if dead_lettered else ""),
             ("unaccounted for", f"{account['unaccounted']:,}", "bad" if account["unaccounted"] else ""),
             ("events/s", f"{account['read'] / seconds:,.0f}" if seconds else "-", ""),
-            *((f"latency, {name}", duration(latency[name]), "") for name in QUANTILES if latency),
+            *((f"latency, {name}", time, "") for name, time in zip(QUANTILES, times, strict=False)),
         ]
         if account["requests"]:  # none where sinks write, as to a topic
             tiles += [

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from pipelines.output.layout import LINES, lay_out
 from pipelines.output.table import show
-from pipelines.runtime.report import duration, summary, table, warnings, without_success
+from pipelines.runtime.report import duration, durations, summary, table, warnings, without_success
 from transforms.sinks.files import FileSink
 from transforms.worker import metrics
 from transforms.worker.latency import LATENCY
@@ -83,7 +83,7 @@ def test_latency_is_in_the_summary_and_in_the_table() -> None:
     found |= {f"{LATENCY}one/100": 960, f"{LATENCY}one/63000000": 40, f"{LATENCY}one/sum": 1}
     account = summary(found, 1.0, "finished")
     assert account["latency_milliseconds"] == {"records": 1_000, "p50": 95, "p95": 100, "p99": 61_250_000}
-    assert re.search(r"latency .* p50 95 ms, p95 100 ms, p99 17 h; 10 not measured ", shown(found))
+    assert re.search(r"latency .* p50 0.095 s, p95 0.100 s, p99 61,250.0 s; 10 not measured ", shown(found))
 
 
 def test_latency_that_was_not_measured_is_said_to_be_so() -> None:
@@ -107,6 +107,13 @@ def test_latency_that_was_not_measured_is_said_to_be_so() -> None:
 )
 def test_a_duration_has_a_unit_that_fits(milliseconds: float, shown: str) -> None:
     assert duration(milliseconds) == shown
+
+
+def test_durations_that_are_compared_have_one_unit() -> None:
+    assert durations([570_300, 780_000, 781_000]) == ["570.3 s", "780.0 s", "781.0 s"]
+    assert durations([40, 90, 999]) == ["40 ms", "90 ms", "999 ms"]
+    assert durations([40, 5_000, 20_000]) == ["0.040 s", "5.00 s", "20.0 s"]
+    assert durations([660_000, 36_000_000]) == ["11 min", "600 min"]
 
 
 def test_where_nothing_is_dropped_nothing_is_shown_of_it() -> None:
