@@ -61,25 +61,25 @@ def lookup(
         with secrets_named(settings):
             access = ProfileAccess(platform_client(settings))
             profile = access.profile(id_, namespace)
-            found = list(islice(access.events(id_, namespace, newest_first=True), limit)) if events else []
+            found = list(islice(access.events(id_, namespace, newest_first=True), limit)) if events else None
     except UserError as error:
         say_problems(error)
         return WRONG
     if as_json:
         put_json(_plain(profile, found))
     else:
-        _print(profile, found, events, f"{namespace} {id_}")
+        _print(profile, found, f"{namespace} {id_}")
     return 0 if profile is not None or found else NOT_FOUND
 
 
-def _plain(profile: Profile | None, events: list[ProfileEvent]) -> dict[str, object]:
+def _plain(profile: Profile | None, events: list[ProfileEvent] | None) -> dict[str, object]:
     return {
         "profile": None if profile is None else profile._asdict(),
-        "events": [event._asdict() for event in events],
+        "events": None if events is None else [event._asdict() for event in events],
     }
 
 
-def _print(profile: Profile | None, events: list[ProfileEvent], wanted_events: bool, who: str) -> None:
+def _print(profile: Profile | None, events: list[ProfileEvent] | None, who: str) -> None:
     console = Console(highlight=False, soft_wrap=True)
     if profile is None:
         say(f"no profile of {who}; new data can take up to 15 minutes to appear")
@@ -92,7 +92,7 @@ def _print(profile: Profile | None, events: list[ProfileEvent], wanted_events: b
         }
         show_fields(console, [(name, plain(value)) for name, value in about.items()])
         console.print(_pretty(profile.entity), markup=False)
-    if wanted_events:
+    if events is not None:
         console.print(f"\n{len(events)} events")
         for event in events:
             at = datetime.fromtimestamp(event.timestamp_ms / 1000, timezone.utc).isoformat(timespec="milliseconds")

@@ -142,7 +142,9 @@ def test_of_a_platform(document: Callable[..., Any], bench: PlatformBench) -> No
     assert [one["records"] for one in pulled["reasons"]] == [pulled["records"]]
     checked = document("check", *bench.arguments(xdm_unknown_fields="reject"))
     assert sum(one["records"] for one in checked["dead_letters"]) == 3
-    assert document("lookup", "--namespace=Email", "--id=nobody", *options, code=1)["profile"] is None
+    nobody = ("--namespace=Email", "--id=nobody", *options)
+    assert document("lookup", *nobody, code=1) == {"profile": None, "events": None}
+    assert document("lookup", *nobody, "--events", code=1) == {"profile": None, "events": []}
 
 
 def test_of_a_run(bench: PlatformBench, capfd: pytest.CaptureFixture[str]) -> None:
