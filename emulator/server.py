@@ -199,13 +199,16 @@ def _listen(host: str, port: int, option: str) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
-    except (OSError, OverflowError) as error:  # OverflowError: no such port number
+    except OverflowError:
         listening.close()
-        if isinstance(error, OSError) and error.errno == EADDRINUSE:
+        raise ValueError(f"cannot listen on {host}:{port}: a port is a number from 0 to 65535; see {option}") from None
+    except OSError as error:
+        listening.close()
+        if error.errno == EADDRINUSE:
             raise ValueError(
                 f"cannot listen on {host}:{port}: the port is in use; give another {option}, or 0 for any free port"
             ) from None
-        raise ValueError(f"cannot listen on {host}:{port}: {error}; see {option} and --host") from error
+        raise ValueError(f"cannot listen on {host}:{port}: {error.strerror}; see {option} and --host") from error
     return listening
 
 

@@ -151,6 +151,14 @@ def test_a_project_overwrites_nothing(installed: Path, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "routes.yaml"}
 
 
+@pytest.mark.parametrize("command", ["init", "configs"])
+@pytest.mark.parametrize(("target", "words"), [("f", "is a file"), ("f/sub", "error: f/sub: Not a directory\n")])
+def test_a_file_is_no_target(command: str, target: str, words: str, installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("mine")
+    done = shell(f"beam-aep {command} {target}", installed, tmp_path)
+    assert (done.returncode, words in done.stderr, "Errno" in done.stderr) == (2, True, False), done.stderr
+
+
 def test_the_emulator_without_its_extra_names_the_extra(installed: Path, tmp_path: Path) -> None:
     done = shell("beam-aep emulate --port=0", installed, tmp_path)
     assert done.returncode == 2

@@ -97,6 +97,8 @@ class EventViews:
         return element("div", *shown, class_="list") if shown else note(empty)
 
     def _newest(self, wanted: Wanted) -> Iterator[NewMessage]:
+        if wanted.state and wanted.state not in _STATES:
+            return  # as of a dataset or an inlet that there is not
         found = self._services.store.newest(
             among=BACK,
             dataset_id=wanted.dataset or None,

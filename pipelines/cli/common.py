@@ -86,6 +86,11 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def file_problem(error: OSError) -> str:
+    """Return what is wrong with a file, without the error's number."""
+    return f"{error.filename}: {error.strerror}" if error.strerror else str(error)
+
+
 def say_problems(error: UserError) -> None:
     for problem in error.problems:
         say(f"error: {problem}")

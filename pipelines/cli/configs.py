@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import WRONG, app, example, say
+from pipelines.cli.common import WRONG, app, example, file_problem, say
 
 
 @app.command(epilog=example("beam-aep configs my-configs"))
 def configs(
-    directory: Annotated[Path, typer.Argument(help="Target folder; created if missing.")] = Path("configs"),
+    directory: Annotated[Path, typer.Argument(file_okay=False, help="Target folder; created if missing.")] = Path(
+        "configs"
+    ),
 ) -> int:
     """Copy the sample options files, routes and schemas.
 
@@ -23,7 +25,7 @@ def configs(
     try:
         copies = copy_configs(directory)
     except OSError as error:
-        say(f"error: {error}")
+        say(f"error: {file_problem(error)}")
         return WRONG
     say(f"{len(copies)} files copied to {directory}; the pages that they name are in {shipped('docs')}")
     return 0

@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import WRONG, app, example, say
+from pipelines.cli.common import WRONG, app, example, file_problem, say
 
 
 @app.command(epilog=example("beam-aep init my-project"))
-def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="Target folder; created if missing.")]) -> int:
+def init(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", file_okay=False, help="Target folder; created if missing.")
+    ],
+) -> int:
     """Write a project to start from.
 
     It has options, a provision file, routes, schemas, tests, and a README with the commands. It runs at once
@@ -22,7 +26,7 @@ def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="Target f
     try:
         copies = copy_project(directory)
     except OSError as error:
-        say(f"error: {error}")
+        say(f"error: {file_problem(error)}")
         return WRONG
     say(f"{len(copies)} files written to {directory}; {directory / 'README.md'} has the commands to run it")
     return 0

@@ -188,6 +188,7 @@ def test_messages_say_what_they_are_where_they_went_and_whom_they_are_about(
     assert shown("type=purchase")[:2] == ["other", "v0"]
     assert shown(f"inlet={inlet['inletId']}") == ["other"]
     assert shown(f"dataset={dataset}&state=invalid") == []
+    assert shown(f"dataset={dataset}&state=bogus") == []  # as of a dataset that there is not
     assert len(shown(f"dataset={dataset}&state=accepted")) + len(shown(f"dataset={dataset}&state=to+be+validated")) == 3
     assert "None of the newest 10,000 messages fits." in browser.get("/events?text=nobody+has+this").text
 

@@ -175,12 +175,17 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(404, "text/plain; charset=utf-8", b"not found; there are /metrics, /health, /ready\n")
 
+    def do_HEAD(self) -> None:
+        """Answer as to GET, without the body: some probes ask so."""
+        self.do_GET()
+
     def _answer(self, status: int, content_type: str, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Log no request: there is one every few seconds."""

@@ -172,6 +172,11 @@ def test_it_is_ready_from_the_first_poll_until_it_is_to_end(page: str) -> None:
     assert get(f"{page}/health").json() == {"alive": True}
 
 
+def test_a_probe_may_ask_for_the_head_only(page: str) -> None:
+    answer = requests.head(f"{page}/health", timeout=PATIENCE_SECONDS)
+    assert (answer.status_code, answer.headers["Content-Length"], answer.content) == (200, "15", b"")
+
+
 def test_what_readiness_is_concluded_from_is_said() -> None:
     levels = {**snapshot().levels, LAST_POLL: 98.5, LAG_RECORDS: 12}
     assert readiness(Snapshot(Counter(), levels), stopping=False, at=100.0).body == {
