@@ -1,5 +1,7 @@
 """The pipelines whose modules say as `JOB` or, without routes, as `RUN` what they run, by the names of their modules.
 
+Names may have `-` for `_`, as those of options may.
+
 A replay has none: it reads what another pipeline could not deliver.
 """
 
@@ -16,14 +18,14 @@ from pipelines.runtime.run import as_run
 
 def find_job(name: str) -> Job | None:
     """Import a pipeline and return its job; None where no pipeline has this name."""
-    return _job(name) if name in _modules() else None
+    return _job(module) if (module := name.replace("-", "_")) in _modules() else None
 
 
 def find_run(name: str) -> Run[Any] | None:
     """Import a pipeline and return what runs it, of its `JOB` or its `RUN`; None where no pipeline has this name."""
     if (job := find_job(name)) is not None:
         return as_run(job)
-    return _run(name) if name in _modules() else None
+    return _run(module) if (module := name.replace("-", "_")) in _modules() else None
 
 
 def names() -> list[str]:

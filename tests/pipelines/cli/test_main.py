@@ -369,6 +369,8 @@ def test_run_takes_the_name_of_another_pipeline(capsys: pytest.CaptureFixture[st
     options = ["--options_file", str(ROOT / "configs" / "kinesis-to-kafka.yaml"), "--print_options"]
     assert main(["run", "--pipeline", "kinesis_to_kafka", *options]) == 0
     assert "kinesis_stream: " in capsys.readouterr().out
+    assert main(["run", "--pipeline", "kinesis-to-kafka", *options]) == 0
+    assert "kinesis_stream: " in capsys.readouterr().out
     assert main(["run", "--pipeline=profiles_to_kinesis"]) == 2
     assert "kinesis_stream" in capsys.readouterr().err
     assert main(["run", "--pipeline", "replay_dead_letters", *options]) == 2
