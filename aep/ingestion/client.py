@@ -131,27 +131,26 @@ class InletClient:
                     again = self._next(sent, messages=len(indices), mismatches=0, failures=failures)
                     why = f"AEP could not take {len(indices)} messages of a batch"
                     self._pause(settled.after, why)
-                    batch.put_back(Piece(indices, again, why=why))
+                    batch.put_back(Piece(indices, again, why=why, retries={"element": len(settled.again)}))
             case decisions.Retry(after, cause, arrived, mismatch, aside):
-                delivery.count(_again(cause, sent.messages if arrived else 0))
+                delivery.count(_received_perhaps(sent, arrived))
                 failures = sent.failures + 1 if cause == "500" else 0
                 if sent.messages == 1 and sent.split_at is not None and not aside:
                     failures = 0  # AEP may be down: these tries say nothing about the message
                 again = self._next(sent, mismatches=sent.mismatches + mismatch, failures=failures)
                 why = decisions.describe(outcome)
                 if aside:
-                    batch.put_back(Piece(piece.indices, again, self._clock() + after, why))
+                    batch.put_back(Piece(piece.indices, again, self._clock() + after, why, {cause: 1}))
                 else:
                     self._pause(after, why)
-                    batch.put_back(Piece(piece.indices, again, why=why))
+                    batch.put_back(Piece(piece.indices, again, why=why, retries={cause: 1}))
             case decisions.Split(cause, arrived, probing):
-                delivery.count(_again(cause, sent.messages if arrived else 0))
+                delivery.count(_received_perhaps(sent, arrived))
                 pieces.extendleft(reversed(self._halves(piece, cause, probing)))
             case decisions.RefreshToken():
-                delivery.count(_again("token", 0))
                 # A token fetched before the refusal may have been revoked with the refused one.
                 refreshed = self._tokens is None or self._tokens.reject(token)
-                pieces.appendleft(Piece(piece.indices, self._next(sent, refreshed=refreshed)))
+                pieces.appendleft(Piece(piece.indices, self._next(sent, refreshed=refreshed), retries={"token": 1}))
             case decisions.Reject(code, message):
                 delivery.answer(piece.indices[0], Answer(code, message, sent.before + sent.number))
             case decisions.Stop(error, results):
@@ -166,18 +165,20 @@ class InletClient:
         return replace(sent, **{**anew, **changes})
 
     def _halves(self, piece: Piece, cause: str, probing: bool) -> list[Piece]:
-        """Return two pieces of half the messages; one message goes to the single-message endpoint."""
+        """Return two pieces of half the messages, which count as one retry; one message goes to the single-message
+        endpoint.
+        """
         sent = piece.sent
         split_at = self._clock() if cause == "500" and sent.split_at is None else sent.split_at
         half = self._next(sent, mismatches=0, split_at=split_at)
         if not probing:  # AEP may be down then: the pauses stay as long as they were
             half = replace(half, number=1, before=sent.before + sent.number)
         if len(piece.indices) == 1:
-            return [Piece(piece.indices, replace(half, single=True))]
+            return [Piece(piece.indices, replace(half, single=True), retries={cause: 1})]
         middle = len(piece.indices) // 2
         first, second = piece.indices[:middle], piece.indices[middle:]
         return [
-            Piece(first, replace(half, messages=len(first), probing=probing)),
+            Piece(first, replace(half, messages=len(first), probing=probing), retries={cause: 1}),
             Piece(second, replace(half, messages=len(second))),
         ]
 
@@ -191,6 +192,7 @@ class InletClient:
             try:
                 token = self._tokens.token()
             except NetworkError as error:
+                delivery.count(Counts(retries=Counter(piece.retries)))
                 return error, token, piece.sent.since
             headers = {**headers, "Authorization": f"Bearer {token}"}
         if piece.sent.single:
@@ -201,7 +203,7 @@ class InletClient:
         with self._limit.slot(piece.sent.messages) as under_way:
             delivery.in_flight = max(delivery.in_flight, under_way)
             sent_at = self._clock()  # the wait for its turn is not AEP's doing
-            delivery.count(Counts(requests=1, sent_bytes=len(body)))
+            delivery.count(Counts(requests=1, sent_bytes=len(body), retries=Counter(piece.retries)))
             try:
                 outcome = self._transport.send(Request(url, body, headers))
             except NetworkError as error:
@@ -226,7 +228,6 @@ class InletClient:
                 words = result.message or f"AEP answers {result.status}"
                 delivery.answer(index, Answer("rejected", words, attempts, result.xaction_id))
         if again:
-            counts.retries["element"] = len(again)
             counts.duplicates_possible = settled.duplicates_possible
         followers: Sequence[int] = ()
         if keys is not None and again:
@@ -265,5 +266,6 @@ def _stopped(why: str) -> StoppedError:
     return StoppedError(f"stopped while AEP could not be reached (last: {why}); the records will be read again")
 
 
-def _again(cause: str, duplicates_possible: int) -> Counts:
-    return Counts(retries=Counter({cause: 1}), duplicates_possible=duplicates_possible)
+def _received_perhaps(sent: Attempt, arrived: bool) -> Counts:
+    """Return the messages that AEP may have though they are to be sent again, by this run or by the next."""
+    return Counts(duplicates_possible=sent.messages if arrived else 0)

@@ -35,7 +35,8 @@ class Counts:
         requests: Requests sent, token requests not counted.
         sent_bytes: Bytes of their bodies.
         accepted: Messages that AEP has received.
-        retries: Retries by cause: a status, `element` of a 207, `mismatch`, `token`, or a network cause.
+        retries: Retries by cause: a status, `element` of a 207, `mismatch`, `token`, or a network cause. One that waits
+            to be sent does not count yet.
         duplicates_possible: Messages sent again although AEP may have received them the first time.
     """
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from aep.ingestion.decision import Attempt, PerMessage
 
@@ -20,12 +20,14 @@ class Piece:
         sent: This attempt and its history.
         due: Clock reading before which they are not sent.
         why: Why they are sent again; empty for the first attempt.
+        retries: What sending them adds to the counts of retries, by cause.
     """
 
     indices: Sequence[int]
     sent: Attempt
     due: float = _NOW
     why: str = ""
+    retries: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,8 @@ EXPORTED: tuple[Exported, ...] = (
     Exported(
         "beam_aep_retries",
         "counter",
-        "Sendings again: a status, `element` (of a 207), `mismatch`, `token` (refused with 401), or a network cause.",
+        "Sendings again: a status, `element` (of a 207), `mismatch`, `token` (refused with 401), or a network cause. "
+        "Counted as they are sent; of Kinesis as they are planned.",
         ("cause",),
         counts=_from_0("token", under(metrics.RETRIES)),
     ),

@@ -399,6 +399,24 @@ class TestPauses:
             assert 0 <= wait <= 0.5 * 2**number
         assert delivery.seconds >= sum(bench.clock.waits)
 
+    @pytest.mark.parametrize(
+        ("step", "cause"),
+        [(Step(error=ConnectError("c")), "connect"), (Step(503), "503"), (Step(statuses={0: 500}), "element")],
+    )
+    def test_a_retry_counts_once_it_is_sent(self, step: Step, cause: str) -> None:
+        total = Counts()
+        seen = []
+
+        def wait(_: float) -> bool:
+            seen.append((total.requests, dict(total.retries)))
+            return len(seen) == 3
+
+        client = InletClient(RAW, FakeAep(rule=lambda numbers, request: step), None, POLICY, WIDE, wait=wait)
+        with pytest.raises(StoppedError):
+            client.deliver([record(0)], observer=total.add)
+        assert seen == [(1, {}), (2, {cause: 1}), (3, {cause: 2})]
+        assert total.retries == {cause: 2}
+
     def test_a_failed_request_is_let_go_of_before_the_pause(self) -> None:
         requests: list[weakref.ref[Request]] = []
 
