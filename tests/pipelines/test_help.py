@@ -20,7 +20,7 @@ def test_each_pipeline_has_a_help_of_its_own(module: ModuleType, capsys: pytest.
         module.main(["--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    assert text.startswith(str(module.__doc__).splitlines()[0])
+    assert " ".join(text.split()).startswith(str(module.__doc__).splitlines()[0])  # wrapped to the terminal
     assert f"python -m {module.__name__} " in text
     assert "  --dead_letter_path " in text
     assert max(map(len, text.splitlines())) <= 120
