@@ -14,12 +14,12 @@ from pipelines.options.declarations import LogFormat
 from transforms.worker import process
 
 
-def set_up_logging(log_format: LogFormat) -> None:
-    """Set up logging of this process, to the standard error."""
+def set_up_logging(log_format: LogFormat, level: int = logging.INFO) -> None:
+    """Set up logging of this process, to the standard error, from this level on."""
     # force: importing Beam has already logged something, and so set up logging in its own way.
     handler = _StandardError()
     handler.setFormatter(JsonFormatter() if log_format == "json" else _text_formatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     # Beam says in many lines what it is about to do; its warnings are enough.
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     # It calls options of Flink's Java side unknown; ours were checked.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
@@ -130,6 +131,7 @@ def _read(
     """
     from aep.errors import UserError
     from pipelines.options.declarations import ReplayOptions
+    from pipelines.runtime.logs import set_up_logging
     from pipelines.runtime.replay_plan import check_topic_is_there, find_files
     from transforms.read_dead_letter_topic import read_topic
     from transforms.sinks.files import read_file
@@ -143,6 +145,7 @@ def _read(
         "--since": ("since", since),
         "--until": ("until", until),
     }
+    set_up_logging("text", logging.WARNING)
     selection = options_of(ReplayOptions, chosen).selection()
     try:
         cluster = cluster_of(bootstrap_servers, kafka_config or []) if bootstrap_servers else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -246,6 +248,11 @@ def test_a_topic(broker: KafkaBroker, capsys: pytest.CaptureFixture[str]) -> Non
     assert "4 dead letters by code" in capsys.readouterr().out
     assert main(["dead-letters", "show", *place, "--limit", "1", "--code", "json"]) == 0
     assert "events-2@3" in capsys.readouterr().out
+    send_all(cluster, "dead", [(None, b"not a dead letter", ())])
+    command = [sys.executable, "-m", "pipelines.cli", "dead-letters", "stats", *place]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    warning = r"^[-0-9T:]+Z WARNING transforms\.read_dead_letter_topic: topic dead partition \d offset \d is not a "
+    assert re.match(warning, done.stderr)
     place[1] = "topic:nowhere"
     assert main(["dead-letters", "stats", *place]) == 2
     assert "no topic nowhere" in capsys.readouterr().err
