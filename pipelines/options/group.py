@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 
 def option(default: Any, description: str, unit: str | None = None) -> Any:
@@ -17,7 +17,9 @@ class OptionGroup(BaseModel):
 
     @field_validator("*", mode="after")
     @classmethod
-    def _refuse_blank(cls, value: Any) -> Any:
+    def _refuse_blank(cls, value: Any, info: ValidationInfo) -> Any:
         if any(isinstance(item, str) and not item.strip() for item in (value if type(value) is tuple else [value])):
-            raise ValueError("is empty (an unset variable?): leave the option out or give a value")
+            can_be_null = info.field_name is not None and cls.model_fields[info.field_name].default is None
+            instead = "give a value, or null for none" if can_be_null else "leave the option out or give a value"
+            raise ValueError(f"is empty (an unset variable?): {instead}")
         return value

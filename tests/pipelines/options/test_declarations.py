@@ -212,6 +212,11 @@ def test_every_option_is_told_of(option: Option) -> None:
     assert f"  --{option.name}  ({option.type}" in unwrapped
 
 
+def test_an_empty_value_says_how_to_switch_off_what_can_be() -> None:
+    assert refusal("dead_letter_path", "").endswith("give a value, or null for none")
+    assert refusal("kafka_group_id", "").endswith("leave the option out or give a value")
+
+
 @pytest.mark.parametrize(
     "code", [*CODES, "EXEG-3064-400", "DCVS-1104-400", "org.apache.kafka.connect.errors.DataException"]
 )
