@@ -26,7 +26,7 @@ _MILLISECONDS = {"minimum": 1_000_000_000_000, "maximum": 253_402_300_799_999}
 _TIME = {"type": ["string", "integer"], "format": "date-time", **_MILLISECONDS}
 # What the options Include Segment Names and Include Segment Timestamps add.
 _NUMBER = {"type": "integer", **_MILLISECONDS}
-_DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})", re.ASCII)
+_DATE_TIME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.\d{1,9})?(?:Z|([+-]\d{2}):?(\d{2}))", re.ASCII)
 _SHAPE = {
     "type": "object",
     "required": ["identityMap"],
@@ -68,10 +68,11 @@ _SHAPE = {
 
 def _is_date_time(text: str) -> bool:
     """Return whether a text is a time of the calendar in one of the documents' forms."""
-    if not _DATE_TIME.fullmatch(text):
+    found = _DATE_TIME.fullmatch(text)
+    if not found:
         return False
-    try:
-        datetime.fromisoformat(text)
+    try:  # Python 3.10 reads no Z, no offset without a colon, and of fractions only some
+        datetime.fromisoformat(f"{found[1]}{found[2] or '+00'}:{found[3] or '00'}")
     except ValueError:
         return False
     return True
