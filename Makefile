@@ -68,7 +68,7 @@ test-slow: $(READY)
 test-fast: check test-packages
 
 test-packages: $(READY)
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not kafka and not flink and not node and not zjsonpatch and not promtool and not browser and not slow"
+	$(RUN) -m pytest -n 3 --dist loadfile -m "not kafka and not flink and not node and not zjsonpatch and not promtool and not browser and not slow"
 
 # Each in a virtual environment of its own, .venv-3.12 and so on.
 test-pythons:
