@@ -113,7 +113,7 @@ def test_of_files(document: Callable[..., Any], tmp_path: Path) -> None:
 
     shown = document("dead-letters show", "--from", str(tmp_path / "dead"), "--limit=3")
     assert (len(shown["dead_letters"]), shown["more"], "secret" in str(shown)) == (3, True, False)
-    shown = document("dead-letters show", "--from", str(tmp_path / "dead"), "--code=none")
+    shown = document("dead-letters show", "--from", str(tmp_path / "dead"), "--code=kpl_aggregated")
     assert shown == {"dead_letters": [], "more": False}
     counted = document("dead-letters stats", "--from", str(tmp_path / "dead"))
     assert {row["field"]: row["count"] for row in counted["by_field"]} == {"/items/*/price": 2, "": 1}
