@@ -13,19 +13,16 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from bench.soak import report
 from bench.soak.chaos import SHORTEST_RUN, STOPS, TROUBLES
-from bench.soak.live import Live
+from bench.soak.live import Live, interrupt, show_verdict
 from bench.soak.pipeline import OPTIONS_FILE
 from bench.soak.run import Settings, run
 from pipelines.output.table import show
 from testing.services.process import ServiceError, ServiceUnavailable
-
-_SHOWN = 20  # problems, when there are some
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -89,7 +86,7 @@ def main(argv: Sequence[str]) -> int:
     # What Kafka's client remarks while a broker is away is no news.
     logging.basicConfig(level=logging.ERROR)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        signal.signal(number, interrupt)
     _empty(settings.folder)
     console.print(f"soak with --seed {settings.seed}; logs and dead letters are in {settings.folder}")
     live = Live(console)
@@ -109,22 +106,7 @@ def main(argv: Sequence[str]) -> int:
     for table in report.tables(result):
         show(Console(), table)
     console.print(f"written: {output}")
-    return _verdict(result.account.problems, result.account.produced, console)
-
-
-def _verdict(problems: Sequence[str], produced: int, console: Console) -> int:
-    for sentence in problems[:_SHOWN]:
-        console.print(sentence, style="red")
-    if len(problems) > _SHOWN:
-        console.print(f"and {len(problems) - _SHOWN:,} more like these", style="red")
-    if problems:
-        return 1
-    console.print(f"every one of {produced:,} records is accounted for", style="bold green")
-    return 0
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    return show_verdict(result.account.problems, f"{result.account.produced:,} records", console)
 
 
 if __name__ == "__main__":

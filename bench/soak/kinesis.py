@@ -17,7 +17,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any
 
 import orjson
@@ -26,7 +26,7 @@ from rich.console import Console
 
 from bench.report import machine
 from bench.soak.kinesis_account import Found, problems
-from bench.soak.live import Live
+from bench.soak.live import Live, interrupt, show_verdict
 from bench.soak.pipeline import Pipeline, Run
 from bench.soak.producer import SteadyProducer
 from samples.loyalty import Sample
@@ -44,7 +44,6 @@ _TICK_SECONDS = 0.5
 _COUNT_SECONDS = 2.0
 _SETTLE_SECONDS = 30.0
 """Of an outage: what may be held while nothing is taken is held by then."""
-_SHOWN = 20  # problems, when there are some
 
 
 def profiles() -> Iterator[Sample]:
@@ -243,7 +242,7 @@ def main(argv: Sequence[str]) -> int:
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     logging.basicConfig(level=logging.ERROR)  # what Kafka's client remarks is no news
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        signal.signal(number, interrupt)
     live = Live(console)
     console.print(f"Kinesis is to be away for {arguments.minutes:g} minutes; logs are in {folder}")
     try:
@@ -279,18 +278,7 @@ def _verdict(found: Found, output: Path, console: Console) -> int:
     for name, value in account.items():
         if name != "problems":
             console.print(f"{name.replace('_', ' ')}: {value}")
-    for sentence in wrong[:_SHOWN]:
-        console.print(sentence, style="red")
-    if len(wrong) > _SHOWN:
-        console.print(f"and {len(wrong) - _SHOWN:,} more like these", style="red")
-    if wrong:
-        return 1
-    console.print(f"every one of {found.produced:,} profiles is accounted for", style="bold green")
-    return 0
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    return show_verdict(wrong, f"{found.produced:,} profiles", console)
 
 
 if __name__ == "__main__":
