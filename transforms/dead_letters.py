@@ -46,8 +46,8 @@ def _size(one: DeadLetter) -> int:
 def _count(written: Sequence[DeadLetter]) -> None:
     for code, number in Counter(one.code for one in written).items():
         metrics.count(metrics.DEAD_LETTERED + code, number)
-    for one in written:
-        examples.keep(one.code, partial(redacted, one))
+    for code, one in {one.code: one for one in reversed(written)}.items():  # the first of each
+        examples.keep(code, partial(redacted, one))
     for route, number in Counter(one.route for one in written).items():
         if route:  # what was not parsed has none where fields decide
             metrics.count(metrics.dead_lettered_by(route), number)
