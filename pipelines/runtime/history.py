@@ -63,7 +63,7 @@ class History:
 
     Attributes:
         intervals: One after another, from the start.
-        lag_in_seconds: Whether lag is told in seconds, as of a stream, and not in records.
+        lag_in_seconds: Whether the lag is in seconds, as for a stream, and not in records.
 
     Args:
         most: Intervals to keep at most, an even number.
@@ -131,8 +131,8 @@ class History:
         )
         before, self._before = self._before, total
         load = self._under_way.take()
-        milliseconds = metrics.highest(metrics.LAG_MILLISECONDS)
-        self.lag_in_seconds = self.lag_in_seconds or milliseconds is not None
+        lag_seconds = metrics.lag_seconds()
+        self.lag_in_seconds = self.lag_in_seconds or lag_seconds is not None
         since, self._then = now - self._then, now
         return Interval(
             seconds=since,
@@ -143,6 +143,6 @@ class History:
             request_seconds=load.seconds,
             most_in_flight=load.most,
             looks=1,
-            lag=metrics.level(metrics.LAG) if milliseconds is None else milliseconds / 1000,
+            lag=metrics.level(metrics.LAG) if lag_seconds is None else lag_seconds,
             latency=total.latency.beyond(before.latency),
         )

@@ -77,7 +77,6 @@ def numbers(before: int, seconds: float) -> Numbers:
         seconds: How long ago that was.
     """
     counts = metrics.process_counts()
-    milliseconds = metrics.highest(metrics.LAG_MILLISECONDS)
     return Numbers(
         read=counts[metrics.READ],
         accepted=counts[metrics.ACCEPTED],
@@ -87,7 +86,7 @@ def numbers(before: int, seconds: float) -> Numbers:
         sent_again=sum(under(counts, metrics.RETRIES).values()),
         in_flight=metrics.level(metrics.IN_FLIGHT) or 0,
         lag=metrics.level(metrics.LAG),
-        lag_seconds=None if milliseconds is None else milliseconds / 1000,
+        lag_seconds=metrics.lag_seconds(),
         events_per_second=round((counts[metrics.READ] - before) / seconds, 1),
     )
 

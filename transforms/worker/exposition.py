@@ -50,12 +50,11 @@ class Snapshot:
 
 def snapshot() -> Snapshot:
     """Return the numbers of this process now."""
-    milliseconds = metrics.highest(metrics.LAG_MILLISECONDS)
     levels = {
         IN_FLIGHT: metrics.level(metrics.IN_FLIGHT) or 0,
         WAITING: len(process.waiting()),
         LAG_RECORDS: metrics.level(metrics.LAG),
-        LAG_SECONDS: None if milliseconds is None else milliseconds / 1000,
+        LAG_SECONDS: metrics.lag_seconds(),
         LAST_POLL: metrics.last(metrics.READ),
         LAST_ACCEPTED: metrics.last(metrics.ACCEPTED),
     }

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from transforms.worker import metrics
 
 LATENCY = "latency_milliseconds/"  # and the route's name, and / and the upper bound of a bucket, or /sum
-_SUM = "sum"
 
 # Twenty in each power of ten, which keeps a quantile within a few per cent; the last one takes in whatever is older.
 _STEPS = (100, 112, 125, 140, 160, 180, 200, 224, 250, 280, 315, 355, 400, 450, 500, 560, 630, 710, 800, 900)
@@ -78,14 +77,6 @@ class Histogram:
             below += inside
         return 0.0
 
-    def cumulative(self, bounds: Sequence[int]) -> list[int]:
-        """Return how many records each of these bounds takes in, as Prometheus counts them.
-
-        Args:
-            bounds: In milliseconds, ascending, each one of `BOUNDS`.
-        """
-        return [sum(number for bound, number in self.buckets.items() if bound <= limit) for limit in bounds]
-
 
 def measure(timestamps: Iterable[int], steps: Iterable[Accepted]) -> Histogram:
     """Return the latencies of the accepted records of a batch.
@@ -129,7 +120,7 @@ def count_latencies(route: str, measured: Histogram) -> None:
     """Count latencies of records of a route; in the bundle's thread only."""
     for bound, number in measured.buckets.items():
         metrics.count(f"{LATENCY}{route}/{bound}", number)
-    metrics.count(f"{LATENCY}{route}/{_SUM}", measured.sum_milliseconds)
+    metrics.count(f"{LATENCY}{route}/{metrics.SUM}", measured.sum_milliseconds)
 
 
 def latencies(counts: Mapping[str, int]) -> dict[str, Histogram]:
@@ -139,7 +130,7 @@ def latencies(counts: Mapping[str, int]) -> dict[str, Histogram]:
         if name.startswith(LATENCY):
             route, _, bucket = name.removeprefix(LATENCY).rpartition("/")
             histogram = found.setdefault(route, Histogram())
-            if bucket == _SUM:
+            if bucket == metrics.SUM:
                 histogram.sum_milliseconds = number
             else:
                 histogram.buckets[int(bucket)] = number

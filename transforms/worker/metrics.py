@@ -162,6 +162,12 @@ def highest(name: str) -> int | None:
     return max(_parts(name), default=None)
 
 
+def lag_seconds() -> float | None:
+    """Return how far reading Kinesis is behind now; None where that is not known."""
+    milliseconds = highest(LAG_MILLISECONDS)
+    return None if milliseconds is None else milliseconds / 1000
+
+
 def _parts(name: str) -> list[int]:
     with _lock:
         parts = [read for (of, _), read in _watched.items() if of == name]
