@@ -59,7 +59,7 @@ class Form(NamedTuple):
             so that it is what `Destination.deletion` gave.
         unwrap: The part of a finished record that its schema describes; a reason why the destination would refuse the
             record; or None where no schema describes it. Given the record and its JSON.
-        partition_key: What the destination is told beside each record, made while the record is parsed; given the
+        partition_key: Makes the partition key that is sent with each record, while the record is parsed; given the
             finished record and the key of the Kafka record.
     """
 

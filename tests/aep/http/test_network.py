@@ -357,7 +357,7 @@ class TestAuthorities:
         assert len(server.requests) == 1
 
     def test_one_that_does_not_say_what_its_key_is_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Python 3.13 refuses it. Earlier ones do if they are told to be as strict."""
+        """Python 3.13 refuses it. Earlier versions do if set to be as strict."""
 
         def as_of_3_13() -> ssl.SSLContext:
             context = create_urllib3_context()
