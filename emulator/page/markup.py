@@ -6,6 +6,7 @@ Names, schemas, events and error texts come from clients and may hold anything, 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from html import escape
 from typing import Any, NamedTuple
@@ -148,7 +149,8 @@ def json_block(content: bytes | object) -> Html:
     if not isinstance(content, bytes):
         content = orjson.dumps(content, option=orjson.OPT_INDENT_2)
     elif len(content) <= MAX_PRETTY_BYTES:
-        content = orjson.dumps(orjson.loads(content), option=orjson.OPT_INDENT_2)
+        with suppress(orjson.JSONEncodeError):  # nested too deeply to be written again: shown as it is
+            content = orjson.dumps(orjson.loads(content), option=orjson.OPT_INDENT_2)
     text = content.decode(errors="replace")
     rest = len(text) - MAX_JSON_CHARS
     if rest > 0:
