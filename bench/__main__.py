@@ -19,6 +19,7 @@ from bench import (
     kinesis_put_bench,
     kinesis_rates_bench,
     latency_bench,
+    plain_bench,
     transforms_bench,
 )
 from bench.figure import Figure
@@ -76,6 +77,11 @@ PARTS = {
         "Kafka to accepted: {rounds} rounds of {events:,} events",
         lambda to: kafka_bench.measure(to.events, to.rounds, to.idle_seconds),
         kafka_bench.figures,
+    ),
+    "plain": Part(
+        "against a plain script: {rounds} rounds of {events:,} events, 4 kinds",
+        lambda to: plain_bench.measure(to.events, to.rounds),
+        plain_bench.figures,
     ),
     "latency": Part(
         "latency: {rounds} rounds of {latency_seconds:g} s at each rate",

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from bench import latency_bench
+from bench import latency_bench, plain_bench
 from bench.__main__ import main
 from bench.figure import Figure, Target
 from testing.services import downloads
@@ -103,6 +103,20 @@ def test_what_kafka_takes_part_in_is_measured_and_written(
         assert one["with_latency"]["peak_bytes"] > 50_000_000
     (per_million,) = (figure for figure in written["figures"] if "CPU seconds per million" in figure["name"])
     assert per_million["values"] == [one["without_latency"]["cpu_seconds"] / EVENTS * 1e6 for one in kafka["rounds"]]
+
+
+@pytest.mark.kafka
+@pytest.mark.usefixtures("broker_turn")
+def test_the_pipeline_is_measured_against_the_plain_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_bench, "KINDS", ((900, "message"),))
+    output = tmp_path / "bench.json"
+    with require(what_kafka_needs()):
+        assert main(["--only", "plain", f"--events={EVENTS}", "--rounds=1", f"--output={output}"]) == 0
+    written = orjson.loads(output.read_bytes())
+    (figure,), (pair,) = written["figures"], written["raw"]["plain"]
+    assert pair["events"] == EVENTS  # which both have delivered: a run that delivers others is an error
+    assert pair["pipeline"]["peak_bytes"] > pair["script"]["peak_bytes"] > 20_000_000
+    assert figure["values"] == [pair["pipeline"]["cpu_seconds"] / pair["script"]["cpu_seconds"]]
 
 
 def test_kinesis_is_measured_without_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
