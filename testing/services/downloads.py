@@ -1,8 +1,8 @@
 """Fetches what the services run from, once, into a cache folder that all checkouts share.
 
 The folder is `beam-aep/<part>-<version>` in `$BEAM_AEP_CACHE`, else in `$XDG_CACHE_HOME`, else in `~/.cache`.
-Jars come from Maven Central through `mvn`, Flink itself and aepp from PyPI through `pip`, Toxiproxy and Helm through
-`go`, kinesis-local through `npm`, promtool through `apt-get`.
+Jars come from Maven Central through `mvn`, Flink itself and aepp from PyPI through `pip`, Toxiproxy, Helm and Prism
+through `go`, kinesis-local through `npm`, promtool through `apt-get`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -92,6 +93,15 @@ def helm() -> Path:
     """Return the path of Helm, which renders charts; Go takes minutes to build it."""
     package = f"helm.sh/helm/v3/cmd/helm@v{HELM_VERSION}"
     return _go_program(f"helm-{HELM_VERSION}", "Helm, 110 MB", package) / "helm"
+
+
+def prism() -> Path:
+    """Return the path of Prism, Beam's portable runner for one machine, of the Beam that is installed; Go takes minutes
+    to build it.
+    """
+    beam = metadata.version("apache-beam")
+    package = f"github.com/apache/beam/sdks/v2/go/cmd/prism@v{beam}"
+    return _go_program(f"prism-{beam}", "Prism, 65 MB", package) / "prism"
 
 
 def promtool() -> Path:

@@ -731,6 +731,7 @@ def test_yaml_values_read_back_the_same_from_one_line(value: Any) -> None:
     [
         (["base"], "DirectRunner"),
         (["base", "local"], "FnApiRunner"),
+        (["base", "prism"], "PrismRunner"),
         (["base", "flink"], "FlinkRunner"),
         (["base", "dataflow"], "DataflowRunner"),
     ],
