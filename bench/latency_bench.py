@@ -19,7 +19,7 @@ import orjson
 import yaml
 from confluent_kafka import Producer
 
-from bench.figure import Figure, Target
+from bench.figure import Figure
 from bench.transforms_bench import SCHEMA
 from samples.loyalty import MIN_EVENT_BYTES, generate
 from testing.services.emulator import Emulator
@@ -83,10 +83,10 @@ def figures(runs: Sequence[Run]) -> Sequence[Figure]:
         for settings in SETTINGS:
             those = [one for one in runs if (one.rate, one.settings) == (rate, settings)]
             name = f"latency at {rate:,} events/s, {settings}"
-            found.append(Figure(f"{name}: p50, ms", [one.p50 for one in those]))
-            found.append(Figure(f"{name}: p95, ms", [one.p95 for one in those]))
-            target = Target("<", 100) if settings == LOW_LATENCY else None
-            found.append(Figure(f"{name}: p99, ms", [one.p99 for one in those], target))
+            key = f"{Path(settings).stem}-{rate}"
+            found.append(Figure(f"{key}-p50", f"{name}: p50, ms", [one.p50 for one in those]))
+            found.append(Figure(f"{key}-p95", f"{name}: p95, ms", [one.p95 for one in those]))
+            found.append(Figure(f"{key}-p99", f"{name}: p99, ms", [one.p99 for one in those]))
     return found
 
 

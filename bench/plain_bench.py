@@ -17,7 +17,7 @@ import orjson
 import yaml
 
 from aep.ingestion.envelope import Destination, Envelope, Payload
-from bench.figure import Figure, Target
+from bench.figure import Figure
 from bench.measure import Usage, of_command
 from bench.transforms_bench import SCHEMA
 from samples.loyalty import generate
@@ -80,7 +80,7 @@ def figures(pairs: Sequence[Pair]) -> Sequence[Figure]:
         of_kind = [one for one in pairs if (one.event_bytes, one.payload) == (event_bytes, payload)]
         what = f"Kafka to accepted ({event_bytes / 1000:g} kB, {_PAYLOADS[payload]})"
         ratios = [one.pipeline.cpu_seconds / one.script.cpu_seconds for one in of_kind]
-        made.append(Figure(f"{what}: CPU / a plain script's", ratios, Target("<", 1.3)))
+        made.append(Figure(f"{payload}-{event_bytes}", f"{what}: CPU / a plain script's", ratios))
     return made
 
 

@@ -1,0 +1,80 @@
+"""The parts of the benchmarks, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from bench import (
+    kafka_bench,
+    kinesis_bench,
+    kinesis_put_bench,
+    kinesis_rates_bench,
+    latency_bench,
+    plain_bench,
+    transforms_bench,
+)
+from bench.figure import Figure
+
+
+class Settings(NamedTuple):
+    """What is measured, and for how long; see the help."""
+
+    events: int
+    rounds: int
+    idle_seconds: float
+    latency_seconds: float
+    shard_seconds: float
+
+
+class Part(NamedTuple):
+    """A part of the benchmarks.
+
+    Attributes:
+        title: What it measures.
+        measure: Does so; returns the raw numbers.
+        figures: Makes figures of these.
+    """
+
+    title: str
+    measure: Callable[[Settings], Any]
+    figures: Callable[[Any], Sequence[Figure]]
+
+
+PARTS = {
+    "steps": Part(
+        "parse, validate, serialise: {rounds} rounds of {events:,} events",
+        lambda to: transforms_bench.measure(to.events, to.rounds),
+        transforms_bench.figures,
+    ),
+    "kinesis-read": Part(
+        "read Kinesis: {idle_seconds:g} s of nothing, {rounds} rounds of {events:,} records",
+        lambda to: kinesis_bench.measure(to.events, to.rounds, to.idle_seconds),
+        kinesis_bench.figures,
+    ),
+    "kinesis-write": Part(
+        "write Kinesis: {rounds} rounds of half of {events:,} records, then runs of a tenth and 10 times that",
+        lambda to: kinesis_put_bench.measure(to.events // 2, to.rounds),
+        kinesis_put_bench.figures,
+    ),
+    "kinesis-rates": Part(
+        "rates of Kinesis: {rounds} rounds of a quarter of {events:,} records, 2 times {shard_seconds:g} s",
+        lambda to: kinesis_rates_bench.measure(to.events // 4, to.rounds, to.shard_seconds),
+        kinesis_rates_bench.figures,
+    ),
+    "kafka": Part(
+        "Kafka to accepted: {rounds} rounds of {events:,} events",
+        lambda to: kafka_bench.measure(to.events, to.rounds, to.idle_seconds),
+        kafka_bench.figures,
+    ),
+    "plain": Part(
+        "against a plain script: {rounds} rounds of {events:,} events, 4 kinds",
+        lambda to: plain_bench.measure(to.events, to.rounds),
+        plain_bench.figures,
+    ),
+    "latency": Part(
+        "latency: {rounds} rounds of {latency_seconds:g} s at each rate",
+        lambda to: latency_bench.measure(to.latency_seconds, to.rounds),
+        latency_bench.figures,
+    ),
+}
