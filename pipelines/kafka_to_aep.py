@@ -44,8 +44,14 @@ def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
     mapped = parsed.main | ApplyMapping(plan.routes, plan.guard)
     valid = mapped.main | ValidateXdm(plan.routes, plan.rules, plan.guard)
     batches = valid.main | GroupIntoBatches(plan.routes, plan.batch_limits, plan.batch_mode, plan.connection.shards)
-    post = PostToAep(plan.routes, plan.connection, bool(plan.receipts), plan.measures_latency, plan.worker)
-    posted = batches | post
+    posted = batches | PostToAep(
+        plan.routes,
+        plan.connection,
+        bool(plan.receipts),
+        plan.measures_latency,
+        plan.worker,
+        plan.late_answers_of,
+    )
     posted.receipts | WriteReceipts(plan.receipts)
 
     # Each step has a sink of its own, fused with it: behind a Flatten the sink would run in another stage, and offsets

@@ -35,8 +35,14 @@ def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
     mapped = parsed.main | ApplyMapping(plan.routes, plan.guard)
     measured = mapped.main | ValidateXdm(plan.routes, plan.rules, plan.guard)
     batches = measured.main | GroupIntoBatches(plan.routes, plan.batch_limits, plan.batch_mode, plan.connection.shards)
-    put_to = PutToKinesis(plan.routes, plan.connection, bool(plan.receipts), plan.measures_latency, plan.worker)
-    put = batches | put_to
+    put = batches | PutToKinesis(
+        plan.routes,
+        plan.connection,
+        bool(plan.receipts),
+        plan.measures_latency,
+        plan.worker,
+        plan.late_answers_of,
+    )
     put.receipts | WriteReceipts(plan.receipts)
 
     # Fused with their steps, as in kafka_to_aep.

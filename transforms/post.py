@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import NamedTuple, Protocol
@@ -21,6 +20,7 @@ from transforms.records.destination import Destination
 from transforms.records.outcome import Refusal
 from transforms.records.route import Routes
 from transforms.worker import metrics, process
+from transforms.worker.late_answers import LateAnswers, late_answers
 from transforms.worker.latency import Accepted, count_latencies, measure
 from transforms.worker.setup import PLAIN_WORKER, WorkerSetup
 
@@ -38,6 +38,8 @@ class Post(beam.PTransform):
     Args:
         latency: Measure how long after their timestamps records are accepted; for records that come from Kafka now.
         worker: What the processes of workers are like.
+        late_answers_of: The id of the source, if its bundles may end before their last answers, see
+            `transforms.worker.late_answers`: the bundle that follows then has them. No other step may do so.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Post(beam.PTransform):
         receipts: bool = False,
         latency: bool = False,
         worker: WorkerSetup = PLAIN_WORKER,
+        late_answers_of: str | None = None,
         poster: Callable[[Client, Connection], Poster] | None = None,
     ):
         super().__init__()
@@ -55,13 +58,21 @@ class Post(beam.PTransform):
         self._receipts = receipts
         self._latency = latency
         self._worker = worker
+        self._late_answers_of = late_answers_of
         self._poster = poster or ThreadedPoster
 
     def expand(self, batches: beam.PCollection[Batch]) -> DoOutputsTuple:
         """Add the step."""
-        post = _Post(self._routes, self._connection, self._receipts, self._latency, self._worker, self._poster)
-        step = beam.ParDo(post)
-        return with_dead_letters(step, batches, Batch, receipts=Receipts)
+        post = _Post(
+            self._routes,
+            self._connection,
+            self._receipts,
+            self._latency,
+            self._worker,
+            self._late_answers_of,
+            self._poster,
+        )
+        return with_dead_letters(beam.ParDo(post), batches, Batch, receipts=Receipts)
 
 
 class _UnderWay(NamedTuple):
@@ -79,6 +90,7 @@ class _Post(beam.DoFn):
         receipts: bool,
         latency: bool,
         worker: WorkerSetup,
+        late_answers_of: str | None,
         poster: Callable[[Client, Connection], Poster],
     ):
         self._routes = routes
@@ -86,6 +98,7 @@ class _Post(beam.DoFn):
         self._receipts = receipts
         self._latency = latency
         self._worker = worker
+        self._late_answers_of = late_answers_of
         self._poster = poster
 
     def setup(self) -> None:
@@ -93,7 +106,12 @@ class _Post(beam.DoFn):
         self._worker.apply()
 
     def start_bundle(self) -> None:
-        self._under_way: deque[_UnderWay] = deque()
+        self._late: LateAnswers[_UnderWay] | None = None
+        self._under_way: list[_UnderWay] = []
+        if self._late_answers_of is not None:
+            self._late = late_answers(self._late_answers_of)
+            self._under_way.extend(self._late.start_bundle())
+        self._left = len(self._under_way)  # those that the bundle before has left come first
 
     def process(self, element: Batch) -> Iterator[TaggedOutput]:
         with process.remember_failure():
@@ -103,21 +121,26 @@ class _Post(beam.DoFn):
         yield from self._settle_ended()
 
     def finish_bundle(self) -> Iterator[TaggedOutput]:
-        while self._under_way:
+        may_leave = self._late is not None and self._late.allowed
+        while self._left if may_leave else self._under_way:
             wait([one.future for one in self._under_way], return_when=FIRST_COMPLETED)
             for output in self._settle_ended():
                 yield TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
+        if self._late is not None:
+            self._late.finish_bundle(self._under_way)
 
     def _settle_ended(self) -> Iterator[TaggedOutput]:
         """Take answers as they come: their batches are let go of, and an error ends the bundle early, whatever else
         is being tried again meanwhile.
         """
-        for _ in range(len(self._under_way)):
-            one = self._under_way.popleft()
+        under_way, left = self._under_way, self._left
+        self._under_way, self._left = [], 0
+        for at, one in enumerate(under_way):
             if one.future.done():
                 yield from self._settle(*one)
             else:
                 self._under_way.append(one)
+                self._left += at < left
 
     def _settle(self, batch: Batch, poster: Poster, steps: _Steps, future: Future[Delivery]) -> Iterator[TaggedOutput]:
         metrics.count(metrics.TOKEN_RENEWALS, poster.take_renewals())

@@ -58,10 +58,13 @@ class KafkaOptions(OptionGroup):
         "JSON lines files for kafka_source=file, on any filesystem of Beam's; .gz, .bz2, .xz, .zst are decompressed.",
     )
     bundle_max_records: Count = option(
-        50_000, "Most records in a bundle. A crash repeats at most the open bundles.", "records"
+        10_000,
+        "Most records in the open bundles of a reader, which a crash repeats. In local runs two are open, each with "
+        "half as many: one is read while the other is answered; on a cluster one.",
+        "records",
     )
-    bundle_max_bytes: Count = option(64_000_000, "Most bytes of records in a bundle.", "bytes")
-    bundle_max_seconds: Seconds = option(5.0, "Longest time a bundle takes in records.", "seconds")
+    bundle_max_bytes: Count = option(64_000_000, "Most bytes of records in the open bundles of a reader.", "bytes")
+    bundle_max_seconds: Seconds = option(1.0, "Longest time a bundle takes in records.", "seconds")
     discovery_seconds: DiscoverySeconds = option(60.0, "How often to look for new topics and partitions.", "seconds")
     format: Format = option(
         "json",

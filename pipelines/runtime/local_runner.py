@@ -10,7 +10,7 @@ from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.worker import statesampler
 from apache_beam.utils.counters import CounterFactory
 
-_SAMPLING_MS = 20  # seldom enough that an idle run stays idle
+_SAMPLING_MS = 2  # seldom enough that an idle run stays idle
 
 
 def keep_metrics_small() -> None:

@@ -31,6 +31,9 @@ from transforms.worker.setup import WorkerSetup
 # Runners that read, process and post in this process, or beside it; they keep no state over a restart.
 LOCAL_RUNNERS = frozenset({"DirectRunner", "FnApiRunner", "PrismRunner"})
 
+# Those of them that run one bundle after another, each finalised before the next begins.
+_ONE_BUNDLE_AT_A_TIME = frozenset({"DirectRunner", "FnApiRunner"})
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -64,6 +67,11 @@ class Plan:
     def receiver(self) -> str:
         """Name of the destination in tables and messages."""
         return self.connection.name
+
+    @property
+    def late_answers_of(self) -> str | None:
+        """The id of the source, if its bundles may end before their last answers."""
+        return self.source.id if self.source is not None and self.source.late_answers else None
 
     @property
     def worker(self) -> WorkerSetup:
@@ -113,6 +121,9 @@ def make_plan(settings: Settings, kind: DestinationKind[Any], routes: Routes | N
     """
     kafka, batch = settings.kafka, settings.batch
     routes = make_routes(settings, kind) if routes is None else routes
+    source = kafka_source(settings, kafka.topics or routes.topics) if kafka.source == "native" else None
+    if source is not None:
+        source = replace(source, late_answers=may_answer_late(settings))
     return Plan(
         settings=settings,
         routes=routes,
@@ -126,7 +137,7 @@ def make_plan(settings: Settings, kind: DestinationKind[Any], routes: Routes | N
         guard=RefusalGuard(
             RefusalLimits(settings.dead_letter.max_first, settings.dead_letter.max_share), uuid.uuid4().hex
         ),
-        source=kafka_source(settings, kafka.topics or routes.topics) if kafka.source == "native" else None,
+        source=source,
         local=is_local(settings),
     )
 
@@ -146,7 +157,16 @@ def worker_setup(settings: Settings) -> WorkerSetup:
 
 def is_local(settings: Settings) -> bool:
     """Return whether the runner reads and writes in this process, or beside it."""
-    return settings.runner.rsplit(".", 1)[-1] in LOCAL_RUNNERS
+    return _runner(settings) in LOCAL_RUNNERS
+
+
+def may_answer_late(settings: Settings) -> bool:
+    """Return whether bundles may end before their last answers: they come one at a time, and are delivered whole."""
+    return _runner(settings) in _ONE_BUNDLE_AT_A_TIME and settings.batch.mode == "bundle"
+
+
+def _runner(settings: Settings) -> str:
+    return settings.runner.rsplit(".", 1)[-1]
 
 
 def kafka_source(settings: Settings, topics: Iterable[str]) -> KafkaSource | None:

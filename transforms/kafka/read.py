@@ -25,6 +25,7 @@ from transforms.kafka.start import Start
 from transforms.records.bundle_limits import SHARED_DEFER_SECONDS
 from transforms.records.chunk import Chunk
 from transforms.worker import metrics, process
+from transforms.worker.late_answers import forget_late_answers, late_answers
 
 
 class ReadFromKafka(beam.PTransform):
@@ -55,6 +56,8 @@ class ReadFromKafka(beam.PTransform):
         shards = 1 if source.share_group else max(1, len(self._start.positions))
         if not source.share_group:
             source = replace(source, limits=source.limits.on_shared_thread())
+        if source.late_answers:
+            source = replace(source, limits=source.limits.for_two_open())
         chunks = (
             pipeline
             | "Shards" >> beam.Create([tuple(shard) for shard in deal(self._start, shards)], reshuffle=False)
@@ -83,10 +86,12 @@ class _ReadShard(beam.DoFn):
     ) -> Iterator[TimestampedValue]:
         shard = Shard(*element)
         reader = shard_reader(self._source, shard)
+        late = late_answers(self._source.id)
         with reader.lock, process.remember_failure():
             reader.go_to(tracker.current_restriction())
             claimed: set[Partition] = set()
-            for step in reader.read_bundle():
+            # With nothing to read, the offsets of the bundle before should not wait for longer than for its answers.
+            for step in reader.read_bundle(late.are_in if late.owes_commit else None):
                 if not tracker.try_claim(step.claim):
                     break  # the runner has given the rest to another bundle
                 claimed.update(step.claim.partitions())
@@ -100,13 +105,15 @@ class _ReadShard(beam.DoFn):
                 else:
                     idle = not claimed and not self._source.share_group
                     tracker.defer_remainder(Duration(seconds=SHARED_DEFER_SECONDS if idle else 0))
+                    late.allowed = self._source.late_answers
             lag = reader.measure_lag()
             if lag is not None:
                 metrics.observe(metrics.LAG, lag)
             if not claimed:
                 _advance(watermark, Timestamp.now())
-            if self._commit and (claimed or reader.owes_commit()):
-                bundle_finalizer.register(reader.commit_later(tracker.current_restriction().to_commit(claimed)))
+            if self._commit and (claimed or reader.owes_commit() or late.owes_commit):
+                commit = reader.commit_later(tracker.current_restriction().to_commit(claimed))
+                bundle_finalizer.register(late.as_finalised(commit))
 
 
 def shard_reader(source: KafkaSource, shard: Shard) -> Reader:
@@ -138,6 +145,7 @@ def close_readers(source_id: str, commit_seconds: float = 0.0) -> None:
         metrics.unwatch(metrics.LAG, _reader_key(source_id, number))
         reader.close()
         number += 1
+    forget_late_answers(source_id)
 
 
 def _reader_key(source_id: str, number: int) -> tuple[str, str, int]:

@@ -74,8 +74,13 @@ class Reader:
         """Make the next bundle start where the restriction says."""
         self._assigned.go_to(restriction, certain=not self._cut_short)
 
-    def read_bundle(self) -> Iterator[Step]:
-        """Yield steps until the bundle is full, the log is read to its end, or there is a reason to stop."""
+    def read_bundle(self, may_end: Callable[[], bool] | None = None) -> Iterator[Step]:
+        """Yield steps until the bundle is full, the log is read to its end, or there is a reason to stop.
+
+        Args:
+            may_end: Whether a bundle in which nothing was read yet should end, for what waits for its end; None lets it
+                wait for records as long as its limits say.
+        """
         # Until it ends well: its caller may drop what was fetched and not yet claimed.
         self._cut_short = True
         limits = self._source.limits
@@ -83,11 +88,12 @@ class Reader:
         first_at: float | None = None
         records = size = 0
         poll_seconds = min(_POLL_SECONDS, limits.linger_seconds / _POLLS_A_LINGER)
+        idle_seconds = limits.idle_seconds if may_end is None else min(_POLL_SECONDS, limits.idle_seconds)
         yield from self._topic_steps()
         while not self.must_stop() and not self.is_at_ends():
             # A poll for many returns when it has them all or the time is up, so wait for the first alone.
             many = min(_POLL_RECORDS, limits.max_records - records)
-            messages = self._consumer.consume(*((many, poll_seconds) if first_at else (1, limits.idle_seconds)))
+            messages = self._consumer.consume(*((many, poll_seconds) if first_at else (1, idle_seconds)))
             metrics.asked()
             for step in self._steps(messages):
                 if step.chunk is not None:
@@ -98,7 +104,7 @@ class Reader:
             yield from self._topic_steps()
             now = self._clock()
             if first_at is None:
-                if now - asked_at >= limits.idle_seconds:
+                if now - asked_at >= limits.idle_seconds or (may_end is not None and may_end()):
                     break
             elif (
                 records >= limits.max_records

@@ -24,6 +24,8 @@ class KafkaSource:
         deadline: Seconds since 1970 after which nothing more is read.
         limits: Limits of a bundle.
         left_out: Topics that a pattern takes in and that may not be read.
+        late_answers: Whether a bundle may end before its last answers, see `transforms.worker.late_answers`; the step
+            that delivers must be told, too.
     """
 
     id: str
@@ -36,3 +38,4 @@ class KafkaSource:
     deadline: float | None
     share_group: bool = False
     left_out: frozenset[str] = frozenset()
+    late_answers: bool = False

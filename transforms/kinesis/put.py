@@ -27,8 +27,9 @@ class PutToKinesis(Post):
         receipts: bool = False,
         latency: bool = False,
         worker: WorkerSetup = PLAIN_WORKER,
+        late_answers_of: str | None = None,
     ):
-        super().__init__(routes, connection, receipts, latency, worker, KinesisPoster)
+        super().__init__(routes, connection, receipts, latency, worker, late_answers_of, KinesisPoster)
 
 
 class KinesisPoster:

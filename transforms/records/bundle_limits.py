@@ -35,3 +35,9 @@ class BundleLimits:
             idle_seconds=min(self.idle_seconds, _SHARED_IDLE_SECONDS),
             linger_seconds=min(self.linger_seconds, _SHARED_LINGER_SECONDS),
         )
+
+    def for_two_open(self) -> BundleLimits:
+        """Return limits for bundles of which two may be open, which together stay within these limits of records and
+        bytes.
+        """
+        return replace(self, max_records=max(1, self.max_records // 2), max_bytes=max(1, self.max_bytes // 2))

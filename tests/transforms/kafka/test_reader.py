@@ -789,3 +789,16 @@ def test_a_commit_while_no_broker_answers_is_not_waited_for_and_made_up_for(
         return all(broker.committed(of.group_id, topic) == {0: 10, 1: 10, 2: 10} for of in sources)
 
     wait_for(committed, SECONDS, "the commits")
+
+
+def test_a_bundle_with_nothing_to_read_ends_as_soon_as_it_may(of: KafkaSource, join: Join) -> None:
+    patient = replace(of, limits=replace(of.limits, idle_seconds=PATIENCE_SECONDS))
+    member = join(patient, start_of(of, stop_at_end=False))
+    asked: list[bool] = []
+
+    def may_end() -> bool:
+        asked.append(len(asked) == 3)
+        return asked[-1]
+
+    assert [step.chunk for step in member.reader.read_bundle(may_end) if step.chunk is not None] == []
+    assert asked == [False, False, False, True]

@@ -1,0 +1,37 @@
+"""What a plan makes of options."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.pipelines.to_aep import make_plan, parse
+
+RUN = [
+    "--kafka_bootstrap_servers=127.0.0.1:9",
+    "--kafka_topics=t",
+    "--aep_inlet_url=http://127.0.0.1:1/collection/x",
+    "--aep_dataset_id=d",
+    "--aep_org_id=o",
+    "--dead_letter_path=dead",
+    "--xdm_payload=raw",
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "late"),
+    [
+        ([], True),
+        (["--runner=FnApiRunner"], True),
+        (["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"], True),
+        (["--runner=PrismRunner"], False),
+        (["--runner=FlinkRunner", "--streaming", "--checkpointing_interval=1000"], False),
+        (["--runner=FnApiRunner", "--batch_mode=state", "--batch_allow_unsafe"], False),
+    ],
+)
+def test_bundles_leave_answers_only_where_each_is_finalised_before_the_next_begins(
+    options: list[str], late: bool
+) -> None:
+    plan = make_plan(parse([*RUN, *options]))
+    assert plan.source is not None
+    assert plan.source.late_answers is late
+    assert plan.late_answers_of == (plan.source.id if late else None)
