@@ -143,7 +143,7 @@ def identity_fields(described: Sequence[Identity], primary: Sequence[str]) -> tu
     }  # the descriptor of the same field knows its namespace
     wanted = set(primary) or {each.pointer for each in described if each.primary}
     return tuple(
-        IdentityField(place, tuple(steps_of(place)), _is_ecid_namespace(each.namespace), place in wanted)
+        IdentityField(place, tuple(steps_of(place)), is_ecid_namespace(each.namespace), place in wanted)
         for place, each in fields.items()
     )
 
@@ -181,7 +181,7 @@ def check_identity_map(entity: dict[str, Any], namespaces: frozenset[str], wante
         if namespaces and namespace.lower() not in namespaces:
             message = "this identity namespace is not allowed"
             errors.append(XdmError("unknown_namespace", pointer(["identityMap", namespace]), "", message))
-        is_ecid = _is_ecid_namespace(namespace)
+        is_ecid = is_ecid_namespace(namespace)
         for index, item in enumerate(items):
             if not isinstance(item, dict):
                 continue
@@ -207,7 +207,8 @@ def check_identity_map(entity: dict[str, Any], namespaces: frozenset[str], wante
     return errors
 
 
-def _is_ecid_namespace(namespace: str) -> bool:
+def is_ecid_namespace(namespace: str) -> bool:
+    """Return whether identities of the namespace are ECIDs."""
     return namespace.lower() == "ecid"
 
 

@@ -10,7 +10,7 @@ from aep.xdm.rejection import XdmError
 Nulls = Literal["reject", "prune"]
 Identity = Literal["off", "required"]
 
-_DAY = 86_400
+DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ def check_timestamp(
     if moment > now + max_future_seconds:
         ahead = moment - now
         return XdmError("timestamp_future", "/timestamp", "", f"timestamp is {ahead:,.0f} s in the future")
-    if max_age_days is not None and moment < now - max_age_days * _DAY:
-        age = (now - moment) / _DAY
+    if max_age_days is not None and moment < now - max_age_days * DAY_SECONDS:
+        age = (now - moment) / DAY_SECONDS
         return XdmError("timestamp_old", "/timestamp", "", f"timestamp is {age:,.1f} days old")
     return None
 

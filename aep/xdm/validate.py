@@ -3,11 +3,13 @@
 import threading
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import jsonschema_rs
 import orjson
 
+from aep.xdm.fast_check import FastCheck
 from aep.xdm.formats import FORMAT_OF, LIBRARY_NAMES
 from aep.xdm.harden import harden
 from aep.xdm.identities import check_identity_fields, check_identity_map, identity_fields
@@ -53,12 +55,14 @@ class XdmValidator:
         has_primary = any(field.required for field in self._identity_fields)
         self._wants_map = rules.identity == "required" and not has_primary
         self._tenant = schema.tenant
-        hardened = harden(
+        self._hardened = harden(
             orjson.loads(schema.document),
             unknown_fields=rules.unknown_fields,
             integer_ranges=rules.integer_ranges,
         )
-        self._validator = compile_schema(hardened)
+        self._fast_check = FastCheck(
+            self._hardened, schema.is_event, self._identity_fields, self._wants_map, rules, clock
+        )
 
     def check(self, entity: dict[str, Any], size: int | None = None) -> Rejection | None:
         """Return what is wrong with a record, or None. Never raises.
@@ -70,6 +74,8 @@ class XdmValidator:
         if size is not None and (too_large := check_size(size, self._max_bytes)):
             return rejection([too_large])
         try:
+            if self._fast_check(entity):
+                return None
             valid = self._validator.is_valid(entity)
             errors = self._rule_errors(entity) if valid else self._schema_errors(entity)
         except (ValueError, TypeError, RecursionError) as error:
@@ -77,6 +83,10 @@ class XdmValidator:
             deep = "recursion" in str(error).lower()
             errors = [XdmError("too_deep" if deep else "json", "", "", shorten(str(error)))]
         return rejection(errors) if errors else None
+
+    @cached_property
+    def _validator(self) -> jsonschema_rs.Draft4Validator:
+        return compile_schema(self._hardened)
 
     def _schema_errors(self, entity: dict[str, Any]) -> list[XdmError]:
         errors: dict[XdmError, None] = {}  # keeps the order and drops an error found by format and by pattern
