@@ -29,7 +29,7 @@ from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, co
 from pipelines.runtime.history import History
 from pipelines.runtime.job import Job, R, Replay, Run, RunPlan
 from pipelines.runtime.judge import judge_by
-from pipelines.runtime.local_runner import end_bundles_at_once, keep_metrics_small
+from pipelines.runtime.local_runner import keep_metrics_small
 from pipelines.runtime.logs import leave_out_beams_tracebacks, set_up_logging
 from pipelines.runtime.plan import Plan, for_replay
 from pipelines.runtime.preflight import preflight
@@ -40,6 +40,7 @@ from pipelines.runtime.result_files import write_results
 from transforms.sinks.base import describe_all
 from transforms.worker import examples, metrics, process
 from transforms.worker.monitor import open_monitor
+from transforms.worker.state_sampler import end_bundles_at_once
 
 DONE, FAILED, WRONG = 0, 1, 2
 INTERRUPTED = 128 + signal.SIGINT

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from types import GeneratorType
 
 import apache_beam as beam
 from apache_beam.io.restriction_trackers import OffsetRange, OffsetRestrictionTracker
 from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.worker import statesampler
 from apache_beam.transforms.core import RestrictionProvider
 
-from pipelines.runtime.local_runner import end_bundles_at_once, keep_metrics_small
-from tests.transforms.eager import Collect
+from pipelines.runtime.local_runner import keep_metrics_small
 
 BUNDLES = 300
 
@@ -60,19 +57,3 @@ def test_metrics_of_bundles_are_added_up_as_they_end() -> None:
     assert counter.committed == BUNDLES
     (distribution,) = metrics["distributions"]
     assert (distribution.committed.min, distribution.committed.max) == (0, BUNDLES - 1)
-
-
-class SamplingPeriod(beam.DoFn):
-    """Returns how long the thread sleeps, in milliseconds, that a bundle waits for at its end."""
-
-    def process(self, _: None) -> Iterator[int]:
-        yield statesampler.get_current_tracker().sampling_period_ms
-
-
-def test_a_bundle_does_not_wait_long_for_the_thread_that_measures_its_steps() -> None:
-    end_bundles_at_once()
-    collect = Collect()
-    with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
-        pipeline | beam.Create([None], reshuffle=False) | beam.ParDo(SamplingPeriod()) | collect
-    (period,) = collect.taken()
-    assert period <= 20

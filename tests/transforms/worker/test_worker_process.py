@@ -1,4 +1,4 @@
-"""Beam's own ways to start a worker, and the garbage collector of each worker's process."""
+"""Beam's own ways to start a worker, and what is set in each worker's process."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.worker import statesampler
 from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
 from apache_beam.transforms.environments import (
     EmbeddedPythonEnvironment,
@@ -27,29 +28,38 @@ from transforms.parse import ParseRecords
 from transforms.records.chunk import Chunk
 from transforms.worker import process
 
-TUNED, USERS_OWN = (50_000, 50, 50), (12_345, 10, 10)
+# The collector's thresholds, and how many milliseconds the thread sleeps that a bundle waits for at its end.
+TUNED, USERS_OWN = (50_000, 50, 50, 2), (12_345, 10, 10, statesampler.DEFAULT_SAMPLING_PERIOD_MS)
 
 
 @pytest.fixture(autouse=True)
-def own_setting() -> Iterator[None]:
-    """A setting of the program that the tests run in."""
+def own_setting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Settings of the program that the tests run in."""
     before = gc.get_threshold()
     process.take("worker is set up")
-    gc.set_threshold(*USERS_OWN)
+    gc.set_threshold(*USERS_OWN[:3])
+    own = next(one for one in statesampler.StateSampler.__mro__ if one.__module__ == statesampler.__name__)
+    monkeypatch.setattr(statesampler, "StateSampler", own)
     yield
     gc.set_threshold(*before)
 
 
 def run(environment: Environment, folder: Path) -> dict[int, tuple[int, ...]]:
-    """Parse a record in the environment; give the collector's setting of each process that did."""
+    """Parse a record in the environment; give the settings of each process that did, as its next stage finds them."""
 
-    def note(_: Chunk) -> None:
-        Path(folder, str(os.getpid())).write_text(" ".join(map(str, gc.get_threshold())))
+    def note(_: int) -> None:
+        found = (*gc.get_threshold(), statesampler.get_current_tracker().sampling_period_ms)
+        Path(folder, str(os.getpid())).write_text(" ".join(map(str, found)))
 
     with beam.Pipeline(FnApiRunner(environment), PipelineOptions([])) as pipeline:
         parsed = pipeline | beam.Create([chunk(b"{}")]) | ParseRecords(routes(), "skip")
-        parsed.main | "Note" >> beam.Map(note)
+        counted = parsed.main | "Count" >> beam.Map(_records).with_output_types(int)
+        counted | beam.Reshuffle() | "Note" >> beam.Map(note)
     return {int(one.name): tuple(map(int, one.read_text().split())) for one in folder.iterdir()}
+
+
+def _records(parsed: Chunk) -> int:
+    return len(parsed.records)
 
 
 def test_a_process_that_a_worker_pool_starts_is_tuned(tmp_path: Path) -> None:
