@@ -20,7 +20,7 @@ CANARY_TESTS := tests/aep/formats/test_avro.py tests/aep/formats/test_avro_decod
     tests/transforms/kafka/test_record.py tests/transforms/kafka/test_restriction.py \
     tests/kinesis/test_replies.py tests/kinesis/test_put_body.py
 
-.PHONY: help setup demo demo-kinesis test test-fast test-packages test-pythons test-slow check bench soak canary docs lock clean
+.PHONY: help setup demo demo-kinesis test test-fast test-packages test-pythons test-slow check bench bench-docs soak canary docs lock clean
 
 help:
 	@echo "make demo        try it: Kafka, a local AEP, 2 % broken events, every one accounted for"
@@ -31,6 +31,7 @@ help:
 	@echo "make test-fast   checks, and the tests that need Python packages only"
 	@echo "make test-pythons  these tests on each Python from 3.10 to 3.13 that this machine has"
 	@echo "make bench       the benchmark table; BENCH=\"--only kinesis-write\" for a part of it"
+	@echo "make bench-docs  its figures and plots into docs/"
 	@echo "make soak        10 minutes of random faults, every record accounted for; SOAK=\"--minutes 60\" for more;"
 	@echo "                 then 10 minutes without Kinesis; SOAK_KINESIS=\"--minutes 1\" for less"
 	@echo "make canary      the tests that lean on insides of Beam, boto3, confluent-kafka and fastavro, with their newest versions"
@@ -80,6 +81,10 @@ test-pythons:
 
 bench: $(READY)
 	$(RUN) -m bench $(BENCH)
+
+# Figures of the last `make bench` into docs/performance.md and docs/scaling.md, with their plots.
+bench-docs: $(READY)
+	$(RUN) -m bench.page
 
 soak: $(READY)
 	$(RUN) -m bench.soak $(SOAK)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import bounds, report
+from bench import bounds, page, report
 from bench.bounds import Judged
 from bench.parts import PARTS, Settings
 from pipelines.output.table import show
@@ -37,6 +37,12 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--shard_seconds", type=float, default=20, help="how long to write to shards with limits, default 20"
+    )
+    parser.add_argument(
+        "--memory_seconds",
+        type=float,
+        default=240,
+        help="how long events come to measure memory, default 240; AEP is away for half of it",
     )
     parser.add_argument(
         "--output",
@@ -74,7 +80,8 @@ def main(argv: Sequence[str]) -> int:
         console.print(f"cannot run here: {reason}")
         return 2
     show(Console(), report.table(judged))
-    console.print(f"written: {arguments.output}")
+    page.write_plots(report.read(arguments.output), arguments.output.parent)
+    console.print(f"written: {arguments.output}, and plots beside it")
     missed = [one for one in judged if one.met is False]
     for one in missed:
         console.print(f"beyond its bound: {one}", style="red", soft_wrap=True)

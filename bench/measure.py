@@ -74,9 +74,9 @@ def of_command(name: str, command: Sequence[str], log: Path, timeout: float) -> 
 
 def cpu_share(pid: int, seconds: float) -> float:
     """Return the share of a core that a running process uses over the given seconds."""
-    cpu, wall = _cpu_seconds(pid), time.perf_counter()
+    cpu, wall = cpu_seconds(pid), time.perf_counter()
     time.sleep(seconds)
-    return (_cpu_seconds(pid) - cpu) / (time.perf_counter() - wall)
+    return (cpu_seconds(pid) - cpu) / (time.perf_counter() - wall)
 
 
 def _ended_children_cpu_seconds() -> float:
@@ -84,7 +84,8 @@ def _ended_children_cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds that a running process and its ended children have used so far."""
     # The fields after the command's name, which may hold spaces: utime, stime, cutime, cstime are the 14th to 17th.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / _TICKS_PER_SECOND

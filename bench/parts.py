@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from bench import (
+    growth_bench,
     kafka_bench,
     kinesis_bench,
     kinesis_put_bench,
     kinesis_rates_bench,
     latency_bench,
+    memory_bench,
     plain_bench,
+    processes_bench,
     transforms_bench,
 )
 from bench.figure import Figure
@@ -25,6 +28,7 @@ class Settings(NamedTuple):
     idle_seconds: float
     latency_seconds: float
     shard_seconds: float
+    memory_seconds: float
 
 
 class Part(NamedTuple):
@@ -76,5 +80,20 @@ PARTS = {
         "latency: {rounds} rounds of {latency_seconds:g} s at each rate",
         lambda to: latency_bench.measure(to.latency_seconds, to.rounds),
         latency_bench.figures,
+    ),
+    "processes": Part(
+        "two processes against one: {rounds} rounds of {events:,} events",
+        lambda to: processes_bench.measure(to.events, to.rounds),
+        processes_bench.figures,
+    ),
+    "growth": Part(
+        "growth: {rounds} rounds of {events:,} events, then a run of 10 times that",
+        lambda to: growth_bench.measure(to.events, to.rounds),
+        growth_bench.figures,
+    ),
+    "memory": Part(
+        "memory: a run of {memory_seconds:g} s, AEP away for half of it",
+        lambda to: memory_bench.measure(to.memory_seconds),
+        memory_bench.figures,
     ),
 }

@@ -267,6 +267,12 @@ class KafkaBroker:
         finally:
             consumer.close()
 
+    def members(self, group: str) -> int:
+        """Return how many members of a group have partitions; ask only once something is committed."""
+        admin = self._admin()
+        found = admin.describe_consumer_groups([group])[group].result(PATIENCE_SECONDS)
+        return sum(bool(one.assignment and one.assignment.topic_partitions) for one in found.members)
+
     def delete_records(self, topic: str, before: Mapping[int, int]) -> None:
         """Delete the records of each partition before an offset, as expiry does."""
         admin = self._admin()

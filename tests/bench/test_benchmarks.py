@@ -25,6 +25,7 @@ EVENTS, ROUNDS = 3_000, 2
         ["--idle_seconds=0"],
         ["--latency_seconds=0"],
         ["--shard_seconds=0"],
+        ["--memory_seconds=0"],
         ["--events=many"],
         ["--only=kinesis"],
     ],
@@ -72,6 +73,7 @@ def test_what_kafka_takes_part_in_is_measured_and_written(
         "idle_seconds": 0.5,
         "latency_seconds": 0.5,
         "shard_seconds": 20,
+        "memory_seconds": 240,
     }
     assert written.keys() == {"steps", "kafka", "latency"}
     for part in written.values():
@@ -118,6 +120,26 @@ def test_the_pipeline_is_measured_against_the_plain_script(tmp_path: Path, monke
     assert pair["events"] == EVENTS  # which both have delivered: a run that delivers others is an error
     assert pair["pipeline"]["peak_bytes"] > pair["script"]["peak_bytes"] > 20_000_000
     assert figure["values"] == [pair["pipeline"]["cpu_seconds"] / pair["script"]["cpu_seconds"]]
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+@pytest.mark.usefixtures("broker_turn")
+def test_processes_growth_and_memory_are_measured(tmp_path: Path) -> None:
+    output = tmp_path / "bench.json"
+    parts = ["processes", "growth", "memory"]
+    with require(what_kafka_needs()):
+        short = [f"--events={10 * EVENTS}", "--rounds=1", "--memory_seconds=8"]
+        assert main(["--only", *parts, *short, f"--output={output}"]) in (0, 1)
+    written = orjson.loads(output.read_bytes())["parts"]
+    processes, growth, memory = (written[part]["raw"] for part in parts)
+    assert processes[0]["two"] > 0.8 * processes[0]["one"] > 0
+    assert growth["many"] == 10 * growth["events"] == 100 * EVENTS
+    assert min(growth["of_many"], *growth["rounds"][0].values()) > 0
+    assert all(sample["megabytes"] > 50 for sample in memory["samples"])  # Python with Beam alone has more
+    # AEP was away for as long as it should be, and everything arrived all the same.
+    assert memory["samples"][-1]["seconds"] >= memory["away_until"] == memory["away_from"] + 4
+    assert {path.name for path in tmp_path.glob("*.svg")} == {"memory.svg"}
 
 
 def test_kinesis_is_measured_without_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,7 +54,7 @@ class Plot:
         values = [value for line in self.lines for value in line.values if value is not None]
         if not values:
             return None
-        axis = _tens(values) if self.by_tens else _even(max(values))
+        axis = _tens(values) if self.by_tens else even_ticks(max(values))
         low, high = axis[0], axis[-1]
         down = {tick: _HEIGHT * (1 - self._part(tick, low, high)) for tick in axis}
         ticks = [tick for tick in _time_ticks(self.seconds) if tick <= self.seconds]
@@ -155,7 +155,7 @@ def _short(said: str) -> str:
     return re.sub(r"\.0+(?=\D|$)", "", said)
 
 
-def _even(most: float) -> list[float]:
+def even_ticks(most: float) -> list[float]:
     """Return the ticks of an axis from 0 to a value at least, at steps of 1, 2 or 5 times a power of ten."""
     if most <= 0:
         return [0, 1]

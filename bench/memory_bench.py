@@ -1,0 +1,104 @@
+"""Memory in a long run at a steady rate, with the collector away for half of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from confluent_kafka import Producer
+
+from bench.figure import Figure
+from bench.rig import Rig, new_name, set_up
+from samples.loyalty import MIN_EVENT_BYTES, generate
+from testing.services.process import ServiceProcess
+
+RATE = 1_500
+"""Events a second."""
+
+_TOPIC, _PARTITIONS = "loyalty-events", 4
+_OUTAGE_FROM, _OUTAGE_SHARE = 0.25, 0.5  # of the time
+_TICK_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Resident megabytes at a time, in seconds since the first event."""
+
+    seconds: float
+    megabytes: float
+
+
+@dataclass(frozen=True)
+class MemoryResults:
+    """Samples of a run, one a second, and when the collector was away."""
+
+    samples: list[Sample]
+    away_from: float
+    away_until: float
+
+
+def measure(seconds: float) -> MemoryResults:
+    """Return the memory of a run over so many seconds, and of the time that it takes to catch up.
+
+    Raises:
+        ServiceUnavailable: This machine cannot run Apache Kafka; the message says what it lacks.
+        ServiceError: The pipeline ended.
+    """
+    with set_up() as rig:
+        rig.broker.create_topic(_TOPIC, _PARTITIONS)
+        with rig.running([rig.command(_TOPIC, kafka_stop_at="never", kafka_group_id=new_name())]) as (pipeline,):
+            rig.produce(_TOPIC, 1)
+            rig.wait([pipeline], lambda: rig.accepted() == 1, "the first event")
+            return _run(rig, pipeline, seconds)
+
+
+def figures(results: MemoryResults) -> Sequence[Figure]:
+    """Return the figures that the raw numbers come to."""
+    away = results.away_until - results.away_from
+    what = f"{RATE:,} events/s, AEP away for {away:.0f} s"
+    before = [one.megabytes for one in results.samples if results.away_from / 2 < one.seconds < results.away_from]
+    after = [one.megabytes for one in results.samples if one.seconds > results.away_until]
+    return [
+        Figure("peak", f"{what}: peak memory, MB", [max(one.megabytes for one in results.samples)]),
+        Figure("growth", f"{what}: memory after it / before", [median(after) / median(before)]),
+    ]
+
+
+def _run(rig: Rig, pipeline: ServiceProcess, seconds: float) -> MemoryResults:
+    away_from, away = seconds * _OUTAGE_FROM, seconds * _OUTAGE_SHARE
+    events, over = round(RATE * seconds), threading.Event()
+    feeding = threading.Thread(target=_feed, args=(rig.broker.bootstrap_servers, events, over))
+    feeding.start()
+    samples: list[Sample] = []
+    gone = False
+    started = time.monotonic()
+    try:
+        while feeding.is_alive() or rig.accepted() < events + 1:
+            rig.wait([pipeline], lambda: True, "the pipeline")
+            passed = time.monotonic() - started
+            samples.append(Sample(passed, pipeline.resident_bytes / 1e6))
+            if not gone and passed >= away_from:
+                gone = True
+                rig.emulator.faults(outage_s=away)
+            time.sleep(min(1.0, seconds / 20))
+    finally:
+        over.set()
+        feeding.join()
+    samples.append(Sample(time.monotonic() - started, pipeline.resident_bytes / 1e6))
+    return MemoryResults(samples, away_from, away_from + away)
+
+
+def _feed(brokers: str, events: int, over: threading.Event) -> None:
+    producer = Producer({"bootstrap.servers": brokers})
+    started = time.monotonic()
+    for number, one in enumerate(generate(events, kind="events", event_bytes=MIN_EVENT_BYTES)):
+        while number > (time.monotonic() - started) * RATE and not over.is_set():
+            time.sleep(_TICK_SECONDS)
+        if over.is_set():
+            break
+        producer.produce(_TOPIC, one.value, one.key)
+        producer.poll(0)
+    producer.flush()

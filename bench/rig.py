@@ -1,0 +1,156 @@
+"""What is measured from Kafka to accepted has this around it: a real Apache Kafka, and a collector that only counts."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from bench.measure import Usage, of_command
+from bench.transforms_bench import SCHEMA
+from samples.loyalty import MIN_EVENT_BYTES, Sample, generate
+from testing.services.emulator import Emulator
+from testing.services.kafka import KafkaBroker
+from testing.services.process import POLL_SECONDS, ServiceError, ServiceProcess, wait_for
+
+RUN_SECONDS = 900
+"""How long a run may take."""
+
+EMPTY = "nothing"
+"""A topic without records: what a run over it takes is what starting and ending take."""
+
+_DIFFERENT_EVENTS = 50_000
+
+
+class Rig:
+    """Topics, an inlet, and the pipeline between them."""
+
+    def __init__(self, broker: KafkaBroker, emulator: Emulator, folder: Path) -> None:
+        self.broker, self.emulator, self.folder = broker, emulator, folder
+        self._inlet = emulator.create_inlet(name="bench", schema=orjson.loads(SCHEMA.read_bytes()))
+        broker.create_topic(EMPTY)
+
+    def fill(self, topic: str, partitions: int, events: int) -> None:
+        """Create a topic with so many events of 0.9 kB."""
+        self.broker.create_topic(topic, partitions)
+        self.produce(topic, events)
+
+    def produce(self, topic: str, events: int) -> None:
+        """Write so many events of 0.9 kB to a topic; those of a long run repeat themselves."""
+        samples = _samples(min(events, _DIFFERENT_EVENTS))
+        written = (samples[number % len(samples)] for number in range(events))
+        self.broker.produce(topic, ((one.key, one.value, None, None) for one in written))
+
+    def accepted(self) -> int:
+        """Return how many events the collector has accepted so far."""
+        return int(self.emulator.inlet_stats(self._inlet["inletId"])["accepted"])
+
+    def command(self, topic: str, **options: Any) -> list[str]:
+        """Return the command that reads a topic in a group that has read nothing, unless `kafka_group_id` names one."""
+        name = new_name()
+        declared = {
+            "kafka_bootstrap_servers": self.broker.bootstrap_servers,
+            "kafka_topics": [topic],
+            "kafka_group_id": name,
+            "aep_inlet_url": self._inlet["inletUrl"],
+            "aep_dataset_id": self._inlet["datasetId"],
+            "aep_org_id": "ACME@AdobeOrg",
+            "xdm_schema_file": str(SCHEMA),
+            "dead_letter_path": str(self.folder / "dead-letters"),
+            **options,
+        }
+        path = self.folder / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(declared))
+        return [sys.executable, "-m", "pipelines.kafka_to_aep", "--options_file", str(path)]
+
+    def run(self, topic: str, expected: int, **options: Any) -> Usage:
+        """Read a topic to its end, and return what that took.
+
+        Raises:
+            ServiceError: The run failed, or did not deliver each event exactly once.
+        """
+        before = self.accepted()
+        summary = self.folder / f"{new_name()}.json"
+        command = self.command(topic, kafka_stop_at="end", summary_file=str(summary), **options)
+        usage = of_command("the pipeline", command, self.folder / f"{new_name()}.log", RUN_SECONDS)
+        account = orjson.loads(summary.read_bytes())
+        for what, found in (
+            ("read", account["read"]),
+            ("accepted", account["accepted"]),
+            ("accepted by the collector", self.accepted() - before),
+        ):
+            if found != expected:
+                raise ServiceError(f"{found} events {what}, {expected} expected")
+        return usage
+
+    @contextmanager
+    def running(self, commands: Sequence[Sequence[str]]) -> Iterator[list[ServiceProcess]]:
+        """Run commands that do not end by themselves while the `with` block lasts."""
+        with ExitStack() as stack:
+            yield [
+                stack.enter_context(ServiceProcess("the pipeline", command, self.folder / f"{new_name()}.log"))
+                for command in commands
+            ]
+
+    def wait(self, processes: Sequence[ServiceProcess], condition: Callable[[], bool], what: str) -> None:
+        """Wait for something that running processes do.
+
+        Raises:
+            ServiceError: One of them ended, or it took too long.
+        """
+        wait_for(lambda: condition() or not all(one.running for one in processes), RUN_SECONDS, what)
+        for one in processes:
+            if not one.running:
+                raise ServiceError(f"the pipeline ended early\n{one.log_tail()}")
+
+    def wait_until_committed(self, processes: Sequence[ServiceProcess], topic: str, group: str, accepted: int) -> None:
+        """Wait until the collector has accepted so many events, and the group has committed the topic's end."""
+        self.wait(processes, lambda: self.accepted() >= accepted, f"{accepted} events accepted")
+        # Not before: librdkafka crashes when asked for a group that has no coordinator yet (its issue 5040).
+        ends = self.broker.end_offsets(topic)
+        self.wait(processes, lambda: self.broker.committed(group, topic) == ends, "the end of the topic committed")
+
+    def rate(self, processes: Sequence[ServiceProcess], first: int, last: int) -> float:
+        """Return events a second, from the time that so many are accepted to the time that so many are."""
+        times: list[tuple[float, int]] = []
+        for enough in (first, last):
+            while (accepted := self.accepted()) < enough:
+                self.wait(processes, lambda: True, "the pipeline")
+                time.sleep(POLL_SECONDS)
+            times.append((time.monotonic(), accepted))
+        (began, at_first), (ended, at_last) = times
+        return (at_last - at_first) / max(ended - began, POLL_SECONDS)
+
+
+@contextmanager
+def set_up() -> Iterator[Rig]:
+    """Start the services while the `with` block lasts.
+
+    Raises:
+        ServiceUnavailable: This machine cannot run Apache Kafka; the message says what it lacks.
+    """
+    with (
+        KafkaBroker() as broker,
+        Emulator(count_only=True) as emulator,
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+    ):
+        yield Rig(broker, emulator, Path(folder))
+
+
+@cache
+def _samples(events: int) -> list[Sample]:
+    return list(generate(events, kind="events", event_bytes=MIN_EVENT_BYTES))
+
+
+def new_name() -> str:
+    """Return a name that nothing has yet: of a group, of a file."""
+    return f"bench-{uuid.uuid4().hex[:8]}"
