@@ -36,7 +36,8 @@ help:
 	@echo "                 then 10 minutes without Kinesis; SOAK_KINESIS=\"--minutes 1\" for less"
 	@echo "make canary      the tests that lean on insides of Beam, boto3, confluent-kafka and fastavro, with their newest versions"
 	@echo "make docs        docs/outcomes.md from the rules, docs/configuration.md from the declarations of the options,"
-	@echo "                 the dashboard in deploy/grafana from pipelines/dashboard.py"
+	@echo "                 the dashboard in deploy/grafana from pipelines/dashboard.py, the parameters of the template for"
+	@echo "                 Dataflow from the options"
 	@echo "make lock        requirements.lock from the pins"
 
 setup: $(READY)
@@ -104,6 +105,7 @@ docs: $(READY)
 	$(RUN) -m pipelines.cli.dead_letters.page > docs/dead-letter-codes.md
 	$(RUN) -m pipelines.page > docs/configuration.md
 	$(RUN) -m pipelines.dashboard > deploy/grafana/beam-aep.json
+	$(RUN) -m pipelines.flex_template > deploy/dataflow/metadata.json
 
 lock: $(READY)
 	$(RUN) -m pip install --quiet --disable-pip-version-check uv==0.13.9
@@ -116,6 +118,9 @@ lock: $(READY)
 	$(RUN) -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-emit-index-url \
 	    --no-emit-find-links --extra emulator --extra kinesis --extra msk --constraint requirements.lock \
 	    --custom-compile-command "make lock" --output-file deploy/docker/requirements.lock setup.py
+	$(RUN) -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-emit-index-url \
+	    --no-emit-find-links --extra gcp --extra kinesis --extra msk --constraint requirements.txt \
+	    --custom-compile-command "make lock" --output-file deploy/dataflow/requirements.lock setup.py
 
 clean:
 	rm -rf $(VENV) $(PYTHONS:%=.venv-%) $(CANARY) .demo .demo-kinesis .bench dead-letters

@@ -52,6 +52,7 @@ setup(
         "zstandard>=0.23,<1",
     ],
     extras_require={
+        "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
         "kinesis": ["boto3>=1.44,<2"],
         "msk": ["aws-msk-iam-sasl-signer-python>=1.0.1,<2"],
         "emulator": ["httptools>=0.6,<1", "starlette>=1,<2", "uvicorn>=0.40,<1"],

@@ -32,7 +32,8 @@ _BYTE_ORDER_MARK = "\ufeff"
 _MAX_WORDS = 500
 
 
-_REFERENCE = re.compile(rf"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|gcp-secret:{GOOGLE_NAME}")
+REFERENCE = re.compile(rf"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|gcp-secret:{GOOGLE_NAME}")
+"""What a reference looks like that can name a secret."""
 
 
 def is_reference(value: str) -> bool:
@@ -42,7 +43,7 @@ def is_reference(value: str) -> bool:
 
 def is_well_formed(reference: str) -> bool:
     """Return whether a reference can name a secret; whether there is one, only the worker knows."""
-    return _REFERENCE.fullmatch(reference) is not None
+    return REFERENCE.fullmatch(reference) is not None
 
 
 def needs_network(reference: str) -> bool:

@@ -60,6 +60,9 @@ _FLINK_ON_BY_DEFAULT = {
     "operator_chaining",
 }
 
+# Beam takes any text for true, `false` too: they are switches here, and what is off is not passed on.
+_TRUE_BY_ANY_TEXT = {"dry_run"}
+
 # Options of Beam's that would carry a credential in plain, visible in the job's UI.
 PLAIN_CREDENTIALS = {
     "s3_access_key_id": "set AWS_ACCESS_KEY_ID in the environment of the workers",
@@ -118,7 +121,7 @@ def known_beam_options() -> dict[str, BeamOption]:
 def _kind(action: argparse.Action) -> Any:
     if isinstance(action, argparse._StoreFalseAction):
         return "off_flag"
-    if action.nargs == 0:
+    if action.nargs == 0 or action.dest in _TRUE_BY_ANY_TEXT:
         return "flag"
     if not isinstance(action, argparse._StoreAction):
         return "list"
@@ -177,6 +180,8 @@ def beam_flags(values: Mapping[str, Any]) -> list[str]:
         elif name in _FLINK_ON_BY_DEFAULT:
             if value is False:
                 flags.append(f"--{name}=false" if uber_jar else f"--{name}")
+        elif name in _TRUE_BY_ANY_TEXT:
+            flags += [f"--{name}=true"] if value is True else []
         elif value is True:
             flags.append(f"--{name}")
         else:  # only the opposite flag, where Beam has one, can say no

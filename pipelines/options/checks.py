@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pipelines.options.beam import RUNNERS_WITHOUT_DURABLE_STATE
+from pipelines.options.dataflow_checks import dataflow_findings
 from pipelines.options.declarations import SinkOptions
 from pipelines.options.destination import DestinationKind
 from pipelines.options.formats import format_faults
@@ -27,6 +28,7 @@ def contradictions(settings: Settings, kind: DestinationKind[Any]) -> Iterator[F
     yield from _source(settings)
     yield from preparing_findings(settings, kind)
     yield from local_runner(settings, _second_process(settings))
+    yield from dataflow_findings(settings)
     yield from _batching(settings)
     yield from _written(settings, kind)
     yield from replay_findings(settings)

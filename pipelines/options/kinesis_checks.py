@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from aep.errors import UserError
 from pipelines.options.checks import given, local_runner, replay_findings
+from pipelines.options.dataflow_checks import dataflow_findings
 from pipelines.options.declarations import SinkOptions
 from pipelines.options.problems import Finding
 from pipelines.options.readiness import Check
@@ -46,6 +47,7 @@ def reading_findings(settings: Settings) -> Iterator[Finding]:
     yield from kinesis_gaps(settings)
     instead = "use a cluster; a stream has one local reader"
     yield from local_runner(settings, instead)
+    yield from dataflow_findings(settings)
     yield from _missing_sink(settings, "output", "for what is read")
     yield from _missing_sink(settings, "dead_letter", "for records that are not exported profiles")
     for group in ("output", "dead_letter"):

@@ -55,6 +55,16 @@ class Settings:
         return runner_name(name) or name
 
     @property
+    def on_dataflow(self) -> bool:
+        """Whether the job goes to Google Cloud Dataflow."""
+        return self.runner.rsplit(".", 1)[-1] == "DataflowRunner"
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether the job is only constructed, by Beam's own option."""
+        return self.beam.get("dry_run") is True
+
+    @property
     def beam_flags(self) -> list[str]:
         """Flags for `PipelineOptions(flags)`: Beam's options, and of ours those that differ from the default."""
         own = [
@@ -75,10 +85,16 @@ class Settings:
         """Return name, value and origin of every option, ours first; secrets show as their references."""
         return [(name, dump(value), self.origin(name)) for name, value in self._merged()]
 
-    def as_yaml(self) -> str:
-        """Return the merged options as an options file, with the origin of each as a comment."""
+    def as_yaml(self, *, differing: bool = False) -> str:
+        """Return the merged options as an options file, with the origin of each as a comment.
+
+        Args:
+            differing: Leave out those of ours that have their default.
+        """
         lines = []
         for name, value in self._merged():
+            if differing and name in OPTIONS and self.value(OPTIONS[name]) == OPTIONS[name].default:
+                continue
             if isinstance(value, dict) and value and name in OPTIONS:
                 lines.append(f"{name}:")
                 lines += [

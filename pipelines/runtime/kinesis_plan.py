@@ -109,6 +109,8 @@ class KinesisPlan:
     def _first_and_last(self) -> tuple[Checkpoint, int | None]:
         """Return where to start, and the time up to which to read; None for no end."""
         kinesis, source = self.settings.kinesis, self.source
+        if self.settings.dry_run:  # the same graph, for which nobody is asked
+            return Checkpoint(source.stream), None
         saved = local_checkpoint(source) if self.local else None
         with as_user_error():
             client = source.access.client()

@@ -19,7 +19,7 @@ from pipelines.runtime.sinks import make_sinks
 from transforms.batch import BatchLimits, BatchMode
 from transforms.kafka.read import ReadFromKafka, close_readers, new_source_id
 from transforms.kafka.source import BundleLimits, KafkaSource
-from transforms.kafka.start import resolve_start
+from transforms.kafka.start import Start, resolve_start
 from transforms.read_files import ReadJsonLines
 from transforms.records.delivery import Connection
 from transforms.records.prepare import Tombstones
@@ -205,6 +205,8 @@ def read_topics(source: KafkaSource, settings: Settings, commit: bool) -> ReadFr
     """
     kafka = settings.kafka
     stop_at_end = kafka.stop_at == "end"
+    if settings.dry_run:  # the same graph, which no broker is asked for
+        return ReadFromKafka(source, Start({}, {} if stop_at_end else None), commit=commit)
     start = resolve_start(
         source.cluster, source.topics, source.group_id, kafka.start_at, kafka.reset, stop_at_end=stop_at_end
     )

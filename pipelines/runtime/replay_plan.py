@@ -213,6 +213,8 @@ def replay_run_findings(run: Run[R], settings: Settings) -> Iterator[Finding]:
 
     The brokers that the pipeline reads from are not asked where the dead letters are in files, and none is written to.
     """
+    if settings.dry_run:
+        yield Finding(("dry_run",), "dry_run: a replay has none: beam-aep replay --preview shows what one would do")
     for finding in run.findings(settings):
         if finding.names != ("kafka_bootstrap_servers", "kafka_source") or written_topics(settings):
             yield finding

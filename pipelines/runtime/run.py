@@ -26,6 +26,7 @@ from pipelines.options.secret_checks import named, secrets_named
 from pipelines.options.settings import Settings
 from pipelines.options.yaml_files import OptionsError
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
+from pipelines.runtime.dataflow import check_packages, dry_run
 from pipelines.runtime.history import History
 from pipelines.runtime.job import Job, R, Replay, Run, RunPlan
 from pipelines.runtime.judge import judge_by
@@ -110,9 +111,15 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
                 port = settings.general.metrics_port
                 if plan.local and port is not None:
                     while_it_runs.enter_context(closing(open_monitor(port)))
-                job.preflight(plan)
-            pipeline = beam.Pipeline(options=PipelineOptions(_flags(plan, reporter)))
+                if settings.on_dataflow:
+                    check_packages()
+                if not settings.dry_run:
+                    job.preflight(plan)
+            pipeline = _pipeline(_flags(plan, reporter))
             job.build(pipeline, plan)
+            if settings.dry_run:
+                sys.stdout.write(dry_run(pipeline, settings))
+                return DONE
         except UserError as error:
             if isinstance(error, OptionsError) and error.as_json:
                 set_up_logging("json")
@@ -127,6 +134,19 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
             return INTERRUPTED
         run_it = _run_here if plan.local else _run_on_cluster
         return run_it(pipeline, plan, job, reporter)
+
+
+def _pipeline(flags: list[str]) -> beam.Pipeline:
+    """Return an empty pipeline.
+
+    Raises:
+        OptionsError: Beam finds its own options incomplete, or contradictory.
+    """
+    try:
+        return beam.Pipeline(options=PipelineOptions(flags))
+    except ValueError as error:
+        _, *problems = str(error).splitlines()
+        raise OptionsError(problems or [str(error)]) from None
 
 
 def _run_here(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter) -> int:
@@ -162,7 +182,8 @@ def _run_on_cluster(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Rep
     started = time.monotonic()
     result: PipelineResult = pipeline.run()
     reporter.say(f"the job is running on {plan.settings.runner}; ending this process does not stop it")
-    if plan.settings.beam.get("no_wait_until_finish"):
+    # The launcher of a Dataflow template submits the job itself, once this process has ended.
+    if plan.settings.beam.get("no_wait_until_finish") or plan.settings.beam.get("template_location"):
         return DONE
     try:
         state = result.wait_until_finish()

@@ -1,8 +1,8 @@
 """Fetches what the services run from, once, into a cache folder that all checkouts share.
 
 The folder is `beam-aep/<part>-<version>` in `$BEAM_AEP_CACHE`, else in `$XDG_CACHE_HOME`, else in `~/.cache`.
-Jars come from Maven Central through `mvn`, Flink itself and aepp from PyPI through `pip`, Toxiproxy, Helm and Prism
-through `go`, kinesis-local through `npm`, promtool through `apt-get`.
+Jars come from Maven Central through `mvn`, Flink itself, aepp and the packages for Dataflow from PyPI through `pip`,
+Toxiproxy, Helm and Prism through `go`, kinesis-local through `npm`, promtool through `apt-get`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from testing.services.process import ServiceUnavailable
 POMS = Path(__file__).parent / "maven"
 KINESIS_LOCAL = Path(__file__).parent / "node" / "kinesis-local"
 AEPP_LOCK = Path(__file__).parent / "python" / "aepp.lock"
+DATAFLOW_LOCK = Path(__file__).parents[2] / "deploy" / "dataflow" / "requirements.lock"
 FLINK_VERSION = "1.19.3"
 TOXIPROXY_VERSION = "2.5.0"
 HELM_VERSION = "3.22.0"
@@ -125,13 +126,12 @@ def aepp() -> Path:
     """Return folder to import `aepp` from, the public Python client of AEP, with what it needs beside
     requirements.lock.
     """
+    return _python_packages("aepp", "aepp with pandas, 85 MB", AEPP_LOCK, "--only-binary", ":all:")
 
-    def fetch(folder: Path) -> None:
-        as_locked = ["--no-deps", "--require-hashes", "--only-binary", ":all:"]
-        _run([sys.executable, "-m", "pip", "install", *as_locked, "--target", str(folder), "-r", str(AEPP_LOCK)])
 
-    pins = hashlib.sha256(AEPP_LOCK.read_bytes()).hexdigest()[:8]
-    return _fetch_once(f"aepp-{pins}-{sys.implementation.cache_tag}", "aepp with pandas, 85 MB", fetch)
+def dataflow_packages() -> Path:
+    """Return folder to import what the image for Dataflow holds beside this project."""
+    return _python_packages("dataflow", "the packages of the image for Dataflow, 650 MB", DATAFLOW_LOCK)
 
 
 def zjsonpatch_jars() -> Path:
@@ -153,6 +153,15 @@ def kinesis_local() -> Path:
     version = orjson.loads((KINESIS_LOCAL / "package.json").read_bytes())["dependencies"]["kinesis-local"]
     folder = _fetch_once(f"kinesis-local-{version}", "kinesis-local, 16 MB", fetch)
     return folder / "node_modules" / "kinesis-local" / "main.js"
+
+
+def _python_packages(name: str, what: str, lock: Path, *more: str) -> Path:
+    def fetch(folder: Path) -> None:
+        as_locked = ["--no-deps", "--require-hashes", *more]
+        _run([sys.executable, "-m", "pip", "install", *as_locked, "--target", str(folder), "-r", str(lock)])
+
+    pins = hashlib.sha256(lock.read_bytes()).hexdigest()[:8]
+    return _fetch_once(f"{name}-{pins}-{sys.implementation.cache_tag}", what, fetch)
 
 
 def _go_program(name: str, what: str, package: str) -> Path:

@@ -18,9 +18,9 @@ class Step(NamedTuple):
     argument: str
 
 
-def stages() -> list[list[Step]]:
+def stages(dockerfile: Path = DOCKERFILE) -> list[list[Step]]:
     """Return the steps of each stage, the first of which is its FROM."""
-    text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^#.*\n", "", dockerfile.read_text(), flags=re.MULTILINE)
     text = re.sub(r"\s*\\\n\s*", " ", text)
     found: list[list[Step]] = []
     for line in text.splitlines():
@@ -37,11 +37,11 @@ def of(stage: list[Step], instruction: str) -> list[str]:
     return [step.argument for step in stage if step.instruction == instruction]
 
 
-def context() -> Iterator[Path]:
+def context(dockerfile: Path = DOCKERFILE) -> Iterator[Path]:
     """Yield the entries of the checkout that the build gets to see: the file names them, after leaving out all."""
     everything, *rules = [
         line
-        for line in (DOCKERFILE.parent / "Dockerfile.dockerignore").read_text().splitlines()
+        for line in (dockerfile.parent / "Dockerfile.dockerignore").read_text().splitlines()
         if not line.startswith("#")
     ]
     assert everything == "*"

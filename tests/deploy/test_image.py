@@ -57,7 +57,7 @@ def test_the_build_sees_what_the_package_is_made_of() -> None:
     assert [path for path in seen if not path.exists()] == []
     (patterns,) = re.findall(r"find_packages\(include=(\[.*?\])\)", (ROOT / "setup.py").read_text())
     packages = {pattern.removesuffix("*") for pattern in ast.literal_eval(patterns)}
-    assert packages | {"configs", "prometheus", "grafana"} == {path.name for path in seen if path.is_dir()}
+    assert packages | {"configs", "docs", "prometheus", "grafana"} == {path.name for path in seen if path.is_dir()}
 
 
 def test_its_packages_are_those_that_are_tested() -> None:

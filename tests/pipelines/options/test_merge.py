@@ -738,7 +738,9 @@ def test_yaml_values_read_back_the_same_from_one_line(value: Any) -> None:
 )
 def test_the_projects_own_files(names: list[str], runner: str) -> None:
     files = [f"--options_file={CONFIGS / name}.yaml" for name in names]
-    settings = parse([*files, *without("dead_letter_path")])
+    own = {"project": "my-project", "temp_location": "gs://bucket/temp", "sdk_container_image": "image"}  # of Dataflow
+    given = [f"--{name}={value}" for name, value in own.items()]
+    settings = parse([*files, *without("dead_letter_path"), *given])
     assert settings.runner == runner
     assert settings.dead_letter.path or settings.dead_letter.topic
     if runner == "FlinkRunner":

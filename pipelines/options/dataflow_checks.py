@@ -1,0 +1,31 @@
+"""What a job on Google Cloud Dataflow needs, and where Beam's `--dry_run` means something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipelines.options.problems import Finding
+from pipelines.options.settings import Settings
+
+
+def dataflow_findings(settings: Settings) -> Iterator[Finding]:
+    """Find what is missing for Dataflow, and a dry run on a runner that has none."""
+    if not settings.on_dataflow:
+        if settings.dry_run:
+            yield Finding(
+                ("dry_run", "runner"),
+                f"dry_run ({settings.origin('dry_run')}): DataflowRunner alone has dry runs, and {settings.runner} "
+                "would run the pipeline: leave it out; beam-aep check looks at options and connections",
+            )
+        return
+    for names, why in _NEEDED.items():
+        if not any(settings.beam.get(name) for name in names):
+            yield Finding((*names, "runner"), f"{names[0]}: missing: DataflowRunner needs {why}")
+
+
+# The first that is given will do.
+_NEEDED = {
+    ("project",): "the id of the Google Cloud project",
+    ("temp_location", "staging_location"): "a folder for temporary files, gs://BUCKET/FOLDER",
+    ("sdk_container_image",): "an image with this package for its workers; deploy/dataflow/Dockerfile makes one",
+}

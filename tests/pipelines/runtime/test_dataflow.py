@@ -1,0 +1,40 @@
+"""A run for Dataflow on a machine without the packages of Google Cloud, as a process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from testing.services.process import PATIENCE_SECONDS
+from tests.pipelines.options.test_dataflow_checks import flags
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipelines.cli", "run", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry_run"]])
+def test_the_extra_is_named_before_anybody_is_asked(dry: list[str]) -> None:
+    done = run(*flags(), "--runner=DataflowRunner", *dry)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: DataflowRunner needs packages of Google Cloud" in done.stderr
+    assert "pip install 'beam-aep[gcp]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_beam_finds_wrong_with_its_own_options_ends_in_a_sentence(tmp_path: Path) -> None:
+    of_files = {
+        "kafka_source": "file",
+        "kafka_file_pattern": tmp_path / "*.jsonl",
+        "dead_letter_path": tmp_path / "dead",
+    }
+    done = run(
+        *flags("dead_letter_topic", **of_files), "--environment_type=LOOPBACK", "--environment_config=localhost:50000"
+    )
+    assert done.returncode == 2
+    assert "error: Option environment_config is not compatible with environment type LOOPBACK" in done.stderr
+    assert "Traceback" not in done.stderr
