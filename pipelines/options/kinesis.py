@@ -112,7 +112,7 @@ class KinesisOptions(OptionGroup):
         "bytes",
     )
     max_in_flight: Count = option(
-        16, "Most requests to write at a time, for each worker process and stream.", "requests"
+        24, "Most requests to write at a time, for each worker process and stream.", "requests"
     )
     max_waiting_bytes: Count = option(
         100_000_000,

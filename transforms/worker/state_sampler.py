@@ -5,7 +5,7 @@ from __future__ import annotations
 from apache_beam.runners.worker import statesampler
 from apache_beam.utils.counters import CounterFactory
 
-_SAMPLING_MS = 2  # seldom enough that an idle run stays idle: half a percent of a core
+_SAMPLING_MS = 5  # seldom enough that an idle run stays idle: a quarter of a percent of a core
 
 
 class _StateSampler(statesampler.StateSampler):

@@ -112,3 +112,11 @@ def test_by_shard_each_record_is_in_one_part_and_all_of_a_key_in_the_same(chunk:
         assert [int(body) for body in part.bodies] == sorted(int(body) for body in part.bodies)
         for record in part.records:
             assert shard_of.setdefault(record.key, shard) == shard
+
+
+def test_the_size_that_beam_asks_for_is_near_the_encoded_one_without_encoding() -> None:
+    chunk = packed(*[b"%d" % number * 300 for number in range(100)])
+    encoded = len(ChunkCoder().encode(chunk))
+    assert 0.9 * encoded < coders.registry.get_coder(Chunk).get_impl().estimate_size(chunk) < 1.1 * encoded
+    batch = Batch("events", [chunk, chunk])
+    assert 1.8 * encoded < coders.registry.get_coder(Batch).get_impl().estimate_size(batch) < 2.2 * encoded

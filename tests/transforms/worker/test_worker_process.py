@@ -29,7 +29,7 @@ from transforms.records.chunk import Chunk
 from transforms.worker import process
 
 # The collector's thresholds, and how many milliseconds the thread sleeps that a bundle waits for at its end.
-TUNED, USERS_OWN = (50_000, 50, 50, 2), (12_345, 10, 10, statesampler.DEFAULT_SAMPLING_PERIOD_MS)
+TUNED, USERS_OWN = (50_000, 50, 50, 5), (12_345, 10, 10, statesampler.DEFAULT_SAMPLING_PERIOD_MS)
 
 
 @pytest.fixture(autouse=True)
