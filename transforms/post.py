@@ -156,6 +156,8 @@ class _Post(beam.DoFn):
             count_latencies(batch.route, measure(_timestamps(batch, delivery), steps.accepted))
         if self._receipts and delivery.accepted:
             yield TaggedOutput("receipts", receipts_of(batch, delivery.answers))
+        if delivery.accepted == len(delivery.answers):
+            return
         for (chunk, record), answer in zip(batch.origins(), delivery.answers, strict=True):
             if not answer.accepted:
                 reason = Refusal("post", chunk.route, answer.code, answer.message)

@@ -124,6 +124,8 @@ class RequestsTransport:
         self._clock = clock
         self._time_left = time_left
         self._local = threading.local()
+        self._lock = threading.Lock()
+        self._tls: ssl.SSLContext | None = None
 
     def send(self, request: Request) -> Reply:
         """Send the request; see `Transport`."""
@@ -214,7 +216,7 @@ class RequestsTransport:
         if session is None:
             network = self._network
             limits = Limits(self._timeouts.read, self._time_left, self._clock)
-            adapter = DeadlineAdapter(network.tls(), network.proxy_headers(), limits)
+            adapter = DeadlineAdapter(self._tls_context(), network.proxy_headers(), limits)
             session = _Session()
             session.trust_env = False
             for scheme in ("http", "https"):
@@ -224,7 +226,20 @@ class RequestsTransport:
             self._local.session = session
         return session
 
+    def _tls_context(self) -> ssl.SSLContext:
+        """Return the settings for TLS, which threads share: to load the authorities takes as long as several requests.
+
+        Raises:
+            ConfigurationError, NetworkError: See `Network.tls`.
+        """
+        with self._lock:
+            if self._tls is None:
+                self._tls = self._network.tls()
+            return self._tls
+
     def _forget_session(self) -> None:
+        with self._lock:
+            self._tls = None
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is not None:
             session.close()

@@ -21,7 +21,7 @@ from aep.http.transport import Reply, Request, Transport
 from aep.ingestion import decision as decisions
 from aep.ingestion.decision import Attempt, InletStats, RetryPolicy
 from aep.ingestion.delivery import Answer, Counts, Delivery, Observer
-from aep.ingestion.envelope import Destination, Envelope, batch_url, single_url
+from aep.ingestion.envelope import Destination, Envelope, batch_url, count_accepted, single_url
 from aep.ingestion.limits import RequestLimit
 from aep.ingestion.pieces import Piece, UnsentBatch, overtaken
 from aep.ingestion.rules import decide
@@ -218,8 +218,11 @@ class InletClient:
         self, piece: Piece, settled: decisions.PerMessage, keys: Sequence[bytes | None] | None, delivery: Delivery
     ) -> list[int]:
         """Note the results and return the indices of the messages to send again."""
-        again = set(settled.again)
         attempts = piece.sent.before + piece.sent.number
+        if count_accepted(settled.results) == len(settled.results):
+            delivery.count(Counts(accepted=delivery.receive(piece.indices, settled.results, attempts)))
+            return []
+        again = set(settled.again)
         counts = Counts()
         for position, (index, result) in enumerate(zip(piece.indices, settled.results, strict=True)):
             if result.accepted:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from aep.errors import AepError, NetworkError, TokenError
 from aep.http.transport import Reply
-from aep.ingestion.envelope import MessageResult, error_message, read_multi_status
+from aep.ingestion.envelope import MessageResult, count_accepted, error_message, read_multi_status
 
 # After one of these AEP may have received what it was sent.
 MAY_HAVE_ARRIVED = frozenset({500, 502, 504})
@@ -176,7 +176,7 @@ class InletStats(NamedTuple):
         """Return the statistics after one more decision, about a request that was sent at `sent_at`."""
         match decision:
             case PerMessage(results, again):
-                accepted = sum(result.accepted for result in results)
+                accepted = count_accepted(results)
                 refused = len(results) - accepted - len(again)
             case Reject(code="rejected"):
                 accepted, refused = 0, 1
@@ -229,6 +229,11 @@ class Context:
         if self.sent.single or self.status != 207:
             return None
         return read_multi_status(self.body, self.sent.messages)
+
+    @cached_property
+    def accepted(self) -> int:
+        """How many messages AEP has received, by these results."""
+        return count_accepted(self.results or ())
 
     @property
     def over_budget(self) -> bool:

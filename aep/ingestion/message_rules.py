@@ -97,6 +97,8 @@ def message_rule(result: MessageResult, context: Context) -> MessageRule:
 
 def sent_again(context: Context) -> list[int]:
     """Return positions of the messages that AEP could not take now."""
+    if context.results is not None and context.accepted == len(context.results):
+        return []
     dispositions = [message_rule(result, context).disposition for result in context.results or ()]
     return [position for position, disposition in enumerate(dispositions) if disposition == "again"]
 
@@ -104,6 +106,5 @@ def sent_again(context: Context) -> list[int]:
 def refused_by_reply(context: Context) -> int:
     """Return how many messages the reply rejects for good; 0 unless it rejects all that were sent."""
     if context.results is not None:
-        accepted = any(result.accepted for result in context.results)
-        return 0 if accepted or sent_again(context) else len(context.results)
+        return 0 if context.accepted or sent_again(context) else len(context.results)
     return int(context.status in (400, 422) and context.sent.messages == 1)

@@ -286,6 +286,17 @@ class TestMultiStatus:
         assert elements is not None
         assert [element.xaction_id or None for element in elements] == values
 
+    @given(
+        st.lists(st.sampled_from(["1:2:3:0", "1:2:3:1", "a", "b", "c", "d"]), max_size=5)
+        | st.lists(st.sampled_from(["1:2:3:0", "", None, 0, True, ["a"], {}]), max_size=3),
+        st.booleans(),
+    )
+    def test_responses_that_are_all_ids_are_read_as_each_alone(self, values: list[Any], among_others: bool) -> None:
+        responses: list[Any] = [{"xactionId": value} for value in values] + ["no object"] * among_others
+        # A status that is null says nothing, but has each of them looked at.
+        each = [{**one, "status": None} if isinstance(one, dict) else one for one in responses]
+        assert read(responses) == read(each)
+
     @given(st.binary(max_size=200), st.integers(0, 3))
     def test_any_bytes_are_read_without_an_error(self, body: bytes, count: int) -> None:
         elements = read_multi_status(body, count)
