@@ -45,6 +45,11 @@ def main(argv: Sequence[str]) -> int:
         help="how long events come to measure memory, default 240; AEP is away for half of it",
     )
     parser.add_argument(
+        "--adobe_connector",
+        default="",
+        help="class path of Adobe's Kafka Connect sink, a jar built from its source; without it that part is skipped",
+    )
+    parser.add_argument(
         "--output",
         type=Path,
         default=Path(".bench/bench.json"),
@@ -54,20 +59,24 @@ def main(argv: Sequence[str]) -> int:
     settings = Settings(*(getattr(arguments, name) for name in Settings._fields))
     if not sys.platform.startswith("linux"):
         parser.error("CPU and memory are read from /proc, which only Linux has")
-    if min(settings[:2]) < 1 or min(settings[2:]) <= 0:
-        parser.error(f"{', '.join(f'--{name}' for name in Settings._fields)} must be positive")
+    numbers = {name: value for name, value in settings._asdict().items() if not isinstance(value, str)}
+    if min(settings.events, settings.rounds) < 1 or min(numbers.values()) <= 0:
+        parser.error(f"{', '.join(f'--{name}' for name in numbers)} must be positive")
     try:
         report.read(arguments.output)
     except report.ResultsError as error:
         parser.error(str(error))
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     limits = bounds.read()
     judged: list[Judged] = []
     chosen = {name: part for name, part in PARTS.items() if name in arguments.only}
     try:
         for position, (name, part) in enumerate(chosen.items(), 1):
             title = f"{position}/{len(chosen)} {name}: {part.title.format(**settings._asdict())}"
+            if lacking := part.lacks(settings):
+                console.print(f"{title}: skipped: {lacking}")
+                continue
             started = time.monotonic()
             with console.status(title):
                 raw = part.measure(settings)
@@ -84,7 +93,7 @@ def main(argv: Sequence[str]) -> int:
     console.print(f"written: {arguments.output}, and plots beside it")
     missed = [one for one in judged if one.met is False]
     for one in missed:
-        console.print(f"beyond its bound: {one}", style="red", soft_wrap=True)
+        console.print(f"beyond its bound: {one}", style="red")
     return 1 if missed else 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from bench import (
+    adobe_bench,
     growth_bench,
     kafka_bench,
     kinesis_bench,
@@ -29,6 +30,7 @@ class Settings(NamedTuple):
     latency_seconds: float
     shard_seconds: float
     memory_seconds: float
+    adobe_connector: str
 
 
 class Part(NamedTuple):
@@ -38,11 +40,13 @@ class Part(NamedTuple):
         title: What it measures.
         measure: Does so; returns the raw numbers.
         figures: Makes figures of these.
+        lacks: Says what settings lack for it; "" where it can run.
     """
 
     title: str
     measure: Callable[[Settings], Any]
     figures: Callable[[Any], Sequence[Figure]]
+    lacks: Callable[[Settings], str] = lambda _: ""
 
 
 PARTS = {
@@ -90,6 +94,12 @@ PARTS = {
         "growth: {rounds} rounds of {events:,} events, then a run of 10 times that",
         lambda to: growth_bench.measure(to.events, to.rounds),
         growth_bench.figures,
+    ),
+    "adobe": Part(
+        "beside Adobe's Kafka Connect sink: {rounds} rounds of {events:,} messages, without latency and with it",
+        lambda to: adobe_bench.measure(to.events, to.rounds, to.adobe_connector),
+        adobe_bench.figures,
+        lambda to: "" if to.adobe_connector else "give the class path of Adobe's connector with --adobe_connector",
     ),
     "memory": Part(
         "memory: a run of {memory_seconds:g} s, AEP away for half of it",

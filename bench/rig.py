@@ -15,12 +15,15 @@ from typing import Any
 import orjson
 import yaml
 
+from aep.ingestion.envelope import Destination, Envelope
 from bench.measure import Usage, of_command
 from bench.transforms_bench import SCHEMA
 from samples.loyalty import MIN_EVENT_BYTES, Sample, generate
 from testing.services.emulator import Emulator
 from testing.services.kafka import KafkaBroker
 from testing.services.process import POLL_SECONDS, ServiceError, ServiceProcess, wait_for
+
+ORG = "ACME@AdobeOrg"
 
 RUN_SECONDS = 900
 """How long a run may take."""
@@ -36,7 +39,12 @@ class Rig:
 
     def __init__(self, broker: KafkaBroker, emulator: Emulator, folder: Path) -> None:
         self.broker, self.emulator, self.folder = broker, emulator, folder
-        self._inlet = emulator.create_inlet(name="bench", schema=orjson.loads(SCHEMA.read_bytes()))
+        schema = orjson.loads(SCHEMA.read_bytes())
+        self._inlet = emulator.create_inlet(name="bench", schema=schema)
+        self.inlet_url = str(self._inlet["inletUrl"])
+        self._envelope = Envelope(
+            Destination(self.inlet_url, "entity", schema["$id"], org_id=ORG, dataset_id=self._inlet["datasetId"])
+        )
         broker.create_topic(EMPTY)
 
     def fill(self, topic: str, partitions: int, events: int) -> None:
@@ -44,11 +52,14 @@ class Rig:
         self.broker.create_topic(topic, partitions)
         self.produce(topic, events)
 
-    def produce(self, topic: str, events: int) -> None:
-        """Write so many events of 0.9 kB to a topic; those of a long run repeat themselves."""
+    def produce(self, topic: str, events: int, *, whole: bool = False) -> None:
+        """Write so many events of 0.9 kB to a topic, as whole messages if asked to; those of a long run repeat
+        themselves.
+        """
         samples = _samples(min(events, _DIFFERENT_EVENTS))
-        written = (samples[number % len(samples)] for number in range(events))
-        self.broker.produce(topic, ((one.key, one.value, None, None) for one in written))
+        values = [self._envelope.message(one.value) if whole else one.value for one in samples]
+        written = ((samples[at].key, values[at], None, None) for at in (n % len(samples) for n in range(events)))
+        self.broker.produce(topic, written)
 
     def accepted(self) -> int:
         """Return how many events the collector has accepted so far."""
@@ -61,9 +72,9 @@ class Rig:
             "kafka_bootstrap_servers": self.broker.bootstrap_servers,
             "kafka_topics": [topic],
             "kafka_group_id": name,
-            "aep_inlet_url": self._inlet["inletUrl"],
+            "aep_inlet_url": self.inlet_url,
             "aep_dataset_id": self._inlet["datasetId"],
-            "aep_org_id": "ACME@AdobeOrg",
+            "aep_org_id": ORG,
             "xdm_schema_file": str(SCHEMA),
             "dead_letter_path": str(self.folder / "dead-letters"),
             **options,

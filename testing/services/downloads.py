@@ -62,6 +62,11 @@ def kafka_jars() -> Path:
     return _maven_jars("kafka", "Apache Kafka, 45 MB")
 
 
+def kafka_connect_jars() -> Path:
+    """Return folder with the jars of a Kafka Connect worker."""
+    return _maven_jars("kafka-connect", "Kafka Connect, 33 MB")
+
+
 def flink_job_server_jars() -> Path:
     """Return folder with the jars of Beam's job server for Flink."""
     return _maven_jars("flink-job-server", "Beam's job server for Flink, 160 MB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from bench import bounds, latency_bench, plain_bench
+from bench import adobe_bench, bounds, latency_bench, plain_bench
 from bench.__main__ import main
 from testing.services import downloads
 from testing.services.pytest_support import require
@@ -74,6 +75,7 @@ def test_what_kafka_takes_part_in_is_measured_and_written(
         "latency_seconds": 0.5,
         "shard_seconds": 20,
         "memory_seconds": 240,
+        "adobe_connector": "",
     }
     assert written.keys() == {"steps", "kafka", "latency"}
     for part in written.values():
@@ -140,6 +142,34 @@ def test_processes_growth_and_memory_are_measured(tmp_path: Path) -> None:
     # AEP was away for as long as it should be, and everything arrived all the same.
     assert memory["samples"][-1]["seconds"] >= memory["away_until"] == memory["away_from"] + 4
     assert {path.name for path in tmp_path.glob("*.svg")} == {"memory.svg"}
+
+
+def test_what_cannot_be_measured_is_skipped_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--only", "adobe", f"--output={tmp_path / 'bench.json'}"]) == 0
+    assert "skipped: give the class path of Adobe's connector with --adobe_connector" in capsys.readouterr().err
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+@pytest.mark.usefixtures("broker_turn")
+def test_another_sink_of_kafka_connect_is_measured_beside_the_pipeline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with require(what_kafka_needs()):
+        jars = downloads.kafka_connect_jars()
+        compiler = Path(downloads.java(compiler=True)).resolve().with_name("javac")
+        sink = Path(__file__).with_name("StandInSink.java")
+        subprocess.run([compiler, "-cp", f"{jars}/*", "-d", tmp_path, sink], check=True)
+        monkeypatch.setattr(adobe_bench, "CONNECTOR_CLASS", "StandInSink")
+        output = tmp_path / "bench.json"
+        arguments = [f"--events={EVENTS}", "--rounds=1", f"--adobe_connector={tmp_path}", f"--output={output}"]
+        assert main(["--only", "adobe", *arguments]) in (0, 1)
+    written = orjson.loads(output.read_bytes())["parts"]["adobe"]
+    assert [(one["latency_ms"], one["events"]) for one in written["raw"]] == [(0, EVENTS), (50, EVENTS)]
+    for pair in written["raw"]:
+        for name in ("pipeline", "sink"):
+            assert min(pair[name].values()) > 0
+    assert len(written["figures"]) == 6
 
 
 def test_kinesis_is_measured_without_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
