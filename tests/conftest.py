@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,16 @@ class _Scheduling(LoadFileScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Scheduling | None:
     """Take the place of `--dist loadfile`."""
     return _Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.fixture(autouse=True)
+def _no_lag_left() -> Iterator[None]:
+    """Forget how far behind the readers of a test were: many tests read a source without a run that would close it."""
+    yield
+    metrics = sys.modules.get("transforms.worker.metrics")  # loaded by the tests that read: it loads Beam
+    for name, part in list(metrics._watched) if metrics else []:
+        if metrics and name in (metrics.LAG, metrics.LAG_MILLISECONDS):
+            metrics.unwatch(name, part)
 
 
 @pytest.fixture(scope="session")
