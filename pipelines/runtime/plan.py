@@ -17,6 +17,7 @@ from pipelines.options.settings import Settings
 from pipelines.runtime.kafka_cluster import kafka_cluster
 from pipelines.runtime.sinks import make_sinks
 from transforms.batch import BatchLimits, BatchMode
+from transforms.kafka.flink_keys import Subtasks
 from transforms.kafka.read import ReadFromKafka, close_readers, new_source_id
 from transforms.kafka.source import BundleLimits, KafkaSource
 from transforms.kafka.start import Start, resolve_start
@@ -210,7 +211,15 @@ def read_topics(source: KafkaSource, settings: Settings, commit: bool) -> ReadFr
     start = resolve_start(
         source.cluster, source.topics, source.group_id, kafka.start_at, kafka.reset, stop_at_end=stop_at_end
     )
-    return ReadFromKafka(source, start, commit=commit)
+    return ReadFromKafka(source, start, commit=commit, subtasks=flink_subtasks(settings))
+
+
+def flink_subtasks(settings: Settings) -> Subtasks | None:
+    """Return the subtasks that a cluster's job has; None for a local run, or where the cluster decides how many."""
+    parallelism, key_groups = (settings.beam.get(name) for name in ("parallelism", "max_parallelism"))
+    if is_local(settings) or parallelism is None or int(parallelism) < 1:
+        return None
+    return Subtasks(int(parallelism), int(key_groups) if key_groups and int(key_groups) > 0 else None)
 
 
 def make_routes(settings: Settings, kind: DestinationKind[Any]) -> Routes:

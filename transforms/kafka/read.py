@@ -17,6 +17,7 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
 from transforms.kafka.client import KafkaSetupError, Partition
+from transforms.kafka.flink_keys import Subtasks
 from transforms.kafka.owned_properties import OWNED_PROPERTIES
 from transforms.kafka.reader import Reader
 from transforms.kafka.restriction import PositionsProvider, Shard, deal
@@ -38,29 +39,33 @@ class ReadFromKafka(beam.PTransform):
             that a bundle that is retried starts at the same place.
         commit: Commit the group's offsets as bundles are finalised. Off where batches grow in state: there a finalised
             bundle's records may not be posted yet.
+        subtasks: The subtasks of a Flink job, among which the shards are dealt evenly; None leaves it to the runner.
 
     Raises:
         KafkaSetupError: `kafka_config` has a property that this source decides itself.
     """
 
-    def __init__(self, source: KafkaSource, start: Start, commit: bool = True):
+    def __init__(self, source: KafkaSource, start: Start, commit: bool = True, subtasks: Subtasks | None = None):
         super().__init__()
         for name in OWNED_PROPERTIES.keys() & source.cluster.config.keys():
             raise KafkaSetupError(f"{name} must not be in kafka_config: {OWNED_PROPERTIES[name]}")
         self._source = replace(source, left_out=start.left_out)
         self._start = start
         self._commit = commit
+        self._subtasks = subtasks
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Chunk]:
         source = self._source
-        shards = 1 if source.share_group else max(1, len(self._start.positions))
+        shards = deal(self._start, 1 if source.share_group else max(1, len(self._start.positions)))
+        if self._subtasks is not None:
+            shards = self._subtasks.deal(shards)
         if not source.share_group:
             source = replace(source, limits=source.limits.on_shared_thread())
         if source.late_answers:
             source = replace(source, limits=source.limits.for_two_open())
         chunks = (
             pipeline
-            | "Shards" >> beam.Create([tuple(shard) for shard in deal(self._start, shards)], reshuffle=False)
+            | "Shards" >> beam.Create([tuple(shard) for shard in shards], reshuffle=False)
             # Without it all shards would be read by the one worker that made them.
             | "Spread" >> beam.Reshuffle()
             | "Read" >> beam.ParDo(_ReadShard(source, self._commit))

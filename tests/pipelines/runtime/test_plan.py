@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pipelines.runtime.plan import flink_subtasks
 from tests.pipelines.to_aep import make_plan, parse
+from transforms.kafka.flink_keys import Subtasks
 
 RUN = [
     "--kafka_bootstrap_servers=127.0.0.1:9",
@@ -35,3 +37,18 @@ def test_bundles_leave_answers_only_where_each_is_finalised_before_the_next_begi
     assert plan.source is not None
     assert plan.source.late_answers is late
     assert plan.late_answers_of == (plan.source.id if late else None)
+
+
+@pytest.mark.parametrize(
+    ("options", "subtasks"),
+    [
+        (["--runner=FlinkRunner", "--parallelism=4"], Subtasks(4)),
+        (["--runner=PortableRunner", "--parallelism=4", "--max_parallelism=256"], Subtasks(4, 256)),
+        (["--runner=FlinkRunner"], None),
+        (["--runner=FnApiRunner", "--parallelism=4"], None),
+    ],
+)
+def test_shards_are_dealt_to_the_subtasks_of_a_job_whose_parallelism_is_known(
+    options: list[str], subtasks: Subtasks | None
+) -> None:
+    assert flink_subtasks(parse([*RUN, "--streaming", "--checkpointing_interval=1000", *options])) == subtasks
