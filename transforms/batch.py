@@ -70,6 +70,12 @@ class Packer:
 
     def add(self, chunk: Chunk) -> Iterator[Batch]:
         """Take in a chunk and yield the batches that it filled."""
+        messages = self._messages + len(chunk.bodies)
+        size = self._bytes + sum(map(len, chunk.bodies)) + self._overhead * len(chunk.bodies)
+        if chunk.bodies and messages < self._limits.max_messages and size <= self._limits.max_bytes:
+            self._chunks.append(chunk)
+            self._messages, self._bytes = messages, size
+            return
         start = 0
         for stop, body in enumerate(chunk.bodies):
             cost = len(body) + self._overhead

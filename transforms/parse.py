@@ -72,6 +72,9 @@ class ParseRecordsFn(beam.DoFn):
         self._guard.check()
         routes, parse = self._step(element.topic)
         only = None if routes[0].when else routes[0]
+        if only is not None and element.records and (found := parse.all(element.records)) is not None:
+            yield Chunk(element.topic, element.partition, element.records, only.name, *found)
+            return
         parsed = Chunk(element.topic, element.partition, [], only.name if only else "")
         by_route = {parsed.route: parsed}
         dropped = 0

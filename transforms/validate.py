@@ -53,20 +53,28 @@ class ValidateXdmFn(beam.DoFn):
         step, live, ids = self._step(element.route)
         if live is not None:
             step.use(live.current())
-        unknown_fields = 0
-        valid = Chunk(element.topic, element.partition, [], element.route)
-        for record, entity, body in zip(element.records, element.entities, element.bodies, strict=True):
-            result = step(entity, body)
-            if isinstance(result, Refusal):
-                unknown_fields += any(error.code == "additionalProperties" for error in result.errors)
-                self._guard.refused(result, element.topic)
-                yield refused(result, element, record)
-            else:
-                valid.records.append(record)
-                valid.bodies.append(result if result is record.value else _trimmed(result))
-                if step.partition_key is not None:
-                    finished = entity if result is body else orjson.loads(result)
-                    valid.partition_keys.append(step.partition_key(finished, record.key))
+        records, entities, bodies = element.records, element.entities, element.bodies
+        sure = step.surely(entities, bodies)
+        if False in sure or step.partition_key is not None:
+            valid, unknown_fields = Chunk(element.topic, element.partition, [], element.route), 0
+            for record, entity, body, is_sure in zip(records, entities, bodies, sure, strict=True):
+                result = body if is_sure else step(entity, body)
+                if isinstance(result, Refusal):
+                    unknown_fields += any(error.code == "additionalProperties" for error in result.errors)
+                    self._guard.refused(result, element.topic)
+                    yield refused(result, element, record)
+                else:
+                    valid.records.append(record)
+                    valid.bodies.append(result)
+                    if step.partition_key is not None:
+                        finished = entity if result is body else orjson.loads(result)
+                        valid.partition_keys.append(step.partition_key(finished, record.key))
+        else:
+            valid, unknown_fields = Chunk(element.topic, element.partition, records, element.route, bodies=bodies), 0
+        valid.bodies = [
+            body if body is record.value else _trimmed(body)
+            for record, body in zip(valid.records, valid.bodies, strict=True)
+        ]
         self._guard.passed(element.route, len(valid.records))
         if live is not None:
             live.refused(unknown_fields)

@@ -6,9 +6,16 @@ checks of the bytes find the records where that might have happened; only those 
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
+
+MOST_GROWTH = 5
+"""No part of a record, serialised, is longer than so many times the whole record as it was read.
+
+Only numbers grow, such as 1e15, which becomes 1000000000000000.0.
+"""
 
 _BOM = b"\xef\xbb\xbf"
 _MAX_KEY = 20
@@ -51,6 +58,40 @@ def parse_object(value: bytes | None) -> ParsedObject | ParseFailure:
     return entity if isinstance(entity, ParseFailure) else write_exactly(entity, value)
 
 
+def parse_objects(values: Sequence[bytes | None]) -> tuple[list[dict[str, Any]], list[bytes]] | None:
+    """Parse JSON objects together: the entity and the data that `parse_object` makes of each.
+
+    A call for each of them would take a third of the time that they take.
+
+    Returns:
+        None if one of them is not an object that can be carried unchanged: each has to be parsed by itself then.
+    """
+    entities = load_objects(values)
+    if entities is None:
+        return None
+    data: list[bytes] = []
+    try:
+        for value, written in zip(values, map(orjson.dumps, entities), strict=True):
+            if written == value:
+                data.append(value)
+            elif value and not _may_have_lost(value, written):
+                data.append(written)
+            else:
+                return None
+    except TypeError:
+        return None
+    return entities, data
+
+
+def load_objects(values: Sequence[bytes | None]) -> list[dict[str, Any]] | None:
+    """Parse JSON objects together as `load_object` does each; None if one of them is not an object."""
+    try:
+        entities = list(map(orjson.loads, values))  # type: ignore[arg-type]
+    except orjson.JSONDecodeError:
+        return None
+    return entities if set(map(type, entities)) <= {dict} else None
+
+
 def load_object(value: bytes) -> dict[str, Any] | ParseFailure:
     """Return the object as JSON readers commonly see it: the last of equal keys, a float for a long integer.
 
@@ -73,7 +114,7 @@ def write_exactly(entity: dict[str, Any], value: bytes) -> ParsedObject | ParseF
         return ParseFailure("json", f"cannot be written as JSON: {error}")
     # Bytes that come back the same have lost nothing; compact JSON mostly does.
     same = data == value
-    if not same and (_may_hold_lost_integer(data) or _may_hold_duplicate_key(value, data)):
+    if not same and _may_have_lost(value, data):
         failure = _read_exactly(value)
         if failure is not None:
             return failure
@@ -85,6 +126,11 @@ _MAX_DEPTH = 254  # orjson's own limit for what it writes
 _TOO_DEEP = ParseFailure("too_deep", f"objects and arrays are nested too deeply, more than {_MAX_DEPTH} levels")
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+
+
+def _may_have_lost(value: bytes, data: bytes) -> bool:
+    """Return whether the record has to be read exactly to know that nothing is lost in its serialisation."""
+    return _may_hold_lost_integer(data) or _may_hold_duplicate_key(value, data)
 
 
 def _may_hold_lost_integer(data: bytes) -> bool:

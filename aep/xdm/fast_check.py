@@ -61,13 +61,12 @@ class FastCheck:
         self._times = (-1, "", "")
 
     def __call__(self, entity: dict[str, Any]) -> bool:
-        """Return True only for a record that neither its schema nor a rule refuses.
-
-        Raises:
-            ValueError, TypeError, RecursionError: The library's, for what no JSON document holds.
-        """
-        if not self._is_valid(entity):
-            return False
+        """Return True only for a record that neither its schema nor a rule refuses. Never raises."""
+        try:
+            if not self._is_valid(entity):
+                return False
+        except (ValueError, TypeError, RecursionError):
+            return False  # no JSON document holds it
         if self._is_event and (text := entity.get("timestamp")) is not None:
             now = int(self._clock())
             times = self._times

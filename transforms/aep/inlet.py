@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Literal
 
 import orjson
@@ -50,7 +49,7 @@ class AepInlet(envelope.Destination):
     def form(self) -> Form:
         """Return what is made of messages and of raw records; entities get their envelope as they are posted."""
         if self.payload == "message":
-            return Form(fill_id=_fill_message, unwrap=partial(_unwrap_message, self))
+            return Form(fill_id=_fill_message, unwrap=_Entities(self))
         if self.payload == "raw":
             return Form(finish=_Upserts(self), unwrap=_unwrap_raw)
         return Form()
@@ -85,14 +84,33 @@ def _fill_message(message: dict[str, Any], body: bytes, fill: FillId) -> bytes |
     return filled if isinstance(filled, MissingField) else orjson.dumps(message)
 
 
-def _unwrap_message(to: AepInlet, message: dict[str, Any], _: bytes) -> ParsedObject | Rejection:
-    entity = unwrap(message, to)
-    return entity if isinstance(entity, Rejection) else ParsedObject(entity, orjson.dumps(entity))
+class _Entities:
+    """The entities of messages, whose envelopes have to fit the inlet.
+
+    An envelope is looked at only where it differs from that of the last message that fitted.
+    """
+
+    def __init__(self, to: AepInlet):
+        self._to = to
+        self._fits: tuple[object, object] | None = None  # header and xdmMeta that do
+
+    def __call__(self, message: dict[str, Any], _: bytes) -> dict[str, Any] | Rejection:
+        body = message.get("body")
+        if isinstance(body, dict):
+            parts = message.get("header"), body.get("xdmMeta")
+            entity = body.get("xdmEntity")
+            if parts == self._fits and isinstance(entity, dict):
+                return entity
+            found = unwrap(message, self._to)
+            if isinstance(found, dict):
+                self._fits = parts
+            return found
+        return unwrap(message, self._to)
 
 
-def _unwrap_raw(record: dict[str, Any], body: bytes) -> ParsedObject | Rejection | None:
+def _unwrap_raw(record: dict[str, Any], _: bytes) -> dict[str, Any] | Rejection | None:
     """Return a raw record that brings operations has the mapping's attributes: no schema here knows them."""
-    return ParsedObject(record, body) if operations_of(record) is None else check_operations(record)
+    return record if operations_of(record) is None else check_operations(record)
 
 
 class _Upserts:

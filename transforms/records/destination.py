@@ -65,7 +65,7 @@ class Form(NamedTuple):
 
     fill_id: Callable[[dict[str, Any], bytes, FillId], bytes | MissingField] | None = None
     finish: Callable[[dict[str, Any], bytes, bool], ParsedObject] | None = None
-    unwrap: Callable[[dict[str, Any], bytes], ParsedObject | Rejection | None] | None = None
+    unwrap: Callable[[dict[str, Any], bytes], dict[str, Any] | Rejection | None] | None = None
     partition_key: Callable[[dict[str, Any], bytes | None], Any] | None = None
 
 

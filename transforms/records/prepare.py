@@ -7,12 +7,13 @@ So what a command says of a record is what the pipeline does with it, to the byt
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
 import orjson
 
-from aep.formats.json import ParsedObject, ParseFailure, write_exactly
+from aep.formats.json import MOST_GROWTH, ParsedObject, ParseFailure, write_exactly
 from aep.mapping.field_map import FieldMap, MapFault, Origin
 from aep.mapping.ids import MissingField, Place, fill_id
 from aep.mapping.json_patch import Patch, PatchFault
@@ -21,7 +22,7 @@ from aep.xdm.schema import ResolvedSchema
 from aep.xdm.validate import Rejection, XdmRules, prune_nulls, validator_for
 from transforms.records.outcome import Dropped, Followed, Prepared, Refusal
 from transforms.records.record import UNREADABLE_HEADERS, Record
-from transforms.records.route import Route, keep_json
+from transforms.records.route import Route, keep_json, together
 
 Tombstones = Literal["skip", "dead_letter", "delete"]
 
@@ -39,6 +40,7 @@ class ParseStep:
 
     def __init__(self, routes: tuple[Route, ...], tombstones: Tombstones):
         self._parse = routes[0].parse
+        self._together = together(routes[0].parse)
         self._route = "" if routes[0].when else routes[0].name
         self._tombstones = tombstones
         self._destination = routes[-1].destination  # of the only one that takes tombstones
@@ -50,6 +52,16 @@ class ParseStep:
             return Refusal("parse", self._route, "header_name", _HEADER_NAME)
         parsed = self._parse(value, record.headers) if value is not None else self._tombstone(record)
         return Refusal("parse", self._route, *parsed) if isinstance(parsed, ParseFailure) else parsed
+
+    def all(self, records: Sequence[Record]) -> tuple[list[dict[str, Any]], list[bytes]] | None:
+        """Return the entity and the JSON of each record, which calls for each would return one by one.
+
+        Returns:
+            None where the format knows no faster way, or one of the records is not to be posted.
+        """
+        if self._together is None or UNREADABLE_HEADERS in [record.headers for record in records]:
+            return None
+        return self._together([record.value for record in records])
 
     def _tombstone(self, record: Record) -> ParsedObject | ParseFailure | Dropped:
         if self._tombstones == "skip":
@@ -198,6 +210,25 @@ class ValidateStep:
         if schema is not self.schema:
             self.schema, self._validator = schema, validator_for(schema, self._rules)
 
+    def surely(self, entities: Sequence[dict[str, Any]], bodies: Sequence[bytes]) -> list[bool]:
+        """Return of which records it is certain, after a quick look, that a call would return the bytes as they are.
+
+        Args:
+            entities, bodies: As for calls.
+        """
+        validator, unwrap = self._validator, self._unwrap
+        if validator is None or self._prunes:
+            return [False] * len(bodies)
+        fits = validator.surely_fits
+        if unwrap is None:
+            largest = min(validator.max_bytes, self._largest)
+            return [len(body) <= largest and fits(entity) for entity, body in zip(entities, bodies, strict=True)]
+        largest = min(validator.max_bytes // MOST_GROWTH, self._largest)
+        return [
+            len(body) <= largest and isinstance(inside := unwrap(entity, body), dict) and fits(inside)
+            for entity, body in zip(entities, bodies, strict=True)
+        ]
+
     def __call__(self, entity: dict[str, Any], body: bytes) -> bytes | Refusal:
         """Return the bytes to post, or what the destination would refuse or drop the record for.
 
@@ -209,7 +240,7 @@ class ValidateStep:
             entity, changed = prune_nulls(entity)
             body = orjson.dumps(entity) if changed else body
         if self._unwrap is not None:
-            found = self._check_inside(self._unwrap(entity, body))
+            found = self._check_inside(entity, body)
         else:
             found = self._validator.check(entity, len(body)) if self._validator is not None else None
         if found is not None:
@@ -219,12 +250,15 @@ class ValidateStep:
             return Refusal("validate", self._route.name, "too_large", message)
         return body
 
-    def _check_inside(self, unwrapped: ParsedObject | Rejection | None) -> Rejection | None:
+    def _check_inside(self, record: dict[str, Any], body: bytes) -> Rejection | None:
         """Check the part of a record that the schema describes, if there is one."""
-        if not isinstance(unwrapped, ParsedObject):
-            return unwrapped
-        entity, body = unwrapped
-        return self._validator.check(entity, len(body)) if self._validator is not None else None
+        assert self._unwrap is not None
+        inside = self._unwrap(record, body)
+        if not isinstance(inside, dict):
+            return inside
+        if self._validator is None:
+            return None
+        return self._validator.check(inside, len(body if inside is record else orjson.dumps(inside)))
 
 
 class Preparation:

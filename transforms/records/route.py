@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aep.errors import ConfigurationError
-from aep.formats.json import ParsedObject, ParseFailure, load_object, parse_object
+from aep.formats.json import ParsedObject, ParseFailure, load_object, load_objects, parse_object, parse_objects
 from aep.mapping.conditions import Condition
 from aep.mapping.field_map import FieldMap
 from aep.mapping.ids import IdRule
@@ -36,6 +36,22 @@ def keep_json(value: bytes, headers: Headers = ()) -> ParsedObject | ParseFailur
     """
     entity = load_object(value) if value else ParseFailure("empty", "the value is empty")
     return entity if isinstance(entity, ParseFailure) else ParsedObject(entity, value)
+
+
+ParseTogether = Callable[[Sequence[bytes | None]], tuple[list[dict[str, Any]], list[bytes]] | None]
+"""Makes objects of the values of several records, see `aep.formats.json.parse_objects`."""
+
+
+def _keep_together(values: Sequence[bytes | None]) -> tuple[list[dict[str, Any]], list[bytes]] | None:
+    entities = load_objects(values)
+    return None if entities is None else (entities, [value for value in values if value is not None])
+
+
+def together(parse: Parse) -> ParseTogether | None:
+    """Return what parses several records at once to what `parse` makes of each; None where nothing does."""
+    if parse == parse_json:
+        return parse_objects
+    return _keep_together if parse == keep_json else None
 
 
 @dataclass(frozen=True)

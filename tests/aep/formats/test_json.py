@@ -9,7 +9,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aep.formats import json as strict_json
-from aep.formats.json import ParsedObject, ParseFailure, parse_object
+from aep.formats.json import (
+    MOST_GROWTH,
+    ParsedObject,
+    ParseFailure,
+    load_object,
+    load_objects,
+    parse_object,
+    parse_objects,
+)
 
 
 def failure(value: bytes | None) -> ParseFailure:
@@ -195,6 +203,37 @@ def test_both_silent_losses_are_found(text: str) -> None:
     else:
         assert isinstance(result, ParseFailure)
         assert result.code == expected
+
+
+_OBJECTS = _members(_VALUES).map(str.encode)
+_FEW = st.lists(_OBJECTS, max_size=3)
+_ODD = st.sampled_from([None, b"", b" ", b"[]", b"7", b"{", b'{"a":1,"a":2}', b'{"a":1e15}', b"\xff", b"[" * 300])
+
+
+@given(st.one_of(_FEW, st.lists(st.one_of(_OBJECTS, _ODD), max_size=3)))
+def test_objects_are_parsed_together_as_each_alone(values: list[bytes | None]) -> None:
+    found, alone = parse_objects(values), [parse_object(value) for value in values]
+    if found is not None:
+        assert [ParsedObject(*one) for one in zip(*found, strict=True)] == alone
+    loaded = load_objects(values)
+    if loaded is not None:
+        assert loaded == [load_object(value or b"") for value in values]
+
+
+def test_ordinary_objects_are_parsed_together() -> None:
+    values = [b"{}", b'{"a":{"b":[1,2.5,"\xc3\xa9",null]}}', b'{ "a" : "\\u0041" }']
+    assert parse_objects(values) == ([orjson.loads(value) for value in values], [*values[:2], b'{"a":"A"}'])
+    assert parse_objects([]) == ([], [])
+
+
+@given(_OBJECTS)
+@example(b'{"":9e15}')
+@example(b'{"":-1e15}')
+def test_what_is_written_is_not_much_longer_than_what_was_read(value: bytes) -> None:
+    loaded = load_object(value)
+    if isinstance(loaded, dict):
+        parts = [loaded, *loaded.values()]
+        assert max(len(orjson.dumps(part)) for part in parts) <= MOST_GROWTH * len(value)
 
 
 def test_an_ordinary_record_is_not_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:

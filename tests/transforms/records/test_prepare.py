@@ -171,11 +171,12 @@ def one_route(draw: st.DrawFn, name: str) -> Route:
     st.lists(read_records, max_size=8, unique_by=lambda one: one.offset),
     st.sampled_from(["reject", "prune"]),
     st.sampled_from(["skip", "dead_letter", "delete"]),
+    st.sampled_from([102_400, 60, 30]),
 )
 def test_a_record_goes_through_commands_and_pipeline_to_the_same_bytes_or_the_same_refusal(
-    both: tuple[Route, Route], read: list[Record], nulls: Any, tombstones: Any
+    both: tuple[Route, Route], read: list[Record], nulls: Any, tombstones: Any, largest: int
 ) -> None:
-    routes, rules = Routes(both), by_default(XdmRules, nulls=nulls)
+    routes, rules = Routes(both), by_default(XdmRules, nulls=nulls, max_record_bytes=largest)
     whole = Chunk(TOPIC, 3, read)
     assert by_pipeline(whole, routes, rules, tombstones) == by_command(whole, routes, rules, tombstones)
 
