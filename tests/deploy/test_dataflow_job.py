@@ -63,7 +63,7 @@ def packages() -> Iterator[Path]:
 
 
 def python(packages: Path, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a module without network, with the packages of the image before those of the tests."""
+    """Run Python without network, with the packages of the image before those of the tests."""
     (folder / "mine.yaml").write_text(yaml.safe_dump(OPTIONS))
     env = {
         **os.environ,
@@ -73,7 +73,7 @@ def python(packages: Path, folder: Path, *command: str) -> subprocess.CompletedP
         "AEP_CLIENT_SECRET": SECRET,
     }
     return subprocess.run(
-        [sys.executable, "-m", "testing.services.no_network", sys.executable, "-m", *command],
+        [sys.executable, "-m", "testing.services.no_network", sys.executable, *command],
         cwd=folder,
         env=env,
         capture_output=True,
@@ -87,13 +87,13 @@ def python(packages: Path, folder: Path, *command: str) -> subprocess.CompletedP
 def job(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A job, see `dataflow_job`."""
     folder = tmp_path_factory.mktemp("job")
-    done = python(packages, folder, "tests.deploy.dataflow_job", *FILES, "--options_file=mine.yaml", "--dry_run")
+    done = python(packages, folder, "-m", "tests.deploy.dataflow_job", *FILES, "--options_file=mine.yaml", "--dry_run")
     assert done.returncode == 0, done.stderr
     return dict(orjson.loads(done.stdout))
 
 
 def test_a_dry_run_shows_what_would_be_submitted_without_network_or_credentials(packages: Path, tmp_path: Path) -> None:
-    done = python(packages, tmp_path, "pipelines.cli", "run", *FILES, "--options_file=mine.yaml", "--dry_run")
+    done = python(packages, tmp_path, "-m", "pipelines.cli", "run", *FILES, "--options_file=mine.yaml", "--dry_run")
     assert done.returncode == 0, done.stderr
     head, options = done.stdout.split("# options that differ from the defaults:\n")
     assert "# Dataflow job kafka-to-aep: constructed, not submitted\n" in head
@@ -107,16 +107,46 @@ def test_a_dry_run_shows_what_would_be_submitted_without_network_or_credentials(
     assert "Traceback" not in done.stderr
 
 
+def test_the_options_that_the_launcher_of_the_template_adds_are_taken(packages: Path, tmp_path: Path) -> None:
+    """As far as they are known: the file is run as the launcher does it, in the image's folder."""
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    added = [
+        "--runner=DataflowRunner",
+        "--project=other-project",
+        "--region=us-central1",
+        "--job_name=loyalty",
+        "--temp_location=gs://bucket/temp",
+        "--staging_location=gs://bucket/staging",
+        "--template_location=gs://bucket/staging/template_launches/1/job_object",
+        '--labels={"goog-dataflow-provided-template-type": "flex"}',
+        "--service_account_email=worker@other-project.iam.gserviceaccount.com",
+        "--num_workers=1",
+        "--max_num_workers=3",
+        "--machine_type=n2-standard-2",
+        "--no_use_public_ips",
+    ]
+    parameters = ["--options_file=configs/base.yaml,configs/dataflow.yaml,mine.yaml", "--kafka_tombstones=dead_letter"]
+    done = python(packages, tmp_path, str(ROOT / "deploy/dataflow/launch.py"), *parameters, *added, "--dry_run")
+    assert done.returncode == 0, done.stderr
+    assert "# Dataflow job loyalty: constructed, not submitted\n" in done.stdout
+    shown = yaml.safe_load(done.stdout)
+    assert (shown["project"], shown["max_num_workers"], shown["kafka_tombstones"]) == (
+        "other-project",
+        3,
+        "dead_letter",
+    )
+
+
 def test_a_dry_run_without_an_image_is_refused(packages: Path, tmp_path: Path) -> None:
     arguments = [*FILES, "--options_file=mine.yaml", "--dry_run", "--sdk_container_image="]
-    done = python(packages, tmp_path, "pipelines.cli", "run", *arguments)
+    done = python(packages, tmp_path, "-m", "pipelines.cli", "run", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert "sdk_container_image: missing: DataflowRunner needs an image with this package" in done.stderr
 
 
 def test_a_project_that_cannot_be_one_is_refused_in_a_sentence(packages: Path, tmp_path: Path) -> None:
     arguments = [*FILES, "--options_file=mine.yaml", "--dry_run", "--project=My Project"]
-    done = python(packages, tmp_path, "pipelines.cli", "run", *arguments)
+    done = python(packages, tmp_path, "-m", "pipelines.cli", "run", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert "error: Invalid Project ID (My Project)" in done.stderr
     assert "Traceback" not in done.stderr
@@ -126,7 +156,9 @@ def test_a_reader_of_kinesis_has_a_dry_run_too(packages: Path, tmp_path: Path) -
     arguments = ["--pipeline=kinesis_to_kafka", "--kinesis_stream=profiles", "--kinesis_region=eu-west-1"]
     arguments += ["--output_topic=profiles", "--dry_run", f"--options_file={ROOT / 'configs' / 'dataflow.yaml'}"]
     of_cloud = ("project", "region", "temp_location", "sdk_container_image", "kafka_bootstrap_servers")
-    done = python(packages, tmp_path, "pipelines.cli", "run", *arguments, *(f"--{k}={OPTIONS[k]}" for k in of_cloud))
+    done = python(
+        packages, tmp_path, "-m", "pipelines.cli", "run", *arguments, *(f"--{k}={OPTIONS[k]}" for k in of_cloud)
+    )
     assert done.returncode == 0, done.stderr
     assert "# Dataflow job kafka-to-aep: constructed, not submitted\n" in done.stdout
 

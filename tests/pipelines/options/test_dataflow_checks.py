@@ -45,6 +45,14 @@ def test_a_staging_location_is_a_place_for_temporary_files_too() -> None:
     parse([*flags("temp_location", staging_location="gs://bucket/staging"), "--runner=DataflowRunner"])
 
 
+@pytest.mark.parametrize("name", ["temp_location", "staging_location"])
+@pytest.mark.parametrize("folder", ["/tmp/beam", "gs://b/too-short", "s3://bucket/temp"])
+def test_a_folder_that_beam_would_replace_by_a_bucket_of_its_own_is_refused(name: str, folder: str) -> None:
+    with pytest.raises(OptionsError) as refused:
+        parse([*flags(**{name: folder}), "--runner=DataflowRunner"])
+    assert refused.value.problems == [f"{name} (command line): expected gs://BUCKET/FOLDER, got {folder}"]
+
+
 def test_a_reader_of_kinesis_is_asked_for_the_same() -> None:
     given = ["--kinesis_stream=profiles", "--output_path=out", "--dead_letter_path=dead", "--runner=DataflowRunner"]
     with pytest.raises(OptionsError, match="sdk_container_image: missing"):
