@@ -31,6 +31,7 @@ help:
 	@echo "make test-fast   checks, and the tests that need Python packages only"
 	@echo "make test-pythons  these tests on each Python from 3.10 to 3.13 that this machine has"
 	@echo "make bench       the benchmark table; BENCH=\"--only kinesis-write\" for a part of it"
+	@echo "                 FLINK=1 measures on a Flink cluster, too;"
 	@echo "                 ADOBE_CONNECTOR=JAR measures Adobe's Kafka Connect sink beside ours"
 	@echo "make bench-docs  its figures and plots into docs/"
 	@echo "make soak        10 minutes of random faults, every record accounted for; SOAK=\"--minutes 60\" for more;"
@@ -82,7 +83,7 @@ test-pythons:
 	done
 
 bench: $(READY)
-	$(RUN) -m bench $(if $(ADOBE_CONNECTOR),--adobe_connector=$(ADOBE_CONNECTOR)) $(BENCH)
+	$(RUN) -m bench $(if $(ADOBE_CONNECTOR),--adobe_connector=$(ADOBE_CONNECTOR)) $(if $(FLINK),--flink) $(BENCH)
 
 # Figures of the last `make bench` into docs/performance.md and docs/scaling.md, with their plots.
 bench-docs: $(READY)

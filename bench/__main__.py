@@ -49,6 +49,7 @@ def main(argv: Sequence[str]) -> int:
         default="",
         help="class path of Adobe's Kafka Connect sink, a jar built from its source; without it that part is skipped",
     )
+    parser.add_argument("--flink", action="store_true", help="measure on a Flink cluster, too")
     parser.add_argument(
         "--output",
         type=Path,
@@ -59,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
     settings = Settings(*(getattr(arguments, name) for name in Settings._fields))
     if not sys.platform.startswith("linux"):
         parser.error("CPU and memory are read from /proc, which only Linux has")
-    numbers = {name: value for name, value in settings._asdict().items() if not isinstance(value, str)}
+    numbers = {name: value for name, value in settings._asdict().items() if not isinstance(value, (str, bool))}
     if min(settings.events, settings.rounds) < 1 or min(numbers.values()) <= 0:
         parser.error(f"{', '.join(f'--{name}' for name in numbers)} must be positive")
     try:

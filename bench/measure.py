@@ -91,6 +91,24 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / _TICKS_PER_SECOND
 
 
+def group_members(group: int) -> list[int]:
+    """Return the ids of the running processes of a process group."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile
+        if int(fields[2]) == group:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def group_cpu_seconds(group: int) -> float:
+    """Return the CPU seconds that the running processes of a group, and their ended children, have used so far."""
+    return sum(map(cpu_seconds, group_members(group)))
+
+
 def _peak_bytes(pid: int) -> int:
     """Return the most memory that a process has had resident; 0 when it has ended.
 

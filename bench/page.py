@@ -103,7 +103,7 @@ def _size_row(one: Size) -> str:
         f"{one.rate:,}",
         f"{one.processes}",
         f"{one.partitions}",
-        f"{one.cores:.1f}",
+        number(one.cores),
         f"{one.megabytes / 1000:.1f} GB",
         f"{one.requests_per_second:,}",
         ", ".join(one.passes) or "-",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from bench import (
     adobe_bench,
+    flink_bench,
     growth_bench,
     kafka_bench,
     kinesis_bench,
@@ -31,6 +32,7 @@ class Settings(NamedTuple):
     shard_seconds: float
     memory_seconds: float
     adobe_connector: str
+    flink: bool
 
 
 class Part(NamedTuple):
@@ -105,5 +107,11 @@ PARTS = {
         "memory: a run of {memory_seconds:g} s, AEP away for half of it",
         lambda to: memory_bench.measure(to.memory_seconds),
         memory_bench.figures,
+    ),
+    "flink": Part(
+        "Flink: {rounds} rounds of {events:,} events, and of {latency_seconds:g} s",
+        lambda to: flink_bench.measure(to.events, to.rounds, to.latency_seconds),
+        flink_bench.figures,
+        lambda to: "" if to.flink else "ask for it with --flink: it takes 5 minutes a round",
     ),
 }

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 import yaml
+from confluent_kafka import Producer
 
 from aep.ingestion.envelope import Destination, Envelope
 from bench.measure import Usage, of_command
@@ -32,6 +33,7 @@ EMPTY = "nothing"
 """A topic without records: what a run over it takes is what starting and ending take."""
 
 _DIFFERENT_EVENTS = 50_000
+_TICK_SECONDS = 0.001
 
 
 class Rig:
@@ -60,6 +62,17 @@ class Rig:
         values = [self._envelope.message(one.value) if whole else one.value for one in samples]
         written = ((samples[at].key, values[at], None, None) for at in (n % len(samples) for n in range(events)))
         self.broker.produce(topic, written)
+
+    def produce_evenly(self, topic: str, events: int, rate: float) -> None:
+        """Write so many events of 0.9 kB to a topic, so many a second."""
+        producer = Producer({"bootstrap.servers": self.broker.bootstrap_servers, "linger.ms": 0})
+        started = time.monotonic()
+        for number, one in enumerate(generate(events, kind="events", event_bytes=MIN_EVENT_BYTES)):
+            while number > (time.monotonic() - started) * rate:
+                time.sleep(_TICK_SECONDS)
+            producer.produce(topic, one.value, one.key)
+            producer.poll(0)
+        producer.flush()
 
     def accepted(self) -> int:
         """Return how many events the collector has accepted so far."""

@@ -67,6 +67,15 @@ def wait_for(condition: Callable[[], T], timeout: float, what: str) -> T:
     return result
 
 
+def resident_bytes(pid: int) -> int:
+    """Return the memory that a process has resident, as Linux tells; 0 when it has ended."""
+    try:
+        found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return int(found[1]) * 1024 if found else 0
+
+
 class ServiceProcess:
     """One subprocess in a session of its own, with its output in a log file.
 
@@ -115,11 +124,7 @@ class ServiceProcess:
     @property
     def resident_bytes(self) -> int:
         """The memory that it has resident, as Linux tells; 0 when it has ended."""
-        try:
-            found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
-        except (FileNotFoundError, ProcessLookupError):
-            return 0
-        return int(found[1]) * 1024 if found else 0
+        return resident_bytes(self.pid)
 
     def log(self) -> str:
         """Return all it has printed so far."""

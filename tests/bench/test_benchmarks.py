@@ -76,6 +76,7 @@ def test_what_kafka_takes_part_in_is_measured_and_written(
         "shard_seconds": 20,
         "memory_seconds": 240,
         "adobe_connector": "",
+        "flink": False,
     }
     assert written.keys() == {"steps", "kafka", "latency"}
     for part in written.values():
@@ -145,8 +146,10 @@ def test_processes_growth_and_memory_are_measured(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_measured_is_skipped_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--only", "adobe", f"--output={tmp_path / 'bench.json'}"]) == 0
-    assert "skipped: give the class path of Adobe's connector with --adobe_connector" in capsys.readouterr().err
+    assert main(["--only", "adobe", "flink", f"--output={tmp_path / 'bench.json'}"]) == 0
+    told = capsys.readouterr().err
+    assert "skipped: give the class path of Adobe's connector with --adobe_connector" in told
+    assert "skipped: ask for it with --flink" in told
 
 
 @pytest.mark.kafka
@@ -170,6 +173,30 @@ def test_another_sink_of_kafka_connect_is_measured_beside_the_pipeline(
         for name in ("pipeline", "sink"):
             assert min(pair[name].values()) > 0
     assert len(written["figures"]) == 6
+
+
+@contextmanager
+def what_flink_needs() -> Iterator[None]:
+    downloads.kafka_jars()
+    downloads.java(compiler=True)
+    downloads.flink_jars()
+    downloads.flink_job_server_jars()
+    yield
+
+
+@pytest.mark.kafka
+@pytest.mark.flink
+@pytest.mark.slow
+@pytest.mark.usefixtures("broker_turn")
+def test_a_flink_cluster_is_measured(tmp_path: Path) -> None:
+    output = tmp_path / "bench.json"
+    with require(what_flink_needs()):
+        short = [f"--events={EVENTS}", "--rounds=1", "--latency_seconds=2"]
+        assert main(["--only", "flink", "--flink", *short, f"--output={output}"]) in (0, 1)
+    (measured,) = orjson.loads(output.read_bytes())["parts"]["flink"]["raw"]
+    assert min(measured.values()) > 0
+    assert measured["megabytes"] > 50  # Python with Beam alone has more
+    assert measured["p95_ms"] >= 0.5 * measured["mean_ms"]
 
 
 def test_kinesis_is_measured_without_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import orjson
 import pytest
+from prometheus_client import generate_latest
 
-from bench import growth_bench, memory_bench, processes_bench, report
+from bench import adobe_bench, flink_bench, growth_bench, memory_bench, processes_bench, report
 from bench.bounds import Bound, Limit, judge
 from bench.figure import Figure
+from bench.flink_job import histogram
 from bench.illustrations import ILLUSTRATIONS
 from bench.memory_bench import MemoryResults, Sample
 from bench.page import PAGES, PLOTS, fill, main
 from bench.parts import PARTS
 from bench.sizing import LOAD, Measured, size
+from transforms.worker.exposition import registry, snapshot
+from transforms.worker.latency import LATENCY
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -118,5 +124,32 @@ def test_ratios_follow_from_what_was_measured() -> None:
     rounds = [growth_bench.Round(few=2, one_partition=4, many_partitions=3)]
     by_events, by_partitions = growth_bench.figures(growth_bench.GrowthResults(10, rounds, 100, of_many=1))
     assert (by_events.median, by_partitions.median) == (0.5, 0.75)
+    spent = adobe_bench.Spent(cpu_seconds=3, wall_seconds=2, megabytes=250)
+    of_sink = adobe_bench.Spent(cpu_seconds=12, wall_seconds=10, megabytes=1_000)
+    pairs = [adobe_bench.Pair(latency_ms, 10, spent, of_sink) for latency_ms in (0, 50)]
+    assert [one.median for one in adobe_bench.figures(pairs)] == [0.25, 5, 0.25] * 2
+    measured = flink_bench.Round(13, 10, one=10, four=35, mean_ms=800, p95_ms=1_500, megabytes=200, later_megabytes=210)
+    assert [one.median for one in flink_bench.figures([measured])] == [1.3, 3.5, 800, 1_500, 210, 1.05]
     peak, growth = FIGURES["memory"]
     assert (peak.median, growth.median) == (210, 1)
+
+
+def test_latencies_are_read_from_the_pages_of_workers() -> None:
+    name = "beam_aep_latency_seconds"
+    lines = [
+        f'{name}_bucket{{le="0.01",route="a"}} 1',
+        f'{name}_bucket{{le="0.02",route="a"}} 3',
+        f'{name}_bucket{{le="+Inf",route="a"}} 3',
+        f'{name}_sum{{route="a"}} 0.04',
+        f'{name}_bucket{{route="b",le="0.02"}} 4',
+        f'{name}_bucket{{route="b",le="+Inf"}} 4',
+        f'{name}_sum{{route="b"}} 0.06',
+    ]
+    found = histogram("\n".join(lines))
+    assert (found.buckets, found.sum_milliseconds) == ({10: 1, 20: 6}, 100)
+
+
+def test_the_page_of_a_worker_has_the_names_that_are_read() -> None:
+    counted = Counter({f"{LATENCY}events/20": 6, f"{LATENCY}events/sum": 90})
+    found = histogram(generate_latest(registry(lambda: replace(snapshot(), counts=counted))).decode())
+    assert (found.records, found.sum_milliseconds) == (6, 90)
