@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from bench.figure import Figure
 from bench.measure import cpu_seconds
-from bench.rig import Rig, new_name, set_up
+from bench.rig import Load, Rig, new_name, set_up
 from testing.services import kafka_connect
 from testing.services.process import ServiceError, ServiceProcess
 
@@ -121,12 +121,12 @@ def _pair(rig: Rig, latency_ms: int, number: int, events: int, class_path: str) 
 def _spent(rig: Rig, topic: str, command: Sequence[str], events: int) -> Spent:
     first = round(_WARM_UP_SHARE * events)
     rig.broker.create_topic(topic, _PARTITIONS)
-    rig.produce(topic, first, whole=True)
+    rig.produce(topic, Load(first, whole=True))
     accepted = rig.accepted() + first
     with rig.running([command]) as (process,):
         _wait(rig, process, accepted)
         process.pause()  # so that all are there when it reads on
-        rig.produce(topic, events, whole=True)
+        rig.produce(topic, Load(events, whole=True))
         cpu, began = cpu_seconds(process.pid), time.monotonic()
         process.resume()
         _wait(rig, process, accepted + round(_WALL_SHARE * events))

@@ -66,6 +66,11 @@ class Judged:
         """Whether the bound is met; None where there is none."""
         return self.bound.limit.met(self.figure.median) if self.bound else None
 
+    @property
+    def target_met(self) -> bool | None:
+        """Whether what is wanted beyond the bound is reached; None where there is no such target."""
+        return self.bound.target.met(self.figure.median) if self.bound and self.bound.target else None
+
     def __str__(self) -> str:
         return f"{self.figure.name}: {self.figure.median:.4g}, bound {self.bound} ({self.part}: {self.figure.key})"
 

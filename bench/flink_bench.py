@@ -13,7 +13,7 @@ import orjson
 from bench.figure import Figure
 from bench.flink_job import TASK_MANAGERS, running
 from bench.measure import cpu_seconds
-from bench.rig import Rig, new_name, set_up
+from bench.rig import Load, Rig, new_name, set_up
 from testing.services.process import PATIENCE_SECONDS, ServiceError, ServiceProcess, wait_for
 
 RATE = 400
@@ -145,7 +145,7 @@ def _rate(rig: Rig, events: int, subtasks: int) -> float:
     rig.emulator.faults(latency_ms=LATENCY_MS)
     with running(rig, topic, subtasks, aep_max_in_flight=IN_FLIGHT) as job:
         _await(rig, job.submitter, first)
-        rig.produce(topic, events)
+        rig.produce(topic, Load(events))
         rate = rig.rate([job.submitter], first + round(_FROM * events), first + round(_TO * events))
     rig.emulator.faults(latency_ms=0)
     return rate
@@ -154,7 +154,7 @@ def _rate(rig: Rig, events: int, subtasks: int) -> float:
 def _topic(rig: Rig, events: int = _FIRST) -> tuple[str, int]:
     """Return a new topic with the first events, and how many the collector will have accepted by then."""
     topic, before = new_name(), rig.accepted()
-    rig.fill(topic, _PARTITIONS, events)
+    rig.fill(topic, _PARTITIONS, Load(events))
     return topic, before + events
 
 
@@ -162,7 +162,7 @@ def _feed_at_once(rig: Rig, topic: str, events: int, waits: ServiceProcess, read
     """Write events while nothing reads, and wait until all are accepted."""
     expected = rig.accepted() + events
     reads.pause()
-    rig.produce(topic, events)
+    rig.produce(topic, Load(events))
     reads.resume()
     _await(rig, waits, expected)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.figure import Figure
 from bench.measure import cpu_seconds
-from bench.rig import EMPTY, Rig, new_name, set_up
+from bench.rig import EMPTY, Load, Rig, new_name, set_up
 
 FEW = 10_000
 """Events of the smallest load."""
@@ -51,15 +51,15 @@ def measure(events: int, rounds: int) -> GrowthResults:
     """
     many = events * _TIMES
     with set_up() as rig:
-        rig.fill(_BY_ONE, _ONE, events)
-        rig.fill(_BY_MANY, _MANY, events)
+        rig.fill(_BY_ONE, _ONE, Load(events))
+        rig.fill(_BY_MANY, _MANY, Load(events))
         measured = []
         for _ in range(rounds):
             start_up = rig.run(EMPTY, 0)
             by_one = rig.run(_BY_ONE, events).beyond(start_up).cpu_seconds / events
             by_many = rig.run(_BY_MANY, events).beyond(start_up).cpu_seconds / events
             measured.append(Round(_in_bursts(rig), by_one, by_many))
-        rig.produce(_BY_MANY, many - events)
+        rig.produce(_BY_MANY, Load(many - events))
         of_many = rig.run(_BY_MANY, many).beyond(rig.run(EMPTY, 0)).cpu_seconds / many
         return GrowthResults(events, measured, many, of_many)
 
@@ -89,7 +89,7 @@ def _in_bursts(rig: Rig) -> float:
     with rig.running([rig.command(topic, kafka_stop_at="never", kafka_group_id=topic)]) as (pipeline,):
         for number in range(_TIMES + 1):
             pipeline.pause()  # so that all are there when it reads on
-            rig.produce(topic, FEW)
+            rig.produce(topic, Load(FEW))
             expected, before = rig.accepted() + FEW, cpu_seconds(pipeline.pid)
             pipeline.resume()
             rig.wait_until_committed([pipeline], topic, topic, expected)

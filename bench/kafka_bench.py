@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.figure import Figure
 from bench.measure import Usage, cpu_share
-from bench.rig import EMPTY, Rig, new_name, set_up
+from bench.rig import EMPTY, Load, Rig, new_name, set_up
 
 LATENCY_MS = 50
 
@@ -43,7 +43,7 @@ def measure(events: int, rounds: int, idle_seconds: float) -> KafkaResults:
         ServiceError: A run failed, or did not deliver each event exactly once.
     """
     with set_up() as rig:
-        rig.fill(_TOPIC, _PARTITIONS, events)
+        rig.fill(_TOPIC, _PARTITIONS, Load(events))
         # First, since it also warms the broker up.
         idle_share = _idle_share(rig, events, idle_seconds)
         return KafkaResults([_round(rig, events, number) for number in range(rounds)], idle_share)

@@ -6,25 +6,15 @@ The pipeline measures it itself, as in every run; the collector answers at once.
 from __future__ import annotations
 
 import signal
-import sys
-import tempfile
-import time
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import orjson
-import yaml
-from confluent_kafka import Producer
 
 from bench.figure import Figure
-from bench.transforms_bench import SCHEMA
-from samples.loyalty import MIN_EVENT_BYTES, generate
-from testing.services.emulator import Emulator
-from testing.services.kafka import KafkaBroker
-from testing.services.process import ServiceError, ServiceProcess, wait_for
+from bench.rig import Load, Rig, new_name, set_up
+from testing.services.process import PATIENCE_SECONDS, ServiceError, wait_for
 
 RATES = (50, 1_000)
 """Events a second."""
@@ -33,9 +23,7 @@ LOW_LATENCY = "low-latency.yaml"
 SETTINGS = {"default": (), LOW_LATENCY: (Path(__file__).parents[1] / "configs" / LOW_LATENCY,)}
 """Files of options by what their figures are called."""
 
-_TOPIC, _PARTITIONS = "loyalty-events", 4
-_TICK_SECONDS = 0.001
-_WAIT_SECONDS = 120
+_PARTITIONS = 4
 _WARM_UP_RUNS, _WARM_UP_EVENTS = 5, 10_000
 
 
@@ -62,18 +50,9 @@ def measure(seconds: float, rounds: int) -> list[Run]:
         ServiceUnavailable: This machine cannot run Apache Kafka; the message says what it lacks.
         ServiceError: A run failed, or did not deliver each event.
     """
-    with (
-        KafkaBroker() as broker,
-        Emulator(count_only=True) as emulator,
-        tempfile.TemporaryDirectory(prefix="bench-") as folder,
-    ):
-        _warm_up(broker)
-        return [
-            _Feed(broker, emulator, Path(folder)).run(settings, rate, seconds)
-            for _ in range(rounds)
-            for rate in RATES
-            for settings in SETTINGS
-        ]
+    with set_up() as rig:
+        _warm_up(rig)
+        return [_run(rig, settings, rate, seconds) for _ in range(rounds) for rate in RATES for settings in SETTINGS]
 
 
 def figures(runs: Sequence[Run]) -> Sequence[Figure]:
@@ -90,80 +69,31 @@ def figures(runs: Sequence[Run]) -> Sequence[Figure]:
     return found
 
 
-def _warm_up(broker: KafkaBroker) -> None:
+def _warm_up(rig: Rig) -> None:
     """Write to the broker and read from it until Java has compiled what that takes."""
     topic = "warm-up"
-    broker.create_topic(topic, _PARTITIONS)
+    rig.broker.create_topic(topic, _PARTITIONS)
     for _ in range(_WARM_UP_RUNS):
-        samples = generate(_WARM_UP_EVENTS, kind="events", event_bytes=MIN_EVENT_BYTES)
-        broker.produce(topic, ((one.key, one.value, None, None) for one in samples))
-        broker.consume_all(topic)
+        rig.produce(topic, Load(_WARM_UP_EVENTS))
+        rig.broker.consume_all(topic)
 
 
-class _Feed:
-    def __init__(self, broker: KafkaBroker, emulator: Emulator, folder: Path):
-        self._broker, self._emulator, self._folder = broker, emulator, folder
-        self._topic = f"{_TOPIC}-{uuid.uuid4().hex[:8]}"
-        self._inlet = emulator.create_inlet(name=self._topic, schema=orjson.loads(SCHEMA.read_bytes()))
-        broker.create_topic(self._topic, _PARTITIONS)
-        self._producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "linger.ms": 0})
-
-    def run(self, settings: str, rate: int, seconds: float) -> Run:
-        events = max(1, round(rate * seconds))
-        samples = iter(generate(events + 1, kind="events", event_bytes=MIN_EVENT_BYTES))
-        values = ((one.key, one.value) for one in samples)
-        with ServiceProcess("the pipeline", self._command(settings), self._folder / f"{self._topic}.log") as pipeline:
-            # One event more: it waits for the pipeline to start, and is too few to show among the quantiles.
-            self._send(islice(values, 1))
-            self._wait(pipeline, 1)
-            self._send(values, rate)
-            self._wait(pipeline, events + 1)
-            pipeline.signal(signal.SIGINT)
-            wait_for(lambda: not pipeline.running, _WAIT_SECONDS, "the end of the pipeline")
-        summary = orjson.loads(self._summary.read_bytes())
-        found = summary["latency_milliseconds"]
-        if found["records"] != events + 1:
-            raise ServiceError(f"{found['records']} events measured, {events + 1} expected")
-        return Run(
-            settings, rate, found["p50"], found["p95"], found["p99"], (summary["requests"] - 1) / (events / rate)
-        )
-
-    def _send(self, values: Iterator[tuple[bytes | None, bytes | None]], rate: float = float("inf")) -> None:
-        started = time.perf_counter()
-        for sent, (key, value) in enumerate(values):
-            while sent > (time.perf_counter() - started) * rate:
-                time.sleep(_TICK_SECONDS)
-            self._producer.produce(self._topic, key=key, value=value)
-            self._producer.poll(0)
-        self._producer.flush()
-
-    def _wait(self, pipeline: ServiceProcess, accepted: int) -> None:
-        stats = self._emulator.inlet_stats
-        wait_for(
-            lambda: stats(self._inlet["inletId"])["accepted"] >= accepted or not pipeline.running,
-            _WAIT_SECONDS,
-            f"{accepted} events",
-        )
-        if not pipeline.running:
-            raise ServiceError(f"the pipeline ended early\n{pipeline.log_tail()}")
-
-    @property
-    def _summary(self) -> Path:
-        return self._folder / f"{self._topic}.json"
-
-    def _command(self, settings: str) -> list[str]:
-        options = {
-            "kafka_bootstrap_servers": self._broker.bootstrap_servers,
-            "kafka_topics": [self._topic],
-            "kafka_group_id": self._topic,
-            "aep_inlet_url": self._inlet["inletUrl"],
-            "aep_dataset_id": self._inlet["datasetId"],
-            "aep_org_id": "ACME@AdobeOrg",
-            "xdm_schema_file": str(SCHEMA),
-            "dead_letter_path": str(self._folder / "dead-letters"),
-            "summary_file": str(self._summary),
-        }
-        own = self._folder / f"{self._topic}.yaml"
-        own.write_text(yaml.safe_dump(options))
-        files = [f"--options_file={path}" for path in (own, *SETTINGS[settings])]
-        return [sys.executable, "-m", "pipelines.kafka_to_aep", *files]
+def _run(rig: Rig, settings: str, rate: int, seconds: float) -> Run:
+    events = max(1, round(rate * seconds))
+    topic, before = new_name(), rig.accepted()
+    rig.broker.create_topic(topic, _PARTITIONS)
+    summary = rig.folder / f"{topic}.json"
+    with rig.running([rig.command(topic, *SETTINGS[settings], summary_file=str(summary))]) as (pipeline,):
+        # One event more: it waits for the pipeline to start, and is too few to show among the quantiles.
+        rig.produce(topic, Load(1))
+        rig.wait([pipeline], lambda: rig.accepted() > before, "the first event")
+        rig.produce_evenly(topic, events, rate)
+        rig.wait([pipeline], lambda: rig.accepted() > before + events, f"{events} events")
+        pipeline.signal(signal.SIGINT)
+        wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the end of the pipeline")
+    account = orjson.loads(summary.read_bytes())
+    found = account["latency_milliseconds"]
+    if found["records"] != events + 1:
+        raise ServiceError(f"{found['records']} events measured, {events + 1} expected")
+    requests_per_second = (account["requests"] - 1) / (events / rate)
+    return Run(settings, rate, found["p50"], found["p95"], found["p99"], requests_per_second)

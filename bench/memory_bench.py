@@ -8,11 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from confluent_kafka import Producer
-
 from bench.figure import Figure
-from bench.rig import Rig, new_name, set_up
-from samples.loyalty import MIN_EVENT_BYTES, generate
+from bench.rig import Load, Rig, new_name, set_up
 from testing.services.process import ServiceProcess
 
 RATE = 1_500
@@ -20,7 +17,6 @@ RATE = 1_500
 
 _TOPIC, _PARTITIONS = "loyalty-events", 4
 _OUTAGE_FROM, _OUTAGE_SHARE = 0.25, 0.5  # of the time
-_TICK_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ def measure(seconds: float) -> MemoryResults:
     with set_up() as rig:
         rig.broker.create_topic(_TOPIC, _PARTITIONS)
         with rig.running([rig.command(_TOPIC, kafka_stop_at="never", kafka_group_id=new_name())]) as (pipeline,):
-            rig.produce(_TOPIC, 1)
+            rig.produce(_TOPIC, Load(1))
             rig.wait([pipeline], lambda: rig.accepted() == 1, "the first event")
             return _run(rig, pipeline, seconds)
 
@@ -70,7 +66,7 @@ def figures(results: MemoryResults) -> Sequence[Figure]:
 def _run(rig: Rig, pipeline: ServiceProcess, seconds: float) -> MemoryResults:
     away_from, away = seconds * _OUTAGE_FROM, seconds * _OUTAGE_SHARE
     events, over = round(RATE * seconds), threading.Event()
-    feeding = threading.Thread(target=_feed, args=(rig.broker.bootstrap_servers, events, over))
+    feeding = threading.Thread(target=rig.produce_evenly, args=(_TOPIC, events, RATE, over))
     feeding.start()
     samples: list[Sample] = []
     gone = False
@@ -89,16 +85,3 @@ def _run(rig: Rig, pipeline: ServiceProcess, seconds: float) -> MemoryResults:
         feeding.join()
     samples.append(Sample(time.monotonic() - started, pipeline.resident_bytes / 1e6))
     return MemoryResults(samples, away_from, away_from + away)
-
-
-def _feed(brokers: str, events: int, over: threading.Event) -> None:
-    producer = Producer({"bootstrap.servers": brokers})
-    started = time.monotonic()
-    for number, one in enumerate(generate(events, kind="events", event_bytes=MIN_EVENT_BYTES)):
-        while number > (time.monotonic() - started) * RATE and not over.is_set():
-            time.sleep(_TICK_SECONDS)
-        if over.is_set():
-            break
-        producer.produce(_TOPIC, one.value, one.key)
-        producer.poll(0)
-    producer.flush()

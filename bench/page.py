@@ -120,7 +120,7 @@ def _bound(figure: Mapping[str, Any]) -> str:
     if not figure["bound"]:
         return ""
     missed = "" if figure["met"] else ", missed"
-    target = f" (target {figure['target']}, missed)" if figure["target"] else ""
+    target = f" (target {figure['target']}{'' if figure['target_met'] else ', missed'})" if figure["target"] else ""
     return f"{figure['bound']}{missed}{target}".replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -7,25 +7,15 @@ what each takes for an empty topic subtracted.
 from __future__ import annotations
 
 import sys
-import tempfile
-import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import orjson
-import yaml
-
-from aep.ingestion.envelope import Destination, Envelope, Payload
+from aep.ingestion.envelope import Payload
 from bench.figure import Figure
 from bench.measure import Usage, of_command
+from bench.rig import EMPTY, RUN_SECONDS, Load, Rig, new_name, set_up
 from bench.transforms_bench import SCHEMA
-from samples.loyalty import generate
-from testing.services.emulator import Emulator
-from testing.services.kafka import KafkaBroker
 from testing.services.process import ServiceError
-
-ORG = "ACME@AdobeOrg"
 
 KINDS: tuple[tuple[int, Payload], ...] = (
     (900, "entity"),
@@ -36,8 +26,6 @@ KINDS: tuple[tuple[int, Payload], ...] = (
 """Sizes of the events in bytes, and what the records are."""
 
 _PARTITIONS = 4
-_EMPTY = "nothing"  # a topic
-_RUN_SECONDS = 900
 _PAYLOADS: dict[Payload, str] = {"entity": "entities", "message": "whole messages"}
 
 
@@ -64,13 +52,10 @@ def measure(events: int, rounds: int) -> list[Pair]:
         ServiceUnavailable: This machine cannot run Apache Kafka; the message says what it lacks.
         ServiceError: A run failed, or did not deliver each event exactly once.
     """
-    with (
-        KafkaBroker() as broker,
-        Emulator(count_only=True) as emulator,
-        tempfile.TemporaryDirectory(prefix="bench-") as folder,
-    ):
-        bench = _Bench(broker, emulator, Path(folder), events)
-        return [bench.pair(number, *kind) for number in range(rounds) for kind in KINDS]
+    with set_up() as rig:
+        for event_bytes, payload in KINDS:
+            rig.fill(_topic(event_bytes, payload), _PARTITIONS, Load(events, event_bytes, payload == "message"))
+        return [_pair(rig, number, events, *kind) for number in range(rounds) for kind in KINDS]
 
 
 def figures(pairs: Sequence[Pair]) -> Sequence[Figure]:
@@ -84,73 +69,28 @@ def figures(pairs: Sequence[Pair]) -> Sequence[Figure]:
     return made
 
 
-class _Bench:
-    def __init__(self, broker: KafkaBroker, emulator: Emulator, folder: Path, events: int):
-        self._broker, self._emulator, self._folder, self._events = broker, emulator, folder, events
-        self._schema = orjson.loads(SCHEMA.read_bytes())
-        self._inlet = emulator.create_inlet(name="bench", schema=self._schema)
-        broker.create_topic(_EMPTY, _PARTITIONS)
-        for event_bytes, payload in KINDS:
-            topic = _topic(event_bytes, payload)
-            broker.create_topic(topic, _PARTITIONS)
-            broker.produce(topic, self._records(event_bytes, payload))
+def _pair(rig: Rig, number: int, events: int, event_bytes: int, payload: Payload) -> Pair:
+    """Measure both; the other one first in every second round."""
+    usages = {}
+    for who in (_pipeline, _script)[:: -1 if number % 2 else 1]:
+        start_up = who(rig, EMPTY, payload, 0)
+        usages[who] = who(rig, _topic(event_bytes, payload), payload, events).beyond(start_up)
+    return Pair(event_bytes, payload, events, usages[_pipeline], usages[_script])
 
-    def pair(self, number: int, event_bytes: int, payload: Payload) -> Pair:
-        """Measure both; the other one first in every second round."""
-        usages = {}
-        for who in (self._pipeline, self._script)[:: -1 if number % 2 else 1]:
-            start_up = who(_EMPTY, payload, 0)
-            usages[who] = who(_topic(event_bytes, payload), payload, self._events).beyond(start_up)
-        return Pair(event_bytes, payload, self._events, usages[self._pipeline], usages[self._script])
 
-    def _records(self, event_bytes: int, payload: Payload) -> Iterable[tuple[bytes, bytes, None, None]]:
-        to = Destination(
-            self._inlet["inletUrl"], "entity", self._schema["$id"], org_id=ORG, dataset_id=self._inlet["datasetId"]
-        )
-        envelope = Envelope(to)
-        for one in generate(self._events, kind="events", event_bytes=event_bytes):
-            yield one.key, envelope.message(one.value) if payload == "message" else one.value, None, None
+def _pipeline(rig: Rig, topic: str, payload: Payload, expected: int) -> Usage:
+    return rig.run(topic, expected, xdm_payload=payload)
 
-    def _pipeline(self, topic: str, payload: Payload, expected: int) -> Usage:
-        options = {
-            "kafka_bootstrap_servers": self._broker.bootstrap_servers,
-            "kafka_topics": [topic],
-            "kafka_group_id": _new_name(),
-            "kafka_stop_at": "end",
-            "aep_inlet_url": self._inlet["inletUrl"],
-            "aep_dataset_id": self._inlet["datasetId"],
-            "aep_org_id": ORG,
-            "xdm_schema_file": str(SCHEMA),
-            "xdm_payload": payload,
-            "dead_letter_path": str(self._folder / "dead-letters"),
-        }
-        path = self._folder / "options.yaml"
-        path.write_text(yaml.safe_dump(options))
-        command = [sys.executable, "-m", "pipelines.kafka_to_aep", "--options_file", str(path)]
-        return self._run("the pipeline", command, expected)
 
-    def _script(self, topic: str, payload: Payload, expected: int) -> Usage:
-        broker, inlet = self._broker.bootstrap_servers, self._inlet
-        command = [sys.executable, "-m", "bench.plain_script", broker, topic, _new_name(), str(expected)]
-        command += [inlet["inletUrl"], inlet["datasetId"], str(SCHEMA), payload]
-        return self._run("the plain script", command, expected)
-
-    def _run(self, name: str, command: Sequence[str], expected: int) -> Usage:
-        before = self._accepted()
-        usage = of_command(name, command, self._folder / f"{_new_name()}.log", _RUN_SECONDS)
-        accepted = self._accepted() - before
-        if accepted != expected:
-            raise ServiceError(f"{name}: {accepted} events accepted by the collector, {expected} expected")
-        return usage
-
-    def _accepted(self) -> int:
-        return int(self._emulator.inlet_stats(self._inlet["inletId"])["accepted"])
+def _script(rig: Rig, topic: str, payload: Payload, expected: int) -> Usage:
+    before = rig.accepted()
+    command = [sys.executable, "-m", "bench.plain_script", rig.broker.bootstrap_servers, topic, new_name()]
+    command += [str(expected), rig.inlet_url, rig.dataset_id, str(SCHEMA), payload]
+    usage = of_command("the plain script", command, rig.folder / f"{new_name()}.log", RUN_SECONDS)
+    if (accepted := rig.accepted() - before) != expected:
+        raise ServiceError(f"the plain script: {accepted} events accepted by the collector, {expected} expected")
+    return usage
 
 
 def _topic(event_bytes: int, payload: Payload) -> str:
     return f"{payload}-{event_bytes}"
-
-
-def _new_name() -> str:
-    """Return a name that nothing has yet: of a group that has read nothing, of a log."""
-    return f"bench-{uuid.uuid4().hex[:8]}"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.figure import Figure
-from bench.rig import Rig, new_name, set_up
+from bench.rig import Load, Rig, new_name, set_up
 
 LATENCY_MS, IN_FLIGHT = 100, 2
 
@@ -58,11 +58,11 @@ def figures(rounds: Sequence[Round]) -> Sequence[Figure]:
 
 def _rate(rig: Rig, processes: int, events: int) -> float:
     topic = new_name()
-    rig.fill(topic, _PARTITIONS, _FIRST)
+    rig.fill(topic, _PARTITIONS, Load(_FIRST))
     before = rig.accepted() + _FIRST
     command = rig.command(topic, kafka_stop_at="never", kafka_group_id=topic, aep_max_in_flight=IN_FLIGHT)
     with rig.running([command] * processes) as running:
         rig.wait_until_committed(running, topic, topic, before)
         rig.wait(running, lambda: rig.broker.members(topic) == processes, f"{processes} members of the group")
-        rig.produce(topic, events)
+        rig.produce(topic, Load(events))
         return rig.rate(running, before + round(_FROM * events), before + round(_TO * events))

@@ -53,6 +53,7 @@ def document(judged: Sequence[Judged], raw: Any, settings: Mapping[str, Any], se
                 "bound": str(one.bound.limit) if one.bound else None,
                 "target": str(one.bound.target) if one.bound and one.bound.target else None,
                 "met": one.met,
+                "target_met": one.target_met,
             }
             for one in judged
         ],

@@ -8,8 +8,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import orjson
@@ -36,6 +38,20 @@ _DIFFERENT_EVENTS = 50_000
 _TICK_SECONDS = 0.001
 
 
+@dataclass(frozen=True)
+class Load:
+    """What a topic is filled with.
+
+    Attributes:
+        event_bytes: Size of the entities.
+        whole: Whether records are whole messages, with the entities in them.
+    """
+
+    events: int
+    event_bytes: int = MIN_EVENT_BYTES
+    whole: bool = False
+
+
 class Rig:
     """Topics, an inlet, and the pipeline between them."""
 
@@ -43,33 +59,33 @@ class Rig:
         self.broker, self.emulator, self.folder = broker, emulator, folder
         schema = orjson.loads(SCHEMA.read_bytes())
         self._inlet = emulator.create_inlet(name="bench", schema=schema)
-        self.inlet_url = str(self._inlet["inletUrl"])
+        self.inlet_url, self.dataset_id = str(self._inlet["inletUrl"]), str(self._inlet["datasetId"])
         self._envelope = Envelope(
-            Destination(self.inlet_url, "entity", schema["$id"], org_id=ORG, dataset_id=self._inlet["datasetId"])
+            Destination(self.inlet_url, "entity", schema["$id"], org_id=ORG, dataset_id=self.dataset_id)
         )
         broker.create_topic(EMPTY)
 
-    def fill(self, topic: str, partitions: int, events: int) -> None:
-        """Create a topic with so many events of 0.9 kB."""
+    def fill(self, topic: str, partitions: int, load: Load) -> None:
+        """Create a topic with a load."""
         self.broker.create_topic(topic, partitions)
-        self.produce(topic, events)
+        self.produce(topic, load)
 
-    def produce(self, topic: str, events: int, *, whole: bool = False) -> None:
-        """Write so many events of 0.9 kB to a topic, as whole messages if asked to; those of a long run repeat
-        themselves.
-        """
-        samples = _samples(min(events, _DIFFERENT_EVENTS))
-        values = [self._envelope.message(one.value) if whole else one.value for one in samples]
-        written = ((samples[at].key, values[at], None, None) for at in (n % len(samples) for n in range(events)))
+    def produce(self, topic: str, load: Load) -> None:
+        """Write a load to a topic; the events of a long one repeat themselves."""
+        samples = _samples(min(load.events, _DIFFERENT_EVENTS), load.event_bytes)
+        values = [self._envelope.message(one.value) if load.whole else one.value for one in samples]
+        written = ((samples[at].key, values[at], None, None) for at in (n % len(samples) for n in range(load.events)))
         self.broker.produce(topic, written)
 
-    def produce_evenly(self, topic: str, events: int, rate: float) -> None:
-        """Write so many events of 0.9 kB to a topic, so many a second."""
+    def produce_evenly(self, topic: str, events: int, rate: float, over: Event | None = None) -> None:
+        """Write so many events of 0.9 kB to a topic, so many a second; fewer if `over` is set meanwhile."""
         producer = Producer({"bootstrap.servers": self.broker.bootstrap_servers, "linger.ms": 0})
         started = time.monotonic()
         for number, one in enumerate(generate(events, kind="events", event_bytes=MIN_EVENT_BYTES)):
             while number > (time.monotonic() - started) * rate:
                 time.sleep(_TICK_SECONDS)
+            if over is not None and over.is_set():
+                break
             producer.produce(topic, one.value, one.key)
             producer.poll(0)
         producer.flush()
@@ -78,15 +94,21 @@ class Rig:
         """Return how many events the collector has accepted so far."""
         return int(self.emulator.inlet_stats(self._inlet["inletId"])["accepted"])
 
-    def command(self, topic: str, **options: Any) -> list[str]:
-        """Return the command that reads a topic in a group that has read nothing, unless `kafka_group_id` names one."""
+    def command(self, topic: str, *overlays: Path, **options: Any) -> list[str]:
+        """Return the command that reads a topic in a group that has read nothing, unless `kafka_group_id` names one.
+
+        Args:
+            topic: Its name.
+            overlays: Files of options, which win.
+            options: Options.
+        """
         name = new_name()
         declared = {
             "kafka_bootstrap_servers": self.broker.bootstrap_servers,
             "kafka_topics": [topic],
             "kafka_group_id": name,
             "aep_inlet_url": self.inlet_url,
-            "aep_dataset_id": self._inlet["datasetId"],
+            "aep_dataset_id": self.dataset_id,
             "aep_org_id": ORG,
             "xdm_schema_file": str(SCHEMA),
             "dead_letter_path": str(self.folder / "dead-letters"),
@@ -94,7 +116,8 @@ class Rig:
         }
         path = self.folder / f"{name}.yaml"
         path.write_text(yaml.safe_dump(declared))
-        return [sys.executable, "-m", "pipelines.kafka_to_aep", "--options_file", str(path)]
+        files = [f"--options_file={each}" for each in (path, *overlays)]
+        return [sys.executable, "-m", "pipelines.kafka_to_aep", *files]
 
     def run(self, topic: str, expected: int, **options: Any) -> Usage:
         """Read a topic to its end, and return what that took.
@@ -171,8 +194,8 @@ def set_up() -> Iterator[Rig]:
 
 
 @cache
-def _samples(events: int) -> list[Sample]:
-    return list(generate(events, kind="events", event_bytes=MIN_EVENT_BYTES))
+def _samples(events: int, event_bytes: int) -> list[Sample]:
+    return list(generate(events, kind="events", event_bytes=event_bytes))
 
 
 def new_name() -> str:

@@ -71,6 +71,12 @@ def test_a_figure_beyond_its_bound_is_marked_as_missed() -> None:
     assert "&lt;= 1.3, missed |" in fill("<!-- bench: plain -->\n<!-- /bench -->", parts)
 
 
+def test_a_target_beyond_the_bound_is_said_to_be_missed_only_where_it_is() -> None:
+    parts = results()
+    parts["latency"]["figures"][0] |= {"median": 90, "target_met": True}
+    assert "&lt; 150 (target &lt; 100) |" in fill("<!-- bench: latency -->\n<!-- /bench -->", parts)
+
+
 def test_every_figure_of_the_benchmarks_has_a_place_on_a_page() -> None:
     text = "".join((DOCS / name).read_text() for name in PAGES if (DOCS / name).exists())
     named = {name for mark in text.split("<!-- bench: ")[1:] for name in mark.partition(" -->")[0].split()}
