@@ -11,12 +11,6 @@ from typing import Any, NamedTuple
 
 import orjson
 
-MOST_GROWTH = 5
-"""No part of a record, serialised, is longer than so many times the whole record as it was read.
-
-Only numbers grow, such as 1e15, which becomes 1000000000000000.0.
-"""
-
 _BOM = b"\xef\xbb\xbf"
 _MAX_KEY = 20
 

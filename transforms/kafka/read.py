@@ -169,7 +169,7 @@ def _count(chunk: Chunk) -> Timestamp:
     records = chunk.records
     metrics.count(metrics.READ, len(records))
     metrics.count(metrics.OFFSETS_SKIPPED, records[-1].offset - records[0].offset + 1 - len(records))
-    newest = Timestamp(micros=max(record.timestamp for record in records) * 1000)
+    newest = Timestamp(micros=max([record.timestamp for record in records]) * 1000)
     return min(newest, Timestamp.now())
 
 

@@ -99,7 +99,7 @@ class Reader:
                 if step.chunk is not None:
                     first_at = first_at or self._clock()
                     records += len(step.chunk.records)
-                    size += sum(len(record.value or b"") for record in step.chunk.records)
+                    size += sum([len(record.value or b"") for record in step.chunk.records])
                 yield step
             yield from self._topic_steps()
             now = self._clock()

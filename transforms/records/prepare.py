@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import orjson
 
-from aep.formats.json import MOST_GROWTH, ParsedObject, ParseFailure, write_exactly
+from aep.formats.json import ParsedObject, ParseFailure, write_exactly
 from aep.mapping.field_map import FieldMap, MapFault, Origin
 from aep.mapping.ids import MissingField, Place, fill_id
 from aep.mapping.json_patch import Patch, PatchFault
@@ -217,13 +217,12 @@ class ValidateStep:
             entities, bodies: As for calls.
         """
         validator, unwrap = self._validator, self._unwrap
-        if validator is None or self._prunes:
+        if validator is None or self._prunes or (unwrap is not None and self._route.parse == keep_json):
             return [False] * len(bodies)
-        fits = validator.surely_fits
+        fits, largest = validator.surely_fits, min(validator.max_bytes, self._largest)
         if unwrap is None:
-            largest = min(validator.max_bytes, self._largest)
             return [len(body) <= largest and fits(entity) for entity, body in zip(entities, bodies, strict=True)]
-        largest = min(validator.max_bytes // MOST_GROWTH, self._largest)
+        # As canonical JSON a part of a record is shorter than the whole.
         return [
             len(body) <= largest and isinstance(inside := unwrap(entity, body), dict) and fits(inside)
             for entity, body in zip(entities, bodies, strict=True)
