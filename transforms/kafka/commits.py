@@ -32,6 +32,8 @@ class Commits:
         self._delivered: dict[Partition, Committed] = {}
         self._committed: dict[Partition, Committed] = {}
         self._expected: dict[Partition, Committed] = {}
+        self._bundles = 0
+        self._newest: dict[Partition, int] = {}  # the bundle that the delivered offset is of
         self._under_way = 0
         self._lock = threading.Lock()
 
@@ -42,23 +44,24 @@ class Commits:
         after a restart the records are read again.
         """
         with self._lock:
-            # What another member reads by now is its to commit, and so is what it has read since we lost the partition.
-            mine = {one: at for one, at in (self._delivered | positions).items() if self._has_read(one, at)}
-            self._delivered = mine
-            new = self._uncommitted()
-            try:
-                if new:
-                    self._consumer.commit(
-                        offsets=[
-                            TopicPartition(topic, number, at.offset, metadata=as_metadata(at.topic_id))
-                            for (topic, number), at in new.items()
-                        ]
-                    )
-                    self._under_way += 1
-            except (KafkaException, RuntimeError) as error:
-                _LOG.warning(
-                    "offsets of %s could not be committed, the next commit includes them: %s", self._name, error
+            self._commit(positions)
+
+    def _commit(self, positions: dict[Partition, Committed]) -> None:
+        # What another member reads by now is its to commit, and so is what it has read since we lost the partition.
+        mine = {one: at for one, at in (self._delivered | positions).items() if self._has_read(one, at)}
+        self._delivered = mine
+        new = self._uncommitted()
+        try:
+            if new:
+                self._consumer.commit(
+                    offsets=[
+                        TopicPartition(topic, number, at.offset, metadata=as_metadata(at.topic_id))
+                        for (topic, number), at in new.items()
+                    ]
                 )
+                self._under_way += 1
+        except (KafkaException, RuntimeError) as error:
+            _LOG.warning("offsets of %s could not be committed, the next commit includes them: %s", self._name, error)
 
     def on_commit(self, offsets: Sequence[TopicPartition]) -> None:
         """Note a commit, for librdkafka, in a poll or at the close. Must not wait for `commit`, which waits too."""
@@ -75,7 +78,20 @@ class Commits:
     def commit_later(self, positions: dict[Partition, Committed]) -> Callable[[], None]:
         """Return a function to call once the records before these positions are delivered."""
         self._expected |= {one: at for one, at in positions.items() if self._has_read(one, at)}
-        return partial(self.commit, positions)
+        self._bundles += 1
+        return partial(self._commit_bundle, self._bundles, positions)
+
+    def _commit_bundle(self, bundle: int, positions: dict[Partition, Committed]) -> None:
+        """Commit what a bundle has read, unless a later one was final before it.
+
+        When a checkpoint completes, Flink's runner finalises all bundles since the last one together, and Beam's worker
+        does so in many threads: the last offset committed would be that of any of them, and stay so on a quiet topic.
+        Offsets are not compared: a later bundle's may be lower, where the log was cut off.
+        """
+        with self._lock:
+            positions = {one: at for one, at in positions.items() if bundle >= self._newest.get(one, 0)}
+            self._newest |= dict.fromkeys(positions, bundle)
+            self._commit(positions)
 
     def owed(self) -> bool:
         """Return whether a commit has failed and must be retried, without waiting for new records."""
