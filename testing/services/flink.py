@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -86,9 +87,12 @@ class FlinkCluster:
     Pipelines are submitted with `--runner=PortableRunner --job_endpoint=<job_endpoint>`.
     """
 
-    def __init__(self, task_managers: int = 1, slots: int = 2) -> None:
-        """`slots` are those of one task manager: a job's parallelism needs as many in all."""
+    def __init__(self, task_managers: int = 1, slots: int = 2, settings: Mapping[str, str] | None = None) -> None:
+        """`slots` are those of one task manager: a job's parallelism needs as many in all. `settings` are keys of
+        Flink's configuration, besides those of every cluster or instead of them.
+        """
         self._count = task_managers
+        self._settings = settings or {}
         self._slots = slots
         self._temporary = tempfile.TemporaryDirectory(prefix="flink-")
         self._folder = Path(self._temporary.name)
@@ -236,7 +240,9 @@ class FlinkCluster:
         for name in ("conf", "tmp", "checkpoints", "savepoints"):
             (self._folder / name).mkdir()
         config = CONFIG.format(folder=self._folder, rest_port=self._rest_port, rpc_port=free_port())
-        (self._folder / "conf" / "flink-conf.yaml").write_text(config)
+        settings = {**dict(line.split(": ", 1) for line in config.splitlines()), **self._settings}
+        lines = [f"{key}: {value}\n" for key, value in settings.items()]
+        (self._folder / "conf" / "flink-conf.yaml").write_text("".join(lines))
         (self._folder / "conf" / "log4j.properties").write_text(LOG4J)
 
     def _get(self, path: str) -> Any:

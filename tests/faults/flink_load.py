@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +16,49 @@ import yaml
 
 from samples.loyalty import generate
 from testing.services.flink import FlinkCluster
-from testing.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, wait_for
+from testing.services.process import PATIENCE_SECONDS, ServiceError, ServiceProcess, free_port, wait_for
 from tests.e2e.scenario import ROOT, Scenario
 
 PARTITIONS = 12
 SUBTASKS = 4
+EVENTS = 150_000
+LIMITED = {"aep_max_messages_per_second": 1_000, "kafka_bundle_max_records": 500, "checkpointing_interval": 2_000}
+"""A process posts so slowly that a fault catches it at work, in bundles of half a second."""
+
+PATIENT = {"restart-strategy.fixed-delay.attempts": "1000", "web.checkpoints.history": "1000"}
+"""Of the cluster: a job may restart as often as it must, and tells of all its checkpoints."""
+
+
+class Accepted:
+    """How many messages were accepted by when, noted while the block lasts."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._noted: list[tuple[float, int]] = [(0.0, 0)]
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._note)
+
+    def __enter__(self) -> Accepted:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _note(self) -> None:
+        while not self._over.wait(0.2):
+            asked = time.time()
+            accepted = self._scenario.messages_accepted()
+            self._noted.append((asked, accepted))
+
+    def before(self, when: float) -> int:
+        """Return at most how many were accepted by then, in seconds since 1970."""
+        return max(number for noted, number in self._noted[:-1] if noted <= when)
+
+    def until(self, when: float) -> int:
+        """Return at least how many were accepted by then."""
+        return min((number for noted, number in self._noted if noted >= when), default=self._noted[-1][1])
 
 
 class FlinkLoad:
@@ -33,17 +73,15 @@ class FlinkLoad:
         self.scenario, self.flink = scenario, flink
         self.pool_port = free_port()
         self._folder = folder
-        self.pool = self.start_pool()
+        self.pool = self._start_pool()
 
-    def start_pool(self) -> ServiceProcess:
-        """Start the worker pool, again on the port it had before."""
+    def _start_pool(self) -> ServiceProcess:
+        """Start the worker pool."""
         command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         log = self._folder / "pool.log"
-        log.unlink(missing_ok=True)
         pool = ServiceProcess("worker pool", [*command, f"--service_port={self.pool_port}"], log, env={"PATH": path})
         pool.wait_until_ready(lambda: "Started worker pool" in pool.log(), PATIENCE_SECONDS)
-        self.pool = pool
         return pool
 
     def produce(self, events: int) -> None:
@@ -73,6 +111,23 @@ class FlinkLoad:
             }
         )
 
+    def wait_until_at_work(self) -> None:
+        """Return when a checkpoint is completed after the first events were accepted, and more are under way."""
+        self.scenario.wait_until_accepted(1)
+        before = self._completed()
+        wait_for(lambda: self._completed() > before, PATIENCE_SECONDS, "a checkpoint")
+        self.scenario.wait_until_accepted(self.scenario.messages_accepted() + 1)
+
+    def _completed(self) -> int:
+        return int(self.flink.checkpoints(self.job)["counts"]["completed"])
+
+    def repeated_at_most(self, accepted: Accepted) -> int:
+        """Return what was accepted from the beginning of the checkpoint that the job was restored from, until then."""
+        restored = self.flink.checkpoints(self.job)["latest"]["restored"]
+        history = self.flink.checkpoints(self.job)["history"]
+        began = next(one["trigger_timestamp"] for one in history if one["id"] == restored["id"])
+        return accepted.until(restored["restore_timestamp"] / 1000) - accepted.before(began / 1000)
+
     @property
     def job(self) -> str:
         """The id of the newest job."""
@@ -82,7 +137,12 @@ class FlinkLoad:
         """Return when the group's offsets are those of the topic's ends."""
         broker, topic, group = self.scenario.broker, self.scenario.topics["events"], self.scenario.group
         ends = broker.end_offsets(topic)
-        wait_for(lambda: broker.committed(group, topic) == ends, PATIENCE_SECONDS, "all offsets to be committed")
+        try:
+            wait_for(lambda: broker.committed(group, topic) == ends, PATIENCE_SECONDS, "all offsets to be committed")
+        except ServiceError as error:
+            accepted = f"{self.scenario.messages_accepted()} accepted, committed {broker.committed(group, topic)}"
+            checkpoints = self.flink.checkpoints(self.job)["counts"]
+            raise ServiceError(f"{error}; {accepted} of {ends}; {checkpoints}\n{self.pool.log_tail()}") from None
 
     def duplicates(self) -> int:
         """Return how often events arrived again; each must have arrived."""
