@@ -78,9 +78,10 @@ def figures_table(parts: Mapping[str, Any]) -> str:
         f"| {one['name']} | {_measured(one)} | {_bound(one)} |" for part in parts.values() for one in part["figures"]
     ]
     taken = sorted({_taken(part) for part in parts.values()})
+    load = max(part["machine"]["load_average"][0] for part in parts.values())
     head = ["| figure | median (min to max) | bound |", "| --- | --- | --- |"]
     plots = [f"\n![{one.title}]({PLOTS}/{name}.svg)" for name, one in ILLUSTRATIONS.items() if name in parts]
-    return "\n".join([*head, *rows, "", f"Taken {'; '.join(taken)}.", *plots])
+    return "\n".join([*head, *rows, "", f"Taken {'; '.join(taken)}; load average {load:.1f} at most.", *plots])
 
 
 def sizing_table(parts: Mapping[str, Any]) -> str:
@@ -126,10 +127,9 @@ def _bound(figure: Mapping[str, Any]) -> str:
 
 def _taken(part: Mapping[str, Any]) -> str:
     machine = part["machine"]
-    load = machine["load_average"][0]
     return (
         f"{part['date'][:10]} on {machine['cores']} cores of {machine['cpu']}, "
-        f"Python {machine['python']}, Beam {machine['packages']['apache-beam']}, load {load:.0f} at the end"
+        f"Python {machine['python']}, Beam {machine['packages']['apache-beam']}"
     )
 
 
