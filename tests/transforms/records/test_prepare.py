@@ -181,6 +181,26 @@ def test_a_record_goes_through_commands_and_pipeline_to_the_same_bytes_or_the_sa
     assert by_pipeline(whole, routes, rules, tombstones) == by_command(whole, routes, rules, tombstones)
 
 
+GOOD = {"_id": "given", "name": "Ana", "n": 0}
+
+
+@given(st.lists(ENTITIES | st.just(GOOD), max_size=4), st.lists(messages(), max_size=6), st.sampled_from([102_400, 30]))
+def test_what_is_surely_valid_is_valid(entities: list[Any], envelopes: list[Any], largest: int) -> None:
+    for one in envelopes:
+        if one["body"] is not None:
+            one["body"]["xdmEntity"] = GOOD
+    for payload, found in (("entity", entities), ("message", envelopes)):
+        only = route("one", TOPIC, schema=SCHEMA, payload=payload, **DESTINATION)
+        rules = by_default(XdmRules, max_record_bytes=largest)
+        bodies = [orjson.dumps(one) for one in found]
+        sure = ValidateStep(only, rules).surely(found, bodies)
+        alone = [ValidateStep(only, rules)(one, body) for one, body in zip(found, bodies, strict=True)]
+        valid = [one == body for one, body in zip(alone, bodies, strict=True)]
+        assert all(is_valid for is_valid, is_sure in zip(valid, sure, strict=True) if is_sure)
+        if largest > 30:
+            assert sure == valid
+
+
 @pytest.mark.parametrize("payload", ["entity", "message", "raw"])
 def test_a_record_too_large_for_a_request_is_refused_by_both(payload: str) -> None:
     only = route("one", TOPIC, schema=None, payload=payload)
