@@ -17,7 +17,7 @@ from tests.faults.front import Front
 pytestmark = pytest.mark.kafka
 
 OPEN = 600  # records of both open bundles together
-OPTIONS = {"kafka_bundle_max_records": OPEN, "kafka_config": {"session.timeout.ms": 2_000}}
+OPTIONS = {"kafka_bundle_max_records": OPEN}
 
 
 class Held:
@@ -28,10 +28,16 @@ class Held:
         self.replies = replies
         self.front = front
 
-    def start(self) -> ServiceProcess:
-        """Start the pipeline; return when both bundles are posted."""
+    def start(self, session_ms: int = 60_000) -> ServiceProcess:
+        """Start the pipeline; return when both bundles are posted.
+
+        Args:
+            session_ms: Short where a next run is to have the partitions of a killed one soon; a busy machine may let it
+                lapse.
+        """
         self.scenario.produce(generate(2_000, kind="events"))
-        pipeline = self.scenario.start(**{**ENDLESS, **OPTIONS})
+        config = {"session.timeout.ms": session_ms}
+        pipeline = self.scenario.start(**{**ENDLESS, **OPTIONS}, kafka_config=config)
         self.scenario.wait_until_accepted(OPEN)
         return pipeline
 
@@ -66,7 +72,7 @@ def test_reading_goes_on_for_one_bundle_of_which_nothing_is_committed(held: Held
 
 def test_a_crash_repeats_both_open_bundles_and_no_more(held: Held) -> None:
     scenario = held.scenario
-    held.start().kill()
+    held.start(session_ms=6_000).kill()
     held.replies.set()
     finished = scenario.run(**{**SMALL, **OPTIONS})
     assert finished.code == 0, finished.output
