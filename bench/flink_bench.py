@@ -85,7 +85,7 @@ def figures(rounds: Sequence[Round]) -> Sequence[Figure]:
 def _round(rig: Rig, events: int, seconds: float) -> Round:
     topic, first = _topic(rig)
     with running(rig, topic, TASK_MANAGERS) as job:
-        _await(rig, job.submitter, first)
+        rig.wait_until_accepted([job.submitter], first)
         before = job.cpu_seconds()
         _feed_at_once(rig, topic, events, job.submitter, job.pool)
         cpu, megabytes = job.cpu_seconds() - before, job.megabytes()
@@ -107,7 +107,7 @@ def _round(rig: Rig, events: int, seconds: float) -> Round:
 def _local_cpu(rig: Rig, events: int) -> float:
     topic, first = _topic(rig)
     with rig.running([rig.command(topic, kafka_stop_at="never")]) as (pipeline,):
-        _await(rig, pipeline, first)
+        rig.wait_until_accepted([pipeline], first)
         before = cpu_seconds(pipeline.pid)
         _feed_at_once(rig, topic, events, pipeline, pipeline)
         return cpu_seconds(pipeline.pid) - before
@@ -127,10 +127,10 @@ def _latency(rig: Rig, seconds: float) -> tuple[float, float]:
     }
     events = round(RATE * seconds)
     with running(rig, topic, TASK_MANAGERS, **ending) as job:
-        _await(rig, job.submitter, first)
+        rig.wait_until_accepted([job.submitter], first)
         before = job.latencies()
         rig.produce_evenly(topic, events, RATE)
-        _await(rig, job.submitter, first + events)
+        rig.wait_until_accepted([job.submitter], first + events)
         latency = job.latencies().beyond(before)
         wait_for(lambda: not job.submitter.running, PATIENCE_SECONDS, "the end of the job")
         account = orjson.loads(summary.read_bytes())
@@ -144,7 +144,7 @@ def _rate(rig: Rig, events: int, subtasks: int) -> float:
     topic, first = _topic(rig)
     rig.emulator.faults(latency_ms=LATENCY_MS)
     with running(rig, topic, subtasks, aep_max_in_flight=IN_FLIGHT) as job:
-        _await(rig, job.submitter, first)
+        rig.wait_until_accepted([job.submitter], first)
         rig.produce(topic, Load(events))
         rate = rig.rate([job.submitter], first + round(_FROM * events), first + round(_TO * events))
     rig.emulator.faults(latency_ms=0)
@@ -164,8 +164,4 @@ def _feed_at_once(rig: Rig, topic: str, events: int, waits: ServiceProcess, read
     reads.pause()
     rig.produce(topic, Load(events))
     reads.resume()
-    _await(rig, waits, expected)
-
-
-def _await(rig: Rig, process: ServiceProcess, accepted: int) -> None:
-    rig.wait([process], lambda: rig.accepted() >= accepted, f"{accepted} events accepted")
+    rig.wait_until_accepted([waits], expected)

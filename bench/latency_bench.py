@@ -86,9 +86,9 @@ def _run(rig: Rig, settings: str, rate: int, seconds: float) -> Run:
     with rig.running([rig.command(topic, *SETTINGS[settings], summary_file=str(summary))]) as (pipeline,):
         # One event more: it waits for the pipeline to start, and is too few to show among the quantiles.
         rig.produce(topic, Load(1))
-        rig.wait([pipeline], lambda: rig.accepted() > before, "the first event")
+        rig.wait_until_accepted([pipeline], before + 1)
         rig.produce_evenly(topic, events, rate)
-        rig.wait([pipeline], lambda: rig.accepted() > before + events, f"{events} events")
+        rig.wait_until_accepted([pipeline], before + events + 1)
         pipeline.signal(signal.SIGINT)
         wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the end of the pipeline")
     account = orjson.loads(summary.read_bytes())

@@ -47,7 +47,7 @@ def measure(seconds: float) -> MemoryResults:
         rig.broker.create_topic(_TOPIC, _PARTITIONS)
         with rig.running([rig.command(_TOPIC, kafka_stop_at="never", kafka_group_id=new_name())]) as (pipeline,):
             rig.produce(_TOPIC, Load(1))
-            rig.wait([pipeline], lambda: rig.accepted() == 1, "the first event")
+            rig.wait_until_accepted([pipeline], 1)
             return _run(rig, pipeline, seconds)
 
 

@@ -159,9 +159,13 @@ class Rig:
             if not one.running:
                 raise ServiceError(f"the pipeline ended early\n{one.log_tail()}")
 
+    def wait_until_accepted(self, processes: Sequence[ServiceProcess], accepted: int) -> None:
+        """Wait until the collector has accepted so many events in all."""
+        self.wait(processes, lambda: self.accepted() >= accepted, f"{accepted} events accepted")
+
     def wait_until_committed(self, processes: Sequence[ServiceProcess], topic: str, group: str, accepted: int) -> None:
         """Wait until the collector has accepted so many events, and the group has committed the topic's end."""
-        self.wait(processes, lambda: self.accepted() >= accepted, f"{accepted} events accepted")
+        self.wait_until_accepted(processes, accepted)
         # Not before: librdkafka crashes when asked for a group that has no coordinator yet (its issue 5040).
         ends = self.broker.end_offsets(topic)
         self.wait(processes, lambda: self.broker.committed(group, topic) == ends, "the end of the topic committed")

@@ -26,7 +26,7 @@ LIMITED = {"aep_max_messages_per_second": 1_000, "kafka_bundle_max_records": 500
 """A process posts so slowly that a fault catches it at work, in bundles of half a second."""
 
 PATIENT = {"restart-strategy.fixed-delay.attempts": "1000", "web.checkpoints.history": "1000"}
-"""Of the cluster: a job may restart as often as it must, and tells of all its checkpoints."""
+"""Settings of the cluster: a job may restart many times, and the history of its checkpoints is kept whole."""
 
 
 class Accepted:
