@@ -141,7 +141,7 @@ def local_runner(settings: Settings, instead: str) -> Iterator[Finding]:
         settings: All options.
         instead: What to do to use more cores.
     """
-    if not _keeps_state_in_memory(settings.runner):
+    if settings.runner_class not in RUNNERS_WITHOUT_DURABLE_STATE:
         return
     for name, only in _ONE_WORKER.items():
         value = settings.beam.get(name)
@@ -153,12 +153,8 @@ def local_runner(settings: Settings, instead: str) -> Iterator[Finding]:
             )
 
 
-def _keeps_state_in_memory(runner: str) -> bool:
-    return runner.rsplit(".", 1)[-1] in RUNNERS_WITHOUT_DURABLE_STATE
-
-
 def _batching(settings: Settings) -> Iterator[Finding]:
-    unsafe = _keeps_state_in_memory(settings.runner)
+    unsafe = settings.runner_class in RUNNERS_WITHOUT_DURABLE_STATE
     if settings.batch.mode == "state" and unsafe and not settings.batch.allow_unsafe:
         yield Finding(
             ("batch_mode", "batch_allow_unsafe", "runner"),

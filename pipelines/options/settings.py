@@ -55,9 +55,14 @@ class Settings:
         return runner_name(name) or name
 
     @property
+    def runner_class(self) -> str:
+        """The name of the runner's class, without its module."""
+        return self.runner.rsplit(".", 1)[-1]
+
+    @property
     def on_dataflow(self) -> bool:
         """Whether the job goes to Google Cloud Dataflow."""
-        return self.runner.rsplit(".", 1)[-1] == "DataflowRunner"
+        return self.runner_class == "DataflowRunner"
 
     @property
     def dry_run(self) -> bool:

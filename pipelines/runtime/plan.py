@@ -158,16 +158,12 @@ def worker_setup(settings: Settings) -> WorkerSetup:
 
 def is_local(settings: Settings) -> bool:
     """Return whether the runner reads and writes in this process, or beside it."""
-    return _runner(settings) in LOCAL_RUNNERS
+    return settings.runner_class in LOCAL_RUNNERS
 
 
 def may_answer_late(settings: Settings) -> bool:
     """Return whether bundles may end before their last answers: they come one at a time, and are delivered whole."""
-    return _runner(settings) in _ONE_BUNDLE_AT_A_TIME and settings.batch.mode == "bundle"
-
-
-def _runner(settings: Settings) -> str:
-    return settings.runner.rsplit(".", 1)[-1]
+    return settings.runner_class in _ONE_BUNDLE_AT_A_TIME and settings.batch.mode == "bundle"
 
 
 def kafka_source(settings: Settings, topics: Iterable[str]) -> KafkaSource | None:

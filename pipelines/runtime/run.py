@@ -277,8 +277,7 @@ def _flags(plan: RunPlan, reporter: Reporter) -> list[str]:
     """Return flags for Beam, with what the run needs beside what was given."""
     settings = plan.settings
     flags = settings.beam_flags
-    runner = settings.runner.rsplit(".", 1)[-1]
-    if runner == "DirectRunner":
+    if settings.runner_class == "DirectRunner":
         # A switch between runners, which would choose one that cannot read Kafka.
         reporter.say("DirectRunner: running on FnApiRunner, Beam's own in-process runner")
         return [flag for flag in flags if not flag.startswith("--runner")] + ["--runner=FnApiRunner"]
