@@ -53,26 +53,13 @@ class Post(beam.PTransform):
         poster: Callable[[Client, Connection], Poster] | None = None,
     ):
         super().__init__()
-        self._routes = routes
-        self._connection = connection
-        self._receipts = receipts
-        self._latency = latency
-        self._worker = worker
-        self._late_answers_of = late_answers_of
-        self._poster = poster or ThreadedPoster
+        self._fn = _Post(
+            routes, connection, receipts, latency, worker, late_answers_of, ThreadedPoster if poster is None else poster
+        )
 
     def expand(self, batches: beam.PCollection[Batch]) -> DoOutputsTuple:
         """Add the step."""
-        post = _Post(
-            self._routes,
-            self._connection,
-            self._receipts,
-            self._latency,
-            self._worker,
-            self._late_answers_of,
-            self._poster,
-        )
-        return with_dead_letters(beam.ParDo(post), batches, Batch, receipts=Receipts)
+        return with_dead_letters(beam.ParDo(self._fn), batches, Batch, receipts=Receipts)
 
 
 class _UnderWay(NamedTuple):
@@ -106,11 +93,9 @@ class _Post(beam.DoFn):
         self._worker.apply()
 
     def start_bundle(self) -> None:
-        self._late: LateAnswers[_UnderWay] | None = None
-        self._under_way: list[_UnderWay] = []
-        if self._late_answers_of is not None:
-            self._late = late_answers(self._late_answers_of)
-            self._under_way.extend(self._late.start_bundle())
+        of = self._late_answers_of
+        self._late: LateAnswers[_UnderWay] = LateAnswers() if of is None else late_answers(of)
+        self._under_way = list(self._late.start_bundle())
         self._left = len(self._under_way)  # those that the bundle before has left come first
 
     def process(self, element: Batch) -> Iterator[TaggedOutput]:
@@ -121,13 +106,11 @@ class _Post(beam.DoFn):
         yield from self._settle_ended()
 
     def finish_bundle(self) -> Iterator[TaggedOutput]:
-        may_leave = self._late is not None and self._late.allowed
-        while self._left if may_leave else self._under_way:
+        while self._left if self._late.allowed else self._under_way:
             wait([one.future for one in self._under_way], return_when=FIRST_COMPLETED)
             for output in self._settle_ended():
                 yield TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
-        if self._late is not None:
-            self._late.finish_bundle(self._under_way)
+        self._late.finish_bundle(self._under_way)
 
     def _settle_ended(self) -> Iterator[TaggedOutput]:
         """Take answers as they come: their batches are let go of, and an error ends the bundle early, whatever else

@@ -96,16 +96,16 @@ class _Entities:
 
     def __call__(self, message: dict[str, Any], _: bytes) -> dict[str, Any] | Rejection:
         body = message.get("body")
-        if isinstance(body, dict):
-            parts = message.get("header"), body.get("xdmMeta")
-            entity = body.get("xdmEntity")
-            if parts == self._fits and isinstance(entity, dict):
-                return entity
-            found = unwrap(message, self._to)
-            if isinstance(found, dict):
-                self._fits = parts
-            return found
-        return unwrap(message, self._to)
+        if not isinstance(body, dict):
+            return unwrap(message, self._to)
+        parts = message.get("header"), body.get("xdmMeta")
+        entity = body.get("xdmEntity")
+        if parts == self._fits and isinstance(entity, dict):
+            return entity
+        found = unwrap(message, self._to)
+        if isinstance(found, dict):
+            self._fits = parts
+        return found
 
 
 def _unwrap_raw(record: dict[str, Any], _: bytes) -> dict[str, Any] | Rejection | None:
