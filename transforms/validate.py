@@ -55,10 +55,10 @@ class ValidateXdmFn(beam.DoFn):
             step.use(live.current())
         records, entities, bodies = element.records, element.entities, element.bodies
         sure = step.surely(entities, bodies)
-        if False in sure or step.partition_key is not None:
+        if not all(sure) or step.partition_key is not None:
             valid, unknown_fields = Chunk(element.topic, element.partition, [], element.route), 0
             for record, entity, body, is_sure in zip(records, entities, bodies, sure, strict=True):
-                result = body if is_sure else step(entity, body)
+                result = body if is_sure else step(entity, body, looked=is_sure is not None)
                 if isinstance(result, Refusal):
                     unknown_fields += any(error.code == "additionalProperties" for error in result.errors)
                     self._guard.refused(result, element.topic)

@@ -75,11 +75,14 @@ class XdmValidator:
             entity: The record, the `xdmEntity` of a message.
             size: Bytes of the serialised entity; None leaves the size unchecked.
         """
+        small = size is None or size <= self.max_bytes
+        return None if small and self.surely_fits(entity) else self.check_by_rules(entity, size)
+
+    def check_by_rules(self, entity: dict[str, Any], size: int | None = None) -> Rejection | None:
+        """Return what `check` does, for a record that `surely_fits` has not said yes to."""
         if size is not None and (too_large := check_size(size, self.max_bytes)):
             return rejection([too_large])
         try:
-            if self.surely_fits(entity):
-                return None
             valid = self._validator.is_valid(entity)
             errors = self._rule_errors(entity) if valid else self._schema_errors(entity)
         except (ValueError, TypeError, RecursionError) as error:

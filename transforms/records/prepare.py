@@ -210,15 +210,18 @@ class ValidateStep:
         if schema is not self.schema:
             self.schema, self._validator = schema, validator_for(schema, self._rules)
 
-    def surely(self, entities: Sequence[dict[str, Any]], bodies: Sequence[bytes]) -> list[bool]:
+    def surely(self, entities: Sequence[dict[str, Any]], bodies: Sequence[bytes]) -> Sequence[bool | None]:
         """Return of which records it is certain, after a quick look, that a call would return the bytes as they are.
 
         Args:
             entities, bodies: As for calls.
+
+        Returns:
+            None for records that were not looked at.
         """
         validator, unwrap = self._validator, self._unwrap
         if validator is None or self._prunes or (unwrap is not None and self._route.parse == keep_json):
-            return [False] * len(bodies)
+            return [None] * len(bodies)
         fits, largest = validator.surely_fits, min(validator.max_bytes, self._largest)
         if unwrap is None:
             return [len(body) <= largest and fits(entity) for entity, body in zip(entities, bodies, strict=True)]
@@ -228,20 +231,18 @@ class ValidateStep:
             for entity, body in zip(entities, bodies, strict=True)
         ]
 
-    def __call__(self, entity: dict[str, Any], body: bytes) -> bytes | Refusal:
+    def __call__(self, entity: dict[str, Any], body: bytes, *, looked: bool = False) -> bytes | Refusal:
         """Return the bytes to post, or what the destination would refuse or drop the record for.
 
         Args:
             entity: The record, as its destination takes it.
             body: The same as JSON.
+            looked: Whether `surely` has looked at it and is not certain.
         """
         if self._prunes and b"null" in body:
             entity, changed = prune_nulls(entity)
             body = orjson.dumps(entity) if changed else body
-        if self._unwrap is not None:
-            found = self._check_inside(entity, body)
-        else:
-            found = self._validator.check(entity, len(body)) if self._validator is not None else None
+        found = self._check(entity, body, looked)
         if found is not None:
             return Refusal("validate", self._route.name, *found, self.schema)
         if len(body) > self._largest:
@@ -249,15 +250,15 @@ class ValidateStep:
             return Refusal("validate", self._route.name, "too_large", message)
         return body
 
-    def _check_inside(self, record: dict[str, Any], body: bytes) -> Rejection | None:
+    def _check(self, record: dict[str, Any], body: bytes, looked: bool) -> Rejection | None:
         """Check the part of a record that the schema describes, if there is one."""
-        assert self._unwrap is not None
-        inside = self._unwrap(record, body)
+        inside = record if self._unwrap is None else self._unwrap(record, body)
         if not isinstance(inside, dict):
             return inside
         if self._validator is None:
             return None
-        return self._validator.check(inside, len(body if inside is record else orjson.dumps(inside)))
+        size = len(body if inside is record else orjson.dumps(inside))
+        return self._validator.check_by_rules(inside, size) if looked else self._validator.check(inside, size)
 
 
 class Preparation:
