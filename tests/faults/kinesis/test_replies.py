@@ -54,8 +54,9 @@ def spoil(campaign: Campaign, way: Proxy, kind: str, **attributes: Any) -> None:
         campaign.wait_until_tried_again()
         way.toxic(kind, **attributes)
         wait_for(lambda: broken() >= 1, PATIENCE_SECONDS, "a broken reply")
-        campaign.kinesis.clear_switches()  # one more reply at most is to records that are not stored
-        wait_for(lambda: broken() >= 3, PATIENCE_SECONDS, "broken replies")
+        campaign.kinesis.clear_switches()
+        enough = broken() + 2  # from now on, one reply at most is to records that are not stored
+        wait_for(lambda: broken() >= enough, PATIENCE_SECONDS, "broken replies")
         way.clear()
 
     options = {"kinesis_timeout_seconds": TIMEOUT_SECONDS, "kinesis_max_in_flight": 1}
