@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS export_mappings (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS export_backfills (
     id INTEGER PRIMARY KEY, org_id TEXT NOT NULL, flow_id TEXT NOT NULL, segment_ids BLOB NOT NULL,
-    mapped_ms INTEGER NOT NULL, after INTEGER NOT NULL
+    mapped_ms REAL NOT NULL, after INTEGER NOT NULL
 );
 """
 
@@ -32,7 +32,7 @@ class _Backfill(NamedTuple):
     org_id: str
     flow_id: str
     segment_ids: list[str]
-    mapped_ms: int
+    mapped_ms: float
     after: int
 
 
@@ -85,12 +85,12 @@ class Backfills:
                 self._db.executemany("INSERT INTO export_mappings VALUES (?, ?)", [(flow_id, each) for each in new])
                 self._db.execute(
                     "INSERT INTO export_backfills VALUES (NULL, ?, ?, ?, ?, 0)",
-                    (mapped[flow_id].org_id, flow_id, orjson.dumps(new), int(self._clock() * 1000)),
+                    (mapped[flow_id].org_id, flow_id, orjson.dumps(new), self._clock() * 1000),
                 )
 
     def step(self) -> bool:
         """Queue the next members of an audience whose backfill is due; return whether there was one."""
-        due_ms = int((self._clock() - self._delay()) * 1000)
+        due_ms = (self._clock() - self._delay()) * 1000
         row = self._db.execute(
             "SELECT * FROM export_backfills WHERE mapped_ms <= ? ORDER BY id LIMIT 1", (due_ms,)
         ).fetchone()

@@ -174,7 +174,7 @@ class ProfileUpdates:
         """Evaluate audiences for a profile and queue its exports; return the new status by audience entered or left."""
         before = self._memberships.of(profile_id)
         entity = self._entity(org_id, identities)
-        changed = evaluate(segments, entity, events, before, int(self._clock() * 1000))
+        changed = evaluate(segments, entity, events, before, self._clock() * 1000)
         self._memberships.save(profile_id, changed)
         statuses = {
             segment_id: new.status

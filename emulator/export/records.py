@@ -178,5 +178,5 @@ def _value(entity: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def _iso(epoch_ms: int) -> str:
+def _iso(epoch_ms: float) -> str:
     return datetime.fromtimestamp(epoch_ms // 1000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -32,7 +32,7 @@ class Belonging(NamedTuple):
     segment_id: str
     name: str
     status: str
-    since_ms: int
+    since_ms: float
 
 
 class AudienceViews:

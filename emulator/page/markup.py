@@ -164,7 +164,7 @@ def block(text: str) -> Html:
     return element("div", element("pre", text), button, class_="block")
 
 
-def moment(epoch_ms: int) -> Html:
+def moment(epoch_ms: float) -> Html:
     """Return a time in UTC, to the second."""
     when = datetime.fromtimestamp(epoch_ms // 1000, timezone.utc)
     return element("time", when.strftime("%Y-%m-%d %H:%M:%S"), datetime=when.strftime("%Y-%m-%dT%H:%M:%SZ"))

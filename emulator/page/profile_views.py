@@ -142,7 +142,7 @@ class ProfileViews:
         for each in self._audiences.of_profile(org_id, linked):
             kind = "entered" if each.status == "realized" else "left"
             summary = markup(element("strong", kind), " the audience ", each.name)
-            yield Entry(each.since_ms, kind, summary, None, f"audience-{org_id}-{each.segment_id}")
+            yield Entry(int(each.since_ms), kind, summary, None, f"audience-{org_id}-{each.segment_id}")
 
     def _some_identities(self) -> Html:
         rows = [

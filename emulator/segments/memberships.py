@@ -42,12 +42,13 @@ class Membership(NamedTuple):
 
     Attributes:
         status: None if the profile never belonged to the audience.
-        since_ms: When the status began, in milliseconds since 1970.
+        since_ms: When the status began, in milliseconds since 1970, with a fraction: it may follow the mapping of the
+            audience within the same millisecond.
         had_event: Whether an event of the profile has met the rule's condition on events.
     """
 
     status: Status | None = None
-    since_ms: int = 0
+    since_ms: float = 0
     had_event: bool = False
 
 
@@ -59,7 +60,7 @@ def evaluate(
     profile: Mapping[str, Any],
     events: Sequence[Mapping[str, Any]],
     before: Memberships,
-    now_ms: int,
+    now_ms: float,
 ) -> dict[str, Membership]:
     """Return the memberships of a profile that are others than before.
 

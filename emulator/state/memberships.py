@@ -10,7 +10,7 @@ from emulator.state.store import Store
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS memberships (
-    profile_id INTEGER, segment_id TEXT, status TEXT, since_ms INTEGER NOT NULL, had_event INTEGER NOT NULL,
+    profile_id INTEGER, segment_id TEXT, status TEXT, since_ms REAL NOT NULL, had_event INTEGER NOT NULL,
     PRIMARY KEY (profile_id, segment_id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS segment_members ON memberships (segment_id, status, profile_id);
@@ -60,7 +60,7 @@ class MembershipStore:
         """Forget whose events met the condition of a segment whose rule has changed."""
         self._db.execute("UPDATE memberships SET had_event = 0 WHERE segment_id = ?", (segment_id,))
 
-    def members(self, segment_id: str, *, until_ms: int, after: int, limit: int) -> list[int]:
+    def members(self, segment_id: str, *, until_ms: float, after: int, limit: int) -> list[int]:
         """Return the next profiles that have belonged to a segment since before a time, in the order of their ids."""
         rows = self._db.execute(
             """SELECT profile_id FROM memberships

@@ -8,6 +8,7 @@ import pytest
 
 from testing.services.kafka import KafkaBroker
 from transforms.kafka.client import KafkaCluster
+from transforms.post import ThreadedPoster
 from transforms.worker import metrics, process
 
 NewTopic = Callable[..., str]
@@ -36,4 +37,15 @@ def _own_run() -> Iterator[None]:
     metrics.reset()
     process.start_run()
     yield
+    _end_deliveries()
     process.start_run()
+
+
+def _end_deliveries() -> None:
+    """Wait for the deliveries that a failed bundle has left: they would count in the next test."""
+    process.request_stop(grace_seconds=0)
+    for key in list(process._shared):
+        if isinstance(key, tuple) and key[0] == "poster":
+            poster = process.take(key)
+            for pool in poster._pools if isinstance(poster, ThreadedPoster) else []:
+                pool.shutdown(cancel_futures=True)

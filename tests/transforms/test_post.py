@@ -15,7 +15,6 @@ from testing.defaults import by_default
 from testing.fakes.fake_aep import multi_status
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
-from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.eager import apply_refusing
 from tests.transforms.examples import packed, route, routes, small_schema
 from transforms.aep.connection import AepConnection, token_source
@@ -152,9 +151,7 @@ def test_an_error_for_people_does_not_wait_for_what_is_tried_again(aep: Emulator
     batches = [batch("a"), Batch("wrong", batch("b").chunks)]
     with pytest.raises(Exception, match="no such inlet: check aep_inlet_url"):
         apply_refusing(PostToAep(routes(down, wrong), by_default(AepConnection, policy=QUICK)), batches)
-    aep.clear_faults()
-    # What is still tried again would count in the next test.
-    wait_for(lambda: metrics.process_counts()["accepted"] == 1, PATIENCE_SECONDS, "the other delivery to end")
+    assert metrics.process_counts()["accepted"] == 0
 
 
 def test_the_retry_budget_ends_the_bundle(aep: Emulator) -> None:
