@@ -20,7 +20,7 @@ def _end(number: int, _: FrameType | None) -> None:
 
 
 # Linux has no default action for the signals of PID 1, the first process of a container, which could not be ended while
-# it starts. Set at once, since Beam takes a second and more to load; a run has handlers of its own (runtime/run.py).
+# it starts. Set at once, since Beam takes a second and more to load; a run has its own handlers (runtime/signals.py).
 if os.getpid() == 1 and threading.current_thread() is threading.main_thread():
     for _number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(_number) is signal.SIG_DFL:

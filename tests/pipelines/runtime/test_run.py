@@ -20,7 +20,7 @@ import zstandard
 
 from aep.mapping.transform import TransformError
 from pipelines.runtime.preflight import PreflightError, preflight
-from pipelines.runtime.run import awaited
+from pipelines.runtime.signals import awaited
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.services.process import PATIENCE_SECONDS, free_port, wait_for
 from tests.pipelines.to_aep import make_plan, parse

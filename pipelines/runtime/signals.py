@@ -1,0 +1,69 @@
+"""Ends a run in this process at a signal: gracefully at the first, at once at the second."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from pipelines.runtime.console import Reporter
+from pipelines.runtime.job import RunPlan
+from transforms.worker import metrics, process
+
+
+@contextmanager
+def ends_on_signals(reporter: Reporter, seconds: float, plan: RunPlan) -> Iterator[None]:
+    """End the run gracefully at the first signal, and at once at the second.
+
+    SIGHUP is one, sent as a terminal closes, unless the run was started with nohup.
+    """
+    ended = threading.Event()
+
+    def end(number: int, _: FrameType | None) -> None:
+        if process.stop_requested.is_set():
+            os._exit(128 + number)
+        process.request_stop(seconds)
+        reporter.say(f"stopping: {plan.on_stop}; press Ctrl-C again to quit at once")
+        # What was read and not sent yet may begin to wait only now.
+        threading.Thread(target=_say_what_is_awaited, args=(reporter, plan.receiver, ended), daemon=True).start()
+
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        ended.set()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def awaited(under_way: int, waiting: Sequence[str]) -> str:
+    """Return what a run that is to end still waits for, "" for nothing.
+
+    Args:
+        under_way: Requests that are not answered yet.
+        waiting: Why batches wait to be sent again, one reason for each.
+    """
+    parts = [_counted(under_way, "request") + " without an answer yet"] if under_way else []
+    parts += [f"{_counted(number, 'batch')} to be sent again, {why}" for why, number in Counter(waiting).most_common(1)]
+    return "; ".join(parts)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}{'es' if noun.endswith('ch') else 's'}"
+
+
+def _say_what_is_awaited(reporter: Reporter, receiver: str, ended: threading.Event) -> None:
+    """Say once what a run that is to end waits for, as soon as it waits for anything."""
+    while not ended.is_set():
+        unanswered = awaited(metrics.level(metrics.IN_FLIGHT) or 0, process.waiting())
+        if unanswered:
+            reporter.say(f"waiting up to {max(0.0, process.time_left()):.0f} s for {receiver}: {unanswered}")
+            return
+        ended.wait(0.2)
