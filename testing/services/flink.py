@@ -71,6 +71,23 @@ OPEN_PACKAGES = [
     "java.base/sun.nio.ch",
 ]
 
+# Jobs outlive their job manager: a new one finds them where the one before has written them down.
+HIGH_AVAILABILITY = """\
+high-availability.type: zookeeper
+high-availability.zookeeper.quorum: 127.0.0.1:{port}
+high-availability.storageDir: file://{folder}/high-availability
+"""
+
+ZOOKEEPER = """\
+clientPortAddress=127.0.0.1
+clientPort={port}
+dataDir={folder}/zookeeper
+tickTime=2000
+initLimit=10
+syncLimit=5
+admin.enableServer=false
+"""
+
 LOG4J = """\
 rootLogger.level = INFO
 rootLogger.appenderRef.console.ref = Console
@@ -87,9 +104,17 @@ class FlinkCluster:
     Pipelines are submitted with `--runner=PortableRunner --job_endpoint=<job_endpoint>`.
     """
 
-    def __init__(self, task_managers: int = 1, slots: int = 2, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        task_managers: int = 1,
+        slots: int = 2,
+        settings: Mapping[str, str] | None = None,
+        *,
+        high_availability: bool = False,
+    ) -> None:
         """`slots` are those of one task manager: a job's parallelism needs as many in all. `settings` are keys of
-        Flink's configuration, besides those of every cluster or instead of them.
+        Flink's configuration, besides those of every cluster or instead of them. With `high_availability` jobs
+        survive `restart_job_manager`, by means of a ZooKeeper.
         """
         self._count = task_managers
         self._settings = settings or {}
@@ -98,7 +123,9 @@ class FlinkCluster:
         self._folder = Path(self._temporary.name)
         self._rest_port = free_port()
         self._job_port = free_port()
-        self._processes: list[ServiceProcess] = []
+        self._zookeeper_port = free_port() if high_availability else None
+        self._job_manager: ServiceProcess | None = None
+        self._others: list[ServiceProcess] = []
         self.task_managers: list[ServiceProcess] = []
         self.rest_url = f"http://127.0.0.1:{self._rest_port}"
         self.job_endpoint = f"127.0.0.1:{self._job_port}"
@@ -118,8 +145,9 @@ class FlinkCluster:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in [*self.task_managers, *self._processes]:
-            process.kill()
+        for process in (*self.task_managers, self._job_manager, *self._others):
+            if process is not None:
+                process.kill()
         self._temporary.cleanup()
 
     def options(self) -> dict[str, Any]:
@@ -144,6 +172,18 @@ class FlinkCluster:
         """Crash the task manager that was started as number `index`, from 0; by default the newest."""
         self.task_managers[index].kill()
 
+    def restart_job_manager(self) -> None:
+        """Crash the job manager and start it again; return when it has its task managers back.
+
+        Without high availability it has forgotten its jobs; with it they go on from their last checkpoints.
+        """
+        assert self._job_manager is not None, "the cluster was not started"
+        self._job_manager.kill()
+        self._spawn_job_manager().wait_until_ready(partial(is_listening, self._rest_port), PATIENCE_SECONDS)
+        for process in self.task_managers:
+            if process.running:
+                self._await_task_manager(process)
+
     def jobs(self) -> list[dict[str, Any]]:
         """Return all jobs that the cluster knows, newest last: `jid`, `name`, `state`, `start-time` and more."""
         return sorted(self._get("/jobs/overview")["jobs"], key=lambda job: job["start-time"])
@@ -163,8 +203,16 @@ class FlinkCluster:
 
     def savepoint(self, job_id: str, *, cancel: bool = False) -> str:
         """Take a savepoint, cancel the job with it if asked to, and return its path."""
-        body = {"target-directory": f"file://{self._folder}/savepoints", "cancel-job": cancel}
-        trigger = self._request("POST", f"/jobs/{job_id}/savepoints", body)["request-id"]
+        return self._savepoint(job_id, "savepoints", {"cancel-job": cancel})
+
+    def stop(self, job_id: str) -> str:
+        """Stop a job with a savepoint and return its path: the job reads nothing after it."""
+        return self._savepoint(job_id, "stop", {"drain": False})
+
+    def _savepoint(self, job_id: str, how: str, options: dict[str, bool]) -> str:
+        folder = "targetDirectory" if how == "stop" else "target-directory"
+        body = {folder: f"file://{self._folder}/savepoints", **options}
+        trigger = self._request("POST", f"/jobs/{job_id}/{how}", body)["request-id"]
 
         def outcome() -> Any:
             answer = self._get(f"/jobs/{job_id}/savepoints/{trigger}")
@@ -180,8 +228,9 @@ class FlinkCluster:
         return self._get(f"/jobs/{job_id}/checkpoints")
 
     def _start(self) -> None:
-        job_manager = self._flink("entrypoint.StandaloneSessionClusterEntrypoint")
-        self._processes.append(ServiceProcess("Flink job manager", job_manager, self._folder / "job-manager.log"))
+        if self._zookeeper_port:
+            self._start_zookeeper(self._zookeeper_port)
+        job_manager = self._spawn_job_manager()
         job_server = [
             *[self._java, "-Xmx256m", *QUICK_START, "-Dorg.slf4j.simpleLogger.showDateTime=true"],
             *["-cp", self._beam_jars, str(JOB_SERVER)],
@@ -192,13 +241,27 @@ class FlinkCluster:
             f"--expansion-port={free_port()}",
             f"--artifacts-dir={self._folder}/artifacts",
         ]
-        self._processes.append(ServiceProcess("Beam job server", job_server, self._folder / "job-server.log"))
+        server = ServiceProcess("Beam job server", job_server, self._folder / "job-server.log")
+        self._others.append(server)
         for _ in range(self._count):
             self._spawn_task_manager()
-        for process, port in zip(self._processes, (self._rest_port, self._job_port), strict=True):
-            process.wait_until_ready(partial(is_listening, port), PATIENCE_SECONDS)
+        job_manager.wait_until_ready(partial(is_listening, self._rest_port), PATIENCE_SECONDS)
+        server.wait_until_ready(partial(is_listening, self._job_port), PATIENCE_SECONDS)
         for process in self.task_managers:
             self._await_task_manager(process)
+
+    def _start_zookeeper(self, port: int) -> None:
+        file = self._folder / "conf" / "zoo.cfg"
+        file.write_text(ZOOKEEPER.format(port=port, folder=self._folder))
+        command = [*self._flink("zookeeper.FlinkZooKeeperQuorumPeer"), "--zkConfigFile", str(file), "--peerId", "1"]
+        zookeeper = ServiceProcess("ZooKeeper", command, self._folder / "zookeeper.log")
+        self._others.append(zookeeper)
+        zookeeper.wait_until_ready(partial(is_listening, port), PATIENCE_SECONDS)
+
+    def _spawn_job_manager(self) -> ServiceProcess:
+        command = self._flink("entrypoint.StandaloneSessionClusterEntrypoint")
+        self._job_manager = ServiceProcess("Flink job manager", command, self._folder / "job-manager.log")
+        return self._job_manager
 
     def _spawn_task_manager(self) -> ServiceProcess:
         number = len(self.task_managers)
@@ -240,6 +303,8 @@ class FlinkCluster:
         for name in ("conf", "tmp", "checkpoints", "savepoints"):
             (self._folder / name).mkdir()
         config = CONFIG.format(folder=self._folder, rest_port=self._rest_port, rpc_port=free_port())
+        if self._zookeeper_port:
+            config += HIGH_AVAILABILITY.format(folder=self._folder, port=self._zookeeper_port)
         settings = {**dict(line.split(": ", 1) for line in config.splitlines()), **self._settings}
         lines = [f"{key}: {value}\n" for key, value in settings.items()]
         (self._folder / "conf" / "flink-conf.yaml").write_text("".join(lines))

@@ -6,16 +6,19 @@ import os
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from samples.loyalty import generate
+from samples.loyalty import Sample, generate
+from testing.services.emulator import Emulator
 from testing.services.flink import FlinkCluster
+from testing.services.kafka import KafkaBroker, Record
 from testing.services.process import PATIENCE_SECONDS, ServiceError, ServiceProcess, free_port, wait_for
 from tests.e2e.scenario import ROOT, Scenario
 
@@ -61,48 +64,76 @@ class Accepted:
         return min((number for noted, number in self._noted if noted >= when), default=self._noted[-1][1])
 
 
-class FlinkLoad:
-    """Events in twelve partitions of one topic, as many in each, and a job that reads them.
+@dataclass(frozen=True)
+class FullTopic:
+    """Good events in twelve partitions of one topic, as many in each, for jobs of several groups.
 
     Attributes:
-        scenario: Its topics, with `PARTITIONS` partitions each; only that of events is read.
-        flink, pool: The cluster, and what starts its workers.
+        name: Its name.
+        samples: The events, by sequence number.
     """
 
-    def __init__(self, scenario: Scenario, flink: FlinkCluster, folder: Path) -> None:
-        self.scenario, self.flink = scenario, flink
-        self.pool_port = free_port()
-        self._folder = folder
-        self.pool = self._start_pool()
+    name: str
+    samples: dict[int, Sample]
 
-    def _start_pool(self) -> ServiceProcess:
-        """Start the worker pool."""
+
+def fill(broker: KafkaBroker, events: int = EVENTS) -> FullTopic:
+    """Return a new topic with so many events, written one after another to each partition in turn."""
+    samples = list(generate(events, kind="events", event_bytes=900))
+    name = f"events-{uuid.uuid4().hex[:8]}"
+    broker.create_topic(name, PARTITIONS)
+    rows: list[Record] = [(one.key, one.value, None, number % PARTITIONS) for number, one in enumerate(samples)]
+    broker.produce(name, rows)
+    return FullTopic(name, {sample.sequence: sample for sample in samples})
+
+
+class FlinkLoad:
+    """A full topic, and a job that reads it for a group of its own.
+
+    Attributes:
+        scenario: Its topic of events is the full one; that of profiles is not read.
+        flink: The cluster.
+        pool: What starts the cluster's workers.
+    """
+
+    def __init__(self, scenario: Scenario, flink: FlinkCluster, topic: FullTopic, folder: Path) -> None:
+        self.scenario, self.flink = scenario, flink
+        scenario.topics["events"] = topic.name
+        scenario.oracle.samples.update(topic.samples)
+        self._pool_port = free_port()
+        self._folder = folder
+        self._submitters: list[ServiceProcess] = []
+        self.pool = self._started_pool()
+
+    def restart_pool(self) -> None:
+        """Crash the worker pool with its workers, and start it again on its port."""
+        self.pool.kill()
+        self.pool.log_path.unlink()
+        self.pool = self._started_pool()
+
+    def _started_pool(self) -> ServiceProcess:
         command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         log = self._folder / "pool.log"
-        pool = ServiceProcess("worker pool", [*command, f"--service_port={self.pool_port}"], log, env={"PATH": path})
+        pool = ServiceProcess("worker pool", [*command, f"--service_port={self._pool_port}"], log, env={"PATH": path})
         pool.wait_until_ready(lambda: "Started worker pool" in pool.log(), PATIENCE_SECONDS)
         return pool
 
-    def produce(self, events: int) -> None:
-        """Write good events, one after another to each partition in turn."""
-        samples = list(generate(events, kind="events", event_bytes=900))
-        self.scenario.oracle.samples.update({sample.sequence: sample for sample in samples})
-        self.scenario.broker.produce(
-            self.scenario.topics["events"],
-            [(one.key, one.value, None, number % PARTITIONS) for number, one in enumerate(samples)],
-        )
+    def workers(self) -> list[int]:
+        """Return the process ids of the pool's workers."""
+        found = Path(f"/proc/{self.pool.pid}/task").glob("*/children")
+        return [int(pid) for children in found for pid in children.read_text().split()]
 
-    def start(self, **options: Any) -> ServiceProcess:
+    def start(self, **options: Any) -> None:
         """Submit the job with the options of flink.yaml, and return while it runs."""
-        return self.scenario.start(
+        submitter = self.scenario.start(
             **{
                 **yaml.safe_load((ROOT / "configs" / "flink.yaml").read_text()),
                 **self.flink.options(),
                 "flink_master": None,
                 "parallelism": SUBTASKS,
                 "environment_type": "EXTERNAL",
-                "environment_config": f"localhost:{self.pool_port}",
+                "environment_config": f"localhost:{self._pool_port}",
                 "dead_letter_path": str(self.scenario.dead_letters),
                 "dead_letter_topic": None,
                 "kafka_stop_at": "never",
@@ -110,6 +141,7 @@ class FlinkLoad:
                 **options,
             }
         )
+        self._submitters.append(submitter)
 
     def wait_until_at_work(self) -> None:
         """Return when a checkpoint is completed after the first events were accepted, and more are under way."""
@@ -121,12 +153,19 @@ class FlinkLoad:
     def _completed(self) -> int:
         return int(self.flink.checkpoints(self.job)["counts"]["completed"])
 
-    def repeated_at_most(self, accepted: Accepted) -> int:
-        """Return what was accepted from the beginning of the checkpoint that the job was restored from, until then."""
-        restored = self.flink.checkpoints(self.job)["latest"]["restored"]
+    def began(self) -> dict[int, float]:
+        """Return when each of the job's checkpoints began, in seconds since 1970, by its id."""
         history = self.flink.checkpoints(self.job)["history"]
-        began = next(one["trigger_timestamp"] for one in history if one["id"] == restored["id"])
-        return accepted.until(restored["restore_timestamp"] / 1000) - accepted.before(began / 1000)
+        return {one["id"]: one["trigger_timestamp"] / 1000 for one in history}
+
+    def repeated_at_most(self, accepted: Accepted, began: Mapping[int, float] | None = None) -> int:
+        """Return what was accepted from the beginning of the checkpoint that the job was restored from, until then.
+
+        Checkpoints `began` as they are asked for now, or before the job manager died, which remembers its own only.
+        """
+        restored = self.flink.checkpoints(self.job)["latest"]["restored"]
+        first = max(when for number, when in (began or self.began()).items() if number <= restored["id"])
+        return accepted.until(restored["restore_timestamp"] / 1000) - accepted.before(first)
 
     @property
     def job(self) -> str:
@@ -146,18 +185,23 @@ class FlinkLoad:
 
     def duplicates(self) -> int:
         """Return how often events arrived again; each must have arrived."""
-        accepted: Counter[int] = self.scenario.accepted("events")
+        accepted = self.scenario.accepted("events")
         assert set(accepted) == self.scenario.oracle.good(events=True)
         assert self.scenario.dead_lettered() == []
         return accepted.total() - len(accepted)
 
+    def close(self) -> None:
+        """End its jobs, those that wait for them, and the pool."""
+        self.flink.clear()
+        for process in (*self._submitters, self.pool):
+            process.kill()
+
 
 @contextmanager
-def flink_load(scenario: Scenario, flink: FlinkCluster, folder: Path) -> Iterator[FlinkLoad]:
-    """Give a load whose pool and jobs end with the block."""
-    load = FlinkLoad(scenario, flink, folder)
-    try:
+def flink_load(broker: KafkaBroker, flink: FlinkCluster, topic: FullTopic, folder: Path) -> Iterator[FlinkLoad]:
+    """Give a load with an AEP of its own, whose job and pool end with the block."""
+    with (
+        Emulator() as aep,
+        closing(FlinkLoad(Scenario(broker, aep, folder, partitions=1), flink, topic, folder)) as load,
+    ):
         yield load
-    finally:
-        flink.clear()
-        load.pool.kill()
