@@ -36,7 +36,10 @@ MAY_IMPORT = {
     "pipelines.options": ("aep", "kinesis", "transforms"),
     "pipelines.destinations": ("aep", "kinesis", "transforms", "pipelines.options"),
     "pipelines.output": (),
-    "pipelines.runtime": ("aep", "kinesis", "transforms", "pipelines.options", "pipelines.output"),
+    "pipelines.flink": ("aep.errors",),
+    "pipelines.runtime": (
+        *("aep", "kinesis", "transforms", "pipelines.options", "pipelines.output", "pipelines.flink"),
+    ),
     "pipelines.cli": ("aep", "transforms", "pipelines", "samples", "emulator.__main__", "emulator.kafka"),
     "pipelines": ("aep", "transforms"),
     "emulator.connection": (),

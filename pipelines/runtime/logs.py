@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -30,6 +33,35 @@ def leave_out_beams_tracebacks() -> None:
     """For a run in this process, whose end says in our words why a bundle failed."""
     for handler in logging.getLogger().handlers:
         handler.addFilter(_OurWordsOnly())
+
+
+def leave_out_job_errors() -> None:
+    """For a cluster's job, whose end says in our words why it failed: Beam logs the stack traces of its job server."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_no_job_errors)
+
+
+@contextmanager
+def without_tracebacks_of_workers() -> Iterator[None]:
+    """Keep quiet of Beam's worker threads (LOOPBACK), which end with an exception when the runner hangs up."""
+    before = threading.excepthook
+
+    def show(args: threading.ExceptHookArgs) -> None:
+        if args.thread is None or not args.thread.name.startswith("run_worker"):
+            before(args)
+
+    threading.excepthook = show
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def _no_job_errors(record: logging.LogRecord) -> bool:
+    """Return False for errors of Beam's job server and of its workers in this process: Flink has them too."""
+    of_job_server = record.name == "root" and record.module == "portable_runner"
+    of_worker = record.name.startswith("apache_beam.runners.worker")
+    return record.levelno < logging.ERROR or not (of_job_server or of_worker)
 
 
 if TYPE_CHECKING:

@@ -24,11 +24,17 @@ from pipelines.options.settings import Settings
 from pipelines.options.yaml_files import OptionsError
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
 from pipelines.runtime.dataflow import check_packages, dry_run
+from pipelines.runtime.flink import FlinkRun, flink_run, how_it_ended
 from pipelines.runtime.history import History
 from pipelines.runtime.job import Job, R, Replay, Run, RunPlan
 from pipelines.runtime.judge import judge_by
 from pipelines.runtime.local_runner import keep_metrics_small
-from pipelines.runtime.logs import leave_out_beams_tracebacks, set_up_logging
+from pipelines.runtime.logs import (
+    leave_out_beams_tracebacks,
+    leave_out_job_errors,
+    set_up_logging,
+    without_tracebacks_of_workers,
+)
 from pipelines.runtime.plan import Plan, for_replay
 from pipelines.runtime.preflight import preflight
 from pipelines.runtime.progress import LINE_EVERY_SECONDS, Progress
@@ -93,6 +99,7 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
     """
     reporter: Reporter = ConsoleReporter(console(), as_json=as_json)
     settings: Settings | None = None
+    cluster: FlinkRun | None = None
     with ExitStack() as while_it_runs:
         try:
             settings = parse(argv, job.findings, sys.modules[job.build.__module__].__doc__ or "", job.groups)
@@ -113,7 +120,8 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
                     check_packages()
                 if not settings.dry_run:
                     job.preflight(plan)
-            pipeline = _pipeline(_flags(plan, reporter))
+                    cluster = flink_run(settings)
+            pipeline = _pipeline([*_flags(plan, reporter), *(cluster.flags if cluster else ())])
             job.build(pipeline, plan)
             if settings.dry_run:
                 sys.stdout.write(dry_run(pipeline, settings))
@@ -130,8 +138,10 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
             reporter.say(words)
             _account_of_start("stopped", job.title, settings, words)
             return INTERRUPTED
-        run_it = _run_here if plan.local else _run_on_cluster
-        return run_it(pipeline, plan, job, reporter)
+        if plan.local:
+            return _run_here(pipeline, plan, job, reporter)
+        with without_tracebacks_of_workers():
+            return _run_on_cluster(pipeline, plan, job, reporter, cluster)
 
 
 def _pipeline(flags: list[str]) -> beam.Pipeline:
@@ -176,7 +186,11 @@ def _run_here(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter)
     return _explain(error, reporter, plan)
 
 
-def _run_on_cluster(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter) -> int:
+def _run_on_cluster(
+    pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter, cluster: FlinkRun | None = None
+) -> int:
+    leave_out_beams_tracebacks()
+    leave_out_job_errors()
     started = time.monotonic()
     result: PipelineResult = pipeline.run()
     reporter.say(f"the job is running on {plan.settings.runner}; ending this process does not stop it")
@@ -188,6 +202,14 @@ def _run_on_cluster(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Rep
     except KeyboardInterrupt:
         reporter.say("stopped waiting; the job keeps running on the cluster")
         return INTERRUPTED
+    except RuntimeError as error:  # Beam's, of a job that has failed or was cancelled
+        if plan.settings.on_dataflow:
+            raise
+        plan.close()
+        end = how_it_ended(plan.settings, cluster, str(error))
+        reporter.error(end.text)
+        _account_of_start(end.outcome, job.title, plan.settings, end.text)
+        return FAILED
     done = state == PipelineState.DONE
     plan.close(_COMMIT_SECONDS if done else 0.0)
     counts: Counter[str] = metrics.beam_counts(result.metrics())
@@ -249,7 +271,7 @@ def _reasons(error: Exception | None, plan: RunPlan) -> list[str]:
 
 
 def _account_of_start(outcome: str, title: str, settings: Settings | None, reason: str) -> None:
-    """Write the results of a run that did not begin to read, so that nobody takes those of an earlier run for its own.
+    """Write the results of a run that counted nothing here, so that nobody takes those of an earlier run for its own.
 
     Of a file that cannot be written the preflight says so.
     """

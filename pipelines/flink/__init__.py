@@ -1,0 +1,1 @@
+"""A Flink cluster by its REST API, without Beam: what it runs, why a job failed, from where it can be started again."""

@@ -1,0 +1,118 @@
+"""A Flink cluster around a run: what is checked before its job is submitted, and why it failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import requests
+from apache_beam.options.pipeline_options import FlinkRunnerOptions
+
+from pipelines.flink.cluster import minor, slots_problem, submitted, version_problem
+from pipelines.flink.failure import cause_of
+from pipelines.flink.rest import FlinkError, FlinkRest
+from pipelines.options.settings import Settings
+from pipelines.runtime.preflight import PreflightError
+
+# How long slots may take to be free again, as those of a job that has just been cancelled.
+_SLOTS_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class FlinkRun:
+    """The cluster that a run submits its job to.
+
+    Attributes:
+        rest: Its REST API.
+        flags: Flags for Beam that follow from the cluster.
+        jobs_before: Ids of the jobs that were there before.
+    """
+
+    rest: FlinkRest
+    flags: tuple[str, ...]
+    jobs_before: Collection[str]
+
+
+class JobEnd(NamedTuple):
+    """How a job ended that did not finish: `failed` or `cancelled`, and what users read of it."""
+
+    outcome: str
+    text: str
+
+
+def flink_run(settings: Settings, slots_seconds: float = _SLOTS_SECONDS) -> FlinkRun | None:
+    """Check the cluster of `flink_master`; None where the options name none.
+
+    Args:
+        settings: All options.
+        slots_seconds: How long to wait for slots to be free.
+
+    Raises:
+        PreflightError: The jar of the job server is missing, Beam has none for the cluster, or the cluster has too few
+            free slots.
+        FlinkError: The cluster cannot be reached.
+    """
+    runner = settings.runner.rsplit(".", 1)[-1]
+    if runner not in ("FlinkRunner", "PortableRunner"):
+        return None
+    jar = settings.beam.get("flink_job_server_jar")
+    if jar and not urlsplit(jar).scheme and not Path(jar).is_file():
+        raise PreflightError(f"flink_job_server_jar: there is no file {jar}; give the path or the URL of the jar")
+    master = settings.beam.get("flink_master")
+    if not master or master.strip().startswith("["):  # [local], [auto]: Beam starts a cluster, or finds one
+        return None
+    rest = FlinkRest(master, requests.Session())
+    # A job server that already runs, or whose jar is given, has its own version.
+    flags = _version_flags(rest.version(), settings) if runner == "FlinkRunner" and not jar else ()
+    _check_slots(rest, int(settings.beam.get("parallelism") or 0), slots_seconds)
+    return FlinkRun(rest, flags, frozenset(job.id for job in rest.jobs()))
+
+
+def how_it_ended(settings: Settings, cluster: FlinkRun | None, message: str) -> JobEnd:
+    """Return how a job ended that did not finish, from Flink's REST API where that is known, else from Beam.
+
+    Args:
+        settings: All options.
+        cluster: Where it ran.
+        message: Beam's, with the trace of its job server.
+    """
+    cancelled = "in state CANCELLED" in message
+    trace = message
+    where = "the logs of Beam's job server and of the task managers have the details"
+    if cluster is not None:
+        try:
+            job = submitted(cluster.rest.jobs(), settings.beam.get("job_name"), cluster.jobs_before)
+            if job is not None:
+                cancelled = cancelled or job.state == "CANCELED"
+                trace = next(iter(cluster.rest.traces(job.id)), message)
+                where = f"{cluster.rest.url}/jobs/{job.id}/exceptions has the details"
+        except FlinkError as error:
+            where = f"{where}; {error}"
+    if cancelled:
+        return JobEnd("cancelled", "the job was cancelled on the cluster")
+    return JobEnd("failed", f"the job failed: {cause_of(trace, _worker_address(settings))}; {where}")
+
+
+def _version_flags(version: str, settings: Settings) -> tuple[str, ...]:
+    chosen = settings.beam.get("flink_version")
+    if problem := version_problem(version, chosen, FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS):
+        raise PreflightError(problem)
+    return () if chosen else (f"--flink_version={minor(version)}",)
+
+
+def _check_slots(rest: FlinkRest, parallelism: int, seconds: float) -> None:
+    configuration = rest.configuration()
+    until = time.monotonic() + seconds
+    while problem := slots_problem(rest.slots(), parallelism, configuration):
+        if time.monotonic() >= until:
+            raise PreflightError(problem)
+        time.sleep(0.5)
+
+
+def _worker_address(settings: Settings) -> str | None:
+    is_external = settings.beam.get("environment_type") == "EXTERNAL"
+    return settings.beam.get("environment_config") if is_external else None
