@@ -56,7 +56,7 @@ def flink_run(settings: Settings, slots_seconds: float = _SLOTS_SECONDS) -> Flin
             free slots.
         FlinkError: The cluster cannot be reached.
     """
-    runner = settings.runner.rsplit(".", 1)[-1]
+    runner = settings.runner_class
     if runner not in ("FlinkRunner", "PortableRunner"):
         return None
     jar = settings.beam.get("flink_job_server_jar")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -15,6 +12,8 @@ import orjson
 
 from pipelines.options.declarations import LogFormat
 from transforms.worker import process
+
+_LOG = logging.getLogger(__name__)
 
 
 def set_up_logging(log_format: LogFormat, level: int = logging.INFO) -> None:
@@ -41,27 +40,14 @@ def leave_out_job_errors() -> None:
         handler.addFilter(_no_job_errors)
 
 
-@contextmanager
-def without_tracebacks_of_workers() -> Iterator[None]:
-    """Keep quiet of Beam's worker threads (LOOPBACK), which end with an exception when the runner hangs up."""
-    before = threading.excepthook
-
-    def show(args: threading.ExceptHookArgs) -> None:
-        if args.thread is None or not args.thread.name.startswith("run_worker"):
-            before(args)
-
-    threading.excepthook = show
-    try:
-        yield
-    finally:
-        threading.excepthook = before
-
-
 def _no_job_errors(record: logging.LogRecord) -> bool:
-    """Return False for errors of Beam's job server and of its workers in this process: Flink has them too."""
+    """Return False for errors of Beam's job server and of its workers in this process, and log them for debugging."""
     of_job_server = record.name == "root" and record.module == "portable_runner"
     of_worker = record.name.startswith("apache_beam.runners.worker")
-    return record.levelno < logging.ERROR or not (of_job_server or of_worker)
+    if record.levelno < logging.ERROR or not (of_job_server or of_worker):
+        return True
+    _LOG.debug("%s: %s", record.name, record.getMessage(), exc_info=record.exc_info)
+    return False
 
 
 if TYPE_CHECKING:

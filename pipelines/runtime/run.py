@@ -29,12 +29,8 @@ from pipelines.runtime.history import History
 from pipelines.runtime.job import Job, R, Replay, Run, RunPlan
 from pipelines.runtime.judge import judge_by
 from pipelines.runtime.local_runner import keep_metrics_small
-from pipelines.runtime.logs import (
-    leave_out_beams_tracebacks,
-    leave_out_job_errors,
-    set_up_logging,
-    without_tracebacks_of_workers,
-)
+from pipelines.runtime.logs import leave_out_beams_tracebacks, leave_out_job_errors, set_up_logging
+from pipelines.runtime.loopback import await_end, without_tracebacks
 from pipelines.runtime.plan import Plan, for_replay
 from pipelines.runtime.preflight import preflight
 from pipelines.runtime.progress import LINE_EVERY_SECONDS, Progress
@@ -55,6 +51,9 @@ _FLINK_IDLE_MS = 10_000
 
 # How long the last commits of a cluster's job may take to reach a worker in this process.
 _COMMIT_SECONDS = 15.0
+
+# How long a worker in this process may take to end after its job.
+_LAST_WORDS_SECONDS = 5.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -140,7 +139,7 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
             return INTERRUPTED
         if plan.local:
             return _run_here(pipeline, plan, job, reporter)
-        with without_tracebacks_of_workers():
+        with without_tracebacks():
             return _run_on_cluster(pipeline, plan, job, reporter, cluster)
 
 
@@ -206,6 +205,7 @@ def _run_on_cluster(
         if plan.settings.on_dataflow:
             raise
         plan.close()
+        await_end(_LAST_WORDS_SECONDS)
         end = how_it_ended(plan.settings, cluster, str(error))
         reporter.error(end.text)
         _account_of_start(end.outcome, job.title, plan.settings, end.text)

@@ -1,0 +1,55 @@
+"""Workers of a cluster's job in the process that submitted it (LOOPBACK): what they print when their job ends."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from apache_beam.runners.worker import sdk_worker
+
+# The threads of Beam's workers that end with an exception when the runner hangs up, by the beginning of their name.
+_WORKER = "run_worker_"
+_THREADS = (_WORKER, "read_grpc_client_inputs", "forward_grpc_outputs", "read_state")
+
+_LOG = logging.getLogger(__name__)
+
+
+@contextmanager
+def without_tracebacks() -> Iterator[None]:
+    """Log for debugging what workers in this process would print while the block lasts.
+
+    They print the traceback of a failed bundle straight to the standard error, and then log it. So `print` is replaced,
+    as that module sees it. And their threads end with an exception as soon as the runner hangs up. Users read in a
+    sentence how the job ended.
+    """
+    show = threading.excepthook
+    names = vars(sdk_worker)
+
+    def log(args: threading.ExceptHookArgs) -> None:
+        if args.thread is None or not args.thread.name.startswith(_THREADS):
+            show(args)
+        elif args.exc_value is not None:
+            exception = (args.exc_type, args.exc_value, args.exc_traceback)
+            _LOG.debug("thread %s of a worker has ended", args.thread.name, exc_info=exception)
+
+    threading.excepthook = log
+    names["print"] = _log_line
+    try:
+        yield
+    finally:
+        names.pop("print")
+        threading.excepthook = show
+
+
+def await_end(seconds: float) -> None:
+    """Wait until the workers in this process have seen that their job is over, each for at most some seconds."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(_WORKER):
+            thread.join(seconds)
+
+
+def _log_line(text: str, file: object = None) -> None:
+    """Take the place of `print`."""
+    _LOG.debug("%s", text)
