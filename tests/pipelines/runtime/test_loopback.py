@@ -16,6 +16,12 @@ from pipelines.runtime.loopback import without_tracebacks
 TRACEBACK = "Traceback (most recent call last):\n  ..."
 
 
+@pytest.fixture(autouse=True)
+def only_for_caplog(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Log to nowhere else: not to the standard error, which these tests look at."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [caplog.handler])
+
+
 def end_with_an_exception(name: str) -> None:
     def fail() -> None:
         raise RuntimeError(f"{name} failed")
