@@ -72,15 +72,7 @@ PLAIN_CREDENTIALS = {
 }
 
 # They keep state in memory or flush it late: a batch that waits in it can be lost.
-RUNNERS_WITHOUT_DURABLE_STATE = {
-    "BundleBasedDirectRunner",
-    "DirectRunner",
-    "FnApiRunner",
-    "InteractiveRunner",
-    "PrismRunner",
-    "SwitchingDirectRunner",
-    "TestDirectRunner",
-}
+RUNNERS_WITHOUT_DURABLE_STATE = {"DirectRunner", "FnApiRunner", "PrismRunner"}
 
 
 class BeamOption(NamedTuple):

@@ -11,6 +11,7 @@ from pipelines.options.formats import format_faults
 from pipelines.options.plain_http import plain_registry
 from pipelines.options.problems import Finding
 from pipelines.options.route_keys import describe_keys, single_route_options
+from pipelines.options.runner_checks import runner_findings
 from pipelines.options.settings import Settings
 from pipelines.options.table import OPTIONS
 from pipelines.options.types import seconds_of
@@ -28,6 +29,7 @@ def contradictions(settings: Settings, kind: DestinationKind[Any]) -> Iterator[F
     yield from _source(settings)
     yield from preparing_findings(settings, kind)
     yield from local_runner(settings, _second_process(settings))
+    yield from runner_findings(settings)
     yield from dataflow_findings(settings)
     yield from _batching(settings)
     yield from _written(settings, kind)

@@ -11,6 +11,7 @@ from pipelines.options.dataflow_checks import dataflow_findings
 from pipelines.options.declarations import SinkOptions
 from pipelines.options.problems import Finding
 from pipelines.options.readiness import Check
+from pipelines.options.runner_checks import runner_findings
 from pipelines.options.settings import Settings
 from transforms.kinesis.access import KinesisAccess
 
@@ -47,6 +48,7 @@ def reading_findings(settings: Settings) -> Iterator[Finding]:
     yield from kinesis_gaps(settings)
     instead = "use a cluster; a stream has one local reader"
     yield from local_runner(settings, instead)
+    yield from runner_findings(settings)
     yield from dataflow_findings(settings)
     yield from _missing_sink(settings, "output", "for what is read")
     yield from _missing_sink(settings, "dead_letter", "for records that are not exported profiles")

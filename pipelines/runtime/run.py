@@ -27,6 +27,7 @@ from pipelines.runtime.dataflow import check_packages, dry_run
 from pipelines.runtime.flink import FlinkRun, flink_run, how_it_ended
 from pipelines.runtime.history import History
 from pipelines.runtime.job import Job, R, Replay, Run, RunPlan
+from pipelines.runtime.job_server import check_job_server
 from pipelines.runtime.judge import judge_by
 from pipelines.runtime.local_runner import keep_metrics_small
 from pipelines.runtime.logs import leave_out_beams_tracebacks, leave_out_job_errors, set_up_logging
@@ -119,6 +120,7 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
                     check_packages()
                 if not settings.dry_run:
                     job.preflight(plan)
+                    check_job_server(settings)
                     cluster = flink_run(settings)
             pipeline = _pipeline([*_flags(plan, reporter), *(cluster.flags if cluster else ())])
             job.build(pipeline, plan)

@@ -63,7 +63,7 @@ def test_a_reader_of_kinesis_is_asked_for_the_same() -> None:
 @pytest.mark.parametrize("how", ["--dry_run", "--dry_run=true"])
 def test_a_dry_run_is_refused_where_the_pipeline_would_run(runner: str, how: str) -> None:
     with pytest.raises(OptionsError) as refused:
-        parse([*flags(), f"--runner={runner}", how])
+        parse([*flags(job_endpoint="localhost:8099"), f"--runner={runner}", how])
     (problem,) = refused.value.problems
     assert problem.startswith(f"dry_run (command line): DataflowRunner alone has dry runs, and {runner} would run the")
 

@@ -166,13 +166,16 @@ def test_an_unknown_runner_is_refused() -> None:
     )
 
 
+FULL_NAME = "apache_beam.runners.portability.spark_runner.SparkRunner"
+
+
 @pytest.mark.parametrize(
     ("given_name", "runner"),
     [
         (None, "DirectRunner"),
         ("flink", "FlinkRunner"),
         ("PrismRunner", "PrismRunner"),
-        ("my.module.Runner", "my.module.Runner"),
+        (FULL_NAME, FULL_NAME),
     ],
 )
 def test_runner(given_name: str | None, runner: str) -> None:

@@ -43,7 +43,10 @@ def test_bundles_leave_answers_only_where_each_is_finalised_before_the_next_begi
     ("options", "subtasks"),
     [
         (["--runner=FlinkRunner", "--parallelism=4"], Subtasks(4)),
-        (["--runner=PortableRunner", "--parallelism=4", "--max_parallelism=256"], Subtasks(4, 256)),
+        (
+            ["--runner=PortableRunner", "--job_endpoint=j:8099", "--parallelism=4", "--max_parallelism=256"],
+            Subtasks(4, 256),
+        ),
         (["--runner=FlinkRunner"], None),
         (["--runner=FnApiRunner", "--parallelism=4"], None),
     ],
