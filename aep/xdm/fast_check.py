@@ -9,11 +9,13 @@ its no means only that the rules themselves must decide.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from itertools import product
 from typing import Any
 
 from aep.xdm.identities import MAX_IDENTITIES, MAX_IDENTITY_LENGTH, IdentityField, is_ecid_namespace
+from aep.xdm.merged_schema import merged
 from aep.xdm.rules import DAY_SECONDS, XdmRules
 from aep.xdm.schema import compile_schema
 
@@ -23,11 +25,11 @@ _ID = "[!-`{-~]|[a-z].{9}"
 # Half an ECID, from 1 to 2^63 - 1: all but those with more leading zeros, or next to the largest.
 _HALF = "(?:[1-8][0-9]{18}|9[01][0-9]{17}|92[01][0-9]{16}|922[0-2][0-9]{15}|0[1-9][0-9]{17}|00[1-9][0-9]{16})"
 _ECID = f"^{_HALF}{_HALF}$"
-_ANY_ECID_NAMESPACE = "^[eE][cC][iI][dD]$"
+_ECID_NAMESPACES = ["".join(letters) for letters in product("eE", "cC", "iI", "dD")]
 # Together no more identities than are allowed.
 _MAX_NAMESPACES = 5
 # Its first 19 characters are whole seconds of UTC, which sort like the times.
-_UTC = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\\.[0-9]+)?Z$"
+_UTC = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\\.[0-9]+)?(?:Z|[+-]00:00)$"
 _SECONDS = 19
 
 
@@ -52,37 +54,53 @@ class FastCheck:
         rules: XdmRules,
         clock: Callable[[], float],
     ):
-        parts = [hardened, _rules_schema(is_event, rules), *map(_field_schema, fields)]
-        self._is_valid = compile_schema({"allOf": parts}).is_valid
+        schema = merged(hardened, _rules_schema(is_event, rules))
+        for field in fields:
+            schema = merged(schema, _field_schema(field))
+        self._is_valid = compile_schema(schema).is_valid
         self._is_event = is_event
-        self._wants_map = wants_map
+        self._fewest_primaries = int(wants_map)
         self._rules = rules
         self._clock = clock
         self._times = (-1, "", "")
 
-    def __call__(self, entity: dict[str, Any]) -> bool:
-        """Return True only for a record that neither its schema nor a rule refuses. Never raises."""
+    def __call__(self, entities: Sequence[dict[str, Any]]) -> list[bool]:
+        """Return True only for records that neither their schema nor a rule refuses. Never raises.
+
+        Together, since a call for each of them would take a tenth of the time.
+        """
         try:
-            if not self._is_valid(entity):
-                return False
+            valid = list(map(self._is_valid, entities))
+        except (ValueError, TypeError, RecursionError):
+            valid = list(map(self._is_valid_json, entities))
+        if self._is_event:
+            first, last = self._first_and_last()
+            valid = [
+                is_valid and first <= entity.get("timestamp", first)[:_SECONDS] <= last
+                for is_valid, entity in zip(valid, entities, strict=True)
+            ]
+        fewest = self._fewest_primaries
+        maps = [entity.get("identityMap", _NO_MAP) for entity in entities]
+        return [
+            is_valid and fewest <= [one.get("primary") for some in held.values() for one in some].count(True) <= 1
+            for is_valid, held in zip(valid, maps, strict=True)
+        ]
+
+    def _is_valid_json(self, entity: dict[str, Any]) -> bool:
+        try:
+            return self._is_valid(entity)
         except (ValueError, TypeError, RecursionError):
             return False  # no JSON document holds it
-        if self._is_event and (text := entity.get("timestamp")) is not None:
-            now = int(self._clock())
-            times = self._times
-            if times[0] != now:
-                times = self._times = (now, *_times(now, self._rules))
-            if not times[1] <= text[:_SECONDS] <= times[2]:
-                return False
-        identity_map = entity.get("identityMap")
-        if identity_map is None:
-            return not self._wants_map
-        primaries = 0
-        for identities in identity_map.values():
-            for identity in identities:
-                if identity.get("primary") is True:
-                    primaries += 1
-        return primaries == 1 or (not primaries and not self._wants_map)
+
+    def _first_and_last(self) -> tuple[str, str]:
+        """Return the first and the last whole second that an event may be of now."""
+        now = int(self._clock())
+        if self._times[0] != now:
+            self._times = (now, *_times(now, self._rules))
+        return self._times[1:]
+
+
+_NO_MAP: dict[str, list[Any]] = {}
 
 
 def _rules_schema(is_event: bool, rules: XdmRules) -> dict[str, Any]:
@@ -95,13 +113,14 @@ def _rules_schema(is_event: bool, rules: XdmRules) -> dict[str, Any]:
         identity_map["properties"] = {name: _identities(is_ecid_namespace(name)) for name in rules.namespaces}
         identity_map["additionalProperties"] = False
     else:
-        identity_map["patternProperties"] = {_ANY_ECID_NAMESPACE: _identities(is_ecid=True)}
+        identity_map["properties"] = {name: _identities(is_ecid=True) for name in _ECID_NAMESPACES}
         identity_map["additionalProperties"] = _identities(is_ecid=False)
     return {"type": "object", "properties": {**properties, "identityMap": identity_map}}
 
 
 def _identities(is_ecid: bool) -> dict[str, Any]:
-    item = {"type": "object", "properties": {"id": _identity(is_ecid)}, "required": ["id"]}
+    properties = {"id": _identity(is_ecid), "primary": {"type": "boolean"}}
+    item = {"type": "object", "properties": properties, "required": ["id"]}
     return {"type": "array", "items": item, "maxItems": MAX_IDENTITIES // _MAX_NAMESPACES}
 
 

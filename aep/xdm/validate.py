@@ -45,7 +45,7 @@ class XdmValidator:
         clock: Seconds since 1970, for the age of events.
 
     Attributes:
-        surely_fits: Says yes only to records that `check` accepts, and to most of these, in half the time.
+        surely_fit: Says yes only to records that `check` accepts, and to most of these, in half the time.
         max_bytes: Most bytes of a record.
     """
 
@@ -64,7 +64,7 @@ class XdmValidator:
             unknown_fields=rules.unknown_fields,
             integer_ranges=rules.integer_ranges,
         )
-        self.surely_fits = FastCheck(
+        self.surely_fit = FastCheck(
             self._hardened, schema.is_event, self._identity_fields, self._wants_map, rules, clock
         )
 
@@ -76,10 +76,10 @@ class XdmValidator:
             size: Bytes of the serialised entity; None leaves the size unchecked.
         """
         small = size is None or size <= self.max_bytes
-        return None if small and self.surely_fits(entity) else self.check_by_rules(entity, size)
+        return None if small and all(self.surely_fit([entity])) else self.check_by_rules(entity, size)
 
     def check_by_rules(self, entity: dict[str, Any], size: int | None = None) -> Rejection | None:
-        """Return what `check` does, for a record that `surely_fits` has not said yes to."""
+        """Return what `check` does, for a record that `surely_fit` has not said yes to."""
         if size is not None and (too_large := check_size(size, self.max_bytes)):
             return rejection([too_large])
         try:

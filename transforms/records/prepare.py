@@ -222,13 +222,13 @@ class ValidateStep:
         validator, unwrap = self._validator, self._unwrap
         if validator is None or self._prunes or (unwrap is not None and self._route.parse == keep_json):
             return [None] * len(bodies)
-        fits, largest = validator.surely_fits, min(validator.max_bytes, self._largest)
-        if unwrap is None:
-            return [len(body) <= largest and fits(entity) for entity, body in zip(entities, bodies, strict=True)]
+        parts = entities if unwrap is None else list(map(unwrap, entities, bodies))
+        fit = validator.surely_fit([part if isinstance(part, dict) else {} for part in parts])
+        largest = min(validator.max_bytes, self._largest)
         # As canonical JSON a part of a record is shorter than the whole.
         return [
-            len(body) <= largest and isinstance(inside := unwrap(entity, body), dict) and fits(inside)
-            for entity, body in zip(entities, bodies, strict=True)
+            is_fit and len(body) <= largest and isinstance(part, dict)
+            for is_fit, body, part in zip(fit, bodies, parts, strict=True)
         ]
 
     def __call__(self, entity: dict[str, Any], body: bytes, *, looked: bool = False) -> bytes | Refusal:
