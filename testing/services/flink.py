@@ -16,6 +16,7 @@ from testing.services.process import PATIENCE_SECONDS, ServiceError, ServiceProc
 
 JOB_SERVER = Path(__file__).parent / "JobServer.java"
 HEAP_MB = 320
+FRAMEWORK_HEAP_MB = 64
 TASK_MANAGER_ID = "task-manager-{}"
 ENDED = {"FINISHED", "CANCELED", "FAILED"}
 QUICK_START = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]  # halves the time of the first job
@@ -42,8 +43,7 @@ restart-strategy.fixed-delay.delay: 1 s
 # A task manager started by its main class computes nothing by itself: it wants every figure.
 TASK_MANAGER_MEMORY = {
     "taskmanager.cpu.cores": "2",
-    "taskmanager.memory.task.heap.size": f"{HEAP_MB - 64}m",
-    "taskmanager.memory.framework.heap.size": "64m",
+    "taskmanager.memory.framework.heap.size": f"{FRAMEWORK_HEAP_MB}m",
     "taskmanager.memory.task.off-heap.size": "0m",
     "taskmanager.memory.framework.off-heap.size": "128m",
     "taskmanager.memory.managed.size": "64m",
@@ -162,9 +162,9 @@ class FlinkCluster:
             "finish_bundle_before_checkpointing": True,
         }
 
-    def start_task_manager(self) -> ServiceProcess:
-        """Add a task manager and return it when its slots can be used."""
-        process = self._spawn_task_manager()
+    def start_task_manager(self, heap_mb: int = HEAP_MB) -> ServiceProcess:
+        """Add a task manager and return it when its slots can be used; it takes a heap of more than 64 MB to start."""
+        process = self._spawn_task_manager(heap_mb)
         self._await_task_manager(process)
         return process
 
@@ -227,6 +227,11 @@ class FlinkCluster:
         """Return Flink's checkpoint statistics of a job: `counts`, `latest`, `history` and more."""
         return self._get(f"/jobs/{job_id}/checkpoints")
 
+    def failure(self, job_id: str) -> str:
+        """Return why a job failed last, also one that was restarted after it; empty when it never did."""
+        entries = self._get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
+        return str(entries[0]["exceptionName"]) if entries else ""
+
     def _start(self) -> None:
         if self._zookeeper_port:
             self._start_zookeeper(self._zookeeper_port)
@@ -263,16 +268,17 @@ class FlinkCluster:
         self._job_manager = ServiceProcess("Flink job manager", command, self._folder / "job-manager.log")
         return self._job_manager
 
-    def _spawn_task_manager(self) -> ServiceProcess:
+    def _spawn_task_manager(self, heap_mb: int = HEAP_MB) -> ServiceProcess:
         number = len(self.task_managers)
         settings = TASK_MANAGER_MEMORY | {
+            "taskmanager.memory.task.heap.size": f"{heap_mb - FRAMEWORK_HEAP_MB}m",
             "taskmanager.numberOfTaskSlots": str(self._slots),
             "taskmanager.resource-id": TASK_MANAGER_ID.format(number),
         }
         definitions = [part for key, value in settings.items() for part in ("-D", f"{key}={value}")]
         process = ServiceProcess(
             f"Flink task manager {number}",
-            [*self._flink("taskexecutor.TaskManagerRunner"), *definitions],
+            [*self._flink("taskexecutor.TaskManagerRunner", heap_mb), *definitions],
             self._folder / f"task-manager-{number}.log",
         )
         self.task_managers.append(process)
@@ -289,10 +295,10 @@ class FlinkCluster:
 
         process.wait_until_ready(registered, PATIENCE_SECONDS)
 
-    def _flink(self, main_class: str) -> list[str]:
+    def _flink(self, main_class: str, heap_mb: int = HEAP_MB) -> list[str]:
         opens = [part for package in OPEN_PACKAGES for part in ("--add-opens", f"{package}=ALL-UNNAMED")]
         return [
-            *[self._java, f"-Xmx{HEAP_MB}m", "-XX:MaxMetaspaceSize=256m", *QUICK_START, *opens],
+            *[self._java, f"-Xmx{heap_mb}m", "-XX:MaxMetaspaceSize=256m", *QUICK_START, *opens],
             f"-Djava.io.tmpdir={self._folder}/tmp",
             f"-Dlog4j.configurationFile={self._folder}/conf/log4j.properties",
             *["-cp", f"{self._flink_jars}:{self._beam_jars}", f"org.apache.flink.runtime.{main_class}"],

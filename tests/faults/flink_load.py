@@ -19,7 +19,7 @@ from samples.loyalty import Sample, generate
 from testing.services.emulator import Emulator
 from testing.services.flink import FlinkCluster
 from testing.services.kafka import KafkaBroker, Record
-from testing.services.process import PATIENCE_SECONDS, ServiceError, ServiceProcess, free_port, wait_for
+from testing.services.process import PATIENCE_SECONDS, ServiceError, ServiceProcess, free_port, resident_bytes, wait_for
 from tests.e2e.scenario import ROOT, Scenario
 
 PARTITIONS = 12
@@ -120,9 +120,10 @@ class FlinkLoad:
         return pool
 
     def workers(self) -> list[int]:
-        """Return the process ids of the pool's workers."""
+        """Return the process ids of the pool's workers; those that have ended stay its children as zombies."""
         found = Path(f"/proc/{self.pool.pid}/task").glob("*/children")
-        return [int(pid) for children in found for pid in children.read_text().split()]
+        children = [int(pid) for each in found for pid in each.read_text().split()]
+        return [pid for pid in children if resident_bytes(pid)]
 
     def start(self, **options: Any) -> None:
         """Submit the job with the options of flink.yaml, and return while it runs."""

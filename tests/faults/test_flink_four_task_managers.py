@@ -100,3 +100,23 @@ def test_a_broker_that_restarts_repeats_nothing(load: FlinkLoad) -> None:
     load.wait_until_committed()
     assert load.flink.checkpoints(load.job)["counts"]["restored"] == 0
     assert load.duplicates() == 0
+
+
+def test_aep_that_is_out_for_a_minute_repeats_nothing(load: FlinkLoad) -> None:
+    load.start(**LIMITED)
+    load.wait_until_at_work()
+    load.scenario.emulator.faults(outage_s=60)
+    assert load.scenario.messages_accepted() < EVENTS
+    load.wait_until_committed()
+    assert load.flink.checkpoints(load.job)["counts"]["restored"] == 0
+    assert load.duplicates() == 0
+
+
+def test_a_job_that_is_stopped_with_a_savepoint_and_started_from_it_repeats_nothing(load: FlinkLoad) -> None:
+    load.start(**LIMITED)
+    load.wait_until_at_work()
+    savepoint = load.flink.stop(load.job)
+    assert load.scenario.messages_accepted() < EVENTS
+    load.start(**LIMITED, savepoint_path=savepoint)
+    load.wait_until_committed()
+    assert load.duplicates() == 0
