@@ -5,6 +5,7 @@ Types only: `rules.decide` maps an outcome to a decision, `client` carries it ou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -92,7 +93,7 @@ class PerMessage:
         failed: AEP answered 500 to some of them.
     """
 
-    results: list[MessageResult]
+    results: Sequence[MessageResult]
     again: list[int] = field(default_factory=list)
     after: float = 0.0
     duplicates_possible: int = 0
@@ -151,7 +152,7 @@ class Stop:
     """Fail the bundle. `results` are those of the reply, if it has one for each message; some may be accepted."""
 
     error: AepError
-    results: list[MessageResult] = field(default_factory=list)
+    results: Sequence[MessageResult] = ()
 
 
 Decision = PerMessage | Retry | Split | RefreshToken | Reject | Stop
@@ -224,7 +225,7 @@ class Context:
         return 200 <= self.status < 300
 
     @cached_property
-    def results(self) -> list[MessageResult] | None:
+    def results(self) -> Sequence[MessageResult] | None:
         """AEP's result for each message, in order, if the reply is a 207 that matches the batch one to one."""
         if self.sent.single or self.status != 207:
             return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import repeat
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from aep.ingestion.envelope import MessageResult
+from aep.ingestion.received import Received
 
 
 class Answer(NamedTuple):
@@ -29,10 +29,6 @@ class Answer(NamedTuple):
     def receipt(self) -> dict[str, str]:
         """AEP's id of the message, for receipts."""
         return {"xactionId": self.xaction_id}
-
-
-# As the class itself would, which takes keywords too, but in a fifth of the time.
-_new_answer = cast(Callable[[Iterable[object]], Answer], partial(tuple.__new__, Answer))
 
 
 @dataclass
@@ -78,7 +74,7 @@ class Delivery(Counts):
         observer: See `Observer`; None for none.
     """
 
-    answers: list[Answer] = field(default_factory=list)
+    answers: Sequence[Answer] = field(default_factory=list)
     seconds: float = 0.0
     in_flight: int = 0
     observer: Observer | None = None
@@ -91,18 +87,19 @@ class Delivery(Counts):
 
     def receive(self, indices: Sequence[int], results: Sequence[MessageResult], attempts: int) -> int:
         """Note that AEP has received all of these messages; return how many of them for the first time."""
-        if self.accepted or indices != range(len(self.answers)):
-            answers = [Answer("", "", attempts, result.xaction_id) for result in results]
-            return sum(map(self.answer, indices, answers))
-        ids = [result.xaction_id for result in results]
-        self.answers = list(map(_new_answer, zip(repeat(""), repeat(""), repeat(attempts), ids)))
-        return len(ids)
+        if isinstance(results, Received) and not self.accepted and indices == range(len(self.answers)):
+            self.answers = Received(results.ids, partial(Answer, "", "", attempts))
+            return len(results)
+        answers = [Answer("", "", attempts, result.xaction_id) for result in results]
+        return sum(map(self.answer, indices, answers))
 
     def answer(self, index: int, answer: Answer) -> bool:
         """Note the answer to a message; return whether it is the first to say that AEP has received it.
 
         An acceptance is final: a later rejection of a re-send (for ordering) does not undo it.
         """
+        if not isinstance(self.answers, list):
+            self.answers = list(self.answers)
         received = self.answers[index].accepted
         if not received or answer.accepted:
             self.answers[index] = answer

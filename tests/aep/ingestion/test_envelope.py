@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -138,7 +139,7 @@ CONNECTOR = {
 }
 
 
-def read(responses: object, count: int | None = None, batch_id: object = "1:2:3") -> list[MessageResult] | None:
+def read(responses: object, count: int | None = None, batch_id: object = "1:2:3") -> Sequence[MessageResult] | None:
     body = orjson.dumps({"inletId": "9b0c", "batchId": batch_id, "responses": responses})
     return read_multi_status(body, len(responses) if count is None and isinstance(responses, list) else count or 0)
 
