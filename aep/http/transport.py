@@ -92,6 +92,36 @@ class Transport(Protocol):
 
 
 class _Session(requests.Session):
+    """Sends requests of which mostly only the body is another one: preparing each takes a third of what a request does.
+
+    Thread-local, as its connections.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._prepared: requests.PreparedRequest | None = None
+        self._prepared_of: tuple[str, str, Mapping[str, str]] | None = None
+
+    def exchange(
+        self, request: Request, body: bytes, headers: Mapping[str, str], timeout: tuple[float, float]
+    ) -> requests.Response:
+        """Send a request as `request` does, without a second look at an address and headers that were sent before."""
+        of = request.method, request.url, headers
+        prepared = self._prepared
+        # An empty body has no length, or does; and cookies, which proxies set, have their time.
+        if prepared is None or of != self._prepared_of or not body or self.cookies:
+            self._prepared_of = None
+            prepared = self.prepare_request(requests.Request(request.method, request.url, dict(headers), data=body))
+            if body and not self.cookies:
+                self._prepared, self._prepared_of = prepared, of
+        else:
+            prepared.body = body
+            prepared.headers["Content-Length"] = str(len(body))
+        try:
+            return self.send(prepared, timeout=timeout, allow_redirects=False, stream=True)
+        finally:
+            prepared.body = None  # a session should not keep it
+
     def get_redirect_target(self, response: requests.Response) -> None:
         """Return None: requests would otherwise parse Location and drain the body even with redirects off."""
 
@@ -150,15 +180,8 @@ class RequestsTransport:
             headers["Content-Encoding"] = "gzip"
         deadline = self._clock() + limits.total
         try:
-            with session.request(
-                request.method,
-                request.url,
-                data=body,
-                headers=headers,
-                timeout=(min(limits.connect, left), min(limits.total, left)),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            times = min(limits.connect, left), min(limits.total, left)
+            with session.exchange(request, body, headers, times) as response:
                 if response.status_code == 407:
                     raise proxy_refusal(network, _host(request.url), 407, "")
                 received = {name.lower(): value for name, value in response.headers.items()}
@@ -211,8 +234,8 @@ class RequestsTransport:
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise ReplyError(f"reply of {_host(request.url)}: {_words(error)}") from None
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
+    def _session(self) -> _Session:
+        session: _Session | None = getattr(self._local, "session", None)
         if session is None:
             network = self._network
             limits = Limits(self._timeouts.read, self._time_left, self._clock)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from aep.http.network import Network
 from aep.http.transport import Reply, Request, RequestsTransport, Timeouts
 from testing.defaults import by_default
 from testing.fakes.fake_aep import Clock
-from testing.fakes.http_server import Exchange, HttpServer
+from testing.fakes.http_server import Exchange, HttpServer, Received
 from testing.fakes.proxy_server import ProxyServer
 from testing.services.process import BUSY_SECONDS, PATIENCE_SECONDS, free_port
 
@@ -116,6 +117,36 @@ class TestReply:
             for thread in threads:
                 thread.join(timeout=PATIENCE_SECONDS)
         assert (server.connections, len(server.requests)) == (3, 15)
+
+    def test_each_request_goes_out_as_if_it_were_the_first(self) -> None:
+        def body_and_headers(requests: list[Received]) -> list[tuple[str, bytes, dict[str, str]]]:
+            return [(one.line, one.body, dict(one.headers)) for one in requests]
+
+        with HttpServer(lambda exchange: exchange.reply(200)) as server:
+            one = Request(f"{server.url}/a", b"{}", {"Content-Type": "application/json", "Authorization": "Bearer t"})
+            longer, renewed = replace(one, body=b"[1,2,3]"), replace(one, headers={"Authorization": "Bearer u"})
+            elsewhere, read, nothing = (
+                replace(one, url=f"{server.url}/b"),
+                replace(one, method="GET", body=b""),
+                replace(one, body=b""),
+            )
+            all_of_them = [one, longer, one, renewed, longer, elsewhere, read, longer, nothing, one]
+            transport = RequestsTransport(USUAL, DIRECT)
+            for request in all_of_them:
+                transport.send(request)
+            kept = body_and_headers(server.requests)
+            server.requests.clear()
+            for request in all_of_them:
+                RequestsTransport(USUAL, DIRECT).send(request)
+            assert kept == body_and_headers(server.requests)
+
+    def test_cookies_are_sent_for_as_long_as_they_hold(self) -> None:
+        answers = iter(["", "route=a; Path=/", "", "route=a; Path=/; Max-Age=0", ""])
+        with HttpServer(lambda exchange: exchange.reply(200, Set_Cookie=next(answers))) as server:
+            transport = RequestsTransport(USUAL, DIRECT)
+            for _ in range(5):
+                transport.send(Request(server.url, b"{}"))
+        assert [one.headers.get("cookie") for one in server.requests] == [None, None, "route=a", "route=a", None]
 
     def test_a_connection_that_the_peer_closed_meanwhile_is_made_anew(self) -> None:
         closed = threading.Event()
