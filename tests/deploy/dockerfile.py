@@ -19,7 +19,7 @@ class Step(NamedTuple):
 
 
 def stages(dockerfile: Path = DOCKERFILE) -> list[list[Step]]:
-    """Return the steps of each stage, the first of which is its FROM."""
+    """Return the steps of each stage, the first of which is its FROM; arguments of FROM itself are left out."""
     text = re.sub(r"^#.*\n", "", dockerfile.read_text(), flags=re.MULTILINE)
     text = re.sub(r"\s*\\\n\s*", " ", text)
     found: list[list[Step]] = []
@@ -28,7 +28,8 @@ def stages(dockerfile: Path = DOCKERFILE) -> list[list[Step]]:
             step = Step(*line.split(maxsplit=1))
             if step.instruction == "FROM":
                 found.append([])
-            found[-1].append(step)
+            if found:
+                found[-1].append(step)
     return found
 
 
