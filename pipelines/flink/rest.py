@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -24,11 +26,97 @@ class FlinkJob(NamedTuple):
         id: Flink's id of it.
         name: The option `job_name`.
         state: Such as RUNNING, RESTARTING, CANCELED, FAILED.
+        started: When it was submitted, in seconds since 1970.
     """
 
     id: str
     name: str
     state: str
+    started: float = 0.0
+
+    @property
+    def ended(self) -> bool:
+        """Whether it never runs again."""
+        return self.state in ("FINISHED", "CANCELED", "FAILED")
+
+
+class JobDetail(NamedTuple):
+    """What a job is doing. Times are in seconds since 1970, by the job manager's clock.
+
+    Attributes:
+        state: See `FlinkJob`.
+        since: When it got into this state.
+        now: When Flink answered.
+        tasks: How many of its tasks are in which state, such as RUNNING.
+        vertices: Ids of its vertices, each a chain of steps.
+    """
+
+    state: str
+    since: float
+    now: float
+    tasks: Mapping[str, int]
+    vertices: tuple[str, ...]
+
+
+class Checkpoint(NamedTuple):
+    """A completed checkpoint or savepoint.
+
+    Attributes:
+        path: Where it is, "" where Flink gives no path.
+        began: When it was triggered, in seconds since 1970.
+        seconds: How long it took.
+        size: Bytes of state in it.
+        stopped: Whether the job was stopped with it.
+        kept: Whether it is still there, as far as Flink knows.
+    """
+
+    path: str
+    began: float
+    seconds: float
+    size: int
+    stopped: bool
+    kept: bool
+
+
+class Checkpoints(NamedTuple):
+    """The newest checkpoints of a job.
+
+    Attributes:
+        completed: The newest checkpoint, savepoints left out.
+        savepoint: The newest savepoint.
+        restored: Path of what the job was last restored from.
+    """
+
+    completed: Checkpoint | None
+    savepoint: Checkpoint | None
+    restored: str | None
+
+
+class Failure(NamedTuple):
+    """A failure of a job: when, in seconds since 1970, and Java's stack trace."""
+
+    at: float
+    trace: str
+
+
+class Load(NamedTuple):
+    """How busy a vertex is.
+
+    Attributes:
+        level: Flink's level of back-pressure: ok, low or high.
+        busy: Share of the time that its busiest subtask is busy, 0 to 1.
+    """
+
+    level: str
+    busy: float
+
+
+class Savepoint(NamedTuple):
+    """A savepoint that was asked for: whether Flink is through with it, where it is, or why there is none."""
+
+    done: bool
+    path: str
+    trace: str
 
 
 class Slots(NamedTuple):
@@ -72,17 +160,71 @@ class FlinkRest:
     def jobs(self) -> list[FlinkJob]:
         """Return the jobs that the cluster remembers, newest last."""
         found = sorted(self._get("/jobs/overview")["jobs"], key=lambda job: int(job["start-time"]))
-        return [FlinkJob(each["jid"], each["name"], each["state"]) for each in found]
+        return [FlinkJob(each["jid"], each["name"], each["state"], each["start-time"] / 1_000) for each in found]
 
-    def traces(self, job_id: str) -> list[str]:
-        """Return Java's stack traces of the failures of a job, newest first."""
+    def job(self, job_id: str) -> JobDetail:
+        answer = self._get(f"/jobs/{job_id}")
+        tasks: Counter[str] = Counter()
+        for vertex in answer["vertices"]:
+            tasks.update(vertex["tasks"])
+        state = str(answer["state"])
+        since = answer["timestamps"][state] / 1_000
+        ids = tuple(vertex["id"] for vertex in answer["vertices"])
+        return JobDetail(state, since, answer["now"] / 1_000, {name: n for name, n in tasks.items() if n}, ids)
+
+    def checkpoints(self, job_id: str) -> Checkpoints:
+        latest = self._get(f"/jobs/{job_id}/checkpoints").get("latest") or {}
+        restored = (latest.get("restored") or {}).get("external_path")
+        return Checkpoints(_checkpoint(latest.get("completed")), _checkpoint(latest.get("savepoint")), restored)
+
+    def keeps_checkpoints(self, job_id: str) -> bool:
+        """Return whether the newest checkpoint of a job outlives its cancellation."""
+        kept = self._get(f"/jobs/{job_id}/checkpoints/config")["externalization"]
+        return bool(kept["enabled"] and not kept["delete_on_cancellation"])
+
+    def restarts(self, job_id: str) -> int | None:
+        """Return how often a job was restarted since it was submitted; None where Flink no longer knows."""
+        found = self._get(f"/jobs/{job_id}/metrics?get=numRestarts")
+        return int(found[0]["value"]) if found else None
+
+    def load(self, job_id: str, vertex: str) -> Load:
+        answer = self._get(f"/jobs/{job_id}/vertices/{vertex}/backpressure")
+        ratios = (each.get("busyRatio") for each in answer.get("subtasks", ()))
+        busy = max((ratio for ratio in ratios if isinstance(ratio, float)), default=0.0)  # a source's is "NaN"
+        return Load(str(answer.get("backpressureLevel", "ok")), busy)
+
+    def failures(self, job_id: str) -> list[Failure]:
+        """Return the failures of a job, newest first."""
         answer = self._get(f"/jobs/{job_id}/exceptions")
         history = answer.get("exceptionHistory", {}).get("entries", [])
-        return [str(entry["stacktrace"]) for entry in history]
+        return [Failure(entry["timestamp"] / 1_000, str(entry["stacktrace"])) for entry in history]
+
+    def stop(self, job_id: str, directory: str | None) -> str:
+        """Ask that a job be stopped with a savepoint; return the id of the request.
+
+        Args:
+            job_id: The job; it goes on where the savepoint fails.
+            directory: Where to write the savepoint; None for the cluster's own place.
+        """
+        body = {"drain": False} | ({"targetDirectory": directory} if directory else {})
+        return str(self._call("POST", f"/jobs/{job_id}/stop", body)["request-id"])
+
+    def savepoint(self, job_id: str, request_id: str) -> Savepoint:
+        answer = self._get(f"/jobs/{job_id}/savepoints/{request_id}")
+        operation = answer.get("operation") or {}
+        trace = (operation.get("failure-cause") or {}).get("stack-trace", "")
+        return Savepoint(answer["status"]["id"] == "COMPLETED", str(operation.get("location") or ""), str(trace))
+
+    def cancel(self, job_id: str) -> None:
+        """Ask that a job be cancelled."""
+        self._call("PATCH", f"/jobs/{job_id}?mode=cancel")
 
     def _get(self, path: str) -> Any:
+        return self._call("GET", path)
+
+    def _call(self, method: str, path: str, body: object = None) -> Any:
         try:
-            response = self._session.get(self._url + path, timeout=_TIMEOUT_SECONDS)
+            response = self._session.request(method, self._url + path, json=body, timeout=_TIMEOUT_SECONDS)
         except requests.RequestException as error:
             raise FlinkError(
                 f"Flink's REST API cannot be reached at {self.url} ({_why(error)}); check flink_master, and that the "
@@ -92,11 +234,26 @@ class FlinkRest:
         if response.ok and answer is not None:
             return answer
         if reasons := _errors(answer):
-            raise FlinkError(f"Flink at {self.url} answers {response.status_code} to GET {path}: {reasons}")
+            raise FlinkError(f"Flink at {self.url} answers {response.status_code} to {method} {path}: {reasons}")
         raise FlinkError(
             f"{self.url} answers {response.status_code}, but not as Flink's REST API does; flink_master takes the "
             "address of the job manager's web page"
         )
+
+
+def _checkpoint(entry: Any) -> Checkpoint | None:
+    if not entry:
+        return None
+    path = str(entry["external_path"])
+    known = not path.startswith("<")  # "<checkpoint-not-externally-addressable>"
+    return Checkpoint(
+        path if known else "",
+        entry["trigger_timestamp"] / 1_000,
+        entry["end_to_end_duration"] / 1_000,
+        int(entry["state_size"]),
+        entry.get("checkpoint_type") == "SYNC_SAVEPOINT",
+        known and not entry["discarded"],
+    )
 
 
 def _why(error: requests.RequestException) -> str:

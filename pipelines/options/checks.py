@@ -32,6 +32,7 @@ def contradictions(settings: Settings, kind: DestinationKind[Any]) -> Iterator[F
     yield from runner_findings(settings)
     yield from dataflow_findings(settings)
     yield from _batching(settings)
+    yield from _savepoint(settings)
     yield from _written(settings, kind)
     yield from replay_findings(settings)
 
@@ -162,6 +163,15 @@ def _batching(settings: Settings) -> Iterator[Finding]:
             ("batch_mode", "batch_allow_unsafe", "runner"),
             f"{given(settings, 'batch_mode')}: state is not safe on {settings.runner}, which can lose the last "
             "batch: use batch_mode=bundle, or batch_allow_unsafe to try it anyway",
+        )
+
+
+def _savepoint(settings: Settings) -> Iterator[Finding]:
+    if settings.beam.get("savepoint_path") and settings.beam.get("flink_submit_uber_jar"):
+        yield Finding(
+            ("savepoint_path", "flink_submit_uber_jar"),
+            f"{given(settings, 'savepoint_path')}: Beam ignores it with "
+            f"{given(settings, 'flink_submit_uber_jar')}, and the job would start without it: remove one of the two",
         )
 
 

@@ -88,13 +88,13 @@ def how_it_ended(settings: Settings, cluster: FlinkRun | None, message: str) -> 
             job = submitted(cluster.rest.jobs(), settings.beam.get("job_name"), cluster.jobs_before)
             if job is not None:
                 cancelled = cancelled or job.state == "CANCELED"
-                trace = next(iter(cluster.rest.traces(job.id)), message)
+                trace = next((failure.trace for failure in cluster.rest.failures(job.id)), message)
                 where = f"{cluster.rest.url}/jobs/{job.id}/exceptions has the details"
         except FlinkError as error:
             where = f"{where}; {error}"
     if cancelled:
         return JobEnd("cancelled", "the job was cancelled on the cluster")
-    return JobEnd("failed", f"the job failed: {cause_of(trace, _worker_address(settings))}; {where}")
+    return JobEnd("failed", f"the job failed: {cause_of(trace, worker_address(settings))}; {where}")
 
 
 def _version_flags(version: str, settings: Settings) -> tuple[str, ...]:
@@ -113,6 +113,7 @@ def _check_slots(rest: FlinkRest, parallelism: int, seconds: float) -> None:
         time.sleep(0.5)
 
 
-def _worker_address(settings: Settings) -> str | None:
+def worker_address(settings: Settings) -> str | None:
+    """Return where a task manager finds its worker pool, None where it needs none."""
     is_external = settings.beam.get("environment_type") == "EXTERNAL"
     return settings.beam.get("environment_config") if is_external else None

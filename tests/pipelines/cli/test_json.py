@@ -18,6 +18,7 @@ from testing.services.emulator import CLIENT_SECRET, Emulator
 from tests.pipelines.cli.dead_letters.test_command import LETTERS
 from tests.pipelines.cli.failed_batches.test_pull import ALLOW, send_some_that_are_refused
 from tests.pipelines.cli.import_connector.test_importing import BASIC, OAUTH
+from tests.pipelines.cli.job.recorded_flink import FAILED, RUNNING, SAVEPOINT, STOPPED, RecordedFlink
 from tests.pipelines.cli.provision.test_command import Sandbox
 from tests.pipelines.cli.schema.test_command import COMPONENTS, OWN
 from tests.pipelines.platform_bench import PlatformBench
@@ -38,7 +39,7 @@ def _forms() -> Iterator[tuple[str, Any]]:
 
 
 FORMS = dict(_forms())
-DATA = ("refused_here_as", "variables", "entity", "before", "after", "body")
+DATA = ("tasks", "refused_here_as", "variables", "entity", "before", "after", "body")
 """Objects whose keys are data."""
 
 
@@ -156,6 +157,17 @@ def test_of_a_run(bench: PlatformBench, capfd: pytest.CaptureFixture[str]) -> No
         accounts.append(orjson.loads(capfd.readouterr().out))
         assert accounts[-1] == orjson.loads(summary.read_bytes())
     assert [(one["read"], one["accepted"]) for one in accounts] == [(2, 1), (1, 0)]
+
+
+def test_of_a_cluster(document: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.flink.status._MEASURE_SECONDS", 0.0)
+    flink = RecordedFlink()
+    with flink.server:
+        options = (f"--flink_master={flink.server.url}", "--job_name=loyalty")
+        assert document("job status", *options)["job"]["id"] == RUNNING
+        flink.jobs = [STOPPED, FAILED]
+        assert document("job status", *options, code=1)["job"]["failure"]["cause"].startswith("Flink found too few")
+        assert document("job status", *options, f"--job={STOPPED}", code=1)["job"]["savepoint"]["path"] == SAVEPOINT
 
 
 def test_of_a_provision_file(

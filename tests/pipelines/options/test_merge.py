@@ -454,6 +454,13 @@ TOGETHER = [
         ],
     ),
     (
+        [*MINIMAL, "--runner=FlinkRunner", "--savepoint_path=s3://b/a", "--flink_submit_uber_jar"],
+        [
+            "savepoint_path (command line): Beam ignores it with flink_submit_uber_jar (command line), and the job "
+            "would start without it: remove one of the two"
+        ],
+    ),
+    (
         without("dead_letter_path"),
         ["dead_letter_path: missing: give it or dead_letter_topic, for records that AEP can't take"],
     ),

@@ -1,0 +1,86 @@
+"""Stops a job, and says what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from pipelines.cli.common import say
+from pipelines.cli.job.show import span
+from pipelines.flink.rest import FlinkJob, FlinkRest
+from pipelines.flink.start import at
+from pipelines.flink.status import RUNNING
+from pipelines.flink.stop import StopError, savepoint_problem, stop_with_savepoint, wait_until_ended
+
+_LINE_EVERY_SECONDS = 15.0
+
+
+def with_savepoint(rest: FlinkRest, job: FlinkJob, directory: str | None) -> str:
+    """Stop a job with a savepoint; return the savepoint's path.
+
+    Raises:
+        StopError: There is no place for it, or it failed.
+        FlinkError: The cluster refuses, or cannot be reached.
+    """
+    if problem := savepoint_problem(directory, rest.configuration()):
+        raise StopError(problem)
+    if job.state != RUNNING:
+        raise StopError(
+            f"job {job.id} is {job.state}, and only a RUNNING one can be stopped with a savepoint: wait until it runs, "
+            "or stop it without --savepoint"
+        )
+    say(f"stopping {job.name} ({job.id}) with a savepoint: each reader ends its bundle first")
+    with _progress() as progress:
+        path = stop_with_savepoint(rest, job.id, directory, progress)
+    say("stopped; beam-aep job restart goes on from this savepoint, and repeats nothing")
+    return path
+
+
+def cancel(rest: FlinkRest, job: FlinkJob, commits: bool) -> None:
+    """Cancel a job.
+
+    Args:
+        rest: The cluster.
+        job: It has not ended.
+        commits: Whether it commits the offsets of what is delivered.
+
+    Raises:
+        StopError: Its positions would be lost.
+        FlinkError: The cluster refuses, or cannot be reached.
+    """
+    completed = rest.checkpoints(job.id).completed
+    if not commits and not (completed and completed.kept and rest.keeps_checkpoints(job.id)):
+        raise StopError(
+            f"job {job.id} keeps its positions in checkpoints only, and none of them would outlive its cancellation: "
+            "stop it with --savepoint"
+        )
+    rest.cancel(job.id)
+    wait_until_ended(rest, job.id)
+    completed = rest.checkpoints(job.id).completed
+    since = f"its last checkpoint began ({at(completed.began)})" if completed else f"its start ({at(job.started)})"
+    goes_on = "at the committed offsets" if commits else f"from {completed.path if completed else ''}"
+    say(
+        f"cancelled {job.name} ({job.id}). Nothing is lost: beam-aep job restart goes on {goes_on}. What was accepted "
+        f"since {since} is sent again"
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float], None]]:
+    """Show the seconds waited so far: in place on a terminal, else a line now and then."""
+    console = Console(stderr=True, highlight=False)
+    if console.is_terminal:
+        with console.status("waiting for the savepoint") as line:
+            yield lambda seconds: line.update(f"waiting for the savepoint: {span(seconds)}")
+        return
+    said = 0.0
+
+    def tell(seconds: float) -> None:
+        nonlocal said
+        if seconds - said >= _LINE_EVERY_SECONDS:
+            said = seconds
+            say(f"waiting for the savepoint: {span(seconds)}")
+
+    yield tell

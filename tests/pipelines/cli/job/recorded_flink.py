@@ -1,0 +1,48 @@
+"""Answers of a real Flink 1.19, recorded and cut, from a real HTTP server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from testing.fakes.http_server import Exchange, HttpServer
+
+RUNNING = "e65e93a8d0d10fe14c4ba6ee194b88c3"
+STOPPED = "1f1d4d8c2fe6ecfd7a189f9ed0424b39"  # with a savepoint
+RESTORED = "d5253ec46c23999b6e8014418cd0d0e7"  # from it, and failed before a checkpoint was completed
+FAILED = "151ef1397b9ad6096307c9f6a06224af"  # started at the committed offsets
+SAVEPOINT = "file:/data/savepoints/savepoint-1f1d4d-38025c982357"
+
+
+class RecordedFlink:
+    """Answers as Flink did, for the jobs that a test chooses.
+
+    Attributes:
+        jobs: Ids of those that it knows.
+        answers: By path, or method and path: a document, or a status and a document.
+        called: What was called besides GET, with the body.
+    """
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = orjson.loads((Path(__file__).parent / "answers.json").read_bytes())
+        self.answers[f"PATCH /jobs/{RUNNING}?mode=cancel"] = {}
+        self.jobs = [RUNNING, STOPPED]
+        self.called: list[tuple[str, Any]] = []
+        self.server = HttpServer(self._answer)
+
+    def _answer(self, exchange: Exchange) -> None:
+        method, path, _ = exchange.request.line.split(" ")
+        answer = self.answers.get(path if method == "GET" else f"{method} {path}", (404, {"errors": ["Not found"]}))
+        if method != "GET":
+            self.called.append((f"{method} {path}", orjson.loads(exchange.request.body or b"null")))
+        status, document = answer if isinstance(answer, tuple) else (200, answer)
+        if path == "/jobs/overview":
+            document = {"jobs": [self._now(job) for job in document["jobs"] if job["jid"] in self.jobs]}
+        exchange.reply(status, orjson.dumps(document))
+
+    def _now(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Return a job, which ends when it is stopped or cancelled."""
+        state = "CANCELED" if any("cancel" in each for each, _ in self.called) else "FINISHED"
+        return {**job, "state": state} if self.called and job["jid"] == RUNNING else job
