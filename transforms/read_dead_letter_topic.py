@@ -134,6 +134,8 @@ def read_topic(cluster: KafkaCluster, topic: str, after: str | None = None) -> I
         reset="earliest",
         discovery_seconds=_LOOK_SECONDS,
         limits=BundleLimits(max_records=10_000, max_bytes=64_000_000, max_seconds=_LOOK_SECONDS, linger_seconds=1.0),
+        hand_over_seconds=0.0,
+        starts_at_committed=False,
         deadline=None,
     )
     begin: NamedStart = "earliest" if after is None else "committed"

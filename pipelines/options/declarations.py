@@ -124,8 +124,9 @@ class GeneralOptions(OptionGroup):
     log_format: LogFormat = _option("text", "json: each line of the log is a JSON object.")
     shutdown_seconds: Seconds = _option(
         20.0,
-        "How long deliveries may continue after SIGTERM or Ctrl-C; records not delivered by then are "
-        "read again. Keep it some seconds below what the orchestrator allows: Kubernetes kills after 30 s.",
+        "How long deliveries may continue after SIGTERM or Ctrl-C, and when partitions go to another process of the "
+        "group; records not delivered by then are read again. Keep it some seconds below what the orchestrator allows: "
+        "Kubernetes kills after 30 s.",
         "seconds",
     )
     metrics_port: Port | None = _option(

@@ -179,6 +179,8 @@ def kafka_source(settings: Settings, topics: Iterable[str]) -> KafkaSource | Non
         reset=kafka.reset,
         share_group=is_local(settings),
         discovery_seconds=kafka.discovery_seconds,
+        hand_over_seconds=settings.general.shutdown_seconds,
+        starts_at_committed=kafka.start == "committed",
         deadline=None if kafka.stop_after_seconds is None else time.time() + kafka.stop_after_seconds,
         limits=BundleLimits(
             max_records=kafka.bundle_max_records,

@@ -158,7 +158,7 @@ def test_a_reader_stops_at_the_end_even_in_the_middle_of_what_it_fetched(
         # A position that is beyond the end already, as of a group that read on, is not moved back.
         reader: Reader = member.reader
         reader._assigned.positions[topic, 0] = 70
-        beyond = reader._step((topic, 0), 72, [Record(71, 0, None, (), b"new")])
+        (beyond,) = reader._step((topic, 0), 72, [Record(71, 0, None, (), b"new")])
         assert beyond == Step(Claim((topic, 0), 70, reader.log_end((topic, 0))), None)
     finally:
         member.reader.close()

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from transforms.kafka.client import (
@@ -51,7 +51,6 @@ class Assignment:
         self.known = False
         self.restriction = Positions({})
         self.suspended: set[str] = set()
-        self._closing = False
         self._consumer = consumer
         self._source = source
         self._shard = shard
@@ -154,7 +153,7 @@ class Assignment:
         known = {one: at for one, at in self.restriction.next.items() if before == now.id}
         known |= {one: self.positions[one] for one in mine if self._ids[one] == now.id}
         claimed = {one: known.get(one, starts[one]) for one in exist if self._reads(one)}
-        self._leave([one for one in mine if one not in claimed])
+        self._drop([one for one in mine if one not in claimed])  # which the new topic lacks
         moved = {one: claimed[one] for one in mine if one in claimed and self._ids[one] != now.id}
         self.move(moved)
         self._ids |= dict.fromkeys(moved, now.id)
@@ -168,10 +167,6 @@ class Assignment:
     def _reads(self, partition: Partition) -> bool:
         raise NotImplementedError
 
-    def _leave(self, partitions: list[Partition]) -> None:
-        """Stop reading partitions that the new topic lacks."""
-        raise NotImplementedError
-
     def move(self, offsets: dict[Partition, int]) -> None:
         """Continue at other offsets; records already fetched from the partitions are discarded."""
         if offsets:
@@ -181,12 +176,36 @@ class Assignment:
             self._consumer.incremental_assign(at)
             self.positions |= offsets
 
+    def follow(self) -> None:
+        """Take in what has changed since the bundle began."""
+
+    def advance(self, partition: Partition, offset: int) -> bool:
+        """Note that the partition is read up to the offset; False if nothing more may be read of it."""
+        self.positions[partition] = offset
+        return True
+
+    def hands_over(self) -> bool:
+        """Return whether others wait for what was read of partitions to be delivered."""
+        return False
+
+    def when_delivered(self, commit: Callable[[], None]) -> Callable[[], None]:
+        """Return the function to call to make a commit, from any thread."""
+        return commit
+
+    def messages(self) -> list[Message]:
+        """Return errors, of a topic or all of them, that came to somebody else than the consumer."""
+        return []
+
+    def errors(self) -> list[KafkaError]:
+        """Return errors that came to somebody else than the consumer and concern no topic."""
+        return []
+
     def has_read(self, partition: Partition, read: Committed) -> bool:
         """Return whether this reader has the partition, of this topic, and has reached the offset since it was assigned
         it.
         """
         began = self._began.get(partition)
-        if began is None or is_another(read.topic_id, self._ids[partition]):
+        if began is None or is_another(read.topic_id, self._ids.get(partition)):
             return False
         if not read.topic_id and partition[0] in self.created_again:
             return False
@@ -197,8 +216,7 @@ class Assignment:
         self._look_at = float("-inf")
 
     def close(self) -> None:
-        """Leave the group and close the consumer."""
-        self._closing = True
+        """Close the consumer."""
         self._consumer.close()
         process.take(("topic ids", self._source.id))
 
@@ -229,6 +247,9 @@ class Assignment:
             self._claim_at = float("-inf")
 
     def _drop(self, partitions: Sequence[Partition]) -> None:
+        if not partitions:
+            return
+        self._consumer.incremental_unassign(as_list(dict.fromkeys(partitions, 0)))
         for one in partitions:
             for of in (self.positions, self._began, self._ids):
                 of.pop(one, None)
@@ -276,11 +297,6 @@ class ShardAssignment(Assignment):
 
     def _reads(self, partition: Partition) -> bool:
         return self._shard.holds(partition)
-
-    def _leave(self, partitions: list[Partition]) -> None:
-        if partitions:
-            self._consumer.incremental_unassign(as_list(dict.fromkeys(partitions, 0)))
-            self._drop(partitions)
 
 
 def as_list(offsets: dict[Partition, int]) -> list[TopicPartition]:

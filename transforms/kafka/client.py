@@ -165,13 +165,16 @@ def deals_by_brokers(cluster: KafkaCluster) -> bool:
     return cluster.config.get("group.protocol", "classic").lower() == "consumer"
 
 
+def max_poll_seconds(cluster: KafkaCluster) -> float:
+    """Return how long a member of a group may take to let partitions go; librdkafka's default is five minutes."""
+    return int(cluster.config.get("max.poll.interval.ms", "300000")) / 1000
+
+
 def _member_defaults(cluster: KafkaCluster) -> dict[str, object]:
-    # A bundle may wait for AEP for hours; heartbeats go on meanwhile.
-    defaults: dict[str, object] = {"max.poll.interval.ms": 86_400_000}
     if deals_by_brokers(cluster):
-        return defaults  # The brokers set the times, and refuse a member's.
+        return {}  # The brokers set the times, and refuse a member's.
     # A killed process's partitions are dealt again after this long.
-    return {**defaults, "session.timeout.ms": 10_000, "partition.assignment.strategy": "cooperative-sticky"}
+    return {"session.timeout.ms": 10_000, "partition.assignment.strategy": "cooperative-sticky"}
 
 
 def list_partitions(

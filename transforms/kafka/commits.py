@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from transforms.kafka.client import Partition
 from transforms.kafka.offsets import Committed
 from transforms.kafka.topic_ids import as_metadata, from_metadata
 
 _LOG = logging.getLogger(__name__)
+_NOTHING = Committed(-1)
 
 
 class Commits:
     """The offsets of one consumer that are delivered, committed, and still to be committed.
 
     Args:
-        consumer: Commits for its group.
+        consumer: Commits for its group: a consumer, or the member of the group.
         name: Name of the group, for the log.
         has_read: Whether the consumer has a partition and has reached an offset of it.
     """
@@ -53,19 +54,44 @@ class Commits:
         new = self._uncommitted()
         try:
             if new:
-                self._consumer.commit(
-                    offsets=[
-                        TopicPartition(topic, number, at.offset, metadata=as_metadata(at.topic_id))
-                        for (topic, number), at in new.items()
-                    ]
-                )
+                self._consumer.commit(offsets=self._as_list(new))
                 self._under_way += 1
         except (KafkaException, RuntimeError) as error:
             _LOG.warning("offsets of %s could not be committed, the next commit includes them: %s", self._name, error)
 
+    def commit_now(self, partitions: Iterable[Partition]) -> bool:
+        """Commit what is delivered of the partitions, and wait for it.
+
+        Returns:
+            Whether it is committed, or belongs to a topic that was deleted.
+        """
+        with self._lock:
+            new = self._uncommitted()
+            offsets = self._as_list({one: new[one] for one in partitions if one in new})
+        if not offsets:
+            return True
+        try:
+            answers = self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            _LOG.debug("offsets of %s could not be committed before a hand-over: %s", self._name, error)
+            return error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+        self._note(answers)
+        return all(one.error is None or one.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART for one in answers)
+
+    def delivered(self, partition: Partition) -> int:
+        """Return the offset before which the records of the partition are delivered, as far as was read here."""
+        return self._delivered.get(partition, _NOTHING).offset
+
+    def committed(self, partition: Partition) -> int:
+        """Return the offset that was last committed here."""
+        return self._committed.get(partition, _NOTHING).offset
+
     def on_commit(self, offsets: Sequence[TopicPartition]) -> None:
         """Note a commit, for librdkafka, in a poll or at the close. Must not wait for `commit`, which waits too."""
         self._under_way -= 1
+        self._note(offsets)
+
+    def _note(self, offsets: Sequence[TopicPartition]) -> None:
         for one in offsets:
             if one.error is None:
                 self._committed[one.topic, one.partition] = Committed(one.offset, from_metadata(one.metadata))
@@ -100,13 +126,20 @@ class Commits:
     def _uncommitted(self) -> dict[Partition, Committed]:
         return {one: at for one, at in self._delivered.items() if self._committed.get(one) != at}
 
+    @staticmethod
+    def _as_list(offsets: dict[Partition, Committed]) -> list[TopicPartition]:
+        return [
+            TopicPartition(topic, number, at.offset, metadata=as_metadata(at.topic_id))
+            for (topic, number), at in offsets.items()
+        ]
+
     def awaited(self) -> bool:
-        """Return whether a function from `commit_later` has not been called yet."""
-        nothing = Committed(-1)
-        return any(self._delivered.get(one, nothing).offset < at.offset for one, at in self._expected.items())
+        """Return whether a commit of `commit_later` has not been made yet."""
+        return any(self._delivered.get(one, _NOTHING).offset < at.offset for one, at in self._expected.items())
 
     def forget(self, topic: str) -> None:
         """Forget the offsets of a topic that was created again."""
-        for known in (self._delivered, self._committed, self._expected):
-            for one in [one for one in known if one[0] == topic]:
-                known.pop(one, None)
+        with self._lock:
+            for known in (self._delivered, self._committed, self._expected):
+                for one in [one for one in known if one[0] == topic]:
+                    known.pop(one, None)

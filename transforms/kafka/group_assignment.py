@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from transforms.kafka.assignment import LOOK_AGAIN_SECONDS, Assignment
-from transforms.kafka.client import KafkaReadError, Partition, deals_by_brokers
+from transforms.kafka.client import KafkaReadError, Partition, deals_by_brokers, max_poll_seconds
+from transforms.kafka.commits import Commits
+from transforms.kafka.member import Member
 from transforms.kafka.newcomer import Newcomer
 from transforms.kafka.offsets import Committed, committed_offsets, log_range
 from transforms.kafka.restriction import Shard
@@ -18,20 +23,86 @@ from transforms.kafka.start import is_another
 _LOG = logging.getLogger(__name__)
 
 
+# While partitions are handed over, which is seldom and short.
+_LOOK_SECONDS = 0.02
+
+
 class GroupAssignment(Assignment):
     """The partitions that the group's coordinator assigns to this member, cooperatively: a rebalance takes or adds some
     and leaves the others alone.
 
-    A partition handed over is read from its committed offset: its last bundles may be read twice, with no gap.
+    The callbacks of a rebalance run in the thread of `Member`, as commits do. They note what has changed, and the
+    thread of the bundles takes it in, see `follow`. A partition is handed over in good order: nothing more is read of
+    it, the bundle ends, its answers are awaited and its offsets committed; only then the coordinator may give it to
+    another member.
     """
 
     _ask_others_at = float("-inf")
     _subscribed: tuple[str, ...] = ()
 
-    def __init__(self, consumer: Consumer, source: KafkaSource, shard: Shard, clock: Callable[[], float]):
+    def __init__(
+        self,
+        consumer: Consumer,
+        source: KafkaSource,
+        shard: Shard,
+        clock: Callable[[], float],
+        member: Member,
+        commits: Commits,
+    ):
         super().__init__(consumer, source, shard, clock)
-        self._dealt: set[Partition] = set()  # and not taken in yet
+        self._member = member
+        self._commits = commits
         self._newcomer: Newcomer | None = None  # with group.protocol=consumer
+        self._closing = False
+        # Of the fields below, which two threads change, and of positions that are read further.
+        self._lock = threading.Lock()
+        self._deals = 0
+        self._dealt: dict[Partition, int] = {}  # and not taken in yet: by which deal of the coordinator
+        self._mine: set[Partition] = set()  # taken in, and not handed over since
+        self._leaving: frozenset[Partition] = frozenset()
+        # The brokers give up on a member that takes longer than this to let partitions go.
+        self._hand_over_seconds = min(source.hand_over_seconds, max_poll_seconds(source.cluster) / 2)
+
+    def follow(self) -> None:
+        """Stop reading partitions that were handed over, and take in those that were dealt."""
+        with self._lock:
+            gone = self.positions.keys() - self._mine
+            self._drop(sorted(gone))
+        if self._dealt or (self._deals and not self.known):
+            self._take_dealt()
+
+    def advance(self, partition: Partition, offset: int) -> bool:
+        """Note that the partition is read up to the offset; False if nothing more may be read of it."""
+        with self._lock:
+            if partition not in self._mine or partition in self._leaving:
+                return False
+            return super().advance(partition, offset)
+
+    def has_read(self, partition: Partition, read: Committed) -> bool:
+        """Return whether this member has the partition, and has reached the offset since it was assigned it."""
+        return partition in self._mine and super().has_read(partition, read)
+
+    def hands_over(self) -> bool:
+        """Return whether the group waits for what was read of partitions to be delivered."""
+        return bool(self._leaving) and self._is_open(self._leaving)
+
+    def when_delivered(self, commit: Callable[[], None]) -> Callable[[], None]:
+        """Return the function that has a commit made by the member."""
+        return partial(self._member.ask, commit)
+
+    def messages(self) -> list[Message]:
+        """Return errors that the group had since this was last asked."""
+        return self._member.messages()
+
+    def errors(self) -> list[KafkaError]:
+        """Return the other errors of this member since this was last asked."""
+        return self._member.errors()
+
+    def close(self) -> None:
+        """Leave the group and close the consumers."""
+        self._closing = True
+        self._member.close()
+        super().close()
 
     def others_are_at(self, left: dict[Partition, int]) -> bool:
         """Return whether the other members have committed up to these offsets; asked once a second."""
@@ -56,20 +127,14 @@ class GroupAssignment(Assignment):
     def _reads(self, partition: Partition) -> bool:
         return True  # or another member of the group does
 
-    def _leave(self, partitions: list[Partition]) -> None:
-        self._drop(partitions)  # the coordinator takes them as soon as it has heard
-
     def _refresh(self) -> None:
-        if self._dealt:
-            self._take_dealt()
+        self.follow()
         # Names, never regular expressions: librdkafka's are of another kind than those that routes are chosen by.
         partitions = self._look()
         found = tuple(partitions)
         if found and found != self._subscribed and self._may_join(partitions):
             self._subscribed = found
-            self._consumer.subscribe(
-                list(found), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-            )
+            self._member.subscribe(found, self._on_assign, self._on_revoke, self._on_lost)
         if not self.known and self._newcomer is not None and self._newcomer.is_spare():
             self.known = True
 
@@ -86,53 +151,124 @@ class GroupAssignment(Assignment):
             return False
         return True
 
-    def _on_assign(self, consumer: Consumer, dealt: list[TopicPartition]) -> None:
-        if self._closing:
-            return  # dealt while it leaves; there is nothing to look up any more
-        self._dealt |= {(one.topic, one.partition) for one in dealt}
-        if not self._take_dealt():
-            # Or librdkafka would read them from where it thinks best.
-            consumer.incremental_assign([])
-
-    def _take_dealt(self) -> bool:
+    def _take_dealt(self) -> None:
         """Take in newly assigned partitions, once the brokers say where to continue."""
-        dealt = sorted(self._dealt)
+        dealt = dict(self._dealt)
+        partitions = sorted(dealt)
         try:
-            committed = committed_offsets(self._consumer, dealt) if dealt else {}
-            offsets = {one: self._place(one, committed.get(one)) for one in dealt}
+            committed = committed_offsets(self._consumer, partitions) if dealt else {}
+            offsets = {one: self._place(one, dealt[one], committed.get(one)) for one in partitions}
         except KafkaException as error:
             reason = error.args[0].str()
         except KafkaReadError as error:
             reason = str(error)
         else:
-            self._dealt.clear()
-            self._take(offsets)
+            with self._lock:
+                # Others were revoked meanwhile.
+                taken = {one: at for one, at in offsets.items() if self._dealt.get(one) == dealt[one]}
+                for one in taken:
+                    del self._dealt[one]
+                self._mine |= taken.keys()
+                self._take(taken)
             self.known = True
             self.ask_ids()
             _LOG.info("this process now reads %d partitions", len(self.positions))
-            return True
+            return
         _LOG.warning(
             "%d partitions wait until the offsets of group %s can be read: %s",
             *(len(dealt), self._source.group_id, reason),
         )
-        return False
 
-    def _place(self, partition: Partition, committed: Committed | None) -> Committed:
+    def _place(self, partition: Partition, deal: int, committed: Committed | None) -> Committed:
         # What comes after the first assignment comes from another member, or is new.
-        handed_over = self.known or (self._newcomer is not None and self._newcomer.takes_over(partition, committed))
+        handed_over = (
+            self.known or deal > 1 or (self._newcomer is not None and self._newcomer.takes_over(partition, committed))
+        )
         start = self._in_restriction(partition)
+        if self._source.starts_at_committed and start is not None and self._has_gone_on(partition, start, committed):
+            handed_over = True
         for known in (committed, start) if handed_over else (start, committed):
             if known is not None:
                 return known
         return Committed(log_range(self._consumer, partition)[0])
 
-    def _on_revoke(self, _: Consumer, taken: list[TopicPartition]) -> None:
-        gone = [(one.topic, one.partition) for one in taken]
-        self._dealt.difference_update(gone)
-        self._drop(gone)
+    def _has_gone_on(self, partition: Partition, start: Committed, committed: Committed | None) -> bool:
+        """Return whether the group has committed more since the start was looked up, as a process does that ends
+        while this one begins.
+        """
+        if committed is None or committed.offset <= start.offset or is_another(committed.topic_id, start.topic_id):
+            return False
+        earliest, latest = log_range(self._consumer, partition)
+        return earliest <= committed.offset <= latest
+
+    def _on_assign(self, consumer: Consumer, dealt: list[TopicPartition]) -> None:
+        with self._lock:
+            self._deals += 1
+            self._dealt |= {(one.topic, one.partition): self._deals for one in dealt}
+        consumer.incremental_assign([])  # or librdkafka would read them with this consumer
+
+    def _on_revoke(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
+        leaving = self._stop_reading(taken)
+        if leaving and not self._closing:
+            self._hand_over(leaving)
+        self._let_go(consumer, leaving)
 
     def _on_lost(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
-        self._on_revoke(consumer, taken)
+        leaving = self._stop_reading(taken)
         _LOG.warning(
-            "%d partitions are lost: the brokers considered this process dead, or their topic was deleted", len(taken)
+            "%d partitions are lost: the brokers considered this process dead, or their topic was deleted; up to %d "
+            "records of them may be delivered twice (%s)",
+            *(len(taken), self._uncommitted(leaving), _named((one.topic, one.partition) for one in taken)),
         )
+        self._let_go(consumer, leaving)
+
+    def _stop_reading(self, taken: list[TopicPartition]) -> frozenset[Partition]:
+        """Read no further in these partitions; return those that were read."""
+        gone = {(one.topic, one.partition) for one in taken}
+        with self._lock:
+            for one in gone:
+                self._dealt.pop(one, None)
+            self._leaving = frozenset(gone & self._mine)
+        return self._leaving
+
+    def _let_go(self, consumer: Consumer, leaving: frozenset[Partition]) -> None:
+        with self._lock:
+            self._mine -= leaving
+            self._leaving = frozenset()
+        consumer.incremental_unassign([])
+
+    def _hand_over(self, leaving: frozenset[Partition]) -> None:
+        """Wait until all that was read of the partitions is delivered, and commit it; but not for ever."""
+        deadline = self._clock() + self._hand_over_seconds
+        while True:
+            self._member.make_commits()
+            if not self._is_open(leaving) and self._commits.commit_now(leaving):
+                return
+            if self._closing or self._clock() >= deadline:
+                _LOG.warning(
+                    "%d partitions go to another process although not all that was read of them is delivered and "
+                    "committed after %g s (shutdown_seconds): up to %d records may be delivered twice (%s)",
+                    *(len(leaving), self._hand_over_seconds, self._uncommitted(leaving), _named(leaving)),
+                )
+                return
+            time.sleep(_LOOK_SECONDS)
+
+    def _is_open(self, partitions: Iterable[Partition]) -> bool:
+        """Return whether records of these partitions were read and are not delivered yet."""
+        return any(self._ahead(one, self._commits.delivered(one)) for one in partitions)
+
+    def _uncommitted(self, partitions: Iterable[Partition]) -> int:
+        return sum(self._ahead(one, self._commits.committed(one)) for one in partitions)
+
+    def _ahead(self, partition: Partition, of: int) -> int:
+        """Return how many offsets the partition was read beyond this one, since it was taken in."""
+        began = self._began.get(partition)
+        return 0 if began is None else max(0, self.positions.get(partition, 0) - max(of, began.offset))
+
+
+def _named(partitions: Iterable[Partition]) -> str:
+    """Return the partitions as people write them: `orders 0, 3; returns 1`."""
+    numbers: dict[str, list[int]] = {}
+    for topic, number in sorted(partitions):
+        numbers.setdefault(topic, []).append(number)
+    return "; ".join(f"{topic} {', '.join(map(str, those))}" for topic, those in numbers.items())

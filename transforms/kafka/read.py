@@ -110,7 +110,7 @@ class _ReadShard(beam.DoFn):
                 else:
                     idle = not claimed and not self._source.share_group
                     tracker.defer_remainder(Duration(seconds=SHARED_DEFER_SECONDS if idle else 0))
-                    late.allowed = self._source.late_answers
+                    late.allowed = self._source.late_answers and not reader.hands_over()
             lag = reader.measure_lag()
             if lag is not None:
                 metrics.observe(metrics.LAG, lag)

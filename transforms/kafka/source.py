@@ -21,8 +21,10 @@ class KafkaSource:
         share_group: Be a member of the consumer group, which deals the partitions to its members; for local runs. Off:
             the shards read fixed partitions, for runners that keep positions themselves.
         discovery_seconds: How often to look for new topics and partitions.
+        hand_over_seconds: How long a group waits for deliveries of partitions that go to another member.
         deadline: Seconds since 1970 after which nothing more is read.
         limits: Limits of a bundle.
+        starts_at_committed: Whether the start is what the group had committed: what it has committed since then counts.
         left_out: Topics that a pattern takes in and that may not be read.
         late_answers: Whether a bundle may end before its last answers, see `transforms.worker.late_answers`; the step
             that delivers must be told, too.
@@ -36,6 +38,8 @@ class KafkaSource:
     discovery_seconds: float
     limits: BundleLimits
     deadline: float | None
+    hand_over_seconds: float
+    starts_at_committed: bool
     share_group: bool = False
     left_out: frozenset[str] = frozenset()
     late_answers: bool = False

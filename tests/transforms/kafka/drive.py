@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,12 +15,13 @@ from confluent_kafka.admin import AdminClient
 from pipelines.options.kafka import KafkaOptions
 from testing.services.kafka import KafkaBroker
 from testing.services.process import PATIENCE_SECONDS, wait_for
-from transforms.kafka.client import KafkaCluster, Partition
+from transforms.kafka.client import KafkaCluster, NamedStart, Partition
+from transforms.kafka.group_assignment import GroupAssignment
 from transforms.kafka.offsets import Committed
 from transforms.kafka.reader import Reader
 from transforms.kafka.restriction import PositionsTracker, Shard, deal, decode
 from transforms.kafka.source import BundleLimits, KafkaSource
-from transforms.kafka.start import Start
+from transforms.kafka.start import Start, resolve_start
 from transforms.records.chunk import Record
 
 QUICK = BundleLimits(
@@ -82,12 +84,46 @@ class Member:
         return [record.value for records in self.read.values() for record in records]
 
 
+def numbers(broker: KafkaBroker, topic: str, amount: int, partitions: int, first: int = 0) -> set[bytes]:
+    """Write numbers to the partitions in turn, and return them."""
+    values = [b"%d" % number for number in range(first, first + amount)]
+    broker.produce(topic, [(None, value, None, at % partitions) for at, value in enumerate(values)])
+    return set(values)
+
+
+def start_of(of: KafkaSource, start: NamedStart = "earliest", stop_at_end: bool = True) -> Start:
+    return resolve_start(of.cluster, of.topics, of.group_id, start, of.reset, stop_at_end)
+
+
+def hold_back(member: Member, awake: threading.Event) -> None:
+    """Keep the member's thread from polling until then, and so from hearing anything of its group."""
+
+    def wait() -> None:
+        assert awake.wait(PATIENCE_SECONDS)
+
+    group = member.reader._assigned
+    assert isinstance(group, GroupAssignment)
+    group._member.ask(wait)
+
+
+def held(member: Member) -> set[Partition]:
+    """Return the partitions that the member reads."""
+    return set(member.reader._assigned.positions)
+
+
 def source(cluster: KafkaCluster, *topics: str, group: str | None = None, **more: object) -> KafkaSource:
     """Return a source for tests: it looks for new partitions before each bundle, and its bundles are
     small and quick.
     """
     cluster = replace(cluster, config={"fetch.wait.max.ms": "50", **cluster.config})
-    fields = {"reset": KafkaOptions().reset, "discovery_seconds": 0.0, "limits": QUICK, "deadline": None} | more
+    fields = {
+        "reset": KafkaOptions().reset,
+        "discovery_seconds": 0.0,
+        "limits": QUICK,
+        "hand_over_seconds": PATIENCE_SECONDS,
+        "starts_at_committed": False,
+        "deadline": None,
+    } | more
     return KafkaSource(uuid.uuid4().hex, cluster, topics, group or f"group-{uuid.uuid4().hex[:8]}", **fields)  # type: ignore[arg-type]
 
 

@@ -129,7 +129,8 @@ def test_a_bundle_that_fails_downstream_commits_nothing_and_can_be_read_again(
 
     with pytest.raises(Exception, match="downstream"):
         run()
-    assert broker.committed(of.group_id, topic) == {}
+    # A bundle before it may have been without records, and have committed where reading starts.
+    assert set(broker.committed(of.group_id, topic).values()) <= {0}
     # The same process tries again, as clusters do: its reader is free and goes back.
     for shard in deal(start, 1 if of.share_group else 3):
         assert not shard_reader(of, shard).lock.locked()

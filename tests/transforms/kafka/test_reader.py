@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count, pairwise
 
@@ -18,48 +19,34 @@ from testing.services.process import BUSY_SECONDS, PATIENCE_SECONDS, wait_for
 from testing.services.pytest_support import require
 from testing.services.sharing import SharedServices
 from tests.transforms.conftest import NewTopic
-from tests.transforms.kafka.drive import QUICK, Member, await_committed, delete_before, source, transaction
+from tests.transforms.kafka.conftest import Join
+from tests.transforms.kafka.drive import (
+    QUICK,
+    Member,
+    await_committed,
+    delete_before,
+    held,
+    hold_back,
+    numbers,
+    source,
+    start_of,
+    transaction,
+)
 from transforms.kafka import group_assignment
 from transforms.kafka import offsets as kafka_offsets
 from transforms.kafka import reader as kafka_reader
-from transforms.kafka.client import KafkaCluster, KafkaReadError, KafkaSetupError, NamedStart, Partition, Reset
+from transforms.kafka.client import KafkaCluster, KafkaReadError, KafkaSetupError, Partition, Reset
 from transforms.kafka.offsets import Committed
 from transforms.kafka.reader import Reader
 from transforms.kafka.restriction import Shard, deal
 from transforms.kafka.source import KafkaSource
-from transforms.kafka.start import Start, resolve_start
+from transforms.kafka.start import Start
 from transforms.records.chunk import Record
 from transforms.worker import process
 
 pytestmark = pytest.mark.kafka
 
 SECONDS = PATIENCE_SECONDS
-Join = Callable[..., Member]
-
-
-@pytest.fixture
-def join() -> Iterator[Join]:
-    """Make members, and close them at the end of the test."""
-    members: list[Member] = []
-
-    def make(of: KafkaSource, start: Start, shard: int = 0, shards: int = 1) -> Member:
-        members.append(Member(of, start, shard, shards))
-        return members[-1]
-
-    yield make
-    for member in members:
-        member.reader.close()
-
-
-def numbers(broker: KafkaBroker, topic: str, amount: int, partitions: int, first: int = 0) -> set[bytes]:
-    """Write numbers to the partitions in turn, and return them."""
-    values = [b"%d" % number for number in range(first, first + amount)]
-    broker.produce(topic, [(None, value, None, at % partitions) for at, value in enumerate(values)])
-    return set(values)
-
-
-def start_of(of: KafkaSource, start: NamedStart = "earliest", stop_at_end: bool = True) -> Start:
-    return resolve_start(of.cluster, of.topics, of.group_id, start, of.reset, stop_at_end)
 
 
 def read_to_end(*members: Member) -> None:
@@ -86,12 +73,6 @@ def assert_once(member: Member, values: set[bytes]) -> None:
 def of(request: pytest.FixtureRequest, cluster: KafkaCluster, new_topic: NewTopic) -> KafkaSource:
     """A source of one topic with three partitions, in both ways of sharing them."""
     return source(cluster, new_topic(3), share_group=request.param == "group")
-
-
-@pytest.fixture(params=["classic", "consumer"])
-def members(request: pytest.FixtureRequest, cluster: KafkaCluster) -> KafkaCluster:
-    """The broker for members of a group, by Kafka's first protocol for groups and by KIP-848's."""
-    return replace(cluster, config={"group.protocol": request.param})
 
 
 def test_all_that_kafka_knows_of_a_record_is_kept(cluster: KafkaCluster, new_topic: NewTopic, join: Join) -> None:
@@ -166,7 +147,7 @@ def test_a_reader_knows_of_commits_that_are_still_to_come(broker: KafkaBroker, o
     finalise = member.reader.commit_later(member.restriction.to_commit(member.restriction.next))
     assert member.reader.awaits_commit()
     finalise()
-    assert not member.reader.awaits_commit()
+    wait_for(lambda: not member.reader.awaits_commit(), SECONDS, "the commit to be made")
     await_committed(broker, of, {0: 10, 1: 10, 2: 10})
 
 
@@ -597,10 +578,6 @@ class Together:
         return {value for member in self.members for value in list(member.values())}
 
 
-def held(member: Member) -> set[Partition]:
-    return set(member.reader._assigned.positions)
-
-
 def test_members_of_a_group_share_the_partitions_and_hand_over_without_a_gap(
     broker: KafkaBroker, members: KafkaCluster, new_topic: NewTopic, join: Join
 ) -> None:
@@ -674,9 +651,9 @@ def test_a_partition_that_is_handed_over_is_read_from_the_committed_offset_on(
 
 
 def test_a_member_that_was_taken_for_dead_loses_its_partitions_and_commits_nothing_more(
-    broker: KafkaBroker, members: KafkaCluster, new_topic: NewTopic, join: Join
+    broker: KafkaBroker, members: KafkaCluster, new_topic: NewTopic, join: Join, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # It leaves when it has not polled for so long, as a process does that hangs.
+    # It leaves when it has not polled for so long, as a process does that is frozen.
     config = {"max.poll.interval.ms": "3000"}
     if members.config["group.protocol"] == "classic":
         config |= {"session.timeout.ms": "3000", "heartbeat.interval.ms": "300"}
@@ -688,7 +665,9 @@ def test_a_member_that_was_taken_for_dead_loses_its_partitions_and_commits_nothi
     wait_for(first.bundle, SECONDS, "a bundle")
     committed = wait_for(lambda: broker.committed(of.group_id, topic), SECONDS, "its commit")
     wait_for(lambda: first.bundle(commit=False), SECONDS, "a bundle that is not committed")
-    late, late_values = dict(first.advanced), first.values()
+    late = dict(first.advanced)
+    awake = threading.Event()
+    hold_back(first, awake)
     second = join(replace(of, id="second"), start)
     wait_for(
         lambda: second.bundle() < 0 or len(second.values()) >= 2_000 - sum(committed.values()), SECONDS, "the rest"
@@ -696,8 +675,8 @@ def test_a_member_that_was_taken_for_dead_loses_its_partitions_and_commits_nothi
     assert values == {*first.values(), *second.values()}
     await_committed(broker, of, {0: 1_000, 1: 1_000})
     # The first wakes up: it takes note of its loss, and its late commit does not undo the second's.
-    first.bundle()
     first.reader.commit(late)
+    awake.set()
 
     def again() -> bool:
         first.bundle()
@@ -713,7 +692,9 @@ def test_a_member_that_was_taken_for_dead_loses_its_partitions_and_commits_nothi
     wait_for(
         lambda: again() and broker.committed(of.group_id, topic) == {0: 1_100, 1: 1_100}, SECONDS, "the last commits"
     )
-    assert len(first.values()) + len(second.values()) <= 2_200 + len(late_values) - sum(committed.values())
+    # On a busy machine either may be taken for dead once more: each time the log says how much may be repeated.
+    told = sum(map(int, re.findall(r"up to (\d+) records", caplog.text)))
+    assert len(first.values()) + len(second.values()) <= 2_200 + told
 
 
 def test_each_member_ends_when_all_have_committed_everything(

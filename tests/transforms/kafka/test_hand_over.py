@@ -1,0 +1,169 @@
+"""Partitions change hands: what was read of them is delivered and committed first, for a bounded time."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.runners.sdf_utils import RestrictionTrackerView, ThreadsafeRestrictionTracker
+from apache_beam.transforms.core import _BundleFinalizerParam
+
+from testing.services.kafka import KafkaBroker
+from testing.services.process import PATIENCE_SECONDS, wait_for
+from tests.transforms.conftest import NewTopic
+from tests.transforms.kafka.conftest import Join
+from tests.transforms.kafka.drive import Member, await_committed, commit, held, numbers, source, start_of
+from transforms.kafka.client import KafkaCluster, KafkaReadError, Partition
+from transforms.kafka.group_assignment import GroupAssignment
+from transforms.kafka.offsets import Committed
+from transforms.kafka.read import _ReadShard, close_readers, shard_reader
+from transforms.kafka.restriction import PositionsTracker, Shard, deal, decode
+from transforms.kafka.source import KafkaSource
+from transforms.worker.late_answers import late_answers
+
+pytestmark = pytest.mark.kafka
+SECONDS = PATIENCE_SECONDS
+
+
+def open_both(first: Member) -> dict[Partition, Committed]:
+    """Read some of both partitions, without a commit; return how far."""
+    read: dict[Partition, Committed] = {}
+
+    def both() -> bool:
+        first.bundle(commit=False)
+        read.update(first.advanced)
+        return len(first.read) == 2
+
+    wait_for(both, SECONDS, "records of both partitions")
+    return read
+
+
+def until_asked(first: Member, second: Member) -> None:
+    """Read with the second until the group wants partitions of the first, which has a bundle open."""
+
+    def asked() -> bool:
+        second.bundle()
+        return first.reader.hands_over()
+
+    wait_for(asked, SECONDS, "the first to be asked for a partition")
+
+
+def shared(first: Member, second: Member) -> bool:
+    first.bundle()
+    second.bundle()
+    return len(held(first)) == len(held(second)) == 1
+
+
+def test_a_partition_waits_for_the_delivery_of_what_was_read_of_it(
+    broker: KafkaBroker, members: KafkaCluster, new_topic: NewTopic, join: Join
+) -> None:
+    of = source(members, new_topic(2), share_group=True)
+    values = numbers(broker, of.topics[0], 2_000, 2)
+    start = start_of(of, stop_at_end=False)
+    first = join(of, start)
+    delivered = open_both(first)
+    read = len(first.values())
+    second = join(replace(of, id="second"), start)
+    until_asked(first, second)
+    # The next bundle ends at once, and what was read is the first's until it is committed.
+    assert first.bundle(commit=False) == 0
+    assert len(first.values()) == read
+    assert held(second) == set()
+    first.reader.commit(delivered)
+    wait_for(lambda: shared(first, second), SECONDS, "the partitions to be shared")
+    wait_for(lambda: shared(first, second) and values <= {*first.values(), *second.values()}, SECONDS, "the rest")
+    assert len(first.values()) + len(second.values()) == 2_000
+    await_committed(broker, of, {0: 1_000, 1: 1_000})
+
+
+def test_a_partition_goes_in_time_although_nothing_is_delivered_and_the_log_says_how_much_may_come_twice(
+    broker: KafkaBroker, members: KafkaCluster, new_topic: NewTopic, join: Join, caplog: pytest.LogCaptureFixture
+) -> None:
+    of = source(members, new_topic(2), share_group=True, hand_over_seconds=0.5)
+    numbers(broker, of.topics[0], 2_000, 2)
+    start = start_of(of, stop_at_end=False)
+    first = join(of, start)
+    late = open_both(first)
+    second = join(replace(of, id="second"), start)
+
+    def handed_over() -> bool:
+        return second.bundle() < 0 or bool(held(second))
+
+    with caplog.at_level(logging.WARNING):
+        wait_for(handed_over, SECONDS, "a partition to be handed over")
+    (gone,) = held(second)
+    said = "1 partitions go to another process although not all that was read of them is delivered and committed after"
+    may = f"up to {late[gone].offset} records may be delivered twice ({gone[0]} {gone[1]})"
+    assert f"{said} 0.5 s (shutdown_seconds): {may}" in caplog.text
+    wait_for(lambda: second.bundle() < 0 or second.offsets().get(gone, [0])[-1] == 999, SECONDS, "all of it")
+    assert second.offsets()[gone] == list(range(1_000))
+    # The first commits late, and only what is still its own.
+    first.reader.commit(late)
+    await_committed(broker, of, {gone[1]: 1_000} | {one[1]: at.offset for one, at in late.items() if one != gone})
+
+
+def test_a_bundle_that_is_cut_short_for_a_hand_over_leaves_no_answers_to_the_next(
+    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join
+) -> None:
+    of = source(cluster, new_topic(2), share_group=True, late_answers=True)
+    numbers(broker, of.topics[0], 2_000, 2)
+    start = start_of(of, stop_at_end=False)
+    (dealt,) = deal(start, 1)
+    restriction = decode(dealt.start)
+
+    def bundle() -> bool:
+        """Read a bundle that is never delivered, and return whether it may leave answers."""
+        nonlocal restriction
+        tracker = PositionsTracker(restriction)
+        late_answers(of.id).start_bundle()
+        arguments: dict[str, Any] = {
+            "bundle_finalizer": _BundleFinalizerParam(),
+            "tracker": RestrictionTrackerView(ThreadsafeRestrictionTracker(tracker)),
+            "watermark": ManualWatermarkEstimator(None),
+        }
+        list(_ReadShard(of, commit=True).process(tuple(dealt), **arguments))
+        restriction = tracker.current_restriction()
+        return late_answers(of.id).allowed
+
+    try:
+        wait_for(lambda: bundle() and restriction.next != start.positions, SECONDS, "a bundle with records")
+        second = join(replace(of, id="second"), start)
+        reader = shard_reader(of, Shard(*dealt))
+        wait_for(lambda: second.bundle() < 0 or reader.hands_over(), SECONDS, "the first to be asked for a partition")
+        assert not bundle()
+    finally:
+        close_readers(of.id)
+
+
+def test_a_start_that_the_group_has_gone_beyond_since_is_not_read_again(
+    broker: KafkaBroker, members: KafkaCluster, new_topic: NewTopic, join: Join
+) -> None:
+    of = source(members, new_topic(2), share_group=True, starts_at_committed=True)
+    topic = of.topics[0]
+    numbers(broker, topic, 200, 2)
+    commit(of.cluster, of.group_id, {(topic, 0): 10, (topic, 1): 10})
+    start = start_of(of, "committed", stop_at_end=False)
+    # Another process ends in between, and commits what it had read. A later position than the log has is none.
+    commit(of.cluster, of.group_id, {(topic, 0): 60, (topic, 1): 700})
+    member = join(of, start)
+    wait_for(lambda: member.bundle() < 0 or len(member.values()) >= 130, SECONDS, "the records")
+    assert member.offsets() == {(topic, 0): list(range(60, 100)), (topic, 1): list(range(10, 100))}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_fails_ends_the_reading(cluster: KafkaCluster, new_topic: NewTopic, join: Join) -> None:
+    of: KafkaSource = source(cluster, new_topic(1), share_group=True)
+    member = join(of, start_of(of, stop_at_end=False))
+    member.bundle()
+
+    def fail() -> None:
+        raise ValueError("a mistake of ours")
+
+    group = member.reader._assigned
+    assert isinstance(group, GroupAssignment)
+    group._member.ask(fail)
+    with pytest.raises(KafkaReadError, match=f"the thread that takes part in group {of.group_id} has failed"):
+        wait_for(lambda: member.bundle() < 0, SECONDS, "the thread to end")
