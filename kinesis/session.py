@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from kinesis.errors import AccessError, UnreachableError
-from kinesis.put_body import write_bodies
+from kinesis.put_body import read_bodies, write_bodies
 
 _LOG = logging.getLogger(__name__)
 
@@ -121,6 +121,7 @@ def make_client(access: Access, service: str = "kinesis") -> Any:
         raise AccessError(f"cannot create an AWS client: {error}") from None
     bound_replies(client, access.time_left)
     write_bodies(client)
+    read_bodies(client)
     client.meta.events.register("after-call", partial(_note_region, client.meta.region_name))
     return client
 

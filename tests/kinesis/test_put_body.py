@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import boto3
 import orjson
 from botocore.config import Config
+from botocore.parsers import create_parser
+from botocore.session import Session
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from emulator.kinesis.signature import Caller, SignedRequest, authenticate
+from kinesis.answers import Decision, read_reply
+from kinesis.put_body import _read_records
 from kinesis.session import Access, make_client
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.services.process import PATIENCE_SECONDS
 
+SHAPE = Session().get_service_model("kinesis").operation_model("PutRecords").output_shape
+PARSER = create_parser("json")
 REGION, KEY, SECRET = "eu-west-1", "AKIDEXAMPLE", "secret"
 RECORDS: list[dict[str, Any]] = [
     {"Data": b'{"a":1}', "PartitionKey": "key"},
@@ -60,3 +69,36 @@ def test_the_body_is_that_of_an_unmodified_client_and_signed() -> None:
         assert mine.headers["x-amz-target"] == other.headers["x-amz-target"]
         signed = SignedRequest("POST", mine.path, "", mine.headers, mine.body)
         assert authenticate(signed, {KEY: SECRET}, time.time()) == Caller(KEY, REGION)
+
+
+MEMBERS: st.SearchStrategy[Any] = st.dictionaries(
+    st.sampled_from(["SequenceNumber", "ShardId", "ErrorCode", "ErrorMessage", "Other"]),
+    st.sampled_from([None, "", "1", "shardId-000000000000", "InternalFailure", "AccessDeniedException"]),
+    max_size=4,
+)
+STORED: st.SearchStrategy[Any] = st.just({"SequenceNumber": "1", "ShardId": "shardId-000000000000"})
+RESULTS: st.SearchStrategy[Any] = st.one_of(STORED, STORED, MEMBERS, st.sampled_from([None, "text", []]))
+REPLIES: st.SearchStrategy[Any] = st.one_of(
+    st.fixed_dictionaries(
+        {"Records": st.one_of(st.lists(RESULTS, max_size=4), st.sampled_from([None, {}, "text", 1]))},
+        optional={"FailedRecordCount": st.sampled_from([0, 3, None]), "EncryptionType": st.just("NONE")},
+    ),
+    st.sampled_from([{}, [], None, "text", {"FailedRecordCount": 0}]),
+)
+
+
+@settings(deadline=None)
+@given(st.one_of(REPLIES.map(orjson.dumps), st.sampled_from([b"", b"{", b"<html>", b'{"Records":[NaN]}', b"\xff"])))
+@example(orjson.dumps({"Records": [{"SequenceNumber": "1", "ShardId": "s", "ErrorCode": None}] * 2}))
+def test_a_reply_means_what_it_means_to_an_unmodified_client(body: bytes) -> None:
+    def meaning(response: dict[str, Any], read: Callable[..., None]) -> Decision | type[Exception]:
+        customized: dict[str, Any] = {}
+        try:
+            read(response_dict=response, customized_response_dict=customized)
+            parsed = PARSER.parse(response, SHAPE) | customized
+            return read_reply(parsed, 2, "profiles")
+        except Exception as error:  # noqa: BLE001 (whatever botocore raises)
+            return type(error)
+
+    ours, theirs = ({"status_code": 200, "headers": {}, "body": body} for _ in range(2))
+    assert repr(meaning(ours, _read_records)) == repr(meaning(theirs, lambda **_: None))
