@@ -16,7 +16,15 @@ import yaml
 from bench.measure import group_cpu_seconds, group_members
 from bench.rig import Rig, new_name
 from testing.services.flink import FlinkCluster
-from testing.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, is_listening, resident_bytes, wait_for
+from testing.services.process import (
+    PATIENCE_SECONDS,
+    ServiceProcess,
+    free_port,
+    free_ports,
+    is_listening,
+    resident_bytes,
+    wait_for,
+)
 from transforms.worker.latency import Histogram
 
 TASK_MANAGERS = 4
@@ -74,7 +82,7 @@ def running(rig: Rig, topic: str, parallelism: int, **more: Any) -> Iterator[Job
     Raises:
         ServiceUnavailable: This machine cannot run Flink; the message says what it lacks.
     """
-    pool_port, metrics_port = free_port(), free_port()
+    pool_port, metrics_port = free_port(), free_ports(_PAGES)
     environment = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
     command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={pool_port}"]
     with (
@@ -89,7 +97,6 @@ def running(rig: Rig, topic: str, parallelism: int, **more: Any) -> Iterator[Job
             "job_endpoint": flink.job_endpoint,
             "environment_config": f"localhost:{pool_port}",
             "parallelism": parallelism,
-            "sdk_worker_parallelism": 1,
             "metrics_port": metrics_port,
             "kafka_stop_at": "never",
             "dead_letter_path": str(rig.folder / "dead-letters"),

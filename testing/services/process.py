@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import socket
@@ -42,6 +43,18 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+def free_ports(count: int) -> int:
+    """Return the first of `count` TCP ports in a row that nobody listens on, for what tries one after another.
+
+    They are below those that Linux gives to whoever asks for any, so that nothing else comes between them.
+    """
+    given_away = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        first = random.randrange(10_000, given_away - count)
+        if not any(map(is_listening, range(first, first + count))):
+            return first
 
 
 def is_listening(port: int) -> bool:
