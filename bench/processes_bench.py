@@ -60,8 +60,8 @@ def _rate(rig: Rig, processes: int, events: int) -> float:
     topic = new_name()
     rig.fill(topic, _PARTITIONS, Load(_FIRST))
     before = rig.accepted() + _FIRST
-    command = rig.command(topic, kafka_stop_at="never", kafka_group_id=topic, aep_max_in_flight=IN_FLIGHT)
-    with rig.running([command] * processes) as running:
+    endless = {"kafka_stop_at": "never", "kafka_group_id": topic, "aep_max_in_flight": IN_FLIGHT}
+    with rig.running([rig.command(topic, processes=processes, **endless)]) as running:
         rig.wait_until_committed(running, topic, topic, before)
         rig.wait(running, lambda: rig.broker.members(topic) == processes, f"{processes} members of the group")
         rig.produce(topic, Load(events))

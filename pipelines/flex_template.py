@@ -20,8 +20,8 @@ from pipelines.options.yaml_files import dump
 
 _GROUPS = ("kafka", "aep", "xdm", "map", "batch", "dead_letter", "receipt", "general")
 
-# What only the process that starts the job would do, and the launcher's is gone when the job begins.
-_OF_THE_START = {"print_options", "progress", "report_file", "shutdown_seconds", "summary_file"}
+# What only the process that starts the job would do, and the launcher's is gone when the job begins; or a local run.
+_OF_THE_START = {"print_options", "processes", "progress", "report_file", "shutdown_seconds", "summary_file"}
 
 _IMAGE = {
     "name": "sdk_container_image",

@@ -31,6 +31,7 @@ def contradictions(settings: Settings, kind: DestinationKind[Any]) -> Iterator[F
     yield from local_runner(settings, _second_process(settings))
     yield from runner_findings(settings)
     yield from dataflow_findings(settings)
+    yield from _processes(settings)
     yield from _batching(settings)
     yield from _savepoint(settings)
     yield from _written(settings, kind)
@@ -134,7 +135,7 @@ def _second_process(settings: Settings) -> str:
     if settings.kafka.source == "file":
         return "start a second process with files of its own (kafka_file_pattern)"
     group = settings.kafka.group_id
-    return f"start a second process with the same kafka_group_id ({group}): the two share the partitions"
+    return f"use processes, or start a second process with the same kafka_group_id ({group}): they share the partitions"
 
 
 def local_runner(settings: Settings, instead: str) -> Iterator[Finding]:
@@ -154,6 +155,32 @@ def local_runner(settings: Settings, instead: str) -> Iterator[Finding]:
                 f"{given(settings, name)}: must be {only} on {settings.runner}, which would lose records or post them "
                 f"twice: to use more cores, {instead}",
             )
+
+
+def _processes(settings: Settings) -> Iterator[Finding]:
+    if settings.kafka.source == "file":
+        yield from one_process(settings, "each process would read all files", "kafka_source")
+    elif settings.runner_class not in _IN_PROCESS_RUNNERS:
+        why = f"on {settings.runner_class} the runner distributes the work; use FnApiRunner, or leave processes out"
+        yield from one_process(settings, why, "runner")
+    elif settings.batch.mode == "state":
+        why = "processes share partitions by committed offsets, and batch_mode=state commits none"
+        yield from one_process(settings, why, "batch_mode")
+
+
+_IN_PROCESS_RUNNERS = frozenset({"DirectRunner", "FnApiRunner"})
+
+
+def one_process(settings: Settings, why: str, *others: str) -> Iterator[Finding]:
+    """Find that several processes are asked for where a run has one.
+
+    Args:
+        settings: All options.
+        why: Why it has one.
+        others: Options that this depends on.
+    """
+    if settings.general.processes > 1:
+        yield Finding(("processes", *others), f"{given(settings, 'processes')}: must be 1: {why}")
 
 
 def _batching(settings: Settings) -> Iterator[Finding]:

@@ -135,6 +135,12 @@ class GeneralOptions(OptionGroup):
         "for probes. 0: a free port, which the log names. On a cluster each worker process takes this port or the next "
         "one that is free. Null: none.",
     )
+    processes: Count = _option(
+        1,
+        "Run this many processes of one consumer group, which share the partitions, with one report, one progress line "
+        "and one metrics page. On FnApiRunner only. More than the topics have partitions are idle.",
+        "processes",
+    )
     progress: Literal["auto", "on", "off"] = _option(
         "auto",
         "Progress line: in place on a terminal, else once a minute. on: every 5 seconds where there is no terminal. "

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from aep.errors import UserError
-from pipelines.options.checks import given, local_runner, replay_findings
+from pipelines.options.checks import given, local_runner, one_process, replay_findings
 from pipelines.options.dataflow_checks import dataflow_findings
 from pipelines.options.declarations import SinkOptions
 from pipelines.options.problems import Finding
@@ -50,6 +50,7 @@ def reading_findings(settings: Settings) -> Iterator[Finding]:
     yield from local_runner(settings, instead)
     yield from runner_findings(settings)
     yield from dataflow_findings(settings)
+    yield from one_process(settings, "the positions in the shards of a stream are in a file, which one process writes")
     yield from _missing_sink(settings, "output", "for what is read")
     yield from _missing_sink(settings, "dead_letter", "for records that are not exported profiles")
     for group in ("output", "dead_letter"):

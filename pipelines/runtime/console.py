@@ -47,6 +47,12 @@ def console() -> Console:
     return Console(file=file, stderr=True, highlight=False, soft_wrap=True)
 
 
+def write_line(text: str) -> None:
+    """Write a line to the standard error of the moment, which keeps a live line whole; nowhere if that is closed."""
+    if sys.stderr is not None:
+        _Standard(sys.stderr).write(f"{text}\n")
+
+
 class Reporter(Protocol):
     """Reports to the person who runs the pipeline, or to the collector of its log."""
 

@@ -101,6 +101,8 @@ class Run(Generic[R]):
         offline_checks: What it looks at without the network.
         replay: How its dead letters are replayed; None: they are not.
         groups: Groups of options that its help shows.
+        share_start: Decides where several processes of one run start, and returns how many partitions they share; None:
+            a run has one process.
     """
 
     title: str
@@ -114,6 +116,7 @@ class Run(Generic[R]):
     offline_checks: Callable[[Settings], Iterator[Check]] = lambda _: iter(())
     replay: Replay[R] | None = None
     groups: Collection[str] = RUN_GROUPS
+    share_start: Callable[[R], int] | None = None
 
 
 @dataclass(frozen=True)

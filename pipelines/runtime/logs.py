@@ -16,11 +16,17 @@ from transforms.worker import process
 _LOG = logging.getLogger(__name__)
 
 
-def set_up_logging(log_format: LogFormat, level: int = logging.INFO) -> None:
-    """Set up logging of this process, to the standard error, from this level on."""
+def set_up_logging(log_format: LogFormat, level: int = logging.INFO, *, on_terminal: bool | None = None) -> None:
+    """Set up logging of this process, to the standard error, from this level on.
+
+    Args:
+        log_format: Of its lines.
+        level: The lowest that is logged.
+        on_terminal: Whether a terminal shows what it writes; None: if it writes to one.
+    """
     # force: importing Beam has already logged something, and so set up logging in its own way.
     handler = _StandardError()
-    handler.setFormatter(JsonFormatter() if log_format == "json" else _text_formatter())
+    handler.setFormatter(JsonFormatter() if log_format == "json" else _text_formatter(on_terminal))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # Beam says in many lines what it is about to do; its warnings are enough.
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
@@ -94,10 +100,12 @@ def _utf8(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _text_formatter() -> logging.Formatter:
+def _text_formatter(on_terminal: bool | None) -> logging.Formatter:
     """Return what makes lines of text: with the time of day for who watches, else the date and time in UTC."""
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    if sys.stderr is not None and sys.stderr.isatty():
+    if on_terminal is None:
+        on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    if on_terminal:
         return logging.Formatter(form, "%H:%M:%S")
     formatter = logging.Formatter(form, "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime

@@ -19,6 +19,7 @@ from pipelines.runtime.sinks import make_sinks
 from transforms.batch import BatchLimits, BatchMode
 from transforms.kafka.flink_keys import Subtasks
 from transforms.kafka.read import ReadFromKafka, close_readers, new_source_id
+from transforms.kafka.shared_start import commit_start
 from transforms.kafka.source import BundleLimits, KafkaSource
 from transforms.kafka.start import Start, resolve_start
 from transforms.read_files import ReadJsonLines
@@ -202,14 +203,30 @@ def read_topics(source: KafkaSource, settings: Settings, commit: bool) -> ReadFr
     Raises:
         KafkaSetupError: Kafka cannot be read as the options ask.
     """
+    if settings.dry_run:  # the same graph, which no broker is asked for
+        return ReadFromKafka(source, Start({}, {} if settings.kafka.stop_at == "end" else None), commit=commit)
+    return ReadFromKafka(source, _start(source, settings), commit=commit, subtasks=flink_subtasks(settings))
+
+
+def share_start(plan: Plan) -> int:
+    """Decide where all processes of the run's group start, and return how many partitions there are.
+
+    Raises:
+        KafkaSetupError: Kafka cannot be read as the options ask.
+    """
+    source = plan.source
+    assert source is not None  # files are read by one process
+    start = _start(source, plan.settings)
+    commit_start(source.cluster, source.group_id, start)
+    return len(start.positions)
+
+
+def _start(source: KafkaSource, settings: Settings) -> Start:
     kafka = settings.kafka
     stop_at_end = kafka.stop_at == "end"
-    if settings.dry_run:  # the same graph, which no broker is asked for
-        return ReadFromKafka(source, Start({}, {} if stop_at_end else None), commit=commit)
-    start = resolve_start(
+    return resolve_start(
         source.cluster, source.topics, source.group_id, kafka.start_at, kafka.reset, stop_at_end=stop_at_end
     )
-    return ReadFromKafka(source, start, commit=commit, subtasks=flink_subtasks(settings))
 
 
 def flink_subtasks(settings: Settings) -> Subtasks | None:

@@ -7,8 +7,8 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import ExitStack, closing, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from datetime import datetime, timezone
 from typing import Any
 
@@ -18,6 +18,7 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from aep.errors import SecretError, StoppedError, UserError
 from pipelines.options.checks import contradictions
+from pipelines.options.declarations import GeneralOptions
 from pipelines.options.merge import parse
 from pipelines.options.secret_checks import named, secrets_named
 from pipelines.options.settings import Settings
@@ -32,8 +33,10 @@ from pipelines.runtime.judge import judge_by
 from pipelines.runtime.local_runner import keep_metrics_small
 from pipelines.runtime.logs import leave_out_beams_tracebacks, leave_out_job_errors, set_up_logging
 from pipelines.runtime.loopback import await_end, without_tracebacks
-from pipelines.runtime.plan import Plan, for_replay
+from pipelines.runtime.plan import Plan, for_replay, share_start
 from pipelines.runtime.preflight import preflight
+from pipelines.runtime.processes.child import ParentReporter, reporter_to_parent
+from pipelines.runtime.processes.supervisor import Supervisor, how_many
 from pipelines.runtime.progress import LINE_EVERY_SECONDS, Progress
 from pipelines.runtime.report import summary, warnings, without_success
 from pipelines.runtime.report_page.page import RunReport
@@ -74,6 +77,7 @@ def as_run(job: Job) -> Run[Plan]:
         preflight=preflight,
         build=job.build,
         notes=kind.notes,
+        share_start=share_start,
         replay=job.deliver
         and Replay(
             plan=lambda settings: for_replay(job.plan(settings, kind), kind),
@@ -97,9 +101,12 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
         start or the wait for a cluster's job, 1 for anything else. A cluster's job is waited for unless Beam's own
         `--no_wait_until_finish` says otherwise.
     """
-    reporter: Reporter = ConsoleReporter(console(), as_json=as_json)
+    parent = reporter_to_parent()
+    reporter: Reporter = parent or ConsoleReporter(console(), as_json=as_json)
+    argv = [*argv, *(parent.options if parent else ())]
     settings: Settings | None = None
     cluster: FlinkRun | None = None
+    supervisor: Supervisor | None = None
     with ExitStack() as while_it_runs:
         try:
             settings = parse(argv, job.findings, sys.modules[job.build.__module__].__doc__ or "", job.groups)
@@ -107,28 +114,34 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
                 notes = "".join(f"# {note}\n" for note in job.notes(settings))
                 sys.stdout.write(settings.as_yaml() + notes)
                 return DONE
-            set_up_logging(settings.general.log_format)
-            if settings.general.log_format == "json":
+            set_up_logging(settings.general.log_format, on_terminal=parent.is_terminal if parent else None)
+            if settings.general.log_format == "json" and parent is None:
                 reporter = LogReporter(as_json=as_json)
+            if job.share_start is not None and settings.general.processes > 1:
+                supervisor = Supervisor(settings)
             with secrets_named(settings):
                 process.start_run()  # an earlier run of this process may have been stopped
                 plan = job.plan(settings)
                 port = settings.general.metrics_port
                 if plan.local and port is not None:
-                    while_it_runs.enter_context(closing(open_monitor(port)))
+                    monitor = open_monitor(port, supervisor.not_ready if supervisor else None)
+                    while_it_runs.enter_context(closing(monitor))
                 if settings.on_dataflow:
                     check_packages()
                 if not settings.dry_run:
                     job.preflight(plan)
                     check_job_server(settings)
                     cluster = flink_run(settings)
+            if supervisor is not None and job.share_start is not None:
+                reporter.say(how_many(settings, job.share_start(plan)))
+                return _run_here(supervisor.run, plan, job, reporter, supervisor)
             pipeline = _pipeline([*_flags(plan, reporter), *(cluster.flags if cluster else ())])
             job.build(pipeline, plan)
             if settings.dry_run:
                 sys.stdout.write(dry_run(pipeline, settings))
                 return DONE
         except UserError as error:
-            if isinstance(error, OptionsError) and error.as_json:
+            if isinstance(error, OptionsError) and error.as_json and parent is None:
                 set_up_logging("json")
                 reporter = LogReporter(as_json=as_json)
             reporter.error(str(error))
@@ -140,7 +153,7 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
             _account_of_start("stopped", job.title, settings, words)
             return INTERRUPTED
         if plan.local:
-            return _run_here(pipeline, plan, job, reporter)
+            return _run_here(lambda: pipeline.run().wait_until_finish(), plan, job, reporter)
         with without_tracebacks():
             return _run_on_cluster(pipeline, plan, job, reporter, cluster)
 
@@ -158,7 +171,9 @@ def _pipeline(flags: list[str]) -> beam.Pipeline:
         raise OptionsError(problems or [str(error)]) from None
 
 
-def _run_here(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter) -> int:
+def _run_here(
+    work: Callable[[], object], plan: R, job: Run[R], reporter: Reporter, supervisor: Supervisor | None = None
+) -> int:
     process.tune_garbage_collector()
     keep_metrics_small()
     end_bundles_at_once()
@@ -167,12 +182,12 @@ def _run_here(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter)
     leave_out_beams_tracebacks()
     started = time.monotonic()
     error: Exception | None = None
-    show = plan.settings.general.progress
-    history = History() if plan.settings.general.report_file else None
-    with ends_on_signals(reporter, plan.settings.general.shutdown_seconds, plan):
-        with history or nullcontext(), nullcontext() if show == "off" else Progress(reporter, LINE_EVERY_SECONDS[show]):
+    general = plan.settings.general
+    history = History() if general.report_file else None
+    with ends_on_signals(reporter, general.shutdown_seconds, plan, supervisor):
+        with history or nullcontext(), _progress(reporter, general):
             try:
-                pipeline.run().wait_until_finish()
+                work()
             except Exception as raised:  # noqa: BLE001 (runners raise what they like; it is shown below)
                 error = process.failure or raised
                 # Deliveries that still wait for their destination would keep the process alive.
@@ -180,11 +195,21 @@ def _run_here(pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter)
         lag = metrics.highest(metrics.LAG_MILLISECONDS)
         plan.close()
     outcome = "failed" if error else "stopped" if process.stop_requested.is_set() else "finished"
-    found = summary(metrics.process_counts(), time.monotonic() - started, outcome, lag)
+    counts = metrics.process_counts()
+    if supervisor is not None:
+        counts[metrics.READ] -= supervisor.read_again
+    found = summary(counts, time.monotonic() - started, outcome, lag)
     told = _account(found, plan, job.title, reporter, history, error)
     if error is None:
         return _end(plan, job, told, reporter)
     return _explain(error, reporter, plan)
+
+
+def _progress(reporter: Reporter, general: GeneralOptions) -> AbstractContextManager[object]:
+    """Return what shows how far the run is, or reports it to the parent of this process."""
+    if isinstance(reporter, ParentReporter):
+        return reporter.reporting(general.shutdown_seconds)
+    return nullcontext() if general.progress == "off" else Progress(reporter, LINE_EVERY_SECONDS[general.progress])
 
 
 def _run_on_cluster(

@@ -12,21 +12,37 @@ from types import FrameType
 
 from pipelines.runtime.console import Reporter
 from pipelines.runtime.job import RunPlan
+from pipelines.runtime.processes.child import ParentReporter
+from pipelines.runtime.processes.supervisor import Supervisor
 from transforms.worker import metrics, process
 
 
 @contextmanager
-def ends_on_signals(reporter: Reporter, seconds: float, plan: RunPlan) -> Iterator[None]:
-    """End the run gracefully at the first signal, and at once at the second.
+def ends_on_signals(
+    reporter: Reporter, seconds: float, plan: RunPlan, supervisor: Supervisor | None = None
+) -> Iterator[None]:
+    """End the run gracefully at the first signal, and at once at the second, with its other processes if it has any.
 
-    SIGHUP is one, sent as a terminal closes, unless the run was started with nohup.
+    SIGHUP is one, sent as a terminal closes, unless the run was started with nohup. A process of several leaves the
+    second one to its parent: who signals all processes of a service, as systemd may, has it get one from each.
+
+    Args:
+        reporter: Says what the run still does.
+        seconds: How long deliveries may then go on.
+        plan: Of the run.
+        supervisor: Of the run's other processes; None where it has none.
     """
     ended = threading.Event()
 
     def end(number: int, _: FrameType | None) -> None:
-        if process.stop_requested.is_set():
-            os._exit(128 + number)
+        at_once = process.stop_requested.is_set()
+        if at_once and isinstance(reporter, ParentReporter):
+            return
         process.request_stop(seconds)
+        if supervisor is not None:
+            supervisor.end_all(at_once)
+        if at_once:
+            os._exit(128 + number)
         reporter.say(f"stopping: {plan.on_stop}; press Ctrl-C again to quit at once")
         # What was read and not sent yet may begin to wait only now.
         threading.Thread(target=_say_what_is_awaited, args=(reporter, plan.receiver, ended), daemon=True).start()

@@ -25,8 +25,8 @@ from pipelines.kafka_to_aep import main
 
 set_up = pipelines.runtime.run.set_up_logging
 
-def talk(log_format: str) -> None:
-    set_up(log_format)
+def talk(*given: object, **named: object) -> None:
+    set_up(*given, **named)
     for name in [None, *logging.root.manager.loggerDict]:
         logging.getLogger(name).setLevel(logging.DEBUG)
 

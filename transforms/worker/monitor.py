@@ -43,7 +43,7 @@ class Readiness(NamedTuple):
     body: dict[str, Any]
 
 
-def readiness(now: Snapshot, stopping: bool, at: float) -> Readiness:
+def readiness(now: Snapshot, stopping: bool, at: float, not_ready: str = "") -> Readiness:
     """Return whether a process reads.
 
     It does from its first poll until it is asked to end, also while the destination is down: nothing else could read
@@ -53,9 +53,10 @@ def readiness(now: Snapshot, stopping: bool, at: float) -> Readiness:
         now: Its numbers.
         stopping: Whether it was asked to end.
         at: The time of the numbers, in seconds since 1970.
+        not_ready: What else keeps it from being ready; "" for nothing.
     """
     polled, accepted = now.levels[LAST_POLL], now.levels[LAST_ACCEPTED]
-    reason = "stopping" if stopping else "reading has not begun" if polled is None else ""
+    reason = "stopping" if stopping else "reading has not begun" if polled is None else not_ready
     return Readiness(
         reason,
         {
@@ -82,13 +83,14 @@ class Monitor:
     Args:
         port: Where; 0 for any free one.
         read: The numbers.
+        not_ready: Returns what keeps the process from being ready although its numbers look so, "" for nothing.
 
     Raises:
         OSError: It cannot listen there.
     """
 
-    def __init__(self, port: int, read: Callable[[], Snapshot] = snapshot):
-        self._server = _Server(port, registry(read), read)
+    def __init__(self, port: int, read: Callable[[], Snapshot] = snapshot, not_ready: Callable[[], str] | None = None):
+        self._server = _Server(port, registry(read), read, not_ready)
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, name="monitor", daemon=True).start()
         _LOG.info("metrics at http://%s:%d/metrics, probes at /health and /ready", socket.gethostname(), self.port)
@@ -99,14 +101,18 @@ class Monitor:
         self._server.server_close()
 
 
-def open_monitor(port: int) -> Monitor:
+def open_monitor(port: int, not_ready: Callable[[], str] | None = None) -> Monitor:
     """Return a monitor of this process on exactly this port, or on any free one for 0.
+
+    Args:
+        port: Where.
+        not_ready: See `Monitor`.
 
     Raises:
         ConfigurationError: The port cannot be had.
     """
     try:
-        return Monitor(port)
+        return Monitor(port, not_ready=not_ready)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise ConfigurationError(
@@ -141,7 +147,9 @@ def _ports_of_workers(port: int) -> Iterable[int]:
 class _Server(ThreadingTCPServer):
     daemon_threads = True
 
-    def __init__(self, port: int, metrics: CollectorRegistry, read: Callable[[], Snapshot]):
+    def __init__(
+        self, port: int, metrics: CollectorRegistry, read: Callable[[], Snapshot], not_ready: Callable[[], str] | None
+    ):
         super().__init__(("", port), _Handler, bind_and_activate=False)
         self.socket.close()
         # Also where a cluster has IPv6 addresses only.
@@ -151,6 +159,7 @@ class _Server(ThreadingTCPServer):
         self.server_address = self.socket.getsockname()
         self.metrics = metrics
         self.read = read
+        self.not_ready = not_ready
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what failed, unless it is a client that has gone."""
@@ -170,7 +179,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/health":
             self._answer(200, "application/json", b'{"alive":true}\n')
         elif path == "/ready":
-            found = readiness(self.server.read(), process.stop_requested.is_set(), time.time())
+            stopping = process.stop_requested.is_set()
+            not_ready = self.server.not_ready() if self.server.not_ready else ""
+            found = readiness(self.server.read(), stopping, time.time(), not_ready)
             self._answer(503 if found.reason else 200, "application/json", orjson.dumps(found.body) + b"\n")
         else:
             self._answer(404, "text/plain; charset=utf-8", b"not found; there are /metrics, /health, /ready\n")

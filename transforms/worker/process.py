@@ -76,6 +76,11 @@ def watch_waiting(key: Hashable, reasons: Callable[[], Sequence[str]]) -> None:
     _waiting[key] = reasons
 
 
+def unwatch_waiting(key: Hashable) -> None:
+    """Forget what was made known by `watch_waiting`."""
+    _waiting.pop(key, None)
+
+
 def waiting() -> list[str]:
     """Return why batches of this process wait to be sent again, one reason for each of them."""
     return [reason for reasons in list(_waiting.values()) for reason in reasons()]

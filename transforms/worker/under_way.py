@@ -56,6 +56,12 @@ class UnderWay:
             self._most, self._seconds = self._number, 0.0
             return load
 
+    def add(self, load: Load) -> None:
+        """Add requests that another process has made."""
+        with self._lock:
+            self._most = max(self._most, load.most)
+            self._seconds += load.seconds
+
     def _pass(self) -> None:
         now = self._clock()
         self._seconds += self._number * (now - self._then)

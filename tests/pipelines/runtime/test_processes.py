@@ -1,0 +1,82 @@
+"""Decisions about the processes of a run, and what they report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import orjson
+import pytest
+
+from aep.errors import UserError
+from pipelines.kinesis_to_kafka import RUN as KINESIS_TO_KAFKA
+from pipelines.options.merge import parse as parse_for
+from pipelines.runtime.processes.messages import Report, grown, read_report
+from pipelines.runtime.processes.restarts import failures_in_a_row, how_it_ended, pause_seconds
+from pipelines.runtime.processes.supervisor import in_json
+from tests.pipelines.to_aep import parse
+
+COMPLETE = (
+    "--kafka_bootstrap_servers=kafka:9092",
+    "--kafka_topics=events",
+    "--aep_inlet_url=http://127.0.0.1:1/collection/one",
+    "--aep_dataset_id=one",
+    "--xdm_schema_file=configs/schemas/loyalty-event.schema.json",
+    "--dead_letter_topic=dead",
+)
+
+
+def test_several_processes_are_an_option_of_a_local_run_of_kafka() -> None:
+    assert parse([*COMPLETE, "--processes=3"]).general.processes == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--kafka_source=file", "--kafka_file_pattern=x"), "each process would read all files"),
+        (("--runner=FlinkRunner",), "on FlinkRunner the runner distributes the work"),
+        (("--runner=PrismRunner",), "on PrismRunner the runner distributes the work"),
+        (("--batch_mode=state", "--batch_allow_unsafe"), "batch_mode=state commits none"),
+    ],
+)
+def test_where_a_run_has_one_process_more_are_refused(options: tuple[str, ...], why: str) -> None:
+    with pytest.raises(UserError, match=rf"processes \(command line\): must be 1: .*{why}"):
+        parse([*COMPLETE, "--processes=2", *options])
+    parse([*COMPLETE, "--processes=1", *options])
+
+
+def test_the_shards_of_a_stream_are_read_by_one_process() -> None:
+    argv = ["--kinesis_stream=s", "--kinesis_region=us-east-1", "--output_path=o", "--dead_letter_path=d"]
+    parse_for(argv, KINESIS_TO_KAFKA.findings)
+    with pytest.raises(UserError, match="must be 1: the positions in the shards"):
+        parse_for([*argv, "--processes=2"], KINESIS_TO_KAFKA.findings)
+
+
+def test_pauses_grow_to_a_minute_and_begin_anew_after_work() -> None:
+    assert [pause_seconds(failures) for failures in range(1, 9)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert failures_in_a_row(4, worked_seconds=1) == 5
+    assert failures_in_a_row(4, worked_seconds=100) == 1
+
+
+def test_how_a_process_ended_is_said_in_words() -> None:
+    assert how_it_ended(-9) == "was ended by SIGKILL"
+    assert how_it_ended(1) == "ended with exit code 1"
+
+
+def test_reports_add_up_to_what_was_counted() -> None:
+    states = [Counter[str](), Counter(read=3), Counter(read=3, accepted=2), Counter(read=9, accepted=9)]
+    total = Counter[str]()
+    for before, now in pairwise(states):
+        report = read_report(Report(grown=grown(before, now)).line())
+        assert report is not None
+        total.update(report.grown)
+    assert total == states[-1]
+
+
+def test_a_report_that_a_kill_has_cut_off_is_left_out() -> None:
+    assert read_report(Report(error="no").line()[:-5]) is None
+
+
+def test_lines_of_a_log_in_json_have_the_number_of_their_process() -> None:
+    assert orjson.loads(in_json(2, '{"message":"hello"}')) == {"message": "hello", "process": 2}
+    assert orjson.loads(in_json(2, "Killed")) == {"severity": "WARNING", "message": "Killed", "process": 2}
