@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -140,6 +141,9 @@ def stop(
 
     if to and not savepoint:
         raise typer.BadParameter("--to needs --savepoint")
+    for word in words_and_options(context.args)[0]:
+        if "://" in word or Path(word).is_dir():
+            raise typer.BadParameter(f"{word} is not an options file; a savepoint's folder is given with --to")
     try:
         settings = _settings(context)
         rest = cluster_of(settings)
@@ -193,8 +197,8 @@ def restart(
     offsets (batch_mode=bundle, the default), or from its newest checkpoint (batch_mode=state, which commits none). It
     says which, and why. Then it is as beam-aep run, whose options and exit codes it has.
 
-    After an upgrade of Beam or of its job server give --from committed: a newer runner may not read an older one's
-    savepoint. After job stop --savepoint that repeats nothing either.
+    After an upgrade of Flink, of Beam's job server or of this package, or with other routes, give --from committed: a
+    newer job may not read an older one's savepoint. After job stop --savepoint that repeats nothing either.
     """
     from aep.errors import UserError
     from pipelines.cli.job.cluster import cluster_of, commits

@@ -142,6 +142,13 @@ def test_a_stop_with_a_savepoint_prints_its_path_alone(job: Command, flink: Reco
     ]
 
 
+@pytest.mark.parametrize("folder", ["s3://bucket/savepoints", str(ROOT)])
+def test_a_folder_behind_savepoint_is_not_taken_for_an_options_file(job: Command, folder: str) -> None:
+    code, out, err = job("stop", "--savepoint", folder)
+    assert (code, out) == (2, "")
+    assert f"{folder} is not an options file; a savepoint's folder is given with --to" in err
+
+
 def test_a_cluster_s_own_place_for_savepoints_is_enough(job: Command, flink: RecordedFlink) -> None:
     code, out, err = job("stop", "--savepoint")
     assert (code, out, flink.called) == (2, "", [])
