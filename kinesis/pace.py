@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kinesis.limits import SHARD_BYTES, SHARD_RECORDS
 
 _RIPE_SECONDS = 0.1
@@ -53,16 +55,18 @@ class Pace:
         self._records = min(self._full(SHARD_RECORDS), self._records + seconds * self._share * SHARD_RECORDS)
         self._bytes = min(self._full(SHARD_BYTES), self._bytes + seconds * self._share * SHARD_BYTES)
 
-    def take(self, size: int) -> bool:
-        """Return whether a record of this size may go now, and count it if so.
+    def take(self, sizes: Sequence[int]) -> int:
+        """Return how many of the first records of these sizes may go now, and count them.
 
         One that is larger than a full bucket goes when the bucket is full, and leaves it in debt.
         """
-        if self._records < 1 or self._bytes < min(size, self._full(SHARD_BYTES)):
-            return False
-        self._records -= 1
-        self._bytes -= size
-        return True
+        full = self._full(SHARD_BYTES)
+        for number, size in enumerate(sizes):
+            if self._records < 1 or self._bytes < min(size, full):
+                return number
+            self._records -= 1
+            self._bytes -= size
+        return len(sizes)
 
     def seconds_until_ripe(self, records: int, next_size: int) -> float:
         """Return how long until it is worth a request: all that wait may go, or a tenth of a second's worth.

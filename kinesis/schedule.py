@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Hashable, Iterable, Sequence
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 from kinesis.limits import MAX_RECORDS, REQUEST_BYTES
@@ -145,13 +145,20 @@ class Schedule:
         if self._pieces:
             return self._pieces.popleft()
         lanes = list(self._lanes.values())
-        for lane in lanes:
+        # Few, of a stream of many shards: those with something to send, or whose pace grows again.
+        busy = [lane for lane in lanes if lane.ready or lane.later or (lane.pace and lane.pace.share < 1)]
+        for lane in busy:
             lane.wake(now)
             if lane.pace:
                 lane.pace.refill(now)
-        wait = min((lane.seconds_until_ripe() for lane in lanes), default=float("inf"))
-        if wait > 0:
-            return min([wait, *(lane.later[0][0] - now for lane in lanes if lane.later)])
+        waits = [lane.later[0][0] - now for lane in busy if lane.later]
+        for lane in busy:
+            wait = lane.seconds_until_ripe()
+            if wait <= 0:
+                break
+            waits.append(wait)
+        else:
+            return min(waits, default=float("inf"))
         self._turn += 1  # so that in the end each shard is the first to fill a request
         start = self._turn % len(lanes)
         return _fill(lanes[start:] + lanes[:start])
@@ -203,13 +210,18 @@ def _fill(lanes: Sequence[_Lane]) -> list[Entry]:
     request: list[Entry] = []
     total = 0
     for lane in lanes:
-        ready, pace = lane.ready, lane.pace
-        while ready:
-            size = ready[0].size
-            if len(request) == MAX_RECORDS or (request and total + size > REQUEST_BYTES):
-                return request
-            if pace is not None and not pace.take(size):
+        ready = lane.ready
+        if not ready:
+            continue
+        fitting: list[int] = []
+        for entry in islice(ready, MAX_RECORDS - len(request)):
+            if (request or fitting) and total + entry.size > REQUEST_BYTES:
                 break
-            total += size
-            request.append(ready.popleft())
+            total += entry.size
+            fitting.append(entry.size)
+        number = len(fitting) if lane.pace is None else lane.pace.take(fitting)
+        total -= sum(fitting[number:])
+        request += [ready.popleft() for _ in range(number)]
+        if ready and number == len(fitting):
+            return request
     return request

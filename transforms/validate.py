@@ -55,7 +55,7 @@ class ValidateXdmFn(beam.DoFn):
             step.use(live.current())
         records, entities, bodies = element.records, element.entities, element.bodies
         sure = step.surely(entities, bodies)
-        if not all(sure) or step.partition_key is not None:
+        if not all(sure):
             valid, unknown_fields = Chunk(element.topic, element.partition, [], element.route), 0
             for record, entity, body, is_sure in zip(records, entities, bodies, sure, strict=True):
                 result = body if is_sure else step(entity, body, looked=is_sure is not None)
@@ -71,6 +71,9 @@ class ValidateXdmFn(beam.DoFn):
                         valid.partition_keys.append(step.partition_key(finished, record.key))
         else:
             valid, unknown_fields = Chunk(element.topic, element.partition, records, element.route, bodies=bodies), 0
+            if (key_of := step.partition_key) is not None:
+                keys = [key_of(entity, record.key) for entity, record in zip(entities, records, strict=True)]
+                valid.partition_keys = keys
         valid.bodies = [
             body if body is record.value else _trimmed(body)
             for record, body in zip(valid.records, valid.bodies, strict=True)

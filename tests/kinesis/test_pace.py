@@ -22,7 +22,7 @@ def drive(pace: Pace, shard: Shard, start: float, seconds: float, size: int, del
             now += wait + 1e-6
             continue
         taken = 0
-        while taken < 500 and pace.take(size):
+        while taken < 500 and pace.take([size]):
             taken += 1
         accepted = sum(shard.take(size, now + delay) for _ in range(taken))
         pace.note(accepted, taken - accepted, now, now + delay)
@@ -65,7 +65,7 @@ def test_no_second_gets_more_than_a_store_and_a_seconds_worth(steps: list[tuple[
     for size, pause in steps:
         now += pause
         pace.refill(now)
-        if pace.take(size):
+        if pace.take([size]):
             taken.append((now, size))
     for at, _ in taken:
         window = [size for then, size in taken if at <= then < at + 1.0]
@@ -81,7 +81,7 @@ def test_what_is_ripe_can_be_taken(size: int, waiting: int) -> None:
         while (wait := pace.seconds_until_ripe(waiting, size)) > 0:
             now += wait + 1e-6
             pace.refill(now)
-        assert pace.take(size)
+        assert pace.take([size])
         pace.note(rng.randrange(3), rng.randrange(2), now, now)
 
 

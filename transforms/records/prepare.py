@@ -220,11 +220,14 @@ class ValidateStep:
             None for records that were not looked at.
         """
         validator, unwrap = self._validator, self._unwrap
-        if validator is None or self._prunes or (unwrap is not None and self._route.parse == keep_json):
+        if self._prunes or (unwrap is not None and self._route.parse == keep_json):
             return [None] * len(bodies)
         parts = entities if unwrap is None else list(map(unwrap, entities, bodies))
-        fit = validator.surely_fit([part if isinstance(part, dict) else {} for part in parts])
-        largest = min(validator.max_bytes, self._largest)
+        if validator is None:
+            fit, largest = [True] * len(bodies), self._largest
+        else:
+            fit = validator.surely_fit([part if isinstance(part, dict) else {} for part in parts])
+            largest = min(validator.max_bytes, self._largest)
         # As canonical JSON a part of a record is shorter than the whole.
         return [
             is_fit and len(body) <= largest and isinstance(part, dict)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import orjson
@@ -189,8 +190,9 @@ def test_what_is_surely_valid_is_valid(entities: list[Any], envelopes: list[Any]
     for one in envelopes:
         if one["body"] is not None:
             one["body"]["xdmEntity"] = GOOD
-    for payload, found in (("entity", entities), ("message", envelopes)):
-        only = route("one", TOPIC, schema=SCHEMA, payload=payload, **DESTINATION)
+    cases = [("entity", entities), ("message", envelopes)]
+    for (payload, found), schema in product(cases, (SCHEMA, None)):
+        only = route("one", TOPIC, schema=schema, payload=payload, **DESTINATION)
         rules = by_default(XdmRules, max_record_bytes=largest)
         bodies = [orjson.dumps(one) for one in found]
         sure = ValidateStep(only, rules).surely(found, bodies)
