@@ -151,6 +151,18 @@ class FlinkLoad:
         wait_for(lambda: self._completed() > before, PATIENCE_SECONDS, "a checkpoint")
         self.scenario.wait_until_accepted(self.scenario.messages_accepted() + 1)
 
+    def wait_until_more_is_committed(self) -> None:
+        """Return when offsets are beyond those that are committed now."""
+        before = self.scenario.records_committed("events")
+        wait_for(
+            lambda: self.scenario.records_committed("events") > before, PATIENCE_SECONDS, "offsets to be committed"
+        )
+
+    def uncommitted(self) -> int:
+        """Return how many accepted events the next job reads again, once the last one's workers have ended."""
+        wait_for(lambda: not self.workers(), PATIENCE_SECONDS, "the workers to end")
+        return len(self.scenario.accepted("events")) - self.scenario.records_committed("events")
+
     def _completed(self) -> int:
         return int(self.flink.checkpoints(self.job)["counts"]["completed"])
 
