@@ -14,6 +14,7 @@ from apache_beam.options.pipeline_options import FlinkRunnerOptions
 
 from pipelines.flink.cluster import minor, slots_problem, submitted, version_problem
 from pipelines.flink.failure import cause_of
+from pipelines.flink.launch import Workers
 from pipelines.flink.rest import FlinkError, FlinkRest
 from pipelines.options.settings import Settings
 from pipelines.runtime.preflight import PreflightError
@@ -117,3 +118,8 @@ def worker_address(settings: Settings) -> str | None:
     """Return where a task manager finds its worker pool, None where it needs none."""
     is_external = settings.beam.get("environment_type") == "EXTERNAL"
     return settings.beam.get("environment_config") if is_external else None
+
+
+def workers_of(settings: Settings) -> Workers:
+    """Return how the workers of a job are started."""
+    return Workers(settings.beam.get("environment_type"), worker_address(settings))

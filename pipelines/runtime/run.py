@@ -26,6 +26,7 @@ from pipelines.options.yaml_files import OptionsError
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
 from pipelines.runtime.dataflow import check_packages, dry_run
 from pipelines.runtime.flink import FlinkRun, flink_run, how_it_ended
+from pipelines.runtime.flink_watch import JobWatch
 from pipelines.runtime.history import History
 from pipelines.runtime.job import Job, R, Replay, Run, RunPlan
 from pipelines.runtime.job_server import check_job_server
@@ -218,15 +219,25 @@ def _run_on_cluster(
     leave_out_beams_tracebacks()
     leave_out_job_errors()
     started = time.monotonic()
-    result: PipelineResult = pipeline.run()
-    reporter.say(f"the job is running on {plan.settings.runner}; ending this process does not stop it")
-    # The launcher of a Dataflow template submits the job itself, once this process has ended.
-    if plan.settings.beam.get("no_wait_until_finish") or plan.settings.beam.get("template_location"):
-        return DONE
+    if cluster is not None:
+        reporter.say(f"submitting the job to {cluster.rest.url}")
+    watch = JobWatch(cluster, plan.settings, reporter.say) if cluster else None
+    options = plan.settings.beam
     try:
-        state = result.wait_until_finish()
+        with watch or nullcontext():
+            result: PipelineResult = pipeline.run()
+            if watch is None:
+                reporter.say(f"the job is running on {plan.settings.runner}; ending this process does not stop it")
+                # The launcher of a Dataflow template submits the job itself, once this process has ended.
+                if options.get("no_wait_until_finish") or options.get("template_location"):
+                    return DONE
+            elif options.get("no_wait_until_finish") and watch.sees_start(
+                lambda: PipelineState.is_terminal(result.state)
+            ):
+                return DONE
+            state = result.wait_until_finish()
     except KeyboardInterrupt:
-        reporter.say("stopped waiting; the job keeps running on the cluster")
+        reporter.say(watch.after_interrupt if watch else "stopped waiting; the job keeps running on the cluster")
         return INTERRUPTED
     except RuntimeError as error:  # Beam's, of a job that has failed or was cancelled
         if plan.settings.on_dataflow:

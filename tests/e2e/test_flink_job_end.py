@@ -60,6 +60,8 @@ def test_a_cancelled_job_ends_in_one_sentence(scenario: Scenario, flink: FlinkCl
     scenario.produce(generate(100))
     pipeline = scenario.start(**flink.options(), flink_master=flink.rest_url, kafka_stop_at="never")
     scenario.wait_until_accepted(100)
+    wait_for(lambda: "tasks of the job run:" in pipeline.log(), PATIENCE_SECONDS, "the word that the job runs")
+    assert f"{flink.rest_url}/#/job/running/{flink.jobs()[-1]['jid']}; its workers are in this" in pipeline.log()
     flink.cancel(flink.jobs()[-1]["jid"])
     wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the end of the wait")
     assert pipeline.exit_code == 1, pipeline.log_tail()
@@ -89,14 +91,3 @@ def test_a_job_whose_token_is_refused_ends_in_one_sentence(
     assert f"{flink.rest_url}/jobs/{job['jid']}/exceptions" in line
     assert "Traceback" not in finished.output
     assert "\tat " not in finished.output
-
-
-@pytest.mark.slow
-def test_a_missing_worker_pool_is_named(scenario: Scenario, flink: FlinkCluster) -> None:
-    port = free_port()
-    options = flink.options() | {"environment_type": "EXTERNAL", "environment_config": f"localhost:{port}"}
-    scenario.produce(generate(100))
-    finished = scenario.run(**options, flink_master=flink.rest_url)
-    assert finished.code == 1, finished.output
-    assert f"error: the job failed: no worker pool answers at localhost:{port}" in finished.output
-    assert "Traceback" not in finished.output

@@ -1,0 +1,114 @@
+"""What users read of a Flink job whose workers do not start, on a real cluster with a real worker pool."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from samples.loyalty import generate
+from testing.services.flink import FlinkCluster
+from testing.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, wait_for
+from tests.e2e.scenario import Scenario
+
+pytestmark = [pytest.mark.kafka, pytest.mark.flink, pytest.mark.slow]
+
+
+class Pools:
+    """Starts worker pools on one port."""
+
+    def __init__(self, folder: Path, until: ExitStack) -> None:
+        self.port = free_port()
+        self._folder, self._until = folder, until
+
+    def start(self, path: str) -> ServiceProcess:
+        """Start a pool with this PATH."""
+        command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={self.port}"]
+        pool = ServiceProcess("worker pool", command, self._folder / "pool.log", env={"PATH": path})
+        self._until.callback(pool.kill)
+        wait_for(lambda: "Started worker pool" in pool.log(), PATIENCE_SECONDS, "the worker pool")
+        return pool
+
+    def options(self, flink: FlinkCluster) -> dict[str, object]:
+        """Return options of a job whose workers the pool starts."""
+        address = {"environment_type": "EXTERNAL", "environment_config": f"localhost:{self.port}"}
+        return {**flink.options(), **address, "flink_master": flink.rest_url}
+
+
+@pytest.fixture
+def pools(tmp_path: Path) -> Iterator[Pools]:
+    with ExitStack() as until:
+        yield Pools(tmp_path, until)
+
+
+GOOD_PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
+def wait_for_words(pipeline: ServiceProcess, words: str) -> None:
+    wait_for(lambda: words in pipeline.log() or not pipeline.running, PATIENCE_SECONDS, words)
+    assert words in pipeline.log()
+
+
+def test_a_missing_worker_pool_is_named_and_the_job_runs_once_it_is_there(
+    scenario: Scenario, flink: FlinkCluster, pools: Pools
+) -> None:
+    scenario.produce(generate(100))
+    pipeline = scenario.start("--no_wait_until_finish", **pools.options(flink), kafka_stop_at="never")
+    wait_for_words(pipeline, f"Flink starts it again: no worker pool answers at localhost:{pools.port}")
+    pools.start(GOOD_PATH)
+    wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the start of the job")
+    assert pipeline.exit_code == 0, pipeline.log()
+    assert f"tasks of the job run: {flink.rest_url}/#/job/running/{flink.jobs()[-1]['jid']}" in pipeline.log()
+    scenario.wait_until_accepted(100)
+
+
+def test_a_worker_pool_that_never_comes_ends_the_job_in_one_sentence(
+    scenario: Scenario, flink: FlinkCluster, pools: Pools
+) -> None:
+    scenario.produce(generate(100))
+    finished = scenario.run("--no_wait_until_finish", **pools.options(flink))
+    assert finished.code == 1, finished.output
+    assert f"error: the job failed: no worker pool answers at localhost:{pools.port}" in finished.output
+    assert "Traceback" not in finished.output
+
+
+def test_a_pool_that_finds_no_python_is_named(
+    scenario: Scenario, flink: FlinkCluster, pools: Pools, tmp_path: Path
+) -> None:
+    pools.start(str(tmp_path))
+    finished = scenario.run(**pools.options(flink))
+    assert finished.code == 1, finished.output
+    assert "Flink starts it again: a worker pool finds no `python`" in finished.output
+    assert "error: the job failed: a worker pool finds no `python`" in finished.output
+    assert "Traceback" not in finished.output
+
+
+def test_a_python_without_beam_is_said_after_a_minute(
+    scenario: Scenario, flink: FlinkCluster, pools: Pools, tmp_path: Path
+) -> None:
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')  # -S: no site-packages
+    bare.chmod(0o755)
+    pool = pools.start(os.pathsep.join([str(tmp_path), os.environ["PATH"]]))
+    pipeline = scenario.start(**pools.options(flink))
+    wait_for_words(pipeline, f"tasks wait for a Python worker: the worker pool at localhost:{pools.port}")
+    assert "No module named 'apache_beam'" in pool.log()
+    assert pipeline.running
+
+
+def test_a_python_without_this_package_is_named(
+    scenario: Scenario, flink: FlinkCluster, pools: Pools, tmp_path: Path
+) -> None:
+    hide = "import sys\nfor name in ('aep', 'pipelines', 'transforms'):\n    sys.modules[name] = None\n"
+    (tmp_path / "sitecustomize.py").write_text(hide)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ncd {tmp_path} && PYTHONPATH={tmp_path} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    pools.start(os.pathsep.join([str(tmp_path), os.environ["PATH"]]))
+    scenario.produce(generate(100))
+    pipeline = scenario.start(**pools.options(flink))
+    wait_for_words(pipeline, "Flink starts it again: the workers' Python lacks this package")
