@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import grpc
 import requests
 from apache_beam.options.pipeline_options import FlinkRunnerOptions
 
@@ -39,7 +40,7 @@ class FlinkRun:
 
 
 class JobEnd(NamedTuple):
-    """How a job ended that did not finish: `failed` or `cancelled`, and what users read of it."""
+    """How a job ended that did not finish: `failed`, `cancelled` or `unknown`, and what users read of it."""
 
     outcome: str
     text: str
@@ -73,29 +74,34 @@ def flink_run(settings: Settings, slots_seconds: float = _SLOTS_SECONDS) -> Flin
     return FlinkRun(rest, flags, frozenset(job.id for job in rest.jobs()))
 
 
-def how_it_ended(settings: Settings, cluster: FlinkRun | None, message: str) -> JobEnd:
+def how_it_ended(settings: Settings, cluster: FlinkRun | None, error: Exception) -> JobEnd:
     """Return how a job ended that did not finish, from Flink's REST API where that is known, else from Beam.
 
     Args:
         settings: All options.
         cluster: Where it ran.
-        message: Beam's, with the trace of its job server.
+        error: Beam's, with the trace of its job server, or that the job server no longer answers.
     """
-    cancelled = "in state CANCELLED" in message
-    trace = message
+    is_lost = isinstance(error, grpc.RpcError)
+    trace = "" if is_lost else str(error)
+    state = "CANCELED" if "in state CANCELLED" in trace else None if is_lost else "FAILED"
     where = "the logs of Beam's job server and of the task managers have the details"
     if cluster is not None:
         try:
             job = submitted(cluster.rest.jobs(), settings.beam.get("job_name"), cluster.jobs_before)
             if job is not None:
-                cancelled = cancelled or job.state == "CANCELED"
-                trace = next((failure.trace for failure in cluster.rest.failures(job.id)), message)
+                state = job.state
+                trace = next((failure.trace for failure in cluster.rest.failures(job.id)), trace)
                 where = f"{cluster.rest.url}/jobs/{job.id}/exceptions has the details"
-        except FlinkError as error:
-            where = f"{where}; {error}"
-    if cancelled:
+        except FlinkError as unreachable:
+            where = f"{where}; {unreachable}"
+    if state == "CANCELED":
         return JobEnd("cancelled", "the job was cancelled on the cluster")
-    return JobEnd("failed", f"the job failed: {cause_of(trace, worker_address(settings))}; {where}")
+    if state == "FAILED":
+        return JobEnd("failed", f"the job failed: {cause_of(trace, worker_address(settings))}; {where}")
+    # As after a job manager is lost, when Flink recovers the job and Beam's job server does not find it again.
+    known = f"Flink calls it {state}" if state else "it may run on"
+    return JobEnd("unknown", f"Beam's job server no longer follows the job, and {known}; {where}")
 
 
 def _version_flags(version: str, settings: Settings) -> tuple[str, ...]:

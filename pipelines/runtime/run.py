@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import apache_beam as beam
+import grpc
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
@@ -239,12 +240,12 @@ def _run_on_cluster(
     except KeyboardInterrupt:
         reporter.say(watch.after_interrupt if watch else "stopped waiting; the job keeps running on the cluster")
         return INTERRUPTED
-    except RuntimeError as error:  # Beam's, of a job that has failed or was cancelled
+    except (RuntimeError, grpc.RpcError) as error:  # Beam's, of a job that failed, was cancelled or is lost
         if plan.settings.on_dataflow:
             raise
         plan.close()
         await_end(_LAST_WORDS_SECONDS)
-        end = how_it_ended(plan.settings, cluster, str(error))
+        end = how_it_ended(plan.settings, cluster, error)
         reporter.error(end.text)
         _account_of_start(end.outcome, job.title, plan.settings, end.text)
         return FAILED

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
+import requests
 
 from aep.errors import UserError
 from pipelines.options.merge import parse
@@ -56,12 +58,21 @@ def test_a_server_that_is_not_flink_is_said_to_be_none(scenario: Scenario) -> No
         check(runner="FlinkRunner", flink_master=scenario.emulator.url)
 
 
-def test_a_cancelled_job_ends_in_one_sentence(scenario: Scenario, flink: FlinkCluster) -> None:
+def test_a_cancelled_job_ends_in_one_sentence_and_flink_shows_no_secret_of_it(
+    scenario: Scenario, flink: FlinkCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = f"secret-{uuid.uuid4().hex}"
+    monkeypatch.setenv("AEP_SECRET", secret)
+    options = flink.options() | ask_for_tokens(scenario, f"client-{scenario.name}", secret)
     scenario.produce(generate(100))
-    pipeline = scenario.start(**flink.options(), flink_master=flink.rest_url, kafka_stop_at="never")
+    pipeline = scenario.start(**options, flink_master=flink.rest_url, kafka_stop_at="never")
     scenario.wait_until_accepted(100)
     wait_for(lambda: "tasks of the job run:" in pipeline.log(), PATIENCE_SECONDS, "the word that the job runs")
-    assert f"{flink.rest_url}/#/job/running/{flink.jobs()[-1]['jid']}; its workers are in this" in pipeline.log()
+    job = f"{flink.rest_url}/jobs/{flink.jobs()[-1]['jid']}"
+    assert f"{job.replace('/jobs/', '/#/job/running/')}; its workers are in this process" in pipeline.log()
+    shown = "".join(requests.get(job + page, timeout=60).text for page in ("", "/config", "/plan", "/exceptions"))
+    assert "env:AEP_SECRET" in shown
+    assert secret not in shown + pipeline.log()
     flink.cancel(flink.jobs()[-1]["jid"])
     wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the end of the wait")
     assert pipeline.exit_code == 1, pipeline.log_tail()
