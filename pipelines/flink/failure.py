@@ -33,6 +33,14 @@ def cause_of(trace: str, worker_address: str | None = None) -> str:
             f"no worker pool answers at {worker_address} (environment_config), as seen from a task manager: start one "
             "beside each task manager"
         )
+    if "Unable to fetch remote job server jar" in trace:
+        url = re.search(r"Unable to fetch remote job server jar at (\S+?):? ", trace)
+        return (
+            f"the jar of Beam's job server cannot be downloaded{f' from {url[1]}' if url else ''}: download it "
+            "elsewhere, and give it as flink_job_server_jar"
+        )
+    if "Service failed to start up" in trace:
+        return "Beam's job server does not start: check flink_job_server_jar, and that `java` is of version 11 or later"
     if "NoResourceAvailableException" in trace:
         return "Flink found too few free slots in time: lower parallelism or add task managers"
     if "java.lang.OutOfMemoryError" in trace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ def flink_run(settings: Settings, slots_seconds: float = _SLOTS_SECONDS) -> Flin
     jar = settings.beam.get("flink_job_server_jar")
     if jar and not urlsplit(jar).scheme and not Path(jar).is_file():
         raise PreflightError(f"flink_job_server_jar: there is no file {jar}; give the path or the URL of the jar")
+    _check_java(settings)
     master = settings.beam.get("flink_master")
     if not master or master.strip().startswith("["):  # [local], [auto]: Beam starts a cluster, or finds one
         return None
@@ -74,13 +76,14 @@ def flink_run(settings: Settings, slots_seconds: float = _SLOTS_SECONDS) -> Flin
     return FlinkRun(rest, flags, frozenset(job.id for job in rest.jobs()))
 
 
-def how_it_ended(settings: Settings, cluster: FlinkRun | None, error: Exception) -> JobEnd:
+def how_it_ended(settings: Settings, cluster: FlinkRun | None, error: Exception, said: str = "") -> JobEnd:
     """Return how a job ended that did not finish, from Flink's REST API where that is known, else from Beam.
 
     Args:
         settings: All options.
         cluster: Where it ran.
         error: Beam's, with the trace of its job server, or that the job server no longer answers.
+        said: What a job server that Beam started said last of an error.
     """
     is_lost = isinstance(error, grpc.RpcError)
     trace = "" if is_lost else str(error)
@@ -89,6 +92,8 @@ def how_it_ended(settings: Settings, cluster: FlinkRun | None, error: Exception)
     if cluster is not None:
         try:
             job = submitted(cluster.rest.jobs(), settings.beam.get("job_name"), cluster.jobs_before)
+            if job is None and not is_lost:
+                return JobEnd("failed", f"the job was not submitted: {cause_of(trace)}{f' ({said})' if said else ''}")
             if job is not None:
                 state = job.state
                 trace = next((failure.trace for failure in cluster.rest.failures(job.id)), trace)
@@ -102,6 +107,18 @@ def how_it_ended(settings: Settings, cluster: FlinkRun | None, error: Exception)
     # As after a job manager is lost, when Flink recovers the job and Beam's job server does not find it again.
     known = f"Flink calls it {state}" if state else "it may run on"
     return JobEnd("unknown", f"Beam's job server no longer follows the job, and {known}; {where}")
+
+
+def _check_java(settings: Settings) -> None:
+    """Check that Java is there for the job server that FlinkRunner starts."""
+    if settings.runner_class != "FlinkRunner" or settings.beam.get("job_endpoint"):
+        return
+    java = settings.beam.get("job_server_java_launcher") or "java"
+    if shutil.which(java) is None:
+        raise PreflightError(
+            f"FlinkRunner starts Beam's job server by `{java}`, which is not on the PATH: install Java 11 or later, or "
+            "give its path as job_server_java_launcher"
+        )
 
 
 def _version_flags(version: str, settings: Settings) -> tuple[str, ...]:

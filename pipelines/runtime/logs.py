@@ -40,20 +40,47 @@ def leave_out_beams_tracebacks() -> None:
         handler.addFilter(_OurWordsOnly())
 
 
-def leave_out_job_errors() -> None:
-    """For a cluster's job, whose end says in our words why it failed: Beam logs the stack traces of its job server."""
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_no_job_errors)
+class JobServerLines(logging.Filter):
+    """Logs for debugging what Beam says of a cluster's job: its end says in our words why it failed.
+
+    That are the lines of a job server that Beam starts, and stack traces from any job server and from workers in this
+    process.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._problem = ""
+
+    @property
+    def problem(self) -> str:
+        """The newest line about an error of a job server that Beam started, "" where there was none."""
+        return self._problem
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return False for these lines."""
+        text = record.getMessage()
+        if record.module == "subprocess_server":
+            if "is downloading" in text:  # the job server's jar, 200 MB: users wait for it
+                return True
+            if record.levelno == logging.INFO and ("Error" in text or "Exception" in text):
+                self._problem = text
+        elif record.levelno < logging.ERROR or not _is_of_job(record):
+            return True
+        _LOG.debug("%s: %s", record.name, text, exc_info=record.exc_info)
+        return False
 
 
-def _no_job_errors(record: logging.LogRecord) -> bool:
-    """Return False for errors of Beam's job server and of its workers in this process, and log them for debugging."""
+def _is_of_job(record: logging.LogRecord) -> bool:
     of_job_server = record.name == "root" and record.module == "portable_runner"
-    of_worker = record.name.startswith("apache_beam.runners.worker")
-    if record.levelno < logging.ERROR or not (of_job_server or of_worker):
-        return True
-    _LOG.debug("%s: %s", record.name, record.getMessage(), exc_info=record.exc_info)
-    return False
+    return of_job_server or record.name.startswith("apache_beam.runners.worker")
+
+
+def leave_out_job_errors() -> JobServerLines:
+    """For a cluster's job: leave out what `JobServerLines` says."""
+    lines = JobServerLines()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(lines)
+    return lines
 
 
 if TYPE_CHECKING:

@@ -13,26 +13,30 @@ from apache_beam.runners.worker import sdk_worker
 _WORKER = "run_worker_"
 _THREADS = (_WORKER, "read_grpc_client_inputs", "forward_grpc_outputs", "read_state")
 
+# Of a thread of gRPC's that watches a job server which has not started.
+_OF_GRPC = "Cannot monitor channel state"
+
 _LOG = logging.getLogger(__name__)
 
 
 @contextmanager
 def without_tracebacks() -> Iterator[None]:
-    """Log for debugging what workers in this process would print while the block lasts.
+    """Log for debugging what Beam's threads and workers in this process would print while the block lasts.
 
-    They print the traceback of a failed bundle straight to the standard error, and then log it. So `print` is replaced,
-    as that module sees it. And their threads end with an exception as soon as the runner hangs up. Users read in a
-    sentence how the job ended.
+    Workers print the traceback of a failed bundle straight to the standard error, and then log it. So `print` is
+    replaced, as that module sees it. And their threads end with an exception as soon as the runner hangs up. Users read
+    in a sentence how the job ended.
     """
     show = threading.excepthook
     names = vars(sdk_worker)
 
     def log(args: threading.ExceptHookArgs) -> None:
-        if args.thread is None or not args.thread.name.startswith(_THREADS):
+        of_worker = args.thread is not None and args.thread.name.startswith(_THREADS)
+        if not of_worker and not str(args.exc_value).startswith(_OF_GRPC):
             show(args)
         elif args.exc_value is not None:
             exception = (args.exc_type, args.exc_value, args.exc_traceback)
-            _LOG.debug("thread %s of a worker has ended", args.thread.name, exc_info=exception)
+            _LOG.debug("a thread of Beam has ended", exc_info=exception)
 
     threading.excepthook = log
     names["print"] = _log_line

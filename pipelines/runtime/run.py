@@ -218,7 +218,7 @@ def _run_on_cluster(
     pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter, cluster: FlinkRun | None = None
 ) -> int:
     leave_out_beams_tracebacks()
-    leave_out_job_errors()
+    job_server = leave_out_job_errors()
     started = time.monotonic()
     if cluster is not None:
         reporter.say(f"submitting the job to {cluster.rest.url}")
@@ -245,7 +245,7 @@ def _run_on_cluster(
             raise
         plan.close()
         await_end(_LAST_WORDS_SECONDS)
-        end = how_it_ended(plan.settings, cluster, error)
+        end = how_it_ended(plan.settings, cluster, error, job_server.problem)
         reporter.error(end.text)
         _account_of_start(end.outcome, job.title, plan.settings, end.text)
         return FAILED

@@ -14,6 +14,7 @@ from aep.errors import UserError
 from pipelines.options.merge import parse
 from pipelines.runtime.flink import flink_run
 from samples.loyalty import generate
+from testing.services.downloads import java
 from testing.services.flink import FlinkCluster
 from testing.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, wait_for
 from tests.e2e.scenario import Scenario
@@ -24,6 +25,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.flink]
 
 def check(**options: object) -> tuple[str, ...]:
     """Check the cluster of these options; return the flags for Beam."""
+    options = {"job_server_java_launcher": java(), **options}
     settings = parse([f"--{name}={value}" for name, value in options.items()], lambda _: iter(()))
     found = flink_run(settings, slots_seconds=0)
     assert found is not None
@@ -43,6 +45,8 @@ def test_what_the_cluster_lacks_is_said_before_a_job_is_submitted(flink: FlinkCl
         check(runner="FlinkRunner", flink_master=flink.rest_url, flink_version="1.20")
     with pytest.raises(UserError, match="flink_job_server_jar: there is no file"):
         check(runner="FlinkRunner", flink_master=flink.rest_url, flink_job_server_jar=tmp_path / "none.jar")
+    with pytest.raises(UserError, match=r"not on the PATH: install Java"):
+        check(runner="FlinkRunner", flink_master=flink.rest_url, job_server_java_launcher=tmp_path / "java")
 
 
 def test_a_master_that_cannot_be_reached_is_named() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from samples.loyalty import generate
+from testing.services import downloads
 from testing.services.flink import FlinkCluster
 from testing.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, wait_for
 from tests.e2e.scenario import Scenario
@@ -51,6 +54,40 @@ GOOD_PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"
 def wait_for_words(pipeline: ServiceProcess, words: str) -> None:
     wait_for(lambda: words in pipeline.log() or not pipeline.running, PATIENCE_SECONDS, words)
     assert words in pipeline.log()
+
+
+def jar_that_names(jars: Path, main_class: str, jar: Path) -> Path:
+    """Write a jar without classes that starts one of the class path of these jars."""
+    names = " ".join(each.as_uri() for each in sorted(jars.glob("*.jar")))
+    lines = ["Manifest-Version: 1.0", f"Main-Class: {main_class}", f"Class-Path: {names}"]
+    manifest = "".join("\n ".join(textwrap.wrap(line, 70, drop_whitespace=False)) + "\n" for line in lines)
+    with zipfile.ZipFile(jar, "w") as file:
+        file.writestr("META-INF/MANIFEST.MF", manifest)
+    return jar
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+def test_flink_runner_starts_a_job_server_or_says_why_it_does_not(
+    scenario: Scenario, flink: FlinkCluster, tmp_path: Path, is_good: bool
+) -> None:
+    jar = tmp_path / "job-server.jar"
+    if is_good:
+        jar_that_names(downloads.flink_job_server_jars(), "org.apache.beam.runners.flink.FlinkJobServerDriver", jar)
+    else:
+        jar.write_text("no jar")
+    scenario.produce(generate(100))
+    options = flink.options() | {"runner": "FlinkRunner", "job_endpoint": None, "flink_master": flink.rest_url}
+    java = {"flink_job_server_jar": str(jar), "job_server_java_launcher": downloads.java()}
+    finished = scenario.run(**options, **java, shutdown_sources_after_idle_ms=3000)
+    assert finished.code == (0 if is_good else 1), finished.output
+    assert "Traceback" not in finished.output
+    assert "subprocess_server" not in finished.output
+    assert "FlinkJarJobServer" not in finished.output
+    if is_good:
+        assert scenario.check_every_sample() == 0
+    else:
+        assert "error: the job was not submitted: Beam's job server does not start" in finished.output
+        assert f"(Error: Invalid or corrupt jarfile {jar})" in finished.output
 
 
 def test_a_missing_worker_pool_is_named_and_the_job_runs_once_it_is_there(

@@ -46,6 +46,11 @@ def test_the_innermost_cause_is_named(trace: str, cause: str) -> None:
             "no worker pool answers at localhost:50000",
         ),
         ("java.lang.OutOfMemoryError: Java heap space\n", "ran out of memory"),
+        ("Service failed to start up with error 1", "check flink_job_server_jar"),
+        (
+            "Unable to fetch remote job server jar at https://repo/x.jar: HTTP Error 404: Not Found. If no Internet",
+            "cannot be downloaded from https://repo/x.jar: download it elsewhere",
+        ),
     ],
 )
 def test_what_users_can_fix_is_said(trace: str, words: str) -> None:

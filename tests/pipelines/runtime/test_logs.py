@@ -9,7 +9,7 @@ import sys
 import orjson
 import pytest
 
-from pipelines.runtime.logs import JsonFormatter, set_up_logging
+from pipelines.runtime.logs import JobServerLines, JsonFormatter, set_up_logging
 
 
 @pytest.mark.parametrize("text", ["two\nlines", "\x00\x1b[31m", "file \udcff", "\u2028 é 😀"])
@@ -38,3 +38,23 @@ def test_a_line_goes_to_the_standard_error_of_the_moment_although_the_one_before
         logging.getLogger("a").warning(text)
         assert text.encode() in written.getvalue()
         errors.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "module", "text", "is_shown"),
+    [
+        ("FlinkJarJobServer", logging.INFO, "subprocess_server", "Error: Invalid jarfile", False),
+        ("apache_beam.utils.subprocess_server", logging.WARNING, "subprocess_server", "Really starting", False),
+        ("apache_beam.utils.subprocess_server", logging.WARNING, "subprocess_server", "Beam is downloading x", True),
+        ("root", logging.ERROR, "portable_runner", "java.lang.Exception", False),
+        ("root", logging.WARNING, "portable_runner", "a warning", True),
+        ("apache_beam.runners.worker.sdk_worker", logging.ERROR, "sdk_worker", "Traceback", False),
+        ("transforms.kafka.reader", logging.ERROR, "reader", "a broker is away", True),
+    ],
+)
+def test_of_a_job_server_only_what_users_wait_for_is_shown(
+    name: str, level: int, module: str, text: str, is_shown: bool
+) -> None:
+    lines = JobServerLines()
+    assert lines.filter(logging.LogRecord(name, level, f"{module}.py", 1, "%s", (text,), None)) == is_shown
+    assert lines.problem == ("Error: Invalid jarfile" if name == "FlinkJarJobServer" else "")
