@@ -94,20 +94,22 @@ class JobWatch:
         if is_over(detail) or self._over.is_set():
             return
         failure = next(iter(self._rest.failures(self._job_id)), self._told)
-        if failure.at > self._told.at:
-            self._tell_failure(failure)
-        elif not has_started(detail):
+        if failure.at > self._told.at and self._tell_failure(failure):
+            return
+        if not has_started(detail):
             self._remind(f"not all tasks of the job run: {what_it_waits_for(detail, self._workers)}; still waiting")
         elif not self._started.is_set():
             self._tell_start(detail)
 
-    def _tell_failure(self, failure: Failure) -> None:
-        """Say at once why the job failed the first time, and later at most once a minute."""
+    def _tell_failure(self, failure: Failure) -> bool:
+        """Say at once why the job failed the first time, and later at most once a minute; return whether it was said."""
         cause = f"the job failed, and Flink starts it again: {cause_of(failure.trace, self._workers.address)}"
         if not self._told.trace:
             self._quiet_since = float("-inf")
-        if self._remind(f"{cause}; {self._page} has the details"):
-            self._told = failure
+        if not self._remind(f"{cause}; {self._page} has the details"):
+            return False
+        self._told = failure
+        return True
 
     def _tell_start(self, detail: JobDetail) -> None:
         self._say(
