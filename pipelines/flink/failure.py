@@ -40,7 +40,7 @@ def cause_of(trace: str, worker_address: str | None = None) -> str:
             "elsewhere, and give it as flink_job_server_jar"
         )
     if "Service failed to start up" in trace:
-        return "Beam's job server does not start: check flink_job_server_jar, and that `java` is of version 11 or later"
+        return "Beam's job server does not start: check flink_job_server_jar, and that `java` is of version 17 or later"
     if "NoResourceAvailableException" in trace:
         return "Flink found too few free slots in time: lower parallelism or add task managers"
     if "java.lang.OutOfMemoryError" in trace:

@@ -116,7 +116,7 @@ def _check_java(settings: Settings) -> None:
     java = settings.beam.get("job_server_java_launcher") or "java"
     if shutil.which(java) is None:
         raise PreflightError(
-            f"FlinkRunner starts Beam's job server by `{java}`, which is not on the PATH: install Java 11 or later, or "
+            f"FlinkRunner starts Beam's job server by `{java}`, which is not on the PATH: install Java 17 or later, or "
             "give its path as job_server_java_launcher"
         )
 

@@ -102,7 +102,7 @@ class JobWatch:
             self._tell_start(detail)
 
     def _tell_failure(self, failure: Failure) -> bool:
-        """Say at once why the job failed the first time, and later at most once a minute; return whether it was said."""
+        """Return whether it was said why the job failed: at once the first time, later at most once a minute."""
         cause = f"the job failed, and Flink starts it again: {cause_of(failure.trace, self._workers.address)}"
         if not self._told.trace:
             self._quiet_since = float("-inf")
