@@ -16,6 +16,7 @@ from samples.loyalty import generate
 from testing.services import downloads
 from testing.services.flink import FlinkCluster
 from testing.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, wait_for
+from testing.services.pytest_support import require
 from tests.e2e.scenario import Scenario
 
 pytestmark = [pytest.mark.kafka, pytest.mark.flink, pytest.mark.slow]
@@ -66,28 +67,34 @@ def jar_that_names(jars: Path, main_class: str, jar: Path) -> Path:
     return jar
 
 
-@pytest.mark.parametrize("is_good", [True, False])
-def test_flink_runner_starts_a_job_server_or_says_why_it_does_not(
-    scenario: Scenario, flink: FlinkCluster, tmp_path: Path, is_good: bool
-) -> None:
-    jar = tmp_path / "job-server.jar"
-    if is_good:
-        jar_that_names(downloads.flink_job_server_jars(), "org.apache.beam.runners.flink.FlinkJobServerDriver", jar)
-    else:
-        jar.write_text("no jar")
+def flink_runner(flink: FlinkCluster, jar: Path) -> dict[str, object]:
+    """Return options of a job whose run starts its own job server."""
+    own = {"runner": "FlinkRunner", "job_endpoint": None, "flink_master": flink.rest_url}
+    return {**flink.options(), **own, "flink_job_server_jar": str(jar), "job_server_java_launcher": downloads.java()}
+
+
+def test_flink_runner_starts_a_job_server_without_its_lines(scenario: Scenario, tmp_path: Path) -> None:
+    main = "org.apache.beam.runners.flink.FlinkJobServerDriver"
+    jar = jar_that_names(downloads.flink_job_server_jars(), main, tmp_path / "job-server.jar")
     scenario.produce(generate(100))
-    options = flink.options() | {"runner": "FlinkRunner", "job_endpoint": None, "flink_master": flink.rest_url}
-    java = {"flink_job_server_jar": str(jar), "job_server_java_launcher": downloads.java()}
-    finished = scenario.run(**options, **java, shutdown_sources_after_idle_ms=3000)
-    assert finished.code == (0 if is_good else 1), finished.output
-    assert "Traceback" not in finished.output
+    # The job brings Beam's jars, which are on this cluster's class path, too: they are not to be loaded twice.
+    with require(FlinkCluster(settings={"classloader.resolve-order": "parent-first"})) as flink:
+        finished = scenario.run(**flink_runner(flink, jar), shutdown_sources_after_idle_ms=3000)
+    assert finished.code == 0, finished.output
+    assert scenario.check_every_sample() == 0
+    assert f"submitting the job to {flink.rest_url}" in finished.output
     assert "subprocess_server" not in finished.output
     assert "FlinkJarJobServer" not in finished.output
-    if is_good:
-        assert scenario.check_every_sample() == 0
-    else:
-        assert "error: the job was not submitted: Beam's job server does not start" in finished.output
-        assert f"(Error: Invalid or corrupt jarfile {jar})" in finished.output
+
+
+def test_a_job_server_that_does_not_start_is_named(scenario: Scenario, flink: FlinkCluster, tmp_path: Path) -> None:
+    jar = tmp_path / "job-server.jar"
+    jar.write_text("not a jar")
+    finished = scenario.run(**flink_runner(flink, jar))
+    assert finished.code == 1, finished.output
+    assert "error: the job was not submitted: Beam's job server does not start" in finished.output
+    assert f"(Error: Invalid or corrupt jarfile {jar})" in finished.output
+    assert "Traceback" not in finished.output
 
 
 def test_a_missing_worker_pool_is_named_and_the_job_runs_once_it_is_there(
