@@ -75,7 +75,7 @@ def test_a_cancelled_job_ends_in_one_sentence_and_flink_shows_no_secret_of_it(
     job = f"{flink.rest_url}/jobs/{flink.jobs()[-1]['jid']}"
     assert f"{job.replace('/jobs/', '/#/job/running/')}; its workers are in this process" in pipeline.log()
     shown = "".join(requests.get(job + page, timeout=60).text for page in ("", "/config", "/plan", "/exceptions"))
-    assert "env:AEP_SECRET" in shown
+    assert options["aep_client_id"] in shown
     assert secret not in shown + pipeline.log()
     flink.cancel(flink.jobs()[-1]["jid"])
     wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the end of the wait")
