@@ -34,14 +34,14 @@ def savepoint_problem(directory: str | None, configuration: Mapping[str, str]) -
     )
 
 
-def stop_with_savepoint(
+def take_savepoint_and_stop(
     rest: FlinkRest,
     job_id: str,
     directory: str | None,
     progress: Callable[[float], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
-    """Stop a job with a savepoint, and return the savepoint's path when the job has ended.
+    """Stop a job with a savepoint; return the savepoint's path as soon as it is complete, when the job is about to end.
 
     Every reader ends its bundle first, and the bundle waits for its last answers.
 
@@ -63,11 +63,10 @@ def stop_with_savepoint(
         sleep(_POLL_SECONDS)
     if not found.path:
         raise StopError(f"the savepoint failed, and the job goes on: {cause_of(found.trace)}")
-    wait_until_ended(rest, job_id, sleep)
     return found.path
 
 
 def wait_until_ended(rest: FlinkRest, job_id: str, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Return when a job has ended."""
-    while not any(job.ended for job in rest.jobs() if job.id == job_id):
+    """Return when a job has ended, or is forgotten."""
+    while any(not job.ended for job in rest.jobs() if job.id == job_id):
         sleep(_POLL_SECONDS)

@@ -138,6 +138,7 @@ def stop(
     from pipelines.cli.job.cluster import cluster_of, commits, job_name
     from pipelines.cli.job.stopping import cancel, with_savepoint
     from pipelines.flink.choose import NoJobError, choose
+    from pipelines.flink.stop import wait_until_ended
 
     if to and not savepoint:
         raise typer.BadParameter("--to needs --savepoint")
@@ -152,7 +153,9 @@ def stop(
             say(f"job {found.id} ({found.name}) has ended already: {found.state}")
             return NOT_RUNNING
         if savepoint:
-            typer.echo(with_savepoint(rest, found, to))
+            typer.echo(with_savepoint(rest, found, to))  # before anything else can go wrong
+            wait_until_ended(rest, found.id)
+            say("stopped; beam-aep job restart goes on from this savepoint, and repeats nothing")
         else:
             cancel(rest, found, commits(settings, pipeline))
     except NoJobError as error:

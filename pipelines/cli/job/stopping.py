@@ -12,13 +12,13 @@ from pipelines.cli.job.show import span
 from pipelines.flink.rest import FlinkJob, FlinkRest
 from pipelines.flink.start import at
 from pipelines.flink.status import RUNNING
-from pipelines.flink.stop import StopError, savepoint_problem, stop_with_savepoint, wait_until_ended
+from pipelines.flink.stop import StopError, savepoint_problem, take_savepoint_and_stop, wait_until_ended
 
 _LINE_EVERY_SECONDS = 15.0
 
 
 def with_savepoint(rest: FlinkRest, job: FlinkJob, directory: str | None) -> str:
-    """Stop a job with a savepoint; return the savepoint's path.
+    """Stop a job with a savepoint; return the savepoint's path when it is complete.
 
     Raises:
         StopError: There is no place for it, or it failed.
@@ -33,9 +33,7 @@ def with_savepoint(rest: FlinkRest, job: FlinkJob, directory: str | None) -> str
         )
     say(f"stopping {job.name} ({job.id}) with a savepoint: each reader ends its bundle first")
     with _progress() as progress:
-        path = stop_with_savepoint(rest, job.id, directory, progress)
-    say("stopped; beam-aep job restart goes on from this savepoint, and repeats nothing")
-    return path
+        return take_savepoint_and_stop(rest, job.id, directory, progress)
 
 
 def cancel(rest: FlinkRest, job: FlinkJob, commits: bool) -> None:

@@ -22,6 +22,7 @@ class RecordedFlink:
     Attributes:
         jobs: Ids of those that it knows.
         answers: By path, or method and path: a document, or a status and a document.
+        after_calls: Answers instead of these, once anything besides GET was called.
         called: What was called besides GET, with the body.
     """
 
@@ -29,16 +30,18 @@ class RecordedFlink:
         self.answers: dict[str, Any] = orjson.loads((Path(__file__).parent / "answers.json").read_bytes())
         self.answers[f"PATCH /jobs/{RUNNING}?mode=cancel"] = {}
         self.jobs = [RUNNING, STOPPED]
+        self.after_calls: dict[str, Any] = {}
         self.called: list[tuple[str, Any]] = []
         self.server = HttpServer(self._answer)
 
     def _answer(self, exchange: Exchange) -> None:
         method, path, _ = exchange.request.line.split(" ")
-        answer = self.answers.get(path if method == "GET" else f"{method} {path}", (404, {"errors": ["Not found"]}))
+        answers = self.answers | (self.after_calls if self.called else {})
+        answer = answers.get(path if method == "GET" else f"{method} {path}", (404, {"errors": ["Not found"]}))
         if method != "GET":
             self.called.append((f"{method} {path}", orjson.loads(exchange.request.body or b"null")))
         status, document = answer if isinstance(answer, tuple) else (200, answer)
-        if path == "/jobs/overview":
+        if path == "/jobs/overview" and status == 200:
             document = {"jobs": [self._now(job) for job in document["jobs"] if job["jid"] in self.jobs]}
         exchange.reply(status, orjson.dumps(document))
 

@@ -173,6 +173,20 @@ def test_a_savepoint_that_fails_leaves_the_job_running(job: Command, flink: Reco
     assert "\tat" not in err
 
 
+def test_the_path_of_a_savepoint_is_printed_even_if_the_cluster_cannot_be_asked_any_more(
+    job: Command, flink: RecordedFlink
+) -> None:
+    flink.after_calls["/jobs/overview"] = (503, {"errors": ["Service temporarily unavailable"]})
+    code, out, err = job("stop", "--savepoint", "--to=s3://b")
+    assert (code, out) == (2, "file:/data/savepoints/savepoint-e65e93-5602997a205b\n")
+    assert "Service temporarily unavailable" in err
+
+
+def test_a_job_that_the_cluster_forgets_as_it_ends_is_not_waited_for(job: Command, flink: RecordedFlink) -> None:
+    flink.after_calls["/jobs/overview"] = {"jobs": []}
+    assert job("stop", "--savepoint", "--to=s3://b")[0] == 0
+
+
 def test_a_cancelled_job_says_what_is_sent_again(job: Command, flink: RecordedFlink) -> None:
     code, out, err = job("stop")
     assert (code, out) == (0, "")
