@@ -100,6 +100,7 @@ def test_fault_29_three_processes_join_leave_die_and_begin(
     second.kill()
     fourth = scenario.start(**options)
     assert scenario.messages_accepted() < 50_000
+    reads(fourth, 12)
     scenario.emulator.clear_faults()
     wait_until_all_committed(scenario)
     for process in (third, fourth):

@@ -13,10 +13,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from transforms.kafka.assignment import LOOK_AGAIN_SECONDS, Assignment
 from transforms.kafka.client import KafkaReadError, Partition, deals_by_brokers, max_poll_seconds
 from transforms.kafka.commits import Commits
+from transforms.kafka.left_off import LeftOff
 from transforms.kafka.member import Member
 from transforms.kafka.newcomer import Newcomer
 from transforms.kafka.offsets import Committed, committed_offsets, log_range
-from transforms.kafka.restriction import Shard
+from transforms.kafka.restriction import Positions, Shard
 from transforms.kafka.source import KafkaSource
 from transforms.kafka.start import is_another
 
@@ -53,6 +54,7 @@ class GroupAssignment(Assignment):
         self._member = member
         self._commits = commits
         self._newcomer: Newcomer | None = None  # with group.protocol=consumer
+        self._left_off = LeftOff()
         self._closing = False
         # Of the fields below, which two threads change, and of positions that are read further.
         self._lock = threading.Lock()
@@ -63,10 +65,17 @@ class GroupAssignment(Assignment):
         # The brokers give up on a member that takes longer than this to let partitions go.
         self._hand_over_seconds = min(source.hand_over_seconds, max_poll_seconds(source.cluster) / 2)
 
+    def go_to(self, restriction: Positions, certain: bool) -> None:
+        """Continue reading at the offsets of a restriction, also in partitions that come back."""
+        self._left_off.go_back(restriction.next)
+        super().go_to(restriction, certain)
+
     def follow(self) -> None:
         """Stop reading partitions that were handed over, and take in those that were dealt."""
         with self._lock:
             gone = self.positions.keys() - self._mine
+            for one in gone:
+                self._left_off.note(one, self._began[one], Committed(self.positions[one], self._ids[one]))
             self._drop(sorted(gone))
         if self._dealt or (self._deals and not self.known):
             self._take_dealt()
@@ -170,6 +179,7 @@ class GroupAssignment(Assignment):
                     del self._dealt[one]
                 self._mine |= taken.keys()
                 self._take(taken)
+                self._began |= {one: self._left_off.take(one, at) for one, at in taken.items()}
             self.known = True
             self.ask_ids()
             _LOG.info("this process now reads %d partitions", len(self.positions))
@@ -180,6 +190,9 @@ class GroupAssignment(Assignment):
         )
 
     def _place(self, partition: Partition, deal: int, committed: Committed | None) -> Committed:
+        was_committed = self._commits.committed(partition) >= 0
+        if (end := self._left_off.resume(partition, committed, was_committed)) is not None:
+            return end
         # What comes after the first assignment comes from another member, or is new.
         handed_over = (
             self.known or deal > 1 or (self._newcomer is not None and self._newcomer.takes_over(partition, committed))

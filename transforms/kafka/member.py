@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from transforms.kafka.client import KafkaReadError, make_consumer
+from transforms.kafka.client import make_consumer
 from transforms.kafka.source import KafkaSource
 
 # What other threads ask for is done between two polls.
@@ -81,10 +81,10 @@ class Member:
         """Return errors that the group or its topics had since this was last asked.
 
         Raises:
-            KafkaReadError: The thread has ended, by an error in our own code.
+            RuntimeError: The thread has ended, by an error in our own code.
         """
         if self._thread.ident is not None and not self._thread.is_alive() and not self._closing.is_set():
-            raise KafkaReadError(f"the thread that takes part in group {self._group_id} has failed, see its traceback")
+            raise RuntimeError(f"the thread that takes part in group {self._group_id} has failed, see its traceback")
         return _emptied(self._messages)
 
     def errors(self) -> list[KafkaError]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +11,15 @@ import pytest
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.runners.sdf_utils import RestrictionTrackerView, ThreadsafeRestrictionTracker
 from apache_beam.transforms.core import _BundleFinalizerParam
+from confluent_kafka import ConsumerGroupState
+from confluent_kafka.admin import AdminClient
 
 from testing.services.kafka import KafkaBroker
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.conftest import NewTopic
 from tests.transforms.kafka.conftest import Join
-from tests.transforms.kafka.drive import Member, await_committed, commit, held, numbers, source, start_of
-from transforms.kafka.client import KafkaCluster, KafkaReadError, Partition
+from tests.transforms.kafka.drive import Member, await_committed, commit, held, hold_back, numbers, source, start_of
+from transforms.kafka.client import KafkaCluster, Partition
 from transforms.kafka.group_assignment import GroupAssignment
 from transforms.kafka.offsets import Committed
 from transforms.kafka.read import _ReadShard, close_readers, shard_reader
@@ -105,10 +108,40 @@ def test_a_partition_goes_in_time_although_nothing_is_delivered_and_the_log_says
     await_committed(broker, of, {gone[1]: 1_000} | {one[1]: at.offset for one, at in late.items() if one != gone})
 
 
+def test_partitions_that_are_lost_and_come_back_are_read_from_where_this_process_was(
+    broker: KafkaBroker, members: KafkaCluster, new_topic: NewTopic, join: Join
+) -> None:
+    config = {"max.poll.interval.ms": "3000"}
+    if members.config["group.protocol"] == "classic":
+        config |= {"session.timeout.ms": "3000"}
+    of = source(replace(members, config={**members.config, **config}), new_topic(2), share_group=True)
+    topic = of.topics[0]
+    values = numbers(broker, topic, 2_000, 2)
+    member = join(of, start_of(of, stop_at_end=False))
+    wait_for(member.bundle, SECONDS, "a bundle that is committed")
+    open_both(member)
+    # Its thread does not poll for so long that it leaves the group.
+    awake = threading.Event()
+    hold_back(member, awake)
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+
+    def is_empty() -> bool:
+        described = admin.describe_consumer_groups([of.group_id])[of.group_id].result()
+        return described.state == ConsumerGroupState.EMPTY
+
+    wait_for(is_empty, SECONDS, "the member to be taken for dead")
+    awake.set()
+    wait_for(lambda: not member.reader._assigned._mine, SECONDS, "the loss to be noticed")  # type: ignore[attr-defined]
+    wait_for(lambda: member.bundle() < 0 or values == {*member.values()}, SECONDS, "the rest")
+    assert len(member.values()) == 2_000
+    await_committed(broker, of, {0: 1_000, 1: 1_000})
+
+
 def test_a_bundle_that_is_cut_short_for_a_hand_over_leaves_no_answers_to_the_next(
     broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join
 ) -> None:
-    of = source(cluster, new_topic(2), share_group=True, late_answers=True)
+    soon = replace(cluster, config={"heartbeat.interval.ms": "300"})
+    of = source(soon, new_topic(2), share_group=True, late_answers=True)
     numbers(broker, of.topics[0], 2_000, 2)
     start = start_of(of, stop_at_end=False)
     (dealt,) = deal(start, 1)
@@ -129,7 +162,7 @@ def test_a_bundle_that_is_cut_short_for_a_hand_over_leaves_no_answers_to_the_nex
         return late_answers(of.id).allowed
 
     try:
-        wait_for(lambda: bundle() and restriction.next != start.positions, SECONDS, "a bundle with records")
+        wait_for(lambda: bundle() and min(restriction.next.values()) > 0, SECONDS, "records of both partitions")
         second = join(replace(of, id="second"), start)
         reader = shard_reader(of, Shard(*dealt))
         wait_for(lambda: second.bundle() < 0 or reader.hands_over(), SECONDS, "the first to be asked for a partition")
@@ -165,5 +198,5 @@ def test_a_thread_that_fails_ends_the_reading(cluster: KafkaCluster, new_topic: 
     group = member.reader._assigned
     assert isinstance(group, GroupAssignment)
     group._member.ask(fail)
-    with pytest.raises(KafkaReadError, match=f"the thread that takes part in group {of.group_id} has failed"):
+    with pytest.raises(RuntimeError, match=f"the thread that takes part in group {of.group_id} has failed"):
         wait_for(lambda: member.bundle() < 0, SECONDS, "the thread to end")
