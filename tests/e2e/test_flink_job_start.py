@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +16,7 @@ from samples.loyalty import generate
 from testing.services import downloads
 from testing.services.flink import FlinkCluster
 from testing.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, wait_for
+from testing.services.pytest_support import require
 from tests.e2e.scenario import Scenario
 
 pytestmark = [pytest.mark.kafka, pytest.mark.flink, pytest.mark.slow]
@@ -54,10 +57,36 @@ def wait_for_words(pipeline: ServiceProcess, words: str) -> None:
     assert words in pipeline.log()
 
 
+def jar_that_names(jars: Path, main_class: str, jar: Path) -> Path:
+    """Write a jar without classes that starts one of the class path of these jars."""
+    names = " ".join(each.as_uri() for each in sorted(jars.glob("*.jar")))
+    lines = ["Manifest-Version: 1.0", f"Main-Class: {main_class}", f"Class-Path: {names}"]
+    manifest = "".join("\n ".join(textwrap.wrap(line, 70, drop_whitespace=False)) + "\n" for line in lines)
+    with zipfile.ZipFile(jar, "w") as file:
+        file.writestr("META-INF/MANIFEST.MF", manifest)
+    return jar
+
+
 def flink_runner(flink: FlinkCluster, jar: Path) -> dict[str, object]:
     """Return options of a job whose run starts its own job server."""
     own = {"runner": "FlinkRunner", "job_endpoint": None, "flink_master": flink.rest_url}
     return {**flink.options(), **own, "flink_job_server_jar": str(jar), "job_server_java_launcher": downloads.java()}
+
+
+def test_flink_runner_starts_a_job_server_without_its_lines(scenario: Scenario, tmp_path: Path) -> None:
+    main = "org.apache.beam.runners.flink.FlinkJobServerDriver"
+    jar = jar_that_names(downloads.flink_job_server_jars(), main, tmp_path / "job-server.jar")
+    scenario.produce(generate(100))
+    # The job brings Beam's jars, which are on this cluster's class path, too: they are not to be loaded twice.
+    with require(FlinkCluster(settings={"classloader.resolve-order": "parent-first"})) as flink:
+        pipeline = scenario.start(**flink_runner(flink, jar), shutdown_sources_after_idle_ms=3000)
+        wait_for(lambda: flink.jobs() or not pipeline.running, PATIENCE_SECONDS, "the job to be submitted")
+        wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the end of the job")
+    assert pipeline.exit_code == 0, pipeline.log()
+    assert scenario.check_every_sample() == 0
+    assert f"submitting the job to {flink.rest_url}" in pipeline.log()
+    assert "subprocess_server" not in pipeline.log()
+    assert "FlinkJarJobServer" not in pipeline.log()
 
 
 def test_a_job_server_that_does_not_start_is_named(scenario: Scenario, flink: FlinkCluster, tmp_path: Path) -> None:
