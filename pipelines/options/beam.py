@@ -74,6 +74,9 @@ PLAIN_CREDENTIALS = {
 # They keep state in memory or flush it late: a batch that waits in it can be lost.
 RUNNERS_WITHOUT_DURABLE_STATE = {"DirectRunner", "FnApiRunner", "PrismRunner"}
 
+# They run in the process that starts them, one bundle after another, each finalised before the next begins.
+IN_PROCESS_RUNNERS = frozenset({"DirectRunner", "FnApiRunner"})
+
 
 class BeamOption(NamedTuple):
     """An option of Beam's: what it sets (`dest`), and how its values are given."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pipelines.options.beam import RUNNERS_WITHOUT_DURABLE_STATE
+from pipelines.options.beam import IN_PROCESS_RUNNERS, RUNNERS_WITHOUT_DURABLE_STATE
 from pipelines.options.dataflow_checks import dataflow_findings
 from pipelines.options.declarations import SinkOptions
 from pipelines.options.destination import DestinationKind
@@ -160,15 +160,12 @@ def local_runner(settings: Settings, instead: str) -> Iterator[Finding]:
 def _processes(settings: Settings) -> Iterator[Finding]:
     if settings.kafka.source == "file":
         yield from one_process(settings, "each process would read all files", "kafka_source")
-    elif settings.runner_class not in _IN_PROCESS_RUNNERS:
+    elif settings.runner_class not in IN_PROCESS_RUNNERS:
         why = f"on {settings.runner_class} the runner distributes the work; use FnApiRunner, or leave processes out"
         yield from one_process(settings, why, "runner")
     elif settings.batch.mode == "state":
         why = "processes share partitions by committed offsets, and batch_mode=state commits none"
         yield from one_process(settings, why, "batch_mode")
-
-
-_IN_PROCESS_RUNNERS = frozenset({"DirectRunner", "FnApiRunner"})
 
 
 def one_process(settings: Settings, why: str, *others: str) -> Iterator[Finding]:

@@ -138,7 +138,7 @@ class GeneralOptions(OptionGroup):
     processes: Count = _option(
         1,
         "Run this many processes of one consumer group, which share the partitions, with one report, one progress line "
-        "and one metrics page. On FnApiRunner only. More than the topics have partitions are idle.",
+        "and one metrics page. On FnApiRunner only. Those beyond the number of partitions are idle.",
         "processes",
     )
     progress: Literal["auto", "on", "off"] = _option(

@@ -11,6 +11,7 @@ from typing import Any
 import apache_beam as beam
 
 from aep.xdm.rules import XdmRules
+from pipelines.options.beam import IN_PROCESS_RUNNERS
 from pipelines.options.destination import DestinationKind
 from pipelines.options.routes import load_routes
 from pipelines.options.settings import Settings
@@ -32,9 +33,6 @@ from transforms.worker.setup import WorkerSetup
 
 # Runners that read, process and post in this process, or beside it; they keep no state over a restart.
 LOCAL_RUNNERS = frozenset({"DirectRunner", "FnApiRunner", "PrismRunner"})
-
-# Those of them that run one bundle after another, each finalised before the next begins.
-_ONE_BUNDLE_AT_A_TIME = frozenset({"DirectRunner", "FnApiRunner"})
 
 
 @dataclass(frozen=True)
@@ -164,7 +162,7 @@ def is_local(settings: Settings) -> bool:
 
 def may_answer_late(settings: Settings) -> bool:
     """Return whether bundles may end before their last answers: they come one at a time, and are delivered whole."""
-    return settings.runner_class in _ONE_BUNDLE_AT_A_TIME and settings.batch.mode == "bundle"
+    return settings.runner_class in IN_PROCESS_RUNNERS and settings.batch.mode == "bundle"
 
 
 def kafka_source(settings: Settings, topics: Iterable[str]) -> KafkaSource | None:

@@ -41,6 +41,9 @@ _OPTIONS = (
 
 _LOOK_SECONDS = 0.5
 
+# What a process has started may hold its standard error open, and is not waited for.
+_LAST_WORDS_SECONDS = 5.0
+
 
 @dataclass
 class _Member:
@@ -195,7 +198,7 @@ class Supervisor:
                 if report is not None:
                     _take_in(one, report)
         running.wait()
-        log.join(timeout=_LOOK_SECONDS)  # what the process has started may hold its standard error open
+        log.join(_LAST_WORDS_SECONDS)
         self._ended.put(one)
 
     def _log(self, one: _Member, running: subprocess.Popen[bytes]) -> None:
