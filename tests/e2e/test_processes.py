@@ -145,7 +145,7 @@ def test_a_second_signal_ends_all_processes_at_once(scenario: Scenario, number: 
     wait_for(lambda: "trying again" in run.log_path.read_text(), PATIENCE_SECONDS, "a process to miss AEP")
     started = pids(run).values()
     os.kill(run.pid, number)
-    waiting = r"waiting up to \d+ s for AEP: \d+ batch"
+    waiting = r"waiting up to \d+ s for AEP: "
     wait_for(lambda: re.search(waiting, run.log_path.read_text()), PATIENCE_SECONDS, "the run to wait for AEP")
     assert run.running
     os.kill(run.pid, number)
