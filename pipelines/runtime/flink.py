@@ -106,7 +106,9 @@ def how_it_ended(settings: Settings, cluster: FlinkRun | None, error: Exception,
         return JobEnd("failed", f"the job failed: {cause_of(trace, worker_address(settings))}; {where}")
     # As after a job manager is lost, when Flink recovers the job and Beam's job server does not find it again.
     known = f"Flink calls it {state}" if state else "it may run on"
-    return JobEnd("unknown", f"Beam's job server no longer follows the job, and {known}; {where}")
+    return JobEnd(
+        "unknown", f"Beam's job server no longer follows the job, and {known}: see `beam-aep job status`; {where}"
+    )
 
 
 def _check_java(settings: Settings) -> None:

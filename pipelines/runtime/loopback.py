@@ -1,4 +1,4 @@
-"""Workers of a cluster's job in the process that submitted it (LOOPBACK): what they print when their job ends."""
+"""Beam's threads and workers (LOOPBACK) in the process that submitted a cluster's job: what they print as it ends."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 from apache_beam.runners.worker import sdk_worker
 
-# The threads of Beam's workers that end with an exception when the runner hangs up, by the beginning of their name.
+# Threads of Beam that end with an exception when the runner or the job server hangs up, by the beginning of their name.
 _WORKER = "run_worker_"
-_THREADS = (_WORKER, "read_grpc_client_inputs", "forward_grpc_outputs", "read_state")
+_THREADS = (_WORKER, "read_grpc_client_inputs", "forward_grpc_outputs", "read_state", "wait_until_finish_read")
 
 # Of a thread of gRPC's that watches a job server which has not started.
 _OF_GRPC = "Cannot monitor channel state"
@@ -31,8 +31,8 @@ def without_tracebacks() -> Iterator[None]:
     names = vars(sdk_worker)
 
     def log(args: threading.ExceptHookArgs) -> None:
-        of_worker = args.thread is not None and args.thread.name.startswith(_THREADS)
-        if not of_worker and not str(args.exc_value).startswith(_OF_GRPC):
+        of_beam = args.thread is not None and args.thread.name.startswith(_THREADS)
+        if not of_beam and not str(args.exc_value).startswith(_OF_GRPC):
             show(args)
         elif args.exc_value is not None:
             exception = (args.exc_type, args.exc_value, args.exc_traceback)

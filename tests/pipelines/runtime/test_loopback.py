@@ -38,9 +38,11 @@ def test_what_workers_print_is_logged_for_debugging(
     with caplog.at_level(logging.DEBUG, "pipelines.runtime.loopback"), without_tracebacks():
         sdk_worker.print(TRACEBACK, file=sys.stderr)
         end_with_an_exception("run_worker_1-1")
+        end_with_an_exception("wait_until_finish_read")
     assert capsys.readouterr() == ("", "")
     assert TRACEBACK in caplog.text
     assert "RuntimeError: run_worker_1-1 failed" in caplog.text
+    assert "RuntimeError: wait_until_finish_read failed" in caplog.text
     assert threading.excepthook is before
     assert "print" not in vars(sdk_worker)
 
