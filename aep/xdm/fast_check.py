@@ -2,8 +2,8 @@
 
 What the rules can refuse, and where, depends on the schema and on the rules alone. So it is written as JSON Schema and
 compiled together with the schema: the library looks at a record once. That schema refuses more than the rules do, where
-these cannot be said in it (an identity of blanks that are not ASCII, a timestamp with an offset). Its yes is final, and
-its no means only that the rules themselves must decide.
+these cannot be said in it (an identity of blanks that are not ASCII, a timestamp that is not in UTC). Its yes is final,
+and its no means only that the rules themselves must decide.
 """
 
 from __future__ import annotations
@@ -94,10 +94,10 @@ class FastCheck:
 
     def _first_and_last(self) -> tuple[str, str]:
         """Return the first and the last whole second that an event may be of now."""
-        now = int(self._clock())
-        if self._times[0] != now:
-            self._times = (now, *_times(now, self._rules))
-        return self._times[1:]
+        now, times = int(self._clock()), self._times
+        if times[0] != now:
+            times = self._times = (now, *_times(now, self._rules))  # another thread may look at another second
+        return times[1:]
 
 
 _NO_MAP: dict[str, list[Any]] = {}
