@@ -169,7 +169,7 @@ def test_a_job_that_is_stopped_with_a_savepoint_and_started_from_it_repeats_noth
     load.wait_until_at_work()
     savepoint = load.flink.stop(load.job)
     assert load.scenario.messages_accepted() < EVENTS
-    load.start(**LIMITED, savepoint_path=savepoint)
+    load.start(savepoint_path=savepoint)
     load.wait_until_committed()
     assert load.duplicates() == 0
 
@@ -181,7 +181,7 @@ def test_a_job_that_its_job_manager_has_forgotten_goes_on_where_offsets_are_comm
     assert load.flink.jobs() == []
     uncommitted = load.uncommitted()
     assert load.scenario.messages_accepted() < EVENTS
-    load.start(**LIMITED)
+    load.start()
     load.wait_until_committed()
     assert load.duplicates() <= uncommitted
 
