@@ -61,6 +61,7 @@ def test_fault_29_a_process_that_joins_and_one_that_leaves_repeat_nothing(scenar
     scenario.check_every_sample(duplicates=0)
 
 
+@pytest.mark.slow
 def test_fault_29_partitions_change_hands_in_time_although_aep_is_away(scenario: Scenario) -> None:
     scenario.produce(generate(2_000))
     scenario.emulator.faults(outage_s=600)

@@ -109,12 +109,10 @@ def test_a_partition_goes_in_time_although_nothing_is_delivered_and_the_log_says
 
 
 def test_partitions_that_are_lost_and_come_back_are_read_from_where_this_process_was(
-    broker: KafkaBroker, members: KafkaCluster, new_topic: NewTopic, join: Join
+    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join
 ) -> None:
-    config = {"max.poll.interval.ms": "3000"}
-    if members.config["group.protocol"] == "classic":
-        config |= {"session.timeout.ms": "3000"}
-    of = source(replace(members, config={**members.config, **config}), new_topic(2), share_group=True)
+    impatient = {"max.poll.interval.ms": "3000", "session.timeout.ms": "3000", "heartbeat.interval.ms": "300"}
+    of = source(replace(cluster, config=impatient), new_topic(2), share_group=True)
     topic = of.topics[0]
     values = numbers(broker, topic, 2_000, 2)
     member = join(of, start_of(of, stop_at_end=False))
