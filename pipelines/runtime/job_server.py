@@ -20,11 +20,18 @@ def check_job_server(settings: Settings) -> None:
     endpoint = settings.beam.get("job_endpoint")
     if not endpoint or endpoint == "embed":  # Beam's word for one of its own, in this process
         return
+    if not answers(endpoint, settings.beam.get("job_server_timeout", _SECONDS)):
+        raise PreflightError(
+            f"job_endpoint ({settings.origin('job_endpoint')}): no job server answers at {endpoint}: start Beam's "
+            "there, or leave it out and let FlinkRunner start one"
+        )
+
+
+def answers(endpoint: str, seconds: float) -> bool:
+    """Return whether something that speaks gRPC answers at HOST:PORT within some seconds."""
     with grpc.insecure_channel(endpoint) as channel:
         try:
-            grpc.channel_ready_future(channel).result(timeout=settings.beam.get("job_server_timeout", _SECONDS))
+            grpc.channel_ready_future(channel).result(timeout=seconds)
         except grpc.FutureTimeoutError:
-            raise PreflightError(
-                f"job_endpoint ({settings.origin('job_endpoint')}): no job server answers at {endpoint}: start Beam's "
-                "there, or leave it out and let FlinkRunner start one"
-            ) from None
+            return False
+    return True

@@ -37,6 +37,7 @@ from pipelines.runtime.logs import leave_out_beams_tracebacks, leave_out_job_err
 from pipelines.runtime.loopback import await_end, without_tracebacks
 from pipelines.runtime.plan import Plan, for_replay, share_start
 from pipelines.runtime.preflight import preflight
+from pipelines.runtime.prism import running_prism
 from pipelines.runtime.processes.child import ParentReporter, reporter_to_parent
 from pipelines.runtime.processes.supervisor import Supervisor, how_many
 from pipelines.runtime.progress import LINE_EVERY_SECONDS, Progress
@@ -137,7 +138,8 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
             if supervisor is not None and job.share_start is not None:
                 reporter.say(how_many(settings, job.share_start(plan)))
                 return _run_here(supervisor.run, plan, job, reporter, supervisor)
-            pipeline = _pipeline([*_flags(plan, reporter), *(cluster.flags if cluster else ())])
+            prism = while_it_runs.enter_context(running_prism(settings))
+            pipeline = _pipeline([*_flags(plan, reporter), *(cluster.flags if cluster else ()), *prism])
             job.build(pipeline, plan)
             if settings.dry_run:
                 sys.stdout.write(dry_run(pipeline, settings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from samples.loyalty import generate
 from testing.services import downloads
 from testing.services.emulator import Emulator
 from testing.services.kafka import KafkaBroker
+from testing.services.process import PATIENCE_SECONDS, wait_for
 from testing.services.pytest_support import require
 from tests.e2e.scenario import ROOT, Scenario
 
@@ -52,6 +54,24 @@ def test_the_same_options_with_one_overlay_give_the_same_account_as_on_fn_api_ru
         accounts[runner] = _counts(finished.summary)
     assert accounts["FnApiRunner"]["accepted"] > 19_000
     assert accounts["PrismRunner"] == accounts["FnApiRunner"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_on_prism_in_good_order(scenario: Scenario, prism: Path, number: signal.Signals) -> None:
+    """As a terminal and systemd send it: to all processes of the group."""
+    scenario.produce(generate(5_000, broken_share=0.02))
+    overlay = [f"--options_file={ROOT / 'configs' / 'prism.yaml'}", f"--prism_location={prism}"]
+    first = scenario.start(*overlay, "--kafka_stop_at=never")
+    wait_for(scenario.messages_accepted, PATIENCE_SECONDS, "accepted messages")
+    first.signal(number)
+    wait_for(lambda: not first.running, PATIENCE_SECONDS, "its end")
+    assert first.exit_code == 0, first.log()
+    summary = scenario.summary()
+    assert (summary["outcome"], summary["unaccounted"]) == ("stopped", 0)
+    second = scenario.run(*overlay)
+    assert second.code == 0, second.output
+    assert scenario.check_every_sample() == 0  # and nothing twice
+    assert scenario.committed() == scenario.end_offsets()
 
 
 def _counts(summary: dict[str, Any]) -> dict[str, Any]:
