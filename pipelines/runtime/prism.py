@@ -65,7 +65,7 @@ def running_prism(settings: Settings) -> Iterator[tuple[str, ...]]:
     with process:
         try:
             threading.Thread(target=_log_output, args=(process,), name="prism's log", daemon=True).start()
-            _await_start(process, endpoint)
+            _await_start(process, command[0], endpoint)
             yield (f"--job_endpoint={endpoint}",)
         finally:
             process.kill()
@@ -83,11 +83,11 @@ def _command(settings: Settings) -> tuple[list[object], str]:
         raise PreflightError(f"no Prism: {error}; {_BUILD_IT}") from None
 
 
-def _await_start(process: subprocess.Popen[str], endpoint: str) -> None:
+def _await_start(process: subprocess.Popen[str], program: object, endpoint: str) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not answers(endpoint, seconds=0.5):
         if process.poll() is not None:
-            raise PreflightError(f"{process.args[0]} ended with exit code {process.returncode}: is it Prism?")
+            raise PreflightError(f"{program} ended with exit code {process.returncode}: is it Prism?")
         if time.monotonic() >= deadline:
             raise PreflightError(f"Prism takes no jobs at {endpoint} {_START_SECONDS:.0f} s after its start")
 
