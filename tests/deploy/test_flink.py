@@ -101,6 +101,28 @@ def test_the_page_explains_each_key_of_the_cluster() -> None:
     assert CLUSTER["flinkConfiguration"].keys() <= explained
 
 
+def runs_of_the_page() -> list[str]:
+    """Return the commands of the page that submit a job."""
+    blocks = re.findall(r"^```console\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    lines = re.sub(r"\s*\\\n\s*", " ", "".join(blocks)).splitlines()
+    return [line for line in lines if line.startswith("beam-aep run ")]
+
+
+def test_runs_of_the_page_are_given_options_that_are_accepted(tmp_path: Path) -> None:
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    project = ROOT / "samples" / "project"
+    for name in ("aep.yaml", "routes.yaml"):
+        (tmp_path / name).write_text((project / name).read_text())
+    (tmp_path / "kafka.yaml").write_text("kafka_bootstrap_servers: kafka:9092\n")
+    runs = runs_of_the_page()
+    assert len(runs) >= 3
+    for run in runs:
+        command = [sys.executable, "-m", "pipelines.cli", *run.split()[1:], "--print_options"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+        assert done.returncode == 0, done.stderr
+        assert re.search(r"^runner: (Flink|Portable)Runner\b", done.stdout, re.MULTILINE)
+
+
 def test_the_job_is_given_options_that_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("base.yaml", "flink.yaml"):
         (tmp_path / name).write_text((ROOT / "configs" / name).read_text())
