@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from zipfile import BadZipFile
 
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.portability.prism_runner import PrismJobServer
 from apache_beam.version import __version__ as beam_version
 
 from pipelines.options.settings import Settings
@@ -77,6 +76,8 @@ def _command(settings: Settings) -> tuple[list[object], str]:
         raise PreflightError(
             f"prism_location ({settings.origin('prism_location')}): there is no file {location}; {_BUILD_IT}"
         )
+    from apache_beam.runners.portability.prism_runner import PrismJobServer  # makes a socket as it is loaded
+
     try:
         return PrismJobServer(PipelineOptions([*_QUIET, *settings.beam_flags])).subprocess_cmd_and_endpoint()
     except (RuntimeError, ValueError, OSError, BadZipFile) as error:  # of its download

@@ -13,6 +13,7 @@ from samples.loyalty import generate
 from testing.fakes.http_server import Exchange
 from testing.services.kafka import KafkaBroker
 from testing.services.process import BUSY_SECONDS, PATIENCE_SECONDS, wait_for
+from tests.e2e.page import page, scrape
 from tests.e2e.scenario import Scenario
 from tests.faults.campaign import (
     ENDLESS,
@@ -158,9 +159,10 @@ def test_fault_16_a_frozen_process_comes_back_after_another_took_over(scenario: 
 
 def test_fault_20_half_full_batches_are_posted_when_the_run_is_ended(scenario: Scenario) -> None:
     scenario.produce(generate(250))
-    patient = {"batch_max_seconds": 60, "kafka_bundle_max_seconds": 60, "kafka_stop_at": "never"}
-    pipeline = scenario.start("--progress=on", **patient)
-    wait_for(lambda: "read 250" in pipeline.log(), STEP_SECONDS, "the records to be read")
+    patient = {"batch_max_seconds": 600, "kafka_bundle_max_seconds": 600, "kafka_stop_at": "never"}
+    pipeline = scenario.start(metrics_port=0, **patient)
+    address = page(pipeline)
+    wait_for(lambda: scrape(address)["beam_aep_read_records_total"][()] == 250, STEP_SECONDS, "the records to be read")
     assert requests(scenario) == 0
     pipeline.signal(signal.SIGTERM)
     summary = finish(scenario, pipeline)

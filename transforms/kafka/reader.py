@@ -63,6 +63,8 @@ class Reader:
         self._cut_short = False
         self._gone: dict[Partition, int] = {}  # positions that are no longer in the log
         self._ask_range_at = float("-inf")
+        self._heard: dict[Partition, int] = {}  # ends of logs
+        self._polls = threading.Lock()  # held while the consumer is polled
         self._consumer = make_reader_consumer(source, shard, self._on_error, self._on_commit)
         member = Member(source, self._on_commit) if source.share_group else None
         self._commits = Commits(member.consumer if member else self._consumer, self._name, self._has_read)
@@ -98,7 +100,8 @@ class Reader:
             many = min(_POLL_RECORDS, limits.max_records - records)
             # The first partitions, which are dealt meanwhile, are taken in after it.
             wait_seconds = idle_seconds if self._assigned.known else min(_POLL_SECONDS, idle_seconds)
-            messages = self._consumer.consume(*((many, poll_seconds) if first_at else (1, wait_seconds)))
+            with self._polls:
+                messages = self._consumer.consume(*((many, poll_seconds) if first_at else (1, wait_seconds)))
             metrics.asked()
             self._assigned.follow()
             for error in self._assigned.errors():
@@ -175,6 +178,7 @@ class Reader:
             _, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
         except KafkaException:
             return -1
+        self._heard[partition] = int(high)
         return int(high)
 
     def measure_lag(self) -> int | None:
@@ -182,7 +186,14 @@ class Reader:
         of each. Any thread may ask.
         """
         positions = dict(self._assigned.positions)  # which the bundle's thread may change meanwhile
-        ends = {one: self.log_end(one) for one in positions}
+        # The consumer lets nobody else in during a poll, nor for long after it where the next one follows at once.
+        if self._polls.acquire(blocking=False):
+            try:
+                ends = {one: self.log_end(one) for one in positions}
+            finally:
+                self._polls.release()
+        else:
+            ends = {one: self._heard.get(one, -1) for one in positions}
         if self.lag is not None or (self._assigned.known and min(ends.values(), default=0) >= 0):
             self.lag = sum(max(0, ends[one] - at) for one, at in positions.items())
         return self.lag

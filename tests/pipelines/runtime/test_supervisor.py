@@ -74,11 +74,12 @@ if starts == 1:
     killed()
 report(outcome="finished", examples={"json": {"code": "json"}})
 """
+    levels = metrics.level(metrics.IN_FLIGHT), metrics.level(metrics.LAG)
     run = of(program, tmp_path, monkeypatch)
     run.run()
     counts = metrics.process_counts()
     assert (counts["read"], counts["accepted"], run.read_again) == (20, 8, 6)
-    assert (metrics.level(metrics.IN_FLIGHT), metrics.level(metrics.LAG)) == (None, None)
+    assert (metrics.level(metrics.IN_FLIGHT), metrics.level(metrics.LAG)) == levels
     assert examples.kept() == {"json": {"code": "json"}}
     assert "process 1 was ended by SIGKILL; it is started again" in caplog.text
 

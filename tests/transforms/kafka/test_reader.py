@@ -113,6 +113,22 @@ def test_bundles_end_at_their_limits(broker: KafkaBroker, of: KafkaSource, join:
     assert 1 <= len(member.values()) <= 500
 
 
+def test_the_lag_is_told_while_a_bundle_waits_for_records(broker: KafkaBroker, of: KafkaSource, join: Join) -> None:
+    numbers(broker, of.topics[0], 30, 3)
+    patient = replace(of, limits=replace(QUICK, max_records=30, idle_seconds=SECONDS))
+    member = join(patient, start_of(patient, stop_at_end=False))
+    assert member.bundle() == 30
+    waiting = threading.Thread(target=member.bundle)
+    waiting.start()
+    try:
+        wait_for(member.reader._polls.locked, SECONDS, "a poll")
+        assert member.reader.measure_lag() == 0
+        assert member.reader._polls.locked()
+    finally:
+        numbers(broker, of.topics[0], 30, 3)
+        waiting.join()
+
+
 def test_nothing_comes_from_a_topic_that_is_read_to_its_end(broker: KafkaBroker, of: KafkaSource, join: Join) -> None:
     numbers(broker, of.topics[0], 30, 3)
     member = join(of, start_of(of, "latest", stop_at_end=False))
