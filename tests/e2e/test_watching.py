@@ -61,9 +61,13 @@ def test_a_run_that_waits_for_aep_says_so_as_it_is_to_end_and_is_ready_no_more(s
     address = page(pipeline)
     wait_for(lambda: scrape(address)["beam_aep_batches_waiting"][()] > 0, PATIENCE_SECONDS, "a batch to wait")
     assert ready(address)[0] == 200  # nobody else could read in its place
-    # The lag rises meanwhile, although the reader is held up.
-    scenario.produce(list(generate(600))[300:])
-    wait_for(lambda: ready(address)[1]["lag_records"] >= 300, PATIENCE_SECONDS, "the lag to rise")
+
+    # The lag rises meanwhile, although the reader is held up, once it has read the second bundle that may be open.
+    def rises() -> bool:
+        scenario.produce(generate(300))
+        return bool(ready(address)[1]["lag_records"] >= 300)
+
+    wait_for(rises, PATIENCE_SECONDS, "the lag to rise")
     pipeline.signal(signal.SIGTERM)
     wait_for(lambda: ready(address)[1]["reason"] == "stopping", PATIENCE_SECONDS, "the run to be stopping")
     assert ready(address)[0] == 503

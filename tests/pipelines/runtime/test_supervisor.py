@@ -47,6 +47,8 @@ def until_told_to_end():
 def _nothing_left() -> Iterator[None]:
     """What the processes count is counted in this one."""
     metrics.reset()
+    examples.reset()
+    process.start_run()
     yield
     process.start_run()
     metrics.reset()
