@@ -13,6 +13,7 @@ from samples.files import shipped
 if TYPE_CHECKING:
     from aep.errors import UserError
     from pipelines.options.group import OptionGroup
+    from pipelines.runtime.job import Run
     from transforms.kafka.client import KafkaCluster
 
 _Group = TypeVar("_Group", bound="OptionGroup")
@@ -55,6 +56,9 @@ AND_OPTIONS_METAVAR = "[OPTIONS] [--OPTION_OF_A_RUN=VALUE]..."
 
 WRONG = 2
 """Exit code: the user has to fix something."""
+
+INTERRUPTED = 130
+"""Exit code: as of a process that SIGINT ends, 128 + 2."""
 
 WHOLE_RECORD = "(the whole record)"
 """Shown to users in place of an empty pointer."""
@@ -147,6 +151,19 @@ def options_of(model: type[_Group], arguments: Mapping[str, tuple[str, Any]]) ->
         field = str(error["loc"][0])
         _, text = explain(error, describe_type(model.model_fields[field].annotation)[1])[0]
         raise typer.BadParameter(f"{names[field]}: {text}") from None
+
+
+def run_of(pipeline: str) -> Run[Any]:
+    """Return what runs the pipeline that a command was given.
+
+    Raises:
+        typer.BadParameter: There is no such pipeline.
+    """
+    from pipelines.jobs import find_run, names  # loads Beam
+
+    if (found := find_run(pipeline)) is None:
+        raise typer.BadParameter(f"expected one of {', '.join(names())}", param_hint="--pipeline")
+    return found
 
 
 def run_options(context: typer.Context) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import PASSED_ON, AsJson, app, run_options
+from pipelines.cli.common import PASSED_ON, AsJson, app, run_of, run_options
 from pipelines.cli.run_help import HELP, run_help
 
 
@@ -20,11 +20,9 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run a pipeline, by default from Kafka to AEP."""
-    from pipelines.jobs import find_run, names
     from pipelines.runtime.run import execute
 
-    if (found := find_run(pipeline)) is None:
-        raise typer.BadParameter(f"expected one of {', '.join(names())}", param_hint="--pipeline")
+    found = run_of(pipeline)
     if HELP & set(context.args):
         called = "beam-aep run" if pipeline == "kafka_to_aep" else f"beam-aep run --pipeline {pipeline}"
         typer.echo(run_help(context, called, sys.modules[found.build.__module__], found.groups))

@@ -71,7 +71,7 @@ class Calm:
     Attributes:
         read: Records that each worker has read.
         duplicates: How often events arrived again.
-        checkpoints: Those that were completed once all its tasks ran, oldest first, as Flink's REST API tells of them.
+        checkpoints: Those that were completed once all its tasks ran, oldest first, as Flink's REST API shows them.
     """
 
     read: list[int]

@@ -17,7 +17,7 @@ _WARN_EVERY_SECONDS = 60.0
 
 
 class ReadErrors:
-    """Decides about the errors of one reader, and tells of those that pass.
+    """Decides about the errors of one reader, and logs those that pass.
 
     Args:
         source: What is read.

@@ -16,6 +16,7 @@ from pipelines.cli.common import (
     example,
     plain,
     put_json,
+    run_of,
     run_options,
     say,
 )
@@ -60,23 +61,21 @@ def check(
     """
     from pipelines.cli.check.checks import check_run
     from pipelines.cli.check.report import Findings, check_table, dead_letter_table, document, exit_code, verdict
-    from pipelines.jobs import find_job, find_run, names
+    from pipelines.jobs import find_job
     from pipelines.options.checks import contradictions
     from pipelines.options.merge import parse
     from pipelines.options.yaml_files import OptionsError
     from pipelines.output.table import show
 
-    job, run = find_job(pipeline), find_run(pipeline)
+    job, run = find_job(pipeline), run_of(pipeline)
     try:
         if job is not None:
             kind = job.destination
             settings = parse(run_options(context), lambda given: contradictions(given, kind))
             found = check_run(settings, kind, sample, offline=offline)
-        elif run is not None:
+        else:
             settings = parse(run_options(context), run.findings)
             found = Findings([*(run.offline_checks(settings) if offline else run.checks(settings, sample))])
-        else:
-            raise typer.BadParameter(f"expected one of {', '.join(names())}", param_hint="--pipeline")
     except OptionsError as error:
         say(f"error: {error}")
         return WRONG

@@ -11,11 +11,13 @@ from rich.console import Console
 from pipelines.cli.common import (
     AND_OPTIONS,
     AND_OPTIONS_METAVAR,
+    INTERRUPTED,
     WRONG,
     AsJson,
     app,
     example,
     put_json,
+    run_of,
     run_options,
     say,
     say_problems,
@@ -35,8 +37,6 @@ app.add_typer(commands)
 
 NOT_RUNNING = 1
 """Exit code: the job does not run, or there is none."""
-
-INTERRUPTED = 130
 
 _METAVAR = f"OPTIONS.yaml... {AND_OPTIONS_METAVAR}"
 
@@ -206,12 +206,10 @@ def restart(
     from aep.errors import UserError
     from pipelines.cli.job.cluster import cluster_of, commits
     from pipelines.cli.job.restarting import options_of_start, where_to_start
-    from pipelines.jobs import find_run, names
     from pipelines.options.merge import parse
     from pipelines.runtime.run import execute
 
-    if (found := find_run(pipeline)) is None:
-        raise typer.BadParameter(f"expected one of {', '.join(names())}", param_hint="--pipeline")
+    found = run_of(pipeline)
     try:
         options = _options(context)
         settings = parse(options, found.findings)

@@ -14,6 +14,7 @@ from rich.console import Console
 from pipelines.cli.common import (
     AND_OPTIONS,
     AND_OPTIONS_METAVAR,
+    INTERRUPTED,
     WRONG,
     AsJson,
     app,
@@ -37,7 +38,6 @@ SOMETHING_TO_DO = 3
 """Exit code of a dry run that found something to create, change, delete or write."""
 
 _ROUTES_FILE = "routes.yaml"
-_INTERRUPTED = 130
 
 
 @app.command(
@@ -218,7 +218,7 @@ class _Provisioning:
             return WRONG
         except KeyboardInterrupt:
             _tell_half_way(done, pending)
-            return _INTERRUPTED
+            return INTERRUPTED
         if notice := warm_up_notice(self._settings.aep.platform_url, done):
             self._console.print(notice)
         return 0

@@ -15,7 +15,7 @@ ENVIRONMENT = "BEAM_AEP_PROCESS"
 
 @dataclass(frozen=True)
 class Start:
-    """What a process is told as it is started.
+    """What a process is given at its start.
 
     Attributes:
         socket: File descriptor to report to. Its other end is closed when the parent is gone, however that ended.
