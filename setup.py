@@ -53,7 +53,7 @@ setup(
     ],
     extras_require={
         "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
-        "kinesis": ["boto3>=1.44,<2"],
+        "kinesis": ["boto3>=1.44,<2", "pybase64>=1.4,<2"],
         "msk": ["aws-msk-iam-sasl-signer-python>=1.0.1,<2"],
         "emulator": ["httptools>=0.6,<1", "starlette>=1,<2", "uvicorn>=0.40,<1"],
     },

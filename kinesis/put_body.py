@@ -5,10 +5,10 @@ botocore looks up each member of each record in its model of the API, which take
 
 from __future__ import annotations
 
-from binascii import b2a_base64
 from typing import Any
 
 import orjson
+from pybase64 import b64encode
 
 _RECORDS = "beam-aep-records"
 """Where the records are in the context that botocore gives to all handlers of one request."""
@@ -36,8 +36,7 @@ def _set_records_aside(params: dict[str, Any], context: dict[str, Any], **_: Any
 def _write_records(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
     """Add the records to a body; it is signed after this."""
     records = [
-        b'{"Data":"%b","PartitionKey":%b}'
-        % (b2a_base64(record["Data"], newline=False), orjson.dumps(record["PartitionKey"]))
+        b'{"Data":"%b","PartitionKey":%b}' % (b64encode(record["Data"]), orjson.dumps(record["PartitionKey"]))
         for record in context.pop(_RECORDS)
     ]
     # Without the empty list that the model has written, which is a member like any other.

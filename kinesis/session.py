@@ -1,6 +1,7 @@
 """Sessions and clients of boto3, made for many threads and with the retries of this project's own.
 
-boto3 is the extra ``kinesis`` and takes a quarter of a second to load: it is imported here alone, and inside functions.
+boto3 comes with the extra ``kinesis`` and takes a quarter of a second to load: it is imported here alone, and inside
+functions.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from functools import partial
 from typing import Any, NoReturn
 
 from kinesis.errors import AccessError, UnreachableError
-from kinesis.put_body import read_bodies, write_bodies
 
 _LOG = logging.getLogger(__name__)
 
@@ -90,8 +90,12 @@ def make_client(access: Access, service: str = "kinesis") -> Any:
         import boto3
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError, NoRegionError
+
+        from kinesis.put_body import read_bodies, write_bodies
     except ImportError:
-        raise AccessError("Kinesis needs boto3: pip install 'beam-aep[kinesis]', on the workers too") from None
+        raise AccessError(
+            "Kinesis needs boto3 and pybase64: pip install 'beam-aep[kinesis]', on the workers too"
+        ) from None
     from kinesis.replies import bound_replies
 
     for name, level in _QUIET.items():

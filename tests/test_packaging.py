@@ -20,7 +20,7 @@ from transforms.records.record import Record
 
 ROOT = Path(__file__).parents[1]
 EXTRA = {"httptools", "starlette", "uvicorn"}  # the modules of the extra `emulator`
-OTHER_EXTRAS = {"boto3", "botocore"}
+OTHER_EXTRAS = {"boto3", "botocore", "pybase64"}
 LETTER = DeadLetter("parse", "json", "not JSON", "orders", 0, Record(0, 0, None, (), b"{"), route="default")
 
 

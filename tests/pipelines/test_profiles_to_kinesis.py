@@ -279,9 +279,12 @@ def test_the_sample_configuration_makes_a_plan() -> None:
     assert as_kinesis(plan.connection).access.region == "us-east-1"
 
 
-def test_without_boto3_a_run_says_what_to_install(kinesis: Kinesis, tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", ["boto3", "pybase64"])
+def test_without_a_module_of_the_extra_a_run_says_what_to_install(
+    kinesis: Kinesis, tmp_path: Path, module: str
+) -> None:
     write(profile(1))
-    (tmp_path / "boto3.py").write_text("raise ImportError\n")
+    (tmp_path / f"{module}.py").write_text("raise ImportError\n")
     command = [sys.executable, "-m", "pipelines.profiles_to_kinesis", *options(kinesis, kinesis_stream="s")]
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
