@@ -113,7 +113,7 @@ EXPORTED: tuple[Exported, ...] = (
     Exported(
         "beam_aep_dropped_records",
         "counter",
-        "Records that their route leaves out.",
+        "Records dropped by a rule of their route.",
         ("route",),
         counts=under(metrics.BY_ROUTE, f"/{metrics.DROPPED}"),
     ),
@@ -123,25 +123,25 @@ EXPORTED: tuple[Exported, ...] = (
     Exported(
         "beam_aep_passed_over_records",
         "counter",
-        "Dead letters that a replay has read and not chosen.",
+        "Dead letters that a replay has read and not selected.",
         counts=_all(metrics.PASSED_OVER),
     ),
     Exported(
         "beam_aep_repeats",
         "counter",
-        "Profiles that say what the last record of theirs said (kinesis_to_kafka).",
+        "Records that say the same as the last one of their profile (kinesis_to_kafka).",
         counts=_all(metrics.REPEATS),
     ),
     Exported(
         "beam_aep_repeats_dropped",
         "counter",
-        "Those of the repeats that were dropped.",
+        "Repeats that were dropped.",
         counts=_all(metrics.REPEATS_DROPPED),
     ),
     Exported(
         "beam_aep_repeated_ids",
         "counter",
-        "Events with an `_id` that a different event has too.",
+        "Events whose `_id` a different event has too.",
         ("route",),
         counts=under(metrics.REPEATED_IDS),
     ),
@@ -156,8 +156,8 @@ EXPORTED: tuple[Exported, ...] = (
     Exported(
         "beam_aep_retries",
         "counter",
-        "Sendings again: a status, `element` (of a 207), `mismatch`, `token` (refused with 401), or a network cause. "
-        "Counted as they are sent; of Kinesis as they are planned.",
+        "Retries by cause: a status, `element` (of a 207), `mismatch`, `token` (refused with 401), or a network cause. "
+        "Counted when they are sent; for Kinesis when they are planned.",
         ("cause",),
         counts=_from_0("token", under(metrics.RETRIES)),
     ),
@@ -168,25 +168,28 @@ EXPORTED: tuple[Exported, ...] = (
         counts=_all(metrics.DUPLICATES_POSSIBLE),
     ),
     Exported(
-        "beam_aep_token_renewals", "counter", "Tokens fetched from IMS or read.", counts=_all(metrics.TOKEN_RENEWALS)
+        "beam_aep_token_renewals",
+        "counter",
+        "Tokens fetched from IMS, or read from their reference.",
+        counts=_all(metrics.TOKEN_RENEWALS),
     ),
     Exported(
         "beam_aep_offsets_skipped",
         "counter",
-        "Offsets of Kafka without a record: transaction markers, or compacted away.",
+        "Kafka offsets without a record: transaction markers, or records compacted away.",
         counts=_all(metrics.OFFSETS_SKIPPED),
     ),
     Exported(
         "beam_aep_bundle_failures",
         "counter",
-        "Errors that have failed a bundle, by their class. A local run ends with the first one.",
+        "Errors that failed a bundle, by class. A local run ends with the first one.",
         ("error",),
         counts=_from_0("AuthenticationError", under(metrics.FAILURES)),
     ),
     Exported(
         "beam_aep_latency_seconds",
         "histogram",
-        "From the time that Kafka has for a record to its acceptance.",
+        "From a record's timestamp in Kafka to its acceptance.",
         ("route",),
         buckets=LATENCY,
         bounds=_TIME_BOUNDS,
@@ -212,16 +215,14 @@ EXPORTED: tuple[Exported, ...] = (
     Exported(
         "beam_aep_delivery_size_bytes",
         "histogram",
-        "Bytes sent for a batch, those sent again included.",
+        "Bytes sent for a batch, retries included.",
         ("route",),
         buckets=f"{metrics.DELIVERY_BYTES}/",
         bounds=metrics.BOUNDS[metrics.DELIVERY_BYTES],
     ),
     Exported(IN_FLIGHT, "gauge", "Requests without an answer yet."),
     Exported(WAITING, "gauge", "Batches that wait to be sent again."),
-    Exported(
-        LAG_RECORDS, "gauge", "Records of Kafka's topics that this process has still to read; absent until known."
-    ),
+    Exported(LAG_RECORDS, "gauge", "Records in Kafka that this process still has to read; absent until known."),
     Exported(LAG_SECONDS, "gauge", "How far reading a Kinesis stream is behind its newest record; absent until known."),
     Exported(LAST_POLL, "gauge", "When records were last asked for, in seconds since 1970; absent before that."),
     Exported(LAST_ACCEPTED, "gauge", "When a record was last accepted, in seconds since 1970; absent before that."),
