@@ -11,7 +11,7 @@ from pipelines.cli.common import PASSED_ON, app
 def emulate(context: typer.Context) -> int:
     """Serve a local Experience Platform for trials and tests.
 
-    beam-aep emulate --help shows them all.
+    beam-aep emulate --help shows its options.
     """
     from emulator.__main__ import main as emulator
 

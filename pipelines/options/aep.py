@@ -19,7 +19,7 @@ from transforms.records.delivery import Order
 
 
 class AepOptions(OptionGroup):
-    """Adobe Experience Platform: where events go, as whom, and how hard to try."""
+    """Adobe Experience Platform: destination, credentials, network and retries."""
 
     inlet_url: InletUrl | None = option(None, "The streaming connection's inletUrl: https://HOST/collection/INLET_ID.")
     org_id: HeaderValue | None = option(None, "The organisation, as ID@AdobeOrg, for the message's header (imsOrgId).")

@@ -49,7 +49,7 @@ class SinkOptions(OptionGroup):
 
 
 class DeadLetterOptions(SinkOptions):
-    """Dead letters: where records go that AEP can't take, with the reason and their original bytes."""
+    """Dead letters: where refused records go, with the reason and their original bytes."""
 
     max_first: Count | None = _option(
         500,
@@ -67,11 +67,11 @@ class DeadLetterOptions(SinkOptions):
 
 
 class OutputOptions(SinkOptions):
-    """Output: where pipelines write that read Kinesis: a topic, or files of JSON lines."""
+    """Output: where pipelines that read Kinesis write: a topic, or files of JSON lines."""
 
 
 class ReceiptOptions(SinkOptions):
-    """Receipts: where to write, for each record that AEP has received, AEP's xactionId and the record's place."""
+    """Receipts: where to write AEP's xactionId and the place of each record that AEP has accepted."""
 
 
 class ReplayOptions(OptionGroup):

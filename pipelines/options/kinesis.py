@@ -19,7 +19,7 @@ from transforms.records.delivery import Order
 
 
 class KinesisOptions(OptionGroup):
-    """Kinesis: as whom, where to, and by which way. Pipelines that do not use it need none of these."""
+    """Kinesis: stream, credentials, network and limits. Pipelines that do not use Kinesis need none of these."""
 
     stream: Stream | None = option(None, "The stream, by its name or its ARN.")
     region: str | None = option(
@@ -71,19 +71,19 @@ class KinesisOptions(OptionGroup):
     )
     poll_seconds: Seconds = option(
         1.0,
-        "From one call for a shard to the next, rising to 5 while it is empty. Kinesis takes five calls a second and "
-        "shard of all its readers together.",
+        "Time from one call for a shard to the next, rising to 5 while it is empty. Kinesis allows five calls a second "
+        "for each shard, from all its readers together.",
         "seconds",
     )
     bundle_max_records: Count = option(
-        50_000, "A bundle of what is read ends after so many records. A crash repeats at most the open one.", "records"
+        50_000, "A bundle ends after this many records. A crash repeats at most the open bundle.", "records"
     )
     bundle_max_bytes: Count = option(64_000_000, "Most bytes of records in a bundle.", "bytes")
     bundle_max_seconds: Seconds = option(5.0, "Longest time a bundle takes in records.", "seconds")
     drop_repeats_seconds: Window = option(
         0.0,
-        "Drop exported profiles that say what the last record of the same profile said, when it arrived no longer ago "
-        "than this. 0: keep them; they are counted either way.",
+        "Drop an exported profile that says the same as the last record of this profile, if that arrived within this "
+        "time. 0: keep it. Such repeats are counted either way.",
         "seconds",
     )
     partition_key: PartitionKey = option(
@@ -98,7 +98,7 @@ class KinesisOptions(OptionGroup):
         "case.",
     )
     hash_partition_keys: bool = option(
-        False, "Write the SHA-256 of partition keys, so that no identity shows where only keys are to be seen."
+        False, "Write the SHA-256 of partition keys, so that identities do not appear where only keys are shown."
     )
     order: Order = option(
         "none",
@@ -121,7 +121,7 @@ class KinesisOptions(OptionGroup):
         "bytes",
     )
     retry_budget_seconds: Seconds | None = option(
-        None, "Fail the bundle after so long of trying to write one record. Null: without limit.", "seconds"
+        None, "Fail the bundle after trying to write one record for this long. Null: without limit.", "seconds"
     )
 
     def access(self, connections: int) -> KinesisAccess:

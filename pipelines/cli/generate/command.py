@@ -86,10 +86,10 @@ def generate(
 ) -> int:
     """Make sample records of a loyalty programme.
 
-    They match the sample schemas, but for those that are broken on purpose.
+    They match the sample schemas, except those that are broken on purpose.
 
     They go to the standard output or a file, a line of JSON each, or to Kafka, with their number in the header
-    `sequence`. A reader of a file takes its lines for one topic, so use --kind.
+    `sequence`. The lines of a file are read as records of one topic, so use --kind for a file.
     """
     from aep.errors import UserError
     from pipelines.cli.generate.records import Tally, send, write_lines

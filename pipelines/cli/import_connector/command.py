@@ -65,10 +65,10 @@ def import_connector(
 ) -> int:
     """Convert the configuration of Adobe's Kafka Connect sink.
 
-    It becomes an options file, and what changes is said.
+    It writes an options file, and reports what changes.
 
-    Secrets are not copied: options refer to environment variables, which are named. Nothing is started or stopped, and
-    Kafka is not asked. Exit code 2: the configuration cannot be converted; all reasons are listed.
+    Secrets are not copied: options refer to environment variables, which it lists. Nothing is started or stopped, and
+    Kafka is not contacted. Exit code 2: the configuration cannot be converted; all reasons are listed.
     """
     from pipelines.cli.import_connector import importing as connectors
     from pipelines.cli.import_connector.files import files_of

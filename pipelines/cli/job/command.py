@@ -54,7 +54,7 @@ Pipeline = Annotated[
     context_settings=AND_OPTIONS, options_metavar=_METAVAR, epilog=example("beam-aep job status base.yaml flink.yaml")
 )
 def status(context: typer.Context, job: JobId = None, as_json: AsJson = False) -> int:
-    """Show how a job is.
+    """Show the state of a job.
 
     Its state and tasks, how often it was restarted, its last checkpoint and its last failure. Takes the options files
     of the run, of which flink_master and job_name count. Of several jobs of this name it shows the one that has not
@@ -110,7 +110,7 @@ def status(context: typer.Context, job: JobId = None, as_json: AsJson = False) -
 def stop(
     context: typer.Context,
     savepoint: Annotated[
-        bool, typer.Option("--savepoint", help="Stop with a savepoint, from which job restart goes on.")
+        bool, typer.Option("--savepoint", help="Stop with a savepoint, from which job restart continues.")
     ] = False,
     to: Annotated[
         str | None,
@@ -122,9 +122,9 @@ def stop(
     job: JobId = None,
     pipeline: Pipeline = "kafka_to_aep",
 ) -> int:
-    """Stop a job, with --savepoint in good order, else at once.
+    """Stop a job: with a savepoint, or at once.
 
-    With --savepoint every reader ends its bundle, its answers are awaited, positions are saved and offsets committed:
+    With --savepoint every reader ends its bundle, AEP's answers are awaited, positions are saved and offsets committed:
     nothing is repeated later. It takes as long as a checkpoint. The savepoint's path is printed to the standard output.
 
     Without it the job is cancelled. With batch_mode=bundle nothing is lost: the next job begins at the committed
@@ -194,11 +194,11 @@ def restart(
     ] = False,
     pipeline: Pipeline = "kafka_to_aep",
 ) -> int:
-    """Start a job again after it has ended, where it can go on.
+    """Start a job again where it ended.
 
     After job stop --savepoint it starts from that savepoint. After a crash or a cancellation it starts at the committed
     offsets (batch_mode=bundle, the default), or from its newest checkpoint (batch_mode=state, which commits none). It
-    says which, and why. Then it is as beam-aep run, whose options and exit codes it has.
+    says which, and why. From there on it is the same as beam-aep run, with the same options and exit codes.
 
     After an upgrade of Flink, of Beam's job server or of this package, or with other routes, give --from committed: a
     newer job may not read an older one's savepoint. After job stop --savepoint that repeats nothing either.

@@ -43,7 +43,7 @@ def preview(
         int | None, typer.Option(min=1, help="Read this many of the newest records of each topic.", metavar="N")
     ] = None,
     topic: Annotated[str | None, typer.Option(help="Topic of the records, where routes name several.")] = None,
-    route: Annotated[str | None, typer.Option(help="Route whose topic they are of.")] = None,
+    route: Annotated[str | None, typer.Option(help="Route from whose topic the records are.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most records of a file to show.")] = 10,
     as_json: AsJson = False,
     pipeline: Annotated[

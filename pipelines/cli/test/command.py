@@ -41,12 +41,12 @@ def run_cases(
         str, typer.Option(help="The pipeline: the name of its module in pipelines.", metavar="NAME")
     ] = "kafka_to_aep",
 ) -> int:
-    """Test a configuration by cases of records, offline.
+    """Test a configuration with sample records, offline.
 
     beam-aep test FILE.yaml... --options_file=my-events.yaml
 
     Each file has cases: a record, and what is to be sent of it, the code of its refusal, or that it is dropped; see
-    commands.md, in the folder that beam-aep --help names. Also takes the options of the run, written --name=value.
+    configuration-tests.md, in the folder that beam-aep --help names. Takes the options of the run too, as --name=value.
     Exit code: 0 when all cases pass, 1 when one fails, 2 when a file or the configuration is not valid.
     """
     from aep.errors import UserError
