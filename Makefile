@@ -24,7 +24,7 @@ CANARY_TESTS := tests/aep/formats/test_avro.py tests/aep/formats/test_avro_decod
 
 help:
 	@echo "make demo        try it: Kafka, a local AEP, 2 % broken events, every one accounted for"
-	@echo "                 (KAFKA=apache: a real Apache Kafka and 100,000 events)"
+	@echo "                 (KAFKA=apache: with a real Apache Kafka broker)"
 	@echo "make demo-kinesis  profiles of a local AEP, out to a local Amazon Kinesis, every change accounted for"
 	@echo "make test        all checks, and tests; what this machine lacks is skipped, with CI=true it fails"
 	@echo "make test-slow   the tests of more than a minute each, which make test leaves out"
@@ -36,7 +36,7 @@ help:
 	@echo "make bench-docs  its figures and plots into docs/"
 	@echo "make soak        10 minutes of random faults, every record accounted for; SOAK=\"--minutes 60\" for more;"
 	@echo "                 then 10 minutes without Kinesis; SOAK_KINESIS=\"--minutes 1\" for less"
-	@echo "make canary      the tests that lean on insides of Beam, boto3, confluent-kafka and fastavro, with their newest versions"
+	@echo "make canary      the tests that depend on internals of Beam, boto3, confluent-kafka and fastavro, with their newest versions"
 	@echo "make docs        docs/outcomes.md from the rules, docs/configuration.md from the declarations of the options,"
 	@echo "                 the dashboard in deploy/grafana from pipelines/dashboard.py, the parameters of the template for"
 	@echo "                 Dataflow from the options"
