@@ -79,7 +79,7 @@ class MapOptions(OptionGroup):
     )
     file: WrittenMapping = option(
         None,
-        "A YAML or JSON file, or in an options file what it would hold. A list is a JSON Patch (RFC 6902); a mapping "
+        "A YAML or JSON file, or, in an options file, its content. A list is a JSON Patch (RFC 6902); a mapping "
         "names, for each XDM field, the field, constant or Kafka metadata it is made from.",
     )
     transform: TransformReference | None = option(
