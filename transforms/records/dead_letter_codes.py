@@ -72,7 +72,7 @@ PARSE_CODES = (
     ),
     Code(
         "kpl_aggregated",
-        "A record of Kinesis that the Kinesis Producer Library has packed out of several (`kinesis_to_kafka`).",
+        "A Kinesis record into which the Kinesis Producer Library has packed several (`kinesis_to_kafka`).",
         "several records that the Kinesis Producer Library has put into one, which is not taken apart here: set "
         "AggregationEnabled=false in the producer's configuration, or take them apart with the Kinesis Client Library",
         "Turn aggregation off in that producer. AEP does not aggregate: another producer writes to the stream.",
@@ -98,11 +98,11 @@ MAP_CODES = (
         "patch",
         "An operation of the route's JSON Patch does not apply, such as `remove` of a field that is not there.",
         "operation 0 of the patch (remove /a) does not apply: the record has no such path",
-        "Change the patch; `map_patch_dialect: adobe` is lenient as Adobe's JsonPatchTransform is.",
+        "Change the patch; `map_patch_dialect: adobe` is as lenient as Adobe's JsonPatchTransform.",
     ),
     Code(
         "id_field_missing",
-        "The record has no `_id`, and lacks a field that `xdm_id_from` makes one of.",
+        "The record has no `_id`, and lacks a field from which `xdm_id_from` makes one.",
         "the record has no _id, and no such field to make one of (xdm_id_from)",
         "Name fields that all records have, or `offset`.",
     ),

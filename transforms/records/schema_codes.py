@@ -45,7 +45,7 @@ SCHEMA_CODES = (
         "wrong_tenant",
         "A field at the top begins with an underscore and is not the tenant namespace of the schema.",
         "[_other] is not the tenant namespace of this schema, [_acme]",
-        "Put own fields below the tenant namespace of the organisation that the dataset belongs to.",
+        "Put your own fields under the tenant namespace of the organisation that the dataset belongs to.",
     ),
     Code(
         "enum",

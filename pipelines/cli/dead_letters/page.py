@@ -28,7 +28,7 @@ _SECTIONS: tuple[tuple[str, str, Sequence[Code]], ...] = (
         "the JSON Schema that AEP makes of an XDM schema.",
         SCHEMA_CODES,
     ),
-    ("Fitting AEP's rules beside the schema", "Stage `validate`, options `xdm_...`.", RULE_CODES),
+    ("Fitting AEP's rules beyond the schema", "Stage `validate`, options `xdm_...`.", RULE_CODES),
     ("Sending", "Stage `post`.", POST_CODES),
     ("After AEP has accepted", "Stage `ingest`.", INGEST_CODES),
 )
