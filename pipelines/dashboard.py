@@ -62,7 +62,7 @@ PANELS = (
     ),
     Panel(
         "Latency",
-        "From the time that Kafka has for a record to its acceptance.",
+        "From a record's timestamp in Kafka to its acceptance.",
         "s",
         _quantiles("beam_aep_latency_seconds"),
     ),
@@ -105,7 +105,7 @@ PANELS = (
     ),
     Panel(
         "Dropped, repeated, possibly twice",
-        "Records that their route leaves out, events that share an _id with another one, and records sent again "
+        "Records dropped by their route, events that share an _id with another one, and records sent again "
         "although they may have arrived.",
         "ops",
         {
