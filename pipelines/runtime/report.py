@@ -101,7 +101,7 @@ def without_success(account_of_run: dict[str, Any]) -> str:
     told = ",".join(f"{where} ({number:,} dead-lettered)" for where, number in failed.items())
     return (
         f"no record got through{told}: do the topic, its format and mapping, and the schema belong together? "
-        "beam-aep dead-letters and beam-aep check show why"
+        "beam-aep dead-letters stats and beam-aep check show why"
     )
 
 
