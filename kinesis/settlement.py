@@ -97,7 +97,7 @@ class Settlement:
                     )
             case Again(cause, why, arrived):
                 counts.request_again(request, cause, arrived=arrived)
-                self.warn("again", f"{why}; sent again: {len(request)} records")
+                self.warn("again", f"{why}; records sent again: {len(request):,}")
                 for entry in request:
                     entry.failures += 1
                 error = self._again(request, why, min(entry.failures for entry in request), self._policy.max_seconds)
@@ -175,7 +175,7 @@ class Settlement:
             self.warn(
                 "refused",
                 f"Kinesis has taken no record for {seconds:.0f} s ({code}); "
-                f"{records:,} records with {size:,} bytes wait; trying again",
+                f"records that wait: {records:,}, {size:,} bytes in all; trying again",
             )
 
     def _warn_of_age(self, again: Sequence[Entry], codes: Counter[str], now: float) -> None:

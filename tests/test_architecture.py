@@ -15,10 +15,11 @@ ROOT = Path(__file__).parents[1]
 # Each place may import itself and those named here. A module belongs to the longest of these names it starts with.
 MAY_IMPORT = {
     "aep.errors": (),
+    "aep.counted": (),
     "aep.xdm": ("aep.errors",),
     "aep.http": ("aep.errors",),
-    "aep.ingestion": ("aep.errors", "aep.http"),
-    "aep.formats": ("aep.errors", "aep.xdm"),
+    "aep.ingestion": ("aep.errors", "aep.counted", "aep.http"),
+    "aep.formats": ("aep.errors", "aep.counted", "aep.xdm"),
     "aep.mapping": ("aep.errors", "aep.xdm", "aep.formats", "aep.ingestion"),
     "aep.platform": ("aep.errors", "aep.http", "aep.xdm", "aep.ingestion"),
     "aep.provision": ("aep.errors", "aep.http", "aep.xdm", "aep.platform"),
@@ -36,7 +37,7 @@ MAY_IMPORT = {
     "pipelines.options": ("aep", "kinesis", "transforms"),
     "pipelines.destinations": ("aep", "kinesis", "transforms", "pipelines.options"),
     "pipelines.output": (),
-    "pipelines.flink": ("aep.errors",),
+    "pipelines.flink": ("aep.errors", "aep.counted"),
     "pipelines.runtime": (
         *("aep", "kinesis", "transforms", "pipelines.options", "pipelines.output", "pipelines.flink"),
     ),

@@ -22,6 +22,7 @@ import fastavro
 import orjson
 from fastavro.schema import SchemaParseException, UnknownType
 
+from aep.counted import counted
 from aep.formats.avro_decoder import CONVERT, Convert, decoder
 from aep.formats.avro_primitives import DAMAGE, DecodeError, decode_error
 from aep.formats.connect_types import logical_type, scale_of, time_text
@@ -107,7 +108,7 @@ class AvroReader:
         except RecursionError:
             return _TOO_DEEP
         if end != len(data):
-            return ParseFailure(CODE, f"does not match its Avro schema: {len(data) - end} bytes left over")
+            return ParseFailure(CODE, f"does not match its Avro schema: {counted(len(data) - end, 'byte')} left over")
         if not isinstance(entity, dict):
             return ParseFailure("type", "the Avro schema is not of type record")
         try:

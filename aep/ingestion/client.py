@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from aep.counted import counted
 from aep.errors import NetworkError, StoppedError
 from aep.http.auth import TokenSource
 from aep.http.backoff import sleep
@@ -129,7 +130,7 @@ class InletClient:
                 if indices:
                     failures = sent.failures + 1 if settled.failed else 0
                     again = self._next(sent, messages=len(indices), mismatches=0, failures=failures)
-                    why = f"AEP could not take {len(indices)} messages of a batch"
+                    why = f"AEP could not take {counted(len(indices), 'message')} of a batch"
                     self._pause(settled.after, why)
                     batch.put_back(Piece(indices, again, why=why, retries={"element": len(settled.again)}))
             case decisions.Retry(after, cause, arrived, mismatch, aside):

@@ -10,6 +10,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from aep.counted import counted
 from pipelines.cli.common import (
     AND_OPTIONS,
     AND_OPTIONS_METAVAR,
@@ -93,7 +94,7 @@ def _print(profile: Profile | None, events: list[ProfileEvent] | None, who: str)
         show_fields(console, [(name, plain(value)) for name, value in about.items()])
         console.print(_pretty(profile.entity), markup=False)
     if events is not None:
-        console.print(f"\n{len(events)} events")
+        console.print(f"\n{counted(len(events), 'event')}")
         for event in events:
             at = datetime.fromtimestamp(event.timestamp_ms / 1000, timezone.utc).isoformat(timespec="milliseconds")
             console.print(f"{at}  {plain(event.id)}", markup=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from aep.counted import counted
 from pipelines.flink.rest import FlinkJob, Slots
 
 
@@ -46,8 +47,8 @@ def slots_problem(slots: Slots, parallelism: int, configuration: Mapping[str, st
     if slots.free >= needed or _gets_task_managers_on_demand(configuration):
         return ""
     return (
-        f"the job needs {needed} slots (parallelism), and {slots.free} of the cluster's {slots.total} are free: lower "
-        "parallelism, add task managers, or end another job"
+        f"the job needs {counted(needed, 'slot')} (parallelism), and {slots.free} of the cluster's {slots.total} are "
+        "free: lower parallelism, add task managers, or end another job"
     )
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from aep.counted import counted
 from aep.errors import UserError
 from kinesis.trial import Seen, try_reading
 from pipelines.options.kinesis_checks import access_checks
@@ -83,7 +84,7 @@ def _shape_of(seen: Seen, stream: str) -> Result:
     passed = len(read) - refused.total()
     if not read:
         return Result("not checked", "it has no records")
-    words = f"of {len(read):,} records {passed:,} have the shape of an exported profile"
+    words = f"{passed:,} of {counted(len(read), 'record')} with the shape of an exported profile"
     if refused:
         words += f", {refused.total():,} would be dead-lettered: "
         words += ", ".join(f"{reason} ({number:,})" for reason, number in refused.most_common())
@@ -91,7 +92,7 @@ def _shape_of(seen: Seen, stream: str) -> Result:
 
 
 def _described(seen: Seen) -> str:
-    parts = [f"can be read, {seen.shards} shards"]
+    parts = [f"can be read, {counted(seen.shards, 'shard')}"]
     if (summary := seen.summary) is not None:
         parts += [summary.arn, summary.status, summary.mode, f"records of up to {summary.max_record_bytes} bytes"]
     return ", ".join(parts)

@@ -11,6 +11,7 @@ from typing import Generic, Protocol
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 
+from aep.counted import counted
 from aep.errors import ConfigurationError
 from pipelines.options.checks import written_topics
 from pipelines.options.problems import Finding
@@ -119,7 +120,7 @@ class DeadLetterFiles:
                     f"{path}: its dead letters were replayed, but cannot be moved: {reason_of(error)}; move the file "
                     "away before the next replay, which would send them again"
                 ) from None
-        return f"{moved:,} dead letters were replayed and moved into the folder {REPLAYED} beside their files"
+        return f"{counted(moved, 'dead letter')} replayed and moved into the folder {REPLAYED} beside their files"
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,9 @@ def test_fault_29_partitions_change_hands_in_time_although_aep_is_away(scenario:
     wait_for(lambda: requests(scenario) > 0, STEP_SECONDS, "a first try")
     second = scenario.start(**options)
     reads(second, 4)
-    said = re.search(r"(\d) partitions go to another process .* after 2 s .* up to (\d+) records may", first.log())
+    said = re.search(
+        r"handing (\d) partitions to another process, .* after 2 s .* up to (\d+) records may", first.log()
+    )
     assert said is not None, first.log_tail()
     assert (int(said[1]), scenario.messages_accepted()) == (4, 0)
     scenario.emulator.clear_faults()

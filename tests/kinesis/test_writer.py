@@ -215,7 +215,7 @@ def test_a_run_that_stands_still_says_so_once_a_minute(kinesis: Kinesis, caplog:
         kinesis.clear_switches()
         future.result(PATIENCE_SECONDS)
     assert 2 <= len(said()) <= minutes + 2
-    waiting = f"300 records with {300 * 100 + sum(len(record.key) for record in records):,} bytes wait"
+    waiting = f"records that wait: 300, {300 * 100 + sum(len(record.key) for record in records):,} bytes in all"
     for words in said():
         assert words.startswith(f"{stream}: Kinesis has taken no record for ")
         assert f"({SLOW}); {waiting}; trying again" in words

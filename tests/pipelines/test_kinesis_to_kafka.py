@@ -394,9 +394,9 @@ def test_check_says_how_many_records_have_the_shape(
     code, said = check(kinesis, stream, tmp_path, monkeypatch)
     assert code == 1, said
     bad = len(BAD)
-    assert f"of {bad} records 0 have the shape of an exported profile, {bad} would be dead-lettered: " in said
+    assert f"0 of {bad} records with the shape of an exported profile, {bad} would be dead-lettered: " in said
     assert "parse json (2)" in said
     put(kinesis, stream, [profile(number) for number in range(100)])
     code, said = check(kinesis, stream, tmp_path, monkeypatch)
     assert code == 0, said
-    assert f"of {100 + bad} records 100 have the shape of an exported profile, {bad} would be dead-lettered" in said
+    assert f"100 of {100 + bad} records with the shape of an exported profile, {bad} would be dead-lettered" in said

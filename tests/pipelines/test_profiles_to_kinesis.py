@@ -258,7 +258,7 @@ def test_check_names_the_stream_and_the_rights_that_are_missing(
     asked = ["check", "--pipeline=profiles_to_kinesis", *options(kinesis, kinesis_stream=stream)]
     assert beam_aep(asked) == 0
     shown = capsys.readouterr().out
-    assert "of 1 records 1 would go to Kinesis" in shown
+    assert "of 1 record 1 would go to Kinesis" in shown
     assert "not checked kinesis:PutRecords" in " ".join(shown.replace("│", " ").split())
     for words in (f"stream/{stream}", "3 open shards", "PROVISIONED", "up to 1048576 bytes", "kinesis_order=none"):
         assert words in shown

@@ -10,6 +10,7 @@ from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from aep.counted import counted
 from transforms.kafka.assignment import LOOK_AGAIN_SECONDS, Assignment
 from transforms.kafka.client import KafkaReadError, Partition, deals_by_brokers, max_poll_seconds
 from transforms.kafka.commits import Commits
@@ -62,8 +63,11 @@ class GroupAssignment(Assignment):
         self._dealt: dict[Partition, int] = {}  # and not taken in yet: by which deal of the coordinator
         self._mine: set[Partition] = set()  # taken in, and not handed over since
         self._leaving: frozenset[Partition] = frozenset()
-        # The brokers give up on a member that takes longer than this to let partitions go.
-        self._hand_over_seconds = min(source.hand_over_seconds, max_poll_seconds(source.cluster) / 2)
+        # The brokers give up on a member that takes longer than max.poll.interval.ms to let partitions go.
+        self._hand_over_seconds, self._hand_over_limit = min(
+            (source.hand_over_seconds, "shutdown_seconds"),
+            (max_poll_seconds(source.cluster) / 2, "half of max.poll.interval.ms"),
+        )
 
     def go_to(self, restriction: Positions, certain: bool) -> None:
         """Continue reading at the offsets of a restriction, also in partitions that come back."""
@@ -182,11 +186,11 @@ class GroupAssignment(Assignment):
                 self._began |= {one: self._left_off.take(one, at) for one, at in taken.items()}
             self.known = True
             self.ask_ids()
-            _LOG.info("this process now reads %d partitions", len(self.positions))
+            _LOG.info("this process now reads %s", counted(len(self.positions), "partition"))
             return
         _LOG.warning(
-            "%d partitions wait until the offsets of group %s can be read: %s",
-            *(len(dealt), self._source.group_id, reason),
+            "reading %s waits until the offsets of group %s can be read: %s",
+            *(counted(len(dealt), "partition"), self._source.group_id, reason),
         )
 
     def _place(self, partition: Partition, deal: int, committed: Committed | None) -> Committed:
@@ -229,9 +233,10 @@ class GroupAssignment(Assignment):
     def _on_lost(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
         leaving = self._stop_reading(taken)
         _LOG.warning(
-            "%d partitions are lost: the brokers considered this process dead, or their topic was deleted; up to %d "
-            "records of them may be delivered twice (%s)",
-            *(len(taken), self._uncommitted(leaving), _named((one.topic, one.partition) for one in taken)),
+            "lost %s: the brokers considered this process dead, or a topic was deleted; up to %s may be delivered "
+            "twice (%s)",
+            *(counted(len(taken), "partition"), counted(self._uncommitted(leaving), "record")),
+            _named((one.topic, one.partition) for one in taken),
         )
         self._let_go(consumer, leaving)
 
@@ -259,9 +264,10 @@ class GroupAssignment(Assignment):
                 return
             if self._closing or self._clock() >= deadline:
                 _LOG.warning(
-                    "%d partitions go to another process although not all that was read of them is delivered and "
-                    "committed after %g s (shutdown_seconds): up to %d records may be delivered twice (%s)",
-                    *(len(leaving), self._hand_over_seconds, self._uncommitted(leaving), _named(leaving)),
+                    "handing %s to another process, although not all that was read is delivered and committed after "
+                    "%g s (%s): up to %s may be delivered twice (%s)",
+                    *(counted(len(leaving), "partition"), self._hand_over_seconds, self._hand_over_limit),
+                    *(counted(self._uncommitted(leaving), "record"), _named(leaving)),
                 )
                 return
             time.sleep(_LOOK_SECONDS)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from confluent_kafka.admin import AclOperation, OffsetSpec
 
+from aep.counted import counted
 from transforms.kafka.causes import needed
 from transforms.kafka.client import (
     KafkaCluster,
@@ -183,7 +184,7 @@ def reset_position(
     if position is None:
         problem = f"{place}: {whose} has no committed offset"
     else:
-        gone = f"{earliest - position} records before it were deleted" if position < earliest else "it was cut off"
+        gone = f"{counted(earliest - position, 'record')} deleted" if position < earliest else "it was cut off"
         problem = f"{place}: offset {position} of {whose} is gone, the log now holds {earliest} to {latest} ({gone})"
     if reset == "error":
         raise KafkaReadError(f"{problem}; kafka_reset=error, so choose kafka_start or kafka_reset=earliest or latest")

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
+from aep.counted import counted
 from aep.mapping.repeated_ids import IdSample
 from pipelines.cli.common import WHOLE_RECORD
 from pipelines.cli.dead_letters.tables import place_of, printable
@@ -120,7 +121,7 @@ def dead_letter_table(letters: Sequence[DeadLetter], records: int) -> Table:
 
     Messages may quote a record and do not show.
     """
-    title = f"{len(letters):,} of {records:,} records of the samples would be dead-lettered"
+    title = f"{len(letters):,} of {counted(records, 'record')} of the samples would be dead-lettered"
     columns = Column("route", rank=1), Column("stage", rank=2), Column("code"), Column("records", "number")
     grid = Table(title, (*columns, Column("first at", "id", rank=3), Column("field", "id")))
     for reason in _reasons(letters):

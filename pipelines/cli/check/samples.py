@@ -10,6 +10,7 @@ from itertools import islice
 from apache_beam.io.filesystems import FileSystems
 from confluent_kafka.admin import AclOperation
 
+from aep.counted import counted
 from aep.errors import AepError, ConfigurationError, UserError
 from aep.formats.json_records import read_records
 from aep.mapping.repeated_ids import IdSample
@@ -82,7 +83,7 @@ def _topic_samples(plan: Plan, source: KafkaSource, hints: DestinationHints, num
         del partitions[topic]
     for topic, numbers in partitions.items():
         read = partial(read_newest, cluster, group, topic, numbers, number)
-        _sample(f"topic {topic} ({len(numbers)} partitions)", topic, read, plan, hints, number, found)
+        _sample(f"topic {topic} ({counted(len(numbers), 'partition')})", topic, read, plan, hints, number, found)
 
 
 def _group(cluster: KafkaCluster, group: str, partitions: Mapping[str, list[int]]) -> Iterator[Check]:
@@ -163,7 +164,9 @@ def _sample(
     if not sample.records:
         found.checks.append(Check(subject, "not checked", "it has no records"))
         return
-    words = f"of {sample.records:,} records {sample.posted:,} would go to {plan.receiver}, {dead:,} dead-lettered"
+    words = (
+        f"of {counted(sample.records, 'record')} {sample.posted:,} would go to {plan.receiver}, {dead:,} dead-lettered"
+    )
     if sample.dropped:
         words += f", {sample.dropped:,} dropped by their route"
     if sample.tombstones:

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from rich.text import Text
 
+from aep.counted import counted
 from pipelines.cli.common import WHOLE_RECORD, plain, without_indices
 from pipelines.output.layout import Column
 from pipelines.output.table import Table
@@ -76,7 +77,7 @@ class Stats:
         """
         if not self.total:
             return []
-        by_code = _table(f"{self.total:,} dead letters by code", Column("stage", rank=1), Column("code"))
+        by_code = _table(f"{counted(self.total, 'dead letter')} by code", Column("stage", rank=1), Column("code"))
         by_field = _table("By field, with * for a place in a list", Column("field", "id"), Column("code"))
         by_schema = _table("By route and schema", Column("route"), Column("schema", "id"), Column("version"))
         for grid, tallies in ((by_code, self.by_code), (by_field, self.by_field), (by_schema, self.by_schema)):

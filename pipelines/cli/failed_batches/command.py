@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from aep.counted import counted
 from pipelines.cli.common import (
     AND_OPTIONS,
     AND_OPTIONS_METAVAR,
@@ -93,7 +94,7 @@ def failed_batches(
         show(Console(highlight=False), account.table())
     before = f"; {account.known:,} were pulled before" if account.known else ""
     if account.batches:
-        say(f"{account.records:,} records of {account.batches:,} failed batches are in {to}{before}")
+        say(f"failed batches: {account.batches:,}, with {counted(account.records, 'record')}, now in {to}{before}")
     else:
         say(f"no new failed batch of {', '.join(pull.datasets)}{before}")
     for batch_id in account.gone:

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from apache_beam.io.filesystems import FileSystems
 
+from aep.counted import counted
 from aep.errors import ConfigurationError, NotFoundError
 from aep.platform.catalog import Batch, Catalog
 from aep.platform.client import segment
@@ -106,7 +107,7 @@ class Account:
     def table(self) -> Table:
         """Return the reasons, the most frequent first."""
         grid = Table(
-            f"{self.records:,} records that AEP refused after it had received them",
+            f"{counted(self.records, 'record')} that AEP refused after it had received them",
             (
                 Column("AEP's code"),
                 Column("field", "id"),

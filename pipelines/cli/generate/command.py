@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from aep.counted import counted
 from pipelines.cli.common import (
     COMMANDS_PAGE,
     WRONG,
@@ -145,7 +146,7 @@ def generate(
             raise
         say(f"error: {place}: {error.strerror}")
         return WRONG
-    say(f"{count:,} records to {place}: {tally}")
+    say(f"{counted(count, 'record')} to {place}: {tally}")
     return 0
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from aep.counted import counted
 from pipelines.cli.common import (
     AND_OPTIONS,
     AND_OPTIONS_METAVAR,
@@ -158,5 +159,5 @@ def _show(previews: list[Preview], requests: list[Request], kind: DestinationKin
         for number, request in enumerate(requests, start=1):
             show_request(console, number, request, kind)
     sent = len(previews) - refused - dropped
-    say(f"of {len(previews):,} records {sent:,} would be sent, {refused:,} refused, {dropped:,} dropped")
+    say(f"of {counted(len(previews), 'record')} {sent:,} would be sent, {refused:,} refused, {dropped:,} dropped")
     return REFUSED if refused else 0

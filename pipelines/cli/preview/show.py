@@ -10,6 +10,7 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
+from aep.counted import counted
 from pipelines.cli.common import WHOLE_RECORD, plain
 from pipelines.cli.preview.previews import Preview, Request
 from pipelines.options.destination import DestinationKind
@@ -57,7 +58,7 @@ def show_request(console: Console, number: int, request: Request, kind: Destinat
     """Print a request, with the first of its records."""
     records = len(request.batch.bodies)
     size = len(request.preview.body)
-    words = f"request {number}  {request.preview.to}  {records:,} {'record' if records == 1 else 'records'}"
+    words = f"request {number}  {request.preview.to}  {counted(records, 'record')}"
     console.print(Text(plain(f"{words}, {size:,} bytes"), "bold"))
     first = request.batch.chunks[0].slice(0, 1)
     assert kind.request is not None  # it has made this one

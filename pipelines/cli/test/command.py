@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from aep.counted import counted
 from pipelines.cli.common import (
     AND_OPTIONS,
     AND_OPTIONS_METAVAR,
@@ -81,7 +82,7 @@ def run_cases(
         put_json({"tests": [each.as_row for each in results], "passed": passed, "failed": failed})
     else:
         _show(results)
-    say(f"{passed:,} of {len(results):,} tests passed, {failed:,} failed")
+    say(f"{passed:,} of {counted(len(results), 'test')} passed, {failed:,} failed")
     return FAILED if failed else 0
 
 

@@ -16,6 +16,7 @@ from functools import partial
 
 import orjson
 
+from aep.counted import counted
 from aep.errors import StoppedError, UserError
 from pipelines.options.settings import Settings
 from pipelines.runtime.console import write_line
@@ -87,9 +88,8 @@ class _Member:
 def how_many(settings: Settings, partitions: int) -> str:
     """Return what users read before the processes start: how many share how many partitions."""
     processes = settings.general.processes
-    counted = "1 partition" if partitions == 1 else f"{partitions} partitions"
     idle = f": {processes - partitions} will be idle" if processes > partitions else ""
-    return f"{processes} processes of group {settings.kafka.group_id} share {counted}{idle}"
+    return f"{processes} processes of group {settings.kafka.group_id} share {counted(partitions, 'partition')}{idle}"
 
 
 class Supervisor:

@@ -70,7 +70,7 @@ def reader(kind: Any) -> AvroReader:
         ({"type": "array", "items": EMPTY}, "fe ff ff ff 0f 00", "an array of more than 1000000 items"),
         ({"type": "map", "values": "null"}, "fe ff ff ff 0f 00", "at byte 6 of 6: the data ends too early"),
         ({"type": "map", "values": "int"}, "04 02 61 02 02 61 04 00", "duplicate key in a map"),
-        ("int", "02 02", "1 bytes left over"),
+        ("int", "02 02", "1 byte left over"),
     ],
 )
 def test_bytes_that_the_specification_does_not_allow_are_refused(kind: Any, data: str, words: str) -> None:

@@ -95,7 +95,7 @@ def test_the_steps_are_those_of_the_first_run(tmp_path: Path) -> None:
     pipeline = beam.Pipeline("FnApiRunner")
     replay_dead_letters(pipeline, plan, deliver)
     pipeline.run().wait_until_finish()
-    assert plan.finish(finished=True).startswith("1 dead letters were replayed")
+    assert plan.finish(finished=True).startswith("1 dead letter replayed")
     (again,) = read_files(str(tmp_path))
     assert (again.stage, again.code, again.replays, again.record) == ("parse", "json", 1, letter(5, b"no json").record)
     assert again.route == "default"

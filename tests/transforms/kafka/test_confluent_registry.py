@@ -81,7 +81,7 @@ def test_the_schemas_that_a_schema_refers_to_are_fetched_too(server: SchemaRegis
         (b'{"a":1}', "looks like JSON"),
         (b"\x00\x00\x00\x00\x63a", "has no schema with the id 99"),
         (b"\x00\x00\x00\x00\x01\x06a", "does not match its Avro schema"),
-        (b"\x00\x00\x00\x00\x01\x02aa", "1 bytes left over"),
+        (b"\x00\x00\x00\x00\x01\x02aa", "1 byte left over"),
         (b"\x00\x00\x00\x00\x02\x02a", "the schema with the id 2 is JSON, not Avro"),
         (b"\x00\x00\x00\x00\x03\x02a", "the schema with the id 3 cannot be used: not a valid Avro schema"),
         (b"\x00\x00\x00\x00\x04\x02a", "has no schema with the id 4, or not all that it refers to"),

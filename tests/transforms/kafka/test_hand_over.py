@@ -98,7 +98,7 @@ def test_a_partition_goes_in_time_although_nothing_is_delivered_and_the_log_says
     with caplog.at_level(logging.WARNING):
         wait_for(handed_over, SECONDS, "a partition to be handed over")
     (gone,) = held(second)
-    said = "1 partitions go to another process although not all that was read of them is delivered and committed after"
+    said = "handing 1 partition to another process, although not all that was read is delivered and committed after"
     may = f"up to {late[gone].offset} records may be delivered twice ({gone[0]} {gone[1]})"
     assert f"{said} 0.5 s (shutdown_seconds): {may}" in caplog.text
     wait_for(lambda: second.bundle() < 0 or second.offsets().get(gone, [0])[-1] == 999, SECONDS, "all of it")

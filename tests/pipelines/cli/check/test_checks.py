@@ -306,7 +306,7 @@ def test_the_command_shows_tables_and_its_exit_code_tells(
     monkeypatch.setenv("COLUMNS", "200")
     bench.write(bench.event(1), bench.event(2, secret_of_a_person="hush"))
     assert main(["check", "--sample", "1", *bench.arguments()]) == 0
-    assert "of 1 records 1 would go to AEP" in capsys.readouterr().out
+    assert "of 1 record 1 would go to AEP" in capsys.readouterr().out
     assert main(["check", *bench.arguments()]) == 0
     shown = capsys.readouterr()
     assert "1 of 2 records of the samples would be dead-lettered" in shown.out
@@ -387,7 +387,7 @@ def test_the_newest_records_of_each_topic_are_judged_and_no_group_is_joined(
         assert disturbed() == []
     assert found(findings, "Kafka").state == "ok"
     assert found(findings, f"topic {empty}") == Check(
-        f"topic {empty} (1 partitions)", "not checked", "it has no records"
+        f"topic {empty} (1 partition)", "not checked", "it has no records"
     )
     one = found(findings, f"topic {topic}")
     assert one.state == "warning"

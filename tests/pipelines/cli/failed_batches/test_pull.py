@@ -51,7 +51,7 @@ def test_refused_pulled_mended_and_replayed_every_record_is_ingested_once(
     events = send_some_that_are_refused(bench)
     assert pull(bench) == 0
     shown = capsys.readouterr()
-    assert f"{BAD} records of 1 failed batches are in" in shown.err
+    assert f"failed batches: 1, with {BAD} records, now in" in shown.err
     letters = bench.letters()
     assert len(letters) == BAD
     for number, (one, event) in enumerate(zip(letters, events, strict=False)):
@@ -130,7 +130,7 @@ def test_a_file_that_is_too_large_does_not_keep_the_other_batches(
         assert pull(bench, aep_platform_url=front.url) == 2
     said = capsys.readouterr().err
     assert f"file a.json of batch {large[0]} has 98,765,432 bytes" in said
-    assert "1 records of 1 failed batches are in" in said
+    assert "failed batches: 1, with 1 record, now in" in said
     assert [orjson.loads(one.record.value or b"")["_id"] for one in bench.letters()] == ["e2"]
     assert pull(bench) == 0
     assert len(bench.letters()) == 2
