@@ -76,7 +76,7 @@ class Walk:
             self._environment[name] = value
             return ""
         if line.startswith(_SERVERS):
-            self._serve(line)
+            self.start(line, "listening on")
             return ""
         done = subprocess.run(
             self.here(line),
@@ -93,11 +93,13 @@ class Walk:
             self._replace_port(self.folder / line.split()[-1])
         return said
 
-    def _serve(self, line: str) -> None:
-        log = self._logs / f"{line.split()[1]}-{self.port}.log"  # of this walk alone
-        command = ["sh", "-c", f"cd {self.folder} && exec {self.here(line)}"]
+    def start(self, line: str, ready: str) -> ServiceProcess:
+        """Run a command in a terminal of its own; return when it has said that it is ready."""
+        log = self._logs / f"terminal-{len(list(self._logs.glob('terminal-*')))}.log"
+        command = ["sh", "-c", f"cd {self.folder} && exec env {self.here(line)}"]
         process = self._servers.enter_context(ServiceProcess(line, command, log, env=self._environment))
-        process.wait_until_ready(lambda: "listening on" in process.log(), PATIENCE_SECONDS)
+        process.wait_until_ready(lambda: ready in process.log(), PATIENCE_SECONDS)
+        return process
 
     def _replace_port(self, project: Path) -> None:
         for path in project.glob("*.yaml"):
