@@ -6,13 +6,16 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
 
 from aep.errors import UserError
 
 _TIMEOUT_SECONDS = 20.0
+
+_MAY_BE_DONE = "; Flink may do what it was asked for all the same: see beam-aep job status"
 
 
 class FlinkError(UserError):
@@ -142,8 +145,7 @@ class FlinkRest:
     @property
     def url(self) -> str:
         """Address of the cluster's page, without credentials."""
-        parts = urlsplit(self._url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return _without_secrets(self._url)
 
     def version(self) -> str:
         """Return the version of Flink, such as `1.19.3`."""
@@ -223,22 +225,40 @@ class FlinkRest:
         return self._call("GET", path)
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
+        url = self._url + path
+        may_be_done = "" if method == "GET" else _MAY_BE_DONE
         try:
-            response = self._session.request(method, self._url + path, json=body, timeout=_TIMEOUT_SECONDS)
+            # Of a redirected POST or PATCH a client makes a GET, whose answer would be taken for that to the call.
+            response = self._session.request(method, url, json=body, timeout=_TIMEOUT_SECONDS, allow_redirects=False)
         except requests.RequestException as error:
             raise FlinkError(
                 f"Flink's REST API cannot be reached at {self.url} ({_why(error)}); check flink_master, and that the "
-                "job manager runs"
+                f"job manager runs{'' if _never_connected(error) else may_be_done}"
             ) from None
+        status = response.status_code
+        if location := response.headers.get("Location") if 300 <= status < 400 else None:
+            raise FlinkError(
+                f"{self.url} answers {status} to {method} {path}, a redirect to "
+                f"{_without_secrets(urljoin(url, location))}, and redirects are not followed: flink_master has "
+                "to be an address at which Flink itself answers"
+            )
         answer = _json(response)
         if response.ok and answer is not None:
             return answer
+        if status < 500:
+            may_be_done = ""
         if reasons := _errors(answer):
-            raise FlinkError(f"Flink at {self.url} answers {response.status_code} to {method} {path}: {reasons}")
+            raise FlinkError(f"Flink at {self.url} answers {status} to {method} {path}: {reasons}{may_be_done}")
         raise FlinkError(
-            f"{self.url} answers {response.status_code}, but not as Flink's REST API does; flink_master takes the "
-            "address of the job manager's web page"
+            f"{self.url} answers {status}, but not as Flink's REST API does; flink_master takes the address of the job "
+            f"manager's web page{may_be_done}"
         )
+
+
+def _without_secrets(url: str) -> str:
+    """Return a URL without credentials and query."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def _checkpoint(entry: Any) -> Checkpoint | None:
@@ -258,8 +278,20 @@ def _checkpoint(entry: Any) -> Checkpoint | None:
 
 def _why(error: requests.RequestException) -> str:
     text = str(error).lower()
-    known = ("connection refused", "name or service not known", "timed out", "no route to host", "certificate")
+    known = (
+        "connection refused",
+        "name or service not known",
+        "timed out",
+        "no route to host",
+        "certificate",
+        "connection reset",
+    )
     return next((words for words in known if words in text), type(error).__name__)
+
+
+def _never_connected(error: requests.RequestException) -> bool:
+    """Return whether no connection was made: only of these errors does urllib3 count the tries."""
+    return bool(error.args) and isinstance(error.args[0], urllib3.exceptions.MaxRetryError)
 
 
 def _json(response: requests.Response) -> Any:

@@ -76,7 +76,9 @@ def flink_run(settings: Settings, slots_seconds: float = _SLOTS_SECONDS) -> Flin
     return FlinkRun(rest, flags, frozenset(job.id for job in rest.jobs()))
 
 
-def how_it_ended(settings: Settings, cluster: FlinkRun | None, error: Exception, said: str = "") -> JobEnd:
+def job_end(
+    settings: Settings, cluster: FlinkRun | None, error: Exception, said: str = "", job_id: str | None = None
+) -> JobEnd:
     """Return how a job ended that did not finish, from Flink's REST API where that is known, else from Beam.
 
     Args:
@@ -84,14 +86,27 @@ def how_it_ended(settings: Settings, cluster: FlinkRun | None, error: Exception,
         cluster: Where it ran.
         error: Beam's, with the trace of its job server, or that the job server no longer answers.
         said: What a job server that Beam started said last of an error.
+        job_id: Flink's id of the job; None where the cluster was not seen to have it.
     """
     is_lost = isinstance(error, grpc.RpcError)
     trace = "" if is_lost else str(error)
-    state = "CANCELED" if "in state CANCELLED" in trace else None if is_lost else "FAILED"
+    # Beam's job server calls a job FAILED that was cancelled on the cluster, with Flink's exception as the cause.
+    is_cancelled = "in state CANCELLED" in trace or "JobCancellationException" in trace
+    state = "CANCELED" if is_cancelled else None if is_lost else "FAILED"
     where = "the logs of Beam's job server and of the task managers have the details"
     if cluster is not None:
         try:
-            job = submitted(cluster.rest.jobs(), settings.beam.get("job_name"), cluster.jobs_before)
+            jobs = cluster.rest.jobs()
+            if job_id is None:
+                job = submitted(jobs, settings.beam.get("job_name"), cluster.jobs_before)
+            else:
+                job = next((each for each in jobs if each.id == job_id), None)
+            if job is None and job_id is not None:
+                return JobEnd(
+                    "unknown",
+                    f"the cluster no longer knows job {job_id}, as after a restart of its job manager without high "
+                    f"availability: beam-aep job restart starts it again; {where}",
+                )
             if job is None and not is_lost:
                 return JobEnd("failed", f"the job was not submitted: {cause_of(trace)}{f' ({said})' if said else ''}")
             if job is not None:

@@ -58,6 +58,11 @@ class JobWatch:
         self._thread.join(_LAST_LOOK_SECONDS)
 
     @property
+    def job_id(self) -> str | None:
+        """Flink's id of the job, None as long as the cluster has not been seen to have it."""
+        return self._job_id
+
+    @property
     def after_interrupt(self) -> str:
         """What users read who no longer wait for the job."""
         if self._job_id is None:

@@ -26,7 +26,7 @@ from pipelines.options.settings import Settings
 from pipelines.options.yaml_files import OptionsError
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
 from pipelines.runtime.dataflow import check_packages, dry_run
-from pipelines.runtime.flink import FlinkRun, flink_run, how_it_ended
+from pipelines.runtime.flink import FlinkRun, flink_run, job_end
 from pipelines.runtime.flink_watch import JobWatch
 from pipelines.runtime.history import History
 from pipelines.runtime.job import Job, R, Replay, Run, RunPlan
@@ -247,7 +247,7 @@ def _run_on_cluster(
             raise
         plan.close()
         await_end(_LAST_WORDS_SECONDS)
-        end = how_it_ended(plan.settings, cluster, error, job_server.problem)
+        end = job_end(plan.settings, cluster, error, job_server.problem, watch.job_id if watch else None)
         reporter.error(end.text)
         _account_of_start(end.outcome, job.title, plan.settings, end.text)
         return FAILED

@@ -86,6 +86,31 @@ def test_a_cancelled_job_ends_in_one_sentence_and_flink_shows_no_secret_of_it(
 
 
 @pytest.mark.slow
+def test_one_on_a_cluster_that_the_run_does_not_know_is_called_cancelled_too(
+    scenario: Scenario, flink: FlinkCluster
+) -> None:
+    scenario.produce(generate(100))
+    pipeline = scenario.start(**flink.options(), kafka_stop_at="never")
+    scenario.wait_until_accepted(100)
+    flink.cancel(flink.jobs()[-1]["jid"])
+    wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the end of the wait")
+    assert "error: the job was cancelled on the cluster" in pipeline.log()
+    assert scenario.summary()["outcome"] == "cancelled"
+
+
+@pytest.mark.slow
+def test_one_that_a_new_job_manager_does_not_know_is_said_to_be_gone(scenario: Scenario, flink: FlinkCluster) -> None:
+    scenario.produce(generate(100))
+    pipeline = scenario.start(**flink.options(), flink_master=flink.rest_url, kafka_stop_at="never")
+    wait_for(lambda: "tasks of the job run:" in pipeline.log(), PATIENCE_SECONDS, "the word that the job runs")
+    job = flink.jobs()[-1]["jid"]
+    flink.restart_job_manager()
+    wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the end of the wait")
+    assert f"error: the cluster no longer knows job {job}" in pipeline.log()
+    assert scenario.summary()["outcome"] == "unknown"
+
+
+@pytest.mark.slow
 def test_a_job_whose_token_is_refused_ends_in_one_sentence(
     scenario: Scenario, flink: FlinkCluster, tmp_path: Path
 ) -> None:

@@ -132,13 +132,13 @@ def stop(
     the last checkpoint; a job that would not keep that is not cancelled.
 
     Takes the options files of the run, of which flink_master, job_name and batch_mode count. Exit code: 0 stopped, 1 it
-    had ended already or is unknown, 2 it could not be stopped, 130 interrupted while waiting.
+    had ended already or is unknown, 2 it could not be stopped, or it is not clear whether it was, 130 interrupted while
+    waiting.
     """
     from aep.errors import UserError
     from pipelines.cli.job.cluster import cluster_of, commits, job_name
-    from pipelines.cli.job.stopping import cancel, with_savepoint
+    from pipelines.cli.job.stopping import cancel, wait_for_end, with_savepoint
     from pipelines.flink.choose import NoJobError, choose
-    from pipelines.flink.stop import wait_until_ended
 
     if to and not savepoint:
         raise typer.BadParameter("--to needs --savepoint")
@@ -154,7 +154,7 @@ def stop(
             return NOT_RUNNING
         if savepoint:
             typer.echo(with_savepoint(rest, found, to))  # before anything else can go wrong
-            wait_until_ended(rest, found.id)
+            wait_for_end(rest, found)
             say("stopped; beam-aep job restart goes on from this savepoint, and repeats nothing")
         else:
             cancel(rest, found, commits(settings, pipeline))

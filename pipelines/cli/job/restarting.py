@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.cli.job.cluster import job_name
 from pipelines.flink.choose import NoJobError, choose, of_name
-from pipelines.flink.rest import FlinkRest
+from pipelines.flink.rest import FlinkJob, FlinkRest
 from pipelines.flink.start import Start, StartError, named, start_again
 from pipelines.options.settings import Settings
 from pipelines.options.yaml_files import OptionsError
@@ -34,11 +34,10 @@ def where_to_start(
         raise OptionsError(["job_name: missing: it tells which job of the cluster is to be started again"])
     jobs = rest.jobs()
     for each in of_name(jobs, job_name(settings)):
-        if not each.ended:
-            stop = "stop it first (beam-aep job stop --savepoint)"
-            raise StartError(f"job {each.id} ({each.name}) is {each.state}: {stop}")
+        _check_ended(each)
     try:
         job = choose(jobs, job_name(settings), job_id)
+        _check_ended(job)  # with job_id it may have another name
     except NoJobError:
         if job_id:
             raise
@@ -49,6 +48,12 @@ def where_to_start(
             raise StartError("--from committed: this job commits no offsets, so name a savepoint or checkpoint")
         return start
     return start_again(job, rest.checkpoints(job.id) if job else None, commits)
+
+
+def _check_ended(job: FlinkJob) -> None:
+    if not job.ended:
+        stop = "stop it first (beam-aep job stop --savepoint)"
+        raise StartError(f"job {job.id} ({job.name}) is {job.state}: {stop}")
 
 
 def options_of_start(settings: Settings, start: Start) -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 
 from pipelines.cli.common import say
 from pipelines.cli.job.show import span
-from pipelines.flink.rest import FlinkJob, FlinkRest
+from pipelines.flink.rest import FlinkError, FlinkJob, FlinkRest
 from pipelines.flink.start import at
 from pipelines.flink.status import RUNNING
 from pipelines.flink.stop import StopError, savepoint_problem, take_savepoint_and_stop, wait_until_ended
@@ -21,7 +21,7 @@ def with_savepoint(rest: FlinkRest, job: FlinkJob, directory: str | None) -> str
     """Stop a job with a savepoint; return the savepoint's path when it is complete.
 
     Raises:
-        StopError: There is no place for it, or it failed.
+        StopError: There is no place for it, it failed, or the job failed after it.
         FlinkError: The cluster refuses, or cannot be reached.
     """
     if problem := savepoint_problem(directory, rest.configuration()):
@@ -32,8 +32,18 @@ def with_savepoint(rest: FlinkRest, job: FlinkJob, directory: str | None) -> str
             "or stop it without --savepoint"
         )
     say(f"stopping {job.name} ({job.id}) with a savepoint: each reader ends its bundle first")
-    with _progress() as progress:
+    with _progress("the savepoint") as progress:
         return take_savepoint_and_stop(rest, job.id, directory, progress)
+
+
+def wait_for_end(rest: FlinkRest, job: FlinkJob) -> None:
+    """Return when a job that was asked to end has ended.
+
+    Raises:
+        FlinkError: The cluster cannot be reached.
+    """
+    with _progress("the job to end") as progress:
+        wait_until_ended(rest, job.id, progress)
 
 
 def cancel(rest: FlinkRest, job: FlinkJob, commits: bool) -> None:
@@ -55,8 +65,9 @@ def cancel(rest: FlinkRest, job: FlinkJob, commits: bool) -> None:
             "stop it with --savepoint"
         )
     rest.cancel(job.id)
-    wait_until_ended(rest, job.id)
-    completed = rest.checkpoints(job.id).completed
+    wait_for_end(rest, job)
+    with suppress(FlinkError):  # as of a job that Flink has forgotten: the one from before is nearly as new
+        completed = rest.checkpoints(job.id).completed
     since = f"its last checkpoint began ({at(completed.began)})" if completed else f"its start ({at(job.started)})"
     goes_on = "at the committed offsets" if commits else f"from {completed.path if completed else ''}"
     say(
@@ -66,12 +77,12 @@ def cancel(rest: FlinkRest, job: FlinkJob, commits: bool) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[float], None]]:
-    """Show the seconds waited so far: in place on a terminal, else a line now and then."""
+def _progress(what: str) -> Iterator[Callable[[float], None]]:
+    """Show what is waited for, and the seconds so far: in place on a terminal, else a line now and then."""
     console = Console(stderr=True, highlight=False)
     if console.is_terminal:
-        with console.status("waiting for the savepoint") as line:
-            yield lambda seconds: line.update(f"waiting for the savepoint: {span(seconds)}")
+        with console.status(f"waiting for {what}") as line:
+            yield lambda seconds: line.update(f"waiting for {what}: {span(seconds)}")
         return
     said = 0.0
 
@@ -79,6 +90,6 @@ def _progress() -> Iterator[Callable[[float], None]]:
         nonlocal said
         if seconds - said >= _LINE_EVERY_SECONDS:
             said = seconds
-            say(f"waiting for the savepoint: {span(seconds)}")
+            say(f"waiting for {what}: {span(seconds)}")
 
     yield tell

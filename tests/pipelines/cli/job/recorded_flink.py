@@ -21,8 +21,10 @@ class RecordedFlink:
 
     Attributes:
         jobs: Ids of those that it knows.
-        answers: By path, or method and path: a document, or a status and a document.
+        answers: By path, or method and path: a document; a status, a document and the address of a redirect; or None,
+            for a connection that breaks.
         after_calls: Answers instead of these, once anything besides GET was called.
+        hiccups: Answers before these, one after another, once anything besides GET was called.
         called: What was called besides GET, with the body.
     """
 
@@ -31,19 +33,26 @@ class RecordedFlink:
         self.answers[f"PATCH /jobs/{RUNNING}?mode=cancel"] = {}
         self.jobs = [RUNNING, STOPPED]
         self.after_calls: dict[str, Any] = {}
+        self.hiccups: dict[str, list[Any]] = {}
         self.called: list[tuple[str, Any]] = []
         self.server = HttpServer(self._answer)
 
     def _answer(self, exchange: Exchange) -> None:
         method, path, _ = exchange.request.line.split(" ")
+        what = path if method == "GET" else f"{method} {path}"
         answers = self.answers | (self.after_calls if self.called else {})
-        answer = answers.get(path if method == "GET" else f"{method} {path}", (404, {"errors": ["Not found"]}))
+        answer = answers.get(what, (404, {"errors": ["Not found"]}))
+        if self.called and self.hiccups.get(what):
+            answer = self.hiccups[what].pop(0)
         if method != "GET":
-            self.called.append((f"{method} {path}", orjson.loads(exchange.request.body or b"null")))
-        status, document = answer if isinstance(answer, tuple) else (200, answer)
+            self.called.append((what, orjson.loads(exchange.request.body or b"null")))
+        if answer is None:
+            exchange.reset()
+            return
+        status, document, *location = answer if isinstance(answer, tuple) else (200, answer)
         if path == "/jobs/overview" and status == 200:
             document = {"jobs": [self._now(job) for job in document["jobs"] if job["jid"] in self.jobs]}
-        exchange.reply(status, orjson.dumps(document))
+        exchange.reply(status, orjson.dumps(document), **dict(zip(["Location"], location, strict=False)))
 
     def _now(self, job: dict[str, Any]) -> dict[str, Any]:
         """Return a job, which ends when it is stopped or cancelled."""

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -18,12 +19,14 @@ from testing.terminal import on_terminal, without_escapes
 from tests.pipelines.cli.job.recorded_flink import FAILED, RESTORED, RUNNING, SAVEPOINT, STOPPED, RecordedFlink
 
 ROOT = Path(__file__).parents[4]
+UNAVAILABLE = (503, {"errors": ["Service temporarily unavailable"]})
 REFUSED = (400, {"errors": ["org.apache.flink.runtime.rest.handler.RestHandlerException: no\n\tat a.b(C.java:1)"]})
 
 
 @pytest.fixture
 def flink(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordedFlink]:
     monkeypatch.setattr("pipelines.flink.status._MEASURE_SECONDS", 0.0)
+    monkeypatch.setattr("pipelines.flink.stop._POLL_SECONDS", 0.01)
     recorded = RecordedFlink()
     with recorded.server:
         yield recorded
@@ -173,10 +176,78 @@ def test_a_savepoint_that_fails_leaves_the_job_running(job: Command, flink: Reco
     assert "\tat" not in err
 
 
-def test_the_path_of_a_savepoint_is_printed_even_if_the_cluster_cannot_be_asked_any_more(
+def test_a_job_that_fails_after_its_savepoint_leaves_the_savepoint_to_start_from(
     job: Command, flink: RecordedFlink
 ) -> None:
-    flink.after_calls["/jobs/overview"] = (503, {"errors": ["Service temporarily unavailable"]})
+    (path,) = [path for path in flink.answers if "/savepoints/" in path]
+    name = "org.apache.flink.runtime.scheduler.stopwithsavepoint.StopWithSavepointStoppingException"
+    trace = (
+        f"java.util.concurrent.CompletionException: {name}\n\tat a.b(C.java:1)\nCaused by: {name}: A savepoint has "
+        f"been created at: s3://b/savepoint-1, but the corresponding job {RUNNING} failed during stopping. The "
+        "savepoint is consistent, but might have uncommitted transactions.\n\tat a.b(C.java:1)\n"
+    )
+    flink.answers[path] = {"status": {"id": "COMPLETED"}, "operation": {"failure-cause": {"stack-trace": trace}}}
+    code, out, err = job("stop", "--savepoint", "--to=s3://b")
+    assert (code, out) == (2, "")
+    assert "a savepoint was written to s3://b/savepoint-1, but the job failed while it was stopping" in err
+    assert err.endswith("beam-aep job restart --from s3://b/savepoint-1\n")
+
+
+def test_a_cluster_that_does_not_answer_for_a_while_is_asked_again(
+    job: Command, flink: RecordedFlink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.cli.job.stopping._LINE_EVERY_SECONDS", 0.0)
+    (path,) = [path for path in flink.answers if "/savepoints/" in path]
+    flink.hiccups = {path: [UNAVAILABLE, None], "/jobs/overview": [UNAVAILABLE, None]}
+    code, out, err = job("stop", "--savepoint", "--to=s3://b")
+    assert (code, out) == (0, "file:/data/savepoints/savepoint-e65e93-5602997a205b\n")
+    assert flink.hiccups == {path: [], "/jobs/overview": []}
+    assert re.search(r"^waiting for the savepoint: \d", err, re.MULTILINE)
+    assert re.search(r"^waiting for the job to end: \d", err, re.MULTILINE)
+
+
+def test_one_that_does_not_come_back_may_stop_the_job_all_the_same(
+    job: Command, flink: RecordedFlink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.flink.stop._PATIENCE_SECONDS", 0.0)
+    (path,) = [path for path in flink.answers if "/savepoints/" in path]
+    flink.after_calls[path] = UNAVAILABLE
+    code, out, err = job("stop", "--savepoint", "--to=s3://b")
+    assert (code, out) == (2, "")
+    assert err.endswith("what the cluster was asked for may go on: see beam-aep job status\n")
+
+
+@pytest.mark.parametrize("call", [("/stop", "--savepoint", "--to=s3://b"), ("?mode=cancel",)])
+@pytest.mark.parametrize("answer", [None, (504, "Gateway Timeout"), (500, {"errors": ["Async rpc timeout"]})])
+def test_a_call_whose_answer_is_lost_may_have_been_taken(
+    job: Command, flink: RecordedFlink, call: tuple[str, ...], answer: Any
+) -> None:
+    path, *arguments = call
+    method = "POST" if arguments else "PATCH"
+    flink.answers[f"{method} /jobs/{RUNNING}{path}"] = answer
+    code, out, err = job("stop", *arguments)
+    assert (code, out) == (2, "")
+    assert err.endswith("; Flink may do what it was asked for all the same: see beam-aep job status\n")
+
+
+@pytest.mark.parametrize("call", [("/stop", "--savepoint", "--to=s3://b"), ("?mode=cancel",)])
+def test_a_redirect_is_not_followed(job: Command, flink: RecordedFlink, call: tuple[str, ...]) -> None:
+    path, *arguments = call
+    method = "POST" if arguments else "PATCH"
+    elsewhere = f"{flink.server.url.replace('//', '//user:secret@')}/flink"
+    flink.answers[f"{method} /jobs/{RUNNING}{path}"] = (302, "", f"{elsewhere}?token=secret#secret")
+    flink.answers["/flink?token=secret"] = flink.answers[f"/jobs/{RUNNING}"]
+    code, out, err = job("stop", *arguments)
+    assert (code, out) == (2, "")
+    assert f"answers 302 to {method} /jobs/{RUNNING}{path}, a redirect to {flink.server.url}/flink, and" in err
+    assert "secret" not in err
+
+
+def test_the_path_of_a_savepoint_is_printed_even_if_the_cluster_cannot_be_asked_any_more(
+    job: Command, flink: RecordedFlink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.flink.stop._PATIENCE_SECONDS", 0.0)
+    flink.after_calls["/jobs/overview"] = UNAVAILABLE
     code, out, err = job("stop", "--savepoint", "--to=s3://b")
     assert (code, out) == (2, "file:/data/savepoints/savepoint-e65e93-5602997a205b\n")
     assert "Service temporarily unavailable" in err
@@ -185,6 +256,13 @@ def test_the_path_of_a_savepoint_is_printed_even_if_the_cluster_cannot_be_asked_
 def test_a_job_that_the_cluster_forgets_as_it_ends_is_not_waited_for(job: Command, flink: RecordedFlink) -> None:
     flink.after_calls["/jobs/overview"] = {"jobs": []}
     assert job("stop", "--savepoint", "--to=s3://b")[0] == 0
+
+
+def test_a_cancelled_job_that_the_cluster_forgets_is_cancelled(job: Command, flink: RecordedFlink) -> None:
+    flink.after_calls[f"/jobs/{RUNNING}/checkpoints"] = (404, {"errors": ["Job not found"]})
+    code, _, err = job("stop")
+    assert code == 0
+    assert "was accepted since its last checkpoint began (2026-11-29 08:59:13" in err
 
 
 def test_a_cancelled_job_says_what_is_sent_again(job: Command, flink: RecordedFlink) -> None:
@@ -235,6 +313,7 @@ def test_where_a_restart_begins(
         ([RUNNING, STOPPED], [], f"job {RUNNING} (loyalty) is RUNNING: stop it first"),
         ([RUNNING, STOPPED], ["--job", STOPPED], "is RUNNING: stop it first"),
         ([RUNNING, STOPPED], ["--from=committed"], "is RUNNING: stop it first"),
+        ([RUNNING], ["--job_name=other", "--job", RUNNING[:6]], f"job {RUNNING} (loyalty) is RUNNING: stop it first"),
         ([FAILED], ["--batch_mode=state"], "no checkpoint of it is known"),
         ([FAILED], ["--batch_mode=state", "--from=committed"], "commits no offsets"),
         ([], ["--savepoint_path=s3://b/a"], "savepoint_path (command line): remove it"),
