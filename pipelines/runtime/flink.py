@@ -17,7 +17,7 @@ from apache_beam.options.pipeline_options import FlinkRunnerOptions
 from pipelines.flink.cluster import minor, slots_problem, submitted, version_problem
 from pipelines.flink.failure import cause_of
 from pipelines.flink.launch import Workers
-from pipelines.flink.rest import FlinkError, FlinkRest
+from pipelines.flink.rest import FlinkError, FlinkJob, FlinkRest
 from pipelines.options.settings import Settings
 from pipelines.runtime.preflight import PreflightError
 
@@ -45,6 +45,9 @@ class JobEnd(NamedTuple):
 
     outcome: str
     text: str
+
+
+_CANCELLED = JobEnd("cancelled", "the job was cancelled on the cluster")
 
 
 def flink_run(settings: Settings, slots_seconds: float = _SLOTS_SECONDS) -> FlinkRun | None:
@@ -91,9 +94,11 @@ def job_end(
     is_lost = isinstance(error, grpc.RpcError)
     trace = "" if is_lost else str(error)
     # Beam's job server calls a job FAILED that was cancelled on the cluster, with Flink's exception as the cause.
-    is_cancelled = "in state CANCELLED" in trace or "JobCancellationException" in trace
-    state = "CANCELED" if is_cancelled else None if is_lost else "FAILED"
+    if "in state CANCELLED" in trace or "JobCancellationException" in trace:
+        return _CANCELLED
+    state = None if is_lost else "FAILED"
     where = "the logs of Beam's job server and of the task managers have the details"
+    job: FlinkJob | None = None
     if cluster is not None:
         try:
             jobs = cluster.rest.jobs()
@@ -115,8 +120,15 @@ def job_end(
                 where = f"{cluster.rest.url}/jobs/{job.id}/exceptions has the details"
         except FlinkError as unreachable:
             where = f"{where}; {unreachable}"
+            if job is None and job_id is not None and state == "FAILED":
+                cause = cause_of(trace, worker_address(settings))
+                return JobEnd(
+                    "unknown",
+                    f"Beam's job server calls the job failed ({cause}), and the cluster cannot be asked whether it is: "
+                    f"see beam-aep job status; {where}",
+                )
     if state == "CANCELED":
-        return JobEnd("cancelled", "the job was cancelled on the cluster")
+        return _CANCELLED
     if state == "FAILED":
         return JobEnd("failed", f"the job failed: {cause_of(trace, worker_address(settings))}; {where}")
     # As after a job manager is lost, when Flink recovers the job and Beam's job server does not find it again.

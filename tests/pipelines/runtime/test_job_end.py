@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import grpc
@@ -16,6 +17,9 @@ from pipelines.runtime.flink_watch import JobWatch
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.pipelines.cli.job.recorded_flink import FAILED, RUNNING, STOPPED, RecordedFlink
 
+CANCELLED = RuntimeError(
+    "Pipeline x failed in state FAILED: org.apache.flink.runtime.client.JobCancellationException: Job was cancelled."
+)
 LOST = RuntimeError("Pipeline x failed in state FAILED: org.apache.flink.util.FlinkException: Could not find Flink job")
 
 
@@ -40,14 +44,7 @@ def settings(*options: str) -> Settings:
     [
         (grpc.RpcError(), "unknown", "no longer follows the job, and it may run on"),
         (RuntimeError("Pipeline x failed in state CANCELLED: y"), "cancelled", "was cancelled on the cluster"),
-        (
-            RuntimeError(
-                "Pipeline x failed in state FAILED: org.apache.flink.runtime.client.JobCancellationException: Job was "
-                "cancelled."
-            ),
-            "cancelled",
-            "was cancelled on the cluster",
-        ),
+        (CANCELLED, "cancelled", "was cancelled on the cluster"),
         (
             RuntimeError("java.lang.OutOfMemoryError: Java heap space"),
             "failed",
@@ -70,6 +67,25 @@ def test_a_job_that_the_cluster_had_and_has_no_more_was_submitted(
     assert end.outcome == "unknown"
     assert f"the cluster no longer knows job {RUNNING}" in end.text
     assert "beam-aep job restart" in end.text
+
+
+def test_a_cluster_that_cannot_be_asked_leaves_it_open_whether_the_job_failed(
+    recorded: RecordedFlink, cluster: FlinkRun
+) -> None:
+    unavailable = (503, {"errors": ["Service temporarily unavailable"]})
+    recorded.jobs = [FAILED]
+    recorded.answers[f"/jobs/{FAILED}/exceptions"] = unavailable
+    assert job_end(settings(), cluster, LOST, job_id=FAILED).outcome == "failed"
+    recorded.answers["/jobs/overview"] = unavailable
+    end = job_end(settings(), cluster, LOST, job_id=FAILED)
+    assert end.outcome == "unknown"
+    assert re.search(r"calls the job failed \(.*Could not find Flink job\)", end.text)
+    assert "Service temporarily unavailable" in end.text
+
+
+def test_one_that_was_cancelled_and_is_forgotten_was_cancelled(recorded: RecordedFlink, cluster: FlinkRun) -> None:
+    recorded.jobs = []
+    assert job_end(settings(), cluster, CANCELLED, job_id=RUNNING).outcome == "cancelled"
 
 
 def test_one_that_the_cluster_never_had_was_not(recorded: RecordedFlink, cluster: FlinkRun) -> None:
