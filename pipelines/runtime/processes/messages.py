@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from aep.errors import UserError
 
 ENVIRONMENT = "BEAM_AEP_PROCESS"
 """The variable by which a process knows its parent: a `Start` as JSON."""
@@ -64,9 +67,25 @@ class Report:
         return orjson.dumps(asdict(self), default=str) + b"\n"
 
 
+_REPORT = TypeAdapter(Report)
+
+
 def read_report(line: bytes) -> Report | None:
-    """Return the report of a line; None for one that was cut off as its process was killed."""
-    return Report(**orjson.loads(line)) if line.endswith(b"\n") else None
+    """Return the report of a line; None for one that was cut off as its process was killed.
+
+    A process that was started again after an upgrade may report more than its parent knows, which is ignored.
+
+    Raises:
+        UserError: The line is no report.
+    """
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        return _REPORT.validate_json(line)
+    except ValidationError:  # its words may quote records
+        raise UserError(
+            "its report cannot be read; if another version was installed since the run began, restart the run"
+        ) from None
 
 
 def grown(before: Counter[str], now: Counter[str]) -> dict[str, int]:

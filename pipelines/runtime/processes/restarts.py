@@ -24,6 +24,19 @@ def pause_seconds(failures: int) -> float:
     return min(_FIRST_SECONDS * 2.0 ** (failures - 1), _LONGEST_SECONDS)
 
 
+def ended_in_order(code: int, has_read: bool, outcome: str) -> bool:
+    """Return whether a process has left nothing undone as it ended.
+
+    Before it reads, and after its last report, it has no handler of SIGTERM: that it ends at once then loses nothing.
+
+    Args:
+        code: As `subprocess` gives it, negative for a signal.
+        has_read: Whether it has asked for records.
+        outcome: What it has reported of its end, "" for nothing.
+    """
+    return code == 0 or (code == -signal.SIGTERM and (not has_read or outcome in ("finished", "stopped")))
+
+
 def how_it_ended(code: int) -> str:
     """Return how a process ended, for people.
 

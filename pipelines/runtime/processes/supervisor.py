@@ -21,7 +21,13 @@ from aep.errors import StoppedError, UserError
 from pipelines.options.settings import Settings
 from pipelines.runtime.console import write_line
 from pipelines.runtime.processes.messages import ENVIRONMENT, Report, Start, read_report
-from pipelines.runtime.processes.restarts import MOST_FAILURES, failures_in_a_row, how_it_ended, pause_seconds
+from pipelines.runtime.processes.restarts import (
+    MOST_FAILURES,
+    ended_in_order,
+    failures_in_a_row,
+    how_it_ended,
+    pause_seconds,
+)
 from pipelines.runtime.report import summary
 from transforms.worker import examples, metrics, process
 from transforms.worker.under_way import REQUESTS, Load
@@ -122,7 +128,7 @@ class Supervisor:
         """Run the processes until all have ended.
 
         Raises:
-            UserError: Why they could not go on, as the first of them said.
+            UserError: Why they could not go on, or have not ended in good order, as the first of them said.
         """
         for one in self._members:
             one.watch()
@@ -192,14 +198,18 @@ class Supervisor:
         """Take in what a process reports and logs, until it has ended."""
         log = threading.Thread(target=self._log, args=(one, running), name=f"log of {one.name}", daemon=True)
         log.start()
-        with ours, ours.makefile("rb") as reports:
-            for line in reports:
-                report = read_report(line)
-                if report is not None:
-                    _take_in(one, report)
-        running.wait()
-        log.join(_LAST_WORDS_SECONDS)
-        self._ended.put(one)
+        try:
+            with ours, ours.makefile("rb") as reports:
+                for line in reports:
+                    report = read_report(line)
+                    if report is not None:
+                        _take_in(one, report)
+        except UserError as error:
+            one.error = str(error)
+        finally:  # it ends, as nobody listens to it any more
+            running.wait()
+            log.join(_LAST_WORDS_SECONDS)
+            self._ended.put(one)
 
     def _log(self, one: _Member, running: subprocess.Popen[bytes]) -> None:
         assert running.stderr is not None
@@ -213,29 +223,30 @@ class Supervisor:
         assert one.running is not None
         code, last = one.running.returncode, one.last
         one.running, one.last = None, Report(outcome=last.outcome)
-        if code == 0 and (one.told_to_end or last.outcome == "finished"):
+        is_last = one.told_to_end or (self._deadline is not None and time.monotonic() >= self._deadline)
+        in_order = not one.error and ended_in_order(code, last.polled is not None, last.outcome)
+        if in_order and (is_last or last.outcome == "finished"):
             return True
         how = f"{one.name} {how_it_ended(code)}"
+        why = f": {one.error}" if one.error else ""
         # One that was killed while Kafka is down cannot start again at once, and the others wait for Kafka.
         if code == _WRONG and not (one.failures and last.polled is None):
             self._fail(UserError(one.error or how))
             return True
-        if one.told_to_end:
-            if one.error:
-                self._error = self._error or StoppedError(one.error)
+        if is_last:
+            _LOG.warning("%s%s", how, why)
+            undone = f"{how} as the run was ending; what it had not delivered is read again by the next run"
+            self._error = self._error or StoppedError(one.error or undone)
             return True
-        self.read_again += summary(one.counts, 0.0, "failed")["unaccounted"]
         one.failures = failures_in_a_row(one.failures, time.monotonic() - one.started_at)
         if one.failures >= MOST_FAILURES:
-            more = f": {one.error}" if one.error else ""
             kind = UserError if code == _WRONG else StoppedError
-            self._fail(kind(f"{how}, after {one.failures} failures in a row{more}"))
+            self._fail(kind(f"{how}, after {one.failures} failures in a row{why}"))
             return True
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            return True
+        self.read_again += summary(one.counts, 0.0, "failed")["unaccounted"]
         pause = pause_seconds(one.failures)
         one.start_at = time.monotonic() + pause
-        _LOG.warning("%s%s; it is started again in %.0f s", how, f": {one.error}" if one.error else "", pause)
+        _LOG.warning("%s%s; it is started again in %.0f s", how, why, pause)
         return False
 
 

@@ -12,7 +12,7 @@ from aep.errors import UserError
 from pipelines.kinesis_to_kafka import RUN as KINESIS_TO_KAFKA
 from pipelines.options.merge import parse as parse_for
 from pipelines.runtime.processes.messages import Report, grown, read_report
-from pipelines.runtime.processes.restarts import failures_in_a_row, how_it_ended, pause_seconds
+from pipelines.runtime.processes.restarts import ended_in_order, failures_in_a_row, how_it_ended, pause_seconds
 from pipelines.runtime.processes.supervisor import in_json
 from tests.pipelines.to_aep import parse
 
@@ -61,6 +61,24 @@ def test_pauses_grow_to_a_minute_and_begin_anew_after_work() -> None:
 def test_how_a_process_ended_is_said_in_words() -> None:
     assert how_it_ended(-9) == "was ended by SIGKILL"
     assert how_it_ended(1) == "ended with exit code 1"
+
+
+@pytest.mark.parametrize(
+    ("code", "has_read", "outcome", "in_order"),
+    [
+        (0, True, "", True),
+        (-15, False, "", True),
+        (-15, True, "", False),
+        (-15, True, "stopped", True),
+        (-15, True, "failed", False),
+        (-9, True, "", False),
+        (1, False, "", False),
+    ],
+)
+def test_sigterm_ends_in_order_what_has_not_begun_or_has_reported_its_end(
+    code: int, has_read: bool, outcome: str, in_order: bool
+) -> None:
+    assert ended_in_order(code, has_read, outcome) is in_order
 
 
 def test_reports_add_up_to_what_was_counted() -> None:

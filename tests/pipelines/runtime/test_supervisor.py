@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from aep.errors import StoppedError, UserError
 from pipelines.runtime.processes import supervisor as module
+from pipelines.runtime.processes.messages import Report
 from pipelines.runtime.processes.restarts import MOST_FAILURES
 from pipelines.runtime.processes.supervisor import Supervisor
 from testing.services.process import PATIENCE_SECONDS, wait_for
@@ -61,10 +63,25 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "pause_seconds", lambda _: 0.0)
 
 
-def of(program: str, folder: Path, monkeypatch: pytest.MonkeyPatch, processes: int = 1) -> Supervisor:
+def of(program: str, folder: Path, monkeypatch: pytest.MonkeyPatch, processes: int = 1, *options: str) -> Supervisor:
     """Return what runs a program as a run's processes."""
     monkeypatch.setattr(sys, "orig_argv", ["python", "-c", PROGRAM + program, str(folder)])
-    return Supervisor(parse([*COMPLETE, f"--processes={processes}"]))
+    return Supervisor(parse([*COMPLETE, f"--processes={processes}", *options]))
+
+
+@contextmanager
+def told_to_end(run: Supervisor, when: Callable[[], bool]) -> Iterator[None]:
+    """Tell the processes to end at a moment of what is done inside, as a signal's handler does."""
+
+    def tell() -> None:
+        wait_for(when, PATIENCE_SECONDS, "the moment to end")
+        process.request_stop(0)
+        run.end_all()
+
+    telling = threading.Thread(target=tell, daemon=True)
+    telling.start()
+    yield
+    telling.join()
 
 
 def test_a_killed_process_is_started_again_and_what_it_had_not_delivered_counts_as_read_once(
@@ -146,7 +163,12 @@ until_told_to_end()
 """
     run = of(program, tmp_path, monkeypatch, processes=2)
     assert run.not_ready() == "reading has not begun: process 1, process 2"
-    running = threading.Thread(target=run.run)
+
+    def run_it() -> None:
+        with suppress(StoppedError):  # a real one ends this process too
+            run.run()
+
+    running = threading.Thread(target=run_it)
     running.start()
     try:
         wait_for(lambda: not run.not_ready(), PATIENCE_SECONDS, "both to read")
@@ -164,3 +186,98 @@ until_told_to_end()
         run.end_all(at_once=True)
         running.join(PATIENCE_SECONDS)
     assert not running.is_alive()
+
+
+ENDED = [("killed()", "was ended by SIGKILL"), ("os._exit(1)", "ended with exit code 1")]
+
+
+@pytest.mark.parametrize(("end", "how"), ENDED)
+def test_one_that_is_killed_or_fails_while_it_is_to_end_is_reported(
+    end: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = f"""
+signal.signal(signal.SIGTERM, lambda *_: {end})
+report(polled=1.0)
+until_told_to_end()
+"""
+    run = of(program, tmp_path, monkeypatch)
+    with (
+        told_to_end(run, lambda: not run.not_ready()),
+        pytest.raises(StoppedError, match=f"^process 1 {how} as the run was ending; what it had not delivered is"),
+    ):
+        run.run()
+    assert f"process 1 {how}" in caplog.text
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(("end", "how"), ENDED)
+def test_one_that_is_killed_or_fails_after_the_time_is_up_leaves_records_unaccounted_for(
+    end: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = f"""
+report(grown={{"read": 10, "accepted": 4}}, polled=1.0, error="AEP is away")
+time.sleep(float(start.options[-1].removeprefix("--kafka_stop_after_seconds=")))
+{end}
+"""
+    run = of(program, tmp_path, monkeypatch, 1, "--kafka_stop_after_seconds=0.1")
+    with pytest.raises(StoppedError, match=r"^AEP is away$"):
+        run.run()
+    assert (metrics.process_counts()["read"], run.read_again) == (10, 0)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("ends_with", ["", 'report(polled=1.0, outcome="stopped")'])
+def test_one_that_sigterm_ends_before_it_reads_or_after_its_last_report_has_ended_well(
+    ends_with: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = of(f"{ends_with}\nuntil_told_to_end()", tmp_path, monkeypatch)
+
+    def moment() -> bool:
+        return any(tmp_path.iterdir()) and not (ends_with and run.not_ready())
+
+    with told_to_end(run, moment):
+        run.run()
+
+
+def test_what_the_report_of_another_version_has_besides_is_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = r"""
+os.write(start.socket, b'{"new":1}\n')
+report(polled=1.0, outcome="finished")
+"""
+    of(program, tmp_path, monkeypatch).run()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+# It ends once nobody listens to it.
+BEGINS_BADLY = r"""
+if starts == 1:
+    os.write(start.socket, b'{line}\n')
+    os.read(start.socket, 1)
+    sys.exit()
+report(polled=1.0, outcome="finished")
+"""
+
+
+@pytest.mark.parametrize("line", ["no report", '{"grown":3}'])
+def test_one_whose_report_cannot_be_read_is_started_again(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    of(BEGINS_BADLY.replace("{line}", line), tmp_path, monkeypatch).run()
+    assert "process 1 ended with exit code 0: its report cannot be read" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_one_whose_report_meets_a_bug_of_ours_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    take_in = module._take_in
+    bugs = iter([RuntimeError("a bug")])
+
+    def take_in_later(one: module._Member, report: Report) -> None:
+        for bug in bugs:
+            raise bug
+        take_in(one, report)
+
+    monkeypatch.setattr(module, "_take_in", take_in_later)
+    of(BEGINS_BADLY.replace("{line}", "{}"), tmp_path, monkeypatch).run()
+    assert len(list(tmp_path.iterdir())) == 2
