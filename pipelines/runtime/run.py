@@ -137,13 +137,13 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
                     cluster = flink_run(settings)
             if supervisor is not None and job.share_start is not None:
                 reporter.say(how_many(settings, job.share_start(plan)))
-                return _run_here(supervisor.run, plan, job, reporter, supervisor)
-            prism = while_it_runs.enter_context(running_prism(settings))
-            pipeline = _pipeline([*_flags(plan, reporter), *(cluster.flags if cluster else ()), *prism])
-            job.build(pipeline, plan)
-            if settings.dry_run:
-                sys.stdout.write(dry_run(pipeline, settings))
-                return DONE
+            else:
+                prism = while_it_runs.enter_context(running_prism(settings))
+                pipeline = _pipeline([*_flags(plan, reporter), *(cluster.flags if cluster else ()), *prism])
+                job.build(pipeline, plan)
+                if settings.dry_run:
+                    sys.stdout.write(dry_run(pipeline, settings))
+                    return DONE
         except UserError as error:
             if isinstance(error, OptionsError) and error.as_json and parent is None:
                 set_up_logging("json")
@@ -156,6 +156,8 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
             reporter.say(words)
             _account_of_start("stopped", job.title, settings, words)
             return INTERRUPTED
+        if supervisor is not None:
+            return _run_here(supervisor.run, plan, job, reporter, supervisor)
         if plan.local:
             return _run_here(lambda: pipeline.run().wait_until_finish(), plan, job, reporter)
         with without_tracebacks():
@@ -198,15 +200,14 @@ def _run_here(
                 process.request_stop(grace_seconds=0)
         lag = metrics.highest(metrics.LAG_MILLISECONDS)
         plan.close()
-    outcome = "failed" if error else "stopped" if process.stop_requested.is_set() else "finished"
-    counts = metrics.process_counts()
-    if supervisor is not None:
-        counts[metrics.READ] -= supervisor.read_again
-    found = summary(counts, time.monotonic() - started, outcome, lag)
-    told = _account(found, plan, job.title, reporter, history, error)
-    if error is None:
-        return _end(plan, job, told, reporter)
-    return _explain(error, reporter, plan)
+        outcome = "failed" if error else "stopped" if process.stop_requested.is_set() else "finished"
+        counts = metrics.process_counts()
+        if supervisor is not None:
+            counts[metrics.READ] -= supervisor.read_again
+        # Signals are handled still: a first one that comes this late takes no account away.
+        found = summary(counts, time.monotonic() - started, outcome, lag)
+        told = _account(found, plan, job.title, reporter, history, error)
+        return _end(plan, job, told, reporter) if error is None else _explain(error, reporter, plan)
 
 
 def _progress(reporter: Reporter, general: GeneralOptions) -> AbstractContextManager[object]:

@@ -23,6 +23,7 @@ from pipelines.runtime.preflight import PreflightError, preflight
 from pipelines.runtime.signals import awaited
 from testing.fakes.http_server import Exchange, HttpServer
 from testing.services.process import PATIENCE_SECONDS, free_port, wait_for
+from tests.pipelines.runtime.test_processes import COMPLETE
 from tests.pipelines.to_aep import make_plan, parse
 
 ROOT = Path(__file__).parents[3]
@@ -351,3 +352,49 @@ sys.exit(run(sys.argv[1:], replace(JOB, build=build)))
     assert (account["outcome"], account["read"], account["dead_lettered"], account["unaccounted"]) == (
         *("failed", 3, {}, 3),
     )
+
+
+INTERRUPTED_LATE = """
+import signal, sys
+from dataclasses import replace
+from pipelines.kafka_to_aep import JOB
+from pipelines.runtime import run
+
+write = run.write_results
+
+def interrupted(report):
+    run.write_results = write
+    signal.raise_signal(signal.SIGINT)
+    return write(report)
+
+run.write_results = interrupted
+"""
+
+OF_PROCESSES = """
+sys.orig_argv = [sys.executable, "-c", '''
+import os
+import orjson
+from pipelines.runtime.processes.messages import ENVIRONMENT, Report, Start
+
+socket = Start(**orjson.loads(os.environ[ENVIRONMENT])).socket
+os.write(socket, Report(grown={"read": 5, "accepted": 5}, polled=1.0, outcome="finished").line())
+''']
+job = replace(run.as_run(JOB), preflight=lambda _: None, share_start=lambda _: 2)
+sys.exit(run.execute(sys.argv[1:], job))
+"""
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_ctrl_c_while_the_account_is_written_leaves_it_as_it_is(tmp_path: Path, processes: int) -> None:
+    summary = tmp_path / "summary.json"
+    if processes == 1:
+        code = f"{INTERRUPTED_LATE}sys.exit(run.run(sys.argv[1:], JOB))"
+        options = arguments(tmp_path)
+    else:
+        code = INTERRUPTED_LATE + OF_PROCESSES
+        options = [*COMPLETE, f"--processes={processes}"]
+    done = python("-c", code, *options, f"--summary_file={summary}", stderr=subprocess.PIPE)
+    assert "before anything was read" not in done.stderr
+    account = orjson.loads(summary.read_bytes())
+    assert (account["outcome"], account["read"]) == ("finished", 10 if processes == 2 else 3)
+    assert done.returncode == 0, done.stderr
