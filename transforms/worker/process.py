@@ -19,7 +19,40 @@ T = TypeVar("T")
 _lock = threading.RLock()  # an object may be made of other shared objects
 _shared: dict[Hashable, object] = {}
 
-stop_requested = threading.Event()
+_LOOK_SECONDS = 0.1
+
+
+class StopRequest:
+    """A flag that a handler of signals may set, whatever the main thread is doing.
+
+    A `threading.Event` has a lock. The main thread holds it for a moment as it waits, and a handler that sets the event
+    just then would wait for its own thread, for ever.
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        """Return whether it is set."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Set it; those who wait notice within a tenth of a second."""
+        self._is_set = True
+
+    def clear(self) -> None:
+        """Make it as it was at first."""
+        self._is_set = False
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep until it is set, so many seconds at most; return whether it is."""
+        due = time.monotonic() + seconds
+        while not self._is_set and (left := due - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_SECONDS))
+        return self._is_set
+
+
+stop_requested = StopRequest()
 """Set when the process is asked to end (SIGTERM, SIGINT): readers finish their bundle and read no further."""
 
 _stop_deadline = float("inf")

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
-from testing.services.process import BUSY_SECONDS
+from testing.services.process import BUSY_SECONDS, PATIENCE_SECONDS
 from transforms.worker import process
 
 
@@ -85,3 +87,34 @@ def test_the_time_left_is_infinite_until_the_process_is_asked_to_end() -> None:
     assert 0 < process.time_left() <= 60
     process.start_run()
     assert process.time_left() == float("inf")
+
+
+# A signal comes at each line that the main thread executes as it waits, at another one in each wait.
+SIGNALS = """
+import signal, sys
+from transforms.worker import process
+
+def trace(*_):
+    global left
+    left -= 1
+    if left == 0:
+        signal.raise_signal(signal.SIGTERM)
+    return trace
+
+signal.signal(signal.SIGTERM, lambda *_: process.request_stop(60))
+line = left = 0
+while left <= 0:
+    process.start_run()
+    line = left = line + 1
+    sys.settrace(trace)
+    process.pause(0.001)
+    sys.settrace(None)
+    assert left > 0 or process.stop_requested.is_set()
+print(line)
+"""
+
+
+def test_a_signal_at_any_moment_of_a_pause_is_a_wish_to_end() -> None:
+    command = [sys.executable, "-c", SIGNALS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
+    assert int(done.stdout) > 5
