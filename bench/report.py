@@ -95,4 +95,4 @@ def machine() -> dict[str, Any]:
 
 
 def number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+    return f"{value:,.0f}" if value >= 100 or isinstance(value, int) else f"{value:.2f}"
