@@ -215,7 +215,7 @@ def share_start(plan: Plan) -> int:
     source = plan.source
     assert source is not None  # files are read by one process
     start = _start(source, plan.settings)
-    commit_start(source.cluster, source.group_id, start)
+    commit_start(source.cluster, source.group_id, start, source.starts_at_committed)
     return len(start.positions)
 
 

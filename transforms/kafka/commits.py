@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from transforms.kafka.client import Partition
-from transforms.kafka.offsets import Committed
+from transforms.kafka.offsets import COORDINATOR_MOVING, MEMBERS_ALONE, Committed
 from transforms.kafka.topic_ids import as_metadata, from_metadata
 
 _LOG = logging.getLogger(__name__)
 _NOTHING = Committed(-1)
+
+# Of a coordinator that moves, a group amid a rebalance, a broker that does not answer: later it may take the same commit.
+_PASSING = (
+    COORDINATOR_MOVING
+    | MEMBERS_ALONE
+    | {KafkaError.REQUEST_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._WAIT_COORD}
+)
+_RETRY_SECONDS = 0.5
 
 
 class Commits:
@@ -35,7 +44,9 @@ class Commits:
         self._expected: dict[Partition, Committed] = {}
         self._bundles = 0
         self._newest: dict[Partition, int] = {}  # the bundle that the delivered offset is of
-        self._under_way = 0
+        self._under_way: dict[Partition, Committed] = {}
+        self._refused: set[Partition] = set()  # whose last commit failed for good
+        self._retry_at = float("-inf")
         self._lock = threading.Lock()
 
     def commit(self, positions: dict[Partition, Committed]) -> None:
@@ -47,16 +58,44 @@ class Commits:
         with self._lock:
             self._commit(positions)
 
-    def _commit(self, positions: dict[Partition, Committed]) -> None:
+    def hold(self, places: dict[Partition, Committed]) -> None:
+        """Commit where reading has begun, without waiting, but where more is delivered by now."""
+        with self._lock:
+            self._deliver({})
+            self._commit({one: at for one, at in places.items() if one not in self._delivered})
+
+    def retry(self) -> bool:
+        """Make commits again that have failed, now and then.
+
+        Returns:
+            Whether all that is delivered is committed, but for what is refused for good.
+        """
+        with self._lock:
+            left = self._uncommitted().keys() - self._refused
+            now = time.monotonic()
+            if now >= self._retry_at and left - self._under_way.keys():
+                self._retry_at = now + _RETRY_SECONDS
+                self._commit({})
+            return not left
+
+    def _deliver(self, positions: dict[Partition, Committed]) -> None:
         # What another member reads by now is its to commit, and so is what it has read since we lost the partition.
         mine = {one: at for one, at in (self._delivered | positions).items() if self._has_read(one, at)}
         self._delivered = mine
+
+    def _commit(self, positions: dict[Partition, Committed]) -> None:
+        self._deliver(positions)
         new = self._uncommitted()
+        if not new:
+            return
+        self._under_way |= new
         try:
-            if new:
-                self._consumer.commit(offsets=self._as_list(new))
-                self._under_way += 1
+            self._consumer.commit(offsets=self._as_list(new))
         except (KafkaException, RuntimeError) as error:
+            for one in new:
+                self._under_way.pop(one, None)
+            if not isinstance(error, KafkaException) or error.args[0].code() not in _PASSING:
+                self._refused |= new.keys()
             _LOG.warning("offsets of %s could not be committed, the next commit includes them: %s", self._name, error)
 
     def commit_now(self, partitions: Iterable[Partition]) -> bool:
@@ -66,6 +105,7 @@ class Commits:
             Whether it is committed, or belongs to a topic that was deleted.
         """
         with self._lock:
+            self._deliver({})
             new = self._uncommitted()
             offsets = self._as_list({one: new[one] for one in partitions if one in new})
         if not offsets:
@@ -88,11 +128,18 @@ class Commits:
 
     def on_commit(self, offsets: Sequence[TopicPartition]) -> None:
         """Note a commit, for librdkafka, in a poll or at the close. Must not wait for `commit`, which waits too."""
-        self._under_way -= 1
+        for one in offsets:
+            # A commit that is waited for comes here too.
+            if self._under_way.get((one.topic, one.partition), _NOTHING).offset == one.offset:
+                self._under_way.pop((one.topic, one.partition), None)
         self._note(offsets)
 
     def _note(self, offsets: Sequence[TopicPartition]) -> None:
         for one in offsets:
+            if one.error is None or one.error.code() in _PASSING:
+                self._refused.discard((one.topic, one.partition))
+            else:
+                self._refused.add((one.topic, one.partition))
             if one.error is None:
                 self._committed[one.topic, one.partition] = Committed(one.offset, from_metadata(one.metadata))
             else:
@@ -121,7 +168,7 @@ class Commits:
 
     def owed(self) -> bool:
         """Return whether a commit has failed and must be retried, without waiting for new records."""
-        return self._under_way == 0 and bool(self._uncommitted())
+        return bool(self._uncommitted().keys() - self._under_way.keys())
 
     def _uncommitted(self) -> dict[Partition, Committed]:
         return {one: at for one, at in self._delivered.items() if self._committed.get(one) != at}

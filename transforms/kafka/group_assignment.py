@@ -12,12 +12,12 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from aep.counted import counted
 from transforms.kafka.assignment import LOOK_AGAIN_SECONDS, Assignment
-from transforms.kafka.client import KafkaReadError, Partition, deals_by_brokers, max_poll_seconds
+from transforms.kafka.client import REQUEST_SECONDS, KafkaReadError, Partition, deals_by_brokers, max_poll_seconds
 from transforms.kafka.commits import Commits
 from transforms.kafka.left_off import LeftOff
 from transforms.kafka.member import Member
 from transforms.kafka.newcomer import Newcomer
-from transforms.kafka.offsets import Committed, committed_offsets, log_range
+from transforms.kafka.offsets import Committed, committed_offsets, log_range, named, named_offsets
 from transforms.kafka.restriction import Positions, Shard
 from transforms.kafka.source import KafkaSource
 from transforms.kafka.start import is_another
@@ -112,8 +112,14 @@ class GroupAssignment(Assignment):
         return self._member.errors()
 
     def close(self) -> None:
-        """Leave the group and close the consumers."""
+        """Have commits made until none is left, leave the group and close the consumers."""
         self._closing = True
+        seconds = min(self._hand_over_seconds, REQUEST_SECONDS)
+        if not self._member.stop(seconds) and (late := self._delivered_uncommitted()):
+            _LOG.warning(
+                "the last offsets of group %s could not be committed within %g s: up to %s may be delivered twice (%s)",
+                *(self._source.group_id, seconds, counted(sum(late.values()), "record"), named(late)),
+            )
         self._member.close()
         super().close()
 
@@ -183,7 +189,8 @@ class GroupAssignment(Assignment):
                     del self._dealt[one]
                 self._mine |= taken.keys()
                 self._take(taken)
-                self._began |= {one: self._left_off.take(one, at) for one, at in taken.items()}
+                self._began |= {one: self._left_off.take(one, at, committed.get(one)) for one, at in taken.items()}
+            self._hold({one: self._began[one] for one in taken if one not in committed})
             self.known = True
             self.ask_ids()
             _LOG.info("this process now reads %s", counted(len(self.positions), "partition"))
@@ -192,6 +199,17 @@ class GroupAssignment(Assignment):
             "reading %s waits until the offsets of group %s can be read: %s",
             *(counted(len(dealt), "partition"), self._source.group_id, reason),
         )
+
+    def _hold(self, places: dict[Partition, Committed]) -> None:
+        """Have the group hold the places where it begins.
+
+        Until a first bundle is delivered nothing else does: whoever reads the partitions next, as another process or
+        after a restart, would begin where they end by then, if it is to begin at the latest offsets.
+        """
+        if places and self._source.commits:
+            begin = named_offsets({one: at.offset for one, at in places.items()})
+            _LOG.info("committing where group %s begins: %s", self._source.group_id, begin)
+            self._member.ask(partial(self._commits.hold, places))
 
     def _place(self, partition: Partition, deal: int, committed: Committed | None) -> Committed:
         was_committed = self._commits.committed(partition) >= 0
@@ -226,7 +244,7 @@ class GroupAssignment(Assignment):
 
     def _on_revoke(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
         leaving = self._stop_reading(taken)
-        if leaving and not self._closing:
+        if leaving and self._member.is_polling():  # at its close, all is done that could be
             self._hand_over(leaving)
         self._let_go(consumer, leaving)
 
@@ -236,7 +254,7 @@ class GroupAssignment(Assignment):
             "lost %s: the brokers considered this process dead, or a topic was deleted; up to %s may be delivered "
             "twice (%s)",
             *(counted(len(taken), "partition"), counted(self._uncommitted(leaving), "record")),
-            _named((one.topic, one.partition) for one in taken),
+            named((one.topic, one.partition) for one in taken),
         )
         self._let_go(consumer, leaving)
 
@@ -259,18 +277,23 @@ class GroupAssignment(Assignment):
         """Wait until all that was read of the partitions is delivered, and commit it; but not for ever."""
         deadline = self._clock() + self._hand_over_seconds
         while True:
+            closing = self._closing
             self._member.make_commits()
-            if not self._is_open(leaving) and self._commits.commit_now(leaving):
+            delivered = not self._is_open(leaving)
+            # Also what is delivered so far, and where reading has begun.
+            if self._commits.commit_now(leaving) and delivered:
                 return
-            if self._closing or self._clock() >= deadline:
-                _LOG.warning(
-                    "handing %s to another process, although not all that was read is delivered and committed after "
-                    "%g s (%s): up to %s may be delivered twice (%s)",
-                    *(counted(len(leaving), "partition"), self._hand_over_seconds, self._hand_over_limit),
-                    *(counted(self._uncommitted(leaving), "record"), _named(leaving)),
-                )
-                return
+            # As this process ends, nothing more will be delivered.
+            ends = closing and not delivered
+            if ends or self._clock() >= deadline:
+                break
             time.sleep(_LOOK_SECONDS)
+        late = "as this process ends" if ends else f"after {self._hand_over_seconds:g} s ({self._hand_over_limit})"
+        _LOG.warning(
+            "handing %s to another process, although not all that was read is delivered and committed %s: "
+            "up to %s may be delivered twice (%s)",
+            *(counted(len(leaving), "partition"), late, counted(self._uncommitted(leaving), "record"), named(leaving)),
+        )
 
     def _is_open(self, partitions: Iterable[Partition]) -> bool:
         """Return whether records of these partitions were read and are not delivered yet."""
@@ -279,15 +302,12 @@ class GroupAssignment(Assignment):
     def _uncommitted(self, partitions: Iterable[Partition]) -> int:
         return sum(self._ahead(one, self._commits.committed(one)) for one in partitions)
 
+    def _delivered_uncommitted(self) -> dict[Partition, int]:
+        delivered = {one: (self._commits.delivered(one), self._began.get(one, Committed(0))) for one in self._mine}
+        ahead = {one: to - max(self._commits.committed(one), at.offset) for one, (to, at) in delivered.items()}
+        return {one: records for one, records in ahead.items() if records > 0}
+
     def _ahead(self, partition: Partition, of: int) -> int:
         """Return how many offsets the partition was read beyond this one, since it was taken in."""
         began = self._began.get(partition)
         return 0 if began is None else max(0, self.positions.get(partition, 0) - max(of, began.offset))
-
-
-def _named(partitions: Iterable[Partition]) -> str:
-    """Return the partitions as people write them: `orders 0, 3; returns 1`."""
-    numbers: dict[str, list[int]] = {}
-    for topic, number in sorted(partitions):
-        numbers.setdefault(topic, []).append(number)
-    return "; ".join(f"{topic} {', '.join(map(str, those))}" for topic, those in numbers.items())

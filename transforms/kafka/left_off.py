@@ -51,7 +51,15 @@ class LeftOff:
         inside = began.offset <= committed.offset <= end.offset
         return end if inside and not is_another(committed.topic_id, end.topic_id) else None
 
-    def take(self, partition: Partition, at: Committed) -> Committed:
-        """Return where the reading of a partition that is now read from an offset has begun, and forget the rest."""
-        began, end = self._stretches.pop(partition, (at, at))
-        return began if at == end else at
+    def take(self, partition: Partition, at: Committed, committed: Committed | None) -> Committed:
+        """Return where the reading of a partition that is now read from an offset has begun, and forget the rest.
+
+        Args:
+            partition: The partition.
+            at: The offset.
+            committed: What its group has committed: what others have done of a stretch is not done again.
+        """
+        stretch = self._stretches.pop(partition, None)
+        if stretch is None or at != stretch.end:
+            return at
+        return stretch.began if committed is None else max(stretch.began, committed)

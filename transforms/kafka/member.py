@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -33,6 +34,7 @@ class Member:
     Args:
         source: What to read, and in which group.
         on_commit: Gets what has become of commits, in this thread.
+        retry: Makes commits again that have failed; returns whether none is left to make.
 
     Attributes:
         consumer: For this thread alone; the brokers accept commits of members only.
@@ -41,8 +43,14 @@ class Member:
         KafkaSetupError: `kafka_config` is not accepted.
     """
 
-    def __init__(self, source: KafkaSource, on_commit: Callable[[KafkaError | None, list[TopicPartition]], None]):
+    def __init__(
+        self,
+        source: KafkaSource,
+        on_commit: Callable[[KafkaError | None, list[TopicPartition]], None],
+        retry: Callable[[], bool],
+    ):
         self._group_id = source.group_id
+        self._retry = retry
         self._messages: deque[Message] = deque(maxlen=_KEPT)
         self._errors: deque[KafkaError] = deque(maxlen=_KEPT)
         self.consumer = make_consumer(
@@ -54,6 +62,7 @@ class Member:
         self._topics: deque[Callable[[], None]] = deque()
         self._commits: deque[Callable[[], None]] = deque()
         self._closing = threading.Event()
+        self._seconds = 0.0
         self._thread = threading.Thread(target=self._poll, name=f"member of {source.group_id}", daemon=True)
 
     def subscribe(
@@ -91,26 +100,51 @@ class Member:
         """Return errors that concern neither, since this was last asked."""
         return _emptied(self._errors)
 
-    def close(self) -> None:
-        """Make the commits that were asked for, wait for them, and leave the group."""
+    def is_polling(self) -> bool:
+        """Return whether the thread runs."""
+        return self._thread.is_alive()
+
+    def stop(self, seconds: float) -> bool:
+        """Make the commits that were asked for, and end the thread once they are made.
+
+        Args:
+            seconds: How long commits are made again that fail.
+
+        Returns:
+            Whether none is left to make.
+        """
+        self._seconds = seconds
         self._closing.set()
         if self._thread.ident is not None:
             self._thread.join()
         self.make_commits()
+        return self._retry()
+
+    def close(self) -> None:
+        """Leave the group, after `stop`."""
         self.consumer.close()
 
     def _poll(self) -> None:
         while not self._closing.is_set():
-            try:
-                while self._topics:
-                    self._topics.popleft()()
-                self.make_commits()
-                message = self.consumer.poll(_POLL_SECONDS)
-            except KafkaException as error:  # also of a callback
-                self._errors.append(error.args[0])
-                continue
-            if message is not None:
-                self._messages.append(message)
+            self._turn()
+        # Amid a rebalance, as when several members leave together, brokers take no commit, and it goes on with polls.
+        deadline = time.monotonic() + self._seconds
+        self.make_commits()
+        while not self._retry() and time.monotonic() < deadline:
+            self._turn()
+
+    def _turn(self) -> None:
+        try:
+            while self._topics:
+                self._topics.popleft()()
+            self.make_commits()
+            self._retry()
+            message = self.consumer.poll(_POLL_SECONDS)
+        except KafkaException as error:  # also of a callback
+            self._errors.append(error.args[0])
+            return
+        if message is not None:
+            self._messages.append(message)
 
 
 T = TypeVar("T")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from confluent_kafka import OFFSET_INVALID, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
@@ -22,8 +22,13 @@ from transforms.kafka.client import (
 from transforms.kafka.topic_ids import from_metadata
 
 # A group's coordinator answers so for a moment after brokers restart.
-_COORDINATOR_MOVING = frozenset(
+COORDINATOR_MOVING = frozenset(
     {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
+)
+# A group with members takes commits of theirs alone, and not of those that a rebalance is not over for.
+MEMBERS_ALONE = frozenset(
+    {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS}
+    | {getattr(KafkaError, "STALE_MEMBER_EPOCH", KafkaError.UNKNOWN_MEMBER_ID)}
 )
 # Brokers answer so for a moment after a topic was created.
 _LEADER_MOVING = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
@@ -92,7 +97,7 @@ def committed_offsets(
                 if one.offset > OFFSET_INVALID
             }
         except KafkaException as error:
-            if error.args[0].code() not in _COORDINATOR_MOVING or time.monotonic() > deadline:
+            if error.args[0].code() not in COORDINATOR_MOVING or time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
 
@@ -146,3 +151,20 @@ def group_offsets(cluster: KafkaCluster, group_id: str, partitions: Sequence[Par
         )
     finally:
         consumer.close()
+
+
+def named(partitions: Iterable[Partition]) -> str:
+    """Return the partitions as people write them: `orders 0, 3; returns 1`."""
+    return _listed((topic, str(number)) for topic, number in sorted(partitions))
+
+
+def named_offsets(offsets: Mapping[Partition, int]) -> str:
+    """Return the offsets as people write them: `orders 0 at 500, 3 at 20; returns 1 at 0`."""
+    return _listed((topic, f"{number} at {offset}") for (topic, number), offset in sorted(offsets.items()))
+
+
+def _listed(entries: Iterable[tuple[str, str]]) -> str:
+    topics: dict[str, list[str]] = {}
+    for topic, entry in entries:
+        topics.setdefault(topic, []).append(entry)
+    return "; ".join(f"{topic} {', '.join(those)}" for topic, those in topics.items())

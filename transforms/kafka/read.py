@@ -49,9 +49,8 @@ class ReadFromKafka(beam.PTransform):
         super().__init__()
         for name in OWNED_PROPERTIES.keys() & source.cluster.config.keys():
             raise KafkaSetupError(f"{name} must not be in kafka_config: {OWNED_PROPERTIES[name]}")
-        self._source = replace(source, left_out=start.left_out)
+        self._source = replace(source, left_out=start.left_out, commits=commit)
         self._start = start
-        self._commit = commit
         self._subtasks = subtasks
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[Chunk]:
@@ -68,16 +67,15 @@ class ReadFromKafka(beam.PTransform):
             | "Shards" >> beam.Create([tuple(shard) for shard in shards], reshuffle=False)
             # Without it all shards would be read by the one worker that made them.
             | "Spread" >> beam.Reshuffle()
-            | "Read" >> beam.ParDo(_ReadShard(source, self._commit))
+            | "Read" >> beam.ParDo(_ReadShard(source))
         )
         chunks.element_type = Chunk
         return chunks
 
 
 class _ReadShard(beam.DoFn):
-    def __init__(self, source: KafkaSource, commit: bool):
+    def __init__(self, source: KafkaSource):
         self._source = source
-        self._commit = commit
 
     @beam.DoFn.unbounded_per_element()
     def process(
@@ -116,7 +114,7 @@ class _ReadShard(beam.DoFn):
                 metrics.observe(metrics.LAG, lag)
             if not claimed:
                 _advance(watermark, Timestamp.now())
-            if self._commit and (claimed or reader.owes_commit() or late.owes_commit):
+            if self._source.commits and (claimed or reader.owes_commit() or late.owes_commit):
                 commit = reader.commit_later(tracker.current_restriction().to_commit(claimed))
                 bundle_finalizer.register(late.as_finalised(commit))
 

@@ -66,7 +66,7 @@ class Reader:
         self._heard: dict[Partition, int] = {}  # ends of logs
         self._polls = threading.Lock()  # held while the consumer is polled
         self._consumer = make_reader_consumer(source, shard, self._on_error, self._on_commit)
-        member = Member(source, self._on_commit) if source.share_group else None
+        member = Member(source, self._on_commit, self._retry) if source.share_group else None
         self._commits = Commits(member.consumer if member else self._consumer, self._name, self._has_read)
         self._assigned: Assignment = (
             GroupAssignment(self._consumer, source, shard, clock, member, self._commits)
@@ -216,6 +216,9 @@ class Reader:
 
     def _has_read(self, partition: Partition, read: Committed) -> bool:
         return self._assigned.has_read(partition, read)
+
+    def _retry(self) -> bool:
+        return self._commits.retry()
 
     def _on_commit(self, _: KafkaError | None, offsets: Sequence[TopicPartition]) -> None:
         self._commits.on_commit(offsets)

@@ -18,6 +18,7 @@ class KafkaSource:
         id: Tells the sources of one process apart.
         cluster, topics, group_id: From where; topics that start with `^` are regular expressions.
         reset: Where to go on when records at a position are gone.
+        commits: Whether the offsets of what is delivered are committed.
         share_group: Be a member of the consumer group, which deals the partitions to its members; for local runs. Off:
             the shards read fixed partitions, for runners that keep positions themselves.
         discovery_seconds: How often to look for new topics and partitions.
@@ -40,6 +41,7 @@ class KafkaSource:
     deadline: float | None
     hand_over_seconds: float
     starts_at_committed: bool
+    commits: bool = True
     share_group: bool = False
     left_out: frozenset[str] = frozenset()
     late_answers: bool = False

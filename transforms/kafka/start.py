@@ -25,7 +25,7 @@ from transforms.kafka.client import (
     why_unknown,
     without_right,
 )
-from transforms.kafka.offsets import Committed, group_offsets, log_bounds
+from transforms.kafka.offsets import Committed, group_offsets, log_bounds, named_offsets
 from transforms.kafka.topic_ids import TopicIds
 
 _LOG = logging.getLogger(__name__)
@@ -110,6 +110,7 @@ def resolve_start(
             else _committed_or_reset(one, committed.get(one), earliest[one], ends[one], group_id, reset)
             for one in partitions
         }
+        _tell_uncommitted({one: at for one, at in positions.items() if one not in committed}, group_id, reset)
     else:
         at_time = log_bounds(admin, partitions, OffsetSpec.for_timestamp(int(start.timestamp() * 1000)))
         # A partition with no record from that time on is read from its end.
@@ -159,6 +160,14 @@ def _left_out(cluster: KafkaCluster, refused: Sequence[str], topics: Sequence[st
             raise KafkaSetupError(what)
         _LOG.warning("%s; it is left out, although a pattern in kafka_topics matches it", what)
     return frozenset(refused)
+
+
+def _tell_uncommitted(positions: dict[Partition, int], group_id: str, reset: Reset) -> None:
+    if positions:
+        _LOG.info(
+            "group %s has no committed offset of %s; reading begins as kafka_reset=%s says: %s",
+            *(group_id, counted(len(positions), "partition"), reset, named_offsets(positions)),
+        )
 
 
 def _committed_or_reset(

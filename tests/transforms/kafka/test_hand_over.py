@@ -108,6 +108,37 @@ def test_a_partition_goes_in_time_although_nothing_is_delivered_and_the_log_says
     await_committed(broker, of, {gone[1]: 1_000} | {one[1]: at.offset for one, at in late.items() if one != gone})
 
 
+def test_what_comes_before_another_process_starts_at_the_latest_offsets_is_read_although_nothing_is_delivered(
+    broker: KafkaBroker, members: KafkaCluster, new_topic: NewTopic, join: Join
+) -> None:
+    of = source(members, new_topic(2), share_group=True)
+    topic = of.topics[0]
+    numbers(broker, topic, 200, 2)
+    first = join(of, start_of(of, "latest", stop_at_end=False))
+    wait_for(lambda: first.bundle(commit=False) < 0 or len(held(first)) == 2, SECONDS, "the partitions")
+    values = numbers(broker, topic, 200, 2, first=200)
+    second = join(replace(of, id="second"), start_of(of, "latest", stop_at_end=False))
+    # The first has read nothing of the partition, so it goes at once.
+    wait_for(lambda: second.bundle() < 0 or bool(held(second)), SECONDS, "a partition to be handed over")
+    (one,) = held(second)
+    wait_for(lambda: second.bundle() < 0 or second.restriction.next[one] == 200, SECONDS, "its end")
+    wait_for(lambda: first.bundle() < 0 or values <= {*first.values(), *second.values()}, SECONDS, "the rest")
+
+
+def test_a_process_that_ends_with_a_bundle_that_failed_says_so_as_it_hands_over(
+    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join, caplog: pytest.LogCaptureFixture
+) -> None:
+    soon = replace(cluster, config={"heartbeat.interval.ms": "300"})
+    of = source(soon, new_topic(2), share_group=True)
+    numbers(broker, of.topics[0], 2_000, 2)
+    start = start_of(of, stop_at_end=False)
+    first = join(of, start)
+    open_both(first)
+    until_asked(first, join(replace(of, id="second"), start))
+    first.reader.close()
+    assert "not all that was read is delivered and committed as this process ends: up to" in caplog.text
+
+
 def test_partitions_that_are_lost_and_come_back_are_read_from_where_this_process_was(
     broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join
 ) -> None:
@@ -155,7 +186,7 @@ def test_a_bundle_that_is_cut_short_for_a_hand_over_leaves_no_answers_to_the_nex
             "tracker": RestrictionTrackerView(ThreadsafeRestrictionTracker(tracker)),
             "watermark": ManualWatermarkEstimator(None),
         }
-        list(_ReadShard(of, commit=True).process(tuple(dealt), **arguments))
+        list(_ReadShard(of).process(tuple(dealt), **arguments))
         restriction = tracker.current_restriction()
         return late_answers(of.id).allowed
 

@@ -45,7 +45,14 @@ def test_what_a_bundle_has_read_in_vain_is_read_again() -> None:
 def test_a_partition_that_is_read_on_has_begun_where_it_did_before() -> None:
     left = LeftOff()
     left.note(P, Committed(10), Committed(30, "id"))
-    assert left.take(P, Committed(30, "id")) == Committed(10)
+    assert left.take(P, Committed(30, "id"), None) == Committed(10)
     left.note(P, Committed(10), Committed(30, "id"))
-    assert left.take(P, Committed(50, "id")) == Committed(50, "id")
-    assert left.take(P, Committed(30, "id")) == Committed(30, "id")
+    assert left.take(P, Committed(50, "id"), Committed(50, "id")) == Committed(50, "id")
+    assert left.take(P, Committed(30, "id"), Committed(50, "id")) == Committed(30, "id")
+
+
+def test_what_others_have_committed_of_a_stretch_is_not_of_this_member() -> None:
+    left = LeftOff()
+    for committed, began in (Committed(25, "id"), Committed(25, "id")), (Committed(5, "id"), Committed(10)):
+        left.note(P, Committed(10), Committed(30, "id"))
+        assert left.take(P, Committed(30, "id"), committed) == began

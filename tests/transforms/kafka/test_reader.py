@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count, pairwise
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
@@ -24,6 +25,7 @@ from tests.transforms.kafka.drive import (
     QUICK,
     Member,
     await_committed,
+    commit,
     delete_before,
     held,
     hold_back,
@@ -36,7 +38,7 @@ from transforms.kafka import group_assignment
 from transforms.kafka import offsets as kafka_offsets
 from transforms.kafka import reader as kafka_reader
 from transforms.kafka.client import KafkaCluster, KafkaReadError, KafkaSetupError, Partition, Reset
-from transforms.kafka.offsets import Committed
+from transforms.kafka.offsets import Committed, group_offsets
 from transforms.kafka.reader import Reader
 from transforms.kafka.restriction import Shard, deal
 from transforms.kafka.source import KafkaSource
@@ -182,6 +184,86 @@ def test_where_a_start_at_the_end_is_committed_a_restart_misses_nothing(
     assert_once(second, between)
 
 
+def test_a_restart_before_anything_is_delivered_misses_nothing(
+    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join, caplog: pytest.LogCaptureFixture
+) -> None:
+    of = source(cluster, new_topic(2), share_group=True, reset="latest", starts_at_committed=True)
+    topic = of.topics[0]
+    numbers(broker, topic, 20, 2)
+    with caplog.at_level(logging.INFO):
+        first = join(of, start_of(of, "committed", stop_at_end=False))
+    begins = f"group {of.group_id} has no committed offset of 2 partitions; reading begins as kafka_reset=latest says"
+    assert f"{begins}: {topic} 0 at 10, 1 at 10" in caplog.text
+    wait_for(lambda: first.bundle(commit=False) < 0 or len(held(first)) == 2, SECONDS, "the partitions")
+    values = numbers(broker, topic, 20, 2, first=20)
+    wait_for(lambda: first.bundle(commit=False) < 0 or len(first.values()) == 20, SECONDS, "the records")
+    first.reader.close()
+    second = join(replace(of, id="second"), start_of(of, "committed", stop_at_end=False))
+    wait_for(lambda: second.bundle() < 0 or sum(second.restriction.next.values()) == 40, SECONDS, "the end")
+    assert_once(second, values)
+
+
+def test_where_a_group_begins_is_held_before_anything_is_delivered_and_only_if_nothing_is_committed(
+    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join
+) -> None:
+    of = source(cluster, new_topic(2), share_group=True)
+    topic = of.topics[0]
+    numbers(broker, topic, 20, 2)
+    commit(of.cluster, of.group_id, {(topic, 1): 5})
+    start = start_of(of, "latest", stop_at_end=False)
+    member = join(of, start)
+    wait_for(lambda: member.bundle(commit=False) < 0 or len(held(member)) == 2, SECONDS, "the partitions")
+    await_committed(broker, of, {0: 10, 1: 5})
+    member.reader.close()
+    assert group_offsets(cluster, of.group_id, [(topic, 0)]) == {(topic, 0): Committed(10, start.ids[topic])}
+
+
+def test_a_member_that_ends_makes_its_last_commit_again_until_it_is_taken(
+    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = source(cluster, new_topic(2), share_group=True)
+    numbers(broker, of.topics[0], 20, 2)
+    member = join(of, start_of(of, stop_at_end=False))
+    wait_for(lambda: member.bundle(commit=False) < 0 or len(member.values()) == 20, SECONDS, "the records")
+    await_committed(broker, of, {0: 0, 1: 0})
+    refusing = Refusing(member.reader._commits._consumer, times=2)
+    monkeypatch.setattr(member.reader._commits, "_consumer", refusing)
+    member.reader.commit(member.restriction.to_commit(member.restriction.next))
+    member.reader.close()
+    assert refusing.times == 0
+    assert broker.committed(of.group_id, of.topics[0]) == {0: 10, 1: 10}
+
+
+def test_a_member_whose_last_commit_is_never_taken_says_what_may_come_twice(
+    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join, caplog: pytest.LogCaptureFixture
+) -> None:
+    of = source(cluster, new_topic(2), share_group=True, hand_over_seconds=0.1)
+    topic = of.topics[0]
+    numbers(broker, topic, 20, 2)
+    member = join(of, start_of(of, stop_at_end=False))
+    wait_for(lambda: member.bundle(commit=False) < 0 or len(member.values()) == 20, SECONDS, "the records")
+    await_committed(broker, of, {0: 0, 1: 0})
+    member.reader._commits._consumer = Refusing(member.reader._commits._consumer, times=1_000)  # type: ignore[assignment]
+    member.reader.commit(member.restriction.to_commit(member.restriction.next))
+    member.reader.close()
+    said = f"the last offsets of group {of.group_id} could not be committed within 0.1 s"
+    assert f"{said}: up to 20 records may be delivered twice ({topic} 0, 1)" in caplog.text
+
+
+class Refusing:
+    """A consumer whose commits are refused for a while, as brokers do amid a rebalance."""
+
+    def __init__(self, consumer: Consumer, times: int):
+        self.times = times
+        self._consumer = consumer
+
+    def commit(self, **arguments: Any) -> Any:
+        if self.times:
+            self.times -= 1
+            raise KafkaException(KafkaError(KafkaError.REBALANCE_IN_PROGRESS))
+        return self._consumer.commit(**arguments)
+
+
 @pytest.mark.parametrize("claims", [0, 1, 2, 5])
 def test_a_checkpoint_in_the_middle_of_a_bundle_skips_nothing(
     broker: KafkaBroker, of: KafkaSource, join: Join, claims: int
@@ -199,7 +281,7 @@ def test_a_bundle_that_failed_is_read_again_whole(broker: KafkaBroker, of: Kafka
     member = join(of, start_of(of))
     for claims in (None, 3, 1, None):
         member.bundle(fail=True, claims=claims)
-        assert broker.committed(of.group_id, of.topics[0]) == {}
+        assert sum(broker.committed(of.group_id, of.topics[0]).values()) == 0
         member.bundle(commit=False)
     read_to_end(member)
     assert_once(member, values)
@@ -679,7 +761,8 @@ def test_a_member_that_was_taken_for_dead_loses_its_partitions_and_commits_nothi
     start = start_of(of, stop_at_end=False)
     first = join(of, start)
     wait_for(first.bundle, SECONDS, "a bundle")
-    committed = wait_for(lambda: broker.committed(of.group_id, topic), SECONDS, "its commit")
+    wait_for(lambda: sum(broker.committed(of.group_id, topic).values()), SECONDS, "its commit")
+    committed = broker.committed(of.group_id, topic)
     wait_for(lambda: first.bundle(commit=False), SECONDS, "a bundle that is not committed")
     late = dict(first.advanced)
     awake = threading.Event()
