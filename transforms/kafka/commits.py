@@ -17,7 +17,7 @@ from transforms.kafka.topic_ids import as_metadata, from_metadata
 _LOG = logging.getLogger(__name__)
 _NOTHING = Committed(-1)
 
-# Of a coordinator that moves, a group amid a rebalance, a broker that does not answer: later it may take the same commit.
+# Of a coordinator that moves, a group amid a rebalance, a broker that does not answer: they pass.
 _PASSING = (
     COORDINATOR_MOVING
     | MEMBERS_ALONE

@@ -235,7 +235,12 @@ def test_a_member_that_ends_makes_its_last_commit_again_until_it_is_taken(
 
 
 def test_a_member_whose_last_commit_is_never_taken_says_what_may_come_twice(
-    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join, caplog: pytest.LogCaptureFixture
+    broker: KafkaBroker,
+    cluster: KafkaCluster,
+    new_topic: NewTopic,
+    join: Join,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     of = source(cluster, new_topic(2), share_group=True, hand_over_seconds=0.1)
     topic = of.topics[0]
@@ -243,7 +248,8 @@ def test_a_member_whose_last_commit_is_never_taken_says_what_may_come_twice(
     member = join(of, start_of(of, stop_at_end=False))
     wait_for(lambda: member.bundle(commit=False) < 0 or len(member.values()) == 20, SECONDS, "the records")
     await_committed(broker, of, {0: 0, 1: 0})
-    member.reader._commits._consumer = Refusing(member.reader._commits._consumer, times=1_000)  # type: ignore[assignment]
+    commits = member.reader._commits
+    monkeypatch.setattr(commits, "_consumer", Refusing(commits._consumer, times=1_000))
     member.reader.commit(member.restriction.to_commit(member.restriction.next))
     member.reader.close()
     said = f"the last offsets of group {of.group_id} could not be committed within 0.1 s"
