@@ -6,7 +6,6 @@ from confluent_kafka import Consumer, TopicPartition
 from testing.services.kafka import KafkaBroker
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.conftest import NewTopic
-
 from transforms.kafka.commits import Commits
 from transforms.kafka.offsets import Committed
 
@@ -68,8 +67,10 @@ def test_a_commit_that_fails_is_owed_also_after_one_that_was_waited_for(
 ) -> None:
     topic = new_topic(1)
     config = {"bootstrap.servers": broker.bootstrap_servers, "group.id": topic, "enable.auto.commit": False}
-    consumer = Consumer({**config, "on_commit": lambda _, offsets: commits.on_commit(offsets)})
+    made: list[Commits] = []
+    consumer = Consumer({**config, "on_commit": lambda _, offsets: made[0].on_commit(offsets)})
     commits = Commits(consumer, "group g", lambda *_: True)
+    made.append(commits)
     try:
         commits.commit({(topic, 0): Committed(1)})
         assert commits.commit_now([(topic, 0)])

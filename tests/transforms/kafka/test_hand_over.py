@@ -14,6 +14,7 @@ from apache_beam.transforms.core import _BundleFinalizerParam
 from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
 
+from aep.counted import counted
 from testing.services.kafka import KafkaBroker
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.transforms.conftest import NewTopic
@@ -99,7 +100,7 @@ def test_a_partition_goes_in_time_although_nothing_is_delivered_and_the_log_says
         wait_for(handed_over, SECONDS, "a partition to be handed over")
     (gone,) = held(second)
     said = "handing 1 partition to another process, although not all that was read is delivered and committed after"
-    may = f"up to {late[gone].offset} records may be delivered twice ({gone[0]} {gone[1]})"
+    may = f"up to {counted(late[gone].offset, 'record')} may be delivered twice ({gone[0]} {gone[1]})"
     assert f"{said} 0.5 s (shutdown_seconds): {may}" in caplog.text
     wait_for(lambda: second.bundle() < 0 or second.offsets().get(gone, [0])[-1] == 999, SECONDS, "all of it")
     assert second.offsets()[gone] == list(range(1_000))
