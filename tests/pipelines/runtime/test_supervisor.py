@@ -212,7 +212,7 @@ until_told_to_end()
 
 @pytest.mark.parametrize(("end", "how"), ENDED)
 def test_one_that_is_killed_or_fails_after_the_time_is_up_leaves_records_unaccounted_for(
-    end: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    end: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     program = f"""
 report(grown={{"read": 10, "accepted": 4}}, polled=1.0, error="AEP is away")
@@ -222,6 +222,7 @@ time.sleep(float(start.options[-1].removeprefix("--kafka_stop_after_seconds=")))
     run = of(program, tmp_path, monkeypatch, 1, "--kafka_stop_after_seconds=0.1")
     with pytest.raises(StoppedError, match=r"^AEP is away$"):
         run.run()
+    assert f"process 1 {how}: AEP is away" in caplog.text
     assert (metrics.process_counts()["read"], run.read_again) == (10, 0)
     assert len(list(tmp_path.iterdir())) == 1
 
