@@ -79,7 +79,7 @@ def test_expired_records_are_reported_and_the_reset_policy_decides(scenario: Sce
     finished = scenario.run()
     assert finished.code == 0
     assert finished.summary["read"] == 40
-    assert "were deleted" in finished.output
+    assert "records deleted" in finished.output
 
 
 def test_tombstones_are_counted_and_skipped_or_dead_lettered(scenario: Scenario) -> None:

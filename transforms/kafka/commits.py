@@ -129,7 +129,7 @@ class Commits:
     def on_commit(self, offsets: Sequence[TopicPartition]) -> None:
         """Note a commit, for librdkafka, in a poll or at the close. Must not wait for `commit`, which waits too."""
         for one in offsets:
-            # A commit that is waited for comes here too.
+            # The answer to an earlier commit says nothing of the one that is under way.
             if self._under_way.get((one.topic, one.partition), _NOTHING).offset == one.offset:
                 self._under_way.pop((one.topic, one.partition), None)
         self._note(offsets)
