@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -14,6 +15,10 @@ import urllib3
 from aep.errors import UserError
 
 _TIMEOUT_SECONDS = 20.0
+
+# How often, and how long, a cluster is asked again for what it may have answered from a cache of three seconds.
+_ASKED_AGAIN = 4
+_ASK_AGAIN_SECONDS = 1.0
 
 _MAY_BE_DONE = "; Flink may do what it was asked for all the same: see beam-aep job status"
 
@@ -93,6 +98,11 @@ class Checkpoints(NamedTuple):
     completed: Checkpoint | None
     savepoint: Checkpoint | None
     restored: str | None
+
+    @property
+    def newest(self) -> Checkpoint | None:
+        """The newer of the two."""
+        return max(filter(None, (self.completed, self.savepoint)), key=lambda one: one.began, default=None)
 
 
 class Failure(NamedTuple):
@@ -178,6 +188,19 @@ class FlinkRest:
         latest = self._get(f"/jobs/{job_id}/checkpoints").get("latest") or {}
         restored = (latest.get("restored") or {}).get("external_path")
         return Checkpoints(_checkpoint(latest.get("completed")), _checkpoint(latest.get("savepoint")), restored)
+
+    def final_checkpoints(self, job_id: str) -> Checkpoints:
+        """Return the newest checkpoints of a job that has ended.
+
+        Flink answers from a cache, `rest.cache.checkpoint-statistics.timeout`, three seconds by default. What it calls
+        the newest may be gone by then, because a newer one took its place: such an answer is not taken until then.
+        """
+        for _ in range(_ASKED_AGAIN):
+            found = self.checkpoints(job_id)
+            if found.newest is None or found.newest.kept:
+                return found
+            time.sleep(_ASK_AGAIN_SECONDS)
+        return self.checkpoints(job_id)
 
     def keeps_checkpoints(self, job_id: str) -> bool:
         """Return whether the newest checkpoint of a job outlives its cancellation."""

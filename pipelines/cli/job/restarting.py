@@ -47,7 +47,7 @@ def where_to_start(
         if start.path is None and not commits:
             raise StartError("--from committed: this job commits no offsets, so name a savepoint or checkpoint")
         return start
-    return start_again(job, rest.checkpoints(job.id) if job else None, commits)
+    return start_again(job, rest.final_checkpoints(job.id) if job else None, commits)
 
 
 def _check_ended(job: FlinkJob) -> None:

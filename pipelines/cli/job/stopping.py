@@ -58,8 +58,8 @@ def cancel(rest: FlinkRest, job: FlinkJob, commits: bool) -> None:
         StopError: Its positions would be lost.
         FlinkError: The cluster refuses, or cannot be reached.
     """
-    completed = rest.checkpoints(job.id).completed
-    if not commits and not (completed and completed.kept and rest.keeps_checkpoints(job.id)):
+    completed = rest.checkpoints(job.id).completed  # where it is gone by now, a newer one has taken its place
+    if not commits and not (completed and rest.keeps_checkpoints(job.id)):
         raise StopError(
             f"job {job.id} keeps its positions in checkpoints only, and none of them would outlive its cancellation: "
             "stop it with --savepoint"
@@ -67,7 +67,7 @@ def cancel(rest: FlinkRest, job: FlinkJob, commits: bool) -> None:
     rest.cancel(job.id)
     wait_for_end(rest, job)
     with suppress(FlinkError):  # as of a job that Flink has forgotten: the one from before is nearly as new
-        completed = rest.checkpoints(job.id).completed
+        completed = rest.final_checkpoints(job.id).completed
     since = f"its last checkpoint began ({at(completed.began)})" if completed else f"its start ({at(job.started)})"
     goes_on = "at the committed offsets" if commits else f"from {completed.path if completed else ''}"
     say(

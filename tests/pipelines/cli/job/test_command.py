@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ REFUSED = (400, {"errors": ["org.apache.flink.runtime.rest.handler.RestHandlerEx
 def flink(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordedFlink]:
     monkeypatch.setattr("pipelines.flink.status._MEASURE_SECONDS", 0.0)
     monkeypatch.setattr("pipelines.flink.stop._POLL_SECONDS", 0.01)
+    monkeypatch.setattr("pipelines.flink.rest._ASK_AGAIN_SECONDS", 0.01)
     recorded = RecordedFlink()
     with recorded.server:
         yield recorded
@@ -284,6 +286,21 @@ def test_a_job_whose_positions_would_be_lost_is_not_cancelled(job: Command, flin
     code, _, err = job("stop", "--batch_mode=state")
     assert code == 0
     assert f"goes on from file:/data/flink/checkpoints/{RUNNING}/chk-1" in err
+
+
+def test_a_checkpoint_that_is_gone_since_there_is_a_newer_one_is_not_where_a_job_goes_on(
+    job: Command, flink: RecordedFlink
+) -> None:
+    path = f"/jobs/{RUNNING}/checkpoints"
+    newer = deepcopy(flink.answers[path])
+    newer["latest"]["completed"]["external_path"] = "file:/data/chk-9"
+    replaced = flink.answers[path]
+    replaced["latest"]["completed"]["discarded"] = True
+    flink.hiccups[path] = [replaced]
+    flink.after_calls[path] = newer
+    code, _, err = job("stop", "--batch_mode=state")
+    assert code == 0, err
+    assert "goes on from file:/data/chk-9" in err
 
 
 @pytest.mark.parametrize(
