@@ -61,8 +61,8 @@ def test_has_the_packages_of_a_user_and_no_others(wheel: Path) -> None:
     tops = {name.partition("/")[0] for name in names}
     packages = {"aep", "emulator", "kinesis", "pipelines", "samples", "transforms"}
     assert {top for top in tops if "." not in top} == packages
-    folders = ("configs/**/*.*", "deploy/prometheus/*", "deploy/grafana/*", "docs/*")
-    shown = [path for pattern in folders for path in ROOT.glob(pattern)]
+    folders = ("configs/**/*.*", "deploy/prometheus/*", "deploy/grafana/*", "docs/**/*")
+    shown = [path for pattern in folders for path in ROOT.glob(pattern) if path.is_file()]
     assert {f"samples/{path.relative_to(ROOT)}" for path in shown} <= set(names)
 
 

@@ -184,6 +184,9 @@ class TestSecretManager:
             monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
             for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
                 monkeypatch.delenv(name, raising=False)
+            # Google's library asks a host of Google's in a thread of its own, which warns long after the test.
+            refresh = "google.auth._regional_access_boundary_utils._RegionalAccessBoundaryRefreshManager.start_refresh"
+            monkeypatch.setattr(refresh, lambda *_: None)
             monkeypatch.setattr(secrets, "SECRET_MANAGER", f"{server.url}/v1/")
             monkeypatch.setattr(secrets, "REGIONAL_SECRET_MANAGER", f"{server.url}/{{location}}/v1/")
             yield server
