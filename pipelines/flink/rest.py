@@ -171,8 +171,12 @@ class FlinkRest:
 
     def jobs(self) -> list[FlinkJob]:
         """Return the jobs that the cluster remembers, newest last."""
-        found = sorted(self._get("/jobs/overview")["jobs"], key=lambda job: int(job["start-time"]))
-        return [FlinkJob(each["jid"], each["name"], each["state"], each["start-time"] / 1_000) for each in found]
+        answer = self._get("/jobs/overview")
+        try:
+            found = sorted(answer["jobs"], key=lambda job: int(job["start-time"]))
+            return [FlinkJob(each["jid"], each["name"], each["state"], each["start-time"] / 1_000) for each in found]
+        except (KeyError, TypeError, ValueError):
+            raise FlinkError(self._not_flink(200)) from None
 
     def job(self, job_id: str) -> JobDetail:
         answer = self._get(f"/jobs/{job_id}")
@@ -272,9 +276,12 @@ class FlinkRest:
             may_be_done = ""
         if reasons := _errors(answer):
             raise FlinkError(f"Flink at {self.url} answers {status} to {method} {path}: {reasons}{may_be_done}")
-        raise FlinkError(
+        raise FlinkError(f"{self._not_flink(status)}{may_be_done}")
+
+    def _not_flink(self, status: int) -> str:
+        return (
             f"{self.url} answers {status}, but not as Flink's REST API does; flink_master takes the address of the job "
-            f"manager's web page{may_be_done}"
+            "manager's web page"
         )
 
 

@@ -11,7 +11,7 @@ from aep.mapping.transform import TransformError
 from pipelines.options.formats import check_formats
 from pipelines.options.settings import Settings
 from pipelines.output.whole_file import check_can_be_written
-from pipelines.runtime.plan import Plan
+from pipelines.runtime.plan import Plan, share_start
 from transforms.records.route import Route
 from transforms.sinks.base import Sinks
 from transforms.sinks.files import reason_of
@@ -38,7 +38,17 @@ def preflight(plan: Plan) -> None:
         check_transform(route, plan.local)
     if plan.local:
         check_formats(route.parse for route in plan.routes)
+    if _begins_at_latest(plan):
+        share_start(plan)  # first, for credentials may be refused, or IMS be away, and meanwhile more is produced
     plan.connection.check([route.destination for route in plan.routes], local=plan.local)
+
+
+def _begins_at_latest(plan: Plan) -> bool:
+    """Return whether a later start would begin at later offsets than this one, while its group has committed none."""
+    source = plan.source
+    if source is None or not source.share_group or plan.batch_mode != "bundle":
+        return False  # it has no group, or commits nothing
+    return source.starts_at_committed and source.reset == "latest"
 
 
 def check_places(settings: Settings, sinks: Sinks, local: bool) -> None:

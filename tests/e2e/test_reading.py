@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from samples.loyalty import generate
-from testing.services.process import PATIENCE_SECONDS, wait_for
+from testing.services.process import PATIENCE_SECONDS, free_port, wait_for
 from tests.e2e.scenario import Scenario
 
 pytestmark = pytest.mark.kafka
@@ -22,6 +22,15 @@ def accepted_after(scenario: Scenario, **options: object) -> int:
     finished = scenario.run(**options)
     assert finished.code == 0, finished.output
     return scenario.messages_accepted() - before
+
+
+def test_a_start_that_is_refused_holds_the_place_of_a_group_that_begins_at_the_end(scenario: Scenario) -> None:
+    scenario.produce(generate(20))
+    nobody = f"http://127.0.0.1:{free_port()}"
+    oauth = {"aep_auth": "oauth", "aep_client_id": "c", "aep_client_secret": "env:HOME", "aep_ims_url": nobody}
+    assert scenario.run(kafka_reset="latest", **oauth).code == 2
+    scenario.produce(list(generate(50))[20:])
+    assert accepted_after(scenario, kafka_reset="latest") == 30
 
 
 def test_starts_at_the_committed_offsets_the_beginning_the_end_or_a_time(scenario: Scenario) -> None:

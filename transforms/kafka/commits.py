@@ -143,7 +143,9 @@ class Commits:
             if one.error is None:
                 self._committed[one.topic, one.partition] = Committed(one.offset, from_metadata(one.metadata))
             else:
-                _LOG.warning(
+                # Amid a rebalance that is to be expected, as often as it is tried.
+                _LOG.log(
+                    logging.INFO if one.error.code() in MEMBERS_ALONE else logging.WARNING,
                     "offset %d of topic %s partition %d could not be committed, the next commit includes it: %s",
                     *(one.offset, one.topic, one.partition, one.error.str()),
                 )

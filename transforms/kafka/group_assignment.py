@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from aep.counted import counted
 from transforms.kafka.assignment import LOOK_AGAIN_SECONDS, Assignment
-from transforms.kafka.client import REQUEST_SECONDS, KafkaReadError, Partition, deals_by_brokers, max_poll_seconds
+from transforms.kafka.client import KafkaReadError, Partition, deals_by_brokers, max_poll_seconds
 from transforms.kafka.commits import Commits
 from transforms.kafka.left_off import LeftOff
 from transforms.kafka.member import Member
@@ -27,6 +27,10 @@ _LOG = logging.getLogger(__name__)
 
 # While partitions are handed over, which is seldom and short.
 _LOOK_SECONDS = 0.02
+
+# Beyond session.timeout.ms (10 s): until then a member that was killed may keep a rebalance open, in which brokers take
+# no commit. Kubernetes kills 15 s after shutdown_seconds, as the manifests have it.
+_LAST_COMMITS_SECONDS = 12.0
 
 
 class GroupAssignment(Assignment):
@@ -114,7 +118,7 @@ class GroupAssignment(Assignment):
     def close(self) -> None:
         """Have commits made until none is left, leave the group and close the consumers."""
         self._closing = True
-        seconds = min(self._hand_over_seconds, REQUEST_SECONDS)
+        seconds = min(self._hand_over_seconds, _LAST_COMMITS_SECONDS)
         if not self._member.stop(seconds) and (late := self._delivered_uncommitted()):
             _LOG.warning(
                 "the last offsets of group %s could not be committed within %g s: up to %s may be delivered twice (%s)",

@@ -277,6 +277,13 @@ def test_a_cancelled_job_says_what_is_sent_again(job: Command, flink: RecordedFl
     assert job("stop")[0] == 1  # it has ended
 
 
+def test_an_address_that_is_not_flinks_is_said_to_be_none(job: Command, flink: RecordedFlink) -> None:
+    flink.answers["/jobs/overview"] = {"jobs": [{"jid": RUNNING}]}
+    code, _, err = job("status")
+    assert code == 2
+    assert f"{flink.server.url} answers 200, but not as Flink's REST API does" in err
+
+
 def test_a_job_whose_positions_would_be_lost_is_not_cancelled(job: Command, flink: RecordedFlink) -> None:
     flink.answers[f"/jobs/{RUNNING}/checkpoints/config"]["externalization"]["delete_on_cancellation"] = True
     code, _, err = job("stop", "--batch_mode=state")
