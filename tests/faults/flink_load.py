@@ -138,7 +138,9 @@ class FlinkLoad:
                 "dead_letter_path": str(self.scenario.dead_letters),
                 "dead_letter_topic": None,
                 "kafka_stop_at": "never",
-                "routes_file": str(self.scenario.write_routes({"events": self.scenario.routes()["events"]})),
+                "routes_file": str(
+                    self.scenario.write_routes({"events": self.scenario.routes()["events"]}, "events.yaml")
+                ),
                 **options,
             }
         )
