@@ -1,4 +1,4 @@
-"""Checks that run before the pipeline starts. Posts nothing."""
+"""Checks that run before the pipeline starts. They post nothing; a group that begins at the end has its place held."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class PreflightError(UserError):
 def preflight(plan: Plan) -> None:
     """Check that files can be written, transforms imported, what a registry needs, and TLS, proxies and credentials.
 
-    Beam makes a temporary folder as it builds a pipeline.
+    Beam makes a temporary folder as it builds a pipeline. A group that is to begin at the latest offsets, and has
+    committed none, has its place committed before credentials are tried.
 
     Kafka and its topics are looked at when the start offsets are resolved, schemas and routes when the plan is made.
 
