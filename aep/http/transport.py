@@ -7,11 +7,9 @@
 from __future__ import annotations
 
 import gzip
-import http.client
 import ssl
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -22,18 +20,11 @@ import urllib3
 from aep.errors import AepError, ConfigurationError, ConnectError, ReplyError, StoppedError
 from aep.http import secrets
 from aep.http.deadline import DeadlineAdapter, Limits, ProxyConnectionError, TunnelError, header_limit_passed
+from aep.http.failures import host_of, innermost, let_go, never_connected, tls_advice, tls_refused, words_of
 from aep.http.network import Network, proxy_address, proxy_refusal
 
 # A reply of AEP is a few kB; of a batch with thousands of failures a few MB. More is not a reply from AEP.
 MAX_REPLY_BYTES = 32_000_000
-
-# OpenSSL's codes for a certificate whose authority is not known.
-_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
-# And for one that breaks a rule of RFC 5280 that OpenSSL checks only on request, by X509_V_FLAG_X509_STRICT.
-_NOT_STRICT = frozenset(range(80, 95))
-
-# OpenSSL's reasons for an answer that is no TLS, as that of a server of plain HTTP; those of one version or another.
-_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
 
 
 @dataclass(frozen=True)
@@ -162,7 +153,7 @@ class RequestsTransport:
         try:
             return self._send(request)
         except AepError as error:
-            _let_go(error)
+            let_go(error)
             if isinstance(error, ConfigurationError):
                 self._forget_session()
             raise
@@ -171,7 +162,7 @@ class RequestsTransport:
         limits, network = self._timeouts, self._network
         left = self._time_left()
         if left <= 0:
-            raise StoppedError(f"ended before a request could be sent to {_host(request.url)}")
+            raise StoppedError(f"ended before a request could be sent to {host_of(request.url)}")
         session = self._session()
         failure: type[AepError]
         body, headers = request.body, dict(request.headers)
@@ -183,18 +174,18 @@ class RequestsTransport:
             times = min(limits.connect, left), min(limits.total, left)
             with session.exchange(request, body, headers, times) as response:
                 if response.status_code == 407:
-                    raise proxy_refusal(network, _host(request.url), 407, "")
+                    raise proxy_refusal(network, host_of(request.url), 407, "")
                 received = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(response.status_code, self._read(response, deadline), received)
         except TunnelError as error:
-            raise proxy_refusal(network, _host(request.url), error.status, str(error)) from None
+            raise proxy_refusal(network, host_of(request.url), error.status, str(error)) from None
         except ProxyConnectionError as error:
-            failure = ConfigurationError if _tls_refused(error) else ConnectError
-            words = f"{_words(error)}{_tls_advice(error)}"
+            failure = ConfigurationError if tls_refused(error) else ConnectError
+            words = f"{words_of(error)}{tls_advice(error)}"
             raise failure(f"no connection to the proxy {proxy_address(network)}: {words}") from None
         except requests.exceptions.SSLError as error:
-            failure = ConfigurationError if _tls_refused(error) else ReplyError
-            raise failure(f"TLS to {_host(request.url)} failed: {_words(error)}{_tls_advice(error)}") from None
+            failure = ConfigurationError if tls_refused(error) else ReplyError
+            raise failure(f"TLS to {host_of(request.url)} failed: {words_of(error)}{tls_advice(error)}") from None
         except (
             requests.exceptions.InvalidURL,
             requests.exceptions.MissingSchema,
@@ -204,35 +195,35 @@ class RequestsTransport:
             raise ConfigurationError(f"not an http(s) URL: {request.url}") from None
         except (requests.exceptions.InvalidHeader, UnicodeEncodeError) as error:
             if isinstance(error.args[0], urllib3.exceptions.InvalidHeader):
-                raise ReplyError(f"reply of {_host(request.url)}: {_words(error)}") from None
+                raise ReplyError(f"reply of {host_of(request.url)}: {words_of(error)}") from None
             # The library's words quote the value, which may be the token.
             raise ConfigurationError(
-                f"a header for {_host(request.url)} is not valid: a line break, a blank at its start or a character "
+                f"a header for {host_of(request.url)} is not valid: a line break, a blank at its start or a character "
                 f"beyond Latin-1; check the token and aep_headers (headers: {', '.join(request.headers)})"
             ) from None
         except requests.exceptions.ConnectTimeout:
-            raise ConnectError(f"no connection to {_host(request.url)} within {limits.connect:g} s") from None
+            raise ConnectError(f"no connection to {host_of(request.url)} within {limits.connect:g} s") from None
         except requests.exceptions.Timeout:
             if self._time_left() <= 0:
-                raise ReplyError(f"no reply from {_host(request.url)} before the process had to end") from None
-            raise ReplyError(f"no reply from {_host(request.url)} in time ({limits})") from None
+                raise ReplyError(f"no reply from {host_of(request.url)} before the process had to end") from None
+            raise ReplyError(f"no reply from {host_of(request.url)} in time ({limits})") from None
         except urllib3.exceptions.ReadTimeoutError:
             if self._time_left() <= 0:
-                raise ReplyError(f"no whole reply from {_host(request.url)} before the process had to end") from None
+                raise ReplyError(f"no whole reply from {host_of(request.url)} before the process had to end") from None
             silence = "" if limits.read is None else f", or {limits.read:g} s without a byte"
             raise ReplyError(
-                f"the reply of {_host(request.url)} took longer than {limits.total:g} s{silence}"
+                f"the reply of {host_of(request.url)} took longer than {limits.total:g} s{silence}"
             ) from None
         except requests.exceptions.ConnectionError as error:
-            if header_limit_passed(_innermost(error)):
+            if header_limit_passed(innermost(error)):
                 raise ConfigurationError(
-                    f"the reply of {_host(request.url)} cannot be read: {_words(error)}. Adobe does not answer like "
-                    "this: check the URL, and the proxy or gateway on the way"
+                    f"the reply of {host_of(request.url)} cannot be read: {words_of(error)}. Adobe does not answer "
+                    "like this: check the URL, and the proxy or gateway on the way"
                 ) from None
-            failure = ConnectError if _never_connected(error) else ReplyError
-            raise failure(f"connection to {_host(request.url)}: {_words(error)}") from None
+            failure = ConnectError if never_connected(error) else ReplyError
+            raise failure(f"connection to {host_of(request.url)}: {words_of(error)}") from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise ReplyError(f"reply of {_host(request.url)}: {_words(error)}") from None
+            raise ReplyError(f"reply of {host_of(request.url)}: {words_of(error)}") from None
 
     def _session(self) -> _Session:
         session: _Session | None = getattr(self._local, "session", None)
@@ -274,72 +265,7 @@ class RequestsTransport:
         while piece := response.raw.read1(65_536, decode_content=True):
             body += piece
             if len(body) > MAX_REPLY_BYTES:
-                raise ReplyError(f"the reply of {_host(response.url)} is longer than {MAX_REPLY_BYTES} bytes")
+                raise ReplyError(f"the reply of {host_of(response.url)} is longer than {MAX_REPLY_BYTES} bytes")
             if self._clock() > deadline:
-                raise ReplyError(f"the reply of {_host(response.url)} took longer than {self._timeouts.total:g} s")
+                raise ReplyError(f"the reply of {host_of(response.url)} took longer than {self._timeouts.total:g} s")
         return bytes(body)
-
-
-def _let_go(error: BaseException) -> None:
-    """Free what the failed call still holds.
-
-    The libraries' errors refer to themselves through the frames they passed, and those to the request's body; without
-    this each try of an outage would leave up to 1 MB behind until the garbage collector happens to run.
-    """
-    cause = error.__context__
-    error.__context__ = None
-    while cause is not None:
-        traceback.clear_frames(cause.__traceback__)
-        cause = cause.__context__ or cause.__cause__
-
-
-def _host(url: str) -> str:
-    parsed = urllib3.util.parse_url(url)
-    return f"{parsed.host}:{parsed.port}" if parsed.port else str(parsed.host)
-
-
-def _words(error: BaseException) -> str:
-    """Return the operating system's or TLS library's own words, without the layers wrapped around them."""
-    inner = _innermost(error)
-    if type(inner) in (ValueError, http.client.BadStatusLine):
-        return "not well-formed HTTP"  # the library's words quote the line, which may be of a reply with a token
-    return str(inner) or type(inner).__name__
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while True:
-        inner = error.__cause__ or error.__context__ or getattr(error, "reason", None)
-        if inner is None and error.args and isinstance(error.args[-1], BaseException):
-            inner = error.args[-1]
-        if not isinstance(inner, BaseException) or inner is error:
-            return error
-        error = inner
-
-
-def _tls_refused(error: BaseException) -> bool:
-    """Return whether TLS failed for what one side thinks of the other, rather than for a connection that was cut."""
-    inner = _innermost(error)
-    cut = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
-    return isinstance(inner, ssl.SSLError) and not isinstance(inner, cut)
-
-
-def _tls_advice(error: BaseException) -> str:
-    inner = _innermost(error)
-    if getattr(inner, "verify_code", None) in _UNKNOWN_AUTHORITY:
-        return "; to trust its authority, set aep_ca_file"
-    if getattr(inner, "verify_code", None) in _NOT_STRICT:
-        return (
-            ". Python 3.13 and later want certificates as RFC 5280 describes them: have a new one issued for what the "
-            "message names, the server, the proxy or the authority in aep_ca_file, or use Python 3.12 or earlier"
-        )
-    reason = getattr(inner, "reason", None) or ""
-    if "CERTIFICATE_REQUIRED" in reason:
-        return "; set aep_client_certificate"
-    if reason in _NOT_TLS:
-        return "; this port does not speak TLS: check the port, or use http:// if it is plain HTTP"
-    return ""
-
-
-def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)

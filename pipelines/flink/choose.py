@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aep.errors import UserError
-from pipelines.flink.rest import FlinkJob
+from pipelines.flink.answers import FlinkJob
 
 
 class NoJobError(UserError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from aep.counted import counted
-from pipelines.flink.rest import FlinkJob, Slots
+from pipelines.flink.answers import FlinkJob, Slots
 
 
 def minor(version: str) -> str:

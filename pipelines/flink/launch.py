@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pipelines.flink.rest import JobDetail
+from pipelines.flink.answers import JobDetail
 
 _OVER = ("FINISHED", "CANCELED", "FAILED", "CANCELLING", "FAILING")
 _AT_WORK = ("RUNNING", "FINISHED")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aep.errors import UserError
-from pipelines.flink.rest import Checkpoint, Checkpoints, FlinkJob
+from pipelines.flink.answers import Checkpoint, Checkpoints, FlinkJob
 
 COMMITTED = "committed"
 """In place of a path: the group's committed offsets."""

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from pipelines.flink.rest import Checkpoints, Failure, FlinkJob, FlinkRest, Load
+from pipelines.flink.answers import Checkpoints, Failure, FlinkJob, Load
+from pipelines.flink.rest import FlinkRest
 
 _LEVELS = ("ok", "low", "high")  # Flink's levels of back-pressure, in order
 

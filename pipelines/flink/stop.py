@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from aep.errors import UserError
+from pipelines.flink.answers import Savepoint
 from pipelines.flink.failure import cause_of
-from pipelines.flink.rest import FlinkError, FlinkRest, Savepoint
+from pipelines.flink.rest import FlinkError, FlinkRest
 
 _T = TypeVar("_T")
 

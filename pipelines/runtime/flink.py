@@ -14,10 +14,11 @@ import grpc
 import requests
 from apache_beam.options.pipeline_options import FlinkRunnerOptions
 
+from pipelines.flink.answers import FlinkJob
 from pipelines.flink.cluster import minor, slots_problem, submitted, version_problem
 from pipelines.flink.failure import cause_of
 from pipelines.flink.launch import Workers
-from pipelines.flink.rest import FlinkError, FlinkJob, FlinkRest
+from pipelines.flink.rest import FlinkError, FlinkRest
 from pipelines.options.settings import Settings
 from pipelines.runtime.preflight import PreflightError
 

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
+from pipelines.flink.answers import Failure, JobDetail
 from pipelines.flink.cluster import submitted
 from pipelines.flink.failure import cause_of
 from pipelines.flink.launch import has_started, is_over, what_it_waits_for
-from pipelines.flink.rest import Failure, FlinkError, JobDetail
+from pipelines.flink.rest import FlinkError
 from pipelines.options.settings import Settings
 from pipelines.runtime.flink import FlinkRun, workers_of
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pipelines.cli.job.cluster import job_name
+from pipelines.flink.answers import FlinkJob
 from pipelines.flink.choose import NoJobError, choose, of_name
-from pipelines.flink.rest import FlinkJob, FlinkRest
+from pipelines.flink.rest import FlinkRest
 from pipelines.flink.start import Start, StartError, named, start_again
 from pipelines.options.settings import Settings
 from pipelines.options.yaml_files import OptionsError

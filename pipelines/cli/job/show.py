@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pipelines.flink.answers import Checkpoint, FlinkJob
 from pipelines.flink.failure import cause_of
-from pipelines.flink.rest import Checkpoint, FlinkJob
 from pipelines.flink.start import at
 from pipelines.flink.status import Status
 from pipelines.output.layout import Column

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from pipelines.cli.common import say
 from pipelines.cli.job.show import span
-from pipelines.flink.rest import FlinkError, FlinkJob, FlinkRest
+from pipelines.flink.answers import FlinkJob
+from pipelines.flink.rest import FlinkError, FlinkRest
 from pipelines.flink.start import at
 from pipelines.flink.status import RUNNING
 from pipelines.flink.stop import StopError, savepoint_problem, take_savepoint_and_stop, wait_until_ended

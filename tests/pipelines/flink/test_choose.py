@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pipelines.flink.answers import FlinkJob
 from pipelines.flink.choose import NoJobError, SeveralJobsError, choose
-from pipelines.flink.rest import FlinkJob
 
 ENDED = FlinkJob("aa1", "loyalty", "FAILED")
 NEWER = FlinkJob("aa2", "loyalty", "FINISHED")

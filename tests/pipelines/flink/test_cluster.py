@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pipelines.flink.answers import FlinkJob, Slots
 from pipelines.flink.cluster import slots_problem, submitted, version_problem
-from pipelines.flink.rest import FlinkJob, Slots
 
 PUBLISHED = ("1.19", "1.20", "2.0")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pipelines.flink.answers import JobDetail
 from pipelines.flink.launch import Workers, has_started, is_over, what_it_waits_for
-from pipelines.flink.rest import JobDetail
 
 POOL = Workers("EXTERNAL", "localhost:50000")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.flink.rest import Checkpoint, Checkpoints, FlinkJob
+from pipelines.flink.answers import Checkpoint, Checkpoints, FlinkJob
 from pipelines.flink.start import StartError, named, start_again
 
 CHECKPOINT = Checkpoint("s3://b/chk-7", began=100.0, seconds=1.0, size=10, stopped=False, kept=True)
