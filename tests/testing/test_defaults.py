@@ -13,6 +13,7 @@ from transforms.records.route import Route
 NO_OPTION = {
     "AepInlet.content_type",
     "BundleLimits.idle_seconds",
+    "BundleLimits.quiet_seconds",
     "KafkaSource.commits",
     "KafkaSource.late_answers",
     "KafkaSource.left_out",

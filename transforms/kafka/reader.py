@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
@@ -91,10 +92,12 @@ class Reader:
         limits = self._source.limits
         asked_at = self._clock()
         first_at: float | None = None
-        records = size = 0
+        records = size = steps = 0
         poll_seconds = min(_POLL_SECONDS, limits.linger_seconds / _POLLS_A_LINGER)
         idle_seconds = limits.idle_seconds if may_end is None else min(_POLL_SECONDS, limits.idle_seconds)
-        yield from self._topic_steps()
+        for step in self._topic_steps():
+            steps += 1
+            yield step
         while not (self.must_stop() or self.is_at_ends() or self.hands_over()):
             # A poll for many returns when it has them all or the time is up, so wait for the first alone.
             many = min(_POLL_RECORDS, limits.max_records - records)
@@ -107,16 +110,18 @@ class Reader:
             for error in self._assigned.errors():
                 self._errors.of_client(error)
             messages += self._assigned.messages()
-            for step in self._steps(messages):
+            for step in chain(self._steps(messages), self._topic_steps()):
+                steps += 1
                 if step.chunk is not None:
                     first_at = first_at or self._clock()
                     records += len(step.chunk.records)
                     size += sum([len(record.value or b"") for record in step.chunk.records])
                 yield step
-            yield from self._topic_steps()
             now = self._clock()
             if first_at is None:
-                if now - asked_at >= limits.idle_seconds or (may_end is not None and may_end()):
+                waited_for = steps or self._commits.owed()
+                end_seconds = limits.idle_seconds if waited_for else limits.quiet_seconds
+                if now - asked_at >= end_seconds or (may_end is not None and may_end()):
                     break
             elif (
                 records >= limits.max_records

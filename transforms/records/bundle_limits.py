@@ -20,6 +20,8 @@ class BundleLimits:
         max_records, max_bytes, max_seconds: Since the bundle's first record.
         linger_seconds: Once the log is read to its end, how long to wait for more to fill the last batch.
         idle_seconds: How long an empty poll may block; readers that share a thread with others must not block long.
+        quiet_seconds: When a bundle without records ends, if nothing waits for its end: each end costs the runner
+            milliseconds, all day where nothing comes.
     """
 
     max_records: int
@@ -27,12 +29,14 @@ class BundleLimits:
     max_seconds: float
     linger_seconds: float
     idle_seconds: float = 1.0
+    quiet_seconds: float = 10.0
 
     def on_shared_thread(self) -> BundleLimits:
         """Return the same limits for readers that share a thread with others, as on a cluster: they wait less."""
         return replace(
             self,
             idle_seconds=min(self.idle_seconds, _SHARED_IDLE_SECONDS),
+            quiet_seconds=min(self.quiet_seconds, _SHARED_IDLE_SECONDS),
             linger_seconds=min(self.linger_seconds, _SHARED_LINGER_SECONDS),
         )
 

@@ -25,7 +25,12 @@ from transforms.kafka.start import Start, resolve_start
 from transforms.records.chunk import Record
 
 QUICK = BundleLimits(
-    max_records=300, max_bytes=KafkaOptions().bundle_max_bytes, max_seconds=2.0, linger_seconds=0.1, idle_seconds=0.2
+    max_records=300,
+    max_bytes=KafkaOptions().bundle_max_bytes,
+    max_seconds=2.0,
+    linger_seconds=0.1,
+    idle_seconds=0.2,
+    quiet_seconds=0.2,
 )
 
 

@@ -888,3 +888,25 @@ def test_a_bundle_with_nothing_to_read_ends_as_soon_as_it_may(of: KafkaSource, j
 
     assert [step.chunk for step in member.reader.read_bundle(may_end) if step.chunk is not None] == []
     assert asked == [False, False, False, True]
+
+
+@pytest.mark.parametrize("owed", [False, True])
+def test_a_bundle_with_nothing_to_read_lasts_while_nothing_waits_for_its_end(
+    of: KafkaSource, join: Join, monkeypatch: pytest.MonkeyPatch, owed: bool
+) -> None:
+    """Each end costs the runner time; but a commit that has failed is made again at one."""
+    clock = 0.0
+
+    def now() -> float:
+        nonlocal clock
+        clock += 0.01
+        return clock
+
+    patient = replace(of, limits=replace(of.limits, idle_seconds=0.05, quiet_seconds=1.0))
+    member = join(patient, start_of(of, stop_at_end=False))
+    wait_for(lambda: member.bundle() == 0 and member.reader._assigned.known, SECONDS, "the partitions")
+    monkeypatch.setattr(member.reader, "_clock", now)
+    monkeypatch.setattr(member.reader._commits, "owed", lambda: owed)
+    begun = clock
+    assert list(member.reader.read_bundle()) == []
+    assert (clock - begun > 0.5) is not owed
