@@ -33,6 +33,9 @@ SHOWS = {
     "stats": "dead letters",
     "failed-batches": "failed batch",
     "--route=events": "pass",
+    "preview": "2 would be sent",
+    "produce": "2 records",
+    "--routes_file=bookings-routes.yaml --kafka_stop_at=end": "accepted by AEP",
 }
 MOST_SECONDS = 120  # from provision to lookup, by the promise of the docs; of processor time, on a busy machine
 
@@ -44,22 +47,34 @@ def processor_seconds() -> float:
 
 
 def follow(walk: Walk, lines: Sequence[str]) -> None:
-    """Go through the tutorial from `beam-aep init` to the user's own event on its profile's page."""
+    """Go through the tutorial from `beam-aep init` to the user's own records on their profiles' pages."""
     before = processor_seconds()
     init, enter, *rest = lines
     walk.run(init)
     walk.run(enter)
-    (own_event,) = blocks(TUTORIAL, "json")
-    (walk.folder / "my-event.json").write_text(own_event)
+    own_event, own_records = blocks(TUTORIAL, "json")
+    (declarations,) = [block for block in blocks(TUTORIAL, "yaml") if block.startswith("# bookings.yaml\n")]
+    for name, content in (
+        ("my-event.json", own_event),
+        ("bookings.jsonl", own_records),
+        ("bookings.yaml", declarations),
+    ):
+        (walk.folder / name).write_text(content)
     walk.follow(rest, SHOWS)
     assert processor_seconds() - before < MOST_SECONDS
-    (address,) = re.findall(r"http\S+/profiles\?\S+\w", TUTORIAL)
-    event_id = orjson.loads(own_event)["_id"]
+    member, guest = re.findall(r"http\S+/profiles\?\S+\w", TUTORIAL)
+    is_on_page(walk, member, orjson.loads(own_event)["_id"])
+    for line in own_records.splitlines():
+        is_on_page(walk, guest, orjson.loads(line)["number"])
+
+
+def is_on_page(walk: Walk, address: str, event_id: str) -> None:
+    """Wait until a profile's page shows an event."""
 
     def is_shown() -> bool:
         return event_id in requests.get(walk.here(address), timeout=PATIENCE_SECONDS).text
 
-    wait_for(is_shown, PATIENCE_SECONDS, "the event on the profile's page")
+    wait_for(is_shown, PATIENCE_SECONDS, f"the event {event_id} on the profile's page")
 
 
 def test_from_a_topic_to_a_profile_with_its_events(tmp_path: Path) -> None:
@@ -87,6 +102,6 @@ def test_the_tutorial_needs_nothing_but_the_wheel(tmp_path: Path) -> None:
 
 
 def test_the_options_that_it_shows_are_those_of_the_project() -> None:
-    (shown,) = blocks(TUTORIAL, "yaml")
+    (shown,) = [block for block in blocks(TUTORIAL, "yaml") if block.startswith("# aep.yaml\n")]
     options = yaml.safe_load((ROOT / "samples" / "project" / "aep.yaml").read_text())
     assert yaml.safe_load(shown).items() <= options.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -208,3 +208,39 @@ def cluster_of(bootstrap_servers: str, config: Sequence[str]) -> KafkaCluster:
             raise ValueError("--kafka-config takes KEY=VALUE (what was given is not shown)")
         properties[name] = value
     return KafkaCluster(check_bootstrap_servers(bootstrap_servers), check_kafka_config(properties))
+
+
+def cluster_of_files(options_files: Sequence[str]) -> KafkaCluster:
+    """Return the brokers that options files of a run name.
+
+    Raises:
+        OptionsError: The files cannot be right, or name no brokers.
+    """
+    from pipelines.options.merge import parse
+    from pipelines.options.problems import Finding
+    from pipelines.options.settings import Settings
+    from pipelines.runtime.kafka_cluster import kafka_cluster
+
+    def brokers_missing(settings: Settings) -> Iterator[Finding]:
+        if settings.kafka.bootstrap_servers is None:
+            name = "kafka_bootstrap_servers"
+            yield Finding((name,), f"{name}: missing: give the brokers, as HOST:PORT[,HOST:PORT...]")
+
+    cluster = kafka_cluster(parse([f"--options_file={path}" for path in options_files], brokers_missing))
+    assert cluster is not None  # what is missing has been refused
+    return cluster
+
+
+def reached(cluster: KafkaCluster) -> KafkaCluster:
+    """Return brokers that answer, as a command sends to them: a topic that does not exist shows after some seconds.
+
+    Raises:
+        KafkaSetupError: No broker answers.
+    """
+    from dataclasses import replace
+
+    from transforms.kafka.client import admin_client, list_partitions
+
+    list_partitions(cluster, admin_client(cluster), [])
+    # librdkafka's own 30 s are for clusters that take as long to create a topic
+    return replace(cluster, config={"topic.metadata.propagation.max.ms": "5000", **cluster.config})

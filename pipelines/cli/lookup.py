@@ -82,7 +82,9 @@ def _plain(profile: Profile | None, events: list[ProfileEvent] | None) -> dict[s
 
 def _print(profile: Profile | None, events: list[ProfileEvent] | None, who: str) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    if profile is None:
+    if profile is None and events:
+        console.print(f"{plain(who)} has events only, no profile record", markup=False)
+    elif profile is None:
         say(f"no profile of {who}; new data can take up to 15 minutes to appear")
     else:
         about = {

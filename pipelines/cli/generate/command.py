@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
@@ -20,6 +20,7 @@ from pipelines.cli.common import (
     KafkaConfigOption,
     app,
     cluster_of,
+    cluster_of_files,
     example,
     put_json,
     say,
@@ -159,19 +160,7 @@ def _cluster(bootstrap_servers: str | None, config: Sequence[str], options_files
     """
     if bootstrap_servers is not None:
         return cluster_of(bootstrap_servers, config)
-    if not options_files:
-        return None
-    from pipelines.options.merge import parse
-    from pipelines.options.problems import Finding
-    from pipelines.options.settings import Settings
-    from pipelines.runtime.kafka_cluster import kafka_cluster
-
-    def brokers_missing(settings: Settings) -> Iterator[Finding]:
-        if settings.kafka.bootstrap_servers is None:
-            name = "kafka_bootstrap_servers"
-            yield Finding((name,), f"{name}: missing: give the brokers, as HOST:PORT[,HOST:PORT...]")
-
-    return kafka_cluster(parse([f"--options_file={path}" for path in options_files], brokers_missing))
+    return cluster_of_files(options_files) if options_files else None
 
 
 def _list_broken_kinds(as_json: bool) -> None:

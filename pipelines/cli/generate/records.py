@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import BinaryIO
 
+from pipelines.cli.common import reached
 from samples.loyalty import Sample
-from transforms.kafka.client import KafkaCluster, admin_client, list_partitions
+from transforms.kafka.client import KafkaCluster
 from transforms.kafka.send import send_all
 
 _RUN = 10_000  # samples that are in memory at a time
@@ -65,9 +66,7 @@ def send(samples: Iterable[Sample], cluster: KafkaCluster, topics: Mapping[str, 
         KafkaSetupError: No broker answers, a topic is not there, or a record was refused.
         SecretError: A property refers to a secret that is not there.
     """
-    list_partitions(cluster, admin_client(cluster), [])  # an address that is wrong shows now
-    # A topic that is not there shows after so long; librdkafka's 30 s are for clusters that take as long to make one.
-    cluster = replace(cluster, config={"topic.metadata.propagation.max.ms": "5000", **cluster.config})
+    cluster = reached(cluster)
     left = iter(samples)
     while run := list(islice(left, _RUN)):
         for own, topic in topics.items():

@@ -514,5 +514,10 @@ def test_the_loyalty_sample_closes_the_loop(
     found = looked_up(sandbox, capsys, "--namespace", "Email", "--id", record["personalEmail"]["address"])
     assert found["profile"]["entity"]["person"] == record["person"]
     event = orjson.loads(events[0].value)
-    found = looked_up(sandbox, capsys, "--namespace", "LoyaltyId", "--id", event["_acme"]["loyalty"]["memberId"])
+    member = str(event["_acme"]["loyalty"]["memberId"])
+    found = looked_up(sandbox, capsys, "--namespace", "LoyaltyId", "--id", member)
     assert [each["id"] for each in found["events"]] == [event["_id"]]
+    assert main(["lookup", "--namespace=LoyaltyId", f"--id={member}", "--events", *options]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.startswith(f"LoyaltyId {member} has events only, no profile record\n\n1 event\n")
