@@ -137,7 +137,7 @@ def _asked(parameters: Mapping[str, Any]) -> Asked:
         fields=[str(each) for each in fields],
         limit=_number(parameters, "limit", DEFAULT_LIMIT) or DEFAULT_LIMIT,
         descending=order.startswith("-"),
-        start_time=_number(parameters, "startTime", 0),
+        start_time=_number(parameters, "startTime", -(2**63)),
         end_time=_number(parameters, "endTime", 2**63),
         start=parameters.get("start") or parameters.get("offsets"),
     )

@@ -24,6 +24,7 @@ from emulator.page.markup import (
     moment,
     note,
     number,
+    shortened,
 )
 from emulator.state.errors import ApiError
 from emulator.state.failures import dcvs_errors
@@ -62,9 +63,9 @@ class Wanted(NamedTuple):
 
     def fits(self, message: NewMessage) -> bool:
         """Return whether a message has the text and the type."""
-        if self.text and self.text.lower().encode() not in message.entity.lower():
+        if self.text and self.text.casefold() not in message.entity.decode(errors="replace").casefold():
             return False
-        return not self.type or self.type.lower() in _type_of(orjson.loads(message.entity)).lower()
+        return not self.type or self.type.casefold() in _type_of(orjson.loads(message.entity)).casefold()
 
 
 class EventViews:
@@ -134,8 +135,8 @@ class EventViews:
             " ",
             state,
             " ",
-            markup(element("strong", kind), " ") if kind else None,
-            code("no _id" if message.entity_id is None else message.entity_id),
+            markup(element("strong", shortened(kind)), " ") if kind else None,
+            code("no _id" if message.entity_id is None else shortened(message.entity_id)),
             element("ul", *reasons, class_="reasons") if reasons else None,
             element("div", *where, *self._identities(message, org_id, entity), class_="about"),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emulator.page.facts import DatasetEntry, Facts, SchemaEntry, Services
-from emulator.page.markup import Html, address, code, link
+from emulator.page.markup import Html, address, code, link, shortened
 from emulator.state.identities import Named
 
 
@@ -36,4 +36,4 @@ def inlet_link(services: Services, inlet_id: str) -> Html:
 
 def identity_link(identity: Named) -> Html:
     """Return an identity, with the way to its profile."""
-    return link(profile_address(identity), f"{identity.namespace}: {identity.value}")
+    return link(profile_address(identity), f"{identity.namespace}: {shortened(identity.value)}")

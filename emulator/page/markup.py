@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from html import escape
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -16,6 +16,10 @@ import orjson
 
 MAX_JSON_CHARS = 4000  # of a JSON value on a page; messages have up to a megabyte
 MAX_PRETTY_BYTES = 100_000  # larger values are shown as they came
+MAX_SHOWN_CHARS = 400  # of an id or a name in a list; a click unfolds the whole
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_FIRST_S = (datetime(1, 1, 1, tzinfo=timezone.utc) - _EPOCH).total_seconds()
+_LAST_S = (datetime(9999, 12, 31, tzinfo=timezone.utc) - _EPOCH).total_seconds()
 _VOID = frozenset(["br", "input", "link", "meta"])
 
 
@@ -109,7 +113,9 @@ def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Content]], em
     ]
     if not body:
         return note(empty)
-    head_row = element("tr", *(element("th", each.title, class_="number" if each.numeric else None) for each in heads))
+    head_row = element(
+        "tr", *(element("th", each.title, scope="col", class_="number" if each.numeric else None) for each in heads)
+    )
     return element("table", element("thead", head_row), element("tbody", *body))
 
 
@@ -158,15 +164,28 @@ def json_block(content: bytes | object) -> Html:
     return block(text)
 
 
+def shortened(text: str) -> str:
+    """Return a text that fits into a list: of a very long one its beginning and its end."""
+    if len(text) <= MAX_SHOWN_CHARS:
+        return text
+    half = MAX_SHOWN_CHARS // 2
+    return f"{text[:half]} … {text[-half:]}"
+
+
 def block(text: str) -> Html:
     """Return a text of several lines with a button that copies it."""
     button = element("button", "copy", type="button", class_="copy", title="Copy this text")
     return element("div", element("pre", text), button, class_="block")
 
 
+def utc(epoch_ms: float) -> datetime:
+    """Return a time to the second; the first or last that Python has for one beyond, as an offset can make it."""
+    return _EPOCH + timedelta(seconds=min(max(epoch_ms // 1000, _FIRST_S), _LAST_S))
+
+
 def moment(epoch_ms: float) -> Html:
     """Return a time in UTC, to the second."""
-    when = datetime.fromtimestamp(epoch_ms // 1000, timezone.utc)
+    when = utc(epoch_ms)
     return element("time", when.strftime("%Y-%m-%d %H:%M:%S"), datetime=when.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 

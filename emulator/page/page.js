@@ -52,13 +52,27 @@ function busy() {
 }
 
 function show(main, fresh) {
-  const focused = document.activeElement.closest("details")?.id;
+  const focused = placeOf(document.activeElement);
   for (const before of main.querySelectorAll("details[id]")) {
     const same = fresh.querySelector("#" + CSS.escape(before.id));
     if (same) same.open = before.open;
   }
   main.replaceWith(fresh);
-  if (focused) document.getElementById(focused)?.querySelector("summary").focus({ preventScroll: true });
+  if (focused) canBeFocused(focused.entry).at(focused.at)?.focus({ preventScroll: true });
+}
+
+// Entries come and go, and most of what is in them has no id: whoever goes through the page by keyboard is at the n-th
+// link or button of an entry, or of the rest of the page.
+function placeOf(element) {
+  const entry = element.closest("details[id]")?.id;
+  const at = canBeFocused(entry).indexOf(element);
+  return at < 0 ? null : { entry, at };
+}
+
+function canBeFocused(entry) {
+  const within = document.getElementById(entry ?? "main");
+  const all = [...(within?.querySelectorAll("a, button, summary") ?? [])];
+  return all.filter((each) => each.closest("details[id]")?.id === entry);
 }
 
 if (seconds) setTimeout(refresh, seconds * 1000);

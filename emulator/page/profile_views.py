@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
 from typing import NamedTuple
 
 from emulator.page.audience_views import AudienceViews
@@ -26,7 +25,9 @@ from emulator.page.markup import (
     moment,
     note,
     number,
+    shortened,
     table,
+    utc,
 )
 from emulator.state.identities import Named, named
 from emulator.state.profile_store import Event
@@ -146,7 +147,7 @@ class ProfileViews:
 
     def _some_identities(self) -> Html:
         rows = [
-            (link(profile_address(identity), identity.value), identity.namespace, org_id)
+            (link(profile_address(identity), shortened(identity.value)), identity.namespace, org_id)
             for org_id, identity in self._services.profiles.some_identities(MAX_IDENTITIES)
         ]
         empty = "The Profile store is empty: no message for a dataset that is enabled for Profile has arrived yet."
@@ -155,7 +156,9 @@ class ProfileViews:
 
 def _event(org_id: str, event: Event) -> Entry:
     kind = event.entity.get("eventType")
-    summary = markup(element("strong", kind if isinstance(kind, str) else "event"), " ", code(event.id))
+    summary = markup(
+        element("strong", shortened(kind) if isinstance(kind, str) else "event"), " ", code(shortened(event.id))
+    )
     return Entry(event.timestamp_ms, "event", summary, json_block(event.entity), f"event-{org_id}-{event.id}")
 
 
@@ -163,7 +166,7 @@ def _timeline(entries: Sequence[Entry]) -> Html:
     items: list[Html] = []
     day = ""
     for each in entries:
-        when = datetime.fromtimestamp(each.at_ms // 1000, timezone.utc)
+        when = utc(each.at_ms)
         if (today := f"{when:%A, %d %B %Y}") != day:
             day = today
             items.append(element("li", day, class_="day"))
@@ -182,10 +185,7 @@ def _frequency(events: Sequence[Event]) -> Html | None:
     counts = [0] * _BARS
     for each in events:
         counts[min(_BARS - 1, int((each.timestamp_ms - first) / width))] += 1
-    titles = [
-        f"{datetime.fromtimestamp((first + at * width) / 1000, timezone.utc):%Y-%m-%d %H:%M}: {number(count)}"
-        for at, count in enumerate(counts)
-    ]
+    titles = [f"{utc(first + at * width):%Y-%m-%d %H:%M}: {number(count)}" for at, count in enumerate(counts)]
     chart = bars(counts, titles, f"{len(events)} events over time")
     return element("figure", chart, element("figcaption", moment(first), element("span", "events"), moment(last)))
 

@@ -98,9 +98,15 @@ def _print(profile: Profile | None, events: list[ProfileEvent] | None, who: str)
     if events is not None:
         console.print(f"\n{counted(len(events), 'event')}")
         for event in events:
-            at = datetime.fromtimestamp(event.timestamp_ms / 1000, timezone.utc).isoformat(timespec="milliseconds")
-            console.print(f"{at}  {plain(event.id)}", markup=False)
+            console.print(f"{_time(event.timestamp_ms)}  {plain(event.id)}", markup=False)
             console.print(_pretty(event.entity), markup=False)
+
+
+def _time(epoch_ms: int) -> str:
+    try:
+        return datetime.fromtimestamp(epoch_ms / 1000, timezone.utc).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError):  # before the year 1, as an offset can make it, or after 9999
+        return f"{epoch_ms} ms since 1970"
 
 
 def _pretty(entity: dict[str, object]) -> str:

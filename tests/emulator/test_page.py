@@ -16,7 +16,7 @@ from emulator.page import fault_presets
 from testing.services.emulator import CLIENT_SECRET, Emulator
 from testing.services.process import PATIENCE_SECONDS
 from tests.emulator.conftest import SCHEMA, Client, make_message
-from tests.emulator.management import EVENT, PROFILE, Platform
+from tests.emulator.management import ENTITIES, EVENT, PROFILE, Platform
 
 SECTIONS = ("/", "/events", "/datasets", "/schemas", "/connections", "/profiles", "/audiences", "/streams", "/faults")
 HOSTILE = "</code></div>\"'<script>alert(1)</script><img src=x onerror=alert(1)>&amp;"
@@ -190,6 +190,10 @@ def test_messages_say_what_they_are_where_they_went_and_whom_they_are_about(
     assert shown(f"dataset={dataset}&state=invalid") == []
     assert shown(f"dataset={dataset}&state=bogus") == []  # as of a dataset that there is not
     assert len(shown(f"dataset={dataset}&state=accepted")) + len(shown(f"dataset={dataset}&state=to+be+validated")) == 3
+    place = {"_id": "other", "eventType": "ÜBERNACHTUNG", "text": "ZÜRICH"}
+    platform.call("POST", inlet["inletUrl"], make_message(inlet, place))
+    for query in ("text=ZÜRICH", "text=zürich", "type=übernachtung", "text=zürich&type=Über&state=accepted"):
+        assert shown(f"inlet={inlet['inletId']}&{query}") == ["other"]
     assert "None of the newest 10,000 messages fits." in browser.get("/events?text=nobody+has+this").text
 
 
@@ -215,6 +219,15 @@ def test_long_messages_are_cut(browser: Browser, client: Client, emulator: Emula
     page = browser.get("/events")
     assert "more characters" in page.text
     assert len(re.sub("<option.*?</option>", "", page.html)) < 20_000  # the filters name all inlets of other tests
+
+
+def test_long_ids_are_cut_where_many_are_shown(browser: Browser, client: Client, emulator: Emulator) -> None:
+    inlet = emulator.create_inlet(validation="off")
+    entity = {"_id": f"first-{'x' * 3_000}-last", "eventType": f"visit.{'y' * 3_000}"}
+    client.single(inlet, make_message(inlet, entity))
+    page = browser.get("/events")
+    assert re.search(r" visit\.y{194} … y{200} first-x{194} … x{195}-last ", page.text)
+    assert f'"first-{"x" * 3_000}-last"' in unescape(page.html)  # unfolded
 
 
 def test_schemas_and_their_fields(browser: Browser, platform: Platform, local_inlet: dict[str, Any]) -> None:
@@ -303,6 +316,23 @@ def test_a_profile_shows_what_happened_to_it_the_newest_first(browser: Browser, 
     assert places == sorted(places)
     assert page.elements.count("rect") == 60
     assert "2026-01-01 02:00: 1" in text
+
+
+def test_a_profile_has_a_page_whatever_its_events_times(browser: Browser, platform: Platform) -> None:
+    group = platform.field_group(EVENT, title="Visit", member={"type": "string"})
+    schema = platform.schema(EVENT, group, title="Visits")
+    platform.identity(schema, f"/{platform.tenant}/member", "Loyalty")
+    dataset = platform.dataset(schema)
+    url = platform.inlet_url(platform.connection())
+    for number, time in enumerate(["0001-01-01T00:00:00+10:00", "1969-01-01T00:00:00Z", "2026-01-01T00:00:00Z"]):
+        entity = {"_id": f"o{number}", "timestamp": time, platform.tenant: {"member": "old"}}
+        assert platform.call("POST", url, platform.message(schema, dataset, entity)).status_code == 200
+    platform.records(dataset)
+    text = browser.get("/profiles?namespace=Loyalty&id=old").text
+    assert text.index("00:00:00 event o2") < text.index("00:00:00 event o1") < text.index("00:00:00 event o0")
+    who = "relatedEntityId=old&relatedEntityIdNS=Loyalty"
+    found = platform.get(f"{ENTITIES}?schema.name=_xdm.context.experienceevent&{who}")
+    assert [child["entityId"] for child in found["children"]] == ["o0", "o1", "o2"]
 
 
 def test_profile_merged_of_records(browser: Browser, platform: Platform) -> None:

@@ -9,7 +9,9 @@ from urllib.parse import quote
 import pytest
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
+from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
@@ -221,6 +223,41 @@ def test_an_event_is_copied(reader: Reader, client: Client, inlet: dict[str, Any
     reader.sees("copied")
     read = "navigator.clipboard.readText().then(arguments[0])"
     assert '"_id": "to-be-copied"' in reader.driver.execute_async_script(read)
+
+
+def test_whoever_goes_by_keyboard_stays_where_he_is(reader: Reader, client: Client, inlet: dict[str, Any]) -> None:
+    def focused() -> str:
+        return str(
+            reader.driver.execute_script(
+                "const at = document.activeElement; return (at.closest('details')?.textContent ?? '') + at.outerHTML"
+            )
+        )
+
+    def go_on(times: int) -> None:
+        for _ in range(times):
+            ActionChains(reader.driver).send_keys(Keys.TAB).perform()
+
+    client.single(inlet, make_message(inlet, "older"))
+    reader.go("/events")
+    reader.driver.execute_script("document.querySelector('summary').focus()")
+    go_on(1)
+    before = focused()
+    assert "older" in before
+    assert "/datasets/" in before.rpartition("<a")[2]
+    client.single(inlet, make_message(inlet, "newer"))
+    reader.sees("newer")
+    assert focused() == before
+
+    reader.go("/")
+    reader.driver.execute_script("document.querySelector('main td a').focus()")
+    before = focused()
+    client.single(inlet, make_message(inlet, "newest"))
+    wait_for(lambda: focused() != before or "3" in _accepted(reader), PATIENCE_SECONDS, "the count of three")
+    assert focused() == before
+
+
+def _accepted(reader: Reader) -> str:
+    return reader.driver.find_element(By.XPATH, '//div[dt="accepted"]/dd').text
 
 
 def test_an_unknown_address(reader: Reader) -> None:

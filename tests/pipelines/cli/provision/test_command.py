@@ -521,3 +521,12 @@ def test_the_loyalty_sample_closes_the_loop(
     captured = capsys.readouterr()
     assert captured.err == ""
     assert captured.out.startswith(f"LoyaltyId {member} has events only, no profile record\n\n1 event\n")
+    early = {**event, "_id": "early", "timestamp": "0001-01-01T00:00:00+10:00"}
+    assert send(sandbox, "events", early) == 0
+    wait_for(
+        lambda: "early" in str(looked_up(sandbox, capsys, "--namespace=LoyaltyId", f"--id={member}")),
+        PATIENCE_SECONDS,
+        "the early event",
+    )
+    assert main(["lookup", "--namespace=LoyaltyId", f"--id={member}", "--events", *options]) == 0
+    assert "ms since 1970  early" in capsys.readouterr().out
