@@ -46,7 +46,7 @@ PANELS = (
         "ops",
         {"read": _rate("beam_aep_read_records_total"), "accepted": _rate("beam_aep_accepted_records_total")},
     ),
-    Panel("Accepted by route", "", "ops", {"{{route}}": _rate("beam_aep_accepted_records_total", "route")}),
+    Panel("Accepted by route", "Records that the destination has accepted.", "ops", {"{{route}}": _rate("beam_aep_accepted_records_total", "route")}),
     Panel(
         "Lag",
         "Records of Kafka's topics that are still to be read. While AEP is down, reading waits; what is known of "
@@ -93,7 +93,7 @@ PANELS = (
         "s",
         _quantiles("beam_aep_delivery_duration_seconds"),
     ),
-    Panel("Bytes of requests", "", "Bps", {"sent": _rate("beam_aep_request_bytes_total")}),
+    Panel("Bytes of requests", "Of their bodies, before compression.", "Bps", {"sent": _rate("beam_aep_request_bytes_total")}),
     Panel(
         "Since the last poll and acceptance",
         "Both rise while AEP is down; the last acceptance alone where nothing comes in.",
@@ -118,11 +118,25 @@ PANELS = (
         "Failed bundles",
         "On a cluster each failure has the records of the bundle read again.",
         "short",
-        {"{{error}}": f"sum by (error) (increase(beam_aep_bundle_failures_total{_OF}[5m]))"},
+        {"{{error}}": f"sum by (error) (increase(beam_aep_bundle_failures_total{_OF}[$__rate_interval]))"},
     ),
-    Panel("Memory", "", "bytes", {"{{instance}}": f"process_resident_memory_bytes{_OF}"}),
     Panel(
-        "CPU", "Seconds of CPU in a second.", "short", {"{{instance}}": _rate("process_cpu_seconds_total", "instance")}
+        "Memory",
+        "Resident. Of a run with several processes, the parent's and that of each of the others.",
+        "bytes",
+        {
+            "{{instance}}": f"process_resident_memory_bytes{_OF}",
+            "{{instance}} process {{process}}": f"beam_aep_process_resident_memory_bytes{_OF}",
+        },
+    ),
+    Panel(
+        "CPU",
+        "Seconds of CPU in a second: 1 is one core. Of a run with several processes, as for memory.",
+        "short",
+        {
+            "{{instance}}": _rate("process_cpu_seconds_total", "instance"),
+            "{{instance}} process {{process}}": _rate("beam_aep_process_cpu_seconds_total", "instance, process"),
+        },
     ),
 )
 
@@ -144,16 +158,18 @@ def dashboard() -> dict[str, Any]:
 
 
 def _source() -> dict[str, Any]:
-    return {"name": "source", "label": "Prometheus", "type": "datasource", "query": "prometheus"}
+    return {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"}
 
 
 def _variable(label: str, of: str = "") -> dict[str, Any]:
     return {
         "name": label,
+        "label": label.capitalize(),
         "type": "query",
-        "datasource": {"type": "prometheus", "uid": "${source}"},
+        "datasource": {"type": "prometheus", "uid": "${datasource}"},
         "query": {"query": f"label_values(beam_aep_build_info{of}, {label})", "refId": label},
         "includeAll": True,
+        "allValue": ".+",
         "multi": True,
         "current": {"text": ["All"], "value": ["$__all"]},
         "refresh": 2,
@@ -167,7 +183,7 @@ def _panel(number: int, panel: Panel) -> dict[str, Any]:
         "type": "timeseries",
         "title": panel.title,
         "description": panel.description,
-        "datasource": {"type": "prometheus", "uid": "${source}"},
+        "datasource": {"type": "prometheus", "uid": "${datasource}"},
         "gridPos": {"x": column * _WIDTH, "y": row * _HEIGHT, "w": _WIDTH, "h": _HEIGHT},
         "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
         "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},

@@ -7,6 +7,7 @@ as a form. The reply has `access_token` and `expires_in`.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -20,9 +21,13 @@ from aep.errors import AuthenticationError, NetworkError, SecretError, TokenErro
 from aep.http import secrets
 from aep.http.transport import Reply, Request, Transport
 
+_LOG = logging.getLogger(__name__)
+
 # A day in seconds is 86,400. IMS v3 counts seconds; v1, the unversioned path and the JWT exchange milliseconds.
 _LONGEST_LIFE_SECONDS = 1_000_000
 _REFRESH_AHEAD_SECONDS = 60.0
+# An IMS that hangs holds up all requests until the time-out, which nobody should have to guess at.
+_SAY_AFTER_SECONDS = 5.0
 # How soon a token that was replaced is used, where AEP still takes the old one.
 _READ_AGAIN_SECONDS = 60.0
 
@@ -128,10 +133,20 @@ class OAuthTokens:
             form.encode(),
             {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
         )
+        late = threading.Timer(
+            _SAY_AFTER_SECONDS,
+            lambda: _LOG.warning(
+                "IMS at %s has not answered for %g s; waiting for it", client.ims_url, _SAY_AFTER_SECONDS
+            ),
+        )
+        late.daemon = True
+        late.start()
         try:
             reply = self._transport.send(request)
         except NetworkError as error:
             raise TokenError(f"IMS: {error}") from None
+        finally:
+            late.cancel()
         self._renewals += 1
         if reply.status != 200:
             reply = reply.without(secret)

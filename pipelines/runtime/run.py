@@ -44,7 +44,7 @@ from pipelines.runtime.progress import LINE_EVERY_SECONDS, Progress
 from pipelines.runtime.report import summary, warnings, without_success
 from pipelines.runtime.report_page.page import RunReport
 from pipelines.runtime.result_files import write_results
-from pipelines.runtime.signals import ends_on_signals
+from pipelines.runtime.signals import Terminated, end_by, ends_on_signals, raises_on_signals
 from transforms.sinks.base import describe_all
 from transforms.worker import examples, metrics, process
 from transforms.worker.monitor import open_monitor
@@ -102,8 +102,16 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
     Returns:
         0 when it ended well, 2 when an error that the user has to fix stopped it, 130 when it was interrupted at its
         start or the wait for a cluster's job, 1 for anything else. A cluster's job is waited for unless Beam's own
-        `--no_wait_until_finish` says otherwise.
+        `--no_wait_until_finish` says otherwise. A signal that ends the process at its start still does so, once the
+        account is written.
     """
+    try:
+        return _execute(argv, job, as_json)
+    except Terminated as terminated:
+        return end_by(terminated.number)
+
+
+def _execute(argv: Sequence[str], job: Run[R], as_json: bool) -> int:
     parent = reporter_to_parent()
     reporter: Reporter = parent or ConsoleReporter(console(), as_json=as_json)
     argv = [*argv, *(parent.options if parent else ())]
@@ -112,38 +120,43 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
     supervisor: Supervisor | None = None
     with ExitStack() as while_it_runs:
         try:
-            settings = parse(argv, job.findings, sys.modules[job.build.__module__].__doc__ or "", job.groups)
-            if settings.general.print_options:
-                notes = "".join(f"# {note}\n" for note in job.notes(settings))
-                sys.stdout.write(settings.as_yaml() + notes)
-                return DONE
-            set_up_logging(settings.general.log_format, on_terminal=parent.is_terminal if parent else None)
-            if settings.general.log_format == "json" and parent is None:
-                reporter = LogReporter(as_json=as_json)
-            if job.share_start is not None and settings.general.processes > 1:
-                supervisor = Supervisor(settings)
-            with secrets_named(settings):
-                process.start_run()  # an earlier run of this process may have been stopped
-                plan = job.plan(settings)
-                port = settings.general.metrics_port
-                if plan.local and port is not None:
-                    monitor = open_monitor(port, supervisor.not_ready if supervisor else None)
-                    while_it_runs.enter_context(closing(monitor))
-                if settings.on_dataflow:
-                    check_packages()
-                if not settings.dry_run:
-                    job.preflight(plan)
-                    check_job_server(settings)
-                    cluster = flink_run(settings)
-            if supervisor is not None and job.share_start is not None:
-                reporter.say(how_many(settings, job.share_start(plan)))
-            else:
-                prism = while_it_runs.enter_context(running_prism(settings))
-                pipeline = _pipeline([*_flags(plan, reporter), *(cluster.flags if cluster else ()), *prism])
-                job.build(pipeline, plan)
-                if settings.dry_run:
-                    sys.stdout.write(dry_run(pipeline, settings))
+            with raises_on_signals():
+                settings = parse(argv, job.findings, sys.modules[job.build.__module__].__doc__ or "", job.groups)
+                if settings.general.print_options:
+                    notes = "".join(f"# {note}\n" for note in job.notes(settings))
+                    sys.stdout.write(settings.as_yaml() + notes)
                     return DONE
+                set_up_logging(settings.general.log_format, on_terminal=parent.is_terminal if parent else None)
+                if settings.general.log_format == "json" and parent is None:
+                    reporter = LogReporter(as_json=as_json)
+                if job.share_start is not None and settings.general.processes > 1:
+                    supervisor = Supervisor(settings)
+                with secrets_named(settings):
+                    process.start_run()  # an earlier run of this process may have been stopped
+                    plan = job.plan(settings)
+                    port = settings.general.metrics_port
+                    if plan.local and port is not None:
+                        monitor = (
+                            open_monitor(port, supervisor.not_ready, supervisor.running)
+                            if supervisor
+                            else open_monitor(port)
+                        )
+                        while_it_runs.enter_context(closing(monitor))
+                    if settings.on_dataflow:
+                        check_packages()
+                    if not settings.dry_run:
+                        job.preflight(plan)
+                        check_job_server(settings)
+                        cluster = flink_run(settings)
+                if supervisor is not None and job.share_start is not None:
+                    reporter.say(how_many(settings, job.share_start(plan)))
+                else:
+                    prism = while_it_runs.enter_context(running_prism(settings))
+                    pipeline = _pipeline([*_flags(plan, reporter), *(cluster.flags if cluster else ()), *prism])
+                    job.build(pipeline, plan)
+                    if settings.dry_run:
+                        sys.stdout.write(dry_run(pipeline, settings))
+                        return DONE
         except UserError as error:
             if isinstance(error, OptionsError) and error.as_json and parent is None:
                 set_up_logging("json")
@@ -151,10 +164,12 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
             reporter.error(str(error))
             _account_of_start("failed", job.title, settings, str(error))
             return WRONG
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             words = "stopped before anything was read"
             reporter.say(words)
             _account_of_start("stopped", job.title, settings, words)
+            if isinstance(interrupt, Terminated):
+                raise
             return INTERRUPTED
         if supervisor is not None:
             return _run_here(supervisor.run, plan, job, reporter, supervisor)

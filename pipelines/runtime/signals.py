@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,42 @@ from pipelines.runtime.job import RunPlan
 from pipelines.runtime.processes.child import ParentReporter
 from pipelines.runtime.processes.supervisor import Supervisor
 from transforms.worker import metrics, process
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP came before the run had begun, and means what Ctrl-C does."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def raises_on_signals() -> Iterator[None]:
+    """Raise `Terminated` at a signal that would end the process without a word: what has begun is to be left tidily."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise Terminated(number)
+
+    numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) == signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def end_by(number: int) -> int:
+    """End this process by a signal, so that whoever has sent it sees that it did.
+
+    Returns:
+        The exit code for the first process of a container, which no signal ends that it does not handle.
+    """
+    sys.stdout.flush()
+    os.kill(os.getpid(), number)
+    return 128 + number
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -23,8 +24,8 @@ ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "beam-aep.json"
 
-# What Prometheus adds to each series, and to the buckets of histograms.
-ADDED_LABELS = {"namespace", "job", "instance", "le"}
+# What Prometheus adds to each series, and to the buckets of histograms; and the number of one of several processes.
+ADDED_LABELS = {"namespace", "job", "instance", "le", "process"}
 
 
 def rules() -> list[dict[str, Any]]:
@@ -46,7 +47,7 @@ def exported_names() -> set[str]:
     counts |= {f"route/r/{name}": 1 for name in ("accepted", "dropped")}
     counts |= {f"{metrics.DEAD_LETTERS_OF}json/r": 1, f"{metrics.REPEATED_IDS}r": 1}
     now = Snapshot(counts, {one.name: 1.0 for one in EXPORTED if one.kind == "gauge"})
-    families = text_string_to_metric_families(generate_latest(registry(lambda: now)).decode())
+    families = text_string_to_metric_families(generate_latest(registry(lambda: now, lambda: {1: os.getpid()})).decode())
     return {sample.name for family in families for sample in family.samples}
 
 
@@ -59,6 +60,10 @@ def test_each_name_and_label_in_a_query_is_exported() -> None:
         grouped = {label for inside in re.findall(r"(?:by|on) \(([^)]*)\)", query) for label in inside.split(", ")}
         matched = set(re.findall(r"(\w+)=~?\"", query))
         assert grouped | matched <= labels, where
+
+
+def test_each_plot_says_what_it_shows() -> None:
+    assert [one["title"] for one in dashboard()["panels"] if not one["description"]] == []
 
 
 def test_the_dashboard_is_the_one_that_the_code_makes() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import random
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from aep.errors import ConfigurationError, NetworkError
+from aep.errors import ConfigurationError, NetworkError, RetryBudgetError, StoppedError
 from aep.http.auth import OAuthClient, OAuthTokens, StaticToken, TokenSource
+from aep.http.backoff import full_jitter
 from aep.http.network import Network
 from aep.http.transport import Reply, Request, RequestsTransport, Timeouts
 from aep.ingestion.client import InletClient
@@ -19,6 +23,9 @@ from transforms.records.delivery import Connection, Counts, Order
 from transforms.records.destination import Destination
 from transforms.worker import metrics, process
 from transforms.worker.under_way import REQUESTS
+
+_LOG = logging.getLogger(__name__)
+_LOG_EVERY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,9 @@ class AepConnection:
     def check(self, destinations: Iterable[Destination], *, local: bool) -> None:
         """Check what TLS and proxies need, and ask for a token if an inlet needs one.
 
+        A local run waits while IMS is away, as it does for AEP: a service that is started meanwhile needs nobody to
+        start it again.
+
         Raises:
             AepError: What is missing, where, and what to do.
         """
@@ -89,9 +99,49 @@ class AepConnection:
             if tokens is None:
                 continue
             try:
-                tokens.token()
+                tokens.token() if not local else await_token(tokens, self.policy)
             except NetworkError as error:
                 raise ConfigurationError(f"no token: {error}; check aep_ims_url and the network") from None
+
+
+def await_token(
+    tokens: TokenSource,
+    policy: RetryPolicy,
+    clock: Callable[[], float] = time.monotonic,
+    wait: Callable[[float], bool] = process.pause,
+) -> None:
+    """Return once there is a token, which takes as long as IMS is away; the log and `/ready` say so meanwhile.
+
+    Raises:
+        ConfigurationError: IMS refuses the client, or there is no secret.
+        RetryBudgetError: It took too long.
+        StoppedError: The process is to end.
+    """
+    began, number, log_at = clock(), 1, float("-inf")
+    with process.holding_up("waiting for an access token") as say:
+        while True:
+            try:
+                tokens.token()
+            except NetworkError as error:
+                why = f"no token: {error}"
+            else:
+                break
+            say(why)
+            after = full_jitter(number, policy.base_seconds, policy.max_seconds, random.random)
+            number += 1
+            budget = policy.budget_seconds
+            if budget is not None and clock() + after - began > budget:
+                raise RetryBudgetError(
+                    f"{why}; after {budget:g} s (aep_retry_budget_seconds) it is not waited for any longer: check "
+                    "aep_ims_url and the network"
+                )
+            if clock() >= log_at:
+                log_at = clock() + _LOG_EVERY_SECONDS
+                _LOG.warning("%s; waiting until there is one. If this goes on, check aep_ims_url and the network", why)
+            if wait(after):
+                raise StoppedError(f"{why}; stopped before there was one")
+    if number > 1:
+        _LOG.info("there is a token again, after %.0f s", clock() - began)
 
 
 def as_aep(connection: Connection) -> AepConnection:

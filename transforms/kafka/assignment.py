@@ -96,6 +96,10 @@ class Assignment:
         """Return the topic as the brokers last described it; None when they did not, or gave no id."""
         return self._topics.known.get(topic)
 
+    def silence(self) -> float:
+        """Return for how many seconds no broker has answered; any thread may ask."""
+        return self._topics.silence()
+
     def deleted(self) -> set[str]:
         """Return the topics that are being read and no longer exist."""
         return self._topics.deleted()

@@ -255,8 +255,8 @@ class GroupAssignment(Assignment):
     def _on_lost(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
         leaving = self._stop_reading(taken)
         _LOG.warning(
-            "lost %s: the brokers considered this process dead, or a topic was deleted; up to %s may be delivered "
-            "twice (%s)",
+            "lost %s: the brokers considered this process dead, or did not answer it, or a topic was deleted; up to %s "
+            "may be delivered twice (%s)",
             *(counted(len(taken), "partition"), counted(self._uncommitted(leaving), "record")),
             named((one.topic, one.partition) for one in taken),
         )

@@ -126,6 +126,7 @@ def shard_reader(source: KafkaSource, shard: Shard) -> Reader:
         reader = Reader(source, shard)
         # Measured by who asks: a bundle that waits for its destination goes on for as long as that is down.
         metrics.watch(metrics.LAG, key, reader.measure_lag)
+        metrics.watch(metrics.KAFKA_SILENCE, key, reader.silence)
         return reader
 
     return process.shared(key, make)
@@ -145,7 +146,8 @@ def close_readers(source_id: str, commit_seconds: float = 0.0) -> None:
         assert isinstance(reader, Reader)
         while reader.awaits_commit() and time.monotonic() < deadline:
             time.sleep(0.05)
-        metrics.unwatch(metrics.LAG, _reader_key(source_id, number))
+        for level in (metrics.LAG, metrics.KAFKA_SILENCE):
+            metrics.unwatch(level, _reader_key(source_id, number))
         reader.close()
         number += 1
     forget_late_answers(source_id)

@@ -34,6 +34,9 @@ _POLL_RECORDS = 500
 _POLL_SECONDS = 0.02
 _POLLS_A_LINGER = 4
 
+# Brokers that are frozen, or cut off without a word, let connections stand: no error tells of them for a minute.
+_SILENT_SECONDS = 15.0
+
 # Blocks reading and shutdown while it runs; a leader that is late is asked again.
 _RANGE_SECONDS = 2.0
 
@@ -105,8 +108,11 @@ class Reader:
             wait_seconds = idle_seconds if self._assigned.known else min(_POLL_SECONDS, idle_seconds)
             with self._polls:
                 messages = self._consumer.consume(*((many, poll_seconds) if first_at else (1, wait_seconds)))
-            metrics.asked()
+            if self._assigned.known:
+                metrics.asked()
             self._assigned.follow()
+            if (silence := self.silence()) is not None:
+                self._errors.warn(f"Kafka has not answered for {silence} s; nothing is read until it does")
             for error in self._assigned.errors():
                 self._errors.of_client(error)
             messages += self._assigned.messages()
@@ -202,6 +208,11 @@ class Reader:
         if self.lag is not None or (self._assigned.known and min(ends.values(), default=0) >= 0):
             self.lag = sum(max(0, ends[one] - at) for one, at in positions.items())
         return self.lag
+
+    def silence(self) -> int | None:
+        """Return for how many seconds Kafka has not answered; None while it does. Any thread may ask."""
+        seconds = self._assigned.silence()
+        return int(seconds) if seconds >= _SILENT_SECONDS else None
 
     def commit(self, positions: dict[Partition, Committed]) -> None:
         """Commit to the group without waiting, see `Commits.commit`."""

@@ -19,6 +19,11 @@ _LOG = logging.getLogger(__name__)
 # A broker that has just started may not have heard of a topic yet, so one answer is not believed.
 _DELETED_SECONDS = 2.0
 
+# Librdkafka's own, where nothing came from a broker.
+_NO_ANSWER = frozenset(
+    {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}
+)
+
 _METADATA = "beam-aep topic_id="
 _NO_ID = "A" * 22  # sixteen zero bytes, from brokers that have no ids
 
@@ -48,6 +53,7 @@ class TopicIds:
         self._missing_since: dict[str, float] = {}
         self._deleted: set[str] = set()
         self._silent = False
+        self._unanswered_since: float | None = None
 
     def ask(self, topics: Iterable[str], anew: bool = False) -> None:
         """Send a request, unless one is still unanswered.
@@ -62,6 +68,7 @@ class TopicIds:
             return
         try:
             self._asked = self._admin.describe_topics(TopicCollection(names), request_timeout=REQUEST_SECONDS)
+            self._unanswered_since = self._unanswered_since or self._clock()
         except KafkaException as error:
             self._say_once(error)
 
@@ -69,6 +76,8 @@ class TopicIds:
         """Take in the answer and return True, if it arrives within `seconds`."""
         if not self._asked or wait(self._asked.values(), seconds).not_done:
             return False
+        if self.silence() == 0:
+            self._unanswered_since = None
         asked, self._asked = self._asked, {}
         for topic, future in asked.items():
             try:
@@ -80,6 +89,13 @@ class TopicIds:
                 else:
                     self._say_once(error)
         return True
+
+    def silence(self) -> float:
+        """Return for how many seconds no broker has answered what was asked; any thread may ask."""
+        since, asked = self._unanswered_since, self._asked
+        if since is None or any(map(_is_answered, asked.values())):
+            return 0.0
+        return self._clock() - since
 
     def deleted(self) -> set[str]:
         """Return topics that were there, and have not been for two seconds and at least two answers."""
@@ -107,6 +123,14 @@ class TopicIds:
         if not self._silent:
             self._silent = True
             _LOG.debug("no topic ids, so a topic that is created again is not noticed by its id: %s", why)
+
+
+def _is_answered(asked: Future[TopicDescription]) -> bool:
+    """Return whether a broker has answered, be it with an error."""
+    if not asked.done():
+        return False
+    error = asked.exception()
+    return not isinstance(error, KafkaException) or error.args[0].code() not in _NO_ANSWER
 
 
 def as_metadata(topic_id: str) -> str:

@@ -86,6 +86,7 @@ IN_FLIGHT = "beam_aep_requests_in_flight"
 WAITING = "beam_aep_batches_waiting"
 LAG_RECORDS = "beam_aep_lag_records"
 LAG_SECONDS = "beam_aep_lag_seconds"
+READY = "beam_aep_ready"
 LAST_POLL = "beam_aep_last_poll_timestamp_seconds"
 LAST_ACCEPTED = "beam_aep_last_accepted_timestamp_seconds"
 
@@ -224,6 +225,7 @@ EXPORTED: tuple[Exported, ...] = (
     Exported(WAITING, "gauge", "Batches that wait to be sent again."),
     Exported(LAG_RECORDS, "gauge", "Records in Kafka that this process still has to read; absent until known."),
     Exported(LAG_SECONDS, "gauge", "How far reading a Kinesis stream is behind its newest record; absent until known."),
+    Exported(READY, "gauge", "1 while `/ready` answers 200, else 0."),
     Exported(LAST_POLL, "gauge", "When records were last asked for, in seconds since 1970; absent before that."),
     Exported(LAST_ACCEPTED, "gauge", "When a record was last accepted, in seconds since 1970; absent before that."),
 )

@@ -22,6 +22,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from transforms.worker import metrics, process
+from transforms.worker.children import Children, OfChildren, no_children
 from transforms.worker.exported import (
     EXPORTED,
     IN_FLIGHT,
@@ -29,6 +30,7 @@ from transforms.worker.exported import (
     LAG_SECONDS,
     LAST_ACCEPTED,
     LAST_POLL,
+    READY,
     WAITING,
     Exported,
     under,
@@ -55,6 +57,7 @@ def snapshot() -> Snapshot:
         WAITING: len(process.waiting()),
         LAG_RECORDS: metrics.level(metrics.LAG),
         LAG_SECONDS: metrics.lag_seconds(),
+        READY: None,  # which the monitor knows
         LAST_POLL: metrics.last(metrics.READ),
         LAST_ACCEPTED: metrics.last(metrics.ACCEPTED),
     }
@@ -111,13 +114,15 @@ class _OfThisProcess(Collector):
         return families(self._read())
 
 
-def registry(read: Callable[[], Snapshot] = snapshot) -> CollectorRegistry:
+def registry(read: Callable[[], Snapshot] = snapshot, children: Children = no_children) -> CollectorRegistry:
     """Return what Prometheus' client library serves.
 
     Args:
         read: Called whenever somebody asks.
+        children: Processes that work for this one, called as well.
     """
     found = CollectorRegistry()
     found.register(_OfThisProcess(read))
+    found.register(OfChildren(children))
     ProcessCollector(registry=found)  # CPU seconds, memory, open files, time of start
     return found

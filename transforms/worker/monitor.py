@@ -19,8 +19,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from aep.errors import ConfigurationError
-from transforms.worker import process
-from transforms.worker.exported import LAG_RECORDS, LAG_SECONDS, LAST_ACCEPTED, LAST_POLL
+from transforms.worker import metrics, process
+from transforms.worker.children import Children, no_children
+from transforms.worker.exported import LAG_RECORDS, LAG_SECONDS, LAST_ACCEPTED, LAST_POLL, READY
 from transforms.worker.exposition import Snapshot, registry, snapshot
 
 _LOG = logging.getLogger(__name__)
@@ -43,27 +44,43 @@ class Readiness(NamedTuple):
     body: dict[str, Any]
 
 
-def readiness(now: Snapshot, stopping: bool, at: float, not_ready: str = "") -> Readiness:
-    """Return whether a process reads.
+def hindrance(now: Snapshot, not_ready: Callable[[], str] | None = None) -> str:
+    """Return why this process does not read now, "" where it does.
 
     It does from its first poll until it is asked to end, also while the destination is down: nothing else could read
     in its place, and a restart would not help.
 
     Args:
         now: Its numbers.
-        stopping: Whether it was asked to end.
-        at: The time of the numbers, in seconds since 1970.
-        not_ready: What else keeps it from being ready; "" for nothing.
+        not_ready: See `Monitor`.
     """
-    polled, accepted = now.levels[LAST_POLL], now.levels[LAST_ACCEPTED]
-    reason = "stopping" if stopping else "reading has not begun" if polled is None else not_ready
+    silence = metrics.highest(metrics.KAFKA_SILENCE)
+    if process.stop_requested.is_set():
+        return "stopping"
+    if process.held_up:
+        return f"reading has not begun: {process.held_up}"
+    if now.levels[LAST_POLL] is None:
+        return "reading has not begun"
+    if silence is not None:
+        return f"Kafka has not answered for {silence} s"
+    return not_ready() if not_ready else ""
+
+
+def readiness(now: Snapshot, reason: str, at: float) -> Readiness:
+    """Return whether a process reads, with what else a probe is told.
+
+    Args:
+        now: Its numbers.
+        reason: Why it does not; "" where it does.
+        at: The time of the numbers, in seconds since 1970.
+    """
     return Readiness(
         reason,
         {
             "ready": not reason,
             "reason": reason or None,
-            "seconds_since_last_poll": _age(polled, at),
-            "seconds_since_last_accepted": _age(accepted, at),
+            "seconds_since_last_poll": _age(now.levels[LAST_POLL], at),
+            "seconds_since_last_accepted": _age(now.levels[LAST_ACCEPTED], at),
             "lag_records": now.levels[LAG_RECORDS],
             "lag_seconds": now.levels[LAG_SECONDS],
         },
@@ -84,13 +101,24 @@ class Monitor:
         port: Where; 0 for any free one.
         read: The numbers.
         not_ready: Returns what keeps the process from being ready although its numbers look so, "" for nothing.
+        children: Returns the ids of the processes that work for this one, by their numbers.
 
     Raises:
         OSError: It cannot listen there.
     """
 
-    def __init__(self, port: int, read: Callable[[], Snapshot] = snapshot, not_ready: Callable[[], str] | None = None):
-        self._server = _Server(port, registry(read), read, not_ready)
+    def __init__(
+        self,
+        port: int,
+        read: Callable[[], Snapshot] = snapshot,
+        not_ready: Callable[[], str] | None = None,
+        children: Children = no_children,
+    ):
+        def with_readiness() -> Snapshot:
+            now = read()
+            return Snapshot(now.counts, {**now.levels, READY: 0 if hindrance(now, not_ready) else 1})
+
+        self._server = _Server(port, registry(with_readiness, children), read, not_ready)
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, name="monitor", daemon=True).start()
         _LOG.info("metrics at http://%s:%d/metrics, probes at /health and /ready", socket.gethostname(), self.port)
@@ -101,18 +129,18 @@ class Monitor:
         self._server.server_close()
 
 
-def open_monitor(port: int, not_ready: Callable[[], str] | None = None) -> Monitor:
+def open_monitor(port: int, not_ready: Callable[[], str] | None = None, children: Children = no_children) -> Monitor:
     """Return a monitor of this process on exactly this port, or on any free one for 0.
 
     Args:
         port: Where.
-        not_ready: See `Monitor`.
+        not_ready, children: See `Monitor`.
 
     Raises:
         ConfigurationError: The port cannot be had.
     """
     try:
-        return Monitor(port, not_ready=not_ready)
+        return Monitor(port, not_ready=not_ready, children=children)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise ConfigurationError(
@@ -148,7 +176,7 @@ class _Server(ThreadingTCPServer):
     daemon_threads = True
 
     def __init__(
-        self, port: int, metrics: CollectorRegistry, read: Callable[[], Snapshot], not_ready: Callable[[], str] | None
+        self, port: int, exported: CollectorRegistry, read: Callable[[], Snapshot], not_ready: Callable[[], str] | None
     ):
         super().__init__(("", port), _Handler, bind_and_activate=False)
         self.socket.close()
@@ -157,7 +185,7 @@ class _Server(ThreadingTCPServer):
         family = socket.AF_INET6 if dual else socket.AF_INET
         self.socket = socket.create_server(("", port), family=family, dualstack_ipv6=dual)
         self.server_address = self.socket.getsockname()
-        self.metrics = metrics
+        self.exported = exported
         self.read = read
         self.not_ready = not_ready
 
@@ -175,13 +203,12 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path == "/metrics":
             encode, content_type = choose_encoder(self.headers.get("Accept", ""))
-            self._answer(200, content_type, encode(self.server.metrics))
+            self._answer(200, content_type, encode(self.server.exported))
         elif path == "/health":
             self._answer(200, "application/json", b'{"alive":true}\n')
         elif path == "/ready":
-            stopping = process.stop_requested.is_set()
-            not_ready = self.server.not_ready() if self.server.not_ready else ""
-            found = readiness(self.server.read(), stopping, time.time(), not_ready)
+            now = self.server.read()
+            found = readiness(now, hindrance(now, self.server.not_ready), time.time())
             self._answer(503 if found.reason else 200, "application/json", orjson.dumps(found.body) + b"\n")
         else:
             self._answer(404, "text/plain; charset=utf-8", b"not found; there are /metrics, /health, /ready\n")

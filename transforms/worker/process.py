@@ -57,6 +57,9 @@ stop_requested = StopRequest()
 
 _stop_deadline = float("inf")
 
+held_up = ""
+"""What keeps the process from reading at its start; "" for nothing."""
+
 _waiting: dict[Hashable, Callable[[], Sequence[str]]] = {}
 
 failure: Exception | None = None
@@ -72,10 +75,11 @@ def request_stop(grace_seconds: float) -> None:
 
 def start_run() -> None:
     """Forget the last run's stop and failure: a process may run several pipelines, one after another."""
-    global _stop_deadline, failure
+    global _stop_deadline, failure, held_up
     _stop_deadline = float("inf")
     stop_requested.clear()
     failure = None
+    held_up = ""
 
 
 def time_left() -> float:
@@ -102,6 +106,21 @@ def wait_for_turn(seconds: float) -> bool:
             return True
         time.sleep(max(0.0, due - time.monotonic()))
     return False
+
+
+@contextmanager
+def holding_up(why: str) -> Iterator[Callable[[str], None]]:
+    """Tell why the process does not read yet, while the `with` block lasts, which gets what changes the reason."""
+
+    def say(reason: str) -> None:
+        global held_up
+        held_up = reason
+
+    say(why)
+    try:
+        yield say
+    finally:
+        say("")
 
 
 def watch_waiting(key: Hashable, reasons: Callable[[], Sequence[str]]) -> None:

@@ -48,6 +48,9 @@ _OPTIONS = (
 
 _LOOK_SECONDS = 0.5
 
+# A process reports twice a second; one that is frozen does not.
+_SILENT_SECONDS = 15.0
+
 # What a process has started may hold its standard error open, and is not waited for.
 _LAST_WORDS_SECONDS = 5.0
 
@@ -63,6 +66,10 @@ class _Member:
     running: subprocess.Popen[bytes] | None = None
     told_to_end: bool = False
     last: Report = field(default_factory=Report)
+    reported_at: float = 0.0
+    lag: int | None = (
+        None  # after its end that of before, until it reads again: nobody else may read its partitions yet
+    )
     counts: Counter[str] = field(default_factory=Counter)  # since it was last started
     error: str = ""
 
@@ -81,13 +88,14 @@ class _Member:
     def watch(self) -> None:
         """Make what it last reported a part of the levels of this process."""
         metrics.watch(metrics.IN_FLIGHT, self.name, lambda: self.last.in_flight)
-        metrics.watch(metrics.LAG, self.name, lambda: self.last.lag)
+        metrics.watch(metrics.LAG, self.name, lambda: self.lag)
+        metrics.watch(metrics.KAFKA_SILENCE, self.name, lambda: self.last.silence)
         process.watch_waiting(self.name, lambda: self.last.waiting)
 
     def unwatch(self) -> None:
         """Undo `watch`."""
-        metrics.unwatch(metrics.IN_FLIGHT, self.name)
-        metrics.unwatch(metrics.LAG, self.name)
+        for level in (metrics.IN_FLIGHT, metrics.LAG, metrics.KAFKA_SILENCE):
+            metrics.unwatch(level, self.name)
         process.unwatch_waiting(self.name)
 
 
@@ -121,8 +129,17 @@ class Supervisor:
 
     def not_ready(self) -> str:
         """Return why not all processes read, "" where they do."""
-        waiting = [one.name for one in self._members if one.last.polled is None and one.last.outcome != "finished"]
-        return f"reading has not begun: {', '.join(waiting)}" if waiting else ""
+        members = [one for one in self._members if one.last.outcome != "finished"]
+        waiting = [one.name for one in members if one.last.polled is None]
+        if waiting:
+            return f"reading has not begun: {', '.join(waiting)}"
+        silent_since = time.monotonic() - _SILENT_SECONDS
+        silent = [one.name for one in members if one.reported_at < silent_since]
+        return f"without a word for more than {_SILENT_SECONDS:g} s: {', '.join(silent)}" if silent else ""
+
+    def running(self) -> dict[int, int]:
+        """Return the ids of the processes that run, by their numbers."""
+        return {one.number: running.pid for one in self._members if (running := one.running) is not None}
 
     def run(self) -> None:
         """Run the processes until all have ended.
@@ -260,6 +277,8 @@ def _take_in(one: _Member, report: Report) -> None:
     for code, example in report.examples.items():
         examples.keep(code, partial(dict, example))
     one.error = report.error or one.error
+    one.lag = report.lag if report.polled is not None else one.lag
+    one.reported_at = time.monotonic()
     one.last = report
 
 

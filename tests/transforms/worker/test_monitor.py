@@ -179,7 +179,7 @@ def test_a_probe_may_ask_for_the_head_only(page: str) -> None:
 
 def test_what_readiness_is_concluded_from_is_said() -> None:
     levels = {**snapshot().levels, LAST_POLL: 98.5, LAG_RECORDS: 12}
-    assert readiness(Snapshot(Counter(), levels), stopping=False, at=100.0).body == {
+    assert readiness(Snapshot(Counter(), levels), "", at=100.0).body == {
         "ready": True,
         "reason": None,
         "seconds_since_last_poll": 1.5,
