@@ -46,7 +46,12 @@ PANELS = (
         "ops",
         {"read": _rate("beam_aep_read_records_total"), "accepted": _rate("beam_aep_accepted_records_total")},
     ),
-    Panel("Accepted by route", "Records that the destination has accepted.", "ops", {"{{route}}": _rate("beam_aep_accepted_records_total", "route")}),
+    Panel(
+        "Accepted by route",
+        "Records that the destination has accepted.",
+        "ops",
+        {"{{route}}": _rate("beam_aep_accepted_records_total", "route")},
+    ),
     Panel(
         "Lag",
         "Records of Kafka's topics that are still to be read. While AEP is down, reading waits; what is known of "
@@ -93,7 +98,12 @@ PANELS = (
         "s",
         _quantiles("beam_aep_delivery_duration_seconds"),
     ),
-    Panel("Bytes of requests", "Of their bodies, before compression.", "Bps", {"sent": _rate("beam_aep_request_bytes_total")}),
+    Panel(
+        "Bytes of requests",
+        "Of their bodies, before compression.",
+        "Bps",
+        {"sent": _rate("beam_aep_request_bytes_total")},
+    ),
     Panel(
         "Since the last poll and acceptance",
         "Both rise while AEP is down; the last acceptance alone where nothing comes in.",

@@ -28,7 +28,7 @@ def test_a_start_that_is_refused_holds_the_place_of_a_group_that_begins_at_the_e
     scenario.produce(generate(20))
     nobody = f"http://127.0.0.1:{free_port()}"
     oauth = {"aep_auth": "oauth", "aep_client_id": "c", "aep_client_secret": "env:HOME", "aep_ims_url": nobody}
-    assert scenario.run(kafka_reset="latest", **oauth).code == 2
+    assert scenario.run(kafka_reset="latest", aep_retry_budget_seconds=1, **oauth).code == 2
     scenario.produce(list(generate(50))[20:])
     assert accepted_after(scenario, kafka_reset="latest") == 30
 

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from samples.loyalty import generate
+from testing.services.emulator import CLIENT_ID, CLIENT_SECRET
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.e2e.page import page, ready, scrape, settled
 from tests.e2e.scenario import Scenario
@@ -85,3 +86,41 @@ def test_a_port_in_use_stops_the_run_before_anything_is_read_and_names_the_optio
     assert finished.code == 2
     assert f"error: metrics_port: port {taken.port} is in use by another program" in finished.output
     assert "Traceback" not in finished.output
+
+
+def test_brokers_that_are_frozen_are_named_and_the_run_is_not_ready_until_they_answer(own_scenario: Scenario) -> None:
+    own_scenario.produce(generate(300))
+    pipeline = own_scenario.start(kafka_stop_at="never", metrics_port=0)
+    address = page(pipeline)
+    wait_for(lambda: settled(address) == 300, PATIENCE_SECONDS, "all records to be settled")
+    assert ready(address)[0] == 200
+    own_scenario.broker.pause()
+    named = "Kafka has not answered for "
+    wait_for(lambda: (ready(address)[1]["reason"] or "").startswith(named), PATIENCE_SECONDS, "the reason")
+    assert (ready(address)[0], scrape(address)["beam_aep_ready"][()]) == (503, 0)
+    own_scenario.broker.resume()
+    wait_for(lambda: ready(address)[0] == 200, PATIENCE_SECONDS, "the run to be ready again")
+    own_scenario.produce(generate(300))
+    wait_for(lambda: settled(address) >= 600, PATIENCE_SECONDS, "all records to be settled")
+    pipeline.terminate()
+    assert pipeline.exit_code == 0, pipeline.log_tail()
+    assert "Kafka" in pipeline.log()
+
+
+def test_a_run_that_is_started_while_ims_is_away_waits_and_says_so(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario.emulator.faults(ims_status=503)
+    scenario.produce(generate(300))
+    login = {"aep_auth": "oauth", "aep_client_id": CLIENT_ID, "aep_client_secret": "env:SECRET"}
+    options = {**login, "aep_ims_url": scenario.emulator.url, "aep_allow_plain_http": True}
+    monkeypatch.setenv("SECRET", CLIENT_SECRET)
+    pipeline = scenario.start(kafka_stop_at="never", metrics_port=0, **options)
+    address = page(pipeline)
+    reason = f"reading has not begun: no token: IMS at {scenario.emulator.url} answers 503"
+    wait_for(lambda: ready(address)[1]["reason"] == reason, PATIENCE_SECONDS, "the run to say what it waits for")
+    assert "answers 503; waiting until there is one" in pipeline.log()
+    scenario.emulator.clear_faults()
+    wait_for(lambda: settled(address) == 300, PATIENCE_SECONDS, "all records to be settled")
+    pipeline.terminate()
+    assert pipeline.exit_code == 0, pipeline.log_tail()

@@ -22,6 +22,7 @@ from aep.errors import (
     SecretError,
     TokenError,
 )
+from aep.http import auth
 from aep.http.auth import OAuthClient, OAuthTokens, StaticToken, read_token_reply
 from aep.http.network import Network
 from aep.http.transport import Reply, Request, RequestsTransport, Timeouts
@@ -419,3 +420,17 @@ class TestAgainstTheEmulator:
     def test_nobody_listens(self) -> None:
         with pytest.raises(TokenError, match=r"IMS: connection to 127\.0\.0\.1:.*refused"):
             self.tokens(f"http://127.0.0.1:{free_port()}").token()
+
+
+def test_an_ims_that_hangs_is_named_before_its_time_is_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(auth, "_SAY_AFTER_SECONDS", 0.0)
+
+    class Hangs(Ims):
+        def send(self, request: Request) -> Reply:
+            wait_for(lambda: caplog.records, PATIENCE_SECONDS, "a word about it")
+            return super().send(request)
+
+    assert OAuthTokens(CLIENT, Hangs()).token() == "token-1"
+    assert caplog.records[0].message == "IMS at https://ims.test/ has not answered for 0 s; waiting for it"

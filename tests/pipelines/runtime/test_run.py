@@ -204,6 +204,26 @@ sys.exit(run(sys.argv[1:], replace(JOB, plan=lambda *_: signal.raise_signal(sign
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_anything_is_read_ends_it_once_the_account_is_written(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    code = f"""
+import signal, sys
+from dataclasses import replace
+from pipelines.kafka_to_aep import JOB
+from pipelines.runtime.run import run
+
+sys.exit(run(sys.argv[1:], replace(JOB, plan=lambda *_: signal.raise_signal({int(number)}))))
+"""
+    files = {name: str(tmp_path / name) for name in ("summary_file", "report_file")}
+    done = python("-c", code, *arguments(tmp_path, **files), stderr=subprocess.PIPE)
+    assert done.returncode == -number
+    assert done.stderr.splitlines()[-1] == "stopped before anything was read"
+    assert orjson.loads((tmp_path / "summary_file").read_bytes())["outcome"] == "stopped"
+    assert "stopped before anything was read" in (tmp_path / "report_file").read_text()
+
+
 def lines_of(log: str) -> list[tuple[str, str]]:
     """Return severity and message of each line of a log of JSON."""
     return [(line["severity"], line["message"]) for line in map(orjson.loads, log.splitlines())]

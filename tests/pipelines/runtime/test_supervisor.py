@@ -282,3 +282,40 @@ def test_one_whose_report_meets_a_bug_of_ours_is_started_again(tmp_path: Path, m
     monkeypatch.setattr(module, "_take_in", take_in_later)
     of(BEGINS_BADLY.replace("{line}", "{}"), tmp_path, monkeypatch).run()
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_while_nobody_reads_the_partitions_of_a_killed_process_the_run_is_not_ready_and_its_lag_is_not_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = """
+if starts == 1:
+    report(polled=1.0, lag=6)
+    time.sleep(2)
+    killed()
+report(lag=None)  # it joins the group, which has no partitions for it yet
+until_told_to_end()
+"""
+    run = of(program, tmp_path, monkeypatch)
+    read = []
+
+    def started_again() -> bool:
+        read.append(not run.not_ready())
+        return len(list(tmp_path.iterdir())) == 2 and 1 in run.running()
+
+    with told_to_end(run, started_again):
+        run.run()
+    assert True in read  # the first one
+    assert run.not_ready() == "reading has not begun: process 1"
+    assert run._members[0].lag == 6
+
+
+def test_a_process_that_is_frozen_is_named_as_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SILENT_SECONDS", 0.0)
+    program = """
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+report(polled=1.0)
+until_told_to_end()
+"""
+    run = of(program, tmp_path, monkeypatch)
+    with told_to_end(run, lambda: run.not_ready() == "without a word for more than 0 s: process 1"):
+        run.run()

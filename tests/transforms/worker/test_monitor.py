@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -175,6 +178,41 @@ def test_it_is_ready_from_the_first_poll_until_it_is_to_end(page: str) -> None:
 def test_a_probe_may_ask_for_the_head_only(page: str) -> None:
     answer = requests.head(f"{page}/health", timeout=PATIENCE_SECONDS)
     assert (answer.status_code, answer.headers["Content-Length"], answer.content) == (200, "15", b"")
+
+
+def test_what_keeps_a_process_from_reading_is_said_and_exported(page: str) -> None:
+    def ready() -> tuple[int, str | None, float]:
+        answer = get(f"{page}/ready")
+        exported = samples(text_string_to_metric_families(get(f"{page}/metrics").text))
+        return answer.status_code, answer.json()["reason"], exported["beam_aep_ready",]
+
+    with process.holding_up("waiting for an access token") as say:
+        assert ready() == (503, "reading has not begun: waiting for an access token", 0)
+        say("no token: IMS answers 503")
+        assert ready() == (503, "reading has not begun: no token: IMS answers 503", 0)
+    assert ready() == (503, "reading has not begun", 0)
+    metrics.asked()
+    assert ready() == (200, None, 1)
+    metrics.watch(metrics.KAFKA_SILENCE, "test", lambda: 17)
+    assert ready() == (503, "Kafka has not answered for 17 s", 0)
+    metrics.unwatch(metrics.KAFKA_SILENCE, "test")
+    assert ready() == (200, None, 1)
+
+
+def test_the_processes_that_work_for_this_one_are_exported_each_by_its_number() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    with closing(Monitor(0, children=lambda: {1: os.getpid(), 2: gone.pid})) as monitor:
+        page = f"http://127.0.0.1:{monitor.port}"
+        for accept in ("text/plain", "application/openmetrics-text"):
+            text = get(f"{page}/metrics", Accept=accept).text
+            parse = parse_open_metrics if "openmetrics" in accept else text_string_to_metric_families
+            found = samples(parse(text))
+            assert found["beam_aep_process_resident_memory_bytes", "1"] > 0
+            assert found["beam_aep_process_cpu_seconds_total", "1"] > 0
+            start = found["process_start_time_seconds",]
+            assert found["beam_aep_process_start_time_seconds", "1"] == start
+            assert ("beam_aep_process_resident_memory_bytes", "2") not in found
 
 
 def test_what_readiness_is_concluded_from_is_said() -> None:
