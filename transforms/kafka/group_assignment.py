@@ -21,6 +21,7 @@ from transforms.kafka.offsets import Committed, committed_offsets, log_range, na
 from transforms.kafka.restriction import Positions, Shard
 from transforms.kafka.source import KafkaSource
 from transforms.kafka.start import is_another
+from transforms.worker import metrics
 
 _LOG = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ class GroupAssignment(Assignment):
         if not self._member.stop(seconds) and (late := self._delivered_uncommitted()):
             _LOG.warning(
                 "the last offsets of group %s could not be committed within %g s: up to %s may be delivered twice (%s)",
-                *(self._source.group_id, seconds, counted(sum(late.values()), "record"), named(late)),
+                *(self._source.group_id, seconds, _counted_twice(sum(late.values())), named(late)),
             )
         self._member.close()
         super().close()
@@ -257,7 +258,7 @@ class GroupAssignment(Assignment):
         _LOG.warning(
             "lost %s: the brokers considered this process dead, or did not answer it, or a topic was deleted; up to %s "
             "may be delivered twice (%s)",
-            *(counted(len(taken), "partition"), counted(self._uncommitted(leaving), "record")),
+            *(counted(len(taken), "partition"), _counted_twice(self._uncommitted(leaving))),
             named((one.topic, one.partition) for one in taken),
         )
         self._let_go(consumer, leaving)
@@ -296,8 +297,14 @@ class GroupAssignment(Assignment):
         _LOG.warning(
             "handing %s to another process, although not all that was read is delivered and committed %s: "
             "up to %s may be delivered twice (%s)",
-            *(counted(len(leaving), "partition"), late, counted(self._uncommitted(leaving), "record"), named(leaving)),
+            *(counted(len(leaving), "partition"), late, _counted_twice(self._uncommitted(leaving)), named(leaving)),
         )
+
+    def uncommitted(self) -> int:
+        """Return how many records were read and not committed: if this process were killed now, they would be read
+        again. Any thread may ask.
+        """
+        return self._uncommitted(frozenset(self._mine))
 
     def _is_open(self, partitions: Iterable[Partition]) -> bool:
         """Return whether records of these partitions were read and are not delivered yet."""
@@ -315,3 +322,9 @@ class GroupAssignment(Assignment):
         """Return how many offsets the partition was read beyond this one, since it was taken in."""
         began = self._began.get(partition)
         return 0 if began is None else max(0, self.positions.get(partition, 0) - max(of, began.offset))
+
+
+def _counted_twice(records: int) -> str:
+    """Count records as possible duplicates, as this thread may, which has no bundle; return how many, for people."""
+    metrics.count_here(metrics.DUPLICATES_POSSIBLE, records)
+    return counted(records, "record")

@@ -127,6 +127,7 @@ def shard_reader(source: KafkaSource, shard: Shard) -> Reader:
         # Measured by who asks: a bundle that waits for its destination goes on for as long as that is down.
         metrics.watch(metrics.LAG, key, reader.measure_lag)
         metrics.watch(metrics.KAFKA_SILENCE, key, reader.silence)
+        metrics.watch(metrics.UNCOMMITTED, key, reader.uncommitted)
         return reader
 
     return process.shared(key, make)
@@ -146,7 +147,7 @@ def close_readers(source_id: str, commit_seconds: float = 0.0) -> None:
         assert isinstance(reader, Reader)
         while reader.awaits_commit() and time.monotonic() < deadline:
             time.sleep(0.05)
-        for level in (metrics.LAG, metrics.KAFKA_SILENCE):
+        for level in (metrics.LAG, metrics.KAFKA_SILENCE, metrics.UNCOMMITTED):
             metrics.unwatch(level, _reader_key(source_id, number))
         reader.close()
         number += 1

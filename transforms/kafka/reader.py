@@ -209,6 +209,10 @@ class Reader:
             self.lag = sum(max(0, ends[one] - at) for one, at in positions.items())
         return self.lag
 
+    def uncommitted(self) -> int:
+        """Return how many records would be read again if this process were killed; any thread may ask."""
+        return self._assigned.uncommitted()
+
     def silence(self) -> int | None:
         """Return for how many seconds Kafka has not answered; None while it does. Any thread may ask."""
         seconds = self._assigned.silence()

@@ -165,7 +165,7 @@ EXPORTED: tuple[Exported, ...] = (
     Exported(
         "beam_aep_possible_duplicates",
         "counter",
-        "Records sent again although they may have arrived the first time.",
+        "Records sent again, or left to be read again, although they may have arrived the first time.",
         counts=_all(metrics.DUPLICATES_POSSIBLE),
     ),
     Exported(

@@ -59,6 +59,7 @@ BOUNDS: dict[str, tuple[int, ...]] = {
 IN_FLIGHT = "in_flight"
 LAG = "lag"  # of Kafka, in records
 LAG_MILLISECONDS = "lag_milliseconds"  # of Kinesis
+UNCOMMITTED = "uncommitted"  # records that were read, and would be again after a kill
 KAFKA_SILENCE = "kafka_silence"  # seconds; not known while the brokers answer
 
 # Of these it is known when they last grew.

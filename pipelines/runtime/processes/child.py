@@ -94,6 +94,7 @@ class ParentReporter:
                 in_flight=metrics.level(metrics.IN_FLIGHT) or 0,
                 waiting=process.waiting(),
                 lag=metrics.level(metrics.LAG),
+                uncommitted=metrics.level(metrics.UNCOMMITTED) or 0,
                 silence=metrics.highest(metrics.KAFKA_SILENCE),
                 polled=metrics.last(metrics.READ),
                 most_in_flight=load.most,

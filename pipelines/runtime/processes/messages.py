@@ -44,6 +44,7 @@ class Report:
         in_flight: Requests without an answer now.
         waiting: Why batches wait to be sent again now, a reason for each.
         lag: Records still to be read now; None where that is not known.
+        uncommitted: Records that would be read again if it were killed now.
         silence: For how many seconds Kafka has not answered it; None while it does.
         polled: When it last asked for records, in seconds since 1970; None for never.
         most_in_flight, request_seconds: Load of requests since its last report, see `Load`.
@@ -56,6 +57,7 @@ class Report:
     in_flight: int = 0
     waiting: Sequence[str] = ()
     lag: int | None = None
+    uncommitted: int = 0
     silence: int | None = None
     polled: float | None = None
     most_in_flight: int = 0

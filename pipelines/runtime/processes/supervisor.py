@@ -244,6 +244,9 @@ class Supervisor:
         in_order = not one.error and ended_in_order(code, last.polled is not None, last.outcome)
         if in_order and (is_last or last.outcome == "finished"):
             return True
+        # After its last report it has closed its readers, which count for themselves what they could not commit.
+        repeated = 0 if last.outcome else last.uncommitted
+        metrics.count_here(metrics.DUPLICATES_POSSIBLE, repeated)
         how = f"{one.name} {how_it_ended(code)}"
         why = f": {one.error}" if one.error else ""
         # One that was killed while Kafka is down cannot start again at once, and the others wait for Kafka.
@@ -263,7 +266,8 @@ class Supervisor:
         self.read_again += summary(one.counts, 0.0, "failed")["unaccounted"]
         pause = pause_seconds(one.failures)
         one.start_at = time.monotonic() + pause
-        _LOG.warning("%s%s; it is started again in %.0f s", how, why, pause)
+        twice = f"; about {counted(repeated, 'record')} may be delivered twice" if repeated else ""
+        _LOG.warning("%s%s; it is started again in %.0f s%s", how, why, pause, twice)
         return False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from pipelines.runtime.history import History, Interval
 from pipelines.runtime.report import duration
@@ -11,8 +12,8 @@ from pipelines.runtime.report_page.plots import Line, Plot
 Value = Callable[[Interval], float | None]
 
 
-def plots(history: History) -> list[Plot]:
-    """Return throughput, latency, requests in flight and lag over time."""
+def plots(history: History, started: datetime) -> list[Plot]:
+    """Return throughput, latency, requests in flight and lag over time, from the start of the run on."""
     intervals = [one for one in history.intervals if one.seconds > 0]
     times, seconds = [], 0.0
     for one in intervals:
@@ -21,7 +22,7 @@ def plots(history: History) -> list[Plot]:
 
     def plot(title: str, say: Callable[[float], str], *, by_tens: bool = False, **values: Value) -> Plot:
         lines = [Line(name, [value(one) for one in intervals]) for name, value in values.items()]
-        return Plot(title, lines, times, seconds, say, by_tens)
+        return Plot(title, lines, times, seconds, started, say, by_tens)
 
     posts = any(one.requests for one in intervals)
     return [

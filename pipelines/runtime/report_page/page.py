@@ -85,10 +85,14 @@ class RunReport:
     def _kind(self) -> str:
         return "good" if self.account["outcome"] in _GOOD else "bad"
 
+    @property
+    def _started(self) -> datetime:
+        return self.ended - timedelta(seconds=self.account["seconds"])
+
     def _top(self) -> Markup:
         outcome = self.account["outcome"]
         seconds = self.account["seconds"]
-        started = self.ended - timedelta(seconds=seconds)
+        started = self._started
         same_day = started.date() == self.ended.date()
         until = f"{self.ended:%H:%M:%S %Z}" if same_day else f"{self.ended:%Y-%m-%d %H:%M:%S %Z}"
         times = f"{started:%Y-%m-%d %H:%M:%S} to {until}, {say_time(round(seconds, 1))}"
@@ -157,7 +161,7 @@ class RunReport:
     def _over_time(self) -> Markup | None:
         if self.history is None or not self.history.intervals:
             return None
-        drawn = join(*(plot.draw() for plot in plots(self.history)))
+        drawn = join(*(plot.draw() for plot in plots(self.history, self._started)))
         note = None
         if self.account["requests"] and not self.account["latency_milliseconds"]:
             note = element(

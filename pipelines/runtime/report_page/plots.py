@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import orjson
 
@@ -38,6 +39,7 @@ class Plot:
         title: What is plotted, and its unit.
         times: Seconds since the start, one for each value.
         seconds: Length of the axis.
+        started: Where it begins.
         say: Writes a value for people.
         by_tens: Whether each step of the axis is ten times the one before.
     """
@@ -46,6 +48,7 @@ class Plot:
     lines: Sequence[Line]
     times: Sequence[float]
     seconds: float
+    started: datetime
     say: Callable[[float], str]
     by_tens: bool = False
 
@@ -127,8 +130,14 @@ class Plot:
     def _points(self) -> list[tuple[float, str]]:
         """Return for each time where it is, in parts of 1, and what is there."""
         return [
-            (round(time / self.seconds, 4), f"{say_time(time)}: {self._said(at)}") for at, time in enumerate(self.times)
+            (round(time / self.seconds, 4), f"{say_time(time)}, {self._clock(time)}: {self._said(at)}")
+            for at, time in enumerate(self.times)
         ]
+
+    def _clock(self, time: float) -> str:
+        """Return when that was, to be looked for in logs."""
+        at = self.started + timedelta(seconds=time)
+        return f"{at:%H:%M:%S}" if self.seconds < _DAY else f"{at:%Y-%m-%d %H:%M}"
 
     def _said(self, at: int) -> str:
         alone = len(self.lines) == 1

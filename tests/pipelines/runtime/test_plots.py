@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import html
 import re
+from datetime import datetime, timezone
 
 import pytest
 
 from pipelines.runtime.report_page.markup import Markup, element, join
 from pipelines.runtime.report_page.plots import Line, Plot, say_time
 
+STARTED = datetime(2026, 11, 29, 8, 59, 0, tzinfo=timezone.utc)
 
-def plot(*values: float | None, by_tens: bool = False) -> str:
-    times = [index + 0.5 for index in range(len(values))]
-    drawn = Plot("Lag", [Line("lag", values)], times, len(values), lambda value: f"{value:g} ms", by_tens).draw()
+
+def plot(*values: float | None, by_tens: bool = False, seconds: float = 1.0) -> str:
+    times = [seconds * (index + 0.5) for index in range(len(values))]
+    lines = [Line("lag", values)]
+    drawn = Plot("Lag", lines, times, seconds * len(values), STARTED, lambda value: f"{value:g} ms", by_tens).draw()
     return "" if drawn is None else str(drawn)
 
 
@@ -43,6 +48,11 @@ def test_a_line_goes_on_over_a_short_gap_and_not_over_a_long_one() -> None:
     assert path.count("M") == 2
     (path,) = re.findall(r'<path d="([^"]*)"', plot(1, 2, 3))
     assert path.count("M") == 1
+
+
+def test_a_point_says_when_it_was_to_be_found_in_a_log() -> None:
+    assert '"2 h, 10:59:00: 3 ms"' in html.unescape(plot(3, seconds=14_400))
+    assert '"1 d 12 h, 2026-11-30 20:59: 4 ms"' in html.unescape(plot(3, 4, seconds=86_400))
 
 
 def test_what_was_never_known_has_no_plot() -> None:

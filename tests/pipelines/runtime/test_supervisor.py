@@ -88,7 +88,7 @@ def test_a_killed_process_is_started_again_and_what_it_had_not_delivered_counts_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     program = """
-report(grown={"read": 10, "accepted": 4}, polled=1.0, in_flight=3, lag=6)
+report(grown={"read": 10, "accepted": 4}, polled=1.0, in_flight=3, lag=6, uncommitted=8)
 if starts == 1:
     killed()
 report(outcome="finished", examples={"json": {"code": "json"}})
@@ -101,6 +101,8 @@ report(outcome="finished", examples={"json": {"code": "json"}})
     assert (metrics.level(metrics.IN_FLIGHT), metrics.level(metrics.LAG)) == levels
     assert examples.kept() == {"json": {"code": "json"}}
     assert "process 1 was ended by SIGKILL; it is started again" in caplog.text
+    assert "about 8 records may be delivered twice" in caplog.text
+    assert counts["duplicates_possible"] == 8  # and not what the second one has not committed
 
 
 def test_one_that_somebody_else_has_ended_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
