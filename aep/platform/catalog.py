@@ -6,6 +6,7 @@ diagnostics", "Retrieving failed batches", Catalog Service API (OpenAPI).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -82,8 +83,12 @@ class Catalog:
 
     def datasets(self, name: str | None = None) -> Iterator[DataSet]:
         """Yield all datasets, or those of this name: `GET /dataSets`, in pages of 100."""
-        for dataset_id, document in self._listed("/dataSets", {"name": name}):
-            yield _dataset(dataset_id, document)
+        # To the Catalog these have a meaning of their own ("Filter Catalog data using query parameters").
+        plain = name is None or not re.search(r"[,!*~]", name)
+        for dataset_id, document in self._listed("/dataSets", {"name": name if plain else None}):
+            found = _dataset(dataset_id, document)
+            if name is None or found.name == name:
+                yield found
 
     def dataset(self, dataset_id: str) -> DataSet:
         """Return one dataset: `GET /dataSets/{id}` (Enable a dataset for updates).
@@ -170,13 +175,17 @@ class Catalog:
         return _batch(batch_id, self._looked_up(f"/batches/{segment(batch_id)}", batch_id))
 
     def _listed(self, path: str, query: Query) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield the objects of a list by id. `start` is the number of objects to leave out (Catalog Service API)."""
+        """Yield the objects of a list by id. `start` is the number of objects to leave out (Catalog Service API).
+
+        A page may have fewer than was asked for: the Catalog has lower limits for some callers ("Filter Catalog data
+        using query parameters"). So only a page with nothing new is the last one.
+        """
         seen: set[str] = set()
 
         def following(page: dict[str, Any]) -> Query | None:
             fresh = page.keys() - seen
             seen.update(page)
-            return {"start": len(seen)} if fresh and len(page) >= MAX_PAGE else None
+            return {"start": len(seen)} if fresh else None
 
         for page in self._client.pages(BASE + path, {"limit": MAX_PAGE, **query}, following=following):
             for object_id, document in page.items():

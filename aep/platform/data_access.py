@@ -6,6 +6,7 @@ received is in such a file, one JSON record a line, each with the message that w
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -69,6 +70,10 @@ class FileTooLargeError(AepError):
         )
 
 
+class NotWrittenError(AepError):
+    """A failed batch has no files, not even the empty one that says that all are written."""
+
+
 class DataAccess:
     """Data Access of one organisation and sandbox."""
 
@@ -81,11 +86,11 @@ class DataAccess:
         Raises:
             NotFoundError: There is no such batch.
         """
-        for page in self._client.pages(self._path(batch_id), {"limit": MAX_PAGE}):
-            for entry in page.get("data") or ():
-                if isinstance(entry, dict) and entry.get("name"):
-                    length = str(entry.get("length", ""))
-                    yield BatchFile(str(entry["name"]), int(length) if length.isdecimal() else 0)
+        path = self._path(batch_id)
+        for page in self._client.pages(path, {"limit": MAX_PAGE}):
+            for entry in self._client.listed(path, page, "data", ("name",)):
+                length = str(entry.get("length", ""))
+                yield BatchFile(str(entry["name"]), int(length) if length.isdecimal() else 0)
 
     def failed_file(self, batch_id: str, name: str) -> bytes:
         """Return the content of a file of a failed batch: `GET /batches/{id}/failed?path={name}`."""
@@ -97,14 +102,19 @@ class DataAccess:
 
         Raises:
             FileTooLargeError: One of its files cannot be got.
+            NotWrittenError: There are no files.
         """
+        file = None
         for file in self.failed_files(batch_id):
             if file.length > MAX_REPLY_BYTES:
                 raise FileTooLargeError(batch_id, file)
             if file.name != _SUCCESS:
-                for line in self.failed_file(batch_id, file.name).splitlines():
+                content = self.failed_file(batch_id, file.name).removeprefix(codecs.BOM_UTF8)
+                for line in content.splitlines():
                     if line.strip():
                         yield read_failed_record(line)
+        if file is None:
+            raise NotWrittenError(f"batch {batch_id} has failed and has no files yet")
 
     def _path(self, batch_id: str) -> str:
         return f"{BASE}/batches/{segment(batch_id)}/failed"

@@ -22,8 +22,11 @@ class SegmentDefinitions:
         self._client = client
 
     def list(self) -> Iterator[dict[str, Any]]:
-        """Yield all segment definitions: `GET /segment/definitions`, in pages of 100."""
-        seen = 0
+        """Yield all segment definitions: `GET /segment/definitions`, in pages of 100, each once.
+
+        The newest come first, so that one that is created meanwhile moves another to the next page.
+        """
+        seen, ids = 0, set[str]()
 
         def following(page: dict[str, Any]) -> Query | None:
             nonlocal seen
@@ -32,7 +35,10 @@ class SegmentDefinitions:
             return {"start": seen} if found >= MAX_PAGE else None
 
         for page in self._client.pages(PATH, {"limit": MAX_PAGE}, following=following):
-            yield from self._client.listed(PATH, page, "segments", ("id", "name"))
+            for each in self._client.listed(PATH, page, "segments", ("id", "name")):
+                if each["id"] not in ids:
+                    ids.add(each["id"])
+                    yield each
 
     def create(self, definition: Mapping[str, Any]) -> str:
         """Create a segment definition such as `segment_definition` makes: `POST /segment/definitions`; return its id.

@@ -7,8 +7,10 @@ continued by another one. A mapping set has neither: one whose dataflow could no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
+from aep.errors import NotFoundError
 from aep.http import secrets
 from aep.platform.catalog import PROFILE_TAGS
 from aep.platform.destinations import (
@@ -137,8 +139,8 @@ def _carry_out(work: steps.Work, services: Services, ids: Ids, credentials: Cred
             return flows.flows.create(streaming_flow(flow.name, source_id, target_id, mapped)).id
         case steps.CreateSegment(segment):
             return services.segments.create(segment_body(segment))
-        case steps.ChangeSegment(segment_id, segment):
-            services.segments.patch(segment_id, segment_body(segment))
+        case steps.ChangeSegment(segment_id, segment, kept):
+            services.segments.patch(segment_id, {**segment_body(segment), **kept})
             return segment_id
         case steps.CreatePart(part, destination):
             return _create_part(part, destination, flows, ids, credentials)
@@ -157,7 +159,8 @@ def _carry_out(work: steps.Work, services: Services, ids: Ids, credentials: Cred
             return flow_id
         case steps.Delete(doomed):
             for kind, object_id in doomed:
-                _delete(kind, object_id, services)
+                with suppress(NotFoundError):  # somebody else has deleted it meanwhile, or AEP with what it belonged to
+                    _delete(kind, object_id, services)
             return doomed[0][1]
 
 

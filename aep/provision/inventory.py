@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -10,13 +10,22 @@ from aep.errors import NotFoundError
 from aep.platform.catalog import Catalog, DataSet
 from aep.platform.client import PlatformClient
 from aep.platform.destinations import DESTINATION_FLOW, KINESIS, PROFILE_STORE
-from aep.platform.flow_service import HTTP_STREAMING, Entities, FlowService, first_id, spec_of
+from aep.platform.flow_service import (
+    DATA_LAKE,
+    HTTP_STREAMING,
+    MAPPING_FLOW,
+    PLAIN_FLOW,
+    Entities,
+    FlowService,
+    first_id,
+    spec_of,
+)
 from aep.platform.inlets import Inlet, InletApi
 from aep.platform.policies import MarketingActions
 from aep.platform.schema_registry import Accept, Container, Resources, SchemaRegistry
 from aep.platform.segments import SegmentDefinitions
 from aep.provision.inventory_destinations import DestinationInventory, look_for_destinations
-from aep.provision.model import STANDARD, Provision
+from aep.provision.model import STANDARD, Connection, Destination, Flow, Provision
 from aep.xdm.identities import IDENTITY
 
 
@@ -44,7 +53,16 @@ class Services(NamedTuple):
 
 
 class ExistingFlow(NamedTuple):
-    """An existing dataflow: its ids, its connection and dataset, and its mappings if they could be read."""
+    """An existing dataflow.
+
+    Attributes:
+        id: Its id.
+        source_id, target_id: Ids of its source and target connection.
+        connection_id, dataset_id: What they lead to.
+        mappings: None if they could not be read.
+        is_streaming: Whether it is from a streaming connection; a dataflow of any other source may have the same name.
+        state: Such as `enabled`; empty if Flow Service does not say.
+    """
 
     id: str
     source_id: str
@@ -52,6 +70,8 @@ class ExistingFlow(NamedTuple):
     connection_id: str
     dataset_id: str
     mappings: frozenset[tuple[str, str]] | None
+    is_streaming: bool = True
+    state: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +86,8 @@ class Inventory:
         descriptors: The identity descriptors of all schemas.
         datasets, connections, inlets, sources, targets, flows: Those whose name the file has, by name; several may have
             the same.
-        in_use: Ids of the source and target connections that a dataflow has; looked at only if one is to be deleted.
+        users: Ids of the objects of Flow Service that are made of another one, by its id; looked at only if one is to
+            be deleted.
         exports: What segments and destinations are compared with.
     """
 
@@ -81,7 +102,7 @@ class Inventory:
     sources: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     targets: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     flows: Mapping[str, Sequence[ExistingFlow]] = field(default_factory=dict)
-    in_use: frozenset[str] = frozenset()
+    users: Mapping[str, frozenset[str]] = field(default_factory=dict)
     exports: DestinationInventory = field(default_factory=DestinationInventory)
 
 
@@ -97,6 +118,8 @@ def look(wanted: Provision, services: Services) -> Inventory:
     older = [each.name for each in wanted.connections if each.api == "inlet"]
     newer = [each.name for each in wanted.connections if each.api == "flow_service"]
     names = [each.name for each in wanted.flows]
+    made_of_others: list[Flow | Connection | Destination]
+    made_of_others = [*wanted.flows, *wanted.connections, *wanted.destinations]
     return Inventory(
         titles=titles,
         field_groups={
@@ -111,21 +134,15 @@ def look(wanted: Provision, services: Services) -> Inventory:
         },
         components=_components(wanted, registry),
         descriptors=[each for each in registry.descriptors.list() if each.get("@type") == IDENTITY] if schemas else [],
-        datasets={
-            name: [each for each in services.catalog.datasets(name) if each.name == name]
-            for name in [each.name for each in wanted.datasets]
-        },
-        connections={
-            name: [each for each in of_name if spec_of(each, "connectionSpec") == HTTP_STREAMING]
-            for name, of_name in _named(flows.connections, newer).items()
-        },
+        datasets={name: list(services.catalog.datasets(name)) for name in [each.name for each in wanted.datasets]},
+        connections=_of_spec(_named(flows.connections, newer), HTTP_STREAMING),
         inlets=_inlets(services.inlets, older),
-        sources=_named(flows.source_connections, names),
-        targets=_named(flows.target_connections, names),
+        sources=_of_spec(_named(flows.source_connections, names), HTTP_STREAMING),
+        targets=_of_spec(_named(flows.target_connections, names), DATA_LAKE),
         flows={
             name: [read_flow(flows, each) for each in of_name] for name, of_name in _named(flows.flows, names).items()
         },
-        in_use=_in_use(flows) if any(each.delete for each in wanted.flows) else frozenset(),
+        users=_users(flows) if any(each.delete for each in made_of_others) else {},
         exports=look_for_destinations(wanted, registry, flows, services.segments, services.actions),
     )
 
@@ -171,9 +188,28 @@ def _of_a_destination(entity: Mapping[str, Any]) -> bool:
     return not {PROFILE_STORE, KINESIS, DESTINATION_FLOW}.isdisjoint(specs)
 
 
-def _in_use(flows: FlowService) -> frozenset[str]:
-    kinds = ("sourceConnectionIds", "targetConnectionIds")
-    return frozenset(str(one) for flow in flows.flows.list() for kind in kinds for one in flow.get(kind) or ())
+def _of_spec(by_name: Mapping[str, Sequence[dict[str, Any]]], wanted: str) -> dict[str, list[dict[str, Any]]]:
+    return {
+        name: [each for each in of_name if spec_of(each, "connectionSpec") == wanted]
+        for name, of_name in by_name.items()
+    }
+
+
+def _users(flows: FlowService) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for user, used in _uses(flows):
+        found.setdefault(used, set()).add(user)
+    return {used: frozenset(users) for used, users in found.items()}
+
+
+def _uses(flows: FlowService) -> Iterator[tuple[str, str]]:
+    """Yield (user, used), by their ids."""
+    for flow in flows.flows.list():
+        for key in ("sourceConnectionIds", "targetConnectionIds"):
+            yield from ((str(flow["id"]), str(each)) for each in flow.get(key) or ())
+    for entities in (flows.source_connections, flows.target_connections):
+        for each in entities.list():
+            yield str(each["id"]), str(each.get("baseConnectionId", ""))
 
 
 def _inlets(api: InletApi, names: Sequence[str]) -> dict[str, list[Inlet]]:
@@ -196,6 +232,8 @@ def read_flow(flows: FlowService, flow: Mapping[str, Any]) -> ExistingFlow:
         str(source.get("baseConnectionId", "")),
         dataset_of(target),
         _mappings(flows, flow),
+        spec_of(source, "connectionSpec") == HTTP_STREAMING or spec_of(flow, "flowSpec") in (PLAIN_FLOW, MAPPING_FLOW),
+        str(flow.get("state", "")),
     )
 
 

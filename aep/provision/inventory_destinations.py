@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -42,7 +42,6 @@ class DestinationInventory:
         union: The union schema of profiles, resolved; empty if there is none.
         destinations: The dataflows to destinations by name, of the names that the file has; several may have the same.
         stores, sources, streams, targets: Base, source and target connections of the same names, by name.
-        users: Ids of the objects that are made of another one, by its id; looked at only if one is to be deleted.
     """
 
     segments: Sequence[Document] = ()
@@ -53,7 +52,6 @@ class DestinationInventory:
     sources: Mapping[str, Sequence[Document]] = field(default_factory=dict)
     streams: Mapping[str, Sequence[Document]] = field(default_factory=dict)
     targets: Mapping[str, Sequence[Document]] = field(default_factory=dict)
-    users: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def look_for_destinations(
@@ -83,7 +81,6 @@ def look_for_destinations(
         sources=_of_spec(_named(flows.source_connections, names), PROFILE_STORE),
         streams=_of_spec(bases, KINESIS),
         targets=_of_spec(_named(flows.target_connections, names), KINESIS),
-        users=_users(flows) if len(kept) < len(wanted.destinations) else {},
     )
 
 
@@ -107,20 +104,3 @@ def _union(registry: SchemaRegistry) -> Document:
 def _destination(flows: FlowService, flow: Document) -> ExistingDestination:
     source = flows.source_connections.find(first_id(flow, "sourceConnectionIds"))
     return ExistingDestination(flow, source, flows.target_connections.find(first_id(flow, "targetConnectionIds")))
-
-
-def _users(flows: FlowService) -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
-    for user, used in _uses(flows):
-        found.setdefault(used, set()).add(user)
-    return {used: frozenset(users) for used, users in found.items()}
-
-
-def _uses(flows: FlowService) -> Iterator[tuple[str, str]]:
-    """Yield (user, used), by their ids."""
-    for flow in flows.flows.list():
-        for key in ("sourceConnectionIds", "targetConnectionIds"):
-            yield from ((str(flow["id"]), str(each)) for each in flow.get(key) or ())
-    for entities in (flows.source_connections, flows.target_connections):
-        for each in entities.list():
-            yield str(each["id"]), str(each.get("baseConnectionId", ""))

@@ -8,13 +8,13 @@ with a problem nothing is done.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from aep.platform.flow_service import inlet_of
 from aep.provision.inventory import Inventory, dataset_of
-from aep.provision.inventory_destinations import DestinationInventory
 from aep.provision.model import Connection, DataSetEntry, Flow, Path, Problem, Provision
+from aep.provision.plan_deletions import plan_deletions
 from aep.provision.plan_destinations import plan_destination, plan_segment
 from aep.provision.plan_registry import plan_field_group, plan_schema
 from aep.provision.steps import (
@@ -24,9 +24,7 @@ from aep.provision.steps import (
     CreateFlow,
     CreateSource,
     CreateTarget,
-    Delete,
     EnableDataSet,
-    Part,
     Plan,
     Step,
     Work,
@@ -70,7 +68,7 @@ def make_plan(
     for index, destination in enumerate(wanted.destinations):
         if not destination.delete:
             plan_destination(plan, wanted, destination, inventory, ("destinations", index), rotate=rotate)
-    plan.steps += _deletions(wanted, inventory, prune)
+    plan_deletions(plan, wanted, inventory, prune=prune)
     return plan
 
 
@@ -142,6 +140,8 @@ def _flow(plan: Plan, flow: Flow, inventory: Inventory, path: Path) -> None:
             declared = {(each.source, each.destination) for each in flow.mappings}
             known = fitting[0].mappings
             notes = ["maps otherwise"] if known is not None and known != declared else []
+            if fitting[0].state not in ("", "enabled"):
+                notes.append(f"is {fitting[0].state}, so that it takes no data")
             settle(plan, "dataflow", flow.name, notes)
         elif fitting:
             plan.problems.append(ambiguous("dataflows", flow.name, [each.id for each in fitting], path))
@@ -167,72 +167,3 @@ def _flow(plan: Plan, flow: Flow, inventory: Inventory, path: Path) -> None:
             plan.steps.append(Step(kind, flow.name, Action.RIGHT))
     words = (f"{len(flow.mappings)} mappings",) if flow.mappings else ()
     plan.steps.append(Step("dataflow", flow.name, Action.CREATE, words, CreateFlow(flow)))
-
-
-def _deletions(wanted: Provision, inventory: Inventory, prune: bool) -> Iterator[Step]:
-    """Yield what the file marks to be deleted and is there, those first that are made of others."""
-    doomed: list[tuple[str, str, tuple[tuple[str, str], ...], str]] = []
-    for name in [each.name for each in wanted.destinations if each.delete]:
-        if made_of := _doomed_parts(name, inventory.exports):
-            doomed.append((Part.FLOW.value, name, tuple(made_of), "with its connections"))
-    segments = {each.name for each in wanted.segments if each.delete}
-    for document in inventory.exports.segments:
-        if document["name"] in segments:
-            doomed.append(("segment", str(document["name"]), (("segment", str(document["id"])),), ""))
-    for flow in [each for each in wanted.flows if each.delete]:
-        for each in inventory.flows.get(flow.name, ()):
-            parts = (
-                ("dataflow", each.id),
-                ("source connection", each.source_id),
-                ("target connection", each.target_id),
-            )
-            doomed.append(("dataflow", flow.name, tuple((kind, part) for kind, part in parts if part), ""))
-        for kind, of_name in (("source connection", inventory.sources), ("target connection", inventory.targets)):
-            for left in of_name.get(flow.name, ()):  # of a deletion that was interrupted
-                if left["id"] not in inventory.in_use:
-                    doomed.append((kind, flow.name, ((kind, str(left["id"])),), "which no dataflow has"))
-    for connection in [each for each in wanted.connections if each.delete]:
-        for item in inventory.connections.get(connection.name, ()):
-            doomed.append(("connection", connection.name, (("connection", str(item["id"])),), ""))
-    for dataset in [each for each in wanted.datasets if each.delete]:
-        for there in inventory.datasets.get(dataset.name, ()):
-            doomed.append(("dataset", dataset.name, (("dataset", there.id),), "with its data"))
-    for kind, titles in (
-        ("schema", [each.title for each in wanted.schemas if each.delete]),
-        ("field group", [each.title for each in wanted.field_groups if each.delete]),
-    ):
-        for title in titles:
-            if inventory.titles.get(title, ("",))[0] == kind:
-                doomed.append((kind, title, ((kind, inventory.titles[title][1]),), ""))
-    for kind, name, ids, words in doomed:
-        if prune:
-            yield Step(kind, name, Action.DELETE, (words,) if words else (), Delete(ids))
-        else:
-            yield Step(kind, name, Action.KEPT, ("is marked delete: true: --prune deletes it",))
-
-
-def _doomed_parts(name: str, exports: DestinationInventory) -> list[tuple[str, str]]:
-    """Return (kind, id) of what a destination is made of and nothing else uses, in the order of their deletion.
-
-    What an interrupted deletion or creation left is among it.
-    """
-    ends = [each for each in exports.destinations.get(name, ()) if each.leads_to_kinesis]
-    order: list[tuple[str, Sequence[Mapping[str, Any]]]] = [
-        ("dataflow", [each.flow for each in ends]),
-        ("target connection", [*(each.target for each in ends), *exports.targets.get(name, ())]),
-        ("source connection", [*(each.source for each in ends), *exports.sources.get(name, ())]),
-    ]
-    doomed: dict[str, str] = {}
-    for kind, entities in order:
-        for entity in entities:
-            _doom(doomed, kind, str(entity.get("id", "")), exports)
-    bases = [str(end.get("baseConnectionId", "")) for each in ends for end in (each.target, each.source)]
-    bases += [str(each["id"]) for of_name in (exports.streams, exports.stores) for each in of_name.get(name, ())]
-    for base_id in bases:
-        _doom(doomed, "connection", base_id, exports)
-    return [(kind, object_id) for object_id, kind in doomed.items()]
-
-
-def _doom(doomed: dict[str, str], kind: str, object_id: str, exports: DestinationInventory) -> None:
-    if object_id and exports.users.get(object_id, frozenset()) <= doomed.keys():
-        doomed.setdefault(object_id, kind)

@@ -58,12 +58,17 @@ def plan_segment(plan: Plan, segment: Segment, inventory: DestinationInventory, 
     reasons, rule = [], rule_of(there)
     if rule is None or rule.strip() != (segment.rule or "").strip():
         reasons.append("changes its rule" if rule is not None else "changes its rule, which is not in PQL's text form")
+    kept = {"schema"}
     if is_streaming(there) != (segment.evaluation == "streaming"):
         reasons.append(f"evaluates it as {segment.evaluation}")
+    else:
+        kept.add("evaluationInfo")  # which says more than a file can
     if segment.description and there.get("description") != segment.description:
         reasons.append("changes its description")
+    else:
+        kept.add("description")
     if reasons:
-        change = ChangeSegment(str(there["id"]), segment)
+        change = ChangeSegment(str(there["id"]), segment, {name: there[name] for name in kept & there.keys()})
         plan.steps.append(Step("segment", segment.name, Action.CHANGE, tuple(reasons), change))
     settle(plan, "segment", segment.name, [], changed=bool(reasons))
 

@@ -116,10 +116,11 @@ class CreateSegment(NamedTuple):
 
 
 class ChangeSegment(NamedTuple):
-    """Changes rule, description and evaluation of a segment definition."""
+    """Changes rule, description and evaluation of a segment definition; `kept` is what of it is to stay."""
 
     segment_id: str
     entry: Segment
+    kept: Mapping[str, Any]
 
 
 class Part(Enum):

@@ -99,13 +99,15 @@ def failed_batches(
         say(f"no new failed batch of {', '.join(pull.datasets)}{before}")
     for batch_id in account.gone:
         say(f"warning: the records of batch {batch_id} are no longer there")
-    for words in account.too_large:
+    for batch_id in account.unwritten:
+        say(f"warning: not pulled: AEP lists no files of batch {batch_id} yet: run this again later")
+    for words in (*account.too_large, *account.unread):
         say(f"warning: not pulled: {words}")
     if not dataset:
         for route in routes:
             if not as_inlet(route.destination).dataset_id:
                 say(f"warning: route {route.name} names no dataset (dataset_id), so its failed batches cannot be found")
-    return WRONG if account.too_large else 0
+    return WRONG if account.too_large or account.unread else 0
 
 
 _READ_FROM = ("kafka_bootstrap_servers", "kafka_file_pattern")  # nothing is read from there, or written to

@@ -16,10 +16,10 @@ import orjson
 from apache_beam.io.filesystems import FileSystems
 
 from aep.counted import counted
-from aep.errors import ConfigurationError, NotFoundError
+from aep.errors import ConfigurationError, NotFoundError, UnavailableError
 from aep.platform.catalog import Batch, Catalog
 from aep.platform.client import segment
-from aep.platform.data_access import DataAccess, FileTooLargeError
+from aep.platform.data_access import DataAccess, FileTooLargeError, NotWrittenError
 from aep.xdm.rules import XdmRules
 from pipelines.cli.common import WHOLE_RECORD, without_indices
 from pipelines.cli.dead_letters.tables import printable
@@ -61,6 +61,8 @@ class Account:
         known: Batches that were pulled before.
         gone: Batches that the Catalog lists and whose records are no longer there.
         too_large: Of batches with a file that cannot be got, which and why.
+        unwritten: Batches whose files AEP does not list yet.
+        unread: Of batches that AEP fails to give, which and why.
         reasons: By AEP's code and the field.
     """
 
@@ -69,6 +71,8 @@ class Account:
     known: int = 0
     gone: list[str] = field(default_factory=list)
     too_large: list[str] = field(default_factory=list)
+    unwritten: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
     reasons: dict[tuple[str, str], Reason] = field(default_factory=dict)
 
     def add(self, batch_id: str, letter: DeadLetter, ours: Refusal | None) -> None:
@@ -88,6 +92,8 @@ class Account:
             "known": self.known,
             "gone": self.gone,
             "too_large": self.too_large,
+            "unwritten": self.unwritten,
+            "unread": self.unread,
             "reasons": [
                 {
                     "code": code,
@@ -175,7 +181,8 @@ class FailedBatches:
             since, until: Seconds since 1970; from `since` on and before `until`.
 
         Raises:
-            AepError: The Catalog or Data Access fails; what was pulled until then is whole.
+            AepError: The Catalog fails, or Data Access for two batches in succession; what was pulled until then is
+                whole.
         """
         account = Account()
         for dataset_id in self._wanted:
@@ -189,6 +196,7 @@ class FailedBatches:
             created_after_ms=None if since is None else round(since * 1000) - 1,
             created_before_ms=None if until is None else round(until * 1000),
         )
+        failing = False
         for batch in found:
             mark = FileSystems.join(self._folder, PULLED, f"{segment(batch.id)}.json")
             if FileSystems.exists(mark):
@@ -200,6 +208,15 @@ class FailedBatches:
                 account.gone.append(batch.id)
             except FileTooLargeError as error:
                 account.too_large.append(str(error))
+            except NotWrittenError:
+                account.unwritten.append(batch.id)
+            except UnavailableError as error:
+                if failing:  # it is not this batch
+                    raise
+                account.unread.append(f"batch {batch.id}: {error}")
+                failing = True
+                continue
+            failing = False
 
     def _pull(self, dataset_id: str, batch: Batch, mark: str, account: Account) -> None:
         records = list(self._data.failed_records(batch.id))

@@ -7,7 +7,8 @@ import pytest
 
 from aep.errors import InvalidRequestError, NotFoundError, PlatformError
 from aep.platform.catalog import PROFILE_TAGS, BatchError, Catalog
-from aep.platform.data_access import DataAccess, RecordError, read_failed_record
+from aep.platform.data_access import DataAccess, NotWrittenError, RecordError, read_failed_record
+from aep.platform.segments import SegmentDefinitions
 from testing.fakes.http_server import HttpServer
 from tests.aep.management import CONTENT_TYPE, Organisation, Script, answer, scripted
 
@@ -81,22 +82,40 @@ class TestPages:
         return answer({f"b{number}": {"created": number} for number in range(first, last)})
 
     def test_pages_are_read_to_the_end(self) -> None:
-        with HttpServer(Script(self.page(0, 100), self.page(100, 200), self.page(200, 203))) as server:
+        pages = self.page(0, 100), self.page(100, 200), self.page(200, 203), answer({})
+        with HttpServer(Script(*pages)) as server:
             batches = list(Catalog(scripted(server)).batches("failed", "d1", 5, 6))
         assert [each.created_ms for each in batches] == list(range(203))
         query = "limit=100&status=failed&dataSet=d1&createdAfter=5&createdBefore=6&orderBy=asc%3Acreated"
         path = "/data/foundation/catalog/batches?"
-        expected = [path + query, f"{path}start=100&{query}", f"{path}start=200&{query}"]
+        expected = [path + query, *(f"{path}start={start}&{query}" for start in (100, 200, 203))]
         assert [each.path for each in server.requests] == expected
 
     def test_a_shifted_page_gives_nothing_twice(self) -> None:
-        with HttpServer(Script(self.page(0, 100), self.page(98, 150))) as server:
+        with HttpServer(Script(self.page(0, 100), self.page(98, 150), answer({}))) as server:
             assert len(list(Catalog(scripted(server)).batches())) == 150
+
+    def test_a_server_that_gives_fewer_than_it_was_asked_for(self) -> None:
+        with HttpServer(Script(self.page(0, 20), self.page(20, 40), self.page(40, 41), answer({}))) as server:
+            assert len(list(Catalog(scripted(server)).batches())) == 41
+
+    @pytest.mark.parametrize("name", ["Members, EU", "Members,Orders", "!Members", "VIP*", "~Members"])
+    def test_a_name_that_the_catalog_would_take_for_a_filter(self, name: str) -> None:
+        with HttpServer(Script(answer({"1": {"name": "Members"}, "2": {"name": name}}), answer({}))) as server:
+            (found,) = Catalog(scripted(server)).datasets(name)
+        assert found.id == "2"
+        assert server.requests[0].path == "/data/foundation/catalog/dataSets?limit=100"
 
     def test_a_server_that_knows_no_pages(self) -> None:
         with HttpServer(Script(self.page(0, 100))) as server:
             assert len(list(Catalog(scripted(server)).batches())) == 100
         assert len(server.requests) == 2
+
+    def test_a_segment_that_another_one_has_moved_to_the_next_page_is_one(self) -> None:
+        segments = [{"id": str(number), "name": f"S{number}"} for number in range(101)]
+        pages = answer({"segments": segments[:100]}), answer({"segments": segments[99:]})
+        with HttpServer(Script(*pages)) as server:
+            assert list(SegmentDefinitions(scripted(server)).list()) == segments
 
     def test_pages_of_the_emulator(self, organisation: Organisation) -> None:
         schema_id = organisation.create_schema()
@@ -163,6 +182,22 @@ class TestFailedFiles:
         path = "/data/foundation/export/batches/b/failed?"
         queries = ["limit=100", "path=part+0.json", "start=2&limit=100", "path=part-1.json"]
         assert [each.path for each in server.requests] == [path + query for query in queries]
+
+    def test_the_mark_that_a_file_may_begin_with_is_no_part_of_its_first_record(self) -> None:
+        listed = {"data": [{"name": "part-0.json", "length": "11"}]}
+        with HttpServer(Script(answer(listed), answer(b'\xef\xbb\xbf{"a":1}\r\n{"b":2}'))) as server:
+            records = list(DataAccess(scripted(server)).failed_records("b"))
+        assert [each.document for each in records] == [{"a": 1}, {"b": 2}]
+
+    def test_a_batch_whose_files_are_not_written_yet_has_no_records_to_tell(self) -> None:
+        with HttpServer(Script(answer({"data": []}))) as server, pytest.raises(NotWrittenError, match="b"):
+            list(DataAccess(scripted(server)).failed_records("b"))
+        with HttpServer(Script(answer({"data": [{"name": "_SUCCESS", "length": "0"}]}))) as server:
+            assert list(DataAccess(scripted(server)).failed_records("b")) == []
+
+    def test_a_list_of_files_in_another_form_is_not_taken_for_an_empty_one(self) -> None:
+        with HttpServer(Script(answer({"data": ["part-0.json"]}))) as server, pytest.raises(PlatformError):
+            list(DataAccess(scripted(server)).failed_records("b"))
 
     @pytest.mark.parametrize(
         ("line", "errors"),

@@ -212,6 +212,25 @@ def test_a_segment_is_changed(organisation: Organisation) -> None:
     assert planned(document, organisation).work == []
 
 
+def test_a_changed_rule_leaves_the_rest_of_a_segment_as_it_is(organisation: Organisation) -> None:
+    """The file says nothing of a description, nor of evaluation on the edge."""
+    carried_out(exporting(), organisation)
+    definitions = SegmentDefinitions(organisation.client)
+    there = {each["name"]: each for each in definitions.list()}["Rich"]
+    ways = {**there["evaluationInfo"], "synchronous": {"enabled": True}}
+    definitions.patch(there["id"], {"description": "written in AEP", "evaluationInfo": ways})
+    document = exporting()
+    document["segments"][0].pop("description", None)
+    assert planned(document, organisation).work == []
+    document["segments"][0]["rule"] = "_{TENANT_ID}.loyalty.points > 1000"
+    (step,) = planned(document, organisation).work
+    assert step.reasons == ("changes its rule",)
+    carried_out(document, organisation)
+    changed = {each["name"]: each for each in definitions.list()}["Rich"]
+    assert rule_of(changed) == f"_{organisation.name}.loyalty.points > 1000"
+    assert (changed["description"], changed["evaluationInfo"]) == ("written in AEP", ways)
+
+
 def test_audiences_by_name_and_by_id_without_segments(organisation: Organisation) -> None:
     """Those that somebody else has made; more than a page of them."""
     segments = SegmentDefinitions(organisation.client)

@@ -284,6 +284,13 @@ class TestTheRest:
         told = [(step.name, step.reasons[0]) for step in plan.steps if step.action is Action.DIFFERS]
         assert told == [("Stream", "wants no access token"), ("Raw members", "maps otherwise")]
 
+    def test_a_dataflow_that_is_disabled_is_told(self) -> None:
+        found = there(without_older())
+        found["flows"]["Members"] = [found["flows"]["Members"][0]._replace(state="disabled")]
+        found["flows"]["Raw members"] = [found["flows"]["Raw members"][0]._replace(state="enabled")]
+        (told,) = [step for step in plan_of(without_older(), found).steps if step.action is Action.DIFFERS]
+        assert (told.name, told.reasons[0]) == ("Members", "is disabled, so that it takes no data")
+
     def test_a_flow_of_which_a_part_is_there(self) -> None:
         found = there(without_older())
         found["sources"] = {"Members": [{"id": "s", "baseConnectionId": "connection Stream"}]}

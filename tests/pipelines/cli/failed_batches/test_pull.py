@@ -136,6 +136,41 @@ def test_a_file_that_is_too_large_does_not_keep_the_other_batches(
     assert len(bench.letters()) == 2
 
 
+@pytest.mark.parametrize("reply", ["without files", "500"])
+def test_a_batch_that_cannot_be_read_now_is_not_taken_for_pulled_and_does_not_keep_the_others(
+    bench: PlatformBench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, reply: str
+) -> None:
+    monkeypatch.setattr("aep.platform.client._MAX_SECONDS", 0.0)
+    for at in (1, 2):
+        bench.write(bench.event(at, extra="x"))
+        bench.run("run", **ALLOW)
+        assert len(list(bench.organisation.catalog.batches("failed"))) == at  # a batch that was listed is closed
+    capsys.readouterr()
+    first: list[str] = []
+
+    def claim(exchange: Exchange) -> bool:
+        path = exchange.request.path
+        if "/failed?" not in path or (first and first[0] not in path):
+            return False
+        first.append(path.split("/")[-2])
+        if reply == "500":
+            exchange.reply(500, b'{"title": "Internal Server Error"}', Content_Type="application/json")
+        else:
+            exchange.reply(200, b'{"data":[],"_page":{"limit":100,"count":0}}', Content_Type="application/json")
+        return True
+
+    with PlatformFront(bench.emulator.url, claim) as front:
+        assert pull(bench, aep_platform_url=front.url) == (2 if reply == "500" else 0)
+    said = capsys.readouterr().err
+    assert "failed batches: 1, with 1 record, now in" in said
+    assert "warning: not pulled: " in said
+    assert first[0] in said
+    assert [orjson.loads(one.record.value or b"")["_id"] for one in bench.letters()] == ["e2"]
+    assert pull(bench) == 0
+    assert "failed batches: 1, with 1 record, now in" in capsys.readouterr().err
+    assert len(bench.letters()) == 2
+
+
 def test_a_route_without_a_data_set_is_told(bench: PlatformBench, capsys: pytest.CaptureFixture[str]) -> None:
     file = bench.folder / "routes.yaml"
     shared = {"inlet_url": bench.streaming.inlet.url, "flow_id": "f", "payload": "raw"}
