@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,8 @@ _SHARED = {
     "prometheus/alerts.yaml": "deploy/prometheus/alerts.yaml",
     "grafana/beam-aep.json": "deploy/grafana/beam-aep.json",
 }
+# From a page of docs/ to a file elsewhere in the checkout.
+_LINK_UP = re.compile(r"\[(?P<text>[^\]]*)\]\(\.\./(?P<file>[^)#]*)\)")
 
 
 def shipped(path: str) -> str:
@@ -58,7 +61,22 @@ def copy_project(directory: Path) -> list[Path]:
     copies = {path: directory / path.relative_to(_PROJECT) for path in own}
     copies = {path: copy.with_name(_RENAMED.get(copy.name, copy.name)) for path, copy in copies.items()}
     copies |= {_TOP / source: directory / name for name, source in _SHARED.items()}
-    return _copy(copies | {path: directory / "docs" / path.name for path in sorted((_TOP / "docs").glob("*.md"))})
+    docs = sorted(path for path in (_TOP / "docs").rglob("*") if path.is_file())
+    copied = _copy(copies | {path: directory / path.relative_to(_TOP) for path in docs})
+    for page in (directory / "docs").glob("*.md"):
+        page.write_text(_of_project(page.read_text(encoding="utf-8")), encoding="utf-8")
+    return copied
+
+
+def _of_project(page: str) -> str:
+    """Return a page of docs/ whose links lead to files of the project; those to other files become text."""
+    names = {source: name for name, source in _SHARED.items()}
+
+    def led(link: re.Match[str]) -> str:
+        name = names.get(link["file"])
+        return f"[{link['text']}](../{name})" if name else link["text"]
+
+    return _LINK_UP.sub(led, page)
 
 
 def _copy(copies: Mapping[Path, Path]) -> list[Path]:

@@ -131,6 +131,10 @@ def test_what_is_named_of_the_documentation_is_there(installed: Path, tmp_path: 
             named.update(re.findall(r"docs/[\w-]+\.md", path.read_text()))
     assert {"docs/operations.md", "docs/dead-letter-codes.md"} <= named
     assert {one for one in named if not (tmp_path / "mine" / one).is_file()} == set()
+    for page in (tmp_path / "mine").rglob("*.md"):
+        targets = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", page.read_text())
+        assert {one for one in targets if not (page.parent / one).is_file()} == set(), page
+    assert "[`configs/provision.yaml`](../provision.yaml)" in (tmp_path / "mine" / "docs" / "commands.md").read_text()
 
     (tmp_path / "letters.jsonl").write_bytes(LETTER.to_json() + b"\n")
     shown = shell("beam-aep dead-letters show --from letters.jsonl --json", installed, tmp_path)

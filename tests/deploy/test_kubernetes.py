@@ -22,15 +22,18 @@ CHART = ROOT / "deploy" / "helm" / "beam-aep"
 SCHEMAS = ROOT / "configs" / "schemas"
 
 
+def of_kind(manifests: str, kind: str) -> list[dict[str, Any]]:
+    return [document for document in yaml.safe_load_all(manifests) if document and document["kind"] == kind]
+
+
 class Pod:
     """The pod of rendered manifests, with what is mounted into it."""
 
     def __init__(self, manifests: str) -> None:
-        documents = [document for document in yaml.safe_load_all(manifests) if document]
         self.maps: dict[str, dict[str, str]] = {
-            each["metadata"]["name"]: each["data"] for each in documents if each["kind"] == "ConfigMap"
+            each["metadata"]["name"]: each["data"] for each in of_kind(manifests, "ConfigMap")
         }
-        (self.deployment,) = [each for each in documents if each["kind"] == "Deployment"]
+        (self.deployment,) = of_kind(manifests, "Deployment")
         self.spec: dict[str, Any] = self.deployment["spec"]["template"]["spec"]
         (self.container,) = self.spec["containers"]
 
@@ -121,6 +124,12 @@ def test_no_pod_is_more_than_there_were(pod: Pod) -> None:
     assert pod.deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
 
 
+def test_nodes_that_are_drained_take_one_pod_at_a_time(pod: Pod) -> None:
+    (budget,) = of_kind(MANIFESTS.read_text(), "PodDisruptionBudget")
+    assert budget["spec"]["selector"] == pod.deployment["spec"]["selector"]
+    assert budget["spec"]["maxUnavailable"] == 1  # not minAvailable, with which a single pod could not be moved at all
+
+
 @contextmanager
 def _helm() -> Iterator[Path]:
     yield downloads.helm()
@@ -167,3 +176,36 @@ def test_the_chart_takes_the_files_of_a_project(helm: Path, tmp_path: Path, monk
     assert (settings.general.shutdown_seconds, settings.general.metrics_port) == (60, 9000)
     assert pod.spec["terminationGracePeriodSeconds"] == 75
     assert pod.deployment["spec"]["replicas"] == 4
+
+
+@pytest.mark.slow
+def test_values_that_look_like_numbers_stay_text(helm: Path, tmp_path: Path) -> None:
+    secret = "--set=secrets[0].variable=A,secrets[0].secret=s,secrets[0].key=123"
+    manifests = rendered(helm, "--set=arguments={run,--processes,2}", secret)
+    (tmp_path / "rendered.yaml").write_text(manifests)
+    validate(tmp_path / "rendered.yaml")
+    assert Pod(manifests).container["args"][:3] == ["run", "--processes", "2"]
+
+
+@pytest.mark.slow
+def test_pods_are_replaced_when_their_configuration_changes(helm: Path) -> None:
+    def checksum(*arguments: str) -> str:
+        template = Pod(rendered(helm, *arguments)).deployment["spec"]["template"]
+        return str(template["metadata"]["annotations"]["checksum/configuration"])
+
+    changes = ((), ("--set=options=a: 1",), ("--set=routes=routes: []",), ("--set=schemas.a=b",))
+    assert len({checksum(*each) for each in changes}) == len(changes)
+
+
+@pytest.mark.slow
+def test_a_pod_monitor_scrapes_the_pods_as_the_job_of_the_alerts(helm: Path) -> None:
+    assert of_kind(rendered(helm), "PodMonitor") == []
+    manifests = rendered(helm, "--set=podMonitor=true", "--set=podMonitorLabels.release=stack")
+    (monitor,) = of_kind(manifests, "PodMonitor")
+    pod = Pod(manifests)
+    labels = pod.deployment["spec"]["template"]["metadata"]["labels"]
+    assert monitor["metadata"]["labels"]["release"] == "stack"
+    assert monitor["spec"]["selector"] == pod.deployment["spec"]["selector"]
+    assert [each["port"] for each in monitor["spec"]["podMetricsEndpoints"]] == [pod.container["ports"][0]["name"]]
+    (job,) = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yaml").read_text())["scrape_configs"]
+    assert labels[monitor["spec"]["jobLabel"]] == job["job_name"]
