@@ -29,6 +29,7 @@ from aep.formats.connect_types import logical_type, scale_of, time_text
 from aep.formats.json import ParsedObject, ParseFailure
 from aep.formats.xdm_types import EPOCH, Unfit, decimal_of, to_number
 from aep.xdm.pointers import pointer
+from aep.xdm.rejection import MAX_POINTER, shorten
 
 CODE = "avro"
 """The code of a record that is not Avro of its schema, or whose schema is not known."""
@@ -122,7 +123,7 @@ _TOO_DEEP = ParseFailure("too_deep", "records and arrays are nested too deeply, 
 
 def _failure(error: DecodeError, size: int) -> ParseFailure:
     where = "" if error.at is None else f"does not match its Avro schema, at byte {error.at} of {size}: "
-    return ParseFailure(CODE, where + error.reason, pointer(error.path[::-1]))
+    return ParseFailure(CODE, where + error.reason, shorten(pointer(error.path[::-1]), MAX_POINTER))
 
 
 def _date(days: int, _: Mapping[str, Any] | None = None) -> str:

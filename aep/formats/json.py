@@ -30,9 +30,9 @@ class ParseFailure(NamedTuple):
     """Why a value is not a JSON object that can be carried unchanged.
 
     Attributes:
-        code: `empty`, `json`, `type`, `too_deep`, `integer_range` or `duplicate_key`.
+        code: `empty`, `json`, `type`, `too_deep`, `integer_range` or `duplicate_key`; or that of another format.
         message: What is wrong and at which byte; quotes no values.
-        pointer: Always "", the whole record.
+        pointer: JSON pointer to the value that is wrong, where the format tells; "" for the whole record.
     """
 
     code: str

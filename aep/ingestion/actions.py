@@ -31,11 +31,15 @@ def retry_without_reply(context: Context) -> Decision:
 
 
 def settle(context: Context) -> Decision:
-    """Decide about each message by its own result."""
+    """Decide about each message by its own result.
+
+    Messages that go again together share a count of failures. It grows only when AEP has failed on each of them, so
+    that none is given up for the failures of another.
+    """
     results, again = context.results or [], sent_again(context)
     statuses = [results[at].status for at in again]
     arrived = sum(status in MAY_HAVE_ARRIVED for status in statuses)
-    return PerMessage(results, again, context.after, arrived, failed=500 in statuses)
+    return PerMessage(results, again, context.after, arrived, failed=set(statuses) == {500})
 
 
 def stop(advice: str) -> Callable[[Context], Decision]:

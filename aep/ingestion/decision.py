@@ -90,7 +90,7 @@ class PerMessage:
         again: Positions of the messages that are sent again.
         after: Seconds to wait before that.
         duplicates_possible: How many of them AEP may have received.
-        failed: AEP answered 500 to some of them.
+        failed: AEP answered 500 to each of them.
     """
 
     results: Sequence[MessageResult]

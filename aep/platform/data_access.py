@@ -15,12 +15,14 @@ import orjson
 from aep.errors import AepError
 from aep.http.transport import MAX_REPLY_BYTES
 from aep.platform.client import PlatformClient, segment
+from aep.xdm.rejection import shorten
 
 BASE = "/data/foundation/export"
 MAX_PAGE = 100
 
 # The empty file with which a writer says that it was done.
 _SUCCESS = "_SUCCESS"
+_MOST_WORDS = 500  # of what AEP says of a record, and may quote of it
 
 
 class BatchFile(NamedTuple):
@@ -147,4 +149,4 @@ def _innermost(errors: object) -> Iterator[RecordError]:
             yield from _innermost(error["causingExceptions"])
         else:
             parts = (error.get(name, "") for name in ("code", "keyword", "pointerToViolation", "message"))
-            yield RecordError(*(part if isinstance(part, str) else str(part) for part in parts))
+            yield RecordError(*(shorten(str(part), _MOST_WORDS) for part in parts))

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 MAX_ERRORS = 20
 MAX_MESSAGE = 200
+MAX_POINTER = 500
 # "Once five errors are encountered, validation will stop processing that message"
 # (Streaming validation guide).
 ADOBE_MAX_ERRORS = 5
@@ -14,7 +15,8 @@ class XdmError(NamedTuple):
 
     Attributes:
         code: JSON Schema keyword (`type`, `required`, ...) or the name of a rule (`no_identity`, ...).
-        pointer: JSON pointer (RFC 6901) into the record, "" for its root.
+        pointer: JSON pointer (RFC 6901) into the record, "" for its root. In a rejection one of more than 500
+            characters is cut, and ends with "...".
         schema_pointer: JSON pointer into the schema, "" for a rule that no schema holds.
         message: At most 200 characters; may quote a short value.
     """
@@ -67,9 +69,22 @@ class Rejection(NamedTuple):
 
 
 def rejection(errors: list[XdmError]) -> Rejection:
-    """Sum up at least one error, the first being the one that names the rejection."""
-    first = errors[0]
-    return Rejection(first.code, first.message, first.pointer, tuple(errors[:MAX_ERRORS]), len(errors))
+    """Sum up at least one error, the first being the one that names the rejection.
+
+    However long the names in a record are: a dead letter repeats them for each error, and has to fit into a message.
+    """
+    kept = tuple(map(_shortened, errors[:MAX_ERRORS]))
+    first = kept[0]
+    return Rejection(first.code, first.message, first.pointer, kept, len(errors))
+
+
+def _shortened(error: XdmError) -> XdmError:
+    return XdmError(
+        error.code,
+        shorten(error.pointer, MAX_POINTER),
+        shorten(error.schema_pointer, MAX_POINTER),
+        shorten(error.message),
+    )
 
 
 def shorten(text: str, limit: int = MAX_MESSAGE) -> str:

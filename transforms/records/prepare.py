@@ -27,6 +27,7 @@ from transforms.records.route import Route, keep_json, together
 Tombstones = Literal["skip", "dead_letter", "delete"]
 
 
+_TOO_DEEP = "objects and arrays are nested too deeply, more than 254 levels"
 _HEADER_NAME = "the name of a header is not UTF-8, so none of its headers could be read; the dead letter has none"
 
 
@@ -160,8 +161,7 @@ class MapStep:
         try:
             return ParsedObject(made, orjson.dumps(made))
         except TypeError:  # the record was JSON, so it is the depth that a mapping can add
-            message = "objects and arrays are nested too deeply, more than 254 levels"
-            return Refusal("map", self._route.name, self._fault_code, message)
+            return Refusal("map", self._route.name, self._fault_code, _TOO_DEEP)
 
     def _call(
         self, transform: LoadedTransform, metadata: Metadata, entity: dict[str, Any]
@@ -244,7 +244,10 @@ class ValidateStep:
         """
         if self._prunes and b"null" in body:
             entity, changed = prune_nulls(entity)
-            body = orjson.dumps(entity) if changed else body
+            try:
+                body = orjson.dumps(entity) if changed else body
+            except TypeError:  # of an upsert: its envelope adds a level to what was deep enough
+                return Refusal("validate", self._route.name, "too_deep", _TOO_DEEP)
         found = self._check(entity, body, looked)
         if found is not None:
             return Refusal("validate", self._route.name, *found, self.schema)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from aep.formats.avro import VALUE_SCHEMA_ID, AvroReader, AvroSchemaError, schema_key
 from aep.formats.json import ParsedObject, ParseFailure
+from aep.xdm.rejection import MAX_POINTER
 
 FIXED = {"type": "fixed", "name": "F", "size": 16}
 
@@ -237,6 +238,13 @@ def test_a_decimal_beyond_its_precision_is_not_rounded() -> None:
 )
 def test_what_is_not_avro_of_the_schema(kind: Any, data: bytes) -> None:
     assert read(kind, data)[0] == "avro"
+
+
+def test_a_long_name_in_the_record_is_cut() -> None:
+    schema = record_of(m={"type": "map", "values": {"type": "map", "values": "double"}})
+    result = AvroReader(json.dumps(schema)).read(written(schema, {"m": {"k" * 90_000: {"x": float("nan")}}}))
+    assert isinstance(result, ParseFailure)
+    assert result.pointer == f"/m/{'k' * (MAX_POINTER - 6)}..."
 
 
 @pytest.mark.parametrize("levels", [300, 100_000])

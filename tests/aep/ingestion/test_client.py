@@ -190,6 +190,17 @@ class TestElements:
         assert bench.aep.sent == [[0, 1, 2]] + [[1]] * 15
         assert delivery.answers[1].attempts == 16
 
+    def test_none_is_given_up_for_the_failures_of_another(self) -> None:
+        requests = iter(range(1, 100))
+
+        def rule(numbers: list[int], _: Request) -> Step:
+            other = 503 if (request := next(requests)) < 16 else 500
+            return Step(statuses={1: 500, **({2: other} if request <= 16 else {})})
+
+        delivery = Bench(FakeAep(rule=rule)).deliver(4)
+        assert codes(delivery) == ["", "rejected", "", ""]
+        assert delivery.answers[2].attempts == 17
+
 
 class TestOrder:
     def test_what_overtook_a_message_of_its_key_follows_it_again(self) -> None:

@@ -255,3 +255,8 @@ class TestFailedFiles:
         record = read_failed_record(orjson.dumps(line))
         assert record.errors == errors
         assert record.document == (line if isinstance(line, dict) else None)
+
+    def test_what_an_error_quotes_of_a_record_is_cut(self) -> None:
+        error = {"pointerToViolation": f"#/m/{'k' * 90_000}", "message": f"string [{'x' * 90_000}] does not match"}
+        (found,) = read_failed_record(orjson.dumps({"_validationErrors": [error]})).errors
+        assert (len(found.pointer), len(found.message)) == (500, 500)

@@ -1,4 +1,4 @@
-from aep.xdm.rejection import MAX_MESSAGE, shorten
+from aep.xdm.rejection import MAX_ERRORS, MAX_MESSAGE, MAX_POINTER, XdmError, rejection, shorten
 from aep.xdm.rules import XdmRules
 from aep.xdm.validate import XdmValidator
 from testing.defaults import by_default
@@ -69,3 +69,17 @@ def test_a_rule_is_its_own_keyword() -> None:
 def test_cut_texts() -> None:
     assert shorten("x" * MAX_MESSAGE) == "x" * MAX_MESSAGE
     assert len(shorten("x" * 500)) == MAX_MESSAGE
+
+
+def test_the_names_of_a_record_are_cut_however_many_errors_repeat_them() -> None:
+    properties = {"m": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}}}
+    found = XdmValidator(schema(properties), by_default(XdmRules)).check({"m": {"k" * 90_000: [1] * 25}})
+    assert found is not None
+    assert (found.code, found.error_count, len(found.errors)) == ("type", 25, MAX_ERRORS)
+    assert found.pointer == f"/m/{'k' * (MAX_POINTER - 6)}..."
+    assert {error.pointer for error in found.errors} == {found.pointer}
+
+
+def test_whatever_an_error_is_made_of_it_is_short() -> None:
+    found = rejection([XdmError("operations", "", "", f"operations has an unknown key {'k' * 1_000}")])
+    assert len(found.message) == len(found.errors[0].message) == MAX_MESSAGE

@@ -215,6 +215,17 @@ def test_a_record_too_large_for_a_request_is_refused_by_both(payload: str) -> No
     assert [(one or ())[2:3] for one in found.values()] == [(), ("too_large",)]
 
 
+def test_an_upsert_too_deep_to_be_written_again_is_refused_by_both() -> None:
+    only = route("one", TOPIC, payload="raw", operations={"data": "merge"})
+    values = [b'{"a":' * levels + b"null" + b"}" * levels for levels in (253, 254)]
+    for nulls in ("reject", "prune"):
+        rules = by_default(XdmRules, nulls=nulls)
+        found = by_command(chunk(*values, topic=TOPIC), Routes([only]), rules, "skip")
+        assert found == by_pipeline(chunk(*values, topic=TOPIC), Routes([only]), rules, "skip")
+        expected = [(), ("too_deep",)] if nulls == "prune" else [(), ()]
+        assert [(one or ())[2:3] for one in found.values()] == expected
+
+
 def test_the_sample_is_prepared_as_its_oracle_says() -> None:
     samples = list(generate(300, kind="events", broken_share=0.3))
     read = Chunk(EVENTS_TOPIC, 0, [record(sample.sequence, sample.value) for sample in samples])
