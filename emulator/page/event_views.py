@@ -14,6 +14,7 @@ from emulator.page.links import dataset_link, identity_link, inlet_link
 from emulator.page.markup import (
     Content,
     Html,
+    address,
     badge,
     code,
     element,
@@ -88,6 +89,11 @@ class EventViews:
         body = markup(self._form(wanted, types[:MAX_TYPES]), self.messages(found, empty=empty))
         return View("/events", "Events", body, live=True)
 
+    def event(self, seq: int) -> View | None:
+        """Return one message with all of its JSON; None if there is none of this number."""
+        message = self._services.store.message(seq)
+        return None if message is None else View("/events", "Event", self._message(message, alone=True))
+
     def some(self, wanted: Wanted, limit: int, empty: str) -> Html:
         """Return the newest messages of a kind, for another page."""
         return self.messages(islice(self._newest(wanted), limit), empty=empty)
@@ -114,7 +120,7 @@ class EventViews:
             if looked_at > MAX_BYTES:
                 return
 
-    def _message(self, message: NewMessage) -> Html:
+    def _message(self, message: NewMessage, *, alone: bool = False) -> Html:
         entity = orjson.loads(message.entity)
         reasons: list[Content] = []
         if message.errors is not None:
@@ -140,7 +146,11 @@ class EventViews:
             element("ul", *reasons, class_="reasons") if reasons else None,
             element("div", *where, *self._identities(message, org_id, entity), class_="about"),
         )
-        return folded(f"message-{message.seq}", summary, json_block(message.entity))
+        if alone:
+            content = json_block(message.entity, most=None)
+        else:
+            content = json_block(message.entity, whole=address("events", str(message.seq)))
+        return folded(f"message-{message.seq}", summary, content, opened=alone)
 
     def _identities(self, message: NewMessage, org_id: str, entity: dict[str, Any]) -> Iterator[Content]:
         """Yield whom a message is about, as far as it can be told from it as it arrived."""

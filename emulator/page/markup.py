@@ -150,18 +150,24 @@ def folded(key: str, summary: Content, *content: Content, opened: bool = False) 
     return element("details", element("summary", summary), *content, id=key, open=opened)
 
 
-def json_block(content: bytes | object) -> Html:
-    """Return a JSON value, or bytes that hold one, for reading; cut when it is long."""
+def json_block(content: bytes | object, *, most: int | None = MAX_JSON_CHARS, whole: str | None = None) -> Html:
+    """Return a JSON value, or bytes that hold one, for reading and copying.
+
+    Args:
+        content: The value.
+        most: Where it is cut, in characters; None for not at all.
+        whole: Address of a page that has all of it.
+    """
     if not isinstance(content, bytes):
         content = orjson.dumps(content, option=orjson.OPT_INDENT_2)
     elif len(content) <= MAX_PRETTY_BYTES:
         with suppress(orjson.JSONEncodeError):  # nested too deeply to be written again: shown as it is
             content = orjson.dumps(orjson.loads(content), option=orjson.OPT_INDENT_2)
     text = content.decode(errors="replace")
-    rest = len(text) - MAX_JSON_CHARS
-    if rest > 0:
-        return element("pre", f"{text[:MAX_JSON_CHARS]}\n… {rest:,} more characters")
-    return block(text)
+    if most is None or len(text) <= most:
+        return block(text)
+    rest = f"… {len(text) - most:,} more characters"
+    return element("pre", text[:most], "\n", link(whole, rest) if whole else rest)
 
 
 def shortened(text: str) -> str:

@@ -54,6 +54,7 @@ class Pages:
         views: dict[str, Callable[[Request], View | None]] = {
             "/": lambda _: self._overview.overview(),
             "/events": lambda request: self._events.events(Wanted.of(request.query_params)),
+            "/events/{seq:int}": lambda request: self._events.event(request.path_params["seq"]),
             "/datasets": lambda _: self._catalog.datasets(),
             "/datasets/{id:path}": self._dataset,
             "/schemas": lambda _: self._catalog.schemas(),

@@ -35,6 +35,7 @@ from emulator.state.profile_store import Event
 MAX_EVENTS = 100  # of a profile
 MAX_IDENTITIES = 20
 _BARS = 60
+_MAX_JSON_CHARS = 20_000  # of an event or record: the page is fetched once, not every other second
 
 
 class Entry(NamedTuple):
@@ -99,7 +100,7 @@ class ProfileViews:
             sources = (element("div", dataset_link(self._facts, org_id, each)) for each in profile.sources)
             about["Made of datasets"] = markup(*sources)
             about["Changed (UTC)"] = moment(profile.modified_ms)
-        entity = json_block(profile.entity) if profile else note("Events only, no record.")
+        entity = json_block(profile.entity, most=_MAX_JSON_CHARS) if profile else note("Events only, no record.")
         return markup(
             facts(about),
             element(
@@ -137,7 +138,13 @@ class ProfileViews:
         for each in self._services.profiles.fragments(org_id, linked):
             dataset = dataset_link(self._facts, org_id, each.dataset_id)
             summary = markup(element("strong", "record"), " of ", dataset, " for ", identity_link(each.owner))
-            yield Entry(each.modified_ms, "record", summary, json_block(each.entity), f"record-{org_id}-{each.seq}")
+            yield Entry(
+                each.modified_ms,
+                "record",
+                summary,
+                json_block(each.entity, most=_MAX_JSON_CHARS),
+                f"record-{org_id}-{each.seq}",
+            )
 
     def _changes(self, org_id: str, linked: Sequence[Named]) -> Iterator[Entry]:
         for each in self._audiences.of_profile(org_id, linked):
@@ -159,7 +166,13 @@ def _event(org_id: str, event: Event) -> Entry:
     summary = markup(
         element("strong", shortened(kind) if isinstance(kind, str) else "event"), " ", code(shortened(event.id))
     )
-    return Entry(event.timestamp_ms, "event", summary, json_block(event.entity), f"event-{org_id}-{event.id}")
+    return Entry(
+        event.timestamp_ms,
+        "event",
+        summary,
+        json_block(event.entity, most=_MAX_JSON_CHARS),
+        f"event-{org_id}-{event.id}",
+    )
 
 
 def _timeline(entries: Sequence[Entry]) -> Html:

@@ -99,6 +99,8 @@ class NewMessage(NamedTuple):
 State = Literal["accepted", "invalid", "pending"]
 """What became of a message in the asynchronous validation."""
 
+_MESSAGE = """SELECT seq, inlet_id, dataset_id, entity_id, received_ms, entity, errors, pending.seq IS NOT NULL
+            FROM messages LEFT JOIN failures USING (seq) LEFT JOIN pending USING (seq)"""
 _OF: Mapping[State | None, str] = {
     None: "TRUE",
     "accepted": "errors IS NULL AND pending.seq IS NULL",
@@ -273,13 +275,19 @@ class Store:
             state: Only those of which this became.
         """
         rows = self._db.execute(
-            f"""SELECT seq, inlet_id, dataset_id, entity_id, received_ms, entity, errors, pending.seq IS NOT NULL
-            FROM messages LEFT JOIN failures USING (seq) LEFT JOIN pending USING (seq)
+            f"""{_MESSAGE}
             WHERE seq > ? AND coalesce(dataset_id = ?, ? IS NULL) AND coalesce(inlet_id = ?, ? IS NULL) AND {_OF[state]}
-            ORDER BY seq DESC""",  # noqa: S608 - no text of a caller in it
+            ORDER BY seq DESC""",
             (self._last_seq - among, dataset_id, dataset_id, inlet_id, inlet_id),
         )
         return itertools.starmap(NewMessage, rows)
+
+    def message(self, seq: int) -> NewMessage | None:
+        """Return one accepted message; None if there is none of this number."""
+        if seq > self._last_seq:  # or more than SQLite has bits for
+            return None
+        row = self._db.execute(f"{_MESSAGE} WHERE seq = ?", (seq,)).fetchone()
+        return None if row is None else NewMessage(*row)
 
     def reset(self) -> None:
         """Forget counts, messages and what came of them; definitions stay."""

@@ -218,6 +218,12 @@ def test_long_messages_are_cut(browser: Browser, client: Client, emulator: Emula
         assert client.single(inlet, make_message(inlet, {"text": text})).status_code == 200
     page = browser.get("/events")
     assert "more characters" in page.text
+    wholes = [browser.get(path) for path in re.findall(r'<a href="([^"]*)">… [\d,]+ more characters</a>', page.html)]
+    assert ["x" * 200_000 in whole.text for whole in wholes] == [False, True]
+    assert ["y" * 6_000 in whole.text for whole in wholes] == [True, False]
+    assert [whole.html.count('class="copy"') for whole in wholes] == [1, 1]
+    for path in ("/events/0", f"/events/{2**64}", "/events/x"):
+        assert browser.get(path).status == 404
     assert len(re.sub("<option.*?</option>", "", page.html)) < 20_000  # the filters name all inlets of other tests
 
 
