@@ -59,6 +59,23 @@ def no_metadata(record: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
+_REUSED: dict[str, Any] = {}
+
+
+def reused(record: dict[str, Any], metadata: Metadata) -> dict[str, Any]:
+    """Return the same object for every record."""
+    _REUSED.update(name=record["name"])
+    return _REUSED
+
+
+class _Text(str):
+    """Text as libraries return it: NumPy's `str_`, or what an HTML parser found."""
+
+
+def text_of_a_library(record: dict[str, Any], metadata: Metadata) -> dict[str, Any]:
+    return {**record, "name": _Text("Ana")}
+
+
 def without_purchases(record: dict[str, Any], metadata: Metadata) -> dict[str, Any] | None:
     """For loyalty events: drops purchases, refuses listings of platinum members, makes members of the others."""
     if record["eventType"] == "commerce.purchases":

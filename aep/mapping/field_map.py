@@ -13,7 +13,8 @@ happens to records that lack it: a fault, unless it is `optional` (the field is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -73,7 +74,7 @@ class FieldMap:
     fields: bytes
 
     def apply(self, record: dict[str, Any], origin: Origin) -> dict[str, Any] | MapFault:
-        """Return the new record; the old one stays as it is, and parts of it may be parts of both."""
+        """Return the new record; the old one stays as it is, and parts of it may be parts of both, each once."""
         try:
             made = _make(_compiled(self.fields), record, origin)
         except _FaultError as error:
@@ -103,10 +104,11 @@ def _plan(fields: Mapping[str, Any]) -> tuple[_Tree, dict[str, str]]:
     """Return the tree to build, and the problems by target."""
     problems: dict[str, str] = {}
     root: dict[str, Any] = {}
+    shared = _shared_places(fields)
     for target, source in fields.items():
         problem = _target_problem(target) or _source_problem(source)
         if problem is None:
-            problem = _put(root, steps_of(_as_pointer(target)), _field(target, source))
+            problem = _put(root, steps_of(_as_pointer(target)), _field(target, source, shared))
         if problem:
             problems[target] = f"{target}: {problem}"
     return _with_arrays(root, (), problems), problems
@@ -159,13 +161,27 @@ def _constants_problem(source: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _field(target: str, source: Mapping[str, Any]) -> _Field:
+def _shared_places(fields: Mapping[str, Any]) -> set[str]:
+    """Return the places that several fields are made from, in whole or in part."""
+    sources = [source.get("from") for source in fields.values() if isinstance(source, dict)]
+    times = Counter(place for place in sources if isinstance(place, str))
+    around = {place: [place[:end] for end, mark in enumerate(place) if mark == "/"] for place in times}
+    outer = {each for places in around.values() for each in places}
+    return {one for one in times if times[one] > 1 or one in outer or not times.keys().isdisjoint(around[one])}
+
+
+def _copy(value: Any) -> Any:
+    return orjson.loads(orjson.dumps(value)) if isinstance(value, dict | list) else value
+
+
+def _field(target: str, source: Mapping[str, Any], shared: Container[str]) -> _Field:
+    place = source.get("from")
     return _Field(
         target,
-        place=source.get("from"),
+        place=place,
         kafka=source.get("kafka"),
         constant=orjson.dumps(source["value"]) if "value" in source else None,
-        convert=converter_of(source),
+        convert=converter_of(source) or (_copy if place in shared else None),
         optional=source.get("optional", False),
         default=orjson.dumps(source["default"]) if "default" in source else None,
     )

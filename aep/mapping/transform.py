@@ -103,15 +103,17 @@ def _apply(
         body = orjson.dumps(made)
     except TypeError as error:
         return TransformFault("transform_result", f"{name} returned a value that JSON cannot represent: {error}")
-    # orjson writes dates and tuples, and NaN as null: what is validated would differ from what is posted.
-    if orjson.loads(body) != made:
+    # orjson writes dates and tuples, and NaN as null: what is validated would differ from what is posted. What goes on
+    # is what was written: the function may keep its object and change it, and text may be of a class of its own.
+    written: dict[str, Any] = orjson.loads(body)
+    if written != made:
         return TransformFault(
             "transform_result",
             f"{name} returned values that JSON cannot represent: expected dicts, lists, strings, finite numbers, "
             "booleans "
             "and None, not tuples or dates",
         )
-    return ParsedObject(made, body)
+    return ParsedObject(written, body)
 
 
 def _words(error: Exception) -> str:

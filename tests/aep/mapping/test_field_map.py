@@ -217,6 +217,23 @@ def test_a_record_without_key_or_timestamp() -> None:
     assert isinstance(made({"/a": {"kafka": "timestamp"}}, origin=bare), MapFault)
 
 
+@pytest.mark.parametrize("places", [("/at", "/at"), ("/at", "/at/city"), ("/at/city", "/at"), ("", "/at"), ("/at", "")])
+def test_what_two_fields_are_made_of_is_not_shared(places: tuple[str, str]) -> None:
+    """A transform may change one of them in place."""
+    record = {"at": {"city": {"name": "Rome"}}, "a": 1}
+    found = made({"/one": {"from": places[0]}, "/two": {"from": places[1]}}, record)
+    two = copy.deepcopy(found["two"])
+    _change(found["one"])
+    assert found["two"] == two
+
+
+def _change(value: dict[str, Any]) -> None:
+    for inner in value.values():
+        if isinstance(inner, dict):
+            _change(inner)
+    value["changed"] = True
+
+
 def test_the_whole_record_can_be_a_field() -> None:
     assert made({"/_acme/order": {"from": ""}}, {"a": [1]}) == {"_acme": {"order": {"a": [1]}}}
 

@@ -22,6 +22,14 @@ def test_a_function_makes_another_record_or_changes_the_one_given() -> None:
     assert applied("in_place", {"other": 1}) == ({"n": 2}, b'{"n":2}')
 
 
+def test_what_it_returned_is_its_own_and_text_is_text_whatever_its_class() -> None:
+    one, other = applied("reused", {"name": "one"}), applied("reused", {"name": "other"})
+    assert (one, other) == (({"name": "one"}, b'{"name":"one"}'), ({"name": "other"}, b'{"name":"other"}'))
+    made = applied("text_of_a_library", {})
+    assert isinstance(made, ParsedObject)
+    assert type(made.entity["name"]) is str
+
+
 def test_a_function_drops_a_record_by_none() -> None:
     assert applied("enrich", {"kind": "b"}) is None
 

@@ -278,6 +278,29 @@ def test_a_route_drops_before_it_maps_and_transforms_after_it() -> None:
     ]
 
 
+def test_a_transform_that_returns_one_object_for_all_records_makes_records_of_their_own() -> None:
+    only = replace(
+        route("one", TOPIC, schema=SCHEMA, **DESTINATION),
+        transform=RecordTransform("tests.own_steps:reused"),
+        id_from=(OFFSET,),
+    )
+    read = chunk(b'{"name":1}', b'{"name":"Ana"}', topic=TOPIC)
+    found = by_pipeline(read, Routes([only]), by_default(XdmRules), "skip")
+    assert found == by_command(read, Routes([only]), by_default(XdmRules), "skip")
+    assert (found[0] or ())[2:5:2] == ("type", "/name")
+    assert found[1] == ("one", b'{"name":"Ana","_id":"t-0-1"}')
+
+
+def test_text_of_another_class_than_pythons_is_text() -> None:
+    only = replace(
+        route("one", TOPIC, schema=SCHEMA, **DESTINATION),
+        transform=RecordTransform("tests.own_steps:text_of_a_library"),
+    )
+    prepared = Preparation((only,), by_default(XdmRules), "skip")(TOPIC, 0, record(0))
+    assert isinstance(prepared, Prepared)
+    assert prepared.body == b'{"name":"Ana"}'
+
+
 def test_a_delete_is_neither_dropped_nor_transformed() -> None:
     deletes = replace(
         route("one", "t", payload="raw", key_field="name"),
