@@ -18,6 +18,7 @@ from aep.platform.flow_service import (
     Entities,
     FlowService,
     first_id,
+    inlet_of,
     spec_of,
 )
 from aep.platform.inlets import Inlet, InletApi
@@ -135,7 +136,10 @@ def look(wanted: Provision, services: Services) -> Inventory:
         components=_components(wanted, registry),
         descriptors=[each for each in registry.descriptors.list() if each.get("@type") == IDENTITY] if schemas else [],
         datasets={name: list(services.catalog.datasets(name)) for name in [each.name for each in wanted.datasets]},
-        connections=_of_spec(_named(flows.connections, newer), HTTP_STREAMING),
+        connections={
+            name: [each if inlet_of(each) else flows.connections.find(str(each["id"])) or each for each in of_name]
+            for name, of_name in _of_spec(_named(flows.connections, newer), HTTP_STREAMING).items()
+        },
         inlets=_inlets(services.inlets, older),
         sources=_of_spec(_named(flows.source_connections, names), HTTP_STREAMING),
         targets=_of_spec(_named(flows.target_connections, names), DATA_LAKE),

@@ -105,6 +105,12 @@ def _connection(plan: Plan, connection: Connection, inventory: Inventory, path: 
     else:
         of_name = inventory.connections.get(connection.name, ())
         there = [(str(each["id"]), inlet) for each in of_name if (inlet := inlet_of(each)) is not None]
+        if of_name and not there:
+            text = (
+                f"name: {connection.name} ({of_name[0]['id']}) exists and has no inlet yet: run this again in a minute"
+            )
+            plan.problems.append(Problem((*path, "name"), text))
+            return
     fitting = [(object_id, inlet) for object_id, inlet in there if inlet.data_type == connection.data_type]
     if not there:
         words = [connection.data_type, "authenticated" if connection.authentication_required else "without a token"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from aep.provision.checks import own_field
@@ -31,6 +32,10 @@ _STANDARD_NAMESPACES = frozenset(
 )
 
 
+# Of what a schema gets that may have data already ("Basics of schema composition", "Ingest streaming record data").
+_THEN_REQUIRED = "required: from then on AEP rejects records without it"
+
+
 def plan_field_group(plan: Plan, group: FieldGroup, inventory: Inventory, own: str, path: Path) -> None:
     """Plan a field group: create it, or add the fields that it lacks."""
     if not _titled(plan, "field group", group.title, inventory, path):
@@ -50,7 +55,8 @@ def plan_field_group(plan: Plan, group: FieldGroup, inventory: Inventory, own: s
             dotted = ".".join(each.path)
             if isinstance(each, Missing):
                 operations += _addition(each, {op["path"] for op in operations})
-                added.append(f"adds {dotted} ({each.spec.type})")
+                kind = f"{each.spec.type}, {_THEN_REQUIRED}" if each.spec.required else each.spec.type
+                added.append(f"adds {dotted} ({kind})")
             elif isinstance(each, Retyped):
                 text = f"{dotted}: is of type {each.existing}, and "
                 text += f"a field keeps its type: {each.wanted} needs another name"
@@ -143,7 +149,8 @@ def _described(plan: Plan, schema: Schema, schema_id: str, inventory: Inventory,
             if identity.primary and primary is not None:
                 text = f"primary: {primary} is the primary identity of {schema.title} already, and a schema has one"
                 plan.problems.append(Problem((*path, "identities", number, "primary"), text))
-            plan.steps.append(_new_identity(schema, identity))
+            step = _new_identity(schema, identity)
+            plan.steps.append(replace(step, reasons=(*step.reasons, _THEN_REQUIRED)) if identity.primary else step)
             continue
         notes = []
         if str(known.get("xdm:namespace")) != identity.namespace:

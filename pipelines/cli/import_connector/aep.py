@@ -18,6 +18,7 @@ _PROXY, _AUTH, _DEAD_LETTERS = "aep.connection.proxy.", "aep.connection.auth.", 
 _HEADERS = "aep.connection.endpoint.headers"
 # Of a header's name: also X-Api-Key, Ocp-Apim-Subscription-Key, X-Amz-Credential.
 _MAYBE_SECRET = re.compile(r"auth|cookie|secret|token|passw|credential|signature|key$", re.IGNORECASE)
+_TOKEN = re.compile(r"\s*(bearer|basic)\s|eyJ", re.IGNORECASE)  # how a header's value begins that is a secret
 _PRODUCTION_IMS = "https://ims-na1.adobelogin.com"
 AEP_PROPERTIES = (
     "aep.endpoint",
@@ -72,7 +73,7 @@ def import_headers(draft: Draft) -> None:
     for name, value in headers.items():
         if name.lower() == "x-adobe-flow-id":
             draft.set("aep_flow_id", value, _HEADERS)
-        elif _MAYBE_SECRET.search(name):
+        elif _MAYBE_SECRET.search(name) or _TOKEN.match(value):
             text = (
                 f"{name} may be a secret and is not copied: see aep_auth; put headers without secrets into aep_headers"
             )
@@ -217,8 +218,11 @@ def import_sending(draft: Draft) -> None:
 def import_dead_letters(draft: Draft, topics: list[str], path: str) -> None:
     """Take where records go that can't be taken; to the folder `path` where the connector had no topic for them."""
     tolerance = draft.take("errors.tolerance")
+    provided = draft.is_provided(f"{_DEAD_LETTERS}topic.name")
     topic = draft.take(f"{_DEAD_LETTERS}topic.name")
-    if topic:
+    if provided:
+        draft.missing["dead_letter_topic"] = "TOPIC"
+    elif topic:
         draft.set("dead_letter_topic", topic, f"{_DEAD_LETTERS}topic.name")
         text = "gets single records, each with its reason, not whole batches; and what is not JSON, which was dropped"
         draft.note("better", f"{_DEAD_LETTERS}topic.name", text)

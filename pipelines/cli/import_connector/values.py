@@ -20,6 +20,8 @@ _WITHOUT_EFFECT = re.compile(
     r"(RegexRouter|TimestampRouter|ExtractTopic(\$\w+)?|SetSchemaMetadata(\$\w+)?|InsertHeader|DropHeaders|"
     r"HeaderFrom(\$\w+)?|ValueToKey|\w+\$Key)"
 )
+_ROUTER = re.compile(r"RegexRouter|TimestampRouter|ExtractTopic(\$\w+)?")  # of these, those that name topics anew
+_ANY_TOPIC = ""  # where only a config provider knows them
 
 
 def import_converters(draft: Draft) -> None:
@@ -89,18 +91,25 @@ def _avro(draft: Draft) -> None:
 def import_transforms(draft: Draft, topics: Sequence[str]) -> None:
     """Take the transforms: a JsonPatchTransform becomes a JSON Patch, of all topics or, by its predicate, of some."""
     unwrap = draft.patches.pop(None, [])
-    topics = topics or [""]  # whichever they are
+    topics = topics or [_ANY_TOPIC]
     by_topic = {topic: list(unwrap) for topic in topics}
+    router = None
     for name in _names(draft.take("transforms")):
         prefix = f"transforms.{name}."
         kind = (draft.take(f"{prefix}type") or "").rpartition(".")[2]
         if kind == "JsonPatchTransform":
             operations = _operations(draft, f"{prefix}operations")
-            for topic in _topics_of(draft, prefix, topics):
+            for topic in _topics_of(draft, prefix, topics, router):
                 by_topic[topic] += operations
         elif not kind:
             draft.problems.append(f"{prefix}type: missing: {name} is in transforms")
+        elif kind == "HeaderFrom$Value" and (draft.left.get(f"{prefix}operation") or "").strip().lower() != "copy":
+            fields = draft.left.get(f"{prefix}fields", "")
+            text = f"{kind}: takes fields out of the value ({fields}): do the same by map_file"
+            draft.note("to do", f"{prefix}type", text)
         elif _WITHOUT_EFFECT.fullmatch(kind):
+            if _ROUTER.fullmatch(kind):
+                router = router or kind
             draft.note("dropped", f"{prefix}type", f"{kind}: changes nothing of what AEP gets")
         else:
             text = f"{kind}: has no equivalent, and changes what AEP gets: do the same by map_file, or before Kafka"
@@ -152,8 +161,8 @@ def _operations(draft: Draft, key: str) -> list[Any]:
     return operations
 
 
-def _topics_of(draft: Draft, prefix: str, topics: Sequence[str]) -> Sequence[str]:
-    """Return the topics whose records a transform changes, by its predicate."""
+def _topics_of(draft: Draft, prefix: str, topics: Sequence[str], router: str | None) -> Sequence[str]:
+    """Return the topics whose records a transform changes, by its predicate; it sees the names that a router gave."""
     name = draft.take(f"{prefix}predicate")
     negate = (draft.take(f"{prefix}negate") or "false").lower() == "true"
     if name is None:
@@ -162,12 +171,16 @@ def _topics_of(draft: Draft, prefix: str, topics: Sequence[str]) -> Sequence[str
     pattern = draft.left.get(f"predicates.{name}.pattern", "")
     if kind == "RecordIsTombstone":  # which the transform leaves alone
         return topics if negate else []
-    if kind == "TopicNameMatches" and not any(topic.startswith("^") for topic in topics):
+    known = router is None and not any(topic.startswith("^") or topic == _ANY_TOPIC for topic in topics)
+    if kind == "TopicNameMatches" and known:
         try:
             return [topic for topic in topics if (re.fullmatch(pattern, topic) is not None) != negate]
         except re.error as error:
             draft.problems.append(f"predicates.{name}.pattern: not a valid regular expression: {error}")
             return []
-    text = f"{kind or name}: has no equivalent here, so the patch is applied to every record: see `when` of a route"
+    after = f" after {router}" if router and kind == "TopicNameMatches" else ""
+    text = (
+        f"{kind or name}{after}: has no equivalent here, so the patch is applied to every record: see `when` of a route"
+    )
     draft.note("to do", f"{prefix}predicate", text)
     return topics

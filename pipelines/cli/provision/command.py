@@ -128,8 +128,13 @@ class _Provisioning:
         if dry_run:
             self._console.print(f"{len(pending)} to do; a dry run changes nothing")
             return SOMETHING_TO_DO
-        if not yes and not self._agreed(len(pending)):
-            return WRONG
+        if not yes:
+            if not self._agreed(len(pending)):
+                return WRONG
+            now = self._plan(prune=prune, rotate=rotate)
+            if (now.steps, now.ids) != (plan.steps, plan.ids):
+                say("nothing was changed: AEP has changed since this plan was made: run this again to see the new one")
+                return WRONG
         return self._carry_out(plan, pending)
 
     def _plan(self, *, prune: bool, rotate: bool) -> Plan:

@@ -29,7 +29,7 @@ from aep.provision.apply import apply
 from aep.provision.inventory import look
 from aep.provision.plan import make_plan
 from aep.provision.routes import read_documents, route_values, schema_files
-from aep.provision.steps import Action, Delete
+from aep.provision.steps import Action, Delete, Plan
 from aep.xdm.rules import XdmRules
 from aep.xdm.schema import FULL_MEDIA_TYPE
 from aep.xdm.validate import XdmValidator
@@ -313,6 +313,34 @@ def test_pruning_leaves_dataflows_of_other_sources_that_have_the_same_name(organ
     plan = make_plan(wanted, there, organisation.name, prune=True)
     assert [step.kind for step in plan.work if step.action is Action.DELETE] == []
     assert len(planned(document, organisation, prune=True).work) == 2
+
+
+class WithoutInlets:
+    """Shows connections without their inlet: in lists, or wherever they are."""
+
+    def __init__(self, transport: Transport, *, in_lists_only: bool):
+        self._transport = transport
+        self._in_lists_only = in_lists_only
+
+    def send(self, request: Request) -> Reply:
+        reply = self._transport.send(request)
+        if "/connections?" in request.url or ("/connections/" in request.url and not self._in_lists_only):
+            return replace(reply, body=reply.body.replace(b'"inletUrl"', b'"_"'))
+        return reply
+
+
+def test_a_connection_whose_inlet_is_not_shown_is_not_created_again(organisation: Organisation) -> None:
+    carried_out(sample(), organisation)
+    wanted = parsed(sample(), organisation.name)
+
+    def plan(*, in_lists_only: bool) -> Plan:
+        transport = WithoutInlets(organisation.transport, in_lists_only=in_lists_only)
+        return make_plan(wanted, look(wanted, services_of(organisation, transport)), organisation.name)
+
+    assert (plan(in_lists_only=True).problems, plan(in_lists_only=True).work) == ([], [])
+    problems = plan(in_lists_only=False).problems
+    assert [each.path for each in problems][:2] == [("connections", 0, "name"), ("connections", 1, "name")]
+    assert problems[0].text.endswith("exists and has no inlet yet: run this again in a minute")
 
 
 def test_pruning_leaves_a_connection_that_another_dataflow_has_as_well(organisation: Organisation) -> None:

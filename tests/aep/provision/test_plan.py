@@ -130,7 +130,10 @@ class TestFieldGroups:
         plan, _ = self.change(level="string", joined={"type": "date", "required": True})
         (step,) = plan.work
         place = "/definitions/customFields/properties/_acme/properties/loyalty"
-        assert step.reasons == ("adds _acme.loyalty.level (string)", "adds _acme.loyalty.joined (date)")
+        assert step.reasons == (
+            "adds _acme.loyalty.level (string)",
+            "adds _acme.loyalty.joined (date, required: from then on AEP rejects records without it)",
+        )
         assert step.work == PatchFieldGroup(
             "group Member details",
             (
@@ -206,6 +209,7 @@ class TestSchemas:
                 (
                     "Loyalty, primary",
                     "Loyalty is a namespace of your own: create it in AEP first if it does not exist",
+                    "required: from then on AEP rejects records without it",
                 ),
             ),
             ("identity", ("Email",)),

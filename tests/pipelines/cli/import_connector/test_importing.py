@@ -470,6 +470,55 @@ def test_patches_of_some_topics_become_routes(tmp_path: Path, capsys: pytest.Cap
     assert read[1].map is None
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (
+            {
+                "transforms": "route,upsert",
+                "transforms.route.type": "org.apache.kafka.connect.transforms.RegexRouter",
+                "transforms.route.regex": "prod\\.(.*)",
+                "transforms.route.replacement": "$1",
+                "topics": "prod.profiles,prod.events",
+            },
+            "TopicNameMatches after RegexRouter: has no equivalent here, so the patch is applied to every record",
+        ),
+        ({"topics": "${file:/etc/topics:all}"}, "TopicNameMatches: has no equivalent here, so the patch is applied"),
+    ],
+)
+def test_a_patch_of_topics_that_cannot_be_told_is_not_lost(more: dict[str, Any], words: str) -> None:
+    predicate = {
+        "transforms.upsert.predicate": "p",
+        "predicates": "p",
+        "predicates.p.type": "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
+        "predicates.p.pattern": "profiles",
+    }
+    imported = bring({**UPSERTS, **predicate, **more})
+    assert (imported.patch, imported.routes) == ([UPSERT], [])
+    (note,) = [note for note in imported.notes if note.about == "transforms.upsert.predicate"]
+    assert (note.level, note.text.startswith(words)) == ("to do", True)
+
+
+@pytest.mark.parametrize(("operation", "level"), [("move", "to do"), ("copy", "dropped")])
+def test_fields_that_become_headers_leave_the_value_only_if_they_are_moved(operation: str, level: Level) -> None:
+    header_from = {
+        "transforms": "h",
+        "transforms.h.type": "org.apache.kafka.connect.transforms.HeaderFrom$Value",
+        "transforms.h.fields": "trace,span",
+        "transforms.h.headers": "t,s",
+        "transforms.h.operation": operation,
+    }
+    (note,) = [note for note in bring(header_from).notes if note.about == "transforms.h.type"]
+    assert (note.level, "(trace,span)" in note.text) == (level, operation == "move")
+
+
+def test_a_dead_letter_topic_that_only_a_config_provider_knows_is_not_taken_for_none() -> None:
+    imported = bring({"errors.deadletterqueue.topic.name": "${env:DLQ}"})
+    assert imported.missing["dead_letter_topic"] == "TOPIC"
+    assert "dead_letter_path" not in imported.options
+    assert levels(imported, "errors.deadletterqueue.topic.name") == ["to do"]
+
+
 def test_groups_and_offsets() -> None:
     imported = bring()
     assert levels(imported, "offsets") == ["to do", "changed"]
@@ -598,6 +647,14 @@ def test_headers_that_may_hold_a_secret_are_not_copied(name: str) -> None:
     imported = bring({"aep.connection.endpoint.headers": json.dumps({name: SECRET, "x-sandbox-name": "dev"})})
     assert imported.options["aep_headers"] == {"x-sandbox-name": "dev"}
     assert any(note.level == "to do" and f"{name} may be a secret" in note.text for note in imported.notes)
+    assert SECRET not in str(imported)
+
+
+@pytest.mark.parametrize("kind", ["Bearer ", "basic ", "eyJhbGciOi"])
+def test_headers_whose_value_is_a_token_are_not_copied_whatever_their_name(kind: str) -> None:
+    imported = bring({"aep.connection.endpoint.headers": json.dumps({"X-Gateway": kind + SECRET, "x-team": "crm"})})
+    assert imported.options["aep_headers"] == {"x-team": "crm"}
+    assert any(note.level == "to do" and "X-Gateway may be a secret" in note.text for note in imported.notes)
     assert SECRET not in str(imported)
 
 

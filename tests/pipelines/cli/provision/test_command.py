@@ -27,7 +27,7 @@ from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
 from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.aep.management import Organisation
 from tests.aep.provision.test_apply import ALL, counts
-from tests.aep.provisioning import sample
+from tests.aep.provisioning import carried_out, sample
 from tests.pipelines.platform_front import Interception, PlatformFront
 from tests.pipelines.to_aep import load_routes, parse
 from transforms.sinks.files import read_files
@@ -179,6 +179,26 @@ def test_a_terminal_is_asked(sandbox: Sandbox, typed: bytes, code: int) -> None:
     assert b"15 to do in sandbox prod: continue?" in output
     assert (b"nothing was changed" in output) == (code != 0)
     assert counts(sandbox.organisation) == (dict.fromkeys(ALL, 0) if code else ALL)
+
+
+def test_what_somebody_else_has_created_before_the_answer_is_not_created_again(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = sample()
+    sandbox.write({key: document[key] for key in ("field_groups", "schemas")})
+    assert sandbox.provision("--yes") == 0
+    sandbox.write(document)
+
+    def meanwhile(question: str) -> bool:
+        carried_out(document, sandbox.organisation)
+        return True
+
+    monkeypatch.setattr("typer.confirm", meanwhile)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    assert sandbox.provision() == 2
+    assert "nothing was changed: AEP has changed since this plan was made" in capsys.readouterr().err
+    assert counts(sandbox.organisation) == ALL
+    assert not sandbox.routes_file.exists()
 
 
 def test_adobes_dataflows_need_some_minutes() -> None:
