@@ -144,13 +144,13 @@ class EventViews:
             markup(element("strong", shortened(kind)), " ") if kind else None,
             code("no _id" if message.entity_id is None else shortened(message.entity_id)),
             element("ul", *reasons, class_="reasons") if reasons else None,
-            element("div", *where, *self._identities(message, org_id, entity), class_="about"),
         )
         if alone:
             content = json_block(message.entity, most=None)
         else:
             content = json_block(message.entity, whole=address("events", str(message.seq)))
-        return folded(f"message-{message.seq}", summary, content, opened=alone)
+        about = markup(*where, *self._identities(message, org_id, entity))
+        return folded(f"message-{message.seq}", summary, content, opened=alone, about=about)
 
     def _identities(self, message: NewMessage, org_id: str, entity: dict[str, Any]) -> Iterator[Content]:
         """Yield whom a message is about, as far as it can be told from it as it arrived."""

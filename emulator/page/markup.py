@@ -145,9 +145,20 @@ def facts(pairs: Mapping[str, Content]) -> Html:
     return element("dl", *(markup(element("dt", term), element("dd", value)) for term, value in pairs.items()))
 
 
-def folded(key: str, summary: Content, *content: Content, opened: bool = False) -> Html:
-    """Content that a click unfolds; the self-refresh keeps it unfolded by its `key`."""
-    return element("details", element("summary", summary), *content, id=key, open=opened)
+def folded(key: str, summary: Content, *content: Content, opened: bool = False, about: Content | None = None) -> Html:
+    """Return content that a click unfolds.
+
+    Args:
+        key: By which the self-refresh keeps it unfolded.
+        summary: What is clicked, without links: screen readers take all of it for one button.
+        content: What is unfolded.
+        opened: It is unfolded already.
+        about: What is always there, with links.
+    """
+    fold = element("details", element("summary", summary), *content, id=key, open=opened)
+    if about is None:
+        return fold
+    return element("div", fold, element("div", about, class_="about"), class_="entry", id=f"{key}-entry")
 
 
 def json_block(content: bytes | object, *, most: int | None = MAX_JSON_CHARS, whole: str | None = None) -> Html:

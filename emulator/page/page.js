@@ -64,15 +64,14 @@ function show(main, fresh) {
 // Entries come and go, and most of what is in them has no id: whoever goes through the page by keyboard is at the n-th
 // link or button of an entry, or of the rest of the page.
 function placeOf(element) {
-  const entry = element.closest("details[id]")?.id;
+  const entry = element.closest("[id]")?.id;
   const at = canBeFocused(entry).indexOf(element);
   return at < 0 ? null : { entry, at };
 }
 
 function canBeFocused(entry) {
-  const within = document.getElementById(entry ?? "main");
-  const all = [...(within?.querySelectorAll("a, button, summary") ?? [])];
-  return all.filter((each) => each.closest("details[id]")?.id === entry);
+  const all = document.getElementById(entry)?.querySelectorAll("a, button, summary") ?? [];
+  return [...all].filter((each) => each.closest("[id]").id === entry);
 }
 
 if (seconds) setTimeout(refresh, seconds * 1000);

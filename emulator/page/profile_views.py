@@ -47,6 +47,7 @@ class Entry(NamedTuple):
         summary: In a line.
         details: What a click unfolds; None for nothing.
         key: Tells it apart on the page.
+        about: What is below it, with links; None for nothing.
     """
 
     at_ms: int
@@ -54,6 +55,7 @@ class Entry(NamedTuple):
     summary: Html
     details: Html | None
     key: str
+    about: Html | None = None
 
 
 class ProfileViews:
@@ -137,14 +139,10 @@ class ProfileViews:
     def _records(self, org_id: str, linked: Sequence[Named]) -> Iterator[Entry]:
         for each in self._services.profiles.fragments(org_id, linked):
             dataset = dataset_link(self._facts, org_id, each.dataset_id)
-            summary = markup(element("strong", "record"), " of ", dataset, " for ", identity_link(each.owner))
-            yield Entry(
-                each.modified_ms,
-                "record",
-                summary,
-                json_block(each.entity, most=_MAX_JSON_CHARS),
-                f"record-{org_id}-{each.seq}",
-            )
+            about = markup("of ", dataset, " for ", identity_link(each.owner))
+            details = json_block(each.entity, most=_MAX_JSON_CHARS)
+            key = f"record-{org_id}-{each.seq}"
+            yield Entry(each.modified_ms, "record", element("strong", "record"), details, key, about)
 
     def _changes(self, org_id: str, linked: Sequence[Named]) -> Iterator[Entry]:
         for each in self._audiences.of_profile(org_id, linked):
@@ -184,7 +182,9 @@ def _timeline(entries: Sequence[Entry]) -> Html:
             day = today
             items.append(element("li", day, class_="day"))
         line = markup(element("time", f"{when:%H:%M:%S}", datetime=f"{when:%Y-%m-%dT%H:%M:%SZ}"), " ", each.summary)
-        content = folded(each.key, line, each.details) if each.details is not None else element("div", line)
+        content = (
+            folded(each.key, line, each.details, about=each.about) if each.details is not None else element("div", line)
+        )
         items.append(element("li", content, class_=each.kind))
     return element("ol", *items, class_="timeline") if items else note("Nothing yet.")
 

@@ -229,7 +229,7 @@ def test_whoever_goes_by_keyboard_stays_where_he_is(reader: Reader, client: Clie
     def focused() -> str:
         return str(
             reader.driver.execute_script(
-                "const at = document.activeElement; return (at.closest('details')?.textContent ?? '') + at.outerHTML"
+                "const at = document.activeElement; return (at.closest('.entry')?.textContent ?? '') + at.outerHTML"
             )
         )
 
