@@ -79,9 +79,13 @@ def hide(body: bytes, secret: str) -> bytes:
 
     Args:
         body: Of the reply.
-        secret: Not empty. It is also looked for as forms and URLs write it.
+        secret: Not empty. It is also looked for as forms, URLs and JSON write it.
     """
-    for form in (secret, quote_plus(secret, errors="surrogateescape")):
+    in_json = json.dumps(secret)[1:-1]
+    plain_json = json.dumps(secret, ensure_ascii=False)[1:-1]
+    of_json = [form for each in (in_json, plain_json) for form in (each, each.replace("/", "\\/"))]
+    forms = {secret, quote_plus(secret, errors="surrogateescape"), *of_json}
+    for form in sorted(forms, key=len, reverse=True):  # the shorter one may be a part of the longer
         body = body.replace(form.encode(errors="surrogateescape"), b"***")
     return body
 

@@ -83,6 +83,8 @@ def _twice(named: Iterable[tuple[str, int, str]], key: str, why: str) -> Iterato
     for kind, index, name in named:
         if not name.strip():
             yield Problem((kind, index, key), f"{key}: is empty")
+        elif name != name.strip():
+            yield Problem((kind, index, key), f"{key}: has blanks at its ends, by which AEP may not find it again")
         elif name in seen:
             yield Problem((kind, index, key), f"{key}: duplicate {name}: {why}")
         seen.add(name)

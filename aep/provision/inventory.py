@@ -26,7 +26,7 @@ from aep.platform.policies import MarketingActions
 from aep.platform.schema_registry import Accept, Container, Resources, SchemaRegistry
 from aep.platform.segments import SegmentDefinitions
 from aep.provision.inventory_destinations import DestinationInventory, look_for_destinations
-from aep.provision.model import STANDARD, Connection, Destination, Flow, Provision
+from aep.provision.model import STANDARD, Connection, DataSetEntry, Destination, Flow, Provision
 from aep.xdm.identities import IDENTITY
 
 
@@ -87,8 +87,9 @@ class Inventory:
         descriptors: The identity descriptors of all schemas.
         datasets, connections, inlets, sources, targets, flows: Those whose name the file has, by name; several may have
             the same.
-        users: Ids of the objects of Flow Service that are made of another one, by its id; looked at only if one is to
-            be deleted.
+        all_datasets: All datasets; looked at only if a schema is to be deleted.
+        users: Ids of the objects of Flow Service that are made of another one, or lead to a dataset, by its id; looked
+            at only if one is to be deleted.
         exports: What segments and destinations are compared with.
     """
 
@@ -103,6 +104,7 @@ class Inventory:
     sources: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     targets: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     flows: Mapping[str, Sequence[ExistingFlow]] = field(default_factory=dict)
+    all_datasets: Sequence[DataSet] = ()
     users: Mapping[str, frozenset[str]] = field(default_factory=dict)
     exports: DestinationInventory = field(default_factory=DestinationInventory)
 
@@ -119,8 +121,8 @@ def look(wanted: Provision, services: Services) -> Inventory:
     older = [each.name for each in wanted.connections if each.api == "inlet"]
     newer = [each.name for each in wanted.connections if each.api == "flow_service"]
     names = [each.name for each in wanted.flows]
-    made_of_others: list[Flow | Connection | Destination]
-    made_of_others = [*wanted.flows, *wanted.connections, *wanted.destinations]
+    used: list[Flow | Connection | Destination | DataSetEntry]
+    used = [*wanted.flows, *wanted.connections, *wanted.destinations, *wanted.datasets]
     return Inventory(
         titles=titles,
         field_groups={
@@ -146,7 +148,8 @@ def look(wanted: Provision, services: Services) -> Inventory:
         flows={
             name: [read_flow(flows, each) for each in of_name] for name, of_name in _named(flows.flows, names).items()
         },
-        users=_users(flows) if any(each.delete for each in made_of_others) else {},
+        all_datasets=list(services.catalog.datasets()) if any(each.delete for each in wanted.schemas) else (),
+        users=_users(flows) if any(each.delete for each in used) else {},
         exports=look_for_destinations(wanted, registry, flows, services.segments, services.actions),
     )
 
@@ -214,6 +217,7 @@ def _uses(flows: FlowService) -> Iterator[tuple[str, str]]:
     for entities in (flows.source_connections, flows.target_connections):
         for each in entities.list():
             yield str(each["id"]), str(each.get("baseConnectionId", ""))
+            yield str(each["id"]), dataset_of(each)
 
 
 def _inlets(api: InletApi, names: Sequence[str]) -> dict[str, list[Inlet]]:

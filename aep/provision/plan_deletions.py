@@ -140,12 +140,24 @@ def _in_order(parts: Mapping[str, str]) -> _Parts:
 
 
 def _in_use(wanted: Provision, doomed: Sequence[_Doomed], inventory: Inventory) -> Iterator[Problem]:
-    """Yield the connections that dataflows use which are to stay: AEP would refuse halfway."""
+    """Yield what something uses that is to stay. AEP would refuse halfway, or what stays would take no more data."""
     gone = {object_id for each in doomed for _, object_id in each.parts}
-    for index, connection in enumerate(wanted.connections):
-        for each in inventory.connections.get(connection.name, ()) if connection.delete else ():
-            over = inventory.users.get(str(each["id"]), frozenset())
-            flows = {flow for source in over for flow in inventory.users.get(source, frozenset())} - gone
-            if flows:
-                text = f"delete: other dataflows use {connection.name} ({', '.join(sorted(flows))}): delete them first"
-                yield Problem(("connections", index, "delete"), text)
+    users, none = inventory.users, frozenset[str]()
+    for key, kind, names in (
+        ("connections", "connection", [each.name for each in wanted.connections]),
+        ("datasets", "dataset", [each.name for each in wanted.datasets]),
+    ):
+        for each in doomed:
+            if each.kind == kind:
+                ends = {end for _, part in each.parts for end in users.get(part, none)}
+                flows = {flow for end in ends for flow in users.get(end, none)} - gone
+                if flows:
+                    text = f"delete: other dataflows use {each.name} ({', '.join(sorted(flows))}): delete them first"
+                    yield Problem((key, names.index(each.name), "delete"), text)
+    for index, schema in enumerate(wanted.schemas):
+        schema_id = inventory.titles.get(schema.title, ("", ""))[1]
+        left = [one for one in inventory.all_datasets if one.schema_id == schema_id and one.id not in gone]
+        if schema.delete and left:
+            named = ", ".join(f"{one.name} ({one.id})" for one in left)
+            text = f"delete: other datasets have the schema {schema.title}: delete them first: {named}"
+            yield Problem(("schemas", index, "delete"), text)

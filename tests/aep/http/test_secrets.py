@@ -112,6 +112,16 @@ class TestFile:
             secrets.resolve(f"file:{tmp_path}/secret")
 
 
+@pytest.mark.parametrize("secret", ["wJalrXUtnFEMI/K7MDENG+bPxRfi", 'a"b\\c', "pässwörd", "/"])
+@pytest.mark.parametrize("ascii_only", [True, False])
+@pytest.mark.parametrize("slash", ["/", "\\/"])
+def test_a_reply_that_repeats_a_secret_as_json_writes_it_tells_nothing(
+    secret: str, ascii_only: bool, slash: str
+) -> None:
+    written = json.dumps({"message": f"bad key <{secret}>"}, ensure_ascii=ascii_only).replace("/", slash)
+    assert json.loads(secrets.hide(written.encode(), secret))["message"] == "bad key <***>"
+
+
 def test_the_address_of_a_secret() -> None:
     google = "https://secretmanager.googleapis.com/v1"
     assert secrets.secret_manager_url(NAME) == f"{google}/{NAME}:access"

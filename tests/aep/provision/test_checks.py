@@ -80,6 +80,10 @@ BROKEN: list[tuple[Break, tuple[str | int, ...], str]] = [
         ("field_groups", 0, "fields", "_other"),
         "_{TENANT_ID} is used before",
     ),
+    *(
+        (lambda d, kind=kind, key=key: entry(d, kind).update({key: "Members "}), (kind, 0, key), "blanks at its ends")
+        for kind, key in (("field_groups", "title"), ("datasets", "name"), ("connections", "name"), ("flows", "name"))
+    ),
     (
         lambda d: entry(d, "field_groups")["fields"].update({OWN: "string"}),
         ("field_groups", 0, "fields", OWN),
