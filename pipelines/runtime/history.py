@@ -143,6 +143,6 @@ class History:
             request_seconds=load.seconds,
             most_in_flight=load.most,
             looks=1,
-            lag=metrics.level(metrics.LAG) if lag_seconds is None else lag_seconds,
+            lag=metrics.lag_records() if lag_seconds is None else lag_seconds,
             latency=total.latency.beyond(before.latency),
         )

@@ -85,7 +85,7 @@ def numbers(before: int, seconds: float) -> Numbers:
         requests=counts[metrics.REQUESTS],
         sent_again=sum(under(counts, metrics.RETRIES).values()),
         in_flight=metrics.level(metrics.IN_FLIGHT) or 0,
-        lag=metrics.level(metrics.LAG),
+        lag=metrics.lag_records(),
         lag_seconds=metrics.lag_seconds(),
         events_per_second=round((counts[metrics.READ] - before) / seconds, 1),
     )

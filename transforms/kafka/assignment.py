@@ -25,6 +25,7 @@ from transforms.worker import process
 
 _LOG = logging.getLogger(__name__)
 LOOK_AGAIN_SECONDS = 1.0
+_WARN_EVERY_SECONDS = 60.0
 
 # How often topic ids are asked for: one small request, which nothing waits for.
 _ASK_IDS_SECONDS = 5.0
@@ -55,7 +56,7 @@ class Assignment:
         self._source = source
         self._shard = shard
         self._clock = clock
-        self._look_at = float("-inf")
+        self._look_at = self._warn_at = float("-inf")
         self._began: dict[Partition, Committed] = {}  # where each partition was taken in
         self._ids: dict[Partition, str] = {}  # of the topics that the positions are of
         self.created_again: set[str] = set()
@@ -272,7 +273,9 @@ class Assignment:
             found = list_partitions(self._source.cluster, self._consumer, self._source.topics)
         except KafkaSetupError as error:
             # What is known already can still be read once librdkafka has found a broker.
-            _LOG.warning("cannot look for new partitions: %s", error)
+            if now >= self._warn_at:
+                self._warn_at = now + _WARN_EVERY_SECONDS
+                _LOG.warning("cannot look for new partitions: %s", error)
             self._look_at = now + LOOK_AGAIN_SECONDS
             return {}
         self._look_at = now + self._source.discovery_seconds

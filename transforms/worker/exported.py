@@ -223,7 +223,11 @@ EXPORTED: tuple[Exported, ...] = (
     ),
     Exported(IN_FLIGHT, "gauge", "Requests without an answer yet."),
     Exported(WAITING, "gauge", "Batches that wait to be sent again."),
-    Exported(LAG_RECORDS, "gauge", "Records in Kafka that this process still has to read; absent until known."),
+    Exported(
+        LAG_RECORDS,
+        "gauge",
+        "Records in Kafka that this process still has to read; absent until known, and while the brokers are silent.",
+    ),
     Exported(LAG_SECONDS, "gauge", "How far reading a Kinesis stream is behind its newest record; absent until known."),
     Exported(READY, "gauge", "1 while `/ready` answers 200, else 0."),
     Exported(LAST_POLL, "gauge", "When records were last asked for, in seconds since 1970; absent before that."),

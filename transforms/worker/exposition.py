@@ -55,7 +55,7 @@ def snapshot() -> Snapshot:
     levels = {
         IN_FLIGHT: metrics.level(metrics.IN_FLIGHT) or 0,
         WAITING: len(process.waiting()),
-        LAG_RECORDS: metrics.level(metrics.LAG),
+        LAG_RECORDS: metrics.lag_records(),
         LAG_SECONDS: metrics.lag_seconds(),
         READY: None,  # which the monitor knows
         LAST_POLL: metrics.last(metrics.READ),

@@ -164,6 +164,13 @@ def highest(name: str) -> int | None:
     return max(_parts(name), default=None)
 
 
+def lag_records() -> int | None:
+    """Return how many records of Kafka are still to be read; None where that is not known, as while the brokers are
+    silent: what they said last is no lag.
+    """
+    return level(LAG) if highest(KAFKA_SILENCE) is None else None
+
+
 def lag_seconds() -> float | None:
     """Return how far reading Kinesis is behind now; None where that is not known."""
     milliseconds = highest(LAG_MILLISECONDS)

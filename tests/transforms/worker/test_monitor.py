@@ -193,9 +193,13 @@ def test_what_keeps_a_process_from_reading_is_said_and_exported(page: str) -> No
     assert ready() == (503, "reading has not begun", 0)
     metrics.asked()
     assert ready() == (200, None, 1)
+    metrics.watch(metrics.LAG, "test", lambda: 0)
     metrics.watch(metrics.KAFKA_SILENCE, "test", lambda: 17)
     assert ready() == (503, "Kafka has not answered for 17 s", 0)
+    assert get(f"{page}/ready").json()["lag_records"] is None  # and not what the brokers said before
     metrics.unwatch(metrics.KAFKA_SILENCE, "test")
+    assert get(f"{page}/ready").json()["lag_records"] == 0
+    metrics.unwatch(metrics.LAG, "test")
     assert ready() == (200, None, 1)
 
 
