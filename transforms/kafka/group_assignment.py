@@ -45,6 +45,7 @@ class GroupAssignment(Assignment):
     """
 
     _ask_others_at = float("-inf")
+    _others_were_at: dict[Partition, int] | None = None
     _subscribed: tuple[str, ...] = ()
 
     def __init__(
@@ -129,8 +130,11 @@ class GroupAssignment(Assignment):
         super().close()
 
     def others_are_at(self, left: dict[Partition, int]) -> bool:
-        """Return whether the other members have committed up to these offsets; asked once a second."""
-        if not left:
+        """Return whether the other members have committed up to these offsets; asked once a second.
+
+        That they have stays so: a bundle that ends for it is asked again at once, why.
+        """
+        if not left or left == self._others_were_at:
             return True
         if self._clock() < self._ask_others_at:
             return False
@@ -141,12 +145,14 @@ class GroupAssignment(Assignment):
             _LOG.warning("the group's committed offsets cannot be read now: %s", error.args[0].str())
             return False
         ids = self.restriction.ids
-        return all(
+        are_there = all(
             one in committed
             and committed[one].offset >= end
             and not is_another(committed[one].topic_id, ids.get(one[0]))
             for one, end in left.items()
         )
+        self._others_were_at = left if are_there else None
+        return are_there
 
     def _reads(self, partition: Partition) -> bool:
         return True  # or another member of the group does

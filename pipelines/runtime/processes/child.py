@@ -43,6 +43,10 @@ class ParentReporter:
         self._socket = start.socket
         self._lock = threading.Lock()
         self._reported: Counter[str] = Counter()
+        self._shutdown_seconds = 0.0  # before the run, nothing is under way
+        self._ended = threading.Event()
+        # From the start on, which may wait for IMS for as long as that is away.
+        threading.Thread(target=self._notice_end_of_parent, name="parent", daemon=True).start()
 
     def say(self, text: str) -> None:
         """Leave it to the parent."""
@@ -60,31 +64,31 @@ class ParentReporter:
 
     @contextmanager
     def reporting(self, shutdown_seconds: float) -> Iterator[None]:
-        """Report the counts now and then, and end the run when the parent is gone.
+        """Report the counts now and then.
 
         Args:
-            shutdown_seconds: How long deliveries may then go on.
+            shutdown_seconds: How long deliveries may go on when the parent is gone.
         """
-        ended = threading.Event()
+        self._shutdown_seconds = shutdown_seconds
 
         def report() -> None:
-            while not ended.wait(_REPORT_EVERY_SECONDS):
+            while not self._ended.wait(_REPORT_EVERY_SECONDS):
                 self._send()
-
-        def notice_end_of_parent() -> None:
-            with suppress(ConnectionError):  # as one that is killed may end
-                os.read(self._socket, 1)  # it never writes
-            if not ended.is_set():
-                process.request_stop(shutdown_seconds)
 
         reporting = threading.Thread(target=report, name="report to parent", daemon=True)
         reporting.start()
-        threading.Thread(target=notice_end_of_parent, name="parent", daemon=True).start()
         try:
             yield
         finally:
-            ended.set()
+            self._ended.set()
             reporting.join()
+
+    def _notice_end_of_parent(self) -> None:
+        """End the run when the parent is gone, however that ended."""
+        with suppress(ConnectionError):  # as one that is killed may end
+            os.read(self._socket, 1)  # it never writes
+        if not self._ended.is_set():
+            process.request_stop(self._shutdown_seconds)
 
     def _send(self, *, error: str = "", outcome: str = "", examples: dict[str, dict[str, Any]] | None = None) -> None:
         with self._lock:

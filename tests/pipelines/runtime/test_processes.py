@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
 from itertools import pairwise
 
@@ -11,10 +12,13 @@ import pytest
 from aep.errors import UserError
 from pipelines.kinesis_to_kafka import RUN as KINESIS_TO_KAFKA
 from pipelines.options.merge import parse as parse_for
-from pipelines.runtime.processes.messages import Report, grown, read_report
+from pipelines.runtime.processes.child import ParentReporter
+from pipelines.runtime.processes.messages import Report, Start, grown, read_report
 from pipelines.runtime.processes.restarts import ended_in_order, failures_in_a_row, how_it_ended, pause_seconds
 from pipelines.runtime.processes.supervisor import in_json
+from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.pipelines.to_aep import parse
+from transforms.worker import process
 
 COMPLETE = (
     "--kafka_bootstrap_servers=kafka:9092",
@@ -93,6 +97,18 @@ def test_reports_add_up_to_what_was_counted() -> None:
 
 def test_a_report_that_a_kill_has_cut_off_is_left_out() -> None:
     assert read_report(Report(error="no").line()[:-5]) is None
+
+
+def test_a_process_ends_when_its_parent_is_gone_also_before_its_run_begins() -> None:
+    process.start_run()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ParentReporter(Start(theirs.fileno(), [], is_terminal=False))
+        assert not process.stop_requested.is_set()
+        ours.close()
+        wait_for(process.stop_requested.is_set, PATIENCE_SECONDS, "the process to notice")
+    assert process.time_left() <= 0
+    process.start_run()
 
 
 def test_lines_of_a_log_in_json_have_the_number_of_their_process() -> None:

@@ -216,6 +216,22 @@ def test_a_start_that_the_group_has_gone_beyond_since_is_not_read_again(
     assert member.offsets() == {(topic, 0): list(range(60, 100)), (topic, 1): list(range(10, 100))}
 
 
+def test_that_all_members_are_at_the_ends_is_still_so_when_the_bundle_that_ends_for_it_asks_again(
+    broker: KafkaBroker, members: KafkaCluster, new_topic: NewTopic, join: Join
+) -> None:
+    of = source(members, new_topic(2), share_group=True)
+    numbers(broker, of.topics[0], 200, 2)
+    start = start_of(of)
+    first, second = join(of, start), join(replace(of, id="second"), start)
+    wait_for(lambda: shared(first, second), SECONDS, "a partition each")
+
+    def at_ends(member: Member) -> bool:
+        member.bundle()
+        return member.reader.is_at_ends() and member.reader.is_at_ends()
+
+    wait_for(lambda: at_ends(first) and at_ends(second), SECONDS, "both to be at the ends")
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_fails_ends_the_reading(cluster: KafkaCluster, new_topic: NewTopic, join: Join) -> None:
     of: KafkaSource = source(cluster, new_topic(1), share_group=True)
