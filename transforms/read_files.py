@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from hashlib import blake2b
 from itertools import islice
 
 import apache_beam as beam
@@ -20,7 +21,7 @@ class ReadJsonLines(beam.PTransform):
     """Reads files, plain or compressed (by their ending), from any Beam filesystem.
 
     A record's `offset` is the number of its line, from 1, or of the record in a file of pretty-printed JSON or of an
-    array; its header `file` is the path; its topic is given.
+    array; its `partition` stands for the file, see `partition_of`; its header `file` is the path; its topic is given.
     The bundle fails with a `ConfigurationError` when no file matches, or a compressed one is cut off or damaged.
     """
 
@@ -41,6 +42,14 @@ class ReadJsonLines(beam.PTransform):
         return chunks
 
 
+def partition_of(path: str) -> int:
+    """Return a number of 48 bits that stands for a file.
+
+    So the records of two files have no place, nor an `_id` made of it, in common, and those of a file always the same.
+    """
+    return int.from_bytes(blake2b(path.encode(), digest_size=6).digest(), "big")
+
+
 def _matching(pattern: str) -> list[str]:
     (found,) = FileSystems.match([pattern])
     paths = [metadata.path for metadata in found.metadata_list]
@@ -55,11 +64,11 @@ class _ReadFile(beam.DoFn):
         self._topic = topic
 
     def process(self, element: str) -> Iterator[Chunk]:
-        headers = (("file", element.encode()),)
+        headers, partition = (("file", element.encode()),), partition_of(element)
         with process.remember_failure(), open_file(element) as file:
             entries = read_records(file).entries
             while run := list(islice(entries, CHUNK_RECORDS)):
                 now = int(time.time() * 1000)
                 records = [Record(number, now, None, headers, value) for number, value in run]
                 metrics.count(metrics.READ, len(records))
-                yield Chunk(self._topic, 0, records)
+                yield Chunk(self._topic, partition, records)

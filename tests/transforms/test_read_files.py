@@ -9,7 +9,7 @@ import pytest
 
 from aep.errors import ConfigurationError
 from tests.transforms.eager import Collect
-from transforms.read_files import ReadJsonLines
+from transforms.read_files import ReadJsonLines, partition_of
 from transforms.records.chunk import CHUNK_RECORDS, Chunk
 from transforms.worker import metrics, process
 
@@ -25,7 +25,7 @@ def test_lines_are_records_numbered_from_1_with_the_file_in_a_header(tmp_path: P
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"n":1}\r\n\n{"n":"\xc3\xa9"}')
     (chunk,) = read(path)
-    assert (chunk.topic, chunk.partition) == ("events", 0)
+    assert (chunk.topic, chunk.partition) == ("events", partition_of(str(path)))
     assert [(one.offset, one.value) for one in chunk.records] == [(1, b'{"n":1}'), (2, b""), (3, '{"n":"é"}'.encode())]
     assert {one.headers for one in chunk.records} == {(("file", str(path).encode()),)}
     assert metrics.process_counts() == {"read": 3}
@@ -39,6 +39,19 @@ def test_a_long_file_is_read_in_chunks_and_many_files_by_a_pattern(tmp_path: Pat
     assert sorted(len(chunk.records) for chunk in chunks) == [1] + [CHUNK_RECORDS] * (250 // CHUNK_RECORDS)
     values = [int(one.value or b"") for chunk in chunks for one in chunk.records]
     assert sorted(values) == list(range(-1, 250))
+
+
+def test_no_two_records_have_the_same_place(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for name in ("a.jsonl", "b.jsonl", "a/a.jsonl"):
+        (tmp_path / name).write_bytes(b"1\n2\n")
+    places = [
+        (chunk.partition, one.offset)
+        for pattern in ("*.jsonl", "a/*.jsonl")
+        for chunk in read(tmp_path / pattern)
+        for one in chunk.records
+    ]
+    assert len(set(places)) == len(places) == 6
 
 
 def test_compressed_files_are_read_by_their_ending(tmp_path: Path) -> None:

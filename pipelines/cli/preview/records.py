@@ -21,8 +21,9 @@ from transforms.records.route import Route, Routes
 
 
 def read_file(path: str, topic: str, limit: int, candidates: tuple[Route, ...]) -> Chunk:
-    """Read records as a run with kafka_source=file does; a file that is no JSON is one record of a route that reads
-    another format.
+    """Read records as a run with kafka_source=file does, but as if from partition 0 of the topic.
+
+    A file that is no JSON is one record of a route that reads another format.
 
     Args:
         path: Of the file, decompressed if its ending says so; - for the standard input.
