@@ -98,11 +98,13 @@ def _of_file(
     from pipelines.options.checks import preparing_findings
     from pipelines.options.merge import parse
     from pipelines.runtime.plan import make_routes
+    from transforms.read_files import partition_of
 
     settings = parse(arguments, lambda given: preparing_findings(given, kind))
     routes = make_routes(settings, kind)
     chosen, candidates = choose(routes, topic, route)
-    chunk = read_file(file, chosen, limit, candidates)
+    partition = partition_of(file) if settings.kafka.source == "file" else 0
+    chunk = read_file(file, chosen, partition, limit, candidates)
     if is_text(chunk):
         candidates = that_read_json(candidates)
     return _prepare(settings, kind, [(chunk, candidates)])

@@ -20,14 +20,13 @@ from transforms.records.record import Record
 from transforms.records.route import Route, Routes
 
 
-def read_file(path: str, topic: str, limit: int, candidates: tuple[Route, ...]) -> Chunk:
-    """Read records as a run with kafka_source=file does, but as if from partition 0 of the topic.
-
-    A file that is no JSON is one record of a route that reads another format.
+def read_file(path: str, topic: str, partition: int, limit: int, candidates: tuple[Route, ...]) -> Chunk:
+    """Read records as a run with kafka_source=file does; a file that is no JSON is one record of a route that reads
+    another format.
 
     Args:
         path: Of the file, decompressed if its ending says so; - for the standard input.
-        topic: That they are taken to be of.
+        topic, partition: That they are taken to be of.
         limit: Most records.
         candidates: The routes that take the topic.
 
@@ -41,14 +40,14 @@ def read_file(path: str, topic: str, limit: int, candidates: tuple[Route, ...]) 
         if not reads_json(candidates):
             content = source.lines.read()
             if not is_json(content):
-                return Chunk(topic, 0, [Record(1, now, None, headers, content)])
+                return Chunk(topic, partition, [Record(1, now, None, headers, content)])
             entries = read_records(io.BytesIO(content)).entries
         else:
             entries = read_records(source.lines).entries
         records = [Record(number, now, None, headers, value) for number, value in islice(entries, limit)]
     if not records:
         raise ConfigurationError(f"{path} has no records")
-    return Chunk(topic, 0, records)
+    return Chunk(topic, partition, records)
 
 
 def is_text(chunk: Chunk) -> bool:
