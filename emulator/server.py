@@ -10,9 +10,10 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from errno import EADDRINUSE
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import orjson
 import uvicorn
@@ -81,7 +82,8 @@ class Server(uvicorn.Server):
 
 def parse_arguments(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
+        allow_abbrev=False,
         prog=program,
         description="A local Adobe Experience Platform for demos and tests: IMS access tokens, the streaming "
         "collection service, Flow Service, Schema Registry, Catalog, Data Access and Profile access, all on one "
@@ -109,11 +111,11 @@ def parse_arguments(argv: Sequence[str] | None, program: str) -> argparse.Namesp
         "(default: any key); may be repeated",
     )
     parser.add_argument(
-        "--state", type=Path, metavar="FILE", help="SQLite file that keeps everything over restarts (default: none)"
+        "--state", type=_path, metavar="FILE", help="SQLite file that keeps everything over restarts (default: none)"
     )
     parser.add_argument(
         "--inlets",
-        type=Path,
+        type=_path,
         metavar="FILE",
         help='JSON list of inlets to create, such as [{"name": "demo", "org_id": "ACME@AdobeOrg"}]; '
         "the keys are those of POST /__local/inlets, and id may be given",
@@ -130,7 +132,37 @@ def parse_arguments(argv: Sequence[str] | None, program: str) -> argparse.Namesp
         action="store_true",
         help="counting mode for benchmarks: replies and counts, but checks and keeps nothing",
     )
-    return parser.parse_args(argv)
+    arguments, others = parser.parse_known_args([*map(_with_dashes, sys.argv[1:] if argv is None else argv)])
+    if others:
+        parser.error(_unknown(others[0], parser))
+    return arguments
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong on one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message.removeprefix('argument ')}\n")
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, got an empty text")
+    return Path(text)
+
+
+def _with_dashes(argument: str) -> str:
+    """Take `--kinesis_port` for `--kinesis-port`."""
+    name, equals, value = argument.partition("=")
+    return f"{name.replace('_', '-')}{equals}{value}" if argument.startswith("--") else argument
+
+
+def _unknown(argument: str, parser: argparse.ArgumentParser) -> str:
+    if not argument.startswith("-"):
+        return f"unexpected argument: {argument or repr('')}; see {parser.prog} --help"
+    name = argument.partition("=")[0]
+    near = get_close_matches(name, parser.format_usage().replace("[", " ").replace("]", " ").split(), n=1)
+    return f"no such option: {name}" + (f", did you mean {near[0]}?" if near else f"; see {parser.prog} --help")
 
 
 def prepare(arguments: argparse.Namespace) -> Emulator:
@@ -165,7 +197,9 @@ def _read_inlets(path: Path | None) -> list[Any]:
         return []
     try:
         inlets = orjson.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ValueError(f"--inlets {path}: {error.strerror}") from error
+    except ValueError as error:
         raise ValueError(f"--inlets {path}: {error}") from error
     if not isinstance(inlets, list):
         raise ValueError(f"--inlets {path}: expected a JSON list of inlets")

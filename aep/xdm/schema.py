@@ -141,7 +141,7 @@ def _read(document: bytes, where: str) -> dict[str, Any]:
             f"{where}: the XDM schema is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
         ) from error
     if not isinstance(schema, dict):
-        raise SchemaError(f"{where}: the XDM schema is not a JSON object but a {type(schema).__name__}")
+        raise SchemaError(f"{where}: the XDM schema is not a JSON object but of type {type(schema).__name__}")
     return schema
 
 

@@ -130,7 +130,7 @@ class Store:
                 advice = "another emulator has it open: stop that one, or use another file here"
             else:
                 advice = "name a writable file, or remove this one"
-            raise ValueError(f"state file {path}: {error}; {advice}") from error
+            raise ValueError(f"state file {path}: {getattr(error, 'strerror', None) or error}; {advice}") from error
         self._last_seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0]
         self._forgotten = ["messages", "pending", "failures", "ids"]
         self._counts: dict[str, Counts] = {}

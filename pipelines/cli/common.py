@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+import typer.core
 
 from samples.files import shipped
 
 if TYPE_CHECKING:
     from aep.errors import UserError
     from pipelines.options.group import OptionGroup
-    from pipelines.runtime.job import Run
+    from pipelines.runtime.job import Job, Run
     from transforms.kafka.client import KafkaCluster
 
 _Group = TypeVar("_Group", bound="OptionGroup")
@@ -29,8 +31,16 @@ def _with_dashes(name: str) -> str:
     return name.replace("_", "-")
 
 
+class _Sorted(typer.core.TyperGroup):
+    """Lists its commands in the order of the alphabet, whether or not they have commands of their own."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx))
+
+
 app = typer.Typer(
     name="beam-aep",
+    cls=_Sorted,
     help="Carries events from Kafka into Adobe Experience Platform.",
     epilog="\b\n"  # no line is broken
     "Run beam-aep COMMAND --help for the options of a command.\n"
@@ -75,6 +85,13 @@ KafkaConfigOption = Annotated[
 COMMANDS_PAGE = "commands.md, in the folder that beam-aep --help names,"
 """The page about the commands, as their help has it: a path does not fit into its columns."""
 
+BROKERS = "HOST:PORT[,HOST:PORT...]"
+"""How brokers are written, in the help of options that take them."""
+
+PipelineName = Annotated[
+    str, typer.Option("--pipeline", help="The pipeline, by the name of its module in pipelines.", metavar="NAME")
+]
+
 AsJson = Annotated[bool, typer.Option("--json", help=f"Print one JSON document instead; {COMMANDS_PAGE} has its form.")]
 
 
@@ -83,6 +100,18 @@ def put_json(document: Mapping[str, object]) -> None:
     import orjson
 
     typer.echo(orjson.dumps(document).decode())
+
+
+def a_path(text: str) -> Path:
+    """Read the argument of an option that names a file or a folder. Path("") would be the working directory."""
+    return Path(a_path_as_text(text))
+
+
+def a_path_as_text(text: str) -> str:
+    """Read such an argument where it may also be something else than a path, such as `-`."""
+    if not text:
+        raise typer.BadParameter("expected a path, got an empty text")
+    return text
 
 
 def say(text: str) -> None:
@@ -103,7 +132,7 @@ def say_problems(error: UserError) -> None:
 def words_and_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Part a command's words, such as names of files, from the options of a run among its arguments.
 
-    A word after `--name` or `-f` is the value of that option.
+    A word after `--name` or `-f` is the value of that option; `-` is a word.
     """
     words: list[str] = []
     options: list[str] = []
@@ -114,7 +143,7 @@ def words_and_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _is_option(argument: str) -> bool:
-    return argument.startswith("--") or argument == "-f"
+    return argument.startswith("-") and argument != "-"
 
 
 def plain(text: str) -> str:
@@ -166,6 +195,19 @@ def run_of(pipeline: str) -> Run[Any]:
     return found
 
 
+def job_of(pipeline: str) -> Job:
+    """Return the job of the pipeline that a command was given, for what only a pipeline with routes has.
+
+    Raises:
+        typer.BadParameter: There is no such pipeline.
+    """
+    from pipelines.jobs import find_job, jobs  # loads Beam
+
+    if (found := find_job(pipeline)) is None:
+        raise typer.BadParameter(f"expected one of {', '.join(jobs())}", param_hint="--pipeline")
+    return found
+
+
 def run_options(context: typer.Context) -> list[str]:
     """Return the arguments of a command that are options of a run.
 
@@ -177,13 +219,18 @@ def run_options(context: typer.Context) -> list[str]:
     return context.args
 
 
+def written_options(context: typer.Context) -> dict[str, str]:
+    """Return the options of a command as they are written, by their names as files would have them."""
+    names = [name for each in context.command.get_params(context) for name in each.opts if name.startswith("--")]
+    return {name.removeprefix("--").replace("-", "_"): name for name in [*names, "--help"]}
+
+
 def misspelt_option(context: typer.Context, arguments: Sequence[str]) -> str | None:
     """Return what to say of the first unknown option that looks like one of the command's own; None for none."""
     from pipelines.options.merge import known_options  # loads Beam
     from pipelines.options.yaml_files import nearest
 
-    own = {name.removeprefix("--").replace("-", "_"): name for each in context.command.params for name in each.opts}
-    own = {name: written for name, written in own.items() if written.startswith("--")} | {"help": "--help"}
+    own = written_options(context)
     known = {*own, *known_options()}
     for argument in arguments:
         name = argument.partition("=")[0].removeprefix("--").replace("-", "_")

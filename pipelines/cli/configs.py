@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import WRONG, app, example, file_problem, say
+from pipelines.cli.common import WRONG, a_path, app, example, file_problem, say
 
 
 @app.command(epilog=example("beam-aep configs my-configs"))
 def configs(
-    directory: Annotated[Path, typer.Argument(file_okay=False, help="Target folder; created if missing.")] = Path(
-        "configs"
-    ),
+    directory: Annotated[
+        Path, typer.Argument(parser=a_path, metavar="DIR", help="Target folder; created if missing.")
+    ] = Path("configs"),
 ) -> int:
     """Copy the sample options files, routes and schemas.
 

@@ -15,10 +15,4 @@ def emulate(context: typer.Context) -> int:
     """
     from emulator.__main__ import main as emulator
 
-    return emulator([*map(_with_dashes, context.args)], "beam-aep emulate")
-
-
-def _with_dashes(argument: str) -> str:
-    """Take `--kinesis_port` for `--kinesis-port`, as the other commands do."""
-    name, equals, value = argument.partition("=")
-    return f"{name.replace('_', '-')}{equals}{value}" if argument.startswith("--") else argument
+    return emulator(context.args, "beam-aep emulate")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import WRONG, app, example, say
+from pipelines.cli.common import WRONG, a_path, app, example, say
 
 _MARK = "# Written by beam-aep kafka"
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -19,6 +19,7 @@ def kafka(
     write: Annotated[
         Path | None,
         typer.Option(
+            parser=a_path,
             help="Options file to write the broker's address to; other commands take it with --options_file.",
             metavar="FILE",
         ),

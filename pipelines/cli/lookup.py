@@ -41,10 +41,10 @@ NOT_FOUND = 1
 )
 def lookup(
     context: typer.Context,
-    namespace: Annotated[str, typer.Option(help="Code of the identity's namespace, such as Email.")],
-    id_: Annotated[str, typer.Option("--id", help="Value of the identity, such as a@b.c.")],
+    namespace: Annotated[str, typer.Option(help="Code of the identity's namespace, such as Email.", metavar="CODE")],
+    id_: Annotated[str, typer.Option("--id", help="Value of the identity, such as a@b.c.", metavar="VALUE")],
     events: Annotated[bool, typer.Option("--events", help="Also show the events, newest first.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="Most events to show.")] = 10,
+    limit: Annotated[int, typer.Option(min=1, help="Most events to show.", metavar="N")] = 10,
     as_json: AsJson = False,
 ) -> int:
     """Look up a profile by one of its identities.

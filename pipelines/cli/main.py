@@ -18,11 +18,12 @@ from typing import Annotated
 import typer
 
 from pipelines import cli
-from pipelines.cli.common import app, misspelt_option, say
+from pipelines.cli.common import app, say
+from pipelines.cli.usage_errors import explained
 
 __all__ = ["app", "main"]
 
-_NO_COMMANDS = ("__main__", "main", "common", "event_hints", "event_lines", "run_help")
+_NO_COMMANDS = ("__main__", "main", "common", "event_hints", "event_lines", "run_help", "usage_errors")
 """Modules of this folder that are no commands but what commands share."""
 
 
@@ -53,21 +54,13 @@ def _before_any_command(
     pass
 
 
-def _explained(error: typer.TyperException, arguments: Sequence[str]) -> str:
-    """Return the message of an error; of an option that is missing because it is misspelt, that it is."""
-    context = getattr(error, "ctx", None)
-    message = error.format_message()
-    misspelt = misspelt_option(context, arguments) if context and message.startswith("Missing option") else None
-    return misspelt or message
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code: 2 for what the user has to fix."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         code = app(args=arguments or ["--help"], prog_name="beam-aep", standalone_mode=False)
     except typer.TyperException as error:
-        words = _explained(error, arguments)
+        words = explained(error, arguments)
         say(words if words.startswith("Usage: ") else f"error: {words}")  # the help of a group without a command
         return error.exit_code
     return int(code or 0)

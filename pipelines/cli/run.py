@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import PASSED_ON, AsJson, app, run_of, run_options
+from pipelines.cli.common import PASSED_ON, AsJson, PipelineName, app, run_of, run_options
 from pipelines.cli.run_help import HELP, run_help
 
 
 @app.command(context_settings=PASSED_ON)
 def run(
     context: typer.Context,
-    pipeline: Annotated[
-        str, typer.Option(help="The pipeline to run: the name of its module in pipelines.", metavar="NAME")
-    ] = "kafka_to_aep",
+    pipeline: PipelineName = "kafka_to_aep",
     as_json: AsJson = False,
 ) -> int:
     """Run a pipeline, by default from Kafka to AEP."""

@@ -20,6 +20,7 @@ from pipelines.cli.common import (
     AND_OPTIONS_METAVAR,
     WHOLE_RECORD,
     WRONG,
+    a_path_as_text,
     app,
     plain,
     run_options,
@@ -41,7 +42,7 @@ REFUSED = 1
 @app.command("send", context_settings=AND_OPTIONS, options_metavar=f"{AND_OPTIONS_METAVAR} [FILE]")
 def send(
     context: typer.Context,
-    route: Annotated[str, typer.Option(help="Name of the route in the routes file.")],
+    route: Annotated[str, typer.Option(help="Name of the route in the routes file.", metavar="NAME")],
 ) -> int:
     """Send one event, and show whether AEP accepts it.
 
@@ -57,7 +58,7 @@ def send(
     events, 1 when one is refused or dropped, 2 when they cannot be sent.
     """
     words, options = words_and_options(run_options(context))
-    path = words[0] if words and words[0] != "-" else None
+    path = a_path_as_text(words[0]) if words and words[0] != "-" else None
     options = [*words[1:], *options]
     try:
         return _send(options, route, read_events(path))

@@ -15,10 +15,12 @@ class OptionGroup(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    @field_validator("*", mode="after")
+    @field_validator("*", mode="before")  # a type's own check would say what an empty text is not
     @classmethod
     def _refuse_blank(cls, value: Any, info: ValidationInfo) -> Any:
-        if any(isinstance(item, str) and not item.strip() for item in (value if type(value) is tuple else [value])):
+        if any(
+            isinstance(item, str) and not item.strip() for item in (value if type(value) in (tuple, list) else [value])
+        ):
             can_be_null = info.field_name is not None and cls.model_fields[info.field_name].default is None
             instead = "give a value, or null for none" if can_be_null else "leave the option out or give a value"
             raise ValueError(f"is empty (an unset variable?): {instead}")

@@ -201,8 +201,8 @@ def _split(argv: Sequence[str], merge: _Merge) -> list[_Argument]:
         written, equals, text = argument.removeprefix("--").partition("=")
         name = written.replace("-", "_")
         if not argument.startswith("--") or not name:
-            after = f" after --{arguments[-1].name}" if arguments else ""
-            merge.problems.append(f"{COMMAND_LINE}: unexpected argument{after}: options are written --name=value")
+            before = arguments[-1].name if arguments else ""
+            merge.problems.append(f"{COMMAND_LINE}: {_unexpected(argument, before, len(rest) + 1 == len(argv))}")
             merge.incomplete = True
             continue
         switch = _is_switch(name, merge)
@@ -214,11 +214,25 @@ def _split(argv: Sequence[str], merge: _Merge) -> list[_Argument]:
         elif not equals and not switch:
             merge.problems.append(f"{COMMAND_LINE}: {name}: needs a value: --{name}=VALUE")
             merge.doubt([name])
+        elif name == "options_file" and equals and not text.strip():
+            merge.problems.append(f"{COMMAND_LINE}: options_file: is empty (an unset variable?): give a file")
+            merge.incomplete = True
         elif negated and equals:
             merge.problems.append(f"{COMMAND_LINE}: {name}: takes no value; write --{name.removeprefix('no_')}={text}")
         else:
             arguments.append(_Argument(name, text if equals else None))
     return arguments
+
+
+def _unexpected(argument: str, before: str, is_first: bool) -> str:
+    """Say what to write instead of an argument that is not an option. It may be a part of a secret with a blank."""
+    if argument[:1] == "-" and len(argument) > 1:
+        return f"{argument[:2]}: unknown option; options are written --name=value"
+    if argument.endswith((".yaml", ".yml")):
+        return f"unexpected argument {argument}: options files are given with -f {argument}"
+    word = f" {argument or repr('')}" if is_first else ""
+    after = f" after --{before}" if before else ""
+    return f"unexpected argument{word}{after}: options are written --name=value"
 
 
 def _is_switch(name: str, merge: _Merge) -> bool:

@@ -124,6 +124,8 @@ def scalar(text: str) -> Any:
 
 def read_text(path: str, what: str) -> str:
     """Read a file as UTF-8 text. Raises OptionsError with the reason and what the file is."""
+    if not path:  # which would be the working directory
+        raise OptionsError([f"the name of the {what} is empty (an unset variable?)"])
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:

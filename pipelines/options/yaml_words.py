@@ -50,6 +50,8 @@ def in_plain_words(error: yaml.MarkedYAMLError, text: str) -> tuple[int | None, 
         if "'<scalar>'" in problem:
             return here, "something after a closing quotation mark: write '' for ' inside single quotes"
         return here, "wrong indentation: this line does not line up with those above"
+    if "'<document start>'" in problem:
+        return here, "the value above is whole already, so this cannot follow it"
     if "expected a single document" in context:
         return here, "a second document (---): give one"
     words = ", ".join(part for part in (context, problem) if part)

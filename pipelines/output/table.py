@@ -79,9 +79,8 @@ def show_fields(console: Console, fields: Iterable[tuple[str, str | Text]], titl
     for name, value in shown:
         lines = [line for part in value.plain.split("\n") for line in (_wrapped(part, room) if room else [part])]
         for number, line in enumerate(lines):
-            head = Text(name if number == 0 else "", style="bold")
-            head.pad_right(indent - len(head.plain))
-            console.print(head + Text(line, style=value.style), soft_wrap=True)
+            head = f"{name if number == 0 else '':<{indent}}"
+            console.print(Text.assemble((head, "bold"), (line, value.style)), soft_wrap=True)
 
 
 def _show_stacked(console: Console, fields: Sequence[tuple[str, Text]]) -> None:

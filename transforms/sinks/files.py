@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -111,8 +111,12 @@ def list_files(place: str) -> list[str]:
     return sorted(metadata.path for metadata in matched.metadata_list)
 
 
-def read_file(path: str) -> Iterator[DeadLetter]:
+def read_file(path: str, damaged: Callable[[str], None] | None = None) -> Iterator[DeadLetter]:
     """Yield the dead letters of a file.
+
+    Args:
+        path: Of the file.
+        damaged: Called with a sentence about each line that is none, which is then left out; None refuses such a file.
 
     Raises:
         ConfigurationError: A line is none, or a compressed file is damaged; names the file.
@@ -122,7 +126,10 @@ def read_file(path: str) -> Iterator[DeadLetter]:
             try:
                 yield DeadLetter.from_json(line)
             except (ValueError, LookupError, TypeError) as error:
-                raise ConfigurationError(f"{path}, line {number}, is not a dead letter: {damage(error)}") from None
+                what = f"{path}, line {number}, is not a dead letter: {damage(error)}"
+                if damaged is None:
+                    raise ConfigurationError(f"{what}; remove the line, or move the file away") from None
+                damaged(what)
 
 
 def read_files(place: str) -> Iterator[DeadLetter]:

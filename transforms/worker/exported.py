@@ -157,7 +157,8 @@ EXPORTED: tuple[Exported, ...] = (
     Exported(
         "beam_aep_retries",
         "counter",
-        "Retries by cause: a status, `element` (of a 207), `mismatch`, `token` (refused with 401), or a network cause. "
+        "Retries by cause: a status, `mismatch`, `token` (refused with 401), a network cause: each is a request; or "
+        "`element`: each is a record that a 207 asks for again. "
         "Counted when they are sent; for Kinesis when they are planned.",
         ("cause",),
         counts=_from_0("token", under(metrics.RETRIES)),

@@ -12,6 +12,7 @@ from pipelines.cli.common import (
     AND_OPTIONS_METAVAR,
     WRONG,
     AsJson,
+    PipelineName,
     app,
     example,
     plain,
@@ -39,9 +40,7 @@ def check(
             metavar="N",
         ),
     ] = 200,
-    pipeline: Annotated[
-        str, typer.Option(help="The pipeline to check: the name of its module in pipelines.", metavar="NAME")
-    ] = "kafka_to_aep",
+    pipeline: PipelineName = "kafka_to_aep",
     offline: Annotated[
         bool, typer.Option("--offline", help="Use no network: options, routes, schemas, mappings, secrets and files.")
     ] = False,

@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import WRONG, AsJson, KafkaConfigOption, app, cluster_of, example, options_of, put_json, say
+from aep.counted import counted
+from pipelines.cli.common import (
+    BROKERS,
+    WRONG,
+    AsJson,
+    KafkaConfigOption,
+    a_path_as_text,
+    app,
+    cluster_of,
+    example,
+    options_of,
+    put_json,
+    say,
+)
 
 if TYPE_CHECKING:
     from transforms.records.dead_letter import DeadLetter
@@ -27,16 +40,25 @@ Place = Annotated[
     str,
     typer.Option(
         "--from",
+        parser=a_path_as_text,
         help=("A folder, files such as FOLDER/2026*.jsonl, or topic:NAME with --bootstrap-servers."),
         metavar="PLACE",
     ),
 ]
-Codes = Annotated[list[str] | None, typer.Option("--code", help="Only these codes; may be repeated.")]
-Stages = Annotated[list[str] | None, typer.Option("--stage", help="Only these stages; may be repeated.")]
-RouteNames = Annotated[list[str] | None, typer.Option("--route", help="Only these routes; may be repeated.")]
-Since = Annotated[str | None, typer.Option(help="Dead-lettered at this time or later: ISO 8601 with its offset.")]
-Until = Annotated[str | None, typer.Option(help="Dead-lettered before this time: ISO 8601 with its offset.")]
-BootstrapServers = Annotated[str | None, typer.Option(help="Brokers of the topic, as HOST:PORT[,HOST:PORT...].")]
+Codes = Annotated[list[str] | None, typer.Option("--code", help="Only these codes; may be repeated.", metavar="CODE")]
+Stages = Annotated[
+    list[str] | None, typer.Option("--stage", help="Only these stages; may be repeated.", metavar="STAGE")
+]
+RouteNames = Annotated[
+    list[str] | None, typer.Option("--route", help="Only these routes; may be repeated.", metavar="NAME")
+]
+Since = Annotated[
+    str | None, typer.Option(help="Dead-lettered at this time or later: ISO 8601 with its offset.", metavar="TIME")
+]
+Until = Annotated[
+    str | None, typer.Option(help="Dead-lettered before this time: ISO 8601 with its offset.", metavar="TIME")
+]
+BootstrapServers = Annotated[str | None, typer.Option(help="Brokers of the topic.", metavar=BROKERS)]
 Values = Annotated[
     bool,
     typer.Option(
@@ -59,7 +81,7 @@ def show(
     bootstrap_servers: BootstrapServers = None,
     kafka_config: KafkaConfigOption = None,
     values: Values = False,
-    limit: Annotated[int, typer.Option(min=1, help="Most to show.")] = 10,
+    limit: Annotated[int, typer.Option(min=1, help="Most to show.", metavar="N")] = 10,
     as_json: AsJson = False,
 ) -> int:
     """Show dead letters one by one, in the order they were written."""
@@ -134,7 +156,6 @@ def _read(
     from pipelines.runtime.logs import set_up_logging
     from pipelines.runtime.replay_plan import check_topic_is_there, find_files
     from transforms.read_dead_letter_topic import read_topic
-    from transforms.sinks.files import read_file
     from transforms.sinks.places import topic_of
 
     chosen = {
@@ -160,10 +181,31 @@ def _read(
             yield from filter(selection.takes, read_topic(cluster, topic))
         else:
             for path in find_files(place, "--from"):
-                yield from filter(selection.takes, read_file(path))
+                yield from filter(selection.takes, _letters_of(path))
     except UserError as error:
         say(f"error: {error}")
         raise typer.Exit(WRONG) from None
+
+
+def _letters_of(path: str) -> Iterator[DeadLetter]:
+    """Yield the dead letters of a file, without what a copy that was cut off has left of one, with a warning.
+
+    Raises:
+        ConfigurationError: The file has none but damaged ones.
+    """
+    from aep.errors import ConfigurationError
+    from transforms.sinks.files import read_file
+
+    damaged: list[str] = []
+    any_is_whole = False
+    for one in read_file(path, damaged.append):
+        any_is_whole = True
+        yield one
+    if damaged and not any_is_whole:
+        raise ConfigurationError(damaged[0])
+    if damaged:
+        more = f" and {counted(len(damaged) - 1, 'more line')} of the file" if len(damaged) > 1 else ""
+        say(f"warning: left out: {damaged[0]}{more}")
 
 
 def _console() -> Console:

@@ -43,8 +43,12 @@ def failed_batches(
             metavar="ID",
         ),
     ] = None,
-    since: Annotated[str | None, typer.Option(help="Created at this time or later: ISO 8601 with its offset.")] = None,
-    until: Annotated[str | None, typer.Option(help="Created before this time: ISO 8601 with its offset.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Created at this time or later: ISO 8601 with its offset.", metavar="TIME")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Created before this time: ISO 8601 with its offset.", metavar="TIME")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Pull the records that AEP rejected after accepting them.

@@ -15,9 +15,11 @@ from rich.progress import track
 
 from aep.counted import counted
 from pipelines.cli.common import (
+    BROKERS,
     COMMANDS_PAGE,
     WRONG,
     KafkaConfigOption,
+    a_path,
     app,
     cluster_of,
     cluster_of_files,
@@ -45,10 +47,14 @@ _TOPIC_PREFIX = "loyalty-"
     )
 )
 def generate(
-    count: Annotated[int | None, typer.Argument(min=0, help="How many records.", show_default=False)] = None,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same records.")] = 7,
+    count: Annotated[
+        int | None, typer.Argument(min=0, help="How many records.", metavar="COUNT", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same records.", metavar="N")] = 7,
     kind: Annotated[Kind, typer.Option(help="mixed: every fifth record is a profile.")] = "mixed",
-    broken_share: Annotated[float, typer.Option(help="Share of records broken on purpose, from 0 to 1.")] = 0.0,
+    broken_share: Annotated[
+        float, typer.Option(help="Share of records broken on purpose, from 0 to 1.", metavar="SHARE")
+    ] = 0.0,
     broken_kind: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,14 +64,21 @@ def generate(
         ),
     ] = None,
     event_bytes: Annotated[
-        int | None, typer.Option(help=f"Exact size of each good event, from {MIN_EVENT_BYTES}. Default: 1 to 2 kB.")
+        int | None,
+        typer.Option(
+            help=f"Exact size of each good event, from {MIN_EVENT_BYTES}. Default: 1 to 2 kB.", metavar="BYTES"
+        ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="File for lines of JSON; compressed if it ends in .gz. Default: the standard output."),
+        typer.Option(
+            parser=a_path,
+            help="File for lines of JSON; compressed if it ends in .gz. Default: the standard output.",
+            metavar="FILE",
+        ),
     ] = None,
     bootstrap_servers: Annotated[
-        str | None, typer.Option(help="Send to Kafka instead: brokers as HOST:PORT[,HOST:PORT...].")
+        str | None, typer.Option(help="Send to Kafka instead: its brokers.", metavar=BROKERS)
     ] = None,
     kafka_config: KafkaConfigOption = None,
     options_file: Annotated[
@@ -79,7 +92,8 @@ def generate(
         ),
     ] = None,
     topic_prefix: Annotated[
-        str, typer.Option(help="Prefix of the topics: PREFIXprofiles and PREFIXevents, which must exist.")
+        str,
+        typer.Option(help="Prefix of the topics: PREFIXprofiles and PREFIXevents, which must exist.", metavar="PREFIX"),
     ] = _TOPIC_PREFIX,
     as_json: Annotated[
         bool,

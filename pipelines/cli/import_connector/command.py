@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from pipelines.cli.common import WRONG, AsJson, app, example, put_json, say
+from pipelines.cli.common import BROKERS, WRONG, AsJson, a_path, app, example, put_json, say
 from pipelines.output.layout import Column
 from pipelines.output.table import Table, show
 
@@ -30,19 +30,30 @@ _STYLES = {"to do": "bold", "changed": "yellow", "dropped": "dim", "better": "gr
 def import_connector(
     file: Annotated[
         Path,
-        typer.Argument(help="The connector's .properties, or the JSON of Connect's REST API.", show_default=False),
+        typer.Argument(
+            parser=a_path,
+            metavar="FILE",
+            help="The connector's .properties, or the JSON of Connect's REST API.",
+            show_default=False,
+        ),
     ],
     output: Annotated[
-        Path | None, typer.Option(help="Folder to write to. Default: the connector's name.", metavar="DIR")
+        Path | None,
+        typer.Option(parser=a_path, help="Folder to write to. Default: the connector's name.", metavar="DIR"),
     ] = None,
     worker: Annotated[
         Path | None,
         typer.Option(
-            help="The configuration of Connect's workers, which has the brokers and may have converters and consumer.*."
+            parser=a_path,
+            help="The configuration of Connect's workers, which has the brokers and may have converters and "
+            "consumer.*.",
+            metavar="FILE",
         ),
     ] = None,
-    bootstrap_servers: Annotated[str | None, typer.Option(help="Brokers, as HOST:PORT[,HOST:PORT...].")] = None,
-    name: Annotated[str | None, typer.Option(help="The connector's name, if the file has none.")] = None,
+    bootstrap_servers: Annotated[str | None, typer.Option(help="Its brokers.", metavar=BROKERS)] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The connector's name, if the file has none.", metavar="NAME")
+    ] = None,
     new_group: Annotated[
         str | None,
         typer.Option(
@@ -51,16 +62,18 @@ def import_connector(
         ),
     ] = None,
     schema_file: Annotated[
-        Path | None, typer.Option(help="Check messages by this schema: the option xdm_schema_file.")
+        Path | None,
+        typer.Option(parser=a_path, help="Check messages by this schema: the option xdm_schema_file.", metavar="FILE"),
     ] = None,
     schema_id: Annotated[
         str | None,
         typer.Option(
             help="Check messages by the schema with this $id, and its identity descriptors, from the registry at each "
-            "run: the option xdm_schema_id."
+            "run: the option xdm_schema_id.",
+            metavar="ID",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option(help="Overwrite existing files.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Convert the configuration of Adobe's Kafka Connect sink.

@@ -14,6 +14,7 @@ from pipelines.cli.common import (
     INTERRUPTED,
     WRONG,
     AsJson,
+    PipelineName,
     app,
     example,
     put_json,
@@ -43,10 +44,6 @@ _METAVAR = f"OPTIONS.yaml... {AND_OPTIONS_METAVAR}"
 JobId = Annotated[
     str | None,
     typer.Option("--job", help="Id of the job, or its beginning, where several have the same job_name.", metavar="ID"),
-]
-
-Pipeline = Annotated[
-    str, typer.Option(help="The pipeline that the job runs: the name of its module in pipelines.", metavar="NAME")
 ]
 
 
@@ -120,7 +117,7 @@ def stop(
         ),
     ] = None,
     job: JobId = None,
-    pipeline: Pipeline = "kafka_to_aep",
+    pipeline: PipelineName = "kafka_to_aep",
 ) -> int:
     """Stop a job: with a savepoint, or at once.
 
@@ -143,7 +140,7 @@ def stop(
     if to and not savepoint:
         raise typer.BadParameter("--to needs --savepoint")
     for word in words_and_options(context.args)[0]:
-        if "://" in word or Path(word).is_dir():
+        if word and ("://" in word or Path(word).is_dir()):
             raise typer.BadParameter(f"{word} is not an options file; a savepoint's folder is given with --to")
     try:
         settings = _settings(context)
@@ -192,7 +189,7 @@ def restart(
     preview: Annotated[
         bool, typer.Option("--preview", help="Only say where it would start: nothing is submitted.")
     ] = False,
-    pipeline: Pipeline = "kafka_to_aep",
+    pipeline: PipelineName = "kafka_to_aep",
 ) -> int:
     """Start a job again where it ended.
 

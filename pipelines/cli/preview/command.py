@@ -13,7 +13,10 @@ from pipelines.cli.common import (
     AND_OPTIONS_METAVAR,
     WRONG,
     AsJson,
+    PipelineName,
+    a_path_as_text,
     app,
+    job_of,
     put_json,
     run_options,
     say,
@@ -38,18 +41,23 @@ _PATIENCE_SECONDS = 15.0
 def preview(
     context: typer.Context,
     file: Annotated[
-        str | None, typer.Option(help="File of records, as for kafka_source=file; - is the standard input.")
+        str | None,
+        typer.Option(
+            parser=a_path_as_text,
+            help="File of records, as for kafka_source=file; - is the standard input.",
+            metavar="FILE",
+        ),
     ] = None,
     sample: Annotated[
         int | None, typer.Option(min=1, help="Read this many of the newest records of each topic.", metavar="N")
     ] = None,
-    topic: Annotated[str | None, typer.Option(help="Topic of the records, where routes name several.")] = None,
-    route: Annotated[str | None, typer.Option(help="Route from whose topic the records are.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Most records of a file to show.")] = 10,
+    topic: Annotated[
+        str | None, typer.Option(help="Topic of the records, where routes name several.", metavar="NAME")
+    ] = None,
+    route: Annotated[str | None, typer.Option(help="Route from whose topic the records are.", metavar="NAME")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most records of a file to show.", metavar="N")] = 10,
     as_json: AsJson = False,
-    pipeline: Annotated[
-        str, typer.Option(help="The pipeline: the name of its module in pipelines.", metavar="NAME")
-    ] = "kafka_to_aep",
+    pipeline: PipelineName = "kafka_to_aep",
 ) -> int:
     """Show records before and after, and their requests.
 
@@ -62,26 +70,23 @@ def preview(
     be read.
     """
     from aep.errors import UserError
-    from pipelines.jobs import find_job, jobs
 
-    job = find_job(pipeline)
-    if job is None:
-        raise typer.BadParameter(f"expected one of {', '.join(jobs())}", param_hint="--pipeline")
+    kind = job_of(pipeline).destination
     options = run_options(context)
     if (file is None) == (sample is None):
-        raise typer.BadParameter("give --file or --sample")
+        raise typer.BadParameter("give either --file FILE or --sample N")
     try:
         if file is not None:
-            previews, requests = _of_file(options, job.destination, file, topic, route, limit)
+            previews, requests = _of_file(options, kind, file, topic, route, limit)
         else:
-            previews, requests = _of_topics(options, job.destination, sample or 0, topic, route)
+            previews, requests = _of_topics(options, kind, sample or 0, topic, route)
     except UserError as error:
         say_problems(error)
         return WRONG
     except OSError as error:
         say(f"error: {file}: {error.strerror}")
         return WRONG
-    return _show(previews, requests, job.destination, as_json)
+    return _show(previews, requests, kind, as_json)
 
 
 def _of_file(

@@ -51,8 +51,8 @@ def read_file(path: str, topic: str, partition: int, limit: int, candidates: tup
 
 
 def is_text(chunk: Chunk) -> bool:
-    """Return whether records are JSON, in whichever format their route reads them."""
-    return all(is_json(record.value or b"") for record in chunk.records)
+    """Return whether the records of a file are JSON, if not all of it valid, in whichever format their route reads."""
+    return any(is_json(record.value or b"") for record in chunk.records)
 
 
 def read_topics(settings: Settings, routes: Routes, topic: str | None, route: str | None, number: int) -> list[Chunk]:

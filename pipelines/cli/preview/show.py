@@ -31,7 +31,7 @@ def show_preview(console: Console, preview: Preview) -> None:
     """Print a record: what becomes of it, and what was made of it."""
     followed = preview.followed
     outcome = followed.outcome
-    head = Text(plain(preview.place), "bold")
+    head = Text.assemble((plain(preview.place), "bold"))
     if followed.route:
         head.append(f"  route {followed.route}", "")
     if isinstance(outcome, Prepared):

@@ -17,6 +17,7 @@ from pipelines.cli.common import (
     INTERRUPTED,
     WRONG,
     AsJson,
+    a_path,
     app,
     example,
     put_json,
@@ -48,7 +49,10 @@ _ROUTES_FILE = "routes.yaml"
 )
 def provision(
     context: typer.Context,
-    file: Annotated[Path, typer.Option("--file", "-f", help="YAML file that declares the objects.")],
+    file: Annotated[
+        list[Path],
+        typer.Option("--file", "-f", parser=a_path, help="YAML file that declares the objects.", metavar="FILE"),
+    ],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Stop after the plan; exit code 3 if there are changes.")
     ] = False,
@@ -71,12 +75,14 @@ def provision(
     from pipelines.options.platform_access import platform_settings
     from pipelines.options.secret_checks import secrets_named
 
+    if len(file) > 1:
+        raise typer.BadParameter("--file (-f) takes one file; options files are given with --options_file")
     if as_json and not (dry_run or yes):
         raise typer.BadParameter("--json asks nothing: give --dry-run or --yes with it")
     try:
         settings = platform_settings(run_options(context))
         with secrets_named(settings):
-            provisioning = _Provisioning(str(file), settings, as_json=as_json)
+            provisioning = _Provisioning(str(file[0]), settings, as_json=as_json)
             code = provisioning.run(dry_run=dry_run, yes=yes, prune=prune, rotate=rotate)
         if as_json and code in (0, SOMETHING_TO_DO):
             put_json(provisioning.document)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipelines.cli.common import PASSED_ON, WRONG, AsJson, app, put_json, run_options, say, say_problems
+from pipelines.cli.common import PASSED_ON, WRONG, AsJson, PipelineName, app, put_json, run_options, say, say_problems
 from pipelines.cli.run_help import HELP, run_help
 
 REFUSED = 1
@@ -18,9 +18,7 @@ REFUSED = 1
 @app.command(context_settings=PASSED_ON)
 def replay(
     context: typer.Context,
-    pipeline: Annotated[
-        str, typer.Option(help="The pipeline that wrote them: the name of its module in pipelines.", metavar="NAME")
-    ] = "kafka_to_aep",
+    pipeline: PipelineName = "kafka_to_aep",
     preview: Annotated[
         bool, typer.Option("--preview", help="Only say how many would pass now: nothing is sent, written or committed.")
     ] = False,

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from aep.xdm.harden import UnknownFields
 from aep.xdm.rules import Identity as WantedIdentity
 from aep.xdm.rules import Nulls
-from pipelines.cli.common import WRONG, AsJson, app, example, options_of, plain, put_json, say
+from pipelines.cli.common import WRONG, AsJson, a_path, app, example, options_of, plain, put_json, say
 
 if TYPE_CHECKING:
     from aep.xdm.identities import Identity
@@ -32,7 +32,12 @@ commands = typer.Typer(
 app.add_typer(commands)
 
 Form = Literal["text", "json", "adobe"]
-SchemaFile = Annotated[Path, typer.Argument(help="A resolved schema, from `schema build` or the registry.")]
+SchemaFile = Annotated[
+    Path,
+    typer.Argument(
+        parser=a_path, metavar="SCHEMA_FILE", help="A resolved schema, from `schema build` or the registry."
+    ),
+]
 
 _SOME_INVALID = 1  # exit code
 _TENANT = re.compile(r"_?([A-Za-z0-9]+)")
@@ -48,31 +53,39 @@ def build(
     components: Annotated[
         list[Path],
         typer.Option(
+            parser=a_path,
             help="The folder `components` of a checkout of adobe/xdm; may be repeated, for folders with your own.",
             metavar="DIR",
         ),
     ],
     class_: Annotated[
-        str, typer.Option("--class", help="profile, experienceevent, or the $id or file name of another class.")
+        str,
+        typer.Option(
+            "--class", help="profile, experienceevent, or the $id or file name of another class.", metavar="CLASS"
+        ),
     ],
-    output: Annotated[Path, typer.Option(help="File to write the schema to.")],
+    output: Annotated[Path, typer.Option(parser=a_path, help="File to write the schema to.", metavar="FILE")],
     field_groups: Annotated[
         list[str] | None,
         typer.Option("--field-group", help="$id or file name; may be repeated.", metavar="ID_OR_NAME"),
     ] = None,
-    tenant: Annotated[str | None, typer.Option(help="Your tenant id: `acme` for fields under `_acme`.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="Your tenant id: `acme` for fields under `_acme`.", metavar="ID")
+    ] = None,
     tenant_fields: Annotated[
         list[Path] | None,
         typer.Option(
+            parser=a_path,
             help="JSON with fields of your own: by name, by name in standard objects around the field of your tenant "
             "(person.name._acme), or as a field group of the registry; may be repeated.",
             metavar="FILE",
         ),
     ] = None,
     schema_id: Annotated[
-        str | None, typer.Option("--id", help="The $id that the schema has in the registry; messages must name it.")
+        str | None,
+        typer.Option("--id", help="The $id that the schema has in the registry; messages must name it.", metavar="ID"),
     ] = None,
-    title: Annotated[str | None, typer.Option(help="Its title. Default: the name of the file.")] = None,
+    title: Annotated[str | None, typer.Option(help="Its title. Default: the name of the file.", metavar="TEXT")] = None,
     primary_identity: Annotated[
         str | None,
         typer.Option(
@@ -173,8 +186,10 @@ def check(
     events: Annotated[
         Path | None,
         typer.Option(
+            parser=a_path,
             help="Lines of JSON, pretty-printed JSON or an array; decompressed if it ends in .gz, .bz2, .xz, .zst. "
-            "Default: standard input."
+            "Default: standard input.",
+            metavar="FILE",
         ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Also report each invalid line.")] = False,
@@ -184,9 +199,14 @@ def check(
     as_json: Annotated[
         bool, typer.Option("--json", help="Report everything as lines of JSON, the counts last.")
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Most lines to report; the others are only counted.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Most lines to report; the others are only counted.", metavar="N")
+    ] = None,
     sha256: Annotated[
-        str | None, typer.Option(help="Refuse a schema file with a digest other than this; `schema show` prints it.")
+        str | None,
+        typer.Option(
+            help="Refuse a schema file with a digest other than this; `schema show` prints it.", metavar="DIGEST"
+        ),
     ] = None,
     unknown_fields: Annotated[UnknownFields | None, typer.Option(help=_AS_OPTION.format("unknown_fields"))] = None,
     nulls: Annotated[Nulls | None, typer.Option(help=_AS_OPTION.format("nulls"))] = None,

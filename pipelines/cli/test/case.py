@@ -143,8 +143,13 @@ def read_cases(path: str) -> list[Case]:
         if first != case.line:
             problems.append(f"{path}:{case.line}: name: {case.keys.name} is the name of the case on line {first} too")
     if problems:
-        raise OptionsError(problems)
+        raise OptionsError(sorted(problems, key=lambda problem: _line_of(problem, path)))
     return cases
+
+
+def _line_of(problem: str, path: str) -> int:
+    line = problem.removeprefix(f"{path}:").partition(":")[0]
+    return int(line) if line.isdigit() else 0
 
 
 def _read_case(loader: OptionsLoader, node: yaml.Node, path: str, problems: list[str]) -> Iterator[Case]:

@@ -15,7 +15,10 @@ from pipelines.cli.common import (
     AND_OPTIONS_METAVAR,
     WRONG,
     AsJson,
+    PipelineName,
+    a_path_as_text,
     app,
+    job_of,
     plain,
     put_json,
     run_options,
@@ -35,12 +38,13 @@ FAILED = 1
 def run_cases(
     context: typer.Context,
     junit: Annotated[
-        str | None, typer.Option(help="Also write the results to this file, in the XML of JUnit.", metavar="FILE")
+        str | None,
+        typer.Option(
+            parser=a_path_as_text, help="Also write the results to this file, in the XML of JUnit.", metavar="FILE"
+        ),
     ] = None,
     as_json: AsJson = False,
-    pipeline: Annotated[
-        str, typer.Option(help="The pipeline: the name of its module in pipelines.", metavar="NAME")
-    ] = "kafka_to_aep",
+    pipeline: PipelineName = "kafka_to_aep",
 ) -> int:
     """Test a configuration with sample records, offline.
 
@@ -54,20 +58,17 @@ def run_cases(
     from pipelines.cli.test.case import all_cases
     from pipelines.cli.test.junit import write_junit
     from pipelines.cli.test.run import Runner
-    from pipelines.jobs import find_job, jobs
     from pipelines.options.checks import preparing_findings
     from pipelines.options.merge import parse
 
-    job = find_job(pipeline)
-    if job is None:
-        raise typer.BadParameter(f"expected one of {', '.join(jobs())}", param_hint="--pipeline")
-    kind = job.destination
+    kind = job_of(pipeline).destination
     files, options = words_and_options(run_options(context))
     if not files:
         raise typer.BadParameter("give a file of cases: beam-aep test FILE.yaml")
     try:
+        cases = all_cases(files)
         settings = parse(options, lambda given: preparing_findings(given, kind))
-        results = Runner(settings, kind).run(all_cases(files))
+        results = Runner(settings, kind).run(cases)
         if junit is not None:
             write_junit(junit, results)
     except UserError as error:
@@ -92,10 +93,10 @@ def _show(results: Sequence[Result]) -> None:
     for each in results:
         name = plain(each.case.keys.name)
         if not each.problem:
-            console.print(Text("ok    ", "green") + Text(name))
+            console.print(Text.assemble(("ok    ", "green"), name))
             continue
         place = f"  ({each.case.file}:{each.case.line})"
-        console.print(Text("FAIL  ", "red") + Text(name, "bold") + Text(place, "dim"))
+        console.print(Text.assemble(("FAIL  ", "red"), (name, "bold"), (place, "dim")))
         console.print(Text(f"      {plain(each.problem)}", "red"))
         for mark, line in each.lines:
             console.print(Text(f"      {mark.replace('?', ' ')} {plain(line)}", styles[mark]))

@@ -32,6 +32,13 @@ ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "pipelines.cli"]
 
 
+def _main(arguments: list[str]) -> int | str | None:
+    try:
+        return main(arguments)
+    except SystemExit as end:  # of the emulator's own command line
+        return end.code
+
+
 def lines_of(samples: Iterator[Sample]) -> bytes:
     return b"".join(sample.value + b"\n" for sample in samples)
 
@@ -41,6 +48,8 @@ def test_help_names_the_commands(arguments: list[str], capsys: pytest.CaptureFix
     assert main(arguments) == 0
     out = capsys.readouterr().out
     assert all(command in out for command in ("run", "replay", "dead-letters", "generate", "emulate"))
+    listed = re.findall(r"^  ([a-z-]+)  ", out.split("Commands:")[1], re.MULTILINE)
+    assert listed == sorted(listed)
     assert "..." not in out.split("Commands:")[1]  # what each command does is said in a line of 80 columns
 
 
@@ -80,14 +89,19 @@ def test_each_command_explains_itself(arguments: list[str], words: list[str]) ->
             ["run", "--kafka-topic=x", "--kafka_bootstrap_servers=k:1"],
             "kafka-topic: unknown option, did you mean kafka",
         ),
-        (["schema", "check", "--evnts=x"], "No such option: --evnts (Possible options: --events)"),
+        (["schema", "check", "--evnts=x"], "no such option: --evnts, did you mean --events?"),
+        (["dead-letters", "stats", "--jsn"], "no such option: --jsn, did you mean --json?"),
+        (["--verson"], "no such option: --verson, did you mean --version?"),
+        (["kafka", "--xyzzy"], "no such option: --xyzzy; see beam-aep kafka --help"),
+        (["emulate", "--prot=1"], "no such option: --prot, did you mean --port?"),
+        (["emulate", "--kinesis_prot", "1"], "no such option: --kinesis-prot, did you mean --kinesis-port?"),
         (["chekc"], "No such command 'chekc'. Did you mean 'check'?"),
     ],
 )
 def test_what_is_misspelt_gets_the_right_neighbour(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(arguments) == 2
+    assert _main(arguments) == 2
     err = capsys.readouterr().err
     assert says in err
     assert "kafka_topics: missing" not in err
@@ -329,8 +343,28 @@ def test_a_topic_that_is_not_there(broker: KafkaBroker, capsys: pytest.CaptureFi
     ("arguments", "words"),
     [
         (["nope"], "nope"),
+        (["lookup"], "missing: --namespace, --id; see beam-aep lookup --help"),
+        (["import-connector"], "missing: FILE; see beam-aep import-connector --help"),
+        (["kafka", "x"], "unexpected argument: x; see beam-aep kafka --help"),
+        (["kafka", ""], "unexpected argument: ''; see"),
+        (["init", ""], "DIR: expected a path, got an empty text"),
+        (["configs", ""], "DIR: expected a path, got an empty text"),
+        (["schema", "show", ""], "SCHEMA_FILE: expected a path, got an empty text"),
+        (["send", "--route=a", ""], "expected a path, got an empty text"),
+        (["preview", "--file="], "--file: expected a path, got an empty text"),
+        (["preview"], "error: give either --file FILE or --sample N"),
+        (
+            ["provision", "-f", "a", "-f", "b"],
+            "--file (-f) takes one file; options files are given with --options_file",
+        ),
+        (["dead-letters", "show", "--limit=0"], "--limit: must be greater than or equal to 1"),
+        (["generate", "5", "--kind=x"], "--kind: 'x' is not one of 'mixed', 'profiles', 'events'\n"),
+        (["emulate", "x"], "unexpected argument: x; see beam-aep emulate --help"),
+        (["emulate", "--port=x"], "--port: invalid int value: 'x'"),
+        (["emulate", "--inlets=/nowhere/f"], "--inlets /nowhere/f: No such file or directory"),
+        (["emulate", "--state="], "--state: expected a path, got an empty text"),
         (["generate"], "COUNT"),
-        (["generate", "x"], "count"),
+        (["generate", "x"], "COUNT: must be a valid integer"),
         (["generate", "5", "--kind", "both"], "--kind"),
         (["generate", "5", "--seed", "-1"], "seed"),
         (["generate", "5", "--broken-share", "2"], "0 to 1"),
@@ -351,7 +385,7 @@ def test_a_topic_that_is_not_there(broker: KafkaBroker, capsys: pytest.CaptureFi
 def test_wrong_input_is_refused_in_one_line(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(arguments) == 2
+    assert _main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert len(err.splitlines()) == 1

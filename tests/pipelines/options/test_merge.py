@@ -112,7 +112,14 @@ def test_commas_inside_braces_do_not_split_a_pattern() -> None:
         (["--aep_org_id"], "command line: aep_org_id: needs a value: --aep_org_id=VALUE"),
         (["--project"], "command line: project: needs a value: --project=VALUE"),
         (["hunter2"], "command line: unexpected argument after --dead_letter_path: options are written --name=value"),
-        (["-x"], "command line: unexpected argument after --dead_letter_path: options are written --name=value"),
+        (["--options_file="], "command line: options_file: is empty (an unset variable?): give a file"),
+        (["--options_file", ""], "command line: options_file: is empty (an unset variable?): give a file"),
+        (["-f", ""], "command line: options_file: is empty (an unset variable?): give a file"),
+        (
+            ["hunter2.yaml"],
+            "command line: unexpected argument hunter2.yaml: options files are given with -f hunter2.yaml",
+        ),
+        (["-xhunter2"], "command line: -x: unknown option; options are written --name=value"),
         (
             ["--batch_allow_unsafe", "true"],
             "command line: unexpected argument after --batch_allow_unsafe: options are written --name=value",
@@ -756,3 +763,10 @@ def test_the_projects_own_files(names: list[str], runner: str) -> None:
     if runner == "FlinkRunner":
         assert settings.beam["checkpoint_timeout_millis"] > 3_600_000
         assert {"--finish_bundle_before_checkpointing", "--fail_on_checkpointing_errors"} <= set(settings.beam_flags)
+
+
+@pytest.mark.parametrize(("argument", "says"), [("bogus", "bogus"), ("", "''"), ("kafka_to_aep", "kafka_to_aep")])
+def test_an_argument_before_all_options_is_named_since_it_is_no_value(argument: str, says: str) -> None:
+    assert problems([argument, *MINIMAL]) == [
+        f"command line: unexpected argument {says}: options are written --name=value"
+    ]

@@ -170,7 +170,7 @@ REFUSED = [
     (
         ROUTES.replace("name: profiles", "name: ''").replace("dataset_id: de", "dataset: de"),
         [
-            "routes.yaml:2: name: '' is not a valid route name",
+            "routes.yaml:2: name: is empty (an unset variable?)",
             "routes.yaml:10: dataset: unknown key of a route, did you mean dataset_id?",
             "routes.yaml:7: route events: dataset_id: missing",
         ],

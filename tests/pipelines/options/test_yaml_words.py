@@ -27,6 +27,7 @@ BAD = {
     "a: @b\n": "1: a value cannot begin with @: put it in quotation marks",
     "a: %b\n": "1: a value cannot begin with %: put it in quotation marks",
     "a: b\nhunter2\nc: d\n": "2: a line without a colon after its name, or a name that is not closed",
+    '{"a": 1}\n{"a": 2}\n': "2: the value above is whole already, so this cannot follow it",
     "a: b\n---\nc: d\n": "2: a second document (---): give one",
 }
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import orjson
 import pytest
 
 from pipelines.cli.common import without_indices
@@ -197,6 +198,7 @@ def test_filters_are_those_of_a_replay(
         (["--since", "noon"], "--since: must be an ISO 8601 time"),
         (["--code", "requird"], "--code: requird is not a code of dead letters, did you mean required?"),
         (["--code", "nosuch"], "nosuch is not a code of dead letters: see docs/dead-letter-codes.md"),
+        (["--from", ""], "--from: expected a path, got an empty text"),
         (["--stage", "validation"], "--stage: expected one of parse, map, transform, validate"),
         (["--from", "topic:dead", "--bootstrap-servers", "h:port"], "HOST:PORT"),
         (["--from", "topic:d", "--bootstrap-servers", "h:1", "--kafka-config", "sasl.password=hush"], "reference"),
@@ -256,3 +258,25 @@ def test_a_topic(broker: KafkaBroker, capsys: pytest.CaptureFixture[str]) -> Non
     place[1] = "topic:nowhere"
     assert main(["dead-letters", "stats", *place]) == 2
     assert "no topic nowhere" in capsys.readouterr().err
+
+
+def test_a_line_that_a_copy_has_cut_off_hides_no_other(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (path,) = Path(folder).glob("*.jsonl")
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:100])
+    assert main(["dead-letters", "stats", "--json", "--from", folder]) == 0
+    out, err = capsys.readouterr()
+    assert orjson.loads(out)["total"] == len(LETTERS)
+    assert err.startswith(f"warning: left out: {path}, line {len(LETTERS) + 1}, is not a dead letter: ")
+    path.write_bytes(b"{}\n" + whole + b"{}\n")
+    assert main(["dead-letters", "show", "--from", folder]) == 0
+    assert "line 1, is not a dead letter: it has no 'headers' and 1 more line of the file" in capsys.readouterr().err
+
+
+def test_on_a_terminal_only_the_names_are_bold(
+    folder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    assert main(["dead-letters", "show", "--code", "json", "--from", folder]) == 0
+    assert "\x1b[1mrefused by  \x1b[0mparse, json\n" in capsys.readouterr().out

@@ -72,6 +72,18 @@ def test_each_record_is_shown_before_and_after_with_the_request_that_carries_it(
     assert second["body"]["messages"][0] == {"id": "2"}
 
 
+def test_a_damaged_line_does_not_make_a_file_of_json_one_of_avro(
+    tmp_path: Path, routes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = preview(
+        capsys, tmp_path / "a.jsonl", b'{"order":"1"}\nno json\n', f"--routes_file={routes}", "--topic=avro", code=1
+    )
+    assert [(row["outcome"], (row["refusal"] or {}).get("code")) for row in shown["records"]] == [
+        ("sent", None),
+        ("refused", "json"),
+    ]
+
+
 def test_it_can_be_read_in_a_terminal(tmp_path: Path, routes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "orders.jsonl"
     file.write_bytes(b'{"order":"1","sum":"2.5","country":"FR"}\n{"order":"4","country":"FR"}\n')
@@ -106,7 +118,7 @@ def test_a_value_of_another_format_is_read_as_the_route_reads_it(
         (["--route=x"], "no route is called x, only french, other, avro"),
         (["--topic=avro", "--route=other"], "a run sends no record of the topic avro through the route other"),
         (["--topic=orders", "--aep_dataset_id=x"], "aep_dataset_id (command line): contradicts routes_file"),
-        (["--topic=orders", "--sample=3"], "give --file or --sample"),
+        (["--topic=orders", "--sample=3"], "give either --file FILE or --sample N"),
     ],
 )
 def test_what_is_not_clear_is_asked_for(

@@ -201,10 +201,15 @@ def test_of_what_cannot_be_read_only_that_is_said(capsys: pytest.CaptureFixture[
 
 
 def test_what_the_command_needs_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("cases.yaml").write_text("tests:\n- {name: a, input: {}, dropped: true}\n")
     for arguments, words in (
         ([], "give a file of cases"),
         (["none.yaml", *OPTIONS], "none.yaml: can't read this file of tests"),
-        (["none.yaml", "--routes_file=no.yaml"], "no.yaml: can't read this routes file"),
+        (["cases.yaml", "--routes_file=no.yaml"], "no.yaml: can't read this routes file"),
+        (["none.yaml"], "none.yaml: can't read this file of tests"),
+        ([""], "the name of the file of tests is empty"),
+        (["cases.yaml", "-x"], "command line: -x: unknown option"),
+        (["cases.yaml", "--junit=", *OPTIONS], "--junit: expected a path, got an empty text"),
         (["--pipeline=x"], "expected one of kafka_to_aep"),
     ):
         assert main(["test", *arguments]) == 2
@@ -263,3 +268,23 @@ def test_values_are_compared_as_json(one: Any, other: Any, equal: bool) -> None:
 )
 def test_only_what_is_wanted_is_looked_at(value: Any, wanted: Any, seen: Any) -> None:
     assert part(value, wanted) == seen
+
+
+def test_problems_are_in_the_order_of_their_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("t.yaml").write_text(
+        "tests:\n- name: a\n  topc: orders\n  input: {}\n  refused: typ\n  timestamp: x\n- 7\n- input: 1\ntest: []\n"
+    )
+    assert main(["test", "t.yaml", *OPTIONS]) == 2
+    lines = [int(line.split(":")[2]) for line in capsys.readouterr().err.splitlines()]
+    assert lines == sorted(lines)
+    assert set(lines) == {3, 5, 6, 7, 8, 9}
+
+
+def test_on_a_terminal_only_what_differs_is_coloured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    Path("t.yaml").write_text("tests:\n- {name: a, topic: orders, input: {}, refused: json}\n")
+    assert main(["test", "t.yaml", *OPTIONS]) == 1
+    assert "\x1b[31mFAIL  \x1b[0m\x1b[1ma\x1b[0m\x1b[2m  (t.yaml:2)\x1b[0m\n" in capsys.readouterr().out
