@@ -107,6 +107,13 @@ def a_path(text: str) -> Path:
     return Path(a_path_as_text(text))
 
 
+def a_folder(text: str) -> Path:
+    """Read the argument of an option that names a folder, which need not exist yet."""
+    if (path := a_path(text)).is_file():
+        raise typer.BadParameter(f"{text} is a file, not a folder")
+    return path
+
+
 def a_path_as_text(text: str) -> str:
     """Read such an argument where it may also be something else than a path, such as `-`."""
     if not text:

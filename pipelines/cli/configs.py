@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import WRONG, a_path, app, example, file_problem, say
+from pipelines.cli.common import WRONG, a_folder, app, example, file_problem, say
 
 
 @app.command(epilog=example("beam-aep configs my-configs"))
 def configs(
     directory: Annotated[
-        Path, typer.Argument(parser=a_path, metavar="DIR", help="Target folder; created if missing.")
+        Path, typer.Argument(parser=a_folder, metavar="DIR", help="Target folder; created if missing.")
     ] = Path("configs"),
 ) -> int:
     """Copy the sample options files, routes and schemas.

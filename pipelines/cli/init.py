@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.common import WRONG, a_path, app, example, file_problem, say
+from pipelines.cli.common import WRONG, a_folder, app, example, file_problem, say
 
 
 @app.command(epilog=example("beam-aep init my-project"))
 def init(
-    directory: Annotated[Path, typer.Argument(parser=a_path, metavar="DIR", help="Target folder; created if missing.")],
+    directory: Annotated[
+        Path, typer.Argument(parser=a_folder, metavar="DIR", help="Target folder; created if missing.")
+    ],
 ) -> int:
     """Write a project to start from.
 
