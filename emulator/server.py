@@ -93,7 +93,7 @@ def parse_arguments(argv: Sequence[str] | None, program: str) -> argparse.Namesp
         f"IMS client: {DEFAULT_CLIENT_ID} with secret {DEFAULT_CLIENT_SECRET}. Create inlets with --inlets or "
         "POST /__local/inlets; see GET /__local/stats for what arrived. emulator/api/local.py lists all of /__local.",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--host", type=_host, default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
     parser.add_argument(
         "--kinesis-port",
@@ -149,6 +149,12 @@ def _path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("expected a path, got an empty text")
     return Path(text)
+
+
+def _host(text: str) -> str:
+    if not text:  # which would be all addresses of this machine
+        raise argparse.ArgumentTypeError("expected an address, got an empty text")
+    return text
 
 
 def _with_dashes(argument: str) -> str:

@@ -19,6 +19,7 @@ Kind = Literal["mixed", "profiles", "events"]
 
 MIN_EVENT_BYTES = 900
 """The smallest `event_bytes`; an event without its optional parts stays below."""
+_MAX_EVENT_BYTES = 100_000_000  # a hundred times what a request to AEP holds
 
 _MAX_SEED = 2**32 - 1
 _PROFILE_EVERY = 5  # in a mixed stream
@@ -76,8 +77,8 @@ def generate(
         raise ValueError(f"seed is a number from 0 to {_MAX_SEED}, not {seed}")
     if not 0 <= broken_share <= 1:
         raise ValueError(f"broken_share is a share from 0 to 1, not {broken_share}")
-    if event_bytes is not None and event_bytes < MIN_EVENT_BYTES:
-        raise ValueError(f"event_bytes is {event_bytes}; an event takes at least {MIN_EVENT_BYTES}")
+    if event_bytes is not None and not MIN_EVENT_BYTES <= event_bytes <= _MAX_EVENT_BYTES:
+        raise ValueError(f"event_bytes is {event_bytes}; an event takes {MIN_EVENT_BYTES} to {_MAX_EVENT_BYTES:,}")
     for_events, for_profiles = _applicable(broken_kinds)
     wanted = {"events": for_events, "profiles": for_profiles, "mixed": for_events + for_profiles}[kind]
     if broken_share and not wanted:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import http.client
+import re
 import ssl
 import traceback
 
 import requests
 import urllib3
 
+# What an error of the operating system has before its words.
+_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 # OpenSSL's codes for a certificate whose authority is not known.
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
 # And for one that breaks a rule of RFC 5280 that OpenSSL checks only on request, by X509_V_FLAG_X509_STRICT.
@@ -42,7 +45,7 @@ def words_of(error: BaseException) -> str:
     inner = innermost(error)
     if type(inner) in (ValueError, http.client.BadStatusLine):
         return "not well-formed HTTP"  # the library's words quote the line, which may be of a reply with a token
-    return str(inner) or type(inner).__name__
+    return _NUMBER.sub("", str(inner)) or type(inner).__name__
 
 
 def innermost(error: BaseException) -> BaseException:

@@ -129,7 +129,7 @@ class PlatformClient:
             else:
                 outcome = reply
             if number == TRIES or not sent_again(method, outcome):
-                raise outcome if isinstance(outcome, NetworkError) else outcome.error(method, url)
+                raise _with_advice(outcome) if isinstance(outcome, NetworkError) else outcome.error(method, url)
             arrived = arrived or may_have_arrived(outcome)
             self._pause(number, outcome, method, url)
             number += 1
@@ -259,6 +259,11 @@ def sent_again(method: str, outcome: Problem | NetworkError) -> bool:
     if isinstance(outcome, NetworkError):
         return method in _IDEMPOTENT or not may_have_arrived(outcome)
     return outcome.status in (_TRANSIENT if method in _IDEMPOTENT else _NOTHING_DONE)
+
+
+def _with_advice(error: NetworkError) -> NetworkError:
+    option = "aep_ims_url" if isinstance(error, TokenError) else "aep_platform_url"
+    return type(error)(f"{error}; check {option} and the network")
 
 
 def may_have_arrived(outcome: Problem | NetworkError) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -100,6 +101,13 @@ def put_json(document: Mapping[str, object]) -> None:
     import orjson
 
     typer.echo(orjson.dumps(document).decode())
+
+
+def a_text(text: str) -> str:
+    """Read the argument of an option that must not be empty, as an unset variable is."""
+    if not text.strip():
+        raise typer.BadParameter("is empty (an unset variable?)")
+    return text
 
 
 def a_path(text: str) -> Path:
@@ -221,8 +229,11 @@ def run_options(context: typer.Context) -> list[str]:
     Raises:
         typer.BadParameter: One is unknown, and looks like an option of the command.
     """
+    from pipelines.runtime.logs import set_up_logging
+
     if misspelt := misspelt_option(context, context.args):
         raise typer.BadParameter(misspelt)
+    set_up_logging("text", logging.WARNING)  # until the run's own options are read, where there is a run
     return context.args
 
 

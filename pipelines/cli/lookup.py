@@ -16,6 +16,7 @@ from pipelines.cli.common import (
     AND_OPTIONS_METAVAR,
     WRONG,
     AsJson,
+    a_text,
     app,
     example,
     plain,
@@ -41,8 +42,12 @@ NOT_FOUND = 1
 )
 def lookup(
     context: typer.Context,
-    namespace: Annotated[str, typer.Option(help="Code of the identity's namespace, such as Email.", metavar="CODE")],
-    id_: Annotated[str, typer.Option("--id", help="Value of the identity, such as a@b.c.", metavar="VALUE")],
+    namespace: Annotated[
+        str, typer.Option(parser=a_text, help="Code of the identity's namespace, such as Email.", metavar="CODE")
+    ],
+    id_: Annotated[
+        str, typer.Option("--id", parser=a_text, help="Value of the identity, such as a@b.c.", metavar="VALUE")
+    ],
     events: Annotated[bool, typer.Option("--events", help="Also show the events, newest first.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Most events to show.", metavar="N")] = 10,
     as_json: AsJson = False,

@@ -21,6 +21,7 @@ from pipelines.cli.common import (
     WHOLE_RECORD,
     WRONG,
     a_path_as_text,
+    a_text,
     app,
     plain,
     run_options,
@@ -42,7 +43,7 @@ REFUSED = 1
 @app.command("send", context_settings=AND_OPTIONS, options_metavar=f"{AND_OPTIONS_METAVAR} [FILE]")
 def send(
     context: typer.Context,
-    route: Annotated[str, typer.Option(help="Name of the route in the routes file.", metavar="NAME")],
+    route: Annotated[str, typer.Option(parser=a_text, help="Name of the route in the routes file.", metavar="NAME")],
 ) -> int:
     """Send one event, and show whether AEP accepts it.
 

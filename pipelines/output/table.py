@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipelines.output.layout import BLANKS, LINES, WRAPS, Column, Layout, lay_out, shorten, shorten_words
+from pipelines.output.layout import BLANKS, LINES, Column, Layout, lay_out, shorten, shorten_words
 
 _LEAST_VALUE = 20  # characters of a line that a value gets beside its name
 
@@ -117,7 +117,6 @@ def _grid(table: Table, layout: Layout) -> Grid:
             Text(column.name),
             width=width,
             justify="right" if column.kind in ("number", "figure") else "left",
-            no_wrap=column.kind not in WRAPS,
         )
     for row in table.rows:
         if row is None:

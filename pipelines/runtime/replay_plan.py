@@ -276,13 +276,17 @@ def find_files(place: str, option: str) -> list[str]:
     """Return the files of dead letters that are there; a folder may have none.
 
     Raises:
-        ConfigurationError: There is no such folder, no file fits the pattern, or it is a file of another kind.
+        ConfigurationError: There is no such folder, it cannot be looked into, no file fits the pattern, or it is a
+            file of another kind.
     """
     if "://" not in place and not place.endswith(".jsonl") and Path(place).is_file():
         raise ConfigurationError(
             f"{place} is a file that does not end in .jsonl like files of dead letters; check {option}"
         )
-    found = list_files(place)
+    try:
+        found = list_files(place)
+    except Exception as error:  # noqa: BLE001 (each file system of Beam's has errors of its own)
+        raise ConfigurationError(f"{place} cannot be looked into: {reason_of(error)}; check {option}") from None
     if not found and place.endswith(".jsonl"):
         raise ConfigurationError(f"no file matches {place}; check {option}")
     # In an object store a folder is where there are files.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated
 
 import typer
@@ -41,9 +40,7 @@ def _preview(options: list[str], pipeline: str, as_json: bool) -> int:
     from aep.errors import UserError
     from pipelines.cli.replay.preview import preview_replay
     from pipelines.output.table import show
-    from pipelines.runtime.logs import set_up_logging
 
-    set_up_logging("text", logging.WARNING)
     try:
         found = preview_replay(options, pipeline)
     except UserError as error:

@@ -371,6 +371,11 @@ def test_a_topic_that_is_not_there(broker: KafkaBroker, capsys: pytest.CaptureFi
         (["generate", "5", "--broken-share", "1", "--broken-kind", "rotten"], "rotten"),
         (["generate", "5", "--broken-kind", "nan"], "--broken-share"),
         (["generate", "5", "--event-bytes", "3"], "900"),
+        (["generate", "5", "--event-bytes", "100000000000"], "900 to 100,000,000"),
+        (["lookup", "--namespace=", "--id=x"], "--namespace: is empty (an unset variable?)"),
+        (["send", "--route", ""], "--route: is empty (an unset variable?)"),
+        (["emulate", "--host="], "--host: expected an address, got an empty text"),
+        (["dead-letters", "stats", "--from", "nosuch://x/y"], "nosuch://x/y cannot be looked into: Unable to get"),
         (["generate", "5", "--output", "/nowhere/file"], "/nowhere/file: No such file or directory"),
         (["generate", "5", "--topic-prefix", "a-"], "--bootstrap-servers"),
         (["generate", "5", "--bootstrap-servers", "host:port"], "HOST:PORT"),
@@ -476,3 +481,25 @@ def test_emulate_says_which_extra_to_install(command: list[str], missing: str, t
     assert failed.stderr.splitlines() == [
         f"error: the emulator needs {missing}, which is not installed: pip install 'beam-aep[emulator]'"
     ]
+
+
+def test_an_aep_that_is_away_is_said_as_a_run_would_with_what_to_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("A_SECRET", "x")
+    away = f"http://127.0.0.1:{free_port()}"
+    options = {
+        "aep_org_id": "A@AdobeOrg",
+        "aep_client_id": "c",
+        "aep_client_secret": "env:A_SECRET",
+        "aep_ims_url": away,
+        "aep_platform_url": away,
+    }
+    arguments = ["lookup", "--namespace=Email", "--id=x", *(f"--{name}={value}" for name, value in options.items())]
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, cwd=ROOT, check=False)
+    *tries, error = done.stderr.splitlines()
+    assert done.returncode == 2
+    address = away.removeprefix("http://")
+    assert error == f"error: IMS: connection to {address}: Connection refused; check aep_ims_url and the network"
+    assert tries
+    assert all(re.match(r"\d{4}-\d\d-\d\dT[\d:]{8}Z WARNING aep.platform.client: GET ", line) for line in tries)

@@ -31,6 +31,17 @@ show(Console(highlight=False), table)
 """
 
 
+HEADINGS = """
+from rich.console import Console
+from pipelines.output.layout import Column
+from pipelines.output.table import Table, show
+counts = "dead letters", "would pass now", "refused again", "records of each"
+table = Table("Counts", (Column("code"), *(Column(each, "number") for each in counts), Column("why", "text", rank=1)))
+table.add("additionalProperties", "1", "1,000", "3", "4", "because of something that takes some more words to say")
+show(Console(highlight=False), table)
+"""
+
+
 @pytest.fixture(scope="module")
 def events(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = str(tmp_path_factory.mktemp("events") / "events.jsonl")
@@ -94,3 +105,11 @@ def test_the_help_of_a_run_fits_a_terminal(arguments: list[str]) -> None:
     lines = without_escapes(written).splitlines()
     assert (code, [line for line in lines if len(line) > 80]) == (0, [])
     assert "  --kafka_topics  (list of str; default [])" in lines
+
+
+@pytest.mark.parametrize("columns", [80, 90, 100])
+def test_a_heading_that_is_longer_than_its_numbers_wraps_between_words(columns: int) -> None:
+    _, written = on_terminal([sys.executable, "-c", HEADINGS], columns, ROOT)
+    headings = [line.strip("┃").split("┃") for line in without_escapes(written).splitlines() if line.startswith("┃")]
+    whole = [" ".join(part.strip() for part in parts).strip() for parts in zip(*headings, strict=True)]
+    assert whole[:5] == ["code", "dead letters", "would pass now", "refused again", "records of each"]

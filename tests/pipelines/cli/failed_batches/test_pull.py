@@ -187,8 +187,8 @@ def test_a_route_without_a_data_set_is_told(bench: PlatformBench, capsys: pytest
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--since="], "Invalid value for --since: must be an ISO 8601 time"),
-        (["--until=2026-01-02"], "Invalid value for --until: must be an ISO 8601 time"),
+        (["--since="], "error: --since: must be an ISO 8601 time"),
+        (["--until=2026-01-02"], "error: --until: must be an ISO 8601 time"),
         (["--to", "nowhere://x/y"], "nowhere://x/y cannot be written to: "),
     ],
 )
