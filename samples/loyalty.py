@@ -78,7 +78,9 @@ def generate(
     if not 0 <= broken_share <= 1:
         raise ValueError(f"broken_share is a share from 0 to 1, not {broken_share}")
     if event_bytes is not None and not MIN_EVENT_BYTES <= event_bytes <= _MAX_EVENT_BYTES:
-        raise ValueError(f"event_bytes is {event_bytes}; an event takes {MIN_EVENT_BYTES} to {_MAX_EVENT_BYTES:,}")
+        raise ValueError(
+            f"event_bytes is {event_bytes}; an event takes at least {MIN_EVENT_BYTES}, at most {_MAX_EVENT_BYTES}"
+        )
     for_events, for_profiles = _applicable(broken_kinds)
     wanted = {"events": for_events, "profiles": for_profiles, "mixed": for_events + for_profiles}[kind]
     if broken_share and not wanted:
