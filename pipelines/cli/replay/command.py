@@ -50,9 +50,12 @@ def _preview(options: list[str], pipeline: str, as_json: bool) -> int:
         raise typer.BadParameter(f"no pipeline with dead letters is called {pipeline}", param_hint="--pipeline")
     if as_json:
         put_json(found.document)
-    else:
+        return REFUSED if found.refused else 0
+    if found.by_reason:
         show(Console(highlight=False), found.table)
-        if found.passed_over:
-            say(f"not replayed with these options: {found.passed_over:,}")
         say("the destination was not asked: what it refused before, it may refuse again")
+    else:
+        say("no dead letter would be replayed")
+    if found.passed_over:
+        say(f"not replayed with these options: {found.passed_over:,}")
     return REFUSED if found.refused else 0

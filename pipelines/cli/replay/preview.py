@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from aep.counted import counted
 from pipelines.cli.common import plain
 from pipelines.jobs import find_run
 from pipelines.options.merge import parse
@@ -98,7 +99,7 @@ class Preview:
         total = sum(each.total for each in self.by_reason.values())
         numbers = (Column(name, "number") for name in ("dead letters", "would pass", "refused again", "dropped"))
         columns = (Column("route"), Column("stage", rank=1), Column("code"), *numbers, Column("why", "text", rank=2))
-        table = Table(f"{total:,} dead letters, as a replay would find them now", columns)
+        table = Table(f"{counted(total, 'dead letter')}, as a replay would find them now", columns)
         for reason, tally in self._most_first():
             counts = (tally.total, tally.passing, tally.refused, tally.dropped)
             why = ", ".join(f"{stage}, {code}: {count:,}" for (stage, code), count in tally.again.most_common())

@@ -112,6 +112,14 @@ def test_a_person_reads_a_table_and_what_it_does_not_say(
     assert "secret" not in shown.out + shown.err
 
 
+def test_of_no_dead_letters_there_is_no_table(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "dead").mkdir()
+    assert main(["replay", "--preview", *options]) == 0
+    assert capsys.readouterr() == ("", "no dead letter would be replayed\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
