@@ -91,11 +91,11 @@ def dead_letters_of(
             value = orjson.dumps(posted(failed.document, as_inlet(route.destination).payload))
         header = (failed.document or {}).get("header")
         header = header if isinstance(header, dict) else {}
-        received = header.get("createdAt")
+        received = str(header.get("createdAt"))  # Adobe's documents have it as a number and as text
         first = failed.errors[0] if failed.errors else RecordError("", "", "", "AEP gives no reason")
         record = Record(
             batch.created_ms * _RECORDS_IN_A_MILLISECOND + number,
-            received if isinstance(received, int) else batch.created_ms,
+            int(received) if received.isascii() and received.isdigit() else batch.created_ms,
             None,
             ((BATCH_HEADER, batch.id.encode()), (XACTION_HEADER, str(header.get("xactionId", "")).encode())),
             value,

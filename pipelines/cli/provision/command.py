@@ -84,7 +84,7 @@ def provision(
         with secrets_named(settings):
             provisioning = _Provisioning(str(file[0]), settings, as_json=as_json)
             code = provisioning.run(dry_run=dry_run, yes=yes, prune=prune, rotate=rotate)
-        if as_json and code in (0, SOMETHING_TO_DO):
+        if as_json and (code in (0, SOMETHING_TO_DO) or provisioning.document["done"]):
             put_json(provisioning.document)
         return code
     except UserError as error:

@@ -404,3 +404,8 @@ def test_two_destinations_of_one_name_in_aep(organisation: Organisation) -> None
     (problem,) = planned(exporting(), organisation).problems
     assert problem.path == ("destinations", 0, "name")
     assert problem.text == f"name: 2 destinations are called {NAME} ({flow['id']}, {second.id}): rename the others"
+    document = exporting()
+    document["destinations"][0]["delete"] = True
+    (problem,) = planned(document, organisation, prune=True).problems
+    assert problem.path == ("destinations", 0, "name")
+    assert planned(document, organisation).problems == []

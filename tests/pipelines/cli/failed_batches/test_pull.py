@@ -301,6 +301,17 @@ def test_places_are_made_up_and_no_two_are_the_same() -> None:
     assert letters[0].record.headers[0] == ("aep_batch", b"01JD")
 
 
+@pytest.mark.parametrize(
+    ("created_at", "expected"),
+    [(1_759_999_999_000, 1_759_999_999_000), ("1759999999000", 1_759_999_999_000), ("", BATCH.created_ms)],
+)
+def test_a_record_has_the_time_at_which_aep_received_it(created_at: object, expected: int) -> None:
+    only = route(schema=SCHEMA)
+    lines = iter([failed(header={"createdAt": created_at}, body={"xdmEntity": {"name": 1}})])
+    ((letter, _),) = dead_letters_of(BATCH, lines, only, Routes([only]), by_default(XdmRules))
+    assert letter.record.timestamp == expected
+
+
 def test_a_line_that_is_no_json_is_kept_as_it_is() -> None:
     only = route(schema=SCHEMA)
     ((letter, ours),) = dead_letters_of(

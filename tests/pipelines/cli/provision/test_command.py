@@ -333,6 +333,17 @@ def test_a_refusal_half_way(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
     assert said[-1].startswith("once the reason is fixed, run the same command again")
     assert not sandbox.routes_file.exists()
 
+    def refuse_sources(exchange: Exchange) -> bool:
+        if not is_post(exchange, "/sourceConnections"):
+            return False
+        exchange.reply(403, b'{"error_code":"403027","message":"no permission here"}', Content_Type="application/json")
+        return True
+
+    with sandbox.front(refuse_sources) as front:
+        assert sandbox.provision("--yes", "--json", url=front.url) == 2
+    done = orjson.loads(capsys.readouterr().out)["done"]  # so that a program knows of what was created
+    assert [each["what"] for each in done] == ["connection"] * 3
+
     assert sandbox.provision("--yes") == 0
     assert "created dataset" not in capsys.readouterr().out
     assert counts(sandbox.organisation) == ALL
