@@ -79,11 +79,10 @@ def rejection(errors: list[XdmError]) -> Rejection:
 
 
 def _shortened(error: XdmError) -> XdmError:
-    return XdmError(
-        error.code,
-        shorten(error.pointer, MAX_POINTER),
-        shorten(error.schema_pointer, MAX_POINTER),
-        shorten(error.message),
+    return error._replace(
+        pointer=shorten(error.pointer, MAX_POINTER),
+        schema_pointer=shorten(error.schema_pointer, MAX_POINTER),
+        message=shorten(error.message),
     )
 
 
