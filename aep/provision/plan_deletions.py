@@ -46,6 +46,9 @@ def _doomed(plan: Plan, wanted: Provision, inventory: Inventory, *, prune: bool)
         if prune and len(ids) > 1:
             plan.problems.append(ambiguous(kind, name, ids, path))
 
+    def kept(kind: str, name: str, why: str) -> None:
+        plan.steps.append(Step(kind, name, Action.DIFFERS, (f"{why}, so it is not deleted",)))
+
     for index, destination in enumerate(wanted.destinations):
         if destination.delete:
             name = destination.name
@@ -60,8 +63,11 @@ def _doomed(plan: Plan, wanted: Provision, inventory: Inventory, *, prune: bool)
             yield _Doomed("segment", segment.name, (("segment", each),))
     for index, flow in enumerate(wanted.flows):
         if flow.delete:
-            ids = [each.id for each in inventory.flows.get(flow.name, ()) if each.is_streaming]
+            flows = inventory.flows.get(flow.name, ())
+            ids = [each.id for each in flows if each.is_streaming]
             one("dataflows", flow.name, ids, ("flows", index))
+            if flows and not ids:
+                kept("dataflow", flow.name, "is not from a streaming connection")
             yield from _parts_of_flow(flow.name, inventory)
     for index, connection in enumerate(wanted.connections):
         if connection.delete:
@@ -73,6 +79,8 @@ def _doomed(plan: Plan, wanted: Provision, inventory: Inventory, *, prune: bool)
         if dataset.delete:
             ids = [each.id for each in _of_its_schema(dataset, inventory)]
             one("datasets", dataset.name, ids, ("datasets", index))
+            if inventory.datasets.get(dataset.name) and not ids:
+                kept("dataset", dataset.name, "has another schema than its entry")
             for each in ids:
                 yield _Doomed("dataset", dataset.name, (("dataset", each),), "with its data")
     for kind, titles in (

@@ -91,6 +91,9 @@ def test_pruning_leaves_dataflows_of_other_sources_that_have_the_same_name(organ
     there = look(wanted, services_of(organisation, Elsewhere(organisation.transport)))
     plan = make_plan(wanted, there, organisation.name, prune=True)
     assert [step.kind for step in plan.work if step.action is Action.DELETE] == []
+    told = [(step.name, step.reasons) for step in plan.steps if step.kind == "dataflow"]
+    why = ("is not from a streaming connection, so it is not deleted",)
+    assert told == [("Members", why), ("Raw members", why)]
     assert len(planned(document, organisation, prune=True).work) == 2
 
 
@@ -165,6 +168,9 @@ def test_pruning_deletes_the_dataset_with_the_schema_of_its_entry(organisation: 
     assert step.work == Delete((("dataset", ids["dataset", "Members"]),))
     carried_out(document, organisation, prune=True)
     assert [each.id for each in organisation.catalog.datasets()] == [other]
+    left = planned(document, organisation, prune=True)
+    assert left.work == []
+    assert left.steps[-1].reasons == ("has another schema than its entry, so it is not deleted",)
 
 
 def test_what_somebody_else_deletes_meanwhile_does_not_stop_the_deletion(organisation: Organisation) -> None:
