@@ -28,12 +28,17 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def raises_on_signals() -> Iterator[None]:
-    """Raise `Terminated` at a signal that would end the process without a word: what has begun is to be left tidily."""
+    """Raise `Terminated` at a signal that would end the process without a word: what has begun is to be left tidily.
+
+    In another thread than the main one, to which signals come, nothing changes.
+    """
 
     def end(number: int, _: FrameType | None) -> None:
         raise Terminated(number)
 
-    numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) == signal.SIG_DFL]
+    is_main = threading.current_thread() is threading.main_thread()
+    both = (signal.SIGTERM, signal.SIGHUP) if is_main else ()
+    numbers = [one for one in both if signal.getsignal(one) == signal.SIG_DFL]
     for number in numbers:
         signal.signal(number, end)
     try:

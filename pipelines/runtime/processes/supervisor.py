@@ -67,9 +67,8 @@ class _Member:
     told_to_end: bool = False
     last: Report = field(default_factory=Report)
     reported_at: float = 0.0
-    lag: int | None = (
-        None  # after its end that of before, until it reads again: nobody else may read its partitions yet
-    )
+    # After its end that of before, until it reads again: nobody else may read its partitions yet.
+    lag: int | None = None
     counts: Counter[str] = field(default_factory=Counter)  # since it was last started
     error: str = ""
 

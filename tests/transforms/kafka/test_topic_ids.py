@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -66,6 +67,34 @@ def offsets_of(of: KafkaSource) -> dict[Partition, Committed]:
 
 def newest_ids(of: KafkaSource) -> set[str]:
     return set(start_of(of, "latest").ids.values())
+
+
+def test_brokers_that_take_connections_and_say_nothing_are_silent() -> None:
+    now = 100.0
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        ids = TopicIds(admin_client(KafkaCluster(f"127.0.0.1:{mute.getsockname()[1]}", {})), lambda: now)
+        assert ids.silence() == 0
+        ids.ask(["events"])
+        now += 7
+        assert ids.silence() == 7
+        ids.ask(["events"], anew=True)  # which is no answer
+        now += 7
+        assert ids.silence() == 14
+
+
+@pytest.mark.kafka
+def test_brokers_that_answer_are_not_silent_also_of_a_topic_that_is_not_there(
+    cluster: KafkaCluster, new_topic: NewTopic
+) -> None:
+    now = 100.0
+    ids = TopicIds(admin_client(cluster), lambda: now)
+    for topic in (new_topic(1), "not-there"):
+        ids.ask([topic])
+        now += 7
+        wait_for(lambda: ids.silence() == 0, SECONDS, "an answer")
+        assert ids.hear(SECONDS)
+        now += 7
+        assert ids.silence() == 0
 
 
 @pytest.mark.kafka
