@@ -161,7 +161,8 @@ def _execute(argv: Sequence[str], job: Run[R], as_json: bool) -> int:
             if isinstance(error, OptionsError) and error.as_json and parent is None:
                 set_up_logging("json")
                 reporter = LogReporter(as_json=as_json)
-            reporter.error(str(error))
+            for problem in error.problems:
+                reporter.error(problem)
             _account_of_start("failed", job.title, settings, str(error))
             return WRONG
         except KeyboardInterrupt as interrupt:

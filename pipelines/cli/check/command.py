@@ -20,6 +20,7 @@ from pipelines.cli.common import (
     run_of,
     run_options,
     say,
+    say_problems,
 )
 
 
@@ -76,7 +77,7 @@ def check(
             settings = parse(run_options(context), run.findings)
             found = Findings([*(run.offline_checks(settings) if offline else run.checks(settings, sample))])
     except OptionsError as error:
-        say(f"error: {error}")
+        say_problems(error)
         return WRONG
     if as_json:
         put_json(document(pipeline, found, strict=strict))

@@ -23,6 +23,7 @@ from pipelines.cli.common import (
     options_of,
     put_json,
     say,
+    say_problems,
 )
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def _read(
             for path in find_files(place, "--from"):
                 yield from filter(selection.takes, _letters_of(path))
     except UserError as error:
-        say(f"error: {error}")
+        say_problems(error)
         raise typer.Exit(WRONG) from None
 
 

@@ -15,9 +15,11 @@ from pipelines.cli.common import (
     AsJson,
     app,
     example,
+    file_problem,
     put_json,
     run_options,
     say,
+    say_problems,
 )
 
 if TYPE_CHECKING:
@@ -89,8 +91,11 @@ def failed_batches(
         FileSink(to, "--to").check(local=True)
         with secrets_named(settings):
             account = pull.pull(seconds_of(since), seconds_of(until))
-    except (UserError, OSError) as error:
-        say(f"error: {error}")
+    except UserError as error:
+        say_problems(error)
+        return WRONG
+    except OSError as error:
+        say(f"error: {file_problem(error)}")
         return WRONG
     if as_json:
         put_json(account.document())

@@ -154,7 +154,7 @@ def generate(
             with _lines(output) as file:
                 write_lines(tally.count(shown), file)
     except UserError as error:
-        say(f"error: {error}")
+        say_problems(error)
         return WRONG
     except OSError as error:
         if isinstance(error, BrokenPipeError):  # whoever reads has enough, as `head` does

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from aep.xdm.harden import UnknownFields
 from aep.xdm.rules import Identity as WantedIdentity
 from aep.xdm.rules import Nulls
-from pipelines.cli.common import WRONG, AsJson, a_path, app, example, options_of, plain, put_json, say
+from pipelines.cli.common import WRONG, AsJson, a_path, app, example, options_of, plain, put_json, say, say_problems
 
 if TYPE_CHECKING:
     from aep.xdm.identities import Identity
@@ -142,7 +142,7 @@ def build(
         built = build_schema(recipe, found, str(output))
         output.write_bytes(built.schema.document)
     except UserError as error:
-        say(f"error: {error}")
+        say_problems(error)
         return WRONG
     except OSError as error:
         say(f"error: {output}: {error.strerror}")
@@ -175,7 +175,7 @@ def show(schema_file: SchemaFile, as_json: AsJson = False) -> int:
         else:
             _tell(schema)
     except UserError as error:
-        say(f"error: {error}")
+        say_problems(error)
         return WRONG
     return 0
 
@@ -246,7 +246,7 @@ def check(
         checking = EventCheck(schema, rules)
         _check(events, checking, form, limit, tally)
     except UserError as error:
-        say(f"error: {error}")
+        say_problems(error)
         return WRONG
     except OSError as error:
         if isinstance(error, BrokenPipeError):  # whoever reads has enough, as `head` does

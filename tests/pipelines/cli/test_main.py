@@ -399,6 +399,19 @@ def test_wrong_input_is_refused_in_one_line(
     assert "hush" not in err
 
 
+@pytest.mark.parametrize("command", ["run", "check", "test", "preview", "job restart", "failed-batches", "lookup"])
+def test_each_problem_of_the_options_is_a_line_that_begins_as_an_error(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--batch_max_messages=0", "--nothing_of_the_kind=1"]
+    own = {"failed-batches": ["--to=x"], "lookup": ["--namespace=a", "--id=b"], "preview": ["--file=x"]}
+    files = {**own, "test": ["none.yaml"]}.get(command, [])
+    assert main([*command.split(), *files, *options]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines
+    assert all(line.startswith("error: ") for line in lines)
+
+
 def test_run_refuses_what_the_pipeline_refuses(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--kafka_topic=loyalty-events"]) == 2
     assert "kafka_topics" in capsys.readouterr().err
