@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -33,6 +34,7 @@ _NAMESPACE = "LoyaltyId"  # of the keys of the sample
 
 PIPELINE = ("-m", "pipelines.kafka_to_aep", "--options_file", str(files.BASE), "--options_file", str(files.OPTIONS))
 _SHOWN = 10  # differences, when there are some
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _END_SECONDS = 30  # what the pipeline gets to end in good order
 
 
@@ -81,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(highlight=False, soft_wrap=True, markup=False)
     # What Kafka's client remarks while a broker starts is no news.
     logging.basicConfig(level=logging.ERROR)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _INTERRUPTS:
         signal.signal(number, _interrupt)
     try:
         return show(arguments, console)
@@ -130,7 +132,9 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
             console.print(f"the pipeline ended with exit code {code}; see its messages above")
             return code
 
-        console.print("\n5. Every event, by its number: what was sent against what arrived.\n")
+        console.print(
+            "\n5. Every event, by its number: what was sent against what arrived, once AEP has validated it.\n"
+        )
         delivered = {topic: ask(emulator, inlet_id) for topic, inlet_id in files.read_inlets().items()}
         letters = list(read_files(str(files.DEAD_LETTERS)))
         show_table(console, tables.arrivals(expected, delivered))
@@ -194,16 +198,37 @@ def run_pipeline() -> int:
     It has a session of its own, so that Ctrl-C reaches it through here, once, as the request to end in good order.
     """
     command = [sys.executable, *PIPELINE, "--progress=on"]
-    with subprocess.Popen(command, env=environment(), start_new_session=True) as process:  # noqa: S603 - our own
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
+    process = None
+    try:
+        with _interrupted_later():
+            process = subprocess.Popen(command, env=environment(), start_new_session=True)  # noqa: S603 - our own
+        return process.wait()
+    except KeyboardInterrupt:
+        if process is not None:
             process.terminate()
             try:
                 process.wait(_END_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
-            raise
+                process.wait()
+        raise
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Let signals that interrupt the demo do so at the end of the block.
+
+    A process in the middle of whose start it is interrupted would run on, and nobody would know it.
+    """
+    came: list[int] = []
+    handlers = {number: signal.signal(number, lambda number, _: came.append(number)) for number in _INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def ask(emulator: Emulator, inlet_id: str) -> Delivered:

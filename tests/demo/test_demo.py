@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -17,7 +18,7 @@ import yaml
 from rich.console import Console
 
 from demo import broker
-from demo.__main__ import TOPICS, check_held, parse_arguments, verdict
+from demo.__main__ import TOPICS, check_held, parse_arguments, run_pipeline, verdict
 from demo.account import Delivered, Expected
 from pipelines.cli.generate.records import send
 from samples.loyalty import generate
@@ -109,6 +110,28 @@ def test_a_signal_ends_all_of_it(tmp_path: Path, number: signal.Signals) -> None
     assert "nothing is left running" in rest
     assert "accounted for" not in rest.replace("unaccounted for", "")
     wait_for(lambda: not is_listening(emulator_port(output)), PATIENCE_SECONDS, "the emulator's end")
+
+
+def test_a_signal_while_the_pipeline_starts_leaves_it_not_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("demo.__main__.PIPELINE", ("-c", "import time; time.sleep(600)"))
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_pipeline()
+        assert started[0].poll() is not None
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_the_embedded_broker_keeps_what_the_demo_sends_by_default() -> None:
