@@ -25,7 +25,7 @@ from transforms.kafka.source import KafkaSource
 from transforms.kafka.start import Start
 from transforms.records.bundle_limits import SHARED_DEFER_SECONDS
 from transforms.records.chunk import Chunk
-from transforms.worker import metrics, process
+from transforms.worker import ending, metrics, process
 from transforms.worker.late_answers import forget_late_answers, late_answers
 
 
@@ -128,6 +128,8 @@ def shard_reader(source: KafkaSource, shard: Shard) -> Reader:
         metrics.watch(metrics.LAG, key, reader.measure_lag)
         metrics.watch(metrics.KAFKA_SILENCE, key, reader.silence)
         metrics.watch(metrics.UNCOMMITTED, key, reader.uncommitted)
+        last = f"commits of group {source.group_id}, so records may be delivered twice"
+        ending.before_end(key, last, reader.has_committed)
         return reader
 
     return process.shared(key, make)
@@ -147,8 +149,10 @@ def close_readers(source_id: str, commit_seconds: float = 0.0) -> None:
         assert isinstance(reader, Reader)
         while reader.awaits_commit() and time.monotonic() < deadline:
             time.sleep(0.05)
+        key = _reader_key(source_id, number)
         for level in (metrics.LAG, metrics.KAFKA_SILENCE, metrics.UNCOMMITTED):
-            metrics.unwatch(level, _reader_key(source_id, number))
+            metrics.unwatch(level, key)
+        ending.forget(key)
         reader.close()
         number += 1
     forget_late_answers(source_id)

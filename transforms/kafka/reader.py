@@ -40,6 +40,9 @@ _SILENT_SECONDS = 15.0
 # Blocks reading and shutdown while it runs; a leader that is late is asked again.
 _RANGE_SECONDS = 2.0
 
+# How long a worker that is to end waits for bundles to be finalised.
+_FINALISED_SECONDS = 1.0
+
 
 class Step(NamedTuple):
     """A result of `read_bundle`: the position to claim, and the records it covers, if any."""
@@ -233,6 +236,23 @@ class Reader:
     def awaits_commit(self) -> bool:
         """Return whether a commit of `commit_later` has not been made yet."""
         return self._commits.awaited()
+
+    def has_committed(self, waited_seconds: float) -> bool:
+        """Make commits again that have failed, as the process of a worker ends; whether none is left, nor to come.
+
+        Args:
+            waited_seconds: How long this has been asked for. What the runner asked for last comes soon or never, as
+                where a job failed.
+        """
+        if not self.lock.acquire(blocking=False):
+            return True  # a bundle reads still, so the job has not come to its end
+        try:
+            self._cut_short = True  # the poll may lose records to a bundle that still comes
+            self._consumer.poll(0)
+            made = self._retry()
+        finally:
+            self.lock.release()
+        return made and (waited_seconds >= _FINALISED_SECONDS or not self.awaits_commit())
 
     def _has_read(self, partition: Partition, read: Committed) -> bool:
         return self._assigned.has_read(partition, read)

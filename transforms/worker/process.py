@@ -14,6 +14,8 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar, cast
 
+from transforms.worker.ending import end_in_good_order
+
 T = TypeVar("T")
 
 _lock = threading.RLock()  # an object may be made of other shared objects
@@ -176,22 +178,23 @@ def tune_garbage_collector() -> None:
 
 
 def set_up_worker() -> None:
-    """Set the garbage collector and Beam's sampling thread once, where Beam started this process as a worker (container
-    or worker pool).
+    """Set the garbage collector, Beam's sampling thread and how it ends, once, where Beam started this process as a
+    worker (container or worker pool).
 
     Called as a DoFn is set up: the bundle processor that does so keeps its sampling thread, those after it have the
     other one. A runner makes one for each bundle that waits for its checkpoint. A user's own program, in which Beam's
     worker is a thread (LOOPBACK, EMBEDDED, FnApiRunner), keeps its settings.
     """
-    shared("worker is set up", _tune_if_worker)
+    shared("worker is set up", _set_up_if_worker)
 
 
-def _tune_if_worker() -> None:
+def _set_up_if_worker() -> None:
     if _is_worker_process():
         from transforms.worker.state_sampler import end_bundles_at_once  # loads Beam
 
         tune_garbage_collector()
         end_bundles_at_once()
+        end_in_good_order()
 
 
 def _is_worker_process() -> bool:
