@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -98,16 +98,21 @@ class Commits:
                 self._refused |= new.keys()
             _LOG.warning("offsets of %s could not be committed, the next commit includes them: %s", self._name, error)
 
-    def commit_now(self, partitions: Iterable[Partition]) -> bool:
-        """Commit what is delivered of the partitions, and wait for it.
+    def commit_now(self, places: Mapping[Partition, Committed], hand_over: str) -> bool:
+        """Commit what is delivered of partitions that are handed over, also where that is nothing new, and wait for it.
+
+        Args:
+            places: Where the reading of each has begun, which is committed where nothing is delivered of it.
+            hand_over: A new name for the hand-over, by which the next member sees that there was one.
 
         Returns:
             Whether it is committed, or belongs to a topic that was deleted.
         """
         with self._lock:
             self._deliver({})
-            new = self._uncommitted()
-            offsets = self._as_list({one: new[one] for one in partitions if one in new})
+            at = {one: self._delivered.get(one, began) for one, began in places.items()}
+            wanted = {one: done._replace(hand_over=hand_over) for one, done in at.items() if self._has_read(one, done)}
+            offsets = self._as_list({one: done for one, done in wanted.items() if self._committed.get(one) != done})
         if not offsets:
             return True
         try:
@@ -141,7 +146,7 @@ class Commits:
             else:
                 self._refused.add((one.topic, one.partition))
             if one.error is None:
-                self._committed[one.topic, one.partition] = Committed(one.offset, from_metadata(one.metadata))
+                self._committed[one.topic, one.partition] = Committed(one.offset, *from_metadata(one.metadata))
             else:
                 # Amid a rebalance that is to be expected, as often as it is tried.
                 _LOG.log(
@@ -173,12 +178,12 @@ class Commits:
         return bool(self._uncommitted().keys() - self._under_way.keys())
 
     def _uncommitted(self) -> dict[Partition, Committed]:
-        return {one: at for one, at in self._delivered.items() if self._committed.get(one) != at}
+        return {one: at for one, at in self._delivered.items() if self._committed.get(one, _NOTHING)[:2] != at[:2]}
 
     @staticmethod
     def _as_list(offsets: dict[Partition, Committed]) -> list[TopicPartition]:
         return [
-            TopicPartition(topic, number, at.offset, metadata=as_metadata(at.topic_id))
+            TopicPartition(topic, number, at.offset, metadata=as_metadata(at.topic_id, at.hand_over))
             for (topic, number), at in offsets.items()
         ]
 

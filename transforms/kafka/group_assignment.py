@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -60,7 +61,7 @@ class GroupAssignment(Assignment):
         super().__init__(consumer, source, shard, clock)
         self._member = member
         self._commits = commits
-        self._newcomer: Newcomer | None = None  # with group.protocol=consumer
+        self._newcomer: Newcomer | None = None
         self._left_off = LeftOff()
         self._closing = False
         # Of the fields below, which two threads change, and of positions that are read further.
@@ -169,12 +170,14 @@ class GroupAssignment(Assignment):
             self.known = True
 
     def _may_join(self, found: dict[str, list[int]]) -> bool:
-        """Look at the group before joining it, if its protocol does not show a member who was there before."""
-        if self._newcomer is not None or not deals_by_brokers(self._source.cluster):
+        """Look at the group before joining it."""
+        if self._newcomer is not None:
             return True
         partitions = [(topic, number) for topic, numbers in found.items() for number in numbers]
+        is_told = not deals_by_brokers(self._source.cluster)
+        of = self._admin, self._source.group_id, partitions, is_told, self._clock
         try:
-            self._newcomer = Newcomer(self._consumer, self._admin, self._source.group_id, partitions, self._clock)
+            self._newcomer = Newcomer(self._consumer, *of)
         except KafkaException as error:
             _LOG.warning("group %s cannot be joined yet: %s", self._source.group_id, error.args[0].str())
             self._look_at = self._clock() + LOOK_AGAIN_SECONDS
@@ -287,12 +290,15 @@ class GroupAssignment(Assignment):
     def _hand_over(self, leaving: frozenset[Partition]) -> None:
         """Wait until all that was read of the partitions is delivered, and commit it; but not for ever."""
         deadline = self._clock() + self._hand_over_seconds
+        began = {one: at for one in leaving if (at := self._began.get(one)) is not None}
+        places = began if self._source.commits else {}
+        hand_over = uuid.uuid4().hex[:8]
         while True:
             closing = self._closing
             self._member.make_commits()
             delivered = not self._is_open(leaving)
-            # Also what is delivered so far, and where reading has begun.
-            if self._commits.commit_now(leaving) and delivered:
+            # Also what is delivered so far, or where reading has begun.
+            if self._commits.commit_now(places, hand_over) and delivered:
                 return
             # As this process ends, nothing more will be delivered.
             ends = closing and not delivered

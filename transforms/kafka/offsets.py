@@ -35,10 +35,13 @@ _LEADER_MOVING = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEAD
 
 
 class Committed(NamedTuple):
-    """A committed offset, with the id of its topic; "" if that was not committed with it."""
+    """A committed offset, and what was committed with it: the id of its topic, and the hand-over that it was for; "" if
+    they were not.
+    """
 
     offset: int
     topic_id: str = ""
+    hand_over: str = ""
 
 
 def log_bounds(
@@ -92,7 +95,7 @@ def committed_offsets(
         try:
             answer = consumer.committed([TopicPartition(*one) for one in partitions], timeout=seconds)
             return {
-                (one.topic, one.partition): Committed(one.offset, from_metadata(one.metadata))
+                (one.topic, one.partition): Committed(one.offset, *from_metadata(one.metadata))
                 for one in answer
                 if one.offset > OFFSET_INVALID
             }

@@ -24,7 +24,7 @@ _NO_ANSWER = frozenset(
     {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}
 )
 
-_METADATA = "beam-aep topic_id="
+_METADATA = re.compile(r"beam-aep(?: topic_id=(?P<topic_id>[\w-]{22}))?(?: hand_over=(?P<hand_over>\w+))?", re.ASCII)
 _NO_ID = "A" * 22  # sixteen zero bytes, from brokers that have no ids
 
 
@@ -133,14 +133,20 @@ def _is_answered(asked: Future[TopicDescription]) -> bool:
     return not isinstance(error, KafkaException) or error.args[0].code() not in _NO_ANSWER
 
 
-def as_metadata(topic_id: str) -> str:
-    """Return the metadata string to commit with an offset of a topic; "" when its id is not known."""
-    return _METADATA + topic_id if topic_id else ""
+def as_metadata(topic_id: str, hand_over: str = "") -> str:
+    """Return the metadata to commit with an offset.
 
-
-def from_metadata(metadata: str | None) -> str:
-    """Return the topic id in the metadata of a committed offset; "" when somebody else committed it, or an older
-    version.
+    Args:
+        topic_id: Of its topic; "" when that is not known.
+        hand_over: Names the hand-over of the partition to another member that the offset is committed for, if it is.
     """
-    found = re.fullmatch(rf"{_METADATA}([\w-]{{22}})", metadata or "", re.ASCII)
-    return found[1] if found else ""
+    words = [f"{name}={value}" for name, value in (("topic_id", topic_id), ("hand_over", hand_over)) if value]
+    return " ".join(["beam-aep", *words]) if words else ""
+
+
+def from_metadata(metadata: str | None) -> tuple[str, str]:
+    """Return the topic id and the hand-over in the metadata of a committed offset, each "" where it is not there, as
+    when somebody else committed it.
+    """
+    found = _METADATA.fullmatch(metadata or "")
+    return (found["topic_id"] or "", found["hand_over"] or "") if found else ("", "")

@@ -57,8 +57,20 @@ def test_what_others_have_gone_beyond_is_not_committed_at_a_hand_over() -> None:
     commits.commit({A: Committed(100), B: Committed(200)})
     began = 150
     group.asked.clear()
-    assert commits.commit_now([A, B])
+    assert commits.commit_now(dict.fromkeys((A, B), Committed(100)), "1")
     assert group.asked == {B: 200}
+
+
+def test_a_hand_over_is_committed_once_also_where_nothing_is_new_or_delivered() -> None:
+    group = Group()
+    commits = Commits(group, "group g", lambda *_: True)
+    commits.commit({A: Committed(20)})
+    commits.on_commit([TopicPartition(*A, 20)])
+    for asked in ({A: 20, B: 5}, {}):
+        group.asked.clear()
+        assert commits.commit_now({A: Committed(10), B: Committed(5)}, "1")
+        assert group.asked == asked
+    assert not commits.owed()
 
 
 @pytest.mark.kafka
@@ -73,7 +85,7 @@ def test_a_commit_that_fails_is_owed_also_after_one_that_was_waited_for(
     made.append(commits)
     try:
         commits.commit({(topic, 0): Committed(1)})
-        assert commits.commit_now([(topic, 0)])
+        assert commits.commit_now({(topic, 0): Committed(0)}, "1")
         wait_for(lambda: consumer.poll(0.05) is None and not commits.owed(), PATIENCE_SECONDS, "the answers")
         assert commits.retry()
         commits.commit({(topic, 7): Committed(1)})  # there is no such partition

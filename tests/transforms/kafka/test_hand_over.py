@@ -232,6 +232,29 @@ def test_that_all_members_are_at_the_ends_is_still_so_when_the_bundle_that_ends_
     wait_for(lambda: at_ends(first) and at_ends(second), SECONDS, "both to be at the ends")
 
 
+@pytest.mark.parametrize("committed", [None, 50])
+def test_a_partition_that_is_handed_over_in_the_first_round_a_process_hears_of_is_known_for_one(
+    broker: KafkaBroker, cluster: KafkaCluster, new_topic: NewTopic, join: Join, committed: int | None
+) -> None:
+    of = source(replace(cluster, config={"heartbeat.interval.ms": "300"}), new_topic(2), share_group=True)
+    topic = of.topics[0]
+    numbers(broker, topic, 200, 2)
+    if committed is not None:
+        commit(of.cluster, of.group_id, {(topic, 0): committed, (topic, 1): committed})
+    first = join(of, start_of(of, "latest", stop_at_end=False))
+    wait_for(lambda: first.bundle(commit=False) < 0 or len(held(first)) == 2, SECONDS, "the partitions")
+    second = join(replace(of, id="second"), start_of(of, "earliest", stop_at_end=False))
+    group = second.reader._assigned
+    assert isinstance(group, GroupAssignment)
+    hear = group._on_assign
+    # The round in which it gets nothing ends without it: its part comes once the next one has begun.
+    group._on_assign = lambda consumer, dealt: dealt and hear(consumer, dealt)  # type: ignore[method-assign]
+    wait_for(lambda: shared(first, second), SECONDS, "the partitions to be shared")
+    for _ in range(3):
+        second.bundle()
+    assert second.values() == []
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_fails_ends_the_reading(cluster: KafkaCluster, new_topic: NewTopic, join: Join) -> None:
     of: KafkaSource = source(cluster, new_topic(1), share_group=True)

@@ -335,12 +335,13 @@ def test_offsets_without_an_id_or_with_metadata_of_others_count_as_they_are(
 
 @pytest.mark.parametrize("metadata", [None, "", "x", "beam-aep topic_id=", f"{ID}", f"beam-aep topic_id={ID}x"])
 def test_metadata_that_is_not_ours_has_no_id(metadata: str | None) -> None:
-    assert from_metadata(metadata) == ""
+    assert from_metadata(metadata) == ("", "")
 
 
+@pytest.mark.parametrize("hand_over", ["", "0a1b2c3d"])
 @pytest.mark.parametrize("topic_id", [ID, "Fw-VAOEFQj_fG8sfB89M2Q", ""])
-def test_an_id_comes_back_from_metadata(topic_id: str) -> None:
-    assert from_metadata(as_metadata(topic_id)) == topic_id
+def test_an_id_and_a_hand_over_come_back_from_metadata(topic_id: str, hand_over: str) -> None:
+    assert from_metadata(as_metadata(topic_id, hand_over)) == (topic_id, hand_over)
 
 
 def test_a_restriction_of_an_older_version_has_no_ids() -> None:
