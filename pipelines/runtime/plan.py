@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import apache_beam as beam
@@ -61,7 +62,27 @@ class Plan:
         kafka = self.settings.kafka
         if self.source is None:
             return ReadJsonLines(str(kafka.file_pattern), next(iter(self.routes)).topics[0])
-        return read_topics(self.source, self.settings, commit=self.batch_mode == "bundle")
+        return read_topics(self.source, self.settings, self._start, commit=self.batch_mode == "bundle")
+
+    def share_start(self) -> int:
+        """Commit where all processes of the run's group start, once, and return how many partitions they share.
+
+        Raises:
+            KafkaSetupError: Kafka cannot be read as the options ask, or takes no commit.
+        """
+        return self._shared_partitions
+
+    @cached_property
+    def _start(self) -> Start:
+        assert self.source is not None
+        return find_start(self.source, self.settings)
+
+    @cached_property
+    def _shared_partitions(self) -> int:
+        source = self.source
+        assert source is not None  # files are read by one process
+        commit_start(source.cluster, source.group_id, self._start, source.starts_at_committed)
+        return len(self._start.positions)
 
     @property
     def receiver(self) -> str:
@@ -190,38 +211,32 @@ def kafka_source(settings: Settings, topics: Iterable[str]) -> KafkaSource | Non
     )
 
 
-def read_topics(source: KafkaSource, settings: Settings, commit: bool) -> ReadFromKafka:
-    """Return the read of topics, from where the options say.
+def read_topics(source: KafkaSource, settings: Settings, start: Start, commit: bool) -> ReadFromKafka:
+    """Return the read of topics.
 
     Args:
         source: What to read.
         settings: All options.
+        start: Where to start.
         commit: Whether the group's offsets are committed.
 
     Raises:
         KafkaSetupError: Kafka cannot be read as the options ask.
     """
-    if settings.dry_run:  # the same graph, which no broker is asked for
-        return ReadFromKafka(source, Start({}, {} if settings.kafka.stop_at == "end" else None), commit=commit)
-    return ReadFromKafka(source, _start(source, settings), commit=commit, subtasks=flink_subtasks(settings))
+    subtasks = None if settings.dry_run else flink_subtasks(settings)
+    return ReadFromKafka(source, start, commit=commit, subtasks=subtasks)
 
 
-def share_start(plan: Plan) -> int:
-    """Decide where all processes of the run's group start, and return how many partitions there are.
+def find_start(source: KafkaSource, settings: Settings) -> Start:
+    """Look up where to start, as the options say.
 
     Raises:
         KafkaSetupError: Kafka cannot be read as the options ask.
     """
-    source = plan.source
-    assert source is not None  # files are read by one process
-    start = _start(source, plan.settings)
-    commit_start(source.cluster, source.group_id, start, source.starts_at_committed)
-    return len(start.positions)
-
-
-def _start(source: KafkaSource, settings: Settings) -> Start:
     kafka = settings.kafka
     stop_at_end = kafka.stop_at == "end"
+    if settings.dry_run:  # the same graph, which no broker is asked for
+        return Start({}, {} if stop_at_end else None)
     return resolve_start(
         source.cluster, source.topics, source.group_id, kafka.start_at, kafka.reset, stop_at_end=stop_at_end
     )

@@ -11,7 +11,7 @@ from aep.mapping.transform import TransformError
 from pipelines.options.formats import check_formats
 from pipelines.options.settings import Settings
 from pipelines.output.whole_file import check_can_be_written
-from pipelines.runtime.plan import Plan, share_start
+from pipelines.runtime.plan import Plan
 from transforms.records.route import Route
 from transforms.sinks.base import Sinks
 from transforms.sinks.files import reason_of
@@ -40,7 +40,7 @@ def preflight(plan: Plan) -> None:
     if plan.local:
         check_formats(route.parse for route in plan.routes)
     if _begins_at_latest(plan):
-        share_start(plan)  # first, for credentials may be refused, or IMS be away, and meanwhile more is produced
+        plan.share_start()  # first, for credentials may be refused, or IMS be away, and meanwhile more is produced
     plan.connection.check([route.destination for route in plan.routes], local=plan.local)
 
 

@@ -17,7 +17,7 @@ from pipelines.options.checks import written_topics
 from pipelines.options.problems import Finding
 from pipelines.options.settings import Settings
 from pipelines.runtime.job import R, Replay, Run
-from pipelines.runtime.plan import kafka_source, read_topics
+from pipelines.runtime.plan import find_start, kafka_source, read_topics
 from pipelines.runtime.sinks import make_sinks
 from transforms.kafka.client import (
     KafkaCluster,
@@ -144,7 +144,8 @@ class DeadLetterTopic:
         return "finishing the bundle and committing its offsets"
 
     def read(self) -> beam.PTransform:
-        return ReadDeadLetterTopic(read_topics(self.source, self.settings, commit=True))
+        start = find_start(self.source, self.settings)
+        return ReadDeadLetterTopic(read_topics(self.source, self.settings, start, commit=True))
 
     def look(self) -> Iterator[DeadLetter]:
         (topic,) = self.source.topics

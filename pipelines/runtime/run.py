@@ -35,7 +35,7 @@ from pipelines.runtime.judge import judge_by
 from pipelines.runtime.local_runner import keep_metrics_small
 from pipelines.runtime.logs import leave_out_beams_tracebacks, leave_out_job_errors, set_up_logging
 from pipelines.runtime.loopback import await_end, without_tracebacks
-from pipelines.runtime.plan import Plan, for_replay, share_start
+from pipelines.runtime.plan import Plan, for_replay
 from pipelines.runtime.preflight import preflight
 from pipelines.runtime.prism import running_prism
 from pipelines.runtime.processes.child import ParentReporter, reporter_to_parent
@@ -80,7 +80,7 @@ def as_run(job: Job) -> Run[Plan]:
         preflight=preflight,
         build=job.build,
         notes=kind.notes,
-        share_start=share_start,
+        share_start=Plan.share_start,
         replay=job.deliver
         and Replay(
             plan=lambda settings: for_replay(job.plan(settings, kind), kind),

@@ -47,7 +47,8 @@ class Commits:
         self._under_way: dict[Partition, Committed] = {}
         self._refused: set[Partition] = set()  # whose last commit failed for good
         self._retry_at = float("-inf")
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # held while a commit is made, which waits for whoever uses the consumer
+        self._answers = threading.Lock()  # of what is under way: an answer must not wait for a commit
 
     def commit(self, positions: dict[Partition, Committed]) -> None:
         """Commit to the group without waiting: a silent broker would block everything, even signals.
@@ -88,12 +89,14 @@ class Commits:
         new = self._uncommitted()
         if not new:
             return
-        self._under_way |= new
+        with self._answers:
+            self._under_way |= new
         try:
             self._consumer.commit(offsets=self._as_list(new))
         except (KafkaException, RuntimeError) as error:
-            for one in new:
-                self._under_way.pop(one, None)
+            with self._answers:
+                for one in new:
+                    self._under_way.pop(one, None)
             if not isinstance(error, KafkaException) or error.args[0].code() not in _PASSING:
                 self._refused |= new.keys()
             _LOG.warning("offsets of %s could not be committed, the next commit includes them: %s", self._name, error)
@@ -133,10 +136,11 @@ class Commits:
 
     def on_commit(self, offsets: Sequence[TopicPartition]) -> None:
         """Note a commit, for librdkafka, in a poll or at the close. Must not wait for `commit`, which waits too."""
-        for one in offsets:
-            # The answer to an earlier commit says nothing of the one that is under way.
-            if self._under_way.get((one.topic, one.partition), _NOTHING).offset == one.offset:
-                self._under_way.pop((one.topic, one.partition), None)
+        with self._answers:
+            for one in offsets:
+                # The answer to an earlier commit says nothing of the one that is under way.
+                if self._under_way.get((one.topic, one.partition), _NOTHING).offset == one.offset:
+                    self._under_way.pop((one.topic, one.partition), None)
         self._note(offsets)
 
     def _note(self, offsets: Sequence[TopicPartition]) -> None:
@@ -189,7 +193,7 @@ class Commits:
 
     def awaited(self) -> bool:
         """Return whether a commit of `commit_later` has not been made yet."""
-        return any(self._delivered.get(one, _NOTHING).offset < at.offset for one, at in self._expected.items())
+        return any(self._delivered.get(one, _NOTHING).offset < at.offset for one, at in list(self._expected.items()))
 
     def forget(self, topic: str) -> None:
         """Forget the offsets of a topic that was created again."""

@@ -21,7 +21,7 @@ from transforms.kafka.newcomer import Newcomer
 from transforms.kafka.offsets import Committed, committed_offsets, log_range, named, named_offsets
 from transforms.kafka.restriction import Positions, Shard
 from transforms.kafka.source import KafkaSource
-from transforms.kafka.start import is_another
+from transforms.kafka.start import goes_on, is_another
 from transforms.worker import metrics
 
 _LOG = logging.getLogger(__name__)
@@ -245,10 +245,9 @@ class GroupAssignment(Assignment):
         """Return whether the group has committed more since the start was looked up, as a process does that ends
         while this one begins.
         """
-        if committed is None or committed.offset <= start.offset or is_another(committed.topic_id, start.topic_id):
+        if committed is None or committed.offset <= start.offset:
             return False
-        earliest, latest = log_range(self._consumer, partition)
-        return earliest <= committed.offset <= latest
+        return goes_on(committed, start.topic_id, *log_range(self._consumer, partition))
 
     def _on_assign(self, consumer: Consumer, dealt: list[TopicPartition]) -> None:
         with self._lock:

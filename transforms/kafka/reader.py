@@ -249,10 +249,9 @@ class Reader:
         try:
             self._cut_short = True  # the poll may lose records to a bundle that still comes
             self._consumer.poll(0)
-            made = self._retry()
+            return self._retry() and (waited_seconds >= _FINALISED_SECONDS or not self.awaits_commit())
         finally:
             self.lock.release()
-        return made and (waited_seconds >= _FINALISED_SECONDS or not self.awaits_commit())
 
     def _has_read(self, partition: Partition, read: Committed) -> bool:
         return self._assigned.has_read(partition, read)

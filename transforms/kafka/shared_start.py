@@ -10,7 +10,7 @@ from confluent_kafka.admin import OffsetSpec
 from transforms.kafka.causes import advice
 from transforms.kafka.client import KafkaCluster, KafkaSetupError, Partition, admin_client, make_consumer
 from transforms.kafka.offsets import MEMBERS_ALONE, Committed, group_offsets, log_bounds
-from transforms.kafka.start import Start, is_another
+from transforms.kafka.start import Start, goes_on
 from transforms.kafka.topic_ids import as_metadata
 
 _LOG = logging.getLogger(__name__)
@@ -66,11 +66,9 @@ def _valid(
     cluster: KafkaCluster, committed: dict[Partition, Committed], wanted: dict[Partition, Committed]
 ) -> set[Partition]:
     """Return in which of the wanted partitions the group can go on where it is: in the log of the same topic."""
-    same = [
-        one for one, at in wanted.items() if one in committed and not is_another(committed[one].topic_id, at.topic_id)
-    ]
+    known = [one for one in wanted if one in committed]
     admin = admin_client(cluster)
-    earliest = log_bounds(admin, same, OffsetSpec.earliest())
+    earliest = log_bounds(admin, known, OffsetSpec.earliest())
     # Beyond the last stable offset there may be records of open transactions.
-    ends = log_bounds(admin, same, OffsetSpec.latest(), read_committed=False)
-    return {one for one in same if earliest[one] <= committed[one].offset <= ends[one]}
+    ends = log_bounds(admin, known, OffsetSpec.latest(), read_committed=False)
+    return {one for one in known if goes_on(committed[one], wanted[one].topic_id, earliest[one], ends[one])}

@@ -128,6 +128,15 @@ def _created_again(committed: dict[Partition, Committed], ids: dict[str, str], g
     return set(before)
 
 
+def goes_on(committed: Committed | None, topic_id: str, earliest: int, latest: int) -> bool:
+    """Return whether a group can go on at a committed offset: it is of this topic and still in its log."""
+    return (
+        committed is not None
+        and not is_another(committed.topic_id, topic_id)
+        and earliest <= committed.offset <= latest
+    )
+
+
 def is_another(before: str | None, now: str | None) -> bool:
     """Return whether two topic ids are known, and of different topics."""
     return bool(before and now) and before != now

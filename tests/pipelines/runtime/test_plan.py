@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+import pipelines.runtime.plan as plan_module
 from pipelines.runtime.plan import flink_subtasks
+from pipelines.runtime.preflight import preflight
 from tests.pipelines.to_aep import make_plan, parse
 from transforms.kafka.flink_keys import Subtasks
+from transforms.kafka.start import Start
 
 RUN = [
     "--kafka_bootstrap_servers=127.0.0.1:9",
@@ -37,6 +40,24 @@ def test_bundles_leave_answers_only_where_each_is_finalised_before_the_next_begi
     assert plan.source is not None
     assert plan.source.late_answers is late
     assert plan.late_answers_of == (plan.source.id if late else None)
+
+
+def test_where_processes_start_is_looked_up_and_committed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = Start({("t", 0): 5, ("t", 1): 7}, None)
+    asked: list[str] = []
+
+    def resolve(*_: object, **__: object) -> Start:
+        asked.append("start")
+        return start
+
+    monkeypatch.setattr(plan_module, "resolve_start", resolve)
+    monkeypatch.setattr(plan_module, "commit_start", lambda *_: asked.append("commit"))
+    made = make_plan(parse([*RUN, "--kafka_reset=latest", "--processes=2"]))
+    monkeypatch.setattr(type(made.connection), "check", lambda *_, **__: asked.append("connection"))
+    preflight(made)
+    assert (made.share_start(), asked) == (2, ["start", "commit", "connection"])
+    made.read()
+    assert asked == ["start", "commit", "connection"]
 
 
 @pytest.mark.parametrize(

@@ -248,7 +248,7 @@ def test_a_partition_that_is_handed_over_in_the_first_round_a_process_hears_of_i
     assert isinstance(group, GroupAssignment)
     hear = group._on_assign
     # The round in which it gets nothing ends without it: its part comes once the next one has begun.
-    group._on_assign = lambda consumer, dealt: dealt and hear(consumer, dealt)  # type: ignore[method-assign]
+    group._on_assign = lambda consumer, dealt: hear(consumer, dealt) if dealt else None  # type: ignore[method-assign]
     wait_for(lambda: shared(first, second), SECONDS, "the partitions to be shared")
     for _ in range(3):
         second.bundle()
