@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from typing import Literal
 
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -87,6 +88,26 @@ class Member:
     def values(self) -> list[bytes | None]:
         """Return all the values read."""
         return [record.value for records in self.read.values() for record in records]
+
+
+def read_to_end(*members: Member) -> None:
+    """Let members read in turn until all have read everything up to their ends."""
+
+    def step() -> bool:
+        for member in members:
+            member.bundle()
+        return all(member.done for member in members)
+
+    wait_for(step, PATIENCE_SECONDS, "the ends")
+
+
+def assert_once(member: Member, values: set[bytes]) -> None:
+    """Each value was read once, and each partition in the order of its offsets."""
+    read = member.values()
+    assert set(read) == values
+    assert len(read) == len(values)
+    for offsets in member.offsets().values():
+        assert all(before < after for before, after in pairwise(offsets))
 
 
 def numbers(broker: KafkaBroker, topic: str, amount: int, partitions: int, first: int = 0) -> set[bytes]:
