@@ -31,7 +31,7 @@ def commit_start(cluster: KafkaCluster, group_id: str, start: Start, at_committe
     """
     committed = group_offsets(cluster, group_id, list(start.positions))
     wanted = {one: Committed(at, start.ids.get(one[0], "")) for one, at in start.positions.items()}
-    new = {one: at for one, at in wanted.items() if committed.get(one) != at}
+    new = {one: at for one, at in wanted.items() if one not in committed or committed[one][:2] != at[:2]}
     if new and at_committed:
         valid = _valid(cluster, committed, new)
         new = {one: at for one, at in new.items() if one not in valid}
