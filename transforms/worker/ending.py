@@ -69,22 +69,29 @@ def _let_signal_end() -> None:
 
 def _await_signal(told: int) -> None:
     os.read(told, 1)
-    _finish()
-    os.kill(os.getpid(), signal.SIGTERM)
+    try:
+        _finish()
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _finish() -> None:
     global _tell
     with _lock:  # who comes second waits for the first
-        began = time.monotonic()
-        while _last and (passed := time.monotonic() - began) < _SECONDS:
-            for key, (_, is_done) in list(_last.items()):
-                if is_done(passed):
-                    forget(key)
-            time.sleep(_LOOK_SECONDS)
-        if _last:
-            left = sorted({what for what, _ in _last.values()})
-            _LOG.warning("this worker has to end now and leaves undone: %s", "; ".join(left))
+        try:
+            _do_what_is_left()
+        finally:
             _last.clear()
-        _tell = None
-        _let_signal_end()
+            _tell = None
+            _let_signal_end()
+
+
+def _do_what_is_left() -> None:
+    began = time.monotonic()
+    while _last and (passed := time.monotonic() - began) < _SECONDS:
+        for key, (_, is_done) in list(_last.items()):
+            if is_done(passed):
+                forget(key)
+        time.sleep(_LOOK_SECONDS)
+    if left := sorted({what for what, _ in _last.values()}):
+        _LOG.warning("this worker has to end now and leaves undone: %s", "; ".join(left))

@@ -72,6 +72,11 @@ def test_what_takes_too_long_is_named() -> None:
         assert end(process, signal.SIGTERM) == ("", said, -signal.SIGTERM)
 
 
+def test_a_mistake_of_ours_does_not_keep_it_from_ending() -> None:
+    with worker('ending.before_end("a", "it", lambda seconds: 1 / 0)\n' + WAIT) as process:
+        assert end(process, signal.SIGTERM) == ("", "", -signal.SIGTERM)
+
+
 def test_a_child_of_the_worker_ends_alone() -> None:
     fork = """
 child = os.fork()
