@@ -92,7 +92,7 @@ def test_the_secret_has_the_keys_that_manifests_refer_to(page: str) -> None:
     assert keys == SECRETS
     folder = {"deployment.md": ROOT / "deploy" / "kubernetes", "flink.md": ROOT / "deploy" / "flink"}[page]
     text = "\n".join(path.read_text() for path in folder.glob("*.yaml"))
-    referred = re.findall(r"secretKeyRef:\s*\{?\s*name: ([\w-]+),?\s+key: ([\w-]+)", text)
+    referred = re.findall(r'secretKeyRef:\s*\{?\s*name: "?([\w-]+)"?,?\s+key: "?([\w-]+)"?', text)
     assert {each for each, _ in referred} == {name}
     assert {key for _, key in referred} == keys
 

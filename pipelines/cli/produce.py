@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from aep.counted import counted
-from pipelines.cli.common import WRONG, app, cluster_of_files, example, file_problem, reached, say, say_problems
+from pipelines.cli.common import (
+    WRONG,
+    a_path,
+    a_text,
+    app,
+    cluster_of_files,
+    example,
+    file_problem,
+    reached,
+    say,
+    say_problems,
+)
 
 if TYPE_CHECKING:
     from transforms.records.record import Message
@@ -17,7 +28,7 @@ if TYPE_CHECKING:
 
 @app.command(epilog=example("beam-aep produce --topic orders -f kafka.yaml orders.jsonl"))
 def produce(
-    topic: Annotated[str, typer.Option(help="Topic to send to.", metavar="NAME")],
+    topic: Annotated[str, typer.Option(parser=a_text, help="Topic to send to.", metavar="NAME")],
     options_file: Annotated[
         list[str],
         typer.Option(
@@ -28,7 +39,10 @@ def produce(
         ),
     ],
     file: Annotated[
-        Path | None, typer.Argument(help="File of records, one a line. Default: the standard input.")
+        Path | None,
+        typer.Argument(
+            parser=a_path, metavar="FILE", help="File of records, one a line. Default, and -: the standard input."
+        ),
     ] = None,
 ) -> int:
     """Send the lines of a file to a Kafka topic.
@@ -52,7 +66,7 @@ def produce(
 
     try:
         cluster = reached(cluster_of_files(options_file))
-        with open_lines(file) as source:
+        with open_lines(None if file == Path("-") else file) as source:
             send_all(cluster, topic, records(source.lines))
     except UserError as error:
         say_problems(error)

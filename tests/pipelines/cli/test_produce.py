@@ -48,7 +48,7 @@ LINES = b'{"a": 1}\r\n\n  {oops\n\xff\xfe\n{"last": "\xe2\x98\x83"}'
 RECORDS = [b"  {oops", b'{"a": 1}', b'{"last": "\xe2\x98\x83"}', b"\xff\xfe"]
 
 
-@pytest.mark.parametrize("name", ["lines.jsonl", "lines.jsonl.gz", None])
+@pytest.mark.parametrize("name", ["lines.jsonl", "lines.jsonl.gz", "-", None])
 def test_each_line_is_a_record_as_it_is(
     name: str | None,
     address: str,
@@ -58,9 +58,9 @@ def test_each_line_is_a_record_as_it_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     topic = f"from-{name}"
-    if name is None:
+    if name in ("-", None):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(LINES)))
-        given = []
+        given = ["-"] if name else []
     else:
         (tmp_path / name).write_bytes(gzip.compress(LINES) if name.endswith(".gz") else LINES)
         given = [str(tmp_path / name)]
@@ -78,7 +78,9 @@ def test_what_is_wrong_is_said(options: str, tmp_path: Path, capsys: pytest.Capt
         ([options, str(tmp_path / "cut.gz")], f"{tmp_path / 'cut.gz'} is cut off"),
         ([f"-f{tmp_path / 'nobody.yaml'}"], "error: no Kafka broker answers at 127.0.0.1"),
         ([f"-f{tmp_path / 'empty.yaml'}"], "kafka_bootstrap_servers: missing"),
-        ([], "error: Missing option '--options_file'"),
+        ([], "missing: --options_file"),
+        ([options, ""], "expected a path, got an empty text"),
+        ([options, "--topic="], "is empty"),
     ):
         assert main(["produce", "--topic=wrong", *arguments]) == 2
         assert says in capsys.readouterr().err
