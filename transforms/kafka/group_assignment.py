@@ -263,10 +263,11 @@ class GroupAssignment(Assignment):
 
     def _on_lost(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
         leaving = self._stop_reading(taken)
+        again = self._uncommitted(leaving)
         _LOG.warning(
-            "lost %s: the brokers considered this process dead, or did not answer it, or a topic was deleted; up to %s "
-            "may be delivered twice (%s)",
-            *(counted(len(taken), "partition"), _counted_twice(self._uncommitted(leaving))),
+            "lost %s: the brokers considered this process dead, or did not answer it, or a topic was deleted; %s (%s)",
+            counted(len(taken), "partition"),
+            f"up to {_counted_twice(again)} may be delivered twice" if again else "all that was read is committed",
             named((one.topic, one.partition) for one in taken),
         )
         self._let_go(consumer, leaving)

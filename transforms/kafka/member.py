@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -13,8 +14,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from transforms.kafka.client import make_consumer
 from transforms.kafka.source import KafkaSource
 
+_LOG = logging.getLogger(__name__)
+
 # What other threads ask for is done between two polls.
 _POLL_SECONDS = 0.05
+
+# librdkafka has been seen to wait for ever for brokers that had gone.
+_LEAVE_SECONDS = 10.0
 
 # A group that cannot be joined says so again and again.
 _KEPT = 100
@@ -121,8 +127,15 @@ class Member:
         return self._retry()
 
     def close(self) -> None:
-        """Leave the group, after `stop`."""
-        self.consumer.close()
+        """Leave the group, after `stop`, if the brokers answer in time."""
+        leaving = threading.Thread(target=self.consumer.close, name=f"leaving {self._group_id}", daemon=True)
+        leaving.start()
+        leaving.join(_LEAVE_SECONDS)
+        if leaving.is_alive():
+            _LOG.warning(
+                "group %s could not be left within %g s: the brokers deal its partitions anew after session.timeout.ms",
+                *(self._group_id, _LEAVE_SECONDS),
+            )
 
     def _poll(self) -> None:
         while not self._closing.is_set():
