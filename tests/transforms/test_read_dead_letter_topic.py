@@ -10,7 +10,7 @@ from testing.services.kafka import KafkaBroker
 from testing.services.kafka import Record as KafkaRecord
 from tests.transforms.conftest import NewTopic
 from tests.transforms.eager import Collect
-from tests.transforms.kafka.drive import Member, source
+from tests.transforms.kafka.drive import Member, await_committed, source
 from tests.transforms.test_dead_letters import dead_letters, letter
 from transforms.kafka.client import KafkaCluster
 from transforms.kafka.read import ReadFromKafka, close_readers
@@ -154,7 +154,7 @@ def test_a_reader_stops_at_the_end_even_in_the_middle_of_what_it_fetched(
             member.bundle()
         assert member.values() == 100 * [b"old"]
         assert member.restriction.next == {(topic, 0): 50, (topic, 1): 50}
-        assert broker.committed(of.group_id, topic) == {0: 50, 1: 50}
+        await_committed(broker, of, {0: 50, 1: 50})
         # A position that is beyond the end already, as of a group that read on, is not moved back.
         reader: Reader = member.reader
         reader._assigned.positions[topic, 0] = 70
