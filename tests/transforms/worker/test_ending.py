@@ -79,6 +79,8 @@ def test_a_mistake_of_ours_does_not_keep_it_from_ending() -> None:
 
 def test_a_child_of_the_worker_ends_alone() -> None:
     fork = """
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12 and later, for forks of processes with threads
 child = os.fork()
 if not child:
     time.sleep(600)
