@@ -1,4 +1,4 @@
-"""What Flink's REST API tells of jobs and the cluster."""
+"""What Flink's REST API says about jobs and the cluster."""
 
 from __future__ import annotations
 

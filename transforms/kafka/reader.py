@@ -34,7 +34,7 @@ _POLL_RECORDS = 500
 _POLL_SECONDS = 0.02
 _POLLS_A_LINGER = 4
 
-# Brokers that are frozen, or cut off without a word, let connections stand: no error tells of them for a minute.
+# Brokers that are frozen, or cut off silently, leave connections open: no error reports them for a minute.
 _SILENT_SECONDS = 15.0
 
 # Blocks reading and shutdown while it runs; a leader that is late is asked again.

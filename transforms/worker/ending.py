@@ -1,4 +1,4 @@
-"""How a worker's process ends: once the last that it was asked for is done, and not as soon as it is told to.
+"""How a worker's process ends: after it has done what it was last asked for, not at the signal itself.
 
 Runners do not wait for what a finalisation begins, as the commit of offsets. When its job has ended, Flink's sends the
 request to finalise the last bundles, hangs up, and has the worker pool send SIGTERM, all within milliseconds.

@@ -67,7 +67,7 @@ def hindrance(now: Snapshot, not_ready: Callable[[], str] | None = None) -> str:
 
 
 def readiness(now: Snapshot, reason: str, at: float) -> Readiness:
-    """Return whether a process reads, with what else a probe is told.
+    """Return whether a process reads, and the rest of the answer to a probe.
 
     Args:
         now: Its numbers.
