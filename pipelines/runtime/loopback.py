@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from apache_beam.runners.worker import sdk_worker
 
@@ -19,16 +17,18 @@ _OF_GRPC = "Cannot monitor channel state"
 _LOG = logging.getLogger(__name__)
 
 
-@contextmanager
-def without_tracebacks() -> Iterator[None]:
-    """Log for debugging what Beam's threads and workers in this process would print while the block lasts.
+def leave_out_tracebacks() -> None:
+    """Log for debugging what Beam's threads and workers in this process print, from now on until it ends.
 
     Workers print the traceback of a failed bundle straight to the standard error, and then log it. So `print` is
     replaced, as that module sees it. And their threads end with an exception as soon as the runner hangs up. Users read
-    in a sentence how the job ended.
+    in a sentence how the job ended. Workers outlast the wait for their job where Ctrl-C ends it, and fail as the
+    interpreter shuts down.
     """
-    show = threading.excepthook
     names = vars(sdk_worker)
+    if names.get("print") is _log_line:
+        return
+    show = threading.excepthook
 
     def log(args: threading.ExceptHookArgs) -> None:
         of_beam = args.thread is not None and args.thread.name.startswith(_THREADS)
@@ -40,11 +40,6 @@ def without_tracebacks() -> Iterator[None]:
 
     threading.excepthook = log
     names["print"] = _log_line
-    try:
-        yield
-    finally:
-        names.pop("print")
-        threading.excepthook = show
 
 
 def await_end(seconds: float) -> None:

@@ -34,7 +34,7 @@ from pipelines.runtime.job_server import check_job_server
 from pipelines.runtime.judge import judge_by
 from pipelines.runtime.local_runner import keep_metrics_small
 from pipelines.runtime.logs import leave_out_beams_tracebacks, leave_out_job_errors, set_up_logging
-from pipelines.runtime.loopback import await_end, without_tracebacks
+from pipelines.runtime.loopback import await_end, leave_out_tracebacks
 from pipelines.runtime.plan import Plan, for_replay
 from pipelines.runtime.preflight import preflight
 from pipelines.runtime.prism import running_prism
@@ -176,8 +176,7 @@ def _execute(argv: Sequence[str], job: Run[R], as_json: bool) -> int:
             return _run_here(supervisor.run, plan, job, reporter, supervisor)
         if plan.local:
             return _run_here(lambda: pipeline.run().wait_until_finish(), plan, job, reporter)
-        with without_tracebacks():
-            return _run_on_cluster(pipeline, plan, job, reporter, cluster)
+        return _run_on_cluster(pipeline, plan, job, reporter, cluster)
 
 
 def _pipeline(flags: list[str]) -> beam.Pipeline:
@@ -237,6 +236,7 @@ def _run_on_cluster(
     pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter, cluster: FlinkRun | None = None
 ) -> int:
     leave_out_beams_tracebacks()
+    leave_out_tracebacks()
     job_server = leave_out_job_errors()
     started = time.monotonic()
     if cluster is not None:

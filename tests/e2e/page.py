@@ -36,12 +36,25 @@ def scrape(address: str) -> dict[str, Counter[tuple[str, ...]]]:
 
 def settled(address: str) -> int:
     """Return how many records were accepted or dead-lettered."""
-    found = scrape(address)
-    names = ("beam_aep_accepted_records_total", "beam_aep_dead_letters_total")
-    return sum(found.get(name, Counter()).total() for name in names)
+    return _total(address, "beam_aep_accepted_records_total", "beam_aep_dead_letters_total")
+
+
+def accepted(address: str) -> int:
+    """Return how many records were accepted."""
+    return _total(address, "beam_aep_accepted_records_total")
+
+
+def measured(address: str) -> int:
+    """Return of how many records the latency was measured, which comes last of what is measured of a delivery."""
+    return _total(address, "beam_aep_latency_seconds_count")
 
 
 def ready(address: str) -> tuple[int, dict[str, Any]]:
     """Return the status and the body of the answer to a probe."""
     answer = requests.get(f"{address}/ready", timeout=PATIENCE_SECONDS)
     return answer.status_code, answer.json()
+
+
+def _total(address: str, *names: str) -> int:
+    found = scrape(address)
+    return sum(found.get(name, Counter()).total() for name in names)

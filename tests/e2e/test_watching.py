@@ -12,7 +12,7 @@ import requests
 from samples.loyalty import generate
 from testing.services.emulator import CLIENT_ID, CLIENT_SECRET
 from testing.services.process import PATIENCE_SECONDS, wait_for
-from tests.e2e.page import page, ready, scrape, settled
+from tests.e2e.page import accepted, measured, page, ready, scrape, settled
 from tests.e2e.scenario import Scenario
 from transforms.worker.monitor import Monitor
 
@@ -25,6 +25,8 @@ def test_what_is_scraped_of_a_run_is_what_its_report_says(scenario: Scenario) ->
     address = page(pipeline)
     assert requests.get(f"{address}/health", timeout=PATIENCE_SECONDS).json() == {"alive": True}
     wait_for(lambda: settled(address) == 2_000, PATIENCE_SECONDS, "all records to be settled")
+    # Accepted is counted as answers come, what is measured of a delivery when its bundle takes it up.
+    wait_for(lambda: measured(address) == accepted(address), PATIENCE_SECONDS, "all deliveries to be measured")
     wait_for(lambda: ready(address)[1]["lag_records"] == 0, PATIENCE_SECONDS, "the lag to be measured")
     code, body = ready(address)
     assert (code, body["reason"]) == (200, None)
@@ -35,8 +37,8 @@ def test_what_is_scraped_of_a_run_is_what_its_report_says(scenario: Scenario) ->
     assert pipeline.exit_code == 0, pipeline.log_tail()
     account = scenario.summary()
     assert found["beam_aep_read_records_total"][()] == account["read"] == 2_000
-    accepted = {(route,): counts["accepted"] for route, counts in account["routes"].items()}
-    assert found["beam_aep_accepted_records_total"] == accepted
+    by_route = {(route,): counts["accepted"] for route, counts in account["routes"].items()}
+    assert found["beam_aep_accepted_records_total"] == by_route
     dead: Counter[str] = Counter()
     routes: Counter[str] = Counter()
     for (code_, route), number in found["beam_aep_dead_letters_total"].items():
