@@ -12,9 +12,11 @@ import orjson
 from rich.console import Console
 from rich.markup import escape
 
+from pipelines.output.standard_output import put_out
 from pipelines.output.table import show
 from pipelines.runtime.report import table
 from transforms.sinks.base import Sinks
+from transforms.sinks.files import reason_of
 
 _LOG = logging.getLogger("beam_aep")
 
@@ -108,11 +110,12 @@ class ConsoleReporter:
         _LOG.info(text)
 
     def account(self, account_of_run: dict[str, Any], sinks: Sinks, title: str, destination: str) -> None:
-        """Print a table, or JSON."""
-        if self._as_json:
-            _print_json(account_of_run)
-        else:
+        """Print a table, or JSON; the table too where JSON cannot be printed."""
+        problem = _print_json(account_of_run) if self._as_json else ""
+        if problem or not self._as_json:
             show(self.console, table(account_of_run, sinks, title, destination))
+        if problem:
+            self.error(f"{problem}; the counts are above")
 
 
 class LogReporter:
@@ -143,10 +146,11 @@ class LogReporter:
         outcome = account_of_run["outcome"]
         level = logging.INFO if outcome in ("finished", "stopped") else logging.ERROR
         _LOG.log(level, "%s: %s", title, outcome, extra={"account": account_of_run})
-        if self._as_json:
-            _print_json(account_of_run)
+        if self._as_json and (problem := _print_json(account_of_run)):
+            self.error(f"{problem}; the counts are above")
 
 
-def _print_json(account_of_run: dict[str, Any]) -> None:
-    sys.stdout.write(f"{orjson.dumps(account_of_run).decode()}\n")
-    sys.stdout.flush()
+def _print_json(account_of_run: dict[str, Any]) -> str:
+    """Return why the counts cannot be printed, "" where they were. A run that has ended is not to fail by that."""
+    error = put_out(f"{orjson.dumps(account_of_run).decode()}\n")
+    return f"the counts cannot be written to the standard output: {reason_of(error)}" if error else ""

@@ -24,6 +24,7 @@ from pipelines.options.merge import parse
 from pipelines.options.secret_checks import named, secrets_named
 from pipelines.options.settings import Settings
 from pipelines.options.yaml_files import OptionsError
+from pipelines.output.standard_output import put_out
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
 from pipelines.runtime.dataflow import check_packages, dry_run
 from pipelines.runtime.flink import FlinkRun, flink_run, job_end
@@ -46,6 +47,7 @@ from pipelines.runtime.report_page.page import RunReport
 from pipelines.runtime.result_files import write_results
 from pipelines.runtime.signals import Terminated, end_by, ends_on_signals, raises_on_signals
 from transforms.sinks.base import describe_all
+from transforms.sinks.files import reason_of
 from transforms.worker import examples, metrics, process
 from transforms.worker.monitor import open_monitor
 from transforms.worker.state_sampler import end_bundles_at_once
@@ -124,8 +126,7 @@ def _execute(argv: Sequence[str], job: Run[R], as_json: bool) -> int:
                 settings = parse(argv, job.findings, sys.modules[job.build.__module__].__doc__ or "", job.groups)
                 if settings.general.print_options:
                     notes = "".join(f"# {note}\n" for note in job.notes(settings))
-                    sys.stdout.write(settings.as_yaml() + notes)
-                    return DONE
+                    return _print(settings.as_yaml() + notes, reporter)
                 set_up_logging(settings.general.log_format, on_terminal=parent.is_terminal if parent else None)
                 if settings.general.log_format == "json" and parent is None:
                     reporter = LogReporter(as_json=as_json)
@@ -155,8 +156,7 @@ def _execute(argv: Sequence[str], job: Run[R], as_json: bool) -> int:
                     pipeline = _pipeline([*_flags(plan, reporter), *(cluster.flags if cluster else ()), *prism])
                     job.build(pipeline, plan)
                     if settings.dry_run:
-                        sys.stdout.write(dry_run(pipeline, settings))
-                        return DONE
+                        return _print(dry_run(pipeline, settings), reporter)
         except UserError as error:
             if isinstance(error, OptionsError) and error.as_json and parent is None:
                 set_up_logging("json")
@@ -177,6 +177,16 @@ def _execute(argv: Sequence[str], job: Run[R], as_json: bool) -> int:
         if plan.local:
             return _run_here(lambda: pipeline.run().wait_until_finish(), plan, job, reporter)
         return _run_on_cluster(pipeline, plan, job, reporter, cluster)
+
+
+def _print(text: str, reporter: Reporter) -> int:
+    """Print what was asked for; return the exit code."""
+    error = put_out(text)
+    if error is None:
+        return DONE
+    if not isinstance(error, BrokenPipeError):  # whoever reads has enough, as `head` does
+        reporter.error(f"the standard output cannot be written to: {reason_of(error)}")
+    return FAILED
 
 
 def _pipeline(flags: list[str]) -> beam.Pipeline:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from pipelines.output.standard_output import put_out
 from pipelines.runtime.console import Reporter
 from pipelines.runtime.job import RunPlan
 from pipelines.runtime.processes.child import ParentReporter
@@ -54,7 +54,7 @@ def end_by(number: int) -> int:
     Returns:
         The exit code for the first process of a container, which no signal ends that it does not handle.
     """
-    sys.stdout.flush()
+    put_out("")  # what is buffered
     os.kill(os.getpid(), number)
     return 128 + number
 
