@@ -27,7 +27,8 @@ _REGISTRY_PROPERTIES = (
     "timeout",
     "proxy",
 )
-_KEY = "PRIVATE KEY"  # in a key in PEM form
+# A key in PEM form, or an address with a password.
+_SECRET_VALUE = re.compile(r"PRIVATE KEY|://[^/?#\s]*:[^/?#\s]*@")
 _UNKNOWN = "0"  # for a value that is not known
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
@@ -43,7 +44,8 @@ def check_kafka_config(config: dict[str, str]) -> dict[str, str]:
     problems = {
         name: f"{name} {fault}"
         for name, value in config.items()
-        if name not in OWNED_PROPERTIES and (fault := _secret_fault(value, is_secret_property(name) or _KEY in value))
+        if name not in OWNED_PROPERTIES
+        and (fault := _secret_fault(value, is_secret_property(name) or _SECRET_VALUE.search(value)))
     }
     # What a reference stands for is known on the worker only; its name is looked at here.
     shown = {name: _UNKNOWN if name in references else value for name, value in config.items() if name not in problems}
@@ -55,7 +57,7 @@ def check_kafka_config(config: dict[str, str]) -> dict[str, str]:
     return config
 
 
-def _secret_fault(value: str, is_secret: bool) -> str | None:
+def _secret_fault(value: str, is_secret: object) -> str | None:
     """Say what is wrong with a property that may be, and sometimes must be, a reference to a secret."""
     if secrets.is_reference(value):
         return None if secrets.is_well_formed(value) else f"is not a valid reference: write {secrets.FORMS}"

@@ -14,7 +14,7 @@ from pipelines.options.group import OptionGroup
 from pipelines.options.help import RUN_GROUPS, help_text
 from pipelines.options.problems import Finding
 from pipelines.options.settings import Settings
-from pipelines.options.table import OPTIONS, Option, explain
+from pipelines.options.table import OPTIONS, TEXT_BY_KEYS, Option, explain
 from pipelines.options.yaml_files import OptionsError, all_near, read_entries, read_text, scalar, unknown
 
 __all__ = ["OptionsError", "Settings", "parse"]
@@ -86,6 +86,12 @@ class _Merge:
         self._doubtful.update(names)
         self.incomplete |= not _BRING_OTHERS.isdisjoint(names)
 
+    def is_text(self, name: str) -> bool:
+        """Return whether an option takes text, or text by keys, where a number would not be as it was written."""
+        if option := OPTIONS.get(name):
+            return option.type == TEXT_BY_KEYS
+        return name in self.known_beam and self.known_beam[name].kind in ("value", "list")
+
     def put(self, name: str, value: Any, origin: str, entry_origins: Mapping[str, str] | None = None) -> None:
         """Take a value over an earlier one; mappings merge key by key, each entry with an origin of its own."""
         if option := OPTIONS.get(name):
@@ -150,12 +156,14 @@ def _read_file(path: str, merge: _Merge) -> None:
         merge.empty_files.append(path)
     merge.problems += problems
     merge.incomplete |= bool(problems and not entries)
-    for key, value, line, lines in entries:
-        if key == "options_file":
-            merge.problems.append(f"{path}:{line}: options_file: only the command line can name options files")
-            merge.doubt([key])
+    for entry in entries:
+        if entry.key == "options_file":
+            merge.problems.append(f"{path}:{entry.line}: options_file: only the command line can name options files")
+            merge.doubt([entry.key])
         else:
-            merge.put(key, value, f"{path}:{line}", {entry: f"{path}:{n}" for entry, n in lines.items()})
+            value = entry.written if merge.is_text(entry.key) else entry.value
+            origins = {key: f"{path}:{line}" for key, line in entry.lines.items()}
+            merge.put(entry.key, value, f"{path}:{entry.line}", origins)
 
 
 def _add(earlier: Any, value: Any) -> Any:
@@ -256,15 +264,21 @@ def _from_text(option: Option, text: str) -> Any:
         return [scalar(item) for item in items] if option.type == "list of int" else items
     if option.kind == "mapping":
         if text.startswith("{"):
-            return _json(text)
+            return _json(text, numbers=str)
         key, equals, value = text.partition("=")
         return {key: value} if equals else text
     return text
 
 
-def _json(text: str) -> Any:
+def _json(text: str, numbers: Callable[[str], Any] | None = None) -> Any:
+    """Read JSON; what is no JSON stays.
+
+    Args:
+        text: As it was given.
+        numbers: Reads its numbers; None for numbers.
+    """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=numbers, parse_int=numbers)
     except (ValueError, RecursionError):
         return text
 

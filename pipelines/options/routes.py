@@ -24,7 +24,7 @@ from pipelines.options.destination import DestinationKind, K
 from pipelines.options.formats import format_faults
 from pipelines.options.route_keys import RouteKeys, describe_keys
 from pipelines.options.settings import Settings
-from pipelines.options.table import OPTIONS, describe_type, explain
+from pipelines.options.table import OPTIONS, TEXT_BY_KEYS, describe_type, explain
 from pipelines.options.yaml_files import (
     Entry,
     OptionsError,
@@ -112,7 +112,11 @@ def _read_route(
     for entry in entries:
         if entry.key not in known:
             problems.append(f"{path}:{entry.line}: {unknown('key of a route', entry.key, known)}")
-    values = {entry.key: entry.value for entry in entries if entry.key in known}
+    values = {
+        entry.key: entry.written if known[entry.key].type == TEXT_BY_KEYS else entry.value
+        for entry in entries
+        if entry.key in known
+    }
     lines = {"": first} | {entry.key: entry.line for entry in entries}
     defaults = _defaults(settings, kind)
     for key, shared in defaults.items():  # mappings merge key by key, as they do among options files

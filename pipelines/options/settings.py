@@ -1,5 +1,6 @@
 """The result of merging all options: typed values, and where each came from."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -87,11 +88,13 @@ class Settings:
         return self.origins.get(name, DEFAULT)
 
     def as_table(self) -> list[tuple[str, str, str]]:
-        """Return name, value and origin of every option, ours first; secrets show as their references."""
+        """Return name, value and origin of every option, ours first; secrets show as their references or not at all."""
         return [(name, dump(value), self.origin(name)) for name, value in self._merged()]
 
     def as_yaml(self, *, differing: bool = False) -> str:
         """Return the merged options as an options file, with the origin of each as a comment.
+
+        It means the same, but for a password in an address of Beam's, which is not shown.
 
         Args:
             differing: Leave out those of ours that have their default.
@@ -112,8 +115,15 @@ class Settings:
 
     def _merged(self) -> list[tuple[str, Any]]:
         own = [(option.name, self.value(option)) for option in OPTIONS.values() if option.name not in _NOT_MERGED]
-        values = own + list(self.beam.items())
+        values = own + [(name, _without_logins(value)) for name, value in self.beam.items()]
         return [(name, list(value) if isinstance(value, tuple) else value) for name, value in values]
+
+
+def _without_logins(value: Any) -> Any:
+    """Return a value of Beam's option without user names and passwords in its addresses, as `flink_master` may have."""
+    if isinstance(value, list):
+        return [_without_logins(item) for item in value]
+    return re.sub(r"(?<=://)[^/?#\s]*@", "***@", value) if isinstance(value, str) else value
 
 
 def _comment(origin: str) -> str:

@@ -11,6 +11,9 @@ from pipelines.options.declarations import GROUPS
 from pipelines.options.types import SECRET
 from pipelines.options.yaml_files import describe
 
+TEXT_BY_KEYS = "mapping of str"
+"""Name of a type: what is written as a number stays as it is written."""
+
 Kind = Literal["bool", "int", "float", "str", "list", "mapping"]
 
 
@@ -49,7 +52,7 @@ def describe_type(annotation: Any) -> tuple[Kind, str, bool]:
     if origin is tuple:
         return "list", f"list of {describe_type(args[0])[1]}", False
     if origin is dict:
-        return "mapping", "mapping" if args[1] is Any else "mapping of str", False
+        return "mapping", "mapping" if args[1] is Any else TEXT_BY_KEYS, False
     if origin is list:
         return "list", "list", False
     return annotation.__name__, annotation.__name__, False

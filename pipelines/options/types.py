@@ -45,13 +45,21 @@ def check_secret_reference(value: str) -> str:
 
 
 def check_headers(headers: dict[str, str]) -> dict[str, str]:
-    """Refuse malformed headers, and those that carry credentials or belong to the client."""
+    """Refuse malformed headers, those that carry credentials or belong to the client, and references to secrets.
+
+    References are resolved on the worker, and headers are not: they travel with the job.
+    """
     problems = {}
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
             problems[name] = f"{name!r} is not a valid HTTP header name"
         elif fault := _header_fault(value):
             problems[name] = f"the value of {name} {fault}"
+        elif secrets.is_reference(value):
+            problems[name] = (
+                f"the value of {name} looks like a reference to a secret, and would be sent as it stands: headers take "
+                "none"
+            )
         elif name.lower() in ("authorization", "cookie"):
             problems[name] = f"{name} would carry a secret in plain: use aep_auth"
         elif name.lower() == "proxy-authorization":

@@ -52,13 +52,16 @@ class OptionsError(UserError):
 class Entry(NamedTuple):
     """A key of a YAML mapping, its value, and the line (from 1) of the key.
 
-    `lines` has the lines of the value's own keys, where it is a mapping.
+    `lines` has the lines of the value's own keys, where it is a mapping. `written` is the value where text is meant:
+    its own numbers, and those of a list's items or of a mapping's values, are as they are written (1.20 and not 1.2),
+    without underscores.
     """
 
     key: str
     value: Any
     line: int
     lines: dict[str, int]
+    written: Any
 
 
 class OptionsLoader(yaml.SafeLoader):
@@ -194,7 +197,7 @@ def entries_of(loader: OptionsLoader, node: yaml.MappingNode, path: str, problem
                 continue
             lines[key] = line
             value = loader.construct_object(value_node, deep=True)
-            entries.append(Entry(key, value, line, lines_within(value_node)))
+            entries.append(Entry(key, value, line, lines_within(value_node), _as_written(value_node, value)))
         except yaml.YAMLError as error:
             problems.append(_place_of(error, path, line))
     return entries
@@ -207,6 +210,21 @@ def lines_within(node: yaml.Node) -> dict[str, int]:
     if isinstance(node, yaml.SequenceNode):
         return {str(index): _line(item) for index, item in enumerate(node.value)}
     return {}
+
+
+def _as_written(node: yaml.Node, value: Any) -> Any:
+    """Return the value of a node, see `Entry.written`."""
+    if isinstance(node, yaml.MappingNode):
+        return {_key(key): _number_as_written(item, value[_key(key)]) for key, item in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_number_as_written(item, each) for item, each in zip(node.value, value, strict=True)]
+    return _number_as_written(node, value)
+
+
+def _number_as_written(node: yaml.Node, value: Any) -> Any:
+    if isinstance(value, float):
+        return str(node.value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -165,7 +165,9 @@ def _read_case(loader: OptionsLoader, node: yaml.Node, path: str, problems: list
     for entry in entries:
         if entry.key not in known:
             problems.append(f"{path}:{entry.line}: {unknown('key of a case', entry.key, known)}")
-    values = {entry.key: entry.value for entry in entries if entry.key in known}
+    values = {
+        entry.key: entry.written if entry.key == "headers" else entry.value for entry in entries if entry.key in known
+    }
     for keys, what in ((_INPUTS, "input"), (_EXPECTED, "expectation")):
         given = [key for key in keys if key in written]
         if len(given) != 1:

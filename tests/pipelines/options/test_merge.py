@@ -82,6 +82,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "kafka_config",
             {"client.id": "b=c", "linger.ms": "1"},
         ),
+        (['--aep_headers={"x-a": 1.10, "x-b": true}'], "aep_headers", {"x-a": "1.10", "x-b": "true"}),
     ],
 )
 def test_command_line(arguments: list[str], name: str, value: Any) -> None:
@@ -258,6 +259,11 @@ def test_beams_switches_replace_each_other(here: Path) -> None:
             "kafka_config",
             {"enable.idempotence": "true", "linger.ms": "1.5"},
         ),
+        (
+            "kafka_config: {client.id: 1.10, client.rack: 1e3, fetch.min.bytes: 1_000}",
+            "kafka_config",
+            {"client.id": "1.10", "client.rack": "1e3", "fetch.min.bytes": "1000"},
+        ),
         ('kafka_group_id: "1"', "kafka_group_id", "1"),
         ("\ufeffkafka_group_id: with-bom", "kafka_group_id", "with-bom"),
     ],
@@ -267,6 +273,26 @@ def test_values_in_files(here: Path, text: str, name: str, value: Any) -> None:
     settings = parse([*MINIMAL, "--options_file=a.yaml"])
     assert settings.value(OPTIONS[name]) == value
     assert settings.origin(name) == "a.yaml:1"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("flink_version: 1.20", "flink_version", "1.20"),
+        ("job_name: 20260131", "job_name", "20260131"),
+        ("job_name: 2026_01", "job_name", "202601"),
+        (
+            "environment_options: [docker_container_image=a, 1.10]",
+            "environment_options",
+            ["docker_container_image=a", "1.10"],
+        ),
+        ("sdk_worker_parallelism: 2", "sdk_worker_parallelism", "2"),
+        ("parallelism: 2", "parallelism", 2),
+    ],
+)
+def test_a_number_where_beam_takes_text_is_as_it_was_written(here: Path, text: str, name: str, value: Any) -> None:
+    Path("a.yaml").write_text(text, encoding="utf-8")
+    assert parse([*MINIMAL, "--options_file=a.yaml"]).beam == {name: value}
 
 
 REFUSED_FILES = [
@@ -642,6 +668,19 @@ def test_print_options_names_the_origin_of_each_line(here: Path) -> None:
     assert "streaming: true  # a.yaml:6" in lines
     assert "kafka_start: committed  # default" in lines
     assert all("  # " in line for line in lines if line != "kafka_config:")
+
+
+def test_a_password_in_an_address_of_beams_is_not_shown() -> None:
+    jar = "--flink_job_server_jar=https://me:hunter2@nexus/job-server.jar?a=b@c"
+    settings = parse(
+        [*MINIMAL, "--flink_master=https://me:hunter2@flink:8081", jar, "--experiments=x=http://hunter2@h"]
+    )
+    shown = {name: value for name, value, _ in settings.as_table()}
+    assert shown["flink_master"] == "https://***@flink:8081"
+    assert shown["flink_job_server_jar"] == "https://***@nexus/job-server.jar?a=b@c"
+    assert shown["experiments"] == "['x=http://***@h']"
+    assert "hunter2" not in settings.as_yaml()
+    assert settings.beam["flink_master"] == "https://me:hunter2@flink:8081"
 
 
 def test_beam_takes_the_flags_and_knows_them_all(caplog: pytest.LogCaptureFixture) -> None:

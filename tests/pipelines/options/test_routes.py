@@ -62,7 +62,7 @@ def test_routes_in_their_order() -> None:
 
 def test_what_a_route_leaves_out_comes_from_the_options() -> None:
     settings = settings_of(
-        ROUTES + "  org_id: E@AdobeOrg\n  payload: message\n  auth: none\n  headers: {x-b: 2, x-c: 3}\n",
+        ROUTES + "  org_id: E@AdobeOrg\n  payload: message\n  auth: none\n  headers: {x-b: 2, x-c: 3.10}\n",
         "--aep_org_id=A@AdobeOrg",
         "--aep_source_name=loyalty",
         "--aep_auth=token",
@@ -74,7 +74,7 @@ def test_what_a_route_leaves_out_comes_from_the_options() -> None:
     assert (profiles.org_id, profiles.source_name, profiles.payload) == ("A@AdobeOrg", "loyalty", "entity")
     assert (profiles.auth, profiles.headers) == ("token", {"x-a": "1", "x-b": "1"})
     assert (events.org_id, events.source_name, events.payload) == ("E@AdobeOrg", "loyalty", "message")
-    assert (events.auth, events.headers) == ("none", {"x-a": "1", "x-b": "2", "x-c": "3"})
+    assert (events.auth, events.headers) == ("none", {"x-a": "1", "x-b": "2", "x-c": "3.10"})
 
 
 def test_a_run_without_a_routes_file_has_one_route() -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import orjson
@@ -58,7 +58,7 @@ def beam_aep(*command: object, stdout: int | None, **environment: str) -> subpro
 )
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_a_replay_that_cannot_print_its_counts_leaves_no_dead_letter_to_be_sent_again(
-    output: Callable[[], Iterator[int]] | None, why: str, log_format: str, tmp_path: Path
+    output: Callable[[], AbstractContextManager[int]] | None, why: str, log_format: str, tmp_path: Path
 ) -> None:
     options = arguments(tmp_path, summary_file=tmp_path / "summary.json", log_format=log_format)
     assert beam_aep("run", *options, stdout=subprocess.DEVNULL).returncode == 0
