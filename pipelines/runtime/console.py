@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from pipelines.output.standard_output import put_out
 from pipelines.output.table import show
+from pipelines.output.terminal import is_terminal
 from pipelines.runtime.report import table
 from transforms.sinks.base import Sinks
 from transforms.sinks.files import reason_of
@@ -26,6 +27,10 @@ class _Standard:
 
     def __init__(self, file: TextIO):
         self._file = file
+
+    @property
+    def encoding(self) -> str:
+        return self._file.encoding or "utf-8"
 
     def write(self, text: str) -> int:
         with suppress(OSError):
@@ -95,7 +100,7 @@ class ConsoleReporter:
     @property
     def is_terminal(self) -> bool:
         """Whether the output is an interactive terminal."""
-        return self.console.is_terminal
+        return is_terminal(self.console)
 
     def say(self, text: str) -> None:
         """Print a line."""

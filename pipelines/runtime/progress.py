@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 
 from pipelines.output.layout import fit_line
+from pipelines.output.terminal import spinner
 from pipelines.runtime.console import ConsoleReporter, Reporter
 from pipelines.runtime.report import under
 from transforms.worker import metrics
@@ -120,7 +121,7 @@ class Progress:
     def _show(self) -> None:
         if isinstance(self._reporter, ConsoleReporter) and self._reporter.is_terminal:
             console = self._reporter.console
-            with console.status("starting") as status:
+            with console.status("starting", spinner=spinner(console)) as status:
                 self._repeat(_IN_PLACE_EVERY_SECONDS, lambda now: status.update(now.line(console.width - _SPINNER)))
         else:
             self._repeat(self._every_seconds, lambda now: self._reporter.progress(now.line(), asdict(now)))

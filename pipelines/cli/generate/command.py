@@ -30,6 +30,7 @@ from pipelines.cli.common import (
 )
 from pipelines.output.layout import Column
 from pipelines.output.table import Table, show
+from pipelines.output.terminal import is_terminal
 from samples.broken import BROKEN_KINDS
 from samples.loyalty import EVENTS_TOPIC, MIN_EVENT_BYTES, PROFILES_TOPIC, Kind
 from samples.loyalty import generate as make_samples
@@ -143,7 +144,7 @@ def generate(
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     tally = Tally()
-    shown = track(samples, "making records", count, console=console, transient=True, disable=not console.is_terminal)
+    shown = track(samples, "making records", count, console=console, transient=True, disable=not is_terminal(console))
     try:
         if cluster is not None:
             place = f"Kafka at {cluster.bootstrap_servers}"

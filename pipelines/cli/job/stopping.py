@@ -14,6 +14,7 @@ from pipelines.flink.rest import FlinkError, FlinkRest
 from pipelines.flink.start import at
 from pipelines.flink.status import RUNNING
 from pipelines.flink.stop import StopError, savepoint_problem, take_savepoint_and_stop, wait_until_ended
+from pipelines.output.terminal import is_terminal, spinner
 
 _LINE_EVERY_SECONDS = 15.0
 
@@ -81,8 +82,8 @@ def cancel(rest: FlinkRest, job: FlinkJob, commits: bool) -> None:
 def _progress(what: str) -> Iterator[Callable[[float], None]]:
     """Show what is waited for, and the seconds so far: in place on a terminal, else a line now and then."""
     console = Console(stderr=True, highlight=False)
-    if console.is_terminal:
-        with console.status(f"waiting for {what}") as line:
+    if is_terminal(console):
+        with console.status(f"waiting for {what}", spinner=spinner(console)) as line:
             yield lambda seconds: line.update(f"waiting for {what}: {span(seconds)}")
         return
     said = 0.0

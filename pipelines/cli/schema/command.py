@@ -274,11 +274,12 @@ def _check(path: Path | None, checking: EventCheck, form: Form | None, limit: in
     """Check and count all events, reporting the first invalid ones in a form; shows on a terminal how far it is."""
     from pipelines.cli.event_lines import open_lines
     from pipelines.cli.schema.report import as_adobe, as_json, as_text
+    from pipelines.output.terminal import is_terminal
 
     console = Console(stderr=True, highlight=False)
     columns = BarColumn(), TextColumn("{task.fields[lines]:,} lines")
     # Reports show by themselves how far it is, and a bar would break them up.
-    shown = console.is_terminal and form is None
+    shown = is_terminal(console) and form is None
     with (
         open_lines(path) as source,
         Progress(*columns, console=console, transient=True, disable=not shown, redirect_stdout=False) as progress,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -141,3 +143,47 @@ def test_a_line_of_the_log_does_not_tear_the_live_line() -> None:
     shown = [line for line in without_escapes(written).replace("\r", "\n").splitlines() if "events/s" in line]
     assert shown
     assert all("lag ?" in line and len(line) <= 80 for line in shown)
+
+
+def run_in_a_pipe(**environment: str) -> str:
+    """Return what a run with a line of progress every 0.3 s writes to a pipe."""
+    done = subprocess.run(
+        [sys.executable, "-c", A_RUN.replace("60.0", "0.3")],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stderr=subprocess.PIPE,
+        timeout=PATIENCE_SECONDS,
+        check=True,
+    )
+    return done.stderr.decode()
+
+
+@pytest.mark.parametrize("variables", [{"FORCE_COLOR": "1"}, {"TTY_COMPATIBLE": "1"}, {}])
+def test_in_a_pipe_no_line_changes_in_place_whatever_ci_systems_set(variables: dict[str, str]) -> None:
+    written = run_in_a_pipe(**variables)
+    assert "\x1b" not in written
+    assert "\r" not in written
+    assert len(re.findall(r"INFO beam_aep: read [\d,]+ .* events/s\n", written)) >= 2
+
+
+def test_a_terminal_that_can_only_print_gets_lines() -> None:
+    _, written = on_terminal([sys.executable, "-c", A_RUN.replace("60.0", "0.3")], 80, ROOT, {"TERM": "dumb"})
+    assert "\x1b" not in written
+    assert len(re.findall(r"INFO beam_aep: read [\d,]+ .* events/s\n", written)) >= 2
+
+
+def test_a_terminal_that_lacks_box_drawing_gets_what_it_has() -> None:
+    code = """
+from pipelines.runtime.console import ConsoleReporter, console
+from pipelines.runtime.report import summary
+from collections import Counter
+
+shown = ConsoleReporter(console())
+with shown.console.status("", spinner=spinner(shown.console)):
+    shown.account(summary(Counter(), 1.0, "finished"), (), "A run", "AEP")
+"""
+    code = f"from pipelines.output.terminal import spinner\n{code}"
+    status, written = on_terminal([sys.executable, "-c", code], 80, ROOT, {"PYTHONIOENCODING": "latin-1"})
+    assert status == 0
+    assert "\\u" not in written
+    assert "| read " in without_escapes(written)
