@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import uuid
 from contextlib import suppress
-from errno import EACCES, EISDIR
+from errno import EACCES, EBUSY, EISDIR
 from pathlib import Path
 
 
@@ -14,7 +15,8 @@ def write_whole(path: str | Path, content: bytes) -> None:
     """Write a file so that whoever reads it finds all of it, or what was there before.
 
     A symbolic link stays one, and the file that it leads to is written; its owner and mode stay. What is no regular
-    file (a named pipe, a device), and what the standard output or error goes to, is written to as it is.
+    file (a named pipe, a device), what the standard output or error goes to, and a file that is mounted by itself, as
+    into a container, is written to as it is. Of several who write at once, the last wins.
 
     Raises:
         OSError: The file cannot be written; what was there is still there.
@@ -35,14 +37,14 @@ def write_whole(path: str | Path, content: bytes) -> None:
     unfinished = _unfinished(target)
     try:
         # Nobody reads here what the file at the path would not let them read.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with os.fdopen(os.open(unfinished, flags, 0o600 if found else 0o666), "wb") as file:
             if found:
                 with suppress(PermissionError):  # only root may give files away
                     os.fchown(file.fileno(), found.st_uid, found.st_gid)
                 os.fchmod(file.fileno(), stat.S_IMODE(found.st_mode))
             file.write(content)
-        os.replace(unfinished, target)
+        _put_in_place(unfinished, target, content)
     except OSError:
         with suppress(OSError):  # it takes the room that a full disk lacks
             os.unlink(unfinished)
@@ -70,6 +72,17 @@ def check_can_be_written(path: str | Path) -> None:
     os.unlink(unfinished)
 
 
+def _put_in_place(unfinished: str, target: str, content: bytes) -> None:
+    try:
+        os.replace(unfinished, target)
+    except OSError as error:
+        if error.errno != EBUSY:
+            raise
+        with open(target, "wb") as file:  # it is mounted by itself: nothing else can take its place
+            file.write(content)
+        os.unlink(unfinished)
+
+
 def _stat(path: str | Path) -> os.stat_result | None:
     try:
         return os.stat(path)
@@ -86,4 +99,5 @@ def _leads_to(number: int, found: os.stat_result) -> bool:
 
 
 def _unfinished(target: str) -> str:
-    return f"{target}.unfinished"
+    """Return the name of a file that nobody else has, since another run may write to the same path."""
+    return f"{target}.{uuid.uuid4().hex[:12]}.unfinished"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import stat
 import subprocess
 import sys
@@ -100,6 +101,32 @@ def test_a_folder_is_refused_before_and_after(tmp_path: Path) -> None:
     for refused in (check_can_be_written, lambda path: write_whole(path, b"new")):
         with pytest.raises(IsADirectoryError):
             refused(tmp_path)
+
+
+def test_several_who_write_at_once_leave_the_whole_of_one(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    contents = [letter * 100_000 for letter in (b"a", b"b", b"c")]
+    with ThreadPoolExecutor(len(contents)) as threads:
+        rounds = [threads.submit(check_and_write, path, content) for content in contents * 100]
+        while not all(one.done() for one in rounds):
+            assert not path.exists() or path.read_bytes() in contents
+        for one in rounds:
+            one.result()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_is_mounted_by_itself_is_written(tmp_path: Path) -> None:
+    outside, inside = tmp_path / "outside", tmp_path / "inside"
+    outside.write_text("something longer than what is written to it")
+    inside.touch()
+    mount = f"mount --bind {outside} {inside}"
+    alone = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, mount], check=False).returncode:
+        pytest.skip("this machine lets nobody mount")
+    write = f"{mount} && {sys.executable} -c '{WRITE}' {inside} stderr"
+    subprocess.run([*alone, write], check=True)
+    assert outside.read_bytes() == b"content\n"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["inside", "outside"]
 
 
 @contextmanager
