@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -23,6 +25,9 @@ from pipelines.flink.answers import (
     read_checkpoint,
 )
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
 _TIMEOUT_SECONDS = 20.0
 
 # How often, and how long, a cluster is asked again for what it may have answered from a cache of three seconds.
@@ -34,6 +39,19 @@ _MAY_BE_DONE = "; Flink may do what it was asked for all the same: see beam-aep 
 
 class FlinkError(UserError):
     """The cluster cannot be reached, or refuses a call."""
+
+
+def _read_as_flinks(call: Callable[Concatenate[FlinkRest, _P], _R]) -> Callable[Concatenate[FlinkRest, _P], _R]:
+    """Raise a `FlinkError` where an answer is JSON, and not what Flink says: something else listens there."""
+
+    @wraps(call)
+    def read(rest: FlinkRest, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return call(rest, *args, **kwargs)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise FlinkError(rest.not_flink(200)) from None
+
+    return read
 
 
 class FlinkRest:
@@ -54,27 +72,28 @@ class FlinkRest:
         """Address of the cluster's page, without credentials."""
         return _without_secrets(self._url)
 
+    @_read_as_flinks
     def version(self) -> str:
         """Return the version of Flink, such as `1.19.3`."""
         return str(self._get("/config")["flink-version"])
 
+    @_read_as_flinks
     def slots(self) -> Slots:
         answer = self._get("/overview")
         return Slots(int(answer["slots-available"]), int(answer["slots-total"]))
 
+    @_read_as_flinks
     def configuration(self) -> dict[str, str]:
         """Return the job manager's configuration."""
         return {str(entry["key"]): str(entry["value"]) for entry in self._get("/jobmanager/config")}
 
+    @_read_as_flinks
     def jobs(self) -> list[FlinkJob]:
         """Return the jobs that the cluster remembers, newest last."""
-        answer = self._get("/jobs/overview")
-        try:
-            found = sorted(answer["jobs"], key=lambda job: int(job["start-time"]))
-            return [FlinkJob(each["jid"], each["name"], each["state"], each["start-time"] / 1_000) for each in found]
-        except (KeyError, TypeError, ValueError):
-            raise FlinkError(self._not_flink(200)) from None
+        found = sorted(self._get("/jobs/overview")["jobs"], key=lambda job: int(job["start-time"]))
+        return [FlinkJob(each["jid"], each["name"], each["state"], each["start-time"] / 1_000) for each in found]
 
+    @_read_as_flinks
     def job(self, job_id: str) -> JobDetail:
         answer = self._get(f"/jobs/{job_id}")
         tasks: Counter[str] = Counter()
@@ -85,6 +104,7 @@ class FlinkRest:
         ids = tuple(vertex["id"] for vertex in answer["vertices"])
         return JobDetail(state, since, answer["now"] / 1_000, {name: n for name, n in tasks.items() if n}, ids)
 
+    @_read_as_flinks
     def checkpoints(self, job_id: str) -> Checkpoints:
         latest = self._get(f"/jobs/{job_id}/checkpoints").get("latest") or {}
         restored = (latest.get("restored") or {}).get("external_path")
@@ -103,28 +123,33 @@ class FlinkRest:
             time.sleep(_ASK_AGAIN_SECONDS)
         return self.checkpoints(job_id)
 
+    @_read_as_flinks
     def keeps_checkpoints(self, job_id: str) -> bool:
         """Return whether the newest checkpoint of a job outlives its cancellation."""
         kept = self._get(f"/jobs/{job_id}/checkpoints/config")["externalization"]
         return bool(kept["enabled"] and not kept["delete_on_cancellation"])
 
+    @_read_as_flinks
     def restarts(self, job_id: str) -> int | None:
         """Return how often a job was restarted since it was submitted; None where Flink no longer knows."""
         found = self._get(f"/jobs/{job_id}/metrics?get=numRestarts")
         return int(found[0]["value"]) if found else None
 
+    @_read_as_flinks
     def load(self, job_id: str, vertex: str) -> Load:
         answer = self._get(f"/jobs/{job_id}/vertices/{vertex}/backpressure")
         ratios = (each.get("busyRatio") for each in answer.get("subtasks", ()))
         busy = max((ratio for ratio in ratios if isinstance(ratio, float)), default=0.0)  # a source's is "NaN"
         return Load(str(answer.get("backpressureLevel", "ok")), busy)
 
+    @_read_as_flinks
     def failures(self, job_id: str) -> list[Failure]:
         """Return the failures of a job, newest first."""
         answer = self._get(f"/jobs/{job_id}/exceptions")
         history = answer.get("exceptionHistory", {}).get("entries", [])
         return [Failure(entry["timestamp"] / 1_000, str(entry["stacktrace"])) for entry in history]
 
+    @_read_as_flinks
     def stop(self, job_id: str, directory: str | None) -> str:
         """Ask that a job be stopped with a savepoint; return the id of the request.
 
@@ -135,6 +160,7 @@ class FlinkRest:
         body = {"drain": False} | ({"targetDirectory": directory} if directory else {})
         return str(self._call("POST", f"/jobs/{job_id}/stop", body)["request-id"])
 
+    @_read_as_flinks
     def savepoint(self, job_id: str, request_id: str) -> Savepoint:
         answer = self._get(f"/jobs/{job_id}/savepoints/{request_id}")
         operation = answer.get("operation") or {}
@@ -173,9 +199,10 @@ class FlinkRest:
             may_be_done = ""
         if reasons := _errors(answer):
             raise FlinkError(f"Flink at {self.url} answers {status} to {method} {path}: {reasons}{may_be_done}")
-        raise FlinkError(f"{self._not_flink(status)}{may_be_done}")
+        raise FlinkError(f"{self.not_flink(status)}{may_be_done}")
 
-    def _not_flink(self, status: int) -> str:
+    def not_flink(self, status: int) -> str:
+        """Return what users read of an answer with this status that is not Flink's."""
         return (
             f"{self.url} answers {status}, but not as Flink's REST API does; flink_master takes the address of the job "
             "manager's web page"
