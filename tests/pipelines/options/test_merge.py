@@ -709,7 +709,7 @@ ANY_OPTIONS = st.fixed_dictionaries(
         "kafka_config": st.dictionaries(
             st.sampled_from(["client.id", "client.rack", "sasl.username", "ssl.ca.location"]), st.text(max_size=20)
         ),
-        "kafka_stop_after_seconds": st.none() | st.floats(min_value=1e-9, max_value=1e300),
+        "kafka_stop_after_seconds": st.none() | st.floats(min_value=1e-9, max_value=1e9),
         "aep_org_id": st.none() | HEADER.filter(lambda text: text not in ("", "null")),
         "aep_headers": st.dictionaries(TOKEN.map(lambda key: "x-" + key), HEADER),
         "aep_client_secret": st.just("env:SECRET"),
