@@ -13,7 +13,7 @@ from apache_beam.io.filesystems import FileSystems
 from aep.errors import ConfigurationError
 from aep.formats.json_records import read_records
 from transforms.records.chunk import CHUNK_RECORDS, Chunk, Record
-from transforms.records.open_file import open_file
+from transforms.records.open_file import open_file, reason_of
 from transforms.worker import metrics, process
 
 
@@ -22,7 +22,8 @@ class ReadJsonLines(beam.PTransform):
 
     A record's `offset` is the number of its line, from 1, or of the record in a file of pretty-printed JSON or of an
     array; its `partition` stands for the file, see `partition_of`; its header `file` is the path; its topic is given.
-    The bundle fails with a `ConfigurationError` when no file matches, or a compressed one is cut off or damaged.
+    The bundle fails with a `ConfigurationError` when no file matches or one cannot be opened, or a compressed one is
+    cut off or damaged.
     """
 
     def __init__(self, file_pattern: str, topic: str):
@@ -50,13 +51,26 @@ def partition_of(path: str) -> int:
     return int.from_bytes(blake2b(path.encode(), digest_size=6).digest(), "big")
 
 
+def matching(pattern: str) -> list[str]:
+    """Return the files that match a pattern.
+
+    Raises:
+        ConfigurationError: There are none, or its file system cannot be asked.
+    """
+    try:
+        (found,) = FileSystems.match([pattern])
+    except Exception as error:  # noqa: BLE001 (each file system of Beam's has errors of its own)
+        raise ConfigurationError(
+            f"{pattern} cannot be looked for: {reason_of(error)}; check kafka_file_pattern"
+        ) from None
+    if not found.metadata_list:
+        raise ConfigurationError(f"no file matches {pattern}; check kafka_file_pattern")
+    return [metadata.path for metadata in found.metadata_list]
+
+
 def _matching(pattern: str) -> list[str]:
-    (found,) = FileSystems.match([pattern])
-    paths = [metadata.path for metadata in found.metadata_list]
     with process.remember_failure():
-        if not paths:
-            raise ConfigurationError(f"no file matches {pattern}; check kafka_file_pattern")
-    return paths
+        return matching(pattern)
 
 
 class _ReadFile(beam.DoFn):

@@ -45,7 +45,7 @@ def _read_as_flinks(call: Callable[Concatenate[FlinkRest, _P], _R]) -> Callable[
     """Raise a `FlinkError` where an answer is JSON, and not what Flink says: something else listens there."""
 
     @wraps(call)
-    def read(rest: FlinkRest, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def read(rest: FlinkRest, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
             return call(rest, *args, **kwargs)
         except (LookupError, TypeError, ValueError, AttributeError):

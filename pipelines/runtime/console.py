@@ -16,8 +16,8 @@ from pipelines.output.standard_output import put_out
 from pipelines.output.table import show
 from pipelines.output.terminal import is_terminal
 from pipelines.runtime.report import table
+from transforms.records.open_file import reason_of
 from transforms.sinks.base import Sinks
-from transforms.sinks.files import reason_of
 
 _LOG = logging.getLogger("beam_aep")
 

@@ -12,9 +12,9 @@ from pipelines.options.formats import check_formats
 from pipelines.options.settings import Settings
 from pipelines.output.whole_file import check_can_be_written
 from pipelines.runtime.plan import Plan
+from transforms.records.open_file import reason_of
 from transforms.records.route import Route
 from transforms.sinks.base import Sinks
-from transforms.sinks.files import reason_of
 
 _LOG = logging.getLogger(__name__)
 

@@ -31,9 +31,10 @@ from transforms.kafka.read import close_readers
 from transforms.kafka.source import KafkaSource
 from transforms.read_dead_letter_topic import ReadDeadLetterTopic, read_topic
 from transforms.records.dead_letter import DeadLetter
+from transforms.records.open_file import reason_of
 from transforms.replay import REPLAYED, ReadDeadLetterFiles, Reads, Selection, set_aside
 from transforms.sinks.base import Sinks, describe_all, first_source
-from transforms.sinks.files import list_files, read_file, reason_of
+from transforms.sinks.files import list_files, read_file
 from transforms.sinks.places import TOPIC, topic_of
 
 

@@ -8,7 +8,7 @@ import orjson
 
 from pipelines.output.whole_file import write_whole
 from pipelines.runtime.report_page.page import RunReport
-from transforms.sinks.files import reason_of
+from transforms.records.open_file import reason_of
 
 
 def write_results(report: RunReport) -> Iterator[str]:

@@ -46,8 +46,8 @@ from pipelines.runtime.report import summary, warnings, without_success
 from pipelines.runtime.report_page.page import RunReport
 from pipelines.runtime.result_files import write_results
 from pipelines.runtime.signals import Terminated, end_by, ends_on_signals, raises_on_signals
+from transforms.records.open_file import reason_of
 from transforms.sinks.base import describe_all
-from transforms.sinks.files import reason_of
 from transforms.worker import examples, metrics, process
 from transforms.worker.monitor import open_monitor
 from transforms.worker.state_sampler import end_bundles_at_once

@@ -11,10 +11,11 @@ from aep.errors import ConfigurationError
 from tests.transforms.eager import Collect
 from transforms.read_files import ReadJsonLines, partition_of
 from transforms.records.chunk import CHUNK_RECORDS, Chunk
+from transforms.sinks.files import read_file
 from transforms.worker import metrics, process
 
 
-def read(pattern: Path) -> list[Chunk]:
+def read(pattern: Path | str) -> list[Chunk]:
     collect = Collect()
     with beam.Pipeline("FnApiRunner") as pipeline:
         pipeline | ReadJsonLines(str(pattern), "events") | collect
@@ -80,3 +81,23 @@ def test_no_file_at_all_is_an_error_that_names_the_pattern(tmp_path: Path, name:
         read(tmp_path / name)
     assert isinstance(process.failure, ConfigurationError)
     assert str(tmp_path / name) in str(process.failure)
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("", "cannot be read: Is a directory"),
+        ("nowhere://bucket/a.jsonl", "cannot be looked for: Unable to get filesystem"),
+    ],
+)
+def test_what_cannot_be_opened_or_looked_for_is_an_error_in_words(tmp_path: Path, place: str, says: str) -> None:
+    pattern = place or str(tmp_path)
+    with pytest.raises(Exception, match="cannot be"):
+        read(pattern)
+    assert isinstance(process.failure, ConfigurationError)
+    assert str(process.failure).startswith(f"{pattern} {says}")
+
+
+def test_a_file_of_dead_letters_that_cannot_be_opened_is_an_error_in_words(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=f"{tmp_path} cannot be read: Is a directory"):
+        list(read_file(str(tmp_path)))

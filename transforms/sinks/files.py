@@ -12,7 +12,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from aep.errors import ConfigurationError
 from transforms.records.dead_letter import DeadLetter, damage
-from transforms.records.open_file import open_file
+from transforms.records.open_file import open_file, reason_of
 from transforms.sinks.base import Entry, SinkError
 
 
@@ -71,11 +71,6 @@ class FileSink:
 
     def _error(self, error: Exception) -> SinkError:
         return SinkError(f"{self.folder} cannot be written to: {reason_of(error)}; check {self.option}")
-
-
-def reason_of(error: Exception) -> str:
-    """Return what a person reads of an error of a file system, of whichever kind that is."""
-    return getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
 
 
 def write_file(folder: str, dead_letters: Iterable[DeadLetter]) -> str:

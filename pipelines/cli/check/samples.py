@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
-from apache_beam.io.filesystems import FileSystems
 from confluent_kafka.admin import AclOperation
 
 from aep.counted import counted
@@ -33,6 +32,7 @@ from transforms.kafka.client import (
 from transforms.kafka.offsets import group_offsets
 from transforms.kafka.sample import read_newest
 from transforms.kafka.source import KafkaSource
+from transforms.read_files import matching
 from transforms.records.chunk import Chunk, Record
 from transforms.records.dead_letter import DeadLetter, dead_letter
 from transforms.records.open_file import open_file
@@ -101,15 +101,17 @@ def _group(cluster: KafkaCluster, group: str, partitions: Mapping[str, list[int]
 
 def _file_samples(plan: Plan, hints: DestinationHints, number: int, found: Findings) -> None:
     pattern = str(plan.settings.kafka.file_pattern)
-    (matched,) = FileSystems.match([pattern])
-    if not matched.metadata_list:
-        found.checks.append(Check(f"files {pattern}", "wrong", "there are none; check kafka_file_pattern"))
+    try:
+        paths = matching(pattern)
+    except ConfigurationError as error:
+        found.checks.append(Check(f"files {pattern}", "wrong", str(error)))
+        return
     topic = next(iter(plan.routes.topics), "")
-    for metadata in matched.metadata_list:
+    for path in paths:
         _sample(
-            f"file {metadata.path}",
+            f"file {path}",
             topic,
-            partial(_first_records, metadata.path, topic, number, found.hints),
+            partial(_first_records, path, topic, number, found.hints),
             plan,
             hints,
             number,
