@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import signal
 import sys
@@ -104,8 +105,8 @@ def execute(argv: Sequence[str], job: Run[R], *, as_json: bool = False) -> int:
     Returns:
         0 when it ended well, 2 when an error that the user has to fix stopped it, 130 when it was interrupted at its
         start or the wait for a cluster's job, 1 for anything else. A cluster's job is waited for unless Beam's own
-        `--no_wait_until_finish` says otherwise. A signal that ends the process at its start still does so, once the
-        account is written.
+        `--no_wait_until_finish` says otherwise. A signal that ends the process at its start, or while it waits for a
+        cluster's job, still does so, once the account is written or Beam's job server has ended.
     """
     try:
         return _execute(argv, job, as_json)
@@ -254,7 +255,7 @@ def _run_on_cluster(
     watch = JobWatch(cluster, plan.settings, reporter.say) if cluster else None
     options = plan.settings.beam
     try:
-        with watch or nullcontext():
+        with watch or nullcontext(), raises_on_signals():
             result: PipelineResult = pipeline.run()
             if watch is None:
                 reporter.say(f"the job is running on {plan.settings.runner}; ending this process does not stop it")
@@ -266,8 +267,11 @@ def _run_on_cluster(
             ):
                 return DONE
             state = result.wait_until_finish()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         reporter.say(watch.after_interrupt if watch else "stopped waiting; the job keeps running on the cluster")
+        if isinstance(interrupt, Terminated):
+            atexit._run_exitfuncs()  # end a job server of Beam's, which would outlive a process that a signal ends
+            raise
         return INTERRUPTED
     except (RuntimeError, grpc.RpcError) as error:  # Beam's, of a job that failed, was cancelled or is lost
         if plan.settings.on_dataflow:

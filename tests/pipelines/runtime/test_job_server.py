@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import pytest
 
 from pipelines.runtime.job_server import check_job_server
 from pipelines.runtime.preflight import PreflightError
-from testing.services.process import PATIENCE_SECONDS, free_port
+from testing.services.process import PATIENCE_SECONDS, free_port, wait_for
 from tests.pipelines.to_aep import parse
 
 OPTIONS = [
@@ -65,3 +67,32 @@ def test_one_that_answers_is_taken() -> None:
 
 def test_the_one_that_beam_has_in_this_process_is_not_looked_for() -> None:
     check_job_server(parse([*OPTIONS, "--job_endpoint=embed"]))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_job_server_that_beam_has_started_does_not_outlive_a_run_that_a_signal_ends(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    (tmp_path / "records.jsonl").write_text("")
+    (tmp_path / "job-server.jar").touch()
+    java, started = tmp_path / "java", tmp_path / "started"
+    java.write_text(f"#!/bin/sh\necho $$ > {started}.part && mv {started}.part {started}\nexec sleep 1000\n")
+    java.chmod(0o755)
+    options = [one.replace("PortableRunner", "FlinkRunner") for one in OPTIONS]
+    options += ["--flink_job_server_jar=job-server.jar", f"--job_server_java_launcher={java}"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipelines.kafka_to_aep", *options], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as run:
+        try:
+            wait_for(started.exists, PATIENCE_SECONDS, "the job server")
+            run.send_signal(number)
+            _, log = run.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            run.kill()
+    job_server = Path("/proc") / started.read_text().strip()
+    if still_there := job_server.exists():
+        os.kill(int(job_server.name), signal.SIGKILL)
+    assert not still_there
+    assert run.returncode == -number
+    assert "stopped waiting" in log
+    assert "Traceback" not in log
