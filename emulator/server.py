@@ -24,8 +24,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from emulator.api.ims import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET
 from emulator.api.local import validation_text
 from emulator.app import Emulator
-from emulator.connection import TRANSPORT
+from emulator.connection import TRANSPORT, dropping_what_ends
 from emulator.state.inlets import describe
+from emulator.state.store import StateFileError
 
 KEEP_ALIVE_S = 75  # longer than clients keep idle connections, so that none is closed under a request
 SHUTDOWN_S = 2  # what a request in progress gets at the end
@@ -177,7 +178,7 @@ def prepare(arguments: argparse.Namespace) -> Emulator:
     Raises:
         ValueError: A file or a value that cannot be used; the message says which.
     """
-    emulator = Emulator(arguments.state, count_only=arguments.count_only)
+    emulator = _open(arguments.state, count_only=arguments.count_only)
     for client in arguments.client:
         client_id, _, secret = client.partition(":")
         if not client_id or not secret:
@@ -196,6 +197,21 @@ def prepare(arguments: argparse.Namespace) -> Emulator:
         except ValueError as error:
             raise ValueError(f"{arguments.inlets}: inlet {number}: {error}") from error
     return emulator
+
+
+def _open(state: Path | None, *, count_only: bool) -> Emulator:
+    try:
+        return Emulator(state, count_only=count_only)
+    except StateFileError:
+        raise
+    except Exception as error:  # whatever comes of reading what another version, or another program, has written
+        if state is None:
+            raise
+        what = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        raise StateFileError(
+            f"state file {state}: it cannot be read ({what}); it is damaged, or of another version of the emulator: "
+            "use another file here, or remove this one"
+        ) from error
 
 
 def _read_inlets(path: Path | None) -> list[Any]:
@@ -259,7 +275,7 @@ def _url(host: str, listening: socket.socket) -> str:
 
 def _config(app: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
-        app,
+        dropping_what_ends(app),
         http=Protocol,
         loop="asyncio",
         ws="none",

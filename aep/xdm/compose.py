@@ -131,6 +131,7 @@ class _Composer:
 
     def resolve(self, node: dict[str, Any], place: _Place, trail: tuple[str, ...]) -> dict[str, Any]:
         """Return what a subschema demands of a value. `place` is its position, `trail` the refs that led here."""
+        _check_shape(node, place)
         result: dict[str, Any] = {}
         if "$ref" in node:
             target, target_place = self._target(node["$ref"], place)
@@ -206,3 +207,23 @@ class _Composer:
                 place.component,
             )
         return found
+
+
+_SHAPES: tuple[tuple[str, type, str], ...] = (
+    ("$ref", str, "a string"),
+    ("allOf", list, "a list"),
+    ("properties", dict, "an object"),
+    ("required", list, "a list of strings"),
+)
+
+
+def _check_shape(node: Any, place: _Place) -> None:
+    """Check the members of a subschema that composition follows: whoever wrote it may have put anything there."""
+    where = f"{place.component}, #{place.pointer}"
+    if not isinstance(node, dict):
+        raise CompositionError(f"{where}: expected an object", place.component)
+    for key, kind, called in _SHAPES:
+        if key in node and not isinstance(node[key], kind):
+            raise CompositionError(f"{where}/{key}: expected {called}", place.component)
+    if not all(isinstance(each, str) for each in node.get("required", ())):
+        raise CompositionError(f"{where}/required: expected a list of strings", place.component)

@@ -197,7 +197,13 @@ class FaultState:
         return {**self._changes.get("", {}), **({"inlets": single} if single else {})}
 
     def restore(self, shown: Mapping[str, Any]) -> None:
-        """Bring back what `shown` returned."""
+        """Bring back what `shown` returned.
+
+        Raises:
+            ValueError: It has a switch that there is none of here, or a value out of range.
+        """
         self._changes = {"": {key: value for key, value in shown.items() if key != "inlets"}}
         self._changes.update(shown.get("inlets", {}))
         self._effective.clear()
+        for inlet_id in self._changes:
+            self.effective(inlet_id)

@@ -45,7 +45,7 @@ def _condition(text: str) -> Callable[[dict[str, Any]], bool]:
     if operator == "~":
         try:
             pattern = re.compile(value)
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise ValueError(f"property {text!r}: {value!r} is not a valid regular expression: {error}") from error
         return lambda item: any(pattern.search(each) for each in _values(item, name))
     order = _ORDERS[operator]

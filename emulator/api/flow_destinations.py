@@ -67,7 +67,7 @@ class KinesisDestinations:
         """Check a base connection to the Profile store, or to Kinesis by listing its streams."""
         text_of(body, "name")
         if _versioned_spec(body) == PROFILE_STORE:
-            return body
+            return {key: value for key, value in body.items() if key != "auth"}  # which it has no use for
         auth = body.get("auth")
         parameters = auth.get("params") if isinstance(auth, dict) else None
         if not isinstance(auth, dict) or not isinstance(parameters, dict):

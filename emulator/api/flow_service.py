@@ -232,7 +232,7 @@ class FlowService:
     def _family(self, body: Body) -> Family:
         for name in ("flowSpec", "connectionSpec"):
             spec = body.get(name)
-            found = spec.get("id") if isinstance(spec, dict) else None
+            found = str(spec.get("id")) if isinstance(spec, dict) else None
             for family in self._families:
                 if found in (family.flow_specs if name == "flowSpec" else family.connection_specs):
                     return family

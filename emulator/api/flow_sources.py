@@ -96,6 +96,8 @@ class StreamingSources:
             ("targetConnectionIds", self._flows.target_connections),
         ):
             _check_ids(call, body, key, repository)
+        if not isinstance(body.get("options", {}), dict):
+            raise refused(400, "options must be an object")
         if spec_id(body, "flowSpec") == TRANSFORMING_FLOW:
             self._check_mapping(call, body)
         return body

@@ -47,8 +47,7 @@ class Flows:
 
     def open(self, org_id: str, connection: dict[str, Any]) -> None:
         """Open the inlet of a base connection, or change it to what the connection says now."""
-        parameters = connection.get("auth", {}).get("params", {})
-        if "inletId" in parameters:
+        if (parameters := _of_inlet(connection)) is not None:
             self.open_inlet(org_id, parameters)
 
     def open_inlet(self, org_id: str, parameters: dict[str, Any]) -> None:
@@ -74,9 +73,8 @@ class Flows:
 
     def close(self, connection: dict[str, Any]) -> None:
         """Close the inlet of a base connection."""
-        inlet_id = connection.get("auth", {}).get("params", {}).get("inletId")
-        if inlet_id is not None:
-            self._inlets.remove(inlet_id)
+        if (parameters := _of_inlet(connection)) is not None:
+            self._inlets.remove(parameters["inletId"])
 
     def target(self, org_id: str, inlet_id: str, flow_id: str) -> FlowTarget | None:
         """Return where a flow leads to; None unless it exists and begins at this inlet."""
@@ -95,9 +93,8 @@ class Flows:
         for source_id in flow.get("sourceConnectionIds", ()):
             source = self.source_connections.get(org_id, source_id)
             base = self.connections.get(org_id, source["baseConnectionId"]) if source else None
-            inlet_id = base.get("auth", {}).get("params", {}).get("inletId") if base else None
-            if inlet_id is not None:
-                found.append(inlet_id)
+            if base and (parameters := _of_inlet(base)) is not None:
+                found.append(parameters["inletId"])
         return found
 
     def flow_over(self, org_id: str, connection_id: str) -> bool:
@@ -119,3 +116,8 @@ class Flows:
                 mapping_set = self._mapping_sets.find(org_id, transformation["params"]["mappingId"])
                 return read_mappings(mapping_set["mappings"]) if mapping_set else None
         return None
+
+
+def _of_inlet(connection: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the parameters of a base connection that has an inlet, which one to a destination has not."""
+    return connection["auth"]["params"] if connection["connectionSpec"]["id"] == HTTP_STREAMING else None

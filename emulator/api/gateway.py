@@ -18,7 +18,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from emulator.api.ims import Ims
+from emulator.api.numbers import is_whole_number
 from emulator.api.problems import json_response
+from emulator.state.depth import is_too_deep
 from emulator.state.errors import ApiError, bad_request
 
 _BEARER = re.compile(r"bearer\s+", re.IGNORECASE)
@@ -58,15 +60,18 @@ class Call:
         """Return the body as JSON.
 
         Raises:
-            ApiError: It is none, or not said to be.
+            ApiError: It is none, or not said to be, or nested too deeply.
         """
         content_type = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != "application/json" and not content_type.endswith("+json"):
             raise bad_request("A valid content-type must be specified")
         try:
-            return orjson.loads(self.content)
+            body = orjson.loads(self.content)
         except orjson.JSONDecodeError as error:
             raise bad_request(f"The request body is not JSON: {error}") from error
+        if is_too_deep(body):
+            raise bad_request("The request body is nested too deeply")
+        return body
 
     def json_object(self) -> dict[str, Any]:
         """Return the body as a JSON object.
@@ -83,11 +88,11 @@ class Call:
         """Return a whole number of 0 or more in the query.
 
         Raises:
-            ApiError: It is none.
+            ApiError: It is none, or larger than any that has a meaning.
         """
         text = self.query.get(name, "").strip()
-        if text and not text.isdecimal():
-            raise bad_request(f"{name} must be a whole number, not {text!r}")
+        if text and not is_whole_number(text):
+            raise bad_request(f"{name} must be a whole number, not {text[:40]!r}")
         return int(text or default)
 
 

@@ -31,10 +31,12 @@ from starlette.routing import Route
 
 from emulator.api.faults import FaultState
 from emulator.api.ims import Ims
+from emulator.api.numbers import is_whole_number
 from emulator.api.origins import is_foreign
 from emulator.api.problems import json_response
 from emulator.kinesis.service import Kinesis
 from emulator.state.batches import Batches
+from emulator.state.depth import is_too_deep
 from emulator.state.ingestion import Ingestion
 from emulator.state.inlets import Inlets, describe
 from emulator.state.profile_store import ProfileStore
@@ -112,8 +114,7 @@ class Local:
         return {"ids": dict(self._store.ids(self._known_inlet(request)))}
 
     def _messages(self, request: Request, *, failed: bool) -> object:
-        after = int(request.query_params.get("after", 0))
-        limit = int(request.query_params.get("limit", 1000))
+        after, limit = (_number(request, name, default) for name, default in (("after", 0), ("limit", 1000)))
         found = self._store.messages(self._known_inlet(request), failed=failed, after=after, limit=limit)
         return {"messages": found}
 
@@ -179,6 +180,13 @@ class Local:
         return self._save_faults()
 
 
+def _number(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not is_whole_number(text):
+        raise ValueError(f"{name}: give a whole number")
+    return int(text)
+
+
 def local_route(method: str, name: str, answer: Answer) -> Route:
     """Make the route of `/__local/NAME`: JSON in, JSON out, a ValueError becomes a 400 that says what is wrong."""
 
@@ -189,6 +197,8 @@ def local_route(method: str, name: str, answer: Answer) -> Route:
             body = orjson.loads(await request.body() or b"{}")
             if not isinstance(body, dict):
                 raise ValueError("the body must be a JSON object")
+            if is_too_deep(body):
+                raise ValueError("the body is nested too deeply")
             answered = answer(request, body)
             return json_response(await answered if inspect.isawaitable(answered) else answered)
         except ValidationError as error:

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from emulator.api.gateway import Call, Gateway
+from emulator.api.numbers import is_whole_number
 from emulator.api.problems import json_response
 from emulator.state.errors import ApiError
 from emulator.state.identities import Named, named, pick
@@ -147,7 +148,7 @@ def _number(parameters: Mapping[str, Any], name: str, default: int) -> int:
     value = parameters.get(name)
     if value is None or value == "":
         return default
-    if not str(value).isdecimal():
+    if not is_whole_number(str(value)):
         raise _refused(400, f"{name} must be a whole number")
     return int(value)
 

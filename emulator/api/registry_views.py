@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from emulator.api.filters import matching
+from emulator.api.numbers import is_whole_number
 from emulator.state.errors import ApiError, bad_request
 
 MAX_PAGE = 300
@@ -203,7 +204,7 @@ def page(items: Sequence[dict[str, Any]], query: Any, path: str, key: str) -> tu
     if name != "updated":
         found.sort(key=lambda each: str(each.get(name, "")), reverse=order.startswith("-"))
     text = query.get("limit", "")
-    limit = min(int(text), MAX_PAGE) if text.isdecimal() and int(text) else MAX_PAGE
+    limit = min(int(text), MAX_PAGE) if is_whole_number(text) and int(text) else MAX_PAGE
     start = query.get("start")
     first = next((number for number, each in enumerate(found) if each[key] == start), 0)
     cut = found[first : first + limit]

@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from emulator.api.collection import MAX_BODY_BYTES, read_body
+from emulator.api.numbers import is_whole_number
 from emulator.api.origins import is_foreign
 from emulator.page import fault_form, fault_presets
 from emulator.page.audience_views import AudienceViews
@@ -54,7 +55,7 @@ class Pages:
         views: dict[str, Callable[[Request], View | None]] = {
             "/": lambda _: self._overview.overview(),
             "/events": lambda request: self._events.events(Wanted.of(request.query_params)),
-            "/events/{seq:int}": lambda request: self._events.event(request.path_params["seq"]),
+            "/events/{seq}": lambda request: self._event(request.path_params["seq"]),
             "/datasets": lambda _: self._catalog.datasets(),
             "/datasets/{id:path}": self._dataset,
             "/schemas": lambda _: self._catalog.schemas(),
@@ -97,6 +98,9 @@ class Pages:
         faults_on = fault_form.on_now(services.faults.shown(), names, services.clock())
         page = render(view, faults_on, here=_here(request), refreshing=request.query_params.get("live") != "no")
         return Response(page, status, _HEADERS, media_type="text/html")
+
+    def _event(self, seq: str) -> View | None:
+        return self._events.event(int(seq)) if is_whole_number(seq) else None
 
     def _dataset(self, request: Request) -> View | None:
         return self._catalog.dataset(request.query_params.get("org", ""), request.path_params["id"])

@@ -91,10 +91,14 @@ class _Parser:
     def _unexpected(self, wanted: str) -> RuleError:
         return RuleError(self._next.position, f"expected {wanted}, got {self._next.shown}")
 
-    def _rule(self) -> Rule:
+    def _deeper(self) -> None:
+        """Go down a level: an evaluation calls itself for each."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise RuleError(self._next.position, f"nested more than {MAX_DEPTH} levels deep")
+
+    def _rule(self) -> Rule:
+        self._deeper()
         rules = [self._conjunction()]
         while self._take_if("or"):
             rules.append(self._conjunction())
@@ -111,9 +115,9 @@ class _Parser:
         times = 0
         while self._take_if("not", "!"):
             times += 1
-            if times > MAX_DEPTH:
-                raise RuleError(self._next.position, f"negated more than {MAX_DEPTH} times")
+            self._deeper()
         rule = self._condition()
+        self._depth -= times
         for _ in range(times):
             rule = Not(rule)
         return rule

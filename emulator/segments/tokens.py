@@ -85,7 +85,6 @@ def _string(text: str, position: int) -> str:
 
 
 def _number(text: str, position: int) -> int | float:
-    number = float(text) if set(text) & set(".eE") else int(text)
-    if abs(number) > 1e300:
+    if abs(float(text)) > 1e300:  # before it is read as an integer: Python refuses to with thousands of digits
         raise RuleError(position, "the number is too large")
-    return number
+    return float(text) if set(text) & set(".eE") else int(text)

@@ -67,9 +67,7 @@ class Datasets:
         dataset_id, view_id = secrets.token_hex(12), secrets.token_hex(12)
         now = int(time.time() * 1000)
         name = body.get("name") or f"dataset {dataset_id}"
-        tags = body.get("tags") or {}
-        if not isinstance(tags, dict) or not all(isinstance(each, list) for each in tags.values()):
-            raise bad_request("tags must be lists of strings")
+        tags = _tags(body)
         table = "".join(each if each.isalnum() else "_" for each in str(name).lower())
         created = {
             "fileDescription": {"persisted": True, "containerFormat": "parquet", "format": "parquet"},
@@ -149,6 +147,7 @@ class Datasets:
         return "time-series" if schema and TIME_SERIES in schema.get("meta:extends", ()) else "record"
 
     def _keep(self, org_id: str, dataset_id: str, definition: dict[str, Any]) -> None:
+        definition = {**definition, "tags": _tags(definition)}
         schema_id = _schema_id(definition)
         schema = self._registry.find(org_id, schema_id)
         if schema is None or schema["meta:resourceType"] != "schemas":
@@ -178,6 +177,13 @@ class OrgDatasets(Mapping[str, Dataset]):
 
     def __len__(self) -> int:
         return len(self._datasets.of(self._org_id))
+
+
+def _tags(definition: Mapping[str, Any]) -> dict[str, Any]:
+    tags = definition.get("tags") or {}
+    if not isinstance(tags, dict) or not all(isinstance(each, list) for each in tags.values()):
+        raise bad_request("tags must be lists of strings")
+    return tags
 
 
 def _schema_id(definition: dict[str, Any]) -> str:

@@ -71,5 +71,6 @@ def failed_record(
             "createdAt": message.received_ms,
             "xactionId": message.xaction_id,
         }
-        body = {"header": header, "body": {"xdmMeta": reference or {}, "xdmEntity": sent}}
+        entity = orjson.Fragment(message.entity)  # `sent` may be as deep as can be written without an envelope
+        body = {"header": header, "body": {"xdmMeta": reference or {}, "xdmEntity": entity}}
     return orjson.dumps({**body, "_errors": {"_streamingValidation": errors}})

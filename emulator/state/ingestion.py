@@ -8,6 +8,8 @@ those for the datasets of `/__local` inlets the failed ones get into failed batc
 from __future__ import annotations
 
 import asyncio
+import logging
+import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,6 +27,8 @@ from emulator.state.profile_store import Operation, Source
 from emulator.state.store import PendingMessage, Store
 
 CHUNK = 100  # messages validated at a stretch; requests are served in between
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Job(NamedTuple):
@@ -78,10 +82,34 @@ class Ingestion:
             pass
 
     def validate_some(self) -> int:
-        """Validate the oldest waiting messages; return how many."""
+        """Validate the oldest waiting messages; return how many.
+
+        One that the emulator itself fails on is reported, counts as failed and holds up no other.
+        """
         waiting = self._store.pending(CHUNK)
+        try:
+            self._validate(waiting)
+        except sqlite3.Error:  # no fault of a message
+            raise
+        except Exception:  # noqa: BLE001 - one by one shows which, and reports it
+            for message in waiting:
+                self._validate_alone(message)
+        return len(waiting)
+
+    def _validate_alone(self, message: PendingMessage) -> None:
+        try:
+            self._validate([message])
+        except sqlite3.Error:
+            raise
+        except Exception:
+            _LOGGER.exception("the emulator failed to validate message %d; it counts as failed", message.seq)
+            report = _report("emulator", "the emulator failed on this message; see its standard error")
+            with self._store.transaction():
+                self._store.settle([message], {message.seq: [report]})
+
+    def _validate(self, waiting: Sequence[PendingMessage]) -> None:
         if not waiting:
-            return 0
+            return
         errors: dict[int, Any] = {}
         records: dict[tuple[str, str, bool], list[Record]] = defaultdict(list)
         with self._store.transaction():
@@ -97,7 +125,6 @@ class Ingestion:
             for (org_id, dataset_id, failed), each in records.items():
                 self._batches.add(org_id, dataset_id, each, failed=failed)
             self._store.settle(waiting, errors)
-        return len(waiting)
 
     def _job(self, message: PendingMessage, inlet: Inlet) -> Job:
         dataset = inlet.datasets.get(message.dataset_id) if message.dataset_id else None
@@ -135,9 +162,12 @@ class Ingestion:
             return "create", sent, None
         operation: Operation = "create"
         if isinstance(sent.get("header"), dict) and isinstance(sent.get("body"), dict):
-            asked = (sent["header"].get("operations") or {}).get("data", "create")
+            operations = sent["header"].get("operations") or {}
+            if not isinstance(operations, dict):
+                return operation, sent, _report("mapping", "operations in the header must be an object")
+            asked = operations.get("data", "create")
             if asked not in ("create", "merge", "delete"):
-                return operation, sent, _mapping_report(f"unknown operation {asked!r}")
+                return operation, sent, _report("mapping", f"unknown operation {asked!r}")
             operation, sent = asked, sent["body"]
         target = inlet.flows(job.message.flow_id or "")
         if target is None or target.mappings is None:
@@ -145,7 +175,7 @@ class Ingestion:
         try:
             return operation, apply_mappings(target.mappings, sent), None
         except ValueError as error:
-            return operation, sent, _mapping_report(str(error))
+            return operation, sent, _report("mapping", str(error))
 
     def _give_to_profile(
         self, job: Job, behaviour: Behaviour, entity: dict[str, Any], size: int, operation: Operation
@@ -171,11 +201,11 @@ def epoch_ms(timestamp: str) -> int:
     return int(datetime.fromisoformat(seconds).timestamp() * 1000)
 
 
-def _mapping_report(text: str) -> dict[str, Any]:
+def _report(keyword: str, text: str) -> dict[str, Any]:
     return {
         "schemaLocation": "#",
         "pointerToViolation": "#",
         "causingExceptions": [],
-        "keyword": "mapping",
+        "keyword": keyword,
         "message": text,
     }

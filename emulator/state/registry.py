@@ -100,6 +100,7 @@ class Registry:
         Raises:
             ApiError: The new one breaks a rule.
         """
+        _check_shape(new)
         tags = set(old.get("meta:immutableTags", ()))
         new_tags = set(new.get("meta:immutableTags", ()))
         if not tags <= new_tags:
@@ -201,6 +202,7 @@ class Registry:
             raise bad_request(f"{schema['$id']} has a primary identity already")
 
     def _keep(self, org_id: str, resource: dict[str, Any]) -> dict[str, Any]:
+        _check_shape(resource)
         self._check_title(org_id, resource)
         resource_type = resource["meta:resourceType"]
         if resource_type == "schemas":
@@ -238,9 +240,8 @@ class Registry:
                 raise bad_request(f"Title must be unique. An object {other['$id']} already exists with the same title.")
 
     def _check_schema(self, org_id: str, schema: dict[str, Any]) -> None:
-        branches = schema.get("allOf")
-        references = [each.get("$ref") for each in branches if isinstance(each, dict)] if branches else []
-        classes = [each for each in references if isinstance(each, str) and self._is_class(org_id, each)]
+        references = [each["$ref"] for each in schema.get("allOf", ()) if "$ref" in each]
+        classes = [each for each in references if self._is_class(org_id, each)]
         if len(classes) != 1:
             raise bad_request(f"allOf must reference one class, not {len(classes)}")
 
@@ -250,12 +251,23 @@ class Registry:
 
     def _check_custom_fields(self, org_id: str, resource: dict[str, Any]) -> None:
         """Check that a resource declares fields under its tenant's field only, at the root or in standard objects."""
-        branches = [each for each in resource.get("allOf", ()) if isinstance(each, dict)]
-        own = [each for each in branches if each.get("$ref", "#").startswith("#")]
+        own = [each for each in resource.get("allOf", ()) if each.get("$ref", "#").startswith("#")]
         namespace = f"_{tenant_of(org_id)}"
         for name, field in self.resolved(org_id, {**resource, "allOf": own}).get("properties", {}).items():
             if name != namespace and not _holds(field, namespace):
                 raise bad_request(f"For custom fields, you must use a top level field named {namespace} (found {name})")
+
+
+def _check_shape(resource: dict[str, Any]) -> None:
+    """Check the members that the registry itself looks at."""
+    branches = resource.get("allOf", [])
+    if not isinstance(branches, list) or not all(isinstance(each, dict) for each in branches):
+        raise bad_request("allOf must be a list of objects")
+    if not all(isinstance(each.get("$ref", ""), str) for each in branches):
+        raise bad_request("allOf: each $ref must be a string")
+    tags = resource.get("meta:immutableTags", [])
+    if not isinstance(tags, list) or not all(isinstance(each, str) for each in tags):
+        raise bad_request("meta:immutableTags must be a list of strings")
 
 
 def _holds(field: Any, namespace: str) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from emulator.state.depth import is_too_deep
+from emulator.state.errors import bad_request
 from emulator.state.store import Store
 
 
@@ -23,7 +25,13 @@ class Repository:
         self.on_change: Callable[[], None] = _nothing  # called after each change
 
     def put(self, org_id: str, name: str, value: dict[str, Any]) -> None:
-        """Add an object, or replace the one of the same id."""
+        """Add an object, or replace the one of the same id.
+
+        Raises:
+            ApiError: It is nested more deeply than can be shown.
+        """
+        if is_too_deep(value):
+            raise bad_request("What would be kept is nested too deeply")
         if name not in self._numbers:
             self._last += 1
             self._numbers[name] = self._last

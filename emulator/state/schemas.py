@@ -61,3 +61,5 @@ def load_schema(document: dict[str, Any], where: str) -> Schema:
         return Schema(document, where)
     except SchemaError as error:
         raise ValueError(str(error)) from error
+    except orjson.JSONEncodeError as error:
+        raise ValueError(f"{where} is nested too deeply") from error

@@ -109,6 +109,10 @@ _OF: Mapping[State | None, str] = {
 }
 
 
+class StateFileError(ValueError):
+    """A state file that cannot be used; the message names it, says why and what to do."""
+
+
 class Store:
     """The database: a file that survives restarts, or a private temporary file that goes with the process.
 
@@ -130,7 +134,7 @@ class Store:
                 advice = "another emulator has it open: stop that one, or use another file here"
             else:
                 advice = "name a writable file, or remove this one"
-            raise ValueError(f"state file {path}: {getattr(error, 'strerror', None) or error}; {advice}") from error
+            raise StateFileError(f"state file {path}: {getattr(error, 'strerror', None) or error}; {advice}") from error
         self._last_seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0]
         self._forgotten = ["messages", "pending", "failures", "ids"]
         self._counts: dict[str, Counts] = {}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,33 @@ def test_wrong_state_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        ("UPDATE definitions SET json = '{' WHERE kind = 'inlet'", "JSONDecodeError"),
+        ("UPDATE definitions SET json = '{\"new\": 1}' WHERE kind = 'inlet'", "InletRequest"),
+        ("UPDATE definitions SET json = '{\"new\": 1}' WHERE kind = 'faults'", "Faults"),
+        ("UPDATE definitions SET json = '{\"new\": 1}' WHERE kind = 'counts'", "'new'"),
+        ("ALTER TABLE definitions RENAME COLUMN json TO text", "no such column: json"),
+    ],
+    ids=["not JSON", "another inlet", "another fault", "another count", "another table"],
+)
+def test_a_state_file_of_another_version(tmp_path: Path, change: str, hint: str) -> None:
+    state = tmp_path / "state.db"
+    with Emulator(state=state) as emulator:
+        emulator.create_inlet()
+        emulator.faults(seed=1)
+        emulator.stats()  # counts the inlet, for the counts to be kept
+    with closing(sqlite3.connect(state)) as database, database:
+        database.execute(change)
+    failed = run("--state", str(state))
+    assert failed.returncode == 2
+    assert failed.stderr.startswith(f"error: state file {state}: ")
+    assert hint in failed.stderr
+    assert "use another file here" in failed.stderr
+    assert failed.stderr.count("\n") == 1
+
+
 def test_the_state_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     """It holds the access keys of destinations, in SQLite's files beside it too."""
     (tmp_path / "older.db").touch()

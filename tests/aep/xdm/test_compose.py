@@ -462,3 +462,19 @@ def test_a_fault_names_the_component_it_stands_in(inner: dict[str, Any], compone
     with pytest.raises(CompositionError) as refused:
         compose(schema, {"i": {"$id": "i", **inner}}.get)
     assert refused.value.component == component
+
+
+@pytest.mark.parametrize(
+    ("malformed", "said"),
+    [
+        ({"allOf": 5}, "s, #/allOf: expected a list"),
+        ({"allOf": ["x"]}, "s, #/allOf/0: expected an object"),
+        ({"allOf": [{"$ref": {}}]}, r"s, #/allOf/0/\$ref: expected a string"),
+        ({"properties": ["x"]}, "s, #/properties: expected an object"),
+        ({"properties": {"a": {"required": "b"}}}, "s, #/properties/a/required: expected a list of strings"),
+        ({"required": [None]}, "s, #/required: expected a list of strings"),
+    ],
+)
+def test_what_is_no_schema_is_refused_where_it_stands(malformed: dict[str, Any], said: str) -> None:
+    with pytest.raises(CompositionError, match=f"^{said}$"):
+        composed({"$id": "s", **malformed})

@@ -398,3 +398,19 @@ def test_reset_forgets_batches_and_keeps_definitions(emulator: Emulator, client:
     assert platform.batches() == {}
     lake.send(lake.entity(2))
     assert platform.records(lake.dataset_id) == [lake.entity(2)]
+
+
+@pytest.mark.parametrize("tags", ["x", [], 5, {"unifiedProfile": "enabled:true"}])
+def test_tags_are_checked_when_they_change(platform: Platform, tags: Any) -> None:
+    dataset_id = platform.dataset(platform.schema(PROFILE), profile=False)
+    answer = platform.call("PATCH", f"{CATALOG}/v2/dataSets/{dataset_id}", {"tags": tags})
+    assert answer.status_code == (200 if tags == [] else 400)  # an empty list is what some clients send for none
+
+
+def test_a_dataset_without_tags_still_takes_messages(platform: Platform, client: Client) -> None:
+    schema_id = platform.schema(PROFILE)
+    dataset_id = platform.dataset(schema_id, profile=False)
+    taken_away = [{"op": "remove", "path": "/tags"}]
+    assert platform.call("PATCH", f"{CATALOG}/dataSets/{dataset_id}", taken_away).status_code == 200
+    url = platform.inlet_url(platform.connection())
+    assert client.post(url, platform.message(schema_id, dataset_id, {"_id": "a"})).status_code == 200

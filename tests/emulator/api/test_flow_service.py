@@ -351,10 +351,26 @@ class TestRawMessages:
         (failed,) = platform.failures(dataset_id)
         assert "person.gender leads through" in failed["_errors"]["_streamingValidation"][0]["message"]
 
-    def test_unknown_operation(self, platform: Platform, client: Client, connection_id: str, dataset_id: str) -> None:
+    @pytest.mark.parametrize(
+        ("operations", "reason"),
+        [
+            ({"data": "upsert"}, "unknown operation 'upsert'"),
+            ({"data": ["merge"]}, "unknown operation ['merge']"),
+            ("merge", "operations in the header must be an object"),
+        ],
+    )
+    def test_unknown_operation(
+        self,
+        platform: Platform,
+        client: Client,
+        connection_id: str,
+        dataset_id: str,
+        operations: Any,
+        reason: str,
+    ) -> None:
         """[UPS] operations are create, merge and delete."""
         flow_id = platform.flow(connection_id, dataset_id, make_mapping(platform, ("name", "personID")))
-        message = {"header": {"operations": {"data": "upsert"}}, "body": PERSON}
+        message = {"header": {"operations": operations}, "body": PERSON}
         client.post(platform.inlet_url(connection_id), message, x_adobe_flow_id=flow_id)
         (failed,) = platform.failures(dataset_id)
-        assert "unknown operation 'upsert'" in failed["_errors"]["_streamingValidation"][0]["message"]
+        assert reason in failed["_errors"]["_streamingValidation"][0]["message"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import orjson
 import pytest
 
 from testing.services.emulator import Emulator
@@ -141,3 +142,10 @@ class TestProfileEvents:
         assert self.held(emulator, inlet) == {}
         client.single(inlet, make_message(inlet, "a"))
         assert self.held(emulator, inlet) == {"a": 1}
+
+
+@pytest.mark.parametrize("levels", [250, 500])
+def test_an_inlet_with_a_schema_too_deep_is_refused(emulator: Emulator, levels: int) -> None:
+    deep = {**SCHEMA, "more": orjson.Fragment(b"[" * levels + b"]" * levels)}
+    with pytest.raises(RuntimeError, match="nested too deeply"):
+        emulator.create_inlet(schema=deep)

@@ -159,3 +159,19 @@ def test_a_refusal_says_where_and_why(text: str, position: int, problem: str) ->
 def test_deep_nesting_is_refused(text: str) -> None:
     with pytest.raises(RuleError, match=str(MAX_DEPTH)):
         parse_rule(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["not " * 60 + "(" + "not " * 60 + "(a = 1))", "(" * 60 + "not " * 60 + "a = 1" + ")" * 60],
+    ids=["in brackets", "before brackets"],
+)
+def test_negations_count_as_levels(text: str) -> None:
+    """An evaluation calls itself for each of them."""
+    with pytest.raises(RuleError, match=f"nested more than {MAX_DEPTH} levels deep"):
+        parse_rule(text)
+
+
+def test_a_number_with_more_digits_than_python_reads_is_refused() -> None:
+    with pytest.raises(RuleError, match="the number is too large"):
+        parse_rule("a = " + "1" * 5000)
