@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import requests
 
-from testing.services.process import PATIENCE_SECONDS, ServiceProcess, wait_for
+from testing.services.process import PATIENCE_SECONDS, ServiceProcess, free_port, wait_for
 
 CLIENT_ID = "emulator-client"
 CLIENT_SECRET = "emulator-secret"
@@ -57,8 +57,8 @@ class Emulator:
         """Start it, again on the port it had before; return when it listens."""
         log = self._folder / "log"
         log.unlink(missing_ok=True)
-        port = self.url.rpartition(":")[2] or "0"
-        command = [sys.executable, "-m", "emulator", "--port", port, *self._arguments]
+        port = self.url.rpartition(":")[2] or free_port()
+        command = [sys.executable, "-m", "emulator", f"--port={port}", *self._arguments]
         self._process = ServiceProcess("emulator", command, log)
         self._process.wait_until_ready(lambda: bool(_LISTENING.search(log.read_text())), PATIENCE_SECONDS)
         match = _LISTENING.search(log.read_text())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -192,7 +193,9 @@ class FlinkCluster:
         """Cancel the jobs that a test has left, and sees to it that there is a task manager."""
         for job in self.jobs():
             if job["state"] not in ENDED:
-                self.cancel(job["jid"])
+                with suppress(requests.HTTPError):  # it has just ended by itself
+                    self._request("PATCH", f"/jobs/{job['jid']}?mode=cancel")
+        wait_for(lambda: {job["state"] for job in self.jobs()} <= ENDED, PATIENCE_SECONDS, "the jobs to end")
         if not any(process.running for process in self.task_managers):
             self.start_task_manager()
 

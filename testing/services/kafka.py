@@ -210,7 +210,7 @@ class KafkaBroker:
 
         Raises:
             KafkaException: A record was refused.
-            ServiceError: Some were still not delivered after 30 s.
+            ServiceError: Some were not delivered in time.
         """
         failures: list[KafkaError] = []
 

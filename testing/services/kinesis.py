@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 
 from testing.services.emulator import Emulator
-from testing.services.process import PATIENCE_SECONDS, wait_for
+from testing.services.process import PATIENCE_SECONDS, free_port, wait_for
 
 REGION = "us-east-1"
 ACCESS_KEY_ID = "AKIDEXAMPLE"
@@ -46,9 +46,9 @@ class Kinesis(Emulator):
     def start(self) -> Kinesis:
         """Start it; return when it listens."""
         self._arguments = [each for each in self._arguments if not each.startswith("--kinesis-port")]
-        self._arguments.append(f"--kinesis-port={self.endpoint.rpartition(':')[2] or '0'}")
+        self._arguments.append(f"--kinesis-port={self.endpoint.rpartition(':')[2] or free_port()}")
         super().start()
-        found = _KINESIS.search(self.process.log())
+        found = wait_for(lambda: _KINESIS.search(self.process.log()), PATIENCE_SECONDS, "the address of Kinesis")
         assert found
         self.endpoint = found[1]
         return self

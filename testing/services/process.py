@@ -26,6 +26,7 @@ BUSY_SECONDS = 20
 """What a busy machine may add to something quick. What is measured must take longer where it fails."""
 
 POLL_SECONDS = 0.05
+_RANDOM = random.SystemRandom()  # processes of a session must not draw the same ports
 LOG_TAIL_LINES = 30
 
 
@@ -38,23 +39,38 @@ class ServiceUnavailable(Exception):  # noqa: N818 - says what is the matter; no
 
 
 def free_port() -> int:
-    """Return a TCP port on 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a TCP port on 127.0.0.1 that nobody has.
+
+    It is below those that the system gives to whoever asks for any: a service that starts on it seconds later, or once
+    more after a stop, finds it free still.
+    """
+    return free_ports(1)
 
 
 def free_ports(count: int) -> int:
-    """Return the first of `count` TCP ports in a row that nobody listens on, for what tries one after another.
-
-    They are below those that Linux gives to whoever asks for any, so that nothing else comes between them.
-    """
-    given_away = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    """Return the first of `count` such TCP ports in a row, for what tries one after another."""
+    given_away = _first_given_away()
+    least = min(10_000, given_away // 2)
     while True:
-        first = random.randrange(10_000, given_away - count)
-        if not any(map(is_listening, range(first, first + count))):
+        first = _RANDOM.randrange(least, given_away - count)
+        if all(map(_can_be_had, range(first, first + count))):
             return first
+
+
+def _first_given_away() -> int:
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except FileNotFoundError:  # not Linux, and elsewhere they are higher
+        return 32_768
+
+
+def _can_be_had(port: int) -> bool:
+    with socket.socket() as listener:
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def is_listening(port: int) -> bool:

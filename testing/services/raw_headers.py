@@ -8,6 +8,8 @@ from pathlib import Path
 
 import confluent_kafka
 
+from testing.services.process import PATIENCE_SECONDS
+
 Message = tuple[bytes, bytes, list[tuple[bytes, bytes]]]  # key, value, headers
 
 # rdkafka.h, rd_kafka_type_t and rd_kafka_vtype_t.
@@ -32,6 +34,6 @@ def produce(bootstrap_servers: str, topic: str, messages: Iterable[Message], par
             for name, content in headers:
                 arguments += [_HEADER, name, content, ctypes.c_ssize_t(len(content))]
             assert library.rd_kafka_producev(producer, *arguments, _END) == 0
-        assert library.rd_kafka_flush(producer, 30_000) == 0
+        assert library.rd_kafka_flush(producer, PATIENCE_SECONDS * 1_000) == 0
     finally:
         library.rd_kafka_destroy(producer)

@@ -14,7 +14,7 @@ from confluent_kafka.admin import (
 )
 
 from testing.services.kafka import KafkaBroker
-from testing.services.process import PATIENCE_SECONDS, free_port
+from testing.services.process import PATIENCE_SECONDS, free_port, wait_for
 
 # Who asks without a name is the administrator; users have no rights but those that they are given.
 PROPERTIES = """\
@@ -49,7 +49,7 @@ class SecuredKafka(KafkaBroker):
     hidden_name = "kafka-0.internal.invalid"
 
     def __init__(self, users: Sequence[str]) -> None:
-        super().__init__()
+        super().__init__(session_ms=60_000)
         sasl_port, oauth_port, hidden_port = free_port(), free_port(), free_port()
         self.sasl_servers, self.oauth_servers = f"127.0.0.1:{sasl_port}", f"127.0.0.1:{oauth_port}"
         self.hidden_servers = f"127.0.0.1:{hidden_port}"
@@ -64,17 +64,25 @@ class SecuredKafka(KafkaBroker):
         )
 
     def allow(self, user: str, operation: AclOperation, kind: ResourceType, name: str) -> None:
-        """Give a user a right to the topic, group or cluster of this name; `*` for all."""
-        allowed = AclBinding(*_allowed(user, operation, kind, name))
+        """Give a user a right to the topic, group or cluster of this name, from now on; `*` for all."""
+        allowed = _allowed(user, operation, kind, name)
         admin = self._admin()
-        for future in admin.create_acls([allowed]).values():
+        for future in admin.create_acls([AclBinding(*allowed)]).values():
             future.result(PATIENCE_SECONDS)
+        wait_for(lambda: self._knows(allowed), PATIENCE_SECONDS, "the broker to know of the right")
 
     def deny(self, user: str, operation: AclOperation, kind: ResourceType, name: str) -> None:
         """Take a right away, from the next request on."""
+        allowed = _allowed(user, operation, kind, name)
         admin = self._admin()
-        for future in admin.delete_acls([AclBindingFilter(*_allowed(user, operation, kind, name))]).values():
+        for future in admin.delete_acls([AclBindingFilter(*allowed)]).values():
             future.result(PATIENCE_SECONDS)
+        wait_for(lambda: not self._knows(allowed), PATIENCE_SECONDS, "the broker to know that the right is gone")
+
+    def _knows(self, allowed: tuple[object, ...]) -> bool:
+        """Return whether the broker has a right, which it hears of from the controller a moment after that has it."""
+        admin = self._admin()
+        return bool(admin.describe_acls(AclBindingFilter(*allowed)).result(PATIENCE_SECONDS))
 
     def options(self, user: str) -> dict[str, object]:
         """Return options to connect as a user whose password the environment variable KAFKA_PASSWORD has."""

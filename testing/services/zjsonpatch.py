@@ -10,11 +10,10 @@ from types import TracebackType
 from typing import Any
 
 from testing.services import downloads
-from testing.services.process import ServiceError
+from testing.services.process import PATIENCE_SECONDS, ServiceError
 
 PROGRAM = Path(__file__).parent / "ApplyPatch.java"
 QUICK_START = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx64m"]
-STOP_SECONDS = 30
 
 
 class PatchFailedError(Exception):
@@ -36,7 +35,7 @@ class Zjsonpatch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._process.communicate(timeout=STOP_SECONDS)  # the program ends with its input
+            self._process.communicate(timeout=PATIENCE_SECONDS)  # the program ends with its input
         finally:
             self._process.kill()
 

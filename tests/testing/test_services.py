@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -21,6 +22,7 @@ from testing.services.process import (
     ServiceError,
     ServiceProcess,
     ServiceUnavailable,
+    _can_be_had,
     free_port,
     is_listening,
     wait_for,
@@ -73,6 +75,14 @@ time.sleep(1000)
         os.kill(starter.pid, signal.SIGKILL)
         starter.wait()
     wait_for(lambda: not is_listening(port), PATIENCE_SECONDS, "the server to be gone")
+
+
+def test_a_free_port_stays_free_for_whoever_starts_on_it_later() -> None:
+    """The system gives those of its range to whoever asks for any port, and to whoever connects."""
+    given_away = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert all(free_port() < given_away for _ in range(20))
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
+        assert not _can_be_had(taken.getsockname()[1])
 
 
 def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
