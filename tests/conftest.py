@@ -6,6 +6,7 @@ configures its broker takes `own_broker` instead, of which there is one at a tim
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -52,13 +53,27 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Schedu
 
 
 @pytest.fixture(autouse=True)
-def _no_lag_left() -> Iterator[None]:
-    """Forget how far behind the readers of a test were: many tests read a source without a run that would close it."""
+def _no_levels_left() -> Iterator[None]:
+    """Forget what the readers of a test tell of themselves: many tests read a source without a run that would close it,
+    and a broker that has ended is a silent one to them.
+    """
     yield
     metrics = sys.modules.get("transforms.worker.metrics")  # loaded by the tests that read: it loads Beam
     for name, part in list(metrics._watched) if metrics else []:
-        if metrics and name in (metrics.LAG, metrics.LAG_MILLISECONDS):
+        if metrics and name in (metrics.LAG, metrics.LAG_MILLISECONDS, metrics.KAFKA_SILENCE, metrics.UNCOMMITTED):
             metrics.unwatch(name, part)
+
+
+@pytest.fixture(autouse=True)
+def _no_logging_left() -> Iterator[None]:
+    """Log as before again: a run in this process sets up logging, and later tests would find more in it than else."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    for handler in root.handlers[:]:
+        if handler not in handlers:
+            root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,12 @@ from tests.e2e.scenario import Scenario
 
 @pytest.fixture
 def scenario(broker: KafkaBroker, emulator: Emulator, tmp_path: Path) -> Iterator[Scenario]:
-    yield Scenario(broker, emulator, tmp_path)
-    emulator.clear_faults()
+    with closing(Scenario(broker, emulator, tmp_path)) as made:
+        yield made
 
 
 @pytest.fixture
 def own_scenario(own_broker: KafkaBroker, emulator: Emulator, tmp_path: Path) -> Iterator[Scenario]:
     """A scenario whose broker may be stopped, killed and frozen."""
-    yield Scenario(own_broker, emulator, tmp_path)
-    emulator.clear_faults()
+    with closing(Scenario(own_broker, emulator, tmp_path)) as made:
+        yield made

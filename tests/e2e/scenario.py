@@ -159,6 +159,12 @@ class Scenario:
         self._started.append(ServiceProcess("pipeline", self.command(*arguments, **options), log))
         return self._started[-1]
 
+    def close(self) -> None:
+        """End what is left running, which would take the time of later tests, and switch the faults off."""
+        for process in self._started:
+            process.kill()
+        self.emulator.clear_faults()
+
     def summary(self) -> dict[str, Any]:
         """Return the summary file of the last run, empty when it wrote none."""
         path = self.folder / "summary.json"

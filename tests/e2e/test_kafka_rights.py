@@ -8,6 +8,7 @@ import threading
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
@@ -54,8 +55,8 @@ def scenario(
     secured: SecuredKafka, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Scenario]:
     monkeypatch.setenv("KAFKA_PASSWORD", PASSWORD)
-    yield Scenario(secured, emulator, tmp_path)
-    emulator.clear_faults()
+    with closing(Scenario(secured, emulator, tmp_path)) as made:
+        yield made
 
 
 def allow(scenario: Scenario, secured: SecuredKafka, user: str, *, but: str = "", also: tuple[str, ...] = ()) -> None:
