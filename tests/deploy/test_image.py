@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import requires
 from pathlib import Path
 
@@ -77,8 +78,9 @@ def test_sigterm_ends_the_first_process_of_a_container_at_any_time(tmp_path: Pat
     with ServiceProcess("beam-aep generate", command, tmp_path / "log", env={"PYTHONPATH": str(ROOT)}) as service:
 
         def has_ended() -> bool:
-            if process := first_process(service):
-                os.kill(process, signal.SIGTERM)  # again, as long as Python itself is being loaded
+            with suppress(ProcessLookupError):  # it has just ended
+                if process := first_process(service):
+                    os.kill(process, signal.SIGTERM)  # again, as long as Python itself is being loaded
             return not service.running
 
         wait_for(has_ended, PATIENCE_SECONDS, "its end")

@@ -101,7 +101,7 @@ def test_tokens_are_fetched_renewed_when_revoked_and_never_shown(
     scenario.produce(generate(COUNT))
     # A token is renewed at half its life, which is shorter than the run, and is revoked besides. The other half is
     # for a busy machine: a message whose token expired on the way and was then revoked too would end the run.
-    scenario.emulator.faults(token_ttl_s=5, latency_ms=400)
+    scenario.emulator.faults(token_ttl_s=10, latency_ms=600)
     pipeline = scenario.start(
         batch_max_messages=50,
         aep_max_in_flight=2,

@@ -78,7 +78,8 @@ def test_the_broker_restarts_mid_run(own_scenario: Scenario) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_a_run_with_its_bundle_finished_and_committed(scenario: Scenario, number: signal.Signals) -> None:
     scenario.produce(generate(20_000))
-    scenario.emulator.faults(latency_ms=40)
+    # So slow that it is at work when the signal comes, also where that takes a second.
+    scenario.emulator.faults(latency_ms=500)
     pipeline = scenario.start(kafka_stop_at="never", kafka_bundle_max_records=BUNDLE)
     scenario.wait_until_accepted(3_000)
     pipeline.signal(number)

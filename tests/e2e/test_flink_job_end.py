@@ -74,7 +74,8 @@ def test_a_cancelled_job_ends_in_one_sentence_and_flink_shows_no_secret_of_it(
     wait_for(lambda: "tasks of the job run:" in pipeline.log(), PATIENCE_SECONDS, "the word that the job runs")
     job = f"{flink.rest_url}/jobs/{flink.jobs()[-1]['jid']}"
     assert f"{job.replace('/jobs/', '/#/job/running/')}; its workers are in this process" in pipeline.log()
-    shown = "".join(requests.get(job + page, timeout=60).text for page in ("", "/config", "/plan", "/exceptions"))
+    pages = ("", "/config", "/plan", "/exceptions")
+    shown = "".join(requests.get(job + page, timeout=PATIENCE_SECONDS).text for page in pages)
     assert options["aep_client_id"] in shown
     assert secret not in shown + pipeline.log()
     flink.cancel(flink.jobs()[-1]["jid"])

@@ -17,6 +17,7 @@ from aep.ingestion.envelope import Destination, Envelope
 from aep.xdm.schema import FileSchemaSource
 from pipelines.cli.main import main
 from samples.loyalty import Sample, generate
+from testing.services.process import PATIENCE_SECONDS
 from tests.e2e.scenario import ORG_ID, ROOT, RUN_SECONDS, SCHEMAS, Scenario
 
 pytestmark = pytest.mark.kafka
@@ -58,7 +59,7 @@ def connector(scenario: Scenario, group: str, records: int) -> Iterator[set[int]
     taken: set[int] = set()
     offsets: dict[int, int] = {}
     while len(taken) < records:
-        message = consumer.poll(30)
+        message = consumer.poll(PATIENCE_SECONDS)
         assert message is not None, "nothing to read"
         assert message.error() is None, message.error()
         value = json.loads(message.value() or b"")

@@ -60,7 +60,7 @@ def test_what_is_scraped_of_a_run_is_what_its_report_says(scenario: Scenario) ->
 def test_a_run_that_waits_for_aep_says_so_as_it_is_to_end_and_is_ready_no_more(scenario: Scenario) -> None:
     scenario.emulator.faults(outage_s=600)
     scenario.produce(generate(300))
-    pipeline = scenario.start(kafka_stop_at="never", metrics_port=0, shutdown_seconds=5)
+    pipeline = scenario.start(kafka_stop_at="never", metrics_port=0, shutdown_seconds=PATIENCE_SECONDS)
     address = page(pipeline)
     wait_for(lambda: scrape(address)["beam_aep_batches_waiting"][()] > 0, PATIENCE_SECONDS, "a batch to wait")
     assert ready(address)[0] == 200  # nobody else could read in its place
@@ -74,8 +74,10 @@ def test_a_run_that_waits_for_aep_says_so_as_it_is_to_end_and_is_ready_no_more(s
     pipeline.signal(signal.SIGTERM)
     wait_for(lambda: ready(address)[1]["reason"] == "stopping", PATIENCE_SECONDS, "the run to be stopping")
     assert ready(address)[0] == 503
+    waiting = r"waiting up to \d+ s for AEP: .*to be sent again, AEP answers 503"
+    wait_for(lambda: re.search(waiting, pipeline.log()), PATIENCE_SECONDS, "the run to say so")
+    pipeline.signal(signal.SIGTERM)  # it would wait on
     wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the end of the run")
-    assert re.search(r"waiting up to 5 s for AEP: .*to be sent again, AEP answers 503", pipeline.log())
     assert scenario.records_committed() == 0
 
 

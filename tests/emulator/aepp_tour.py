@@ -25,7 +25,7 @@ PROFILE = "https://ns.adobe.com/xdm/context/profile"
 EVENT = "https://ns.adobe.com/xdm/context/experienceevent"
 EVENTS = 25
 STREAM = "members-of-aepp"
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 240
 
 Told = dict[str, Any]
 

@@ -9,6 +9,7 @@ import orjson
 import requests
 
 from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
+from testing.services.process import PATIENCE_SECONDS
 
 PROFILE = "https://ns.adobe.com/xdm/context/profile"
 EVENT = "https://ns.adobe.com/xdm/context/experienceevent"
@@ -47,7 +48,7 @@ class Platform:
         """Get an access token."""
         form = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
         answer = self.session.post(
-            f"{self.emulator.url}/ims/token/v3", data={**form, "scope": "openid,AdobeID"}, timeout=30
+            f"{self.emulator.url}/ims/token/v3", data={**form, "scope": "openid,AdobeID"}, timeout=PATIENCE_SECONDS
         )
         self.headers = {
             "Authorization": f"Bearer {answer.json()['access_token']}",
@@ -66,9 +67,8 @@ class Platform:
         sent = {**self.headers, **({"Content-Type": "application/json"} if body is not None else {}), **named}
         data = body if isinstance(body, bytes) else None if body is None else orjson.dumps(body)
         url = path if path.startswith("http") else self.emulator.url + path
-        return self.session.request(
-            method, url, data=data, headers={key: value for key, value in sent.items() if value}, timeout=30
-        )
+        given = {key: value for key, value in sent.items() if value}
+        return self.session.request(method, url, data=data, headers=given, timeout=PATIENCE_SECONDS)
 
     def make(self, path: str, body: Any) -> dict[str, Any]:
         """POST what must be created."""

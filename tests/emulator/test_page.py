@@ -495,9 +495,8 @@ def test_another_site_changes_nothing(browser: Browser, emulator: Emulator, clie
     assert browser.post("/faults/clear", {}, Origin=origin).status_code == 403
     assert browser.post("/faults/preset", {"preset": "slow"}, Origin=origin).status_code == 403
     # a form may send JSON as text/plain without asking first
-    answer = client.session.post(
-        f"{emulator.url}/__local/faults", data='{"latency_ms": 5}', headers={"Origin": origin}, timeout=30
-    )
+    url, form = f"{emulator.url}/__local/faults", '{"latency_ms": 5}'
+    answer = client.session.post(url, data=form, headers={"Origin": origin}, timeout=PATIENCE_SECONDS)
     assert answer.status_code == 403
     assert emulator.local("GET", "faults") == {"latency_ms": 1}
 

@@ -114,10 +114,11 @@ def test_fault_03_throttled_without_a_word_for_how_long(scenario: Scenario) -> N
 
 
 def test_fault_04_retry_after_in_seconds_and_as_a_date_is_obeyed(scenario: Scenario) -> None:
-    pipeline = scenario.start(**ENDLESS)
+    # A batch for each route, also where a busy machine fetches the records bit by bit.
+    pipeline = scenario.start(**{**ENDLESS, "batch_max_seconds": 3})
     wait_for(lambda: "reads 8 partitions" in pipeline.log(), STEP_SECONDS, "the partitions")
-    date = formatdate(time.time() + 15, usegmt=True)
-    for kind, status, retry_after in (("events", "429", 12), ("profiles", "503", date)):
+    date = formatdate(time.time() + 20, usegmt=True)
+    for kind, status, retry_after in (("events", "429", 15), ("profiles", "503", date)):
         inlet = scenario.inlets[kind]["inletId"]
         scenario.emulator.faults(inlet=inlet, rate={status: 1.0}, retry_after=retry_after)
     scenario.produce(generate(100))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import requests
 
 from testing.fakes.http_server import Exchange, HttpServer
+from testing.services.process import PATIENCE_SECONDS
 
 # Answers an exchange itself, or returns False to have it passed on.
 Interception = Callable[[Exchange], bool]
@@ -35,7 +36,6 @@ class PlatformFront(HttpServer):
         received = exchange.request
         left_out = ("host", "connection", "content-length", "accept-encoding")
         headers = {name: text for name, text in received.headers.items() if name not in left_out}
-        reply = self._sessions.one.request(
-            received.line.split(" ")[0], self._upstream + received.path, data=received.body, headers=headers, timeout=60
-        )
+        method, url = received.line.split(" ")[0], self._upstream + received.path
+        reply = self._sessions.one.request(method, url, data=received.body, headers=headers, timeout=PATIENCE_SECONDS)
         exchange.reply(reply.status_code, reply.content, Content_Type=reply.headers.get("content-type", ""))

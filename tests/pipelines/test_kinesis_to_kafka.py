@@ -261,7 +261,9 @@ def test_a_run_that_is_asked_to_end_goes_on_where_it_was(kinesis: Kinesis, strea
     address = f"http://127.0.0.1:{port}"
     wait_for(lambda: ready(address)[1]["lag_seconds"] is not None, PATIENCE_SECONDS, "the lag to be measured")
     assert ready(address)[0] == 200
-    assert settled(address) == scrape(address)["beam_aep_read_records_total"][()] == 100
+    # What is written is counted once its file has its name.
+    wait_for(lambda: settled(address) == 100, PATIENCE_SECONDS, "the records to be counted")
+    assert scrape(address)["beam_aep_read_records_total"][()] == 100
     running.send_signal(signal.SIGTERM)
     _, said = running.communicate(timeout=PATIENCE_SECONDS)
     assert running.returncode == 0, said

@@ -565,14 +565,14 @@ class TestSilence:
 
     def test_a_reply_that_is_slow_but_never_silent(self) -> None:
         def slow(exchange: Exchange) -> None:
-            exchange.head(207, 24)
-            for _ in range(24):
+            exchange.head(207, 80)
+            for _ in range(80):
                 exchange.pause(0.05)
                 exchange.send(b"x")
 
         with HttpServer(slow) as server:
-            reply = send(server.url, by_default(Network), by_default(Timeouts, connect=5, total=60, read=1))
-        assert reply.body == b"x" * 24
+            reply = send(server.url, by_default(Network), by_default(Timeouts, connect=60, total=240, read=3.5))
+        assert reply.body == b"x" * 80
 
 
 class TestSecrets:

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from testing.services.emulator import CLIENT_ID, CLIENT_SECRET, Emulator
-from testing.services.process import PATIENCE_SECONDS
+from testing.services.process import PATIENCE_SECONDS, wait_for
 from tests.emulator.conftest import SCHEMA, Client, batch_url, make_message
 
 INLET_TYPE = "http://ns.adobe.com/adobecloud/problem/data-collection-service/inlet"
@@ -297,13 +297,16 @@ class TestWholeRequest:
 
     def test_answers_do_not_wait_for_a_delayed_acknowledgement(self, inlet: dict[str, Any], client: Client) -> None:
         messages = [make_message(inlet, str(number)) for number in range(100)]
-        times = []
-        for _ in range(20):
+
+        def is_quick() -> bool:
             start = time.monotonic()
             client.batch(inlet, messages)
-            times.append(time.monotonic() - start)
-        # Linux delays acknowledgements by 40 ms, all but the first few of a connection.
-        assert min(times[10:]) < 0.04
+            return time.monotonic() - start < 0.04
+
+        # Linux delays acknowledgements by 40 ms, all but the first few of a connection. A busy machine adds to that.
+        for _ in range(10):
+            is_quick()
+        wait_for(is_quick, PATIENCE_SECONDS, "an answer without that delay")
 
 
 class TestFaults:

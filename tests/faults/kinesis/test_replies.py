@@ -27,23 +27,25 @@ def way(toxiproxy: Toxiproxy, kinesis: Kinesis) -> Proxy:
 
 @pytest.mark.kafka
 @pytest.mark.parametrize(
-    ("kind", "attributes"), [("slicer", DRIP), ("limit_data", {"bytes": 600})], ids=["drip", "cut off"]
+    ("kind", "attributes", "timeout_seconds"),
+    [("slicer", DRIP, TIMEOUT_SECONDS), ("limit_data", {"bytes": 600}, PATIENCE_SECONDS)],
+    ids=["drip", "cut off"],
 )
 def test_replies_to_the_writer_drip_or_break_off(
-    campaign: Campaign, way: Proxy, kind: str, attributes: dict[str, Any]
+    campaign: Campaign, way: Proxy, kind: str, attributes: dict[str, Any], timeout_seconds: float
 ) -> None:
-    spoil(campaign, way, kind, **attributes)
+    spoil(campaign, way, kind, timeout_seconds, **attributes)
     there = campaign.there()
     assert there.total() > len(there)
 
 
 @pytest.mark.kafka
 def test_connections_break_while_a_request_is_sent(campaign: Campaign, way: Proxy) -> None:
-    spoil(campaign, way, "limit_data", stream="upstream", bytes=1_000)
+    spoil(campaign, way, "limit_data", PATIENCE_SECONDS, stream="upstream", bytes=1_000)
     assert set(campaign.there().values()) == {1}
 
 
-def spoil(campaign: Campaign, way: Proxy, kind: str, **attributes: Any) -> None:
+def spoil(campaign: Campaign, way: Proxy, kind: str, timeout_seconds: float, **attributes: Any) -> None:
     """Run with a toxic for some time, and hold the oracle."""
     campaign.hold_up()
 
@@ -59,7 +61,7 @@ def spoil(campaign: Campaign, way: Proxy, kind: str, **attributes: Any) -> None:
         wait_for(lambda: broken() >= enough, PATIENCE_SECONDS, "broken replies")
         way.clear()
 
-    options = {"kinesis_timeout_seconds": TIMEOUT_SECONDS, "kinesis_max_in_flight": 1}
+    options = {"kinesis_timeout_seconds": timeout_seconds, "kinesis_max_in_flight": 1}
     with campaign.meanwhile(act):
         assert campaign.run(kinesis_endpoint=f"http://{way.address}", **options) == 0
     assert campaign.check()["retries"]["reply"] >= 3
@@ -83,8 +85,8 @@ def test_replies_to_the_reader_drip_or_break_off(
     access = replace(source.access, endpoint=f"http://{way.address}", timeout_seconds=TIMEOUT_SECONDS)
     reading = member(replace(source, access=access))
     reading.read_until(100)
-    writer.write(100)
     way.toxic(kind, **attributes)
+    writer.write(100)
     for _ in range(2):
         assert reading.bundle() == 0
     assert (reading.reader.measure_lag() or 0) > 0  # it does not pass for read to the end

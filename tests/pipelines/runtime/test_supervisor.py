@@ -289,20 +289,25 @@ def test_one_whose_report_meets_a_bug_of_ours_is_started_again(tmp_path: Path, m
 def test_while_nobody_reads_the_partitions_of_a_killed_process_the_run_is_not_ready_and_its_lag_is_not_0(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = """
+    starts, seen = tmp_path / "starts", tmp_path / "seen"
+    starts.mkdir()
+    program = f"""
 if starts == 1:
     report(polled=1.0, lag=6)
-    time.sleep(2)
+    while not Path({str(seen)!r}).exists():
+        time.sleep(0.01)
     killed()
 report(lag=None)  # it joins the group, which has no partitions for it yet
 until_told_to_end()
 """
-    run = of(program, tmp_path, monkeypatch)
+    run = of(program, starts, monkeypatch)
     read = []
 
     def started_again() -> bool:
         read.append(not run.not_ready())
-        return len(list(tmp_path.iterdir())) == 2 and 1 in run.running()
+        if read[-1]:
+            seen.touch()
+        return len(list(starts.iterdir())) == 2 and 1 in run.running()
 
     with told_to_end(run, started_again):
         run.run()

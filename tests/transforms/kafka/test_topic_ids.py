@@ -307,10 +307,8 @@ def test_a_named_topic_that_is_deleted_ends_the_reading_with_default_settings(
     members.append(member)
     read_until(member, old)
     broker.delete_topic(topic)
-    started = time.monotonic()
     with pytest.raises(KafkaReadError, match=f"topic {topic} .*deleted"):
-        wait_for(lambda: member.bundle() < 0, SECONDS, "the error")
-    assert time.monotonic() - started < 30  # not at librdkafka's next refresh
+        wait_for(lambda: member.bundle() < 0, SECONDS, "the error")  # long before librdkafka's next refresh: 5 minutes
 
 
 @pytest.mark.kafka

@@ -75,10 +75,12 @@ def test_a_turn_is_waited_for_as_long_as_the_grace_lasts() -> None:
 
 
 def test_a_turn_is_waited_for_when_the_wish_to_end_comes_meanwhile() -> None:
-    threading.Timer(0.05, process.request_stop, [60]).start()
+    timer = threading.Timer(0.05, process.request_stop, [60])
+    timer.start()
     started = time.monotonic()
     assert process.wait_for_turn(0.3) is False
     assert time.monotonic() - started >= 0.3
+    timer.join()  # its request is not to reach the next test
 
 
 def test_the_time_left_is_infinite_until_the_process_is_asked_to_end() -> None:

@@ -358,7 +358,7 @@ def test_a_process_that_is_ended_half_way(sandbox: Sandbox, how: signal.Signals)
         if not is_post(exchange, "/sourceConnections"):
             return False
         reached.set()
-        exchange.pause(60)
+        exchange.pause(PATIENCE_SECONDS)
         return True
 
     with sandbox.front(hang) as front:
