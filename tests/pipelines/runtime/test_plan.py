@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import pipelines.runtime.plan as plan_module
@@ -42,7 +44,8 @@ def test_bundles_leave_answers_only_where_each_is_finalised_before_the_next_begi
     assert plan.late_answers_of == (plan.source.id if late else None)
 
 
-def test_where_processes_start_is_looked_up_and_committed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_processes_start_is_looked_up_and_committed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where the preflight makes the folder of the dead letters
     start = Start({("t", 0): 5, ("t", 1): 7}, None)
     asked: list[str] = []
 
