@@ -120,14 +120,16 @@ class Datasets:
         if schema is None:  # deleted since
             return Dataset(dataset_id, None, booked=True), Behaviour(False, False, ())
         resolved = self._registry.resolved(org_id, schema)
+        descriptors = self._registry.identities(org_id, schema["$id"])
         identities = tuple(
             Identity(
                 tuple(each["xdm:sourceProperty"][1:].split("/")),
                 str(each["xdm:namespace"]),
                 bool(each.get("xdm:isPrimary")),
             )
-            for each in self._registry.identities(org_id, schema["$id"])
+            for each in descriptors
         )
+        resolved["meta:descriptors"] = descriptors  # for the rules of Identity Service on the values of these fields
         for identity in identities:
             if identity.primary:
                 require_path(resolved, identity.path)

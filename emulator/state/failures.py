@@ -23,6 +23,7 @@ _CODES = {
     "required": ("DCVS-1106-400", " because a required property is missing"),
 }
 _OTHER = ("DCVS-1101-400", "")
+_MISSING = frozenset(["required", "primary_identity_missing"])
 
 
 def violations(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -46,7 +47,7 @@ def without_required(report: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return a report without the fields that are missing, which a partial update may leave out."""
     if report is None:
         return None
-    left = [each for each in violations(report) if each.get("keyword") != "required"]
+    left = [each for each in violations(report) if each.get("keyword") not in _MISSING]
     if not left:
         return None
     return left[0] if len(left) == 1 else {**report, "causingExceptions": left}

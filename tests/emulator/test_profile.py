@@ -122,6 +122,24 @@ class TestRecords:
         members.send(members.record("a@x.de", tier="silver"))
         assert members.own("a@x.de") == {"email": "a@x.de", "tier": "silver"}
 
+    @pytest.mark.parametrize(
+        ("email", "more", "why"),
+        [
+            ("anonymous", {}, 'Identity Service blocks identities with the value "anonymous"'),
+            (" ", {}, "the primary identity is missing or empty"),
+            ("a@x.de", {"phone": "null"}, 'Identity Service blocks identities with the value "null"'),
+            ("a" * 1025, {}, "1,025 characters, at most 1,024 are allowed"),
+        ],
+    )
+    def test_identities_that_identity_service_blocks(
+        self, members: Members, email: str, more: dict[str, Any], why: str
+    ) -> None:
+        """[IDG] in a field that a descriptor names, as in an `identityMap`: else they would link all who have it."""
+        members.send(members.record(email, **more))
+        assert members.profile(email.strip() or "x") is None
+        (failed,) = members.platform.failures(members.dataset_id)
+        assert why in failed["_errors"]["_streamingValidation"][0]["message"]
+
     def test_data_sets_are_merged(self, members: Members) -> None:
         """[REC] a profile is made of the records of all datasets, the later change winning."""
         other = members.platform.dataset(members.schema_id)
