@@ -261,14 +261,16 @@ def _run_on_cluster(
                 reporter.say(f"the job is running on {plan.settings.runner}; ending this process does not stop it")
                 # The launcher of a Dataflow template submits the job itself, once this process has ended.
                 if options.get("no_wait_until_finish") or options.get("template_location"):
-                    return DONE
+                    return _left_alone(plan, job)
             elif options.get("no_wait_until_finish") and watch.sees_start(
                 lambda: PipelineState.is_terminal(result.state)
             ):
-                return DONE
+                return _left_alone(plan, job)
             state = result.wait_until_finish()
     except KeyboardInterrupt as interrupt:
-        reporter.say(watch.after_interrupt if watch else "stopped waiting; the job keeps running on the cluster")
+        words = watch.after_interrupt if watch else "stopped waiting; the job keeps running on the cluster"
+        reporter.say(words)
+        _account_of_start("unknown", job.title, plan.settings, words)
         if isinstance(interrupt, Terminated):
             atexit._run_exitfuncs()  # end a job server of Beam's, which would outlive a process that a signal ends
             raise
@@ -288,6 +290,11 @@ def _run_on_cluster(
     outcome = "finished" if done else str(state)
     told = _account(summary(counts, time.monotonic() - started, outcome), plan, job.title, reporter)
     return _end(plan, job, told, reporter) if done else FAILED
+
+
+def _left_alone(plan: RunPlan, job: Run[Any]) -> int:
+    _account_of_start("unknown", job.title, plan.settings, "the job was submitted and not waited for")
+    return DONE
 
 
 def _end(plan: R, job: Run[R], account_of_run: dict[str, Any], reporter: Reporter) -> int:
@@ -344,6 +351,8 @@ def _reasons(error: Exception | None, plan: RunPlan) -> list[str]:
 
 def _account_of_start(outcome: str, title: str, settings: Settings | None, reason: str) -> None:
     """Write the results of a run that counted nothing here, so that nobody takes those of an earlier run for its own.
+
+    Whoever does not wait for a cluster's job does not know how it ends.
 
     Of a file that cannot be written the preflight says so.
     """

@@ -108,6 +108,7 @@ def test_a_missing_worker_pool_is_named_and_the_job_runs_once_it_is_there(
     pools.start(GOOD_PATH)
     wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the start of the job")
     assert pipeline.exit_code == 0, pipeline.log()
+    assert scenario.summary()["outcome"] == "unknown"
     assert f"tasks of the job run: {flink.rest_url}/#/job/running/{flink.jobs()[-1]['jid']}" in pipeline.log()
     scenario.wait_until_accepted(100)
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
+import orjson
 import pytest
 
 from pipelines.runtime.job_server import check_job_server
@@ -69,7 +70,7 @@ def test_the_one_that_beam_has_in_this_process_is_not_looked_for() -> None:
     check_job_server(parse([*OPTIONS, "--job_endpoint=embed"]))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_job_server_that_beam_has_started_does_not_outlive_a_run_that_a_signal_ends(
     number: signal.Signals, tmp_path: Path
 ) -> None:
@@ -80,6 +81,8 @@ def test_a_job_server_that_beam_has_started_does_not_outlive_a_run_that_a_signal
     java.chmod(0o755)
     options = [one.replace("PortableRunner", "FlinkRunner") for one in OPTIONS]
     options += ["--flink_job_server_jar=job-server.jar", f"--job_server_java_launcher={java}"]
+    (tmp_path / "summary.json").write_text('{"outcome": "finished"}')  # of an earlier run
+    options.append("--summary_file=summary.json")
     with subprocess.Popen(
         [sys.executable, "-m", "pipelines.kafka_to_aep", *options], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     ) as run:
@@ -93,6 +96,7 @@ def test_a_job_server_that_beam_has_started_does_not_outlive_a_run_that_a_signal
     if still_there := job_server.exists():
         os.kill(int(job_server.name), signal.SIGKILL)
     assert not still_there
-    assert run.returncode == -number
+    assert run.returncode == (130 if number == signal.SIGINT else -number)
+    assert orjson.loads((tmp_path / "summary.json").read_bytes())["outcome"] == "unknown"
     assert "stopped waiting" in log
     assert "Traceback" not in log

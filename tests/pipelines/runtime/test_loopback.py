@@ -80,7 +80,8 @@ def test_a_worker_that_outlasts_the_wait_for_its_job_is_not_heard_either(capsys:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    plan: Any = SimpleNamespace(settings=SimpleNamespace(beam={}))
+    no_files = SimpleNamespace(summary_file=None, report_file=None)
+    plan: Any = SimpleNamespace(settings=SimpleNamespace(beam={}, general=no_files))
     pipeline: Any = SimpleNamespace(run=interrupt)
     assert run._run_on_cluster(pipeline, plan, Mock(), LogReporter()) == run.INTERRUPTED
     end_bundle_with_an_exception()
