@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any, Literal
 
 from kinesis.errors import AccessError, StreamError
-from kinesis.lineage import Owns, States, first_states, readable, update
+from kinesis.lineage import Listed, Owns, States, first_states, readable, update
 from kinesis.listing import Summary, describe, list_shards
 from kinesis.positions import BEGINNING, Change, Checkpoint, Position, at_time
 from kinesis.read_errors import boto_errors, reached, unreachable, why_again
@@ -64,17 +64,24 @@ def _look_up(client: Any, stream: str, pause: Callable[[float], object]) -> tupl
 
 
 def _created(client: Any, stream: str) -> int:
-    summary = _describe(client, stream, logging.DEBUG)  # each reader says that the right is missing as it begins
+    try:
+        summary = _describe(client, stream, logging.DEBUG)  # each reader says that the right is missing as it begins
+    except boto_errors():
+        return 0  # each reader asks again before it reads
     return 0 if summary is None else summary.created
 
 
 def _describe(client: Any, stream: str, level: int = logging.INFO) -> Summary | None:
-    """Return the summary; None without the right to it, or while Kinesis gives no answer.
+    """Return the summary; None without the right to it.
 
     Args:
         client: Of boto3.
         stream: Its name or ARN.
         level: At which a missing right is logged.
+
+    Raises:
+        ClientError, BotoCoreError: Kinesis gives no answer now.
+        KinesisError: The stream does not exist.
     """
     try:
         return describe(client, stream)
@@ -88,7 +95,8 @@ def _describe(client: Any, stream: str, level: int = logging.INFO) -> Summary | 
                 "older than its retention",
                 denied,
             )
-    return None
+            return None
+        raise
 
 
 class Discovery:
@@ -96,6 +104,9 @@ class Discovery:
 
     Attributes:
         settled: All shards are known that were there when one was last read to its end, or when reading began.
+        checked: The positions are known to be of this stream and within its retention, or the right to know is missing.
+            Before that nothing should be read: afterwards it would not show that records had expired unread.
+        due: When to look again, by the clock.
 
     Args:
         client: Of boto3.
@@ -113,12 +124,12 @@ class Discovery:
         self._reset = reset
         self._clock = clock
         self.settled = False
-        self._due = float("-inf")
-        self._checked = False  # whether the positions are known to be of this stream and within its retention
+        self.checked = False
+        self.due = float("-inf")
 
     def is_due(self) -> bool:
         """Return whether it is time to look again."""
-        return self._clock() >= self._due
+        return self._clock() >= self.due
 
     def look_soon(self, doubtful: bool = False) -> None:
         """Look again at the next chance.
@@ -127,8 +138,8 @@ class Discovery:
             doubtful: Kinesis does not know a position; the stream may be another one of the same name.
         """
         self.settled = False
-        self._due = float("-inf")
-        self._checked = self._checked and not doubtful
+        self.due = float("-inf")
+        self.checked = self.checked and not doubtful
 
     def look(self, checkpoint: Checkpoint) -> Change | None:
         """Return what has changed; None when Kinesis gives no answer now.
@@ -138,22 +149,29 @@ class Discovery:
         """
         try:
             listed, now = list_shards(self._client, self._stream)
+            summary = None if self.checked else _describe(self._client, self._stream)
         except boto_errors() as error:
             why = why_again(error, self._stream)
-            self._due = self._clock() + _AGAIN_SECONDS
-            _LOG.warning("stream %s: its shards cannot be listed: %s; trying again", self._stream, why)
+            self.due = self._clock() + _AGAIN_SECONDS
+            _LOG.warning("stream %s: its shards cannot be looked up: %s; trying again", self._stream, why)
             return None
-        self.settled = True
-        self._due = self._clock() + _EVERY_SECONDS
+        change = self._compare(checkpoint, listed, now, summary)
+        # Not before that: a worker that outlives the error of `reset` would read on when its job is restarted.
+        self.settled = self.checked = True
+        self.due = self._clock() + _EVERY_SECONDS
+        return change
+
+    def _compare(self, checkpoint: Checkpoint, listed: Listed, now: int, summary: Summary | None) -> Change:
+        """Return what has changed.
+
+        Raises:
+            StreamError: A position no longer exists and `reset` is `error`.
+        """
         skip_to = (at_time(now), now) if self._reset == "latest" else None
-        summary = None
-        if not self._checked:
-            summary = _describe(self._client, self._stream)
-            self._checked = True
-            if summary is not None and checkpoint.created not in (0, summary.created):
-                self._report_loss(f"stream {self._stream} was deleted and created again")
-                states = first_states(listed, *(skip_to or (BEGINNING, 0)))
-                return Change(states, frozenset(checkpoint.shards.keys() - states.keys()), summary.created)
+        if summary is not None and checkpoint.created not in (0, summary.created):
+            self._report_loss(f"stream {self._stream} was deleted and created again")
+            states = first_states(listed, *(skip_to or (BEGINNING, 0)))
+            return Change(states, frozenset(checkpoint.shards.keys() - states.keys()), summary.created)
         found = update(checkpoint.shards, listed, self._owns, skip_to)
         if found.lost:
             self._report_loss(

@@ -119,12 +119,13 @@ class Reader:
                 until = min(first_at + limits.max_seconds, now + limits.linger_seconds)
             if now >= until or records >= limits.max_records or size >= limits.max_bytes:
                 break
-            shard = min(self._shards, key=lambda one: self._shards[one].due, default=None)
+            may_read = self._shards if self._discovery.checked else {}
+            shard = min(may_read, key=lambda one: self._shards[one].due, default=None)
             due = float("inf") if shard is None else self._shards[shard].due
             if due > until and first_at is not None:
                 break
             if shard is None or due > now:
-                process.stop_requested.wait(min(due, until) - now)
+                process.stop_requested.wait(min(due, until, self._discovery.due) - now)
                 continue
             for step in self._read(shard, limits.max_records - records):
                 if step.chunk is not None:
@@ -156,7 +157,7 @@ class Reader:
         metrics.asked()
         yield from self._chunks(shard, reply)
         if reply.position.is_end:
-            if not reply.children.keys() <= self._checkpoint.shards.keys():
+            if not reply.children or not reply.children.keys() <= self._checkpoint.shards.keys():
                 self._discovery.look_soon()
             yield from self._take(after_end(self._checkpoint.shards, shard, reply.children, reply.read_to))
 

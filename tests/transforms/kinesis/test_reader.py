@@ -118,9 +118,7 @@ def test_a_position_older_than_the_retention_is_mentioned_and_reading_goes_on(
     writer.write(10)
     reading = member(source_of(kinesis, stream, reset=reset))
     reading.bundle(claims=2)
-    checkpoint = reading.restriction.checkpoint
-    old = {shard: state._replace(read_to=state.read_to - 25 * 3_600_000) for shard, state in checkpoint.shards.items()}
-    reading.restriction = replace(reading.restriction, checkpoint=replace(checkpoint, shards=old))
+    _grow_old(reading)
     writer.write(10)
     let_time_pass(kinesis, stream)
     reading.restart()
@@ -129,6 +127,48 @@ def test_a_position_older_than_the_retention_is_mentioned_and_reading_goes_on(
     reading.read_until(30 if reset == "earliest" else 20)
     assert sorted(reading.numbers()) == [*range(10), *range(10 if reset == "earliest" else 20, 30)]
     assert "which is longer ago than the stream keeps records" in caplog.text
+
+
+def _grow_old(reading: Member) -> None:
+    """Let the positions of a reader be older than what the stream keeps."""
+    checkpoint = reading.restriction.checkpoint
+    old = {shard: state._replace(read_to=state.read_to - 25 * 3_600_000) for shard, state in checkpoint.shards.items()}
+    reading.restriction = replace(reading.restriction, checkpoint=replace(checkpoint, shards=old))
+
+
+@pytest.mark.parametrize("operation", ["ListShards", "DescribeStreamSummary"])
+def test_nothing_is_read_before_the_positions_are_checked(kinesis: Kinesis, operation: str) -> None:
+    stream = kinesis.create_stream(1)
+    writer = Writer(kinesis, stream)
+    writer.write(10)
+    reading = member(source_of(kinesis, stream, reset="error"))
+    reading.read_until(10)
+    _grow_old(reading)
+    writer.write(10)
+    reading.restart()
+    kinesis.switch(operations=[operation], request_rate={"400": 1})
+    assert reading.bundle() == 0
+    kinesis.switch(operations=[], request_rate={})
+    for _ in range(2):  # a runner tries a bundle again that has failed
+        with pytest.raises(KinesisSetupError, match="which is longer ago than the stream keeps records"):
+            wait_for(reading.bundle, PATIENCE_SECONDS, "the check of the positions")
+
+
+def test_a_shard_that_ends_without_naming_its_children_does_not_end_the_run(kinesis: Kinesis) -> None:
+    stream = kinesis.create_stream(1)
+    writer = Writer(kinesis, stream)
+    writer.write(10)
+    source = source_of(kinesis, stream)
+    end = end_of(source.access.client(), stream) + 3_600_000
+    reading = member(source, end=end)
+    source.access.client().meta.events.register(
+        "after-call.kinesis.GetRecords", lambda parsed, **_: parsed.pop("ChildShards", None)
+    )
+    reading.bundle(claims=1)
+    writer.split()
+    writer.write(10)
+    reading.read_until(20)
+    assert sorted(reading.numbers()) == list(range(20))
 
 
 def test_a_stream_that_was_deleted_and_created_again_is_read_from_its_beginning(
