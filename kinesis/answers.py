@@ -173,9 +173,9 @@ def read_error(error: Exception, stream: str) -> Decision:
     if isinstance(error, exceptions.ClientError):
         code = str(error.response.get("Error", {}).get("Code") or "")
         words = str(error.response.get("Error", {}).get("Message") or "")
-        if error.operation_name.startswith("AssumeRole"):
-            return Stop(AccessError(f"the role (kinesis_role_arn) cannot be assumed: {code}: {words}"))
         about = error.response.get("ResponseMetadata", {})
+        if error.operation_name.startswith("AssumeRole"):
+            return _read_code_of_sts(code, words, int(about.get("HTTPStatusCode") or 0), error.operation_name)
         place = f"{stream} in {about['Region']}" if "Region" in about else stream
         return _read_code(code, words, int(about.get("HTTPStatusCode") or 0), place, error.operation_name)
     if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
@@ -209,6 +209,14 @@ def _read_code(code: str, words: str, status: int, stream: str, call: str) -> De
         return Halve(f"{code}: {words}" if words else code)
     cause = _CAUSES.get(code) or ("unavailable" if status >= 500 else "unknown")
     return Again(cause, f"Kinesis answers {code or status}")
+
+
+def _read_code_of_sts(code: str, words: str, status: int, call: str) -> Decision:
+    """Return what to do where no role was assumed, which is done inside any call: STS has limits and faults too."""
+    if code in _CAUSES or code == "IDPCommunicationError" or status >= 500:
+        return Again(_CAUSES.get(code, "unavailable"), f"STS assumes no role now ({code or status})", arrived=False)
+    role = "the role (kinesis_role_arn)" if call == "AssumeRole" else "the role of AWS's own configuration"
+    return Stop(AccessError(f"{role} cannot be assumed: {code}: {words}"))
 
 
 def _fatal(code: str, words: str, stream: str, call: str) -> KinesisError | None:

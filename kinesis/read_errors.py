@@ -18,6 +18,7 @@ START_SECONDS = 30.0
 """How long a start tries to reach Kinesis."""
 
 _AGAIN_SECONDS = 2.0
+_WARN_SECONDS = 60.0
 
 
 class GoneError(KinesisError):
@@ -71,7 +72,7 @@ def unreachable(stream: str, why: str, client: Any) -> UnreachableError:
         why: From `why_again`.
         client: Of boto3, which knows the address.
     """
-    if "kinesis_proxy" in why:  # says what to check, of STS or of the proxy
+    if "kinesis_proxy" in why or why.startswith("STS "):  # is not about Kinesis' address
         return UnreachableError(f"stream {stream}: {why}")
     url = client.meta.endpoint_url
     where = "" if url in why else f", at {url}"
@@ -80,27 +81,32 @@ def unreachable(stream: str, why: str, client: Any) -> UnreachableError:
     )
 
 
-def reached(call: Callable[[], T], pause: Callable[[float], object] = time.sleep) -> T:
-    """Make a call at the start of a run, again for half a minute while Kinesis or STS gives no answer, and return it.
+def reached(
+    call: Callable[[], T], pause: Callable[[float], object] = time.sleep, seconds: float | None = None
+) -> T:
+    """Make a call, again while Kinesis or STS gives no answer, and return its result.
 
     Args:
         call: Raises what `unreachable` returns.
         pause: Waits, in seconds; returns true when the process is to end.
+        seconds: How long to try; None for as long as a start does.
 
     Raises:
         UnreachableError: It never answered.
         KinesisError: The user has to fix something.
     """
-    until = time.monotonic() + START_SECONDS
-    warned = False
+    seconds = START_SECONDS if seconds is None else seconds
+    until = time.monotonic() + seconds
+    warned_at = float("-inf")
     while True:
         try:
             return call()
         except UnreachableError as error:
-            if warned and time.monotonic() >= until:
-                raise UnreachableError(f"tried for {START_SECONDS:g} s: {error}") from None
-            if not warned:
-                _LOG.warning("%s; trying for %g s", error, START_SECONDS)
-                warned = True
+            now = time.monotonic()
+            if now >= until and warned_at > float("-inf"):
+                raise UnreachableError(f"tried for {seconds:g} s: {error}") from None
+            if now - warned_at >= _WARN_SECONDS:
+                _LOG.warning("%s; trying %s", error, "again" if seconds == float("inf") else f"for {seconds:g} s")
+                warned_at = now
             if pause(_AGAIN_SECONDS):
                 raise

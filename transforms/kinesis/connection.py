@@ -10,12 +10,13 @@ from typing import Any
 
 import orjson
 
-from aep.errors import UserError
+from aep.errors import StoppedError, UserError
 from kinesis.delivery import Delivery as KinesisDelivery
 from kinesis.errors import KinesisError
 from kinesis.keys import KeyMaker
 from kinesis.limits import DEFAULT_RECORD_BYTES, Fault, PutRecord
 from kinesis.policy import WritePolicy
+from kinesis.read_errors import reached
 from kinesis.stream import Stream
 from kinesis.writer import StreamWriter
 from transforms.kinesis.access import KinesisAccess
@@ -66,13 +67,8 @@ class KinesisConnection:
         return 1
 
     def client(self, destination: Destination) -> KinesisClient:
-        """Return a client for a stream, which shares the process's writer of that stream.
-
-        Raises:
-            UserError: Credentials, or the stream.
-        """
-        to = as_stream(destination)
-        return KinesisClient(self._writer(to), KeyMaker(to.keys), self.access)
+        """Return a client for a stream, which shares the process's writer of that stream."""
+        return KinesisClient(self, as_stream(destination))
 
     def check(self, destinations: Iterable[Destination], *, local: bool) -> None:
         """Look at the streams, and at the rights to them; see `check_stream`.
@@ -103,15 +99,22 @@ class KinesisConnection:
         """
         return check_stream(Stream(stream, self.access.client), self.order, patient=patient)
 
-    def _writer(self, to: KinesisStream) -> StreamWriter:
+    def writer(self, to: KinesisStream) -> StreamWriter:
+        """Return the process's writer of a stream, once the stream has said how large its records may be.
+
+        Raises:
+            UserError: Credentials, or the stream.
+        """
         key = ("kinesis writer", to.stream, to.max_record_bytes, self)
+        stream = _CountingStream(to.stream, self.access.client)
+        # Asked for outside of `shared`, which would let all others wait with this one.
+        max_record_bytes = to.max_record_bytes or self._record_limit(stream)
 
         def make() -> StreamWriter:
-            stream = _CountingStream(to.stream, self.access.client)
             policy = WritePolicy(
                 ordered=self.order == "key",
                 max_in_flight=self.max_in_flight,
-                max_record_bytes=to.max_record_bytes or self._record_limit(stream),
+                max_record_bytes=max_record_bytes,
                 max_waiting_bytes=self.max_waiting_bytes,
                 budget_seconds=self.budget_seconds,
             )
@@ -122,9 +125,12 @@ class KinesisConnection:
         return process.shared(key, make)
 
     def _record_limit(self, stream: Stream) -> int:
+        seconds = float("inf") if self.budget_seconds is None else self.budget_seconds
         try:
-            summary = stream.describe()
+            summary = reached(stream.describe, process.pause, seconds)
         except KinesisError as error:
+            if _ending():
+                raise StoppedError(f"stopped while records waited; they will be read again: {error}") from None
             raise self.access.user_error(error) from None
         if summary is not None:
             return summary.max_record_bytes
@@ -138,25 +144,38 @@ class KinesisConnection:
 
 
 class KinesisClient:
-    """The client of a stream in this process."""
+    """The client of a stream in this process.
 
-    def __init__(self, writer: StreamWriter, make_key: KeyMaker, access: KinesisAccess):
-        self._writer = writer
-        self._make_key = make_key
-        self._access = access
+    Args:
+        connection: With the process's writer of the stream, which is made for the first batch.
+        to: The stream.
+    """
+
+    def __init__(self, connection: KinesisConnection, to: KinesisStream):
+        self._connection = connection
+        self._to = to
+        self._make_key = KeyMaker(to.keys)
+        self._access = connection.access
+        self._writer: StreamWriter | None = None
 
     @property
     def waiting(self) -> Sequence[str]:
         """Return why batches wait to be sent again."""
-        return self._writer.waiting
+        return self._writer.waiting if self._writer is not None else ()
 
     def start(self, batch: Batch, observer: Callable[[Counts], None]) -> Future[Delivery]:
-        """Take in a batch, in the order in which batches come; block while too much waits.
+        """Take in a batch, in the order in which batches come; block while too much waits, or nobody answers at first.
 
         Returns:
             What became of it, or a `UserError`.
         """
         delivered: Future[Delivery] = Future()
+        if self._writer is None:
+            try:
+                self._writer = self._connection.writer(self._to)
+            except UserError as error:
+                delivered.set_exception(error)
+                return delivered
 
         def pass_on(done: Future[KinesisDelivery]) -> None:
             error = done.exception()

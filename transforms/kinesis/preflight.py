@@ -42,7 +42,7 @@ def check_stream(stream: Stream, order: Order, *, patient: bool = False) -> Stre
     missing = []
     with as_user_error():
         summary = reached(stream.describe) if patient else stream.describe()
-        listed = stream.list_shards()
+        listed = reached(stream.list_shards) if patient else stream.list_shards()
     if summary is None:
         missing.append("no right to kinesis:DescribeStreamSummary: its record limit and its order are not known")
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -192,6 +193,38 @@ def test_a_run_that_is_to_end_does_not_wait_for_kinesis(
     process.request_stop(0)
     with pytest.raises(StoppedError):
         future.result(PATIENCE_SECONDS)
+
+
+def test_an_outage_when_the_first_batch_comes_is_waited_out(
+    kinesis: Kinesis, connection: KinesisConnection, stream: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    kinesis.switch(request_rate={"503": 1})
+    client = connection.client(routes(stream)["profiles"].destination)
+    with ThreadPoolExecutor(1) as pool:
+        started = pool.submit(client.start, batch(profile("a")), lambda _: None)
+        wait_for(lambda: "trying again" in caplog.text, PATIENCE_SECONDS, "the first call to fail")
+        kinesis.switch(request_rate={})
+        assert started.result(PATIENCE_SECONDS).result(PATIENCE_SECONDS).accepted == 1
+    assert caplog.text.count("ServiceUnavailable") == 1
+
+
+def test_a_run_that_is_to_end_does_not_wait_for_the_end_of_an_outage(
+    kinesis: Kinesis, connection: KinesisConnection, stream: str
+) -> None:
+    kinesis.switch(outage_s=3_600)
+    process.request_stop(0)
+    client = connection.client(routes(stream)["profiles"].destination)
+    with pytest.raises(StoppedError, match="they will be read again"):
+        client.start(batch(profile("a")), lambda _: None).result(PATIENCE_SECONDS)
+
+
+def test_an_outage_when_the_first_batch_comes_is_waited_out_within_the_budget(
+    kinesis: Kinesis, connection: KinesisConnection, stream: str
+) -> None:
+    kinesis.switch(outage_s=3_600)
+    client = replace(connection, budget_seconds=0.1).client(routes(stream)["profiles"].destination)
+    with pytest.raises(KinesisSetupError, match=r"tried for 0\.1 s"):
+        client.start(batch(profile("a")), lambda _: None).result(PATIENCE_SECONDS)
 
 
 def test_what_travels_holds_no_secret(connection: KinesisConnection, stream: str) -> None:

@@ -38,12 +38,17 @@ class Sts:
     def __init__(self) -> None:
         self.calls: list[dict[str, list[str]]] = []
         self.denies = False
+        self.busy: list[tuple[int, str]] = []  # statuses and codes of the next answers
         self.minutes = 5
 
     def __call__(self, exchange: Exchange) -> None:
         self.calls.append(parse_qs(exchange.request.body.decode()))
         if self.denies:
             exchange.reply(403, DENIED.encode())
+            return
+        if self.busy:
+            status, code = self.busy.pop()
+            exchange.reply(status, DENIED.replace("AccessDenied", code).encode())
             return
         expiration = (datetime.now(timezone.utc) + timedelta(minutes=self.minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
         exchange.reply(200, ASSUMED.format(key=f"ROLE{len(self.calls)}", expiration=expiration).encode())
@@ -91,6 +96,27 @@ def test_a_role_that_may_not_be_assumed_is_named(kinesis: Kinesis, sts: Sts, con
     sts.denies = True
     with pytest.raises(UserError, match=r"the role \(kinesis_role_arn\) cannot be assumed"):
         connection.check([KinesisStream("s", PartitionKeys("identity", (), hashed=False), None)], local=True)
+
+
+def test_an_sts_that_is_busy_or_fails_is_waited_for(
+    kinesis: Kinesis, sts: Sts, connection: KinesisConnection
+) -> None:
+    stream = kinesis.create_stream(1)
+    client = connection.client(KinesisStream(stream, PartitionKeys("identity", (), hashed=False), None))
+    sts.busy = 2 * [(400, "Throttling"), (503, "ServiceUnavailable"), (500, "InternalFailure")]
+    delivery = client.deliver(batch(profile("p")), lambda _: None, lambda: None)
+    assert delivery.answers[0].accepted
+    assert not delivery.duplicates_possible
+    assert not sts.busy
+
+
+def test_an_sts_that_fails_is_named_before_reading(
+    sts: Sts, connection: KinesisConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kinesis.read_errors.START_SECONDS", 0.1)
+    sts.busy = 20 * [(503, "ServiceUnavailable")]
+    with pytest.raises(UnreachableError, match=r"stream s: STS assumes no role now \(ServiceUnavailable\)$"):
+        begin(connection.access.client(), "s", "earliest")
 
 
 @pytest.fixture
