@@ -51,7 +51,9 @@ class LastProfiles:
     """The content of the last record of each profile.
 
     A record is a repeat if the last record of each of its identities had the same content, so a profile that changes
-    and changes back is not one. Neither is one that is read again after a failure: it may not have been written.
+    and changes back is not one. Neither is one that is read again after a failure: it may not have been written. Nor is
+    what follows a record that arrived before the last one, in a shard that is behind: which of the two is the last
+    depends on whether one asks for the time of arrival or for the order in which they are written.
 
     Args:
         most: Identities to remember.
@@ -59,7 +61,7 @@ class LastProfiles:
 
     def __init__(self, most: int = _IDENTITIES):
         self._most = most
-        self._last: OrderedDict[Identity, tuple[bytes, Place]] = OrderedDict()
+        self._last: OrderedDict[Identity, tuple[bytes | None, Place]] = OrderedDict()  # None: no content repeats it
         self._lock = threading.Lock()
 
     def look(self, identities: Iterable[Identity], content: bytes, place: Place, within_seconds: float) -> Found:
@@ -77,8 +79,10 @@ class LastProfiles:
             repeat = all(last is not None and last[0] == content and place.is_after(last[1]) for last in before)
             oldest = min((last[1].arrival for last in before if last is not None), default=0)
             within = repeat and abs(place.arrival - oldest) < within_seconds * 1000
-            for key in keys:
-                if not within:
+            for key, last in zip(keys, before, strict=True):
+                if last is not None and place.shard != last[1].shard and not place.is_after(last[1]):
+                    self._last[key] = None, last[1]
+                elif not within:
                     self._last[key] = content, place
                 self._last.move_to_end(key)
             while len(self._last) > self._most:

@@ -66,6 +66,16 @@ def test_a_repeat_in_the_child_of_a_shard_is_one() -> None:
     assert look(last, b"a", place(1, 5, b"shardId-2")) == NEW  # as old as the last one: perhaps read again
 
 
+def test_a_change_back_after_a_change_in_a_shard_that_is_behind_is_no_repeat() -> None:
+    last = LastProfiles()
+    assert look(last, b"a", place(1, 100, b"shardId-0")) == NEW
+    assert look(last, b"b", place(1, 99, b"shardId-1")) == NEW
+    assert look(last, b"b", place(2, 104, b"shardId-1")) == NEW  # for whoever goes by the time, a change of the first
+    assert look(last, b"b", place(3, 105, b"shardId-1")) == Found(True, True)
+    assert look(last, b"a", place(2, 103, b"shardId-0")) == NEW
+    assert look(last, b"a", place(3, 106, b"shardId-0")) == NEW  # for whoever goes by the order, one of the last
+
+
 def test_of_many_identities_the_oldest_are_forgotten() -> None:
     last = LastProfiles(most=10)
     for number in range(100):
