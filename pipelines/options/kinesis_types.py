@@ -12,6 +12,9 @@ from pipelines.options.types import SECRET, Count, check_pointers, check_proxy_u
 NAMED_STARTS = ("earliest", "latest")
 """Where reading may start, besides a time."""
 
+# The SDK makes an address of the account in it, and calls whatever region it is set to.
+_STREAM_OF = "arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream/"
+
 
 def check_kinesis_proxy(value: str) -> str:
     """Accept the address of an HTTP proxy to Kinesis; one that asks for a password is not supported."""
@@ -42,9 +45,9 @@ def check_stream_start(value: str) -> str:
 
 def check_stream(value: str) -> str:
     """Accept the name or the ARN of a stream (CreateStream)."""
-    name = value.partition(":stream/")[2] if value.startswith("arn:") else value
-    if not re.fullmatch(r"[a-zA-Z0-9_.-]{1,128}", name):
-        raise ValueError(f"{value!r} is not a valid stream name or ARN")
+    if not re.fullmatch(rf"({_STREAM_OF})?[a-zA-Z0-9_.-]{{1,128}}", value):
+        form = ": arn:aws:kinesis:REGION:ACCOUNT:stream/NAME" if value.startswith("arn:") else ""
+        raise ValueError(f"{value!r} is not a valid stream name or ARN{form}")
     return value
 
 
