@@ -81,9 +81,7 @@ def unreachable(stream: str, why: str, client: Any) -> UnreachableError:
     )
 
 
-def reached(
-    call: Callable[[], T], pause: Callable[[float], object] = time.sleep, seconds: float | None = None
-) -> T:
+def reached(call: Callable[[], T], pause: Callable[[float], object] = time.sleep, seconds: float | None = None) -> T:
     """Make a call, again while Kinesis or STS gives no answer, and return its result.
 
     Args:

@@ -98,9 +98,7 @@ def test_a_role_that_may_not_be_assumed_is_named(kinesis: Kinesis, sts: Sts, con
         connection.check([KinesisStream("s", PartitionKeys("identity", (), hashed=False), None)], local=True)
 
 
-def test_an_sts_that_is_busy_or_fails_is_waited_for(
-    kinesis: Kinesis, sts: Sts, connection: KinesisConnection
-) -> None:
+def test_an_sts_that_is_busy_or_fails_is_waited_for(kinesis: Kinesis, sts: Sts, connection: KinesisConnection) -> None:
     stream = kinesis.create_stream(1)
     client = connection.client(KinesisStream(stream, PartitionKeys("identity", (), hashed=False), None))
     sts.busy = 2 * [(400, "Throttling"), (503, "ServiceUnavailable"), (500, "InternalFailure")]
