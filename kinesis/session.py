@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from kinesis.errors import AccessError, UnreachableError
 
@@ -123,6 +124,7 @@ def make_client(access: Access, service: str = "kinesis") -> Any:
         raise AccessError("no AWS region found: set kinesis_region or AWS_DEFAULT_REGION") from None
     except (BotoCoreError, ValueError) as error:
         raise AccessError(f"cannot create an AWS client: {error}") from None
+    _refuse_login(client, service)
     bound_replies(client, access.time_left)
     write_bodies(client)
     read_bodies(client)
@@ -130,27 +132,18 @@ def make_client(access: Access, service: str = "kinesis") -> Any:
     return client
 
 
-def caller_identity(access: Access) -> str:
-    """Return the ARN of whom AWS takes the credentials for (STS `GetCallerIdentity`, which needs no right).
+def _refuse_login(client: Any, service: str) -> None:
+    """Refuse an address with a password, which messages and the list of options would show.
 
     Raises:
-        AccessError: AWS refuses them, or there are none.
-        UnreachableError: STS cannot be reached.
+        AccessError: The client has one, from outside of our options.
     """
-    client = make_client(access, "sts")
-    from botocore import exceptions
-
-    try:
-        return str(client.get_caller_identity()["Arn"])
-    except exceptions.ClientError as error:
-        raise AccessError(f"AWS refuses the credentials ({error.response['Error'].get('Code')}): renew them") from None
-    except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError):
-        raise AccessError(f"no AWS credentials found: {GIVE_CREDENTIALS}") from None
-    except exceptions.BotoCoreError as error:
-        _LOG.debug("GetCallerIdentity: %s", error)
-        raise UnreachableError(
-            f"STS at {client.meta.endpoint_url} cannot be reached; check the network and kinesis_proxy"
-        ) from None
+    url = urlsplit(client.meta.endpoint_url)
+    if url.username is not None or url.password is not None:
+        raise AccessError(
+            f"the address of {service} must not contain a user name or password: see AWS_ENDPOINT_URL_"
+            f"{service.upper()}, AWS_ENDPOINT_URL and AWS's configuration file"
+        )
 
 
 def endpoint_origin(access: Access, client: Any, environ: Mapping[str, str] | None = None) -> str:
@@ -241,6 +234,7 @@ class _AssumedRole:
         from kinesis.replies import bound_replies
 
         client = self._source.create_client(service, **options)
+        _refuse_login(client, service)
         bound_replies(client, self._access.time_left)
         return client
 

@@ -8,7 +8,8 @@ from typing import Any
 from aep.errors import ConfigurationError, UserError
 from aep.http import secrets
 from kinesis.errors import AccessError, KinesisError
-from kinesis.session import Access, caller_identity, endpoint_origin, make_client
+from kinesis.identity import caller_identity
+from kinesis.session import Access, endpoint_origin, make_client
 from transforms.kinesis.errors import as_user_error, user_error
 from transforms.worker import process
 

@@ -133,6 +133,18 @@ def test_the_endpoint_and_where_it_comes_from(
     assert endpoint_origin(access, client) == origin
 
 
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"])
+def test_a_password_in_an_address_from_outside_is_refused_and_not_shown(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "http://user:hunter2@127.0.0.1:9")
+    access = by_default(KinesisAccess, region="eu-west-1")
+    for ask in (access.client, access.endpoint_in_words):
+        with pytest.raises(UserError, match="must not contain a user name or password: see AWS_ENDPOINT_URL") as raised:
+            ask()
+        assert "hunter2" not in str(raised.value)
+
+
 def test_a_role_needs_credentials_to_be_assumed_with() -> None:
     access = by_default(KinesisAccess, region="eu-west-1", role_arn="arn:aws:iam::123456789012:role/writer")
     with pytest.raises(UserError, match="no credentials found to assume arn:aws:iam::123456789012:role/writer with"):

@@ -98,14 +98,33 @@ def test_a_role_that_may_not_be_assumed_is_named(kinesis: Kinesis, sts: Sts, con
         connection.check([KinesisStream("s", PartitionKeys("identity", (), hashed=False), None)], local=True)
 
 
+def test_a_check_says_why_there_is_no_role(sts: Sts, connection: KinesisConnection) -> None:
+    sts.denies = True
+    with pytest.raises(UserError, match=r"the role \(kinesis_role_arn\) cannot be assumed: AccessDenied"):
+        connection.access.identity()
+    sts.denies, sts.busy = False, 2 * [(400, "Throttling")]
+    with pytest.raises(UserError, match=r"^STS assumes no role now \(Throttling\)$"):
+        connection.access.identity()
+
+
+def test_a_password_in_the_address_of_sts_is_refused_and_not_shown(
+    connection: KinesisConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://user:hunter2@127.0.0.1:9")
+    with pytest.raises(UserError, match="the address of sts must not contain a user name or password") as raised:
+        connection.check([KinesisStream("s", PartitionKeys("identity", (), hashed=False), None)], local=True)
+    assert "hunter2" not in str(raised.value)
+
+
 def test_an_sts_that_is_busy_or_fails_is_waited_for(kinesis: Kinesis, sts: Sts, connection: KinesisConnection) -> None:
     stream = kinesis.create_stream(1)
     client = connection.client(KinesisStream(stream, PartitionKeys("identity", (), hashed=False), None))
-    sts.busy = 2 * [(400, "Throttling"), (503, "ServiceUnavailable"), (500, "InternalFailure")]
-    delivery = client.deliver(batch(profile("p")), lambda _: None, lambda: None)
-    assert delivery.answers[0].accepted
-    assert not delivery.duplicates_possible
-    assert not sts.busy
+    for _ in range(2):  # for the first batch the stream is looked at besides
+        sts.busy = 2 * [(400, "Throttling"), (503, "ServiceUnavailable"), (500, "InternalFailure")]
+        delivery = client.deliver(batch(profile("p")), lambda _: None, lambda: None)
+        assert delivery.answers[0].accepted
+        assert not delivery.duplicates_possible
+        assert not sts.busy
 
 
 def test_an_sts_that_fails_is_named_before_reading(
@@ -165,10 +184,10 @@ def test_credentials_that_cannot_be_renewed_are_used_while_they_last(
     sts.minutes = 12  # botocore renews those with less than fifteen left, and can do without down to ten
     stream = kinesis.create_stream(1)
     client = connection.client(KinesisStream(stream, PartitionKeys("identity", (), hashed=False), None))
-    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
-    for _ in range(2):
+    for _ in range(3):
         delivery = client.deliver(batch(profile("p")), lambda _: None, lambda: None)
         assert delivery.answers[0].accepted
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
     (said,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert "the credentials of the role cannot be renewed: STS at http://127.0.0.1:9" in said.getMessage()
     assert not said.exc_info
