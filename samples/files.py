@@ -62,8 +62,9 @@ def copy_project(directory: Path) -> list[Path]:
     copies = {path: copy.with_name(_RENAMED.get(copy.name, copy.name)) for path, copy in copies.items()}
     copies |= {_TOP / source: directory / name for name, source in _SHARED.items()}
     docs = sorted(path for path in (_TOP / "docs").rglob("*") if path.is_file())
-    copied = _copy(copies | {path: directory / path.relative_to(_TOP) for path in docs})
-    for page in (directory / "docs").glob("*.md"):
+    copies |= {path: directory / path.relative_to(_TOP) for path in docs}
+    copied = _copy(copies)
+    for page in (copies[path] for path in docs if path.suffix == ".md"):  # there may be others
         page.write_text(_of_project(page.read_text(encoding="utf-8")), encoding="utf-8")
     return copied
 

@@ -41,8 +41,8 @@ from emulator.state.repository import Repository
 
 BASE = "/data/foundation/flowservice"
 DEFAULT_PAGE = 100
-# What the service decides itself and a PATCH may not change.
-_DECIDED = ("id", "createdAt", "createdBy", "createdClient", "imsOrgId", "sandboxId", "sandboxName")
+# What the service decides itself and a PATCH may not change; the state has an action of its own.
+_DECIDED = ("id", "createdAt", "createdBy", "createdClient", "imsOrgId", "sandboxId", "sandboxName", "state")
 
 Check = Callable[[Call, Body, "Body | None"], Body]  # gets what was there before, returns the body as it is to be kept
 

@@ -160,6 +160,16 @@ def test_refused(destination: Destination, kind: str, changes: dict[str, Any], s
     assert (answer.status_code, words in answer.json()["errorMessage"]) == (status, True), answer.text
 
 
+@pytest.mark.parametrize("operation", [{"op": "remove"}, {"op": "replace", "value": "gone"}])
+def test_a_patch_leaves_the_state_alone(destination: Destination, operation: dict[str, str]) -> None:
+    """[EDIT] it has an action of its own, and whoever looks through the dataflows counts on it."""
+    assert destination.patch([{**operation, "path": "/state"}]).status_code == 202
+    assert destination.shown()["state"] == "enabled"
+    answer = destination.platform.call("GET", "/connections", Accept="text/html")
+    assert answer.status_code == 200
+
+
+
 @pytest.mark.parametrize(
     ("operations", "code", "words"),
     [
