@@ -169,7 +169,6 @@ def test_a_patch_leaves_the_state_alone(destination: Destination, operation: dic
     assert answer.status_code == 200
 
 
-
 @pytest.mark.parametrize(
     ("operations", "code", "words"),
     [
