@@ -89,7 +89,8 @@ def check_urls(value: str) -> str:
 def check_bootstrap_servers(value: str) -> str:
     """Accept HOST:PORT[,HOST:PORT...], each with a protocol before it if need be."""
     for number, server in enumerate(value.split(","), start=1):
-        if not re.fullmatch(r"\s*([A-Z_]+://)?([^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?\s*", server):
+        found = re.fullmatch(r"\s*([A-Z_]+://)?([^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?\s*", server)
+        if found is None or not 0 < int(found["port"] or 1) <= 65_535:
             raise ValueError(f"entry {number} is not a valid broker address: give HOST:PORT[,HOST:PORT...]")
     return value
 

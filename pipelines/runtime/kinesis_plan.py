@@ -175,4 +175,5 @@ def _name_of(stream: str) -> str:
 
 
 def _start(start: str) -> str | int:
-    return start if start in NAMED_STARTS else int(iso_time(start).timestamp() * 1000)
+    """Return a name, or a time in milliseconds since 1970, before which nothing can have arrived."""
+    return start if start in NAMED_STARTS else max(0, int(iso_time(start).timestamp() * 1000))

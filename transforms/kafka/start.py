@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 
 from confluent_kafka.admin import AclOperation, OffsetSpec
 
@@ -49,6 +49,10 @@ class Start:
     ends: dict[Partition, int] | None
     ids: dict[str, str] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
+
+
+# What is before means other things to brokers than a time: -1 the end, -3 the record with the newest time.
+_FIRST_TIME = datetime.fromtimestamp(0, timezone.utc)
 
 
 def resolve_start(
@@ -95,7 +99,7 @@ def resolve_start(
     read_committed = cluster.config.get("isolation.level", "read_committed") == "read_committed"
     earliest = log_bounds(admin, partitions, OffsetSpec.earliest())
     latest = log_bounds(admin, partitions, OffsetSpec.latest(), read_committed)
-    if start == "earliest":
+    if start == "earliest" or (isinstance(start, datetime) and start <= _FIRST_TIME):
         positions = earliest
     elif start == "latest":
         positions = latest

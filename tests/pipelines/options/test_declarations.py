@@ -34,6 +34,9 @@ dead_letter_topic routes_file options_file summary_file
 REFUSED: list[tuple[str, Any, str]] = [
     ("kafka_source", "kafka", "expected one of native, file, got str kafka"),
     ("kafka_bootstrap_servers", "a b:9092", "entry 1 is not a valid broker address"),
+    ("kafka_bootstrap_servers", "a:9092,b:99999", "entry 2 is not a valid broker address"),
+    ("kafka_bootstrap_servers", "a:0", "entry 1 is not a valid broker address"),
+    ("kafka_bootstrap_servers", "a:\u0669\u0660", "entry 1 is not a valid broker address"),
     ("kafka_bootstrap_servers", "a:9092,", "entry 2 is not a valid broker address"),
     ("kafka_topics", ["a/b"], "'a/b' is not a valid topic name"),
     ("kafka_topics", ["a" * 250], "is not a valid topic name"),

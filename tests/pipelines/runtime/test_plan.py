@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import pipelines.runtime.kinesis_plan as kinesis_plan
 import pipelines.runtime.plan as plan_module
 from pipelines.runtime.plan import flink_subtasks
 from pipelines.runtime.preflight import preflight
@@ -79,3 +80,16 @@ def test_shards_are_dealt_to_the_subtasks_of_a_job_whose_parallelism_is_known(
     options: list[str], subtasks: Subtasks | None
 ) -> None:
     assert flink_subtasks(parse([*RUN, "--streaming", "--checkpointing_interval=1000", *options])) == subtasks
+
+
+@pytest.mark.parametrize(
+    ("start", "begins"),
+    [
+        ("latest", "latest"),
+        ("1970-01-01T00:00:01Z", 1_000),
+        ("1969-12-31T23:59:59Z", 0),
+        ("0001-01-01T00:00:00+23:00", 0),  # a time of the year 0, which Python has not
+    ],
+)
+def test_a_stream_is_read_from_a_time_that_kinesis_takes(start: str, begins: str | int) -> None:
+    assert kinesis_plan._start(start) == begins

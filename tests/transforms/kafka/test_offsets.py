@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import Future
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, cast
 
 import pytest
@@ -146,6 +146,12 @@ def test_a_time_is_the_first_record_from_then_on_and_the_end_where_there_is_none
     assert first_at(1_700_000_004) == {(topic, 0): 4, (topic, 1): 0}
     assert first_at(1_000_000_000) == {(topic, 0): 0, (topic, 1): 0}
     assert first_at(1_900_000_000) == {(topic, 0): 10, (topic, 1): 0}
+    # Before 1970 there is nothing. To a broker -1 ms is the end, and -3 ms the record with the newest time.
+    for moment in (
+        datetime.min.replace(tzinfo=timezone.utc),
+        *(datetime.fromtimestamp(0, timezone.utc) - timedelta(milliseconds=n) for n in (1, 2, 3)),
+    ):
+        assert resolve_start(cluster, [topic], "g", moment, "error", False).positions == {(topic, 0): 0, (topic, 1): 0}
 
 
 @pytest.mark.kafka
