@@ -20,8 +20,14 @@ from aep.ingestion.message_rules import refused_by_reply, sent_again
 
 def retry(context: Context) -> Decision:
     """Retry all messages after the pause; the status is the cause."""
-    aside = context.status == 500 and context.others_still_pass
-    return Retry(context.after, str(context.status), arrived=context.status in MAY_HAVE_ARRIVED, aside=aside)
+    failed = context.status == 500
+    return Retry(
+        context.after,
+        str(context.status),
+        arrived=context.status in MAY_HAVE_ARRIVED,
+        failed=failed and (context.sent.messages > 1 or context.is_about_messages),
+        aside=failed and context.others_still_pass,
+    )
 
 
 def retry_without_reply(context: Context) -> Decision:
@@ -39,7 +45,15 @@ def settle(context: Context) -> Decision:
     results, again = context.results or [], sent_again(context)
     statuses = [results[at].status for at in again]
     arrived = sum(status in MAY_HAVE_ARRIVED for status in statuses)
-    return PerMessage(results, again, context.after, arrived, failed=set(statuses) == {500})
+    failed = set(statuses) == {500}
+    return PerMessage(
+        results,
+        again,
+        context.after,
+        arrived,
+        failed=failed and context.is_about_messages,
+        aside=failed and context.others_still_pass,
+    )
 
 
 def stop(advice: str) -> Callable[[Context], Decision]:

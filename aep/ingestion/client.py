@@ -65,7 +65,7 @@ class InletClient:
         self._tokens = tokens
         self._policy = policy
         self._clock = clock
-        self._wait = wait or sleep
+        self._sleep = wait or sleep
         self._lock = threading.Lock()
         self._stats = InletStats()
         self._next_log = float("-inf")
@@ -128,23 +128,16 @@ class InletClient:
             case decisions.PerMessage() as settled:
                 indices = self._settle(piece, settled, batch.keys, delivery)
                 if indices:
-                    failures = sent.failures + 1 if settled.failed else 0
-                    again = self._next(sent, messages=len(indices), mismatches=0, failures=failures)
+                    singled_out = sent.singled_out or (settled.failed and count_accepted(settled.results) > 0)
+                    more = {"messages": len(indices), "mismatches": 0, "singled_out": singled_out}
+                    again = self._next(sent, failed=settled.failed, **more)
                     why = f"AEP could not take {counted(len(indices), 'message')} of a batch"
-                    self._pause(settled.after, why)
-                    batch.put_back(Piece(indices, again, why=why, retries={"element": len(settled.again)}))
-            case decisions.Retry(after, cause, arrived, mismatch, aside):
-                delivery.count(_received_perhaps(sent, arrived))
-                failures = sent.failures + 1 if cause == "500" else 0
-                if sent.messages == 1 and sent.split_at is not None and not aside:
-                    failures = 0  # AEP may be down: these tries say nothing about the message
-                again = self._next(sent, mismatches=sent.mismatches + mismatch, failures=failures)
+                    self._wait(batch, Piece(indices, again, why=why, retries={"element": len(settled.again)}), settled)
+            case decisions.Retry() as retry:
+                delivery.count(_received_perhaps(sent, retry.arrived))
+                again = self._next(sent, failed=retry.failed, mismatches=sent.mismatches + retry.mismatch)
                 why = decisions.describe(outcome)
-                if aside:
-                    batch.put_back(Piece(piece.indices, again, self._clock() + after, why, {cause: 1}))
-                else:
-                    self._pause(after, why)
-                    batch.put_back(Piece(piece.indices, again, why=why, retries={cause: 1}))
+                self._wait(batch, Piece(piece.indices, again, why=why, retries={retry.cause: 1}), retry)
             case decisions.Split(cause, arrived, probing):
                 delivery.count(_received_perhaps(sent, arrived))
                 pieces.extendleft(reversed(self._halves(piece, cause, probing)))
@@ -159,19 +152,27 @@ class InletClient:
                     self._settle(piece, decisions.PerMessage(results), None, delivery)
                 raise error
 
-    def _next(self, sent: Attempt, **changes: Any) -> Attempt:
+    def _wait(self, batch: UnsentBatch, piece: Piece, decision: decisions.PerMessage | decisions.Retry) -> None:
+        """Wait to send a piece again, or have others go meanwhile."""
+        if decision.aside:
+            piece = replace(piece, due=self._clock() + decision.after)
+        else:
+            self._pause(decision.after, piece.why)
+        batch.put_back(piece)
+
+    def _next(self, sent: Attempt, *, failed: bool = False, **changes: Any) -> Attempt:
         """Return the next attempt for the same messages, or some of them; its token may be renewed once again."""
         # Without authentication there is no token to renew after a 401.
-        anew = {"number": sent.number + 1, "refreshed": self._tokens is None, "failures": 0, "probing": False}
-        return replace(sent, **{**anew, **changes})
+        anew = {"number": sent.number + 1, "refreshed": self._tokens is None, "probing": False}
+        return replace(sent.counting(failed, self._clock()), **{**anew, **changes})
 
     def _halves(self, piece: Piece, cause: str, probing: bool) -> list[Piece]:
         """Return two pieces of half the messages, which count as one retry; one message goes to the single-message
         endpoint.
         """
         sent = piece.sent
-        split_at = self._clock() if cause == "500" and sent.split_at is None else sent.split_at
-        half = self._next(sent, mismatches=0, split_at=split_at)
+        suspected_at = sent.counting(cause == "500", self._clock()).suspected_at
+        half = self._next(sent, mismatches=0, suspected_at=suspected_at)
         if not probing:  # AEP may be down then: the pauses stay as long as they were
             half = replace(half, number=1, before=sent.before + sent.number)
         if len(piece.indices) == 1:
@@ -259,7 +260,7 @@ class InletClient:
         thread = threading.get_ident()
         self._waiting[thread] = why
         try:
-            ended = self._wait(seconds)
+            ended = self._sleep(seconds)
         finally:
             del self._waiting[thread]
         if ended:

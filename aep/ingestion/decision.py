@@ -6,7 +6,7 @@ Types only: `rules.decide` maps an outcome to a decision, `client` carries it ou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -18,8 +18,9 @@ from aep.ingestion.envelope import MessageResult, count_accepted, error_message,
 MAY_HAVE_ARRIVED = frozenset({500, 502, 504})
 
 # A 500 may be AEP's trouble ("Try the request again in a few minutes") or a message it chokes on ("Message payload
-# schema not specified, or did not match"). If others pass, a batch is halved after so many tries to find the message,
-# its halves at once, and the message given up after so many tries, which takes 5 minutes on average.
+# schema not specified, or did not match"). After so many tries the messages are suspected. If others pass, a batch is
+# halved to find the message, its halves at once, and the message given up after so many tries, which takes 5 minutes on
+# average.
 SPLIT_TRIES = 4
 GIVE_UP_TRIES = 16
 
@@ -62,7 +63,9 @@ class Attempt:
         number: 1 for the first attempt of this request.
         before: Earlier attempts with these messages in larger requests.
         failures: How many times in a row AEP has answered 500 to them.
-        split_at: Clock reading of the first halving for 500 of a request that they were in, None for none.
+        suspected_at: Clock reading of the first time that it was so often that they are suspected, alone or in a larger
+            request; None before that. AEP is not down if it accepts what is sent later.
+        singled_out: AEP has failed on them, and accepted others of the same request.
         probing: Sent to find out whether AEP accepts any part of the batch.
         refreshed: The messages were refused before, and the token was fetched after that.
         mismatches: 207 replies that did not match the messages.
@@ -74,11 +77,19 @@ class Attempt:
     number: int = 1
     before: int = 0
     failures: int = 0
-    split_at: float | None = None
+    suspected_at: float | None = None
+    singled_out: bool = False
     probing: bool = False
     refreshed: bool = False
     mismatches: int = 0
     single: bool = False
+
+    def counting(self, failed: bool, now: float) -> Attempt:
+        """Return this with one more failure in a row, or with none."""
+        failures = self.failures + 1 if failed else 0
+        if self.suspected_at is not None or failures < SPLIT_TRIES:
+            return replace(self, failures=failures)
+        return replace(self, failures=failures, suspected_at=now)
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,8 @@ class PerMessage:
         again: Positions of the messages that are sent again.
         after: Seconds to wait before that.
         duplicates_possible: How many of them AEP may have received.
-        failed: AEP answered 500 to each of them.
+        failed: AEP answered 500 to each of them, and that says something about them.
+        aside: The rest of the batch is sent meanwhile, because AEP fails on these messages only.
     """
 
     results: Sequence[MessageResult]
@@ -98,6 +110,7 @@ class PerMessage:
     after: float = 0.0
     duplicates_possible: int = 0
     failed: bool = False
+    aside: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +122,7 @@ class Retry:
         cause: For counts.
         arrived: It may have been received the first time.
         mismatch: The reply did not match the messages.
+        failed: AEP answered 500, and that says something about them.
         aside: The rest of the batch is sent meanwhile, because AEP fails on these messages only.
     """
 
@@ -116,6 +130,7 @@ class Retry:
     cause: str
     arrived: bool = False
     mismatch: bool = False
+    failed: bool = False
     aside: bool = False
 
 
@@ -252,8 +267,14 @@ class Context:
 
     @property
     def others_still_pass(self) -> bool:
-        """Whether AEP has accepted what was sent after it had failed on these messages and their batch was halved."""
-        return self.sent.split_at is not None and self.inlet.last_sent > self.sent.split_at
+        """Whether AEP has accepted what was sent after these messages were suspected."""
+        return self.sent.suspected_at is not None and self.inlet.last_sent > self.sent.suspected_at
+
+    @property
+    def is_about_messages(self) -> bool:
+        """Whether a 500 counts against the messages. Otherwise AEP may be down, and it says nothing about them."""
+        unsuspected = self.sent.suspected_at is None
+        return unsuspected or self.sent.singled_out or self.others_still_pass or self.accepted > 0
 
     def fails_on_batch(self) -> bool:
         """Return whether a request that AEP answers 500 should be halved to find the message that it fails on."""
@@ -265,7 +286,7 @@ class Context:
 
     def fails_on_message(self) -> bool:
         """Return whether to give up on a message that AEP answers with 500."""
-        others_pass = self.others_pass if self.sent.split_at is None else self.others_still_pass
+        others_pass = self.others_pass if self.sent.singled_out else self.others_still_pass
         return self.sent.failures + 1 >= GIVE_UP_TRIES and others_pass
 
 

@@ -65,7 +65,7 @@ MESSAGE_RULES: tuple[MessageRule, ...] = (
     ),
     MessageRule(
         "failing",
-        f"500, {GIVE_UP_TRIES} times in a row, while other messages are accepted",
+        f"500, {GIVE_UP_TRIES} times in a row, while others of its batch, or sent later, are accepted",
         "that message alone is dead-lettered, `rejected`, with AEP's words",
         OUR_CHOICE,
         lambda result, context: result.status == 500 and context.fails_on_message(),

@@ -134,8 +134,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "failing_batch",
-        f"500 to a batch, {SPLIT_TRIES} times in a row, while others are accepted; to one of its halves, the first "
-        "500, if others sent after the halving are accepted",
+        f"500 to a batch, {SPLIT_TRIES} times in a row, while others are accepted; after that, the first 500 to a part "
+        "of it, if others sent later are accepted",
         "halved at once to find the message that AEP fails on; duplicates are possible",
         f'{MULTIPLE}, 500: "Error in processing payload", so it may be a message. Halving is our choice',
         lambda context: context.status == 500 and context.sent.messages > 1 and context.fails_on_batch(),
@@ -143,7 +143,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "failing_message",
-        f"500 to one message, {GIVE_UP_TRIES} times in a row, while others are accepted",
+        f"500 to one message, {GIVE_UP_TRIES} times in a row, while others sent later are accepted",
         "dead-lettered, `rejected`",
         OUR_CHOICE,
         lambda context: context.status == 500 and context.sent.messages == 1 and context.fails_on_message(),

@@ -8,13 +8,13 @@ from typing import Any
 import orjson
 
 from aep.http.transport import Reply
-from aep.ingestion.decision import Attempt, InletStats, RetryPolicy
+from aep.ingestion.decision import SPLIT_TRIES, Attempt, InletStats, RetryPolicy
 from testing.defaults import by_default
 
 POLICY = by_default(RetryPolicy)
 BUDGET = by_default(RetryPolicy, budget_seconds=100)
 NOW = 1_000.0
-HEALTHY = InletStats(accepted=50, last_success=NOW - 1)
+HEALTHY = InletStats(accepted=50, last_success=NOW - 1, last_sent=NOW - 2)
 NEVER = InletStats()
 WALL = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 
@@ -24,6 +24,9 @@ SINGLE = Attempt(messages=1, since=NOW - 10, single=True)
 
 
 def sent(base: Attempt = BATCH, **changes: Any) -> Attempt:
+    """Return another attempt; what AEP has failed on often enough has been suspected for five seconds."""
+    if changes.get("failures", 0) >= SPLIT_TRIES:
+        changes = {"suspected_at": NOW - 5, **changes}
     return Attempt(**{**vars(base), **changes})
 
 

@@ -51,10 +51,11 @@ Three numbers distinguish a fault of AEP, of a message and of the configuration:
 | --- | --- |
 | {SPLIT_TRIES} tries | a 500 may come from an outage or from a message that AEP cannot process. After this many in a \
 row, if other batches were accepted meanwhile, the batch is halved. From then on, if batches sent later are accepted, \
-its halves are halved at their first 500, without a pause. While nothing is accepted it is an outage, and nothing is \
-given up |
-| {GIVE_UP_TRIES} tries | likewise, a single message is dead-lettered. With the pauses above this takes about five \
-minutes; such messages wait together, and other batches are sent meanwhile |
+its halves are halved at their first 500, without a pause. While nothing sent later is accepted it is an outage, and \
+nothing is given up |
+| {GIVE_UP_TRIES} tries | likewise, a single message is dead-lettered. After the first {SPLIT_TRIES}, a try counts \
+only while others sent later are accepted, or if AEP has accepted others of the same batch. With the pauses above this \
+takes about five minutes; such messages wait together, and other batches are sent meanwhile |
 | {_DEFAULT.max_first_refusals} refusals | when a worker process has had this many messages of a route refused and \
 none accepted, the configuration is wrong, and dead letters would only pile up. `aep_max_first_refusals` sets another \
 number; null dead-letters them all |

@@ -116,20 +116,22 @@ class TestElements:
         assert (first.after, third.after, asked.after) == (0.25, 1.0, 20.25)
 
     @pytest.mark.parametrize(
-        ("failures", "last_success", "again"),
+        ("failures", "last_sent", "singled_out", "again"),
         [
-            (0, NOW - 1, True),
-            (14, NOW - 1, True),
-            (15, NOW - 1, False),
-            (15, NOW - 10, True),
-            (15, NOW - 60, True),
-            (500, float("-inf"), True),
+            (0, NOW - 1, False, True),
+            (14, NOW - 1, False, True),
+            (15, NOW - 1, False, False),
+            (15, NOW - 5, False, True),  # so AEP accepted what was sent before it was suspected, and may be down since
+            (15, NOW - 5, True, False),  # but it has accepted others of the same request
+            (15, NOW - 60, False, True),
+            (500, float("-inf"), False, True),
         ],
     )
     def test_500_is_given_up_after_sixteen_in_a_row_while_others_pass(
-        self, failures: int, last_success: float, again: bool
+        self, failures: int, last_sent: float, singled_out: bool, again: bool
     ) -> None:
-        decision = after(multi(500, 503), sent(messages=2, failures=failures), InletStats(9, 0, last_success))
+        what = sent(messages=2, failures=failures, suspected_at=NOW - 5, singled_out=singled_out)
+        decision = after(multi(500, 503), what, InletStats(9, 0, last_sent + 0.5, last_sent))
         assert isinstance(decision, PerMessage)
         assert decision.again == ([0, 1] if again else [1])
 
@@ -190,7 +192,7 @@ class TestAgain:
         ],
     )
     def test_transient(self, what: Attempt, outcome: Reply | NetworkError, cause: str, arrived: bool) -> None:
-        assert after(outcome, what) == Retry(0.25, cause, arrived)
+        assert after(outcome, what) == Retry(0.25, cause, arrived, failed=cause == "500")
 
     @pytest.mark.parametrize("outcome", [problem(429), problem(503), ReplyError("reset"), reply(207)])
     def test_without_limit_by_default(self, outcome: Reply | NetworkError) -> None:
@@ -228,11 +230,11 @@ class TestPoison:
     @pytest.mark.parametrize(
         ("failures", "last_success", "expected"),
         [
-            (0, NOW - 1, Retry(0.25, "500", arrived=True)),
-            (2, NOW - 1, Retry(0.25, "500", arrived=True)),
+            (0, NOW - 1, Retry(0.25, "500", arrived=True, failed=True)),
+            (2, NOW - 1, Retry(0.25, "500", arrived=True, failed=True)),
             (3, NOW - 1, Split("500", arrived=True)),
-            (3, NOW - 10, Retry(0.25, "500", arrived=True)),
-            (6, float("-inf"), Retry(0.25, "500", arrived=True)),
+            (3, NOW - 10, Retry(0.25, "500", arrived=True, failed=True)),
+            (6, float("-inf"), Retry(0.25, "500", arrived=True, failed=True)),
             (7, float("-inf"), Split("500", arrived=True, probing=True)),
         ],
     )
@@ -248,9 +250,26 @@ class TestPoison:
             "rejected", "AEP answers 500 (AEP's words) to this message while others pass"
         )
 
-    @pytest.mark.parametrize("what", [ONE, SINGLE, sent(ONE, probing=True, split_at=NOW - 5)])
+    @pytest.mark.parametrize("what", [ONE, SINGLE, sent(ONE, probing=True, suspected_at=NOW - 5)])
     def test_nothing_is_given_up_while_no_other_passes(self, what: Attempt) -> None:
         assert isinstance(after(problem(500), sent(what, failures=500), InletStats(9, 0, NOW - 10)), Retry)
+
+    @pytest.mark.parametrize("outcome", [problem(500), multi(500)])
+    @pytest.mark.parametrize(
+        ("what", "last_sent", "counts", "aside"),
+        [
+            (ONE, NOW - 1, True, False),  # not yet suspected
+            (sent(ONE, suspected_at=NOW - 5), NOW - 1, True, True),
+            (sent(ONE, suspected_at=NOW - 5), NOW - 6, False, False),  # AEP may be down
+            (sent(ONE, suspected_at=NOW - 5, singled_out=True), NOW - 6, True, False),
+        ],
+    )
+    def test_tries_count_against_a_message_once_others_pass(
+        self, outcome: Reply, what: Attempt, last_sent: float, counts: bool, aside: bool
+    ) -> None:
+        decision = after(outcome, what, InletStats(9, 0, NOW - 1, last_sent))
+        assert isinstance(decision, (Retry, PerMessage))
+        assert (decision.failed, decision.aside) == (counts, aside)
 
     @pytest.mark.parametrize("status", [429, 502, 503, 504])
     def test_only_500_makes_poison(self, status: int) -> None:
