@@ -117,9 +117,9 @@ def test_it_is_fast_enough_for_a_load_test() -> None:
             pass
 
     def seconds(function: Any) -> float:
-        start = time.perf_counter()
+        start = time.thread_time()  # of the processor: a busy machine takes its own
         function()
-        return time.perf_counter() - start
+        return time.thread_time() - start
 
     ratios = sorted(seconds(make) / seconds(parse) for _ in range(5))
     assert ratios[2] < 3

@@ -209,10 +209,10 @@ def test_it_is_much_faster_than_the_reference() -> None:
     assert ours.check(event) is None
 
     def seconds(function: Any, calls: int) -> float:
-        start = time.perf_counter()
+        start = time.thread_time()  # of the processor: a busy machine takes its own
         for _ in range(calls):
             function(event)
-        return (time.perf_counter() - start) / calls
+        return (time.thread_time() - start) / calls
 
     ratios = sorted(seconds(reference.is_valid, 5) / seconds(ours.check, 500) for _ in range(7))
     assert ratios[3] > 20
