@@ -7,6 +7,7 @@ each service its address, and files to lock. Locks end with their process, so th
 from __future__ import annotations
 
 import fcntl
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -48,8 +49,13 @@ class SharedServices:
 
     @contextmanager
     def one_at_a_time(self, name: str) -> Iterator[None]:
-        """Wait until no process is in a block of this name, and keep the others out."""
+        """Wait until no process is in a block of this name, and keep the others out.
+
+        The wait, which may be for a whole file of tests, does not count for an alarm, as the time-out of a test is one.
+        """
+        left, every = signal.setitimer(signal.ITIMER_REAL, 0)
         with _locked(self._folder / f"{name}.alone"):
+            signal.setitimer(signal.ITIMER_REAL, left, every)
             yield
 
     def close(self) -> None:

@@ -114,3 +114,19 @@ with SharedServices(pathlib.Path(sys.argv[1])).one_at_a_time("broker"):
     assert other.stdout
     assert other.stdout.read() == "in\n"
     assert other.wait() == 0
+
+
+def test_the_wait_for_a_turn_does_not_count_for_the_time_out_of_a_test(tmp_path: Path) -> None:
+    code = """
+import pathlib, signal, sys
+from testing.services.sharing import SharedServices
+services = SharedServices(pathlib.Path(sys.argv[1]))
+signal.setitimer(signal.ITIMER_REAL, 2)
+with services.one_at_a_time("broker"):
+    assert 0 < signal.setitimer(signal.ITIMER_REAL, 0)[0] <= 2
+"""
+    with SharedServices(tmp_path).one_at_a_time("broker"):
+        other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(4)
+    assert other.wait(PATIENCE_SECONDS) == 0
