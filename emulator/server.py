@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from errno import EADDRINUSE
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -23,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from emulator.api.ims import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET
 from emulator.api.local import validation_text
+from emulator.api.origins import answering_to_local_names
 from emulator.app import Emulator
 from emulator.connection import TRANSPORT, dropping_what_ends
 from emulator.state.inlets import describe
@@ -244,8 +246,9 @@ def serve(emulator: Emulator, host: str, port: int, kinesis_port: int) -> None:
         # parsed messages are many small objects and no cycles: collecting them often finds nothing
         gc.freeze()
         gc.set_threshold(100_000, 50, 100)
-        companion = Companion(_config(emulator.kinesis_app()))
-        asyncio.run(Server(_config(emulator.app()), companion, Sockets(aep, kinesis), lines).serve())
+        alone = ip_address(aep.getsockname()[0]).is_loopback
+        companion = Companion(_config(emulator.kinesis_app(), alone=alone))
+        asyncio.run(Server(_config(emulator.app(), alone=alone), companion, Sockets(aep, kinesis), lines).serve())
 
 
 def _listen(host: str, port: int, option: str) -> socket.socket:
@@ -273,9 +276,10 @@ def _url(host: str, listening: socket.socket) -> str:
     return f"http://{shown_host}:{listening.getsockname()[1]}"
 
 
-def _config(app: Starlette) -> uvicorn.Config:
+def _config(app: Starlette, *, alone: bool) -> uvicorn.Config:
+    """Return the configuration of a server; `alone` says that only this machine reaches it."""
     return uvicorn.Config(
-        dropping_what_ends(app),
+        dropping_what_ends(answering_to_local_names(app) if alone else app),
         http=Protocol,
         loop="asyncio",
         ws="none",

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from emulator.api.gateway import Call, Gateway
+from emulator.api.gateway import Answer, Call, Gateway
 from emulator.api.json_patch import apply_patch
 from emulator.api.problems import json_response
 from emulator.state.batches import Batch, Batches
@@ -37,7 +37,7 @@ class Catalog:
 
     def routes(self, gateway: Gateway) -> list[Route]:
         """Return all endpoints, in each spelling."""
-        endpoints = []
+        endpoints: list[tuple[str, str, Answer]] = []
         for name in ("dataSets", "datasets"):
             endpoints += [
                 ("GET", f"/{name}", self._list),
@@ -100,11 +100,11 @@ class Catalog:
             raise _not_found(f"dataset {call.path('id')}")
         return found
 
-    def _list_batches(self, call: Call) -> Response:
-        """Return what waits is validated first and open batches are closed, so that a list has all that
-        was confirmed.
+    async def _list_batches(self, call: Call) -> Response:
+        """Return batches. What waits is validated first and open batches are closed, so that a list has all that was
+        confirmed.
         """
-        self._ingestion.catch_up()
+        await self._ingestion.caught_up()
         found = self._batches.list(
             call.org_id,
             status=call.query.get("status"),
@@ -121,8 +121,8 @@ class Catalog:
             found.reverse()
         return json_response({each.id: shown_batch(each) for each in _page(call, found)})
 
-    def _look_up_batch(self, call: Call) -> Response:
-        self._ingestion.catch_up()
+    async def _look_up_batch(self, call: Call) -> Response:
+        await self._ingestion.caught_up()
         batch = self._batches.find(call.org_id, call.path("id"))
         if batch is None:
             raise _not_found(f"batch {call.path('id')}")

@@ -39,8 +39,8 @@ class DataAccess:
             ],
         )
 
-    def _failed(self, call: Call) -> Response:
-        batch = self._batch(call, call.path("id"))
+    async def _failed(self, call: Call) -> Response:
+        batch = await self._batch(call, call.path("id"))
         name = file_name(batch)
         path = call.query.get("path")
         if path is None:
@@ -52,8 +52,8 @@ class DataAccess:
             return _download(b"" if path == SUCCESS else self._content(batch))
         raise _not_found(f"file {path} of batch {batch.id}")
 
-    def _files(self, call: Call) -> Response:
-        batch = self._batch(call, call.path("id"))
+    async def _files(self, call: Call) -> Response:
+        batch = await self._batch(call, call.path("id"))
         file_id = f"{batch.id}-1"
         entry = {
             "dataSetFileId": file_id,
@@ -66,9 +66,9 @@ class DataAccess:
         }
         return _listed([] if batch.failed else [entry])
 
-    def _file(self, call: Call) -> Response:
+    async def _file(self, call: Call) -> Response:
         batch_id, _, number = call.path("id").rpartition("-")
-        batch = self._batch(call, batch_id)
+        batch = await self._batch(call, batch_id)
         if number != "1" or batch.failed:
             raise _not_found(f"file {call.path('id')}")
         name = file_name(batch)
@@ -80,8 +80,8 @@ class DataAccess:
             raise _not_found(f"file {path} of batch {batch.id}")
         return _download(self._content(batch))
 
-    def _batch(self, call: Call, batch_id: str) -> Batch:
-        self._ingestion.catch_up()
+    async def _batch(self, call: Call, batch_id: str) -> Batch:
+        await self._ingestion.caught_up()
         batch = self._batches.find(call.org_id, batch_id)
         if batch is None:
             raise _not_found(f"batch {batch_id}")

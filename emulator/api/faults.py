@@ -61,7 +61,7 @@ class Faults(BaseModel):
     outage_mode: Literal["503", "reset"] = "503"
     reset_rate: float = Field(default=0, ge=0, le=1)
     reset_when: Literal["before", "after"] = "before"
-    token_ttl_s: float | None = Field(default=None, gt=0)
+    token_ttl_s: float | None = Field(default=None, gt=0, le=1_000_000_000)
     token_milliseconds: bool = False
     ims_status: int | None = Field(default=None, ge=400, le=599)
     max_body_bytes: int | None = Field(default=None, gt=0, le=1_000_000)

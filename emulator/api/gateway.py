@@ -8,7 +8,7 @@ reading. Organisations and sandboxes need not be made known: any is taken, and a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +96,7 @@ class Call:
         return int(text or default)
 
 
-Answer = Callable[[Call], Response]
+Answer = Callable[[Call], Response | Awaitable[Response]]
 
 
 class Gateway:
@@ -117,7 +117,8 @@ class Gateway:
         async def endpoint(request: Request) -> Response:
             content = await request.body()
             try:
-                return answer(self._authorise(request, content))
+                answered = answer(self._authorise(request, content))
+                return await answered if isinstance(answered, Awaitable) else answered
             except ApiError as error:
                 return json_response(error.body, error.status)
 

@@ -118,11 +118,12 @@ class Local:
         found = self._store.messages(self._known_inlet(request), failed=failed, after=after, limit=limit)
         return {"messages": found}
 
-    def _profile_events(self, request: Request, _body: Any) -> object:
+    async def _profile_events(self, request: Request, _body: Any) -> object:
         """Validate what waits, so that the answer is about all messages confirmed so far."""
         asked = self._inlets.get(self._known_inlet(request))
         assert asked is not None
-        self._ingestion.catch_up()
+        await self._ingestion.caught_up()
+        self._ingestion.catch_up()  # with what came meanwhile: the Profile store takes in all that there is
         local = [inlet.id for inlet in self._inlets if inlet.org_id == asked.org_id and inlet.flows is None]
         self._profiles.take_in(asked.org_id, local)
         return {"ids": self._profiles.event_ids(asked.org_id)}

@@ -33,7 +33,7 @@ class LocalExport:
         ]
 
     async def _evaluate(self, _request: Request, _body: Any) -> object:
-        self._ingestion.catch_up()
+        await self._ingestion.caught_up()
         return (await self._export.evaluate())._asdict()
 
     def _exports(self, _request: Request, _body: Any) -> object:

@@ -62,8 +62,8 @@ class ProfileAccess:
     def routes(self, gateway: Gateway) -> list[Route]:
         return gateway.routes(BASE, [("GET", "", self._get), ("POST", "", self._post), ("DELETE", "", self._delete)])
 
-    def _get(self, call: Call) -> Response:
-        self._ingestion.catch_up()
+    async def _get(self, call: Call) -> Response:
+        await self._ingestion.caught_up()
         query = call.query
         asked = _asked({**query, "fields": [each for each in query.get("fields", "").split(",") if each]})
         schema = _schema(query.get("schema.name"))
@@ -78,8 +78,8 @@ class ProfileAccess:
             raise ApiError(404, {"statusCode": "404"})
         return json_response({identity.xid: _shown(call.org_id, identity, profile, asked.fields)})
 
-    def _post(self, call: Call) -> Response:
-        self._ingestion.catch_up()
+    async def _post(self, call: Call) -> Response:
+        await self._ingestion.caught_up()
         body = call.json_object()
         asked = _asked(body)
         name = body.get("schema")
@@ -99,8 +99,8 @@ class ProfileAccess:
                 answer[identity.xid] = _shown(call.org_id, identity, profile, asked.fields)
         return json_response(answer)
 
-    def _delete(self, call: Call) -> Response:
-        self._ingestion.catch_up()
+    async def _delete(self, call: Call) -> Response:
+        await self._ingestion.caught_up()
         linked = self._profiles.linked(call.org_id, self._identity_of(call, call.query, related=False))
         with self._store.transaction():
             self._forget(call.org_id, linked)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
@@ -27,6 +28,7 @@ from emulator.state.profile_store import Operation, Source
 from emulator.state.store import PendingMessage, Store
 
 CHUNK = 100  # messages validated at a stretch; requests are served in between
+SLICE_S = 0.1  # seconds of validation at a stretch, where a request waits for it
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -74,6 +76,15 @@ class Ingestion:
             await self._wake.wait()
             if not self.validate_some():
                 self._wake.clear()
+            await asyncio.sleep(0)
+
+    async def caught_up(self) -> None:
+        """Validate all that was accepted until now; other requests are served in between."""
+        last = self._store.last_seq
+        while (oldest := self._store.oldest_pending()) is not None and oldest <= last:
+            until = time.monotonic() + SLICE_S
+            while self.validate_some() and time.monotonic() < until:
+                pass
             await asyncio.sleep(0)
 
     def catch_up(self) -> None:

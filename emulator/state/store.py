@@ -146,6 +146,11 @@ class Store:
         """The connection, for the modules that keep tables of their own in the same file."""
         return self._db
 
+    @property
+    def last_seq(self) -> int:
+        """The number of the message that was accepted last."""
+        return self._last_seq
+
     def add_tables(self, script: str, *, forgotten: Sequence[str]) -> None:
         """Create the tables of another module; `forgotten` names those that `reset` empties."""
         self._db.executescript(script)
@@ -204,6 +209,11 @@ class Store:
             (limit,),
         )
         return [PendingMessage(*row) for row in rows]
+
+    def oldest_pending(self) -> int | None:
+        """Return the number of the message that has waited longest for asynchronous validation; None if none waits."""
+        found: int | None = self._db.execute("SELECT min(seq) FROM pending").fetchone()[0]
+        return found
 
     def pending_count(self) -> int:
         """Return how many messages wait for asynchronous validation."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
 import pytest
 
+from emulator.state import ingestion as ingestion_module
 from emulator.state.batches import Batches
 from emulator.state.datasets import Datasets, OrgDatasets
-from emulator.state.ingestion import Ingestion
+from emulator.state.ingestion import CHUNK, Ingestion
 from emulator.state.inlets import Inlet, Inlets
 from emulator.state.profile_store import Source
 from emulator.state.registry import Registry
@@ -72,6 +74,35 @@ def test_a_message_as_deep_as_can_be_written_fails_alone(
     (failed,) = emulator.failed(inlet["inletId"])
     assert failed["_validationErrors"][0]["message"] == "extraneous key [a] is not permitted"
     assert emulator.inlet_stats(inlet["inletId"])["invalid"] == 1
+
+
+def test_who_waits_for_the_validation_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is it made to wait for what comes while it waits."""
+    monkeypatch.setattr(ingestion_module, "SLICE_S", 0)
+    store = Store(None)
+    inlets, datasets = Inlets(store), Datasets(store, Registry(store))
+    inlet = inlets.create({"schema": SCHEMA})
+    ingestion = Ingestion(inlets, store, datasets, Batches(store), Broken(store))
+    entity = b'{"_id": "a", "timestamp": "2026-01-02T03:04:05Z"}'
+    message = AcceptedMessage(inlet.id, next(iter(inlet.datasets)), None, "a", "x", 0, entity, True)
+    store.record(inlet.id, [message] * 3 * CHUNK)
+    seen = []
+
+    async def send_more() -> None:
+        while True:
+            store.record(inlet.id, [message] * CHUNK)
+            seen.append(store.pending_count())
+            await asyncio.sleep(0)
+
+    async def wait() -> None:
+        others = asyncio.create_task(send_more())
+        await ingestion.caught_up()
+        others.cancel()
+
+    asyncio.run(wait())
+    assert len(seen) >= 2
+    assert store.oldest_pending() == 3 * CHUNK + 1
+    store.close()
 
 
 class Broken:
