@@ -104,7 +104,12 @@ class StreamWriter:
             return self._schedule.paces
 
     def start(
-        self, records: Sequence[PutRecord | Fault], observer: Observer = lambda _: None, *, kept_bytes: int = 0
+        self,
+        records: Sequence[PutRecord | Fault],
+        observer: Observer = lambda _: None,
+        *,
+        kept_bytes: int = 0,
+        max_record_bytes: int | None = None,
     ) -> Future[Delivery]:
         """Take records, in order; block while too much waits, which is how a slow stream slows the read.
 
@@ -113,14 +118,16 @@ class StreamWriter:
             observer: Called with the counts of each request once it is answered, also if the delivery fails later.
             kept_bytes: Memory that the caller keeps until the delivery is over, besides the records; it counts towards
                 the bound.
+            max_record_bytes: Of data and partition key; None for those of the policy.
 
         Returns:
             The results. It fails with a `KinesisError` if the user has to fix something or the process has to end.
         """
         one = OpenDelivery(len(records), kept_bytes, observer, self._clock())
+        limit = self._policy.max_record_bytes if max_record_bytes is None else max_record_bytes
         entries = []
         for index, record in enumerate(records):
-            measured = record if isinstance(record, Fault) else measure(record, self._policy.max_record_bytes)
+            measured = record if isinstance(record, Fault) else measure(record, limit)
             if isinstance(measured, Fault):
                 one.answer(index, Answer(*measured, attempts=0))
             elif isinstance(record, PutRecord):

@@ -16,11 +16,13 @@ from pipelines.runtime.plan import Plan, make_plan
 from pipelines.runtime.run import run
 from transforms.batch import GroupIntoBatches
 from transforms.dead_letters import WriteDeadLetters
+from transforms.kinesis.destination import as_stream
 from transforms.kinesis.put import PutToKinesis
 from transforms.map import ApplyMapping
 from transforms.parse import ParseRecords
 from transforms.receipts import WriteReceipts
 from transforms.records.chunk import Chunk
+from transforms.records.destination import Destination
 from transforms.validate import ValidateXdm
 
 
@@ -31,10 +33,13 @@ def profiles_to_kinesis(pipeline: beam.Pipeline, plan: Plan) -> None:
 
 def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
     """Build the steps from profiles to Kinesis, for all that is read."""
-    parsed = records | ParseRecords(plan.routes, plan.tombstones, plan.guard, plan.worker)
+    turns = plan.routes.in_turn(_stream) if plan.connection.order == "key" else None
+    parsed = records | ParseRecords(plan.routes, plan.tombstones, plan.guard, plan.worker, turns)
     mapped = parsed.main | ApplyMapping(plan.routes, plan.guard)
     measured = mapped.main | ValidateXdm(plan.routes, plan.rules, plan.guard)
-    batches = measured.main | GroupIntoBatches(plan.routes, plan.batch_limits, plan.batch_mode, plan.connection.shards)
+    batches = measured.main | GroupIntoBatches(
+        plan.routes, plan.batch_limits, plan.batch_mode, plan.connection.shards, turns
+    )
     put = batches | PutToKinesis(
         plan.routes,
         plan.connection,
@@ -50,6 +55,10 @@ def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
     mapped.dead_letters | "DeadLettersOfMap" >> WriteDeadLetters(plan.dead_letters)
     measured.dead_letters | "DeadLettersOfValidate" >> WriteDeadLetters(plan.dead_letters)
     put.dead_letters | "DeadLettersOfPut" >> WriteDeadLetters(plan.dead_letters)
+
+
+def _stream(destination: Destination) -> str:
+    return as_stream(destination).stream
 
 
 JOB = Job("Profiles to Kinesis", KINESIS, make_plan, profiles_to_kinesis, deliver)

@@ -22,7 +22,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.records.chunk import Batch, Chunk, ChunkCoder
 from transforms.records.destination import Sizes
-from transforms.records.route import Routes
+from transforms.records.route import Routes, Turns
 
 BatchMode = Literal["bundle", "state"]
 
@@ -114,19 +114,24 @@ class GroupIntoBatches(beam.PTransform):
 
     Args:
         shards: A batch holds keys of one shard out of so many, for `Post` to keep the records of a key in order.
+        turns: Routes whose batches must not overtake each other. In mode `state` they do.
     """
 
-    def __init__(self, routes: Routes, limits: BatchLimits, mode: BatchMode, shards: int = 1):
+    def __init__(
+        self, routes: Routes, limits: BatchLimits, mode: BatchMode, shards: int = 1, turns: Turns | None = None
+    ):
         super().__init__()
         self._sizes = {route.name: route.destination.sizes() for route in routes}
         self._limits = limits
         self._mode = mode
         self._shards = shards
+        self._turns = turns
 
     def expand(self, chunks: beam.PCollection[Chunk]) -> beam.PCollection[Batch]:
         """Add the step."""
         if self._mode == "bundle":
-            batches = chunks | "InBundle" >> beam.ParDo(_BatchInBundle(self._sizes, self._limits, self._shards))
+            in_bundle = _BatchInBundle(self._sizes, self._limits, self._shards, turns=self._turns)
+            batches = chunks | "InBundle" >> beam.ParDo(in_bundle)
         else:
             batches = (
                 chunks
@@ -144,11 +149,13 @@ class _BatchInBundle(beam.DoFn):
         limits: BatchLimits,
         shards: int = 1,
         clock: Callable[[], float] = time.monotonic,
+        turns: Turns | None = None,
     ):
         self._sizes = sizes
         self._limits = limits
         self._shards = shards
         self._clock = clock
+        self._turns = turns or {}
 
     def start_bundle(self) -> None:
         self._packers: dict[tuple[str, int], Packer] = {}  # by route and shard
@@ -164,9 +171,13 @@ class _BatchInBundle(beam.DoFn):
             yield from self._packers[one].flush()
 
     def _add(self, one: tuple[str, int], chunk: Chunk, now: float) -> Iterator[Batch]:
+        route, shard = one
+        for other in self._turns.get(route, ()):
+            if (waiting := self._packers.get((other, shard))) is not None:
+                self._oldest.pop((other, shard), None)
+                yield from waiting.flush()
         packer = self._packers.get(one)
         if packer is None:
-            route, shard = one
             packer = self._packers[one] = Packer(route, self._limits, self._sizes[route], shard)
         full = list(packer.add(chunk))
         yield from full

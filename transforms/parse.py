@@ -13,7 +13,7 @@ from transforms.records.chunk import Chunk
 from transforms.records.outcome import Refusal
 from transforms.records.prepare import ParseStep, Tombstones, route_of
 from transforms.records.refusal_guard import NO_GUARD, RefusalGuard
-from transforms.records.route import Route, Routes
+from transforms.records.route import Route, Routes, Turns
 from transforms.worker import metrics
 from transforms.worker.setup import PLAIN_WORKER, WorkerSetup
 
@@ -22,9 +22,9 @@ class ParseRecords(beam.PTransform):
     """Parses the records of each chunk strictly, by the format of their route, and names the chunk's route.
 
     `main`: chunks with an entity and its canonical JSON for each record. Where a field of the record decides which
-    route it takes, a chunk for each route. `dead_letters`: what is not one object, stage `parse`, and what takes
-    no route, stage `map`. Records without a value (tombstones) are counted and skipped, or dead-lettered, or parsed
-    from their key into the attributes that tell AEP what to delete.
+    route it takes, a chunk for each route, or for each run of records of one (`Turns`). `dead_letters`: what is not one
+    object, stage `parse`, and what takes no route, stage `map`. Records without a value (tombstones) are counted and
+    skipped, or dead-lettered, or parsed from their key into the attributes that tell AEP what to delete.
     """
 
     def __init__(
@@ -33,16 +33,18 @@ class ParseRecords(beam.PTransform):
         tombstones: Tombstones,
         guard: RefusalGuard = NO_GUARD,
         worker: WorkerSetup = PLAIN_WORKER,
+        turns: Turns | None = None,
     ):
         super().__init__()
         self._routes = routes
         self._tombstones = tombstones
         self._guard = guard
         self._worker = worker
+        self._turns = turns or {}
 
     def expand(self, chunks: beam.PCollection[Chunk]) -> DoOutputsTuple:
         """Add the step."""
-        step = beam.ParDo(ParseRecordsFn(self._routes, self._tombstones, self._guard, self._worker))
+        step = beam.ParDo(ParseRecordsFn(self._routes, self._tombstones, self._guard, self._worker, self._turns))
         return with_dead_letters(step, chunks, Chunk)
 
 
@@ -55,11 +57,13 @@ class ParseRecordsFn(beam.DoFn):
         tombstones: Tombstones,
         guard: RefusalGuard = NO_GUARD,
         worker: WorkerSetup = PLAIN_WORKER,
+        turns: Turns | None = None,
     ):
         self._routes = routes
         self._tombstones = tombstones
         self._guard = guard
         self._worker = worker
+        self._turns = turns or {}
         self._steps: dict[str, tuple[tuple[Route, ...], ParseStep]] = {}  # by topic
 
     def setup(self) -> None:
@@ -95,6 +99,10 @@ class ParseRecordsFn(beam.DoFn):
                     self._guard.refused(route, element.topic)
                     yield refused(route, element, record)
                     continue
+                for other in self._turns.get(route.name, ()):
+                    if other in by_route:
+                        self._guard.passed_parse(element.topic, len(by_route[other].records))
+                        yield by_route.pop(other)
                 part = by_route.setdefault(route.name, Chunk(element.topic, element.partition, [], route.name))
             part.records.append(record)
             part.entities.append(result.entity)

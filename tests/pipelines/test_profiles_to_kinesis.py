@@ -115,6 +115,28 @@ def test_a_single_stream_needs_no_routes_file(kinesis: Kinesis) -> None:
     assert [orjson.loads(each.data) for each in kept] == [profile(number) for number in range(10)]
 
 
+def test_routes_to_one_stream_keep_the_order_of_each_key_together(kinesis: Kinesis) -> None:
+    stream = kinesis.create_stream(1)
+    elsewhere = kinesis.create_stream(1)
+    routes = [
+        {"name": "small", "topics": ["files"], "stream": stream, "when": {"/kind": ["small"]}},
+        {"name": "elsewhere", "topics": ["files"], "stream": elsewhere, "when": {"/kind": ["elsewhere"]}},
+        {"name": "large", "topics": ["files"], "stream": stream, "max_record_bytes": 10_000},
+    ]
+    Path("routes.yaml").write_text(yaml.safe_dump({"routes": routes}))
+    kinds = ("small", "small", "large", "elsewhere")
+    write(*(profile(number, kind=kinds[number % 4], key=f"k{number % 3}") for number in range(240)))
+    found = {"kinesis_partition_key": "/key", "kinesis_order": "key"}
+    kinesis.switch(record_rate={"InternalFailure": 0.05})
+    assert main(options(kinesis, routes_file="routes.yaml", **found)) == 0
+    for one, all_of_it in ((stream, [n for n in range(240) if n % 4 != 3]), (elsewhere, list(range(3, 240, 4)))):
+        numbers = [orjson.loads(each.data)["n"] for each in kinesis.records(one)]
+        assert sorted(numbers) == all_of_it
+        for key in range(3):
+            of_key = [number for number in numbers if number % 3 == key]
+            assert of_key == sorted(of_key)
+
+
 def test_receipts_say_where_records_are(kinesis: Kinesis) -> None:
     stream = kinesis.create_stream(1)
     write(profile(1), profile(2))

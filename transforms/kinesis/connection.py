@@ -14,7 +14,7 @@ from aep.errors import StoppedError, UserError
 from kinesis.delivery import Delivery as KinesisDelivery
 from kinesis.errors import KinesisError
 from kinesis.keys import KeyMaker
-from kinesis.limits import DEFAULT_RECORD_BYTES, Fault, PutRecord
+from kinesis.limits import DEFAULT_RECORD_BYTES, MAX_RECORD_BYTES, Fault, PutRecord
 from kinesis.policy import WritePolicy
 from kinesis.read_errors import reached
 from kinesis.stream import Stream
@@ -99,32 +99,32 @@ class KinesisConnection:
         """
         return check_stream(Stream(stream, self.access.client), self.order, patient=patient)
 
-    def writer(self, to: KinesisStream) -> StreamWriter:
-        """Return the process's writer of a stream, once the stream has said how large its records may be.
-
-        Raises:
-            UserError: Credentials, or the stream.
-        """
-        key = ("kinesis writer", to.stream, to.max_record_bytes, self)
-        stream = _CountingStream(to.stream, self.access.client)
-        # Asked for outside of `shared`, which would let all others wait with this one.
-        max_record_bytes = to.max_record_bytes or self._record_limit(stream)
+    def writer(self, stream: str) -> StreamWriter:
+        """Return the process's writer of a stream: one for all routes, or it would not know of all records of a key."""
+        key = ("kinesis writer", stream, self)
 
         def make() -> StreamWriter:
             policy = WritePolicy(
                 ordered=self.order == "key",
                 max_in_flight=self.max_in_flight,
-                max_record_bytes=max_record_bytes,
+                max_record_bytes=MAX_RECORD_BYTES,
                 max_waiting_bytes=self.max_waiting_bytes,
                 budget_seconds=self.budget_seconds,
             )
-            writer = StreamWriter(stream, policy, ending=_ending)
+            calls = _CountingStream(stream, self.access.client)
+            writer = StreamWriter(calls, policy, ending=_ending)
             metrics.watch(metrics.IN_FLIGHT, key, lambda: writer.under_way)
             return writer
 
         return process.shared(key, make)
 
-    def _record_limit(self, stream: Stream) -> int:
+    def record_limit(self, name: str) -> int:
+        """Return how large the records of a stream may be; waits while nobody answers.
+
+        Raises:
+            UserError: Credentials, or the stream.
+        """
+        stream = Stream(name, self.access.client)
         seconds = float("inf") if self.budget_seconds is None else self.budget_seconds
         try:
             summary = reached(stream.describe, process.pause, seconds)
@@ -156,6 +156,7 @@ class KinesisClient:
         self._to = to
         self._make_key = KeyMaker(to.keys)
         self._access = connection.access
+        self._max_record_bytes = to.max_record_bytes
         self._writer: StreamWriter | None = None
 
     @property
@@ -172,7 +173,9 @@ class KinesisClient:
         delivered: Future[Delivery] = Future()
         if self._writer is None:
             try:
-                self._writer = self._connection.writer(self._to)
+                if self._max_record_bytes is None:
+                    self._max_record_bytes = self._connection.record_limit(self._to.stream)
+                self._writer = self._connection.writer(self._to.stream)
             except UserError as error:
                 delivered.set_exception(error)
                 return delivered
@@ -185,7 +188,9 @@ class KinesisClient:
             delivered.set_exception(self._access.user_error(error) if isinstance(error, KinesisError) else error)
 
         records = list(put_records(batch, self._make_key))
-        self._writer.start(records, observer, kept_bytes=kept_bytes(batch)).add_done_callback(pass_on)
+        self._writer.start(
+            records, observer, kept_bytes=kept_bytes(batch), max_record_bytes=self._max_record_bytes
+        ).add_done_callback(pass_on)
         return delivered
 
     def deliver(self, batch: Batch, observer: Callable[[Counts], None], aside: Callable[[], None]) -> Delivery:

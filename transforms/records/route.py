@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,17 @@ class Route:
         return any(covers(name, topic) for name in self.topics)
 
 
+Turns = Mapping[str, Sequence[str]]
+"""For the name of each route those of others: what of these came before a record of it must go before that. Empty
+where order does not matter."""
+
+
+def _share_topic(one: Route, other: Route) -> bool:
+    """Return whether there may be a topic that both take: of two regular expressions that is not known."""
+    patterns = [name.startswith("^") for name in (*one.topics, *other.topics)]
+    return any(patterns) or not set(one.topics).isdisjoint(other.topics)
+
+
 class Routes:
     """The routes of a pipeline, asked by topic or by name.
 
@@ -148,6 +159,21 @@ class Routes:
         if not found:
             raise LookupError(f"no route takes the topic {topic}")
         return tuple(found)
+
+    def in_turn(self, place: Callable[[Destination], Hashable]) -> Turns:
+        """Return what must go first where the order of keys matters: routes that share topics and lead to one place.
+
+        Args:
+            place: Within which order is kept.
+        """
+        return {
+            one.name: tuple(
+                other.name
+                for other in self
+                if other is not one and place(other.destination) == place(one.destination) and _share_topic(one, other)
+            )
+            for one in self
+        }
 
     @property
     def topics(self) -> list[str]:
