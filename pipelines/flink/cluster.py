@@ -7,6 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from aep.counted import counted
 from pipelines.flink.answers import FlinkJob, Slots
 
+_NO_ADDRESSES = ("[local]", "[auto]", "[collection]")
+
+
+def is_address(master: str | None) -> bool:
+    """Return whether `flink_master` is an address, and not a word for a Flink that Beam starts or finds itself."""
+    return bool(master) and str(master).strip() not in _NO_ADDRESSES
+
 
 def minor(version: str) -> str:
     """Return the minor version, `1.19` of `1.19.3`, by which Beam names its job servers."""

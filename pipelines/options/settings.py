@@ -115,15 +115,19 @@ class Settings:
 
     def _merged(self) -> list[tuple[str, Any]]:
         own = [(option.name, self.value(option)) for option in OPTIONS.values() if option.name not in _NOT_MERGED]
-        values = own + [(name, _without_logins(value)) for name, value in self.beam.items()]
+        values = own + [(name, _without_logins(name, value)) for name, value in self.beam.items()]
         return [(name, list(value) if isinstance(value, tuple) else value) for name, value in values]
 
 
-def _without_logins(value: Any) -> Any:
+def _without_logins(name: str, value: Any) -> Any:
     """Return a value of Beam's option without user names and passwords in its addresses, as `flink_master` may have."""
     if isinstance(value, list):
-        return [_without_logins(item) for item in value]
-    return re.sub(r"(?<=://)[^/?#\s]*@", "***@", value) if isinstance(value, str) else value
+        return [_without_logins(name, item) for item in value]
+    if not isinstance(value, str):
+        return value
+    if name == "flink_master" and "://" not in value:  # it may be HOST:PORT alone
+        return re.sub(r"^.*@", "***@", value)
+    return re.sub(r"(?<=://)[^/?#\s]*@", "***@", value)
 
 
 def _comment(origin: str) -> str:

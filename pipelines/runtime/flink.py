@@ -15,7 +15,7 @@ import requests
 from apache_beam.options.pipeline_options import FlinkRunnerOptions
 
 from pipelines.flink.answers import FlinkJob
-from pipelines.flink.cluster import minor, slots_problem, submitted, version_problem
+from pipelines.flink.cluster import is_address, minor, slots_problem, submitted, version_problem
 from pipelines.flink.failure import cause_of
 from pipelines.flink.launch import Workers
 from pipelines.flink.rest import FlinkError, FlinkRest
@@ -71,9 +71,9 @@ def flink_run(settings: Settings, slots_seconds: float = _SLOTS_SECONDS) -> Flin
         raise PreflightError(f"flink_job_server_jar: there is no file {jar}; give the path or the URL of the jar")
     _check_java(settings)
     master = settings.beam.get("flink_master")
-    if not master or master.strip().startswith("["):  # [local], [auto]: Beam starts a cluster, or finds one
+    if not is_address(master):
         return None
-    rest = FlinkRest(master, requests.Session())
+    rest = FlinkRest(str(master), requests.Session())
     # A job server that already runs, or whose jar is given, has its own version.
     flags = _version_flags(rest.version(), settings) if runner == "FlinkRunner" and not jar else ()
     _check_slots(rest, int(settings.beam.get("parallelism") or 0), slots_seconds)
@@ -143,6 +143,8 @@ def _check_java(settings: Settings) -> None:
     """Check that Java is there for the job server that FlinkRunner starts."""
     if settings.runner_class != "FlinkRunner" or settings.beam.get("job_endpoint"):
         return
+    if settings.beam.get("flink_submit_uber_jar") and is_address(settings.beam.get("flink_master")):
+        return  # Beam then submits the job in Python
     java = settings.beam.get("job_server_java_launcher") or "java"
     if shutil.which(java) is None:
         raise PreflightError(

@@ -47,6 +47,9 @@ def test_what_the_cluster_lacks_is_said_before_a_job_is_submitted(flink: FlinkCl
         check(runner="FlinkRunner", flink_master=flink.rest_url, flink_job_server_jar=tmp_path / "none.jar")
     with pytest.raises(UserError, match=r"not on the PATH: install Java"):
         check(runner="FlinkRunner", flink_master=flink.rest_url, job_server_java_launcher=tmp_path / "java")
+    wait_for(lambda: flink._get("/overview")["slots-available"], PATIENCE_SECONDS, "a free slot")
+    without_java = {"job_server_java_launcher": tmp_path / "java", "flink_submit_uber_jar": "true"}
+    assert check(runner="FlinkRunner", flink_master=flink.rest_url, **without_java) == ("--flink_version=1.19",)
 
 
 def test_a_master_that_cannot_be_reached_is_named() -> None:

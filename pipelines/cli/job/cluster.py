@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import requests
 
+from pipelines.flink.cluster import is_address
 from pipelines.flink.rest import FlinkRest
 from pipelines.jobs import find_job
 from pipelines.options.settings import Settings
@@ -19,7 +20,7 @@ def cluster_of(settings: Settings) -> FlinkRest:
     master = settings.beam.get("flink_master")
     if not master:
         raise OptionsError(["flink_master: missing: give the address of the job manager's REST API, such as host:8081"])
-    if master.strip().startswith("["):
+    if not is_address(master):
         origin = settings.origin("flink_master")
         raise OptionsError([f"flink_master ({origin}): expected HOST:PORT of the job manager's REST API, got {master}"])
     return FlinkRest(master, requests.Session())

@@ -45,4 +45,7 @@ def how_it_ended(code: int) -> str:
     """
     if code >= 0:
         return f"ended with exit code {code}"
-    return f"was ended by {signal.Signals(-code).name}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:  # most signals for real time have no name
+        return f"was ended by signal {-code}"

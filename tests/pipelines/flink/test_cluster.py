@@ -5,7 +5,23 @@ from __future__ import annotations
 import pytest
 
 from pipelines.flink.answers import FlinkJob, Slots
-from pipelines.flink.cluster import slots_problem, submitted, version_problem
+from pipelines.flink.cluster import is_address, slots_problem, submitted, version_problem
+
+
+@pytest.mark.parametrize(
+    ("master", "is_one"),
+    [
+        ("host:8081", True),
+        ("http://host", True),
+        ("[::1]:8081", True),
+        ("[auto]", False),
+        (" [local] ", False),
+        (None, False),
+    ],
+)
+def test_a_master_is_an_address_or_a_word_of_beams(master: str | None, is_one: bool) -> None:
+    assert is_address(master) is is_one
+
 
 PUBLISHED = ("1.19", "1.20", "2.0")
 

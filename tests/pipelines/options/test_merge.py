@@ -681,6 +681,8 @@ def test_a_password_in_an_address_of_beams_is_not_shown() -> None:
     assert shown["experiments"] == "['x=http://***@h']"
     assert "hunter2" not in settings.as_yaml()
     assert settings.beam["flink_master"] == "https://me:hunter2@flink:8081"
+    without_scheme = parse([*MINIMAL, "--flink_master=me:hunter2@flink:8081"])
+    assert {name: value for name, value, _ in without_scheme.as_table()}["flink_master"] == "'***@flink:8081'"
 
 
 def test_beam_takes_the_flags_and_knows_them_all(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections import Counter
 from itertools import pairwise
@@ -64,6 +65,7 @@ def test_pauses_grow_to_a_minute_and_begin_anew_after_work() -> None:
 
 def test_how_a_process_ended_is_said_in_words() -> None:
     assert how_it_ended(-9) == "was ended by SIGKILL"
+    assert how_it_ended(-(signal.SIGRTMIN + 3)) == f"was ended by signal {signal.SIGRTMIN + 3}"
     assert how_it_ended(1) == "ended with exit code 1"
 
 
