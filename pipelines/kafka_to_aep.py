@@ -40,10 +40,13 @@ def kafka_to_aep(pipeline: beam.Pipeline, plan: Plan) -> None:
 
 
 def deliver(records: beam.PCollection[Chunk], plan: Plan) -> None:
-    parsed = records | ParseRecords(plan.routes, plan.tombstones, plan.guard, plan.worker)
+    turns = plan.routes.in_turn(lambda destination: destination) if plan.connection.order == "key" else None
+    parsed = records | ParseRecords(plan.routes, plan.tombstones, plan.guard, plan.worker, turns)
     mapped = parsed.main | ApplyMapping(plan.routes, plan.guard)
     valid = mapped.main | ValidateXdm(plan.routes, plan.rules, plan.guard)
-    batches = valid.main | GroupIntoBatches(plan.routes, plan.batch_limits, plan.batch_mode, plan.connection.shards)
+    batches = valid.main | GroupIntoBatches(
+        plan.routes, plan.batch_limits, plan.batch_mode, plan.connection.shards, turns
+    )
     posted = batches | PostToAep(
         plan.routes,
         plan.connection,

@@ -103,6 +103,19 @@ def test_records_of_a_key_arrive_in_their_order_whatever_goes_wrong(scenario: Sc
         assert disorder(scenario) > 0
 
 
+def test_routes_to_one_inlet_keep_the_order_of_each_key_together(scenario: Scenario) -> None:
+    samples = [sample._replace(key=b"customer-%d" % (sample.sequence % 11)) for sample in generate(500, kind="events")]
+    scenario.produce(samples)
+    routes = scenario.routes()
+    kinds = sorted({orjson.loads(sample.value)["eventType"] for sample in samples})
+    divided = {"some": {**routes["events"], "name": "some", "when": {"/eventType": kinds[0]}}, **routes}
+    path = scenario.write_routes(divided, "divided.yaml")
+    finished = scenario.run(routes_file=str(path), aep_order="key")
+    assert finished.code == 0, finished.output
+    assert all(finished.summary["routes"][name]["accepted"] for name in ("some", "events"))
+    assert disorder(scenario) == 0
+
+
 def test_upserts_and_tombstones_that_delete(scenario: Scenario) -> None:
     inlet = scenario.emulator.create_inlet(name=f"{scenario.name}-raw", org_id=ORG_ID, data_type="raw")
     operations = {"data": "merge", "identity": "create", "identityDatasetId": "5f1"}

@@ -108,6 +108,19 @@ def test_a_field_of_the_record_decides_which_route_it_takes() -> None:
     assert dead == []
 
 
+def test_where_order_matters_records_of_routes_to_one_place_go_on_as_they_came() -> None:
+    values = [b'{"type":"%c"}' % kind for kind in b"baabb"]
+    together = WITH_REST.in_turn(lambda _: "one place")
+    chunks, _ = apply_refusing(ParseRecords(WITH_REST, "skip", turns=together), [chunk(*values)])
+    assert [(one.route, [record.offset for record in one.records]) for one in chunks] == [
+        ("b", [0]),
+        ("a", [1, 2]),
+        ("b", [3, 4]),
+    ]
+    apart = Routes([route("a", "one"), route("b", "other")]).in_turn(lambda _: "one place")
+    assert apart == {"a": (), "b": ()}
+
+
 def test_a_record_that_fits_no_route_is_dead_lettered_alone() -> None:
     (parsed,), dead = apply_refusing(ParseRecords(BY_TYPE, "skip"), [chunk(b'{"type":"b"}', b'{"type":"z"}', b"no")])
     assert (parsed.route, [one.offset for one in parsed.records]) == ("b", [0])

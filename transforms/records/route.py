@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,7 +160,7 @@ class Routes:
             raise LookupError(f"no route takes the topic {topic}")
         return tuple(found)
 
-    def in_turn(self, place: Callable[[Destination], Hashable]) -> Turns:
+    def in_turn(self, place: Callable[[Destination], object]) -> Turns:
         """Return what must go first where the order of keys matters: routes that share topics and lead to one place.
 
         Args:
