@@ -7,6 +7,7 @@ the emulator is an extra.
 
 from __future__ import annotations
 
+import errno
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -20,8 +21,12 @@ import typer
 from pipelines import cli
 from pipelines.cli.common import app, say
 from pipelines.cli.usage_errors import explained
+from pipelines.output.standard_output import put_out
 
 __all__ = ["app", "main"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the disk says that the output goes to; of files, the commands say so themselves."""
 
 _NO_COMMANDS = ("__main__", "main", "common", "event_hints", "event_lines", "run_help", "usage_errors")
 """Modules of this folder that are no commands but what commands share."""
@@ -63,4 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         words = explained(error, arguments)
         say(words if words.startswith("Usage: ") else f"error: {words}")  # the help of a group without a command
         return error.exit_code
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            raise
+        put_out("")  # tries what is left, and then lets it go
+        say(f"error: the output cannot be written: {error.strerror}")
+        return 1
     return int(code or 0)

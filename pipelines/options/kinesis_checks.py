@@ -17,7 +17,7 @@ from transforms.kinesis.access import KinesisAccess
 
 
 def kinesis_gaps(settings: Settings) -> Iterator[Finding]:
-    """Find what the credentials for Kinesis need and is not given."""
+    """Find what the credentials for Kinesis need and is not given, and a region that is not Kinesis's."""
     for name, needed in (
         ("access_key_id", "secret_access_key"),
         ("secret_access_key", "access_key_id"),
@@ -28,6 +28,9 @@ def kinesis_gaps(settings: Settings) -> Iterator[Finding]:
                 (f"kinesis_{needed}", f"kinesis_{name}"),
                 f"kinesis_{needed}: missing: {given(settings, f'kinesis_{name}')} needs it",
             )
+    if settings.beam.get("region") and not settings.on_dataflow and settings.kinesis.region is None:
+        text = f"kinesis_region: missing: {given(settings, 'region')} is Dataflow's, and says nothing of the stream"
+        yield Finding(("kinesis_region", "region", "runner"), text)
 
 
 def other_region(stream: str | None, settings: Settings) -> str | None:

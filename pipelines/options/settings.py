@@ -26,6 +26,9 @@ DEFAULT = "default"
 _NOT_MERGED = ("options_file", "print_options")
 
 
+_SECRET_HEADER = re.compile("auth|cookie|credential|key|password|secret|signature|token", re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class Settings:
     """All options of a run.
@@ -88,8 +91,11 @@ class Settings:
         return self.origins.get(name, DEFAULT)
 
     def as_table(self) -> list[tuple[str, str, str]]:
-        """Return name, value and origin of every option, ours first; secrets show as their references or not at all."""
-        return [(name, dump(value), self.origin(name)) for name, value in self._merged()]
+        """Return name, value and origin of every option, ours first; secrets show as their references or not at all.
+
+        Headers have no references: of those that may be secret, by their names, the value is left out.
+        """
+        return [(name, dump(_without_keys(name, value)), self.origin(name)) for name, value in self._merged()]
 
     def as_yaml(self, *, differing: bool = False) -> str:
         """Return the merged options as an options file, with the origin of each as a comment.
@@ -128,6 +134,12 @@ def _without_logins(name: str, value: Any) -> Any:
     if name == "flink_master" and "://" not in value:  # it may be HOST:PORT alone
         return re.sub(r"^.*@", "***@", value)
     return re.sub(r"(?<=://)[^/?#\s]*@", "***@", value)
+
+
+def _without_keys(name: str, value: Any) -> Any:
+    if name != "aep_headers":
+        return value
+    return {header: "***" if _SECRET_HEADER.search(header) else text for header, text in value.items()}
 
 
 def _comment(origin: str) -> str:

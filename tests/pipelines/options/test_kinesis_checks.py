@@ -56,3 +56,17 @@ def test_an_arn_of_the_same_region_is_taken(check: Check, region: list[str]) -> 
 
 def test_a_pipeline_to_aep_does_not_ask_for_them() -> None:
     parse_to_aep([*MINIMAL, *CREDENTIALS])
+
+
+@pytest.mark.parametrize("check", [reading_findings, writing_findings])
+def test_a_region_of_dataflow_is_not_taken_for_that_of_the_stream(check: Check) -> None:
+    def said(*options: str) -> list[str]:
+        with pytest.raises(OptionsError) as caught:  # for what else is missing
+            parse(["--kinesis_stream=profiles", *options], check)
+        return [problem for problem in caught.value.problems if problem.startswith("kinesis_region")]
+
+    assert said("--region=eu-west-1") == [
+        "kinesis_region: missing: region (command line) is Dataflow's, and says nothing of the stream"
+    ]
+    assert said("--region=eu-west-1", "--kinesis_region=eu-west-1") == []
+    assert said("--region=europe-west1", "--runner=DataflowRunner") == []

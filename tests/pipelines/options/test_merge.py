@@ -670,6 +670,13 @@ def test_print_options_names_the_origin_of_each_line(here: Path) -> None:
     assert all("  # " in line for line in lines if line != "kafka_config:")
 
 
+def test_the_table_leaves_out_headers_that_may_be_secret() -> None:
+    settings = parse([*MINIMAL, '--aep_headers={"x-Gateway-Key": "hunter2", "x-sandbox-name": "prod"}'])
+    shown = {name: value for name, value, _ in settings.as_table()}
+    assert shown["aep_headers"] == "{x-Gateway-Key: '***', x-sandbox-name: prod}"
+    assert "x-Gateway-Key: hunter2" in settings.as_yaml()  # an options file that means the same
+
+
 def test_a_password_in_an_address_of_beams_is_not_shown() -> None:
     jar = "--flink_job_server_jar=https://me:hunter2@nexus/job-server.jar?a=b@c"
     settings = parse(

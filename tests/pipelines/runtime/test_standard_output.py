@@ -122,3 +122,10 @@ sys.exit(run(sys.argv[1:], replace(JOB, plan=lambda *_: signal.raise_signal(sign
         check=False,
     )
     assert (done.returncode, done.stderr.splitlines()[-1]) == (-signal.SIGTERM, "stopped before anything was read")
+
+
+@pytest.mark.parametrize("command", [["--version"], ["run", "--help"], ["check", "--help"]])
+def test_any_command_says_that_its_output_cannot_be_written(command: list[str]) -> None:
+    with a_full_disk() as stdout:
+        done = beam_aep(*command, stdout=stdout)
+    assert (done.returncode, done.stderr) == (1, "error: the output cannot be written: No space left on device\n")
