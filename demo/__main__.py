@@ -8,15 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from demo import broker, files, tables
 from demo.account import Delivered, Expected, differences
+from demo.interrupts import handle_interrupts, run_to_end
 from pipelines.cli.generate.records import send
 from pipelines.output.table import show as show_table
 from pipelines.output.table import show_fields
@@ -34,8 +33,6 @@ _NAMESPACE = "LoyaltyId"  # of the keys of the sample
 
 PIPELINE = ("-m", "pipelines.kafka_to_aep", "--options_file", str(files.BASE), "--options_file", str(files.OPTIONS))
 _SHOWN = 10  # differences, when there are some
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_END_SECONDS = 30  # what the pipeline gets to end in good order
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -64,16 +61,18 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError("must be a whole number, 1 or more")
+    return int(text)
 
 
 def _share(text: str) -> float:
-    share = float(text)
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1
     if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError("must be from 0 to 1")
+        raise argparse.ArgumentTypeError("must be a number from 0 to 1")
     return share
 
 
@@ -83,8 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(highlight=False, soft_wrap=True, markup=False)
     # What Kafka's client remarks while a broker starts is no news.
     logging.basicConfig(level=logging.ERROR)
-    for number in _INTERRUPTS:
-        signal.signal(number, _interrupt)
+    handle_interrupts()
     try:
         return show(arguments, console)
     except KeyboardInterrupt:
@@ -93,10 +91,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KafkaSetupError, ServiceError, ServiceUnavailable) as error:
         console.print(f"error: {error}")
         return 2
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
@@ -193,42 +187,8 @@ def beam_aep(arguments: str) -> str:
 
 
 def run_pipeline() -> int:
-    """Run the pipeline to its end; its progress and its account go to the terminal.
-
-    It has a session of its own, so that Ctrl-C reaches it through here, once, as the request to end in good order.
-    """
-    command = [sys.executable, *PIPELINE, "--progress=on"]
-    process = None
-    try:
-        with _interrupted_later():
-            process = subprocess.Popen(command, env=environment(), start_new_session=True)  # noqa: S603 - our own
-        return process.wait()
-    except KeyboardInterrupt:
-        if process is not None:
-            process.terminate()
-            try:
-                process.wait(_END_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        raise
-
-
-@contextmanager
-def _interrupted_later() -> Iterator[None]:
-    """Let signals that interrupt the demo do so at the end of the block.
-
-    A process in the middle of whose start it is interrupted would run on, and nobody would know it.
-    """
-    came: list[int] = []
-    handlers = {number: signal.signal(number, lambda number, _: came.append(number)) for number in _INTERRUPTS}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    if came:
-        raise KeyboardInterrupt
+    """Run the pipeline to its end; its progress and its account go to the terminal."""
+    return run_to_end([sys.executable, *PIPELINE, "--progress=on"], environment())
 
 
 def ask(emulator: Emulator, inlet_id: str) -> Delivered:

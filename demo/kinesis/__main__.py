@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import orjson
 import yaml
 from rich.console import Console
 
+from demo.interrupts import handle_interrupts, run_to_end
 from demo.kinesis.changes import CHANGES, Change, Profile, count, differences, expected, exported, member_of, rounds
 from pipelines.output.layout import Column
 from pipelines.output.table import Table
@@ -66,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; return its exit code."""
     arguments = parse_arguments(argv)
     console = Console(highlight=False, soft_wrap=True, markup=False)
+    handle_interrupts()
     try:
         with Kinesis() as platform:
             return show(arguments.members, platform, console)
@@ -171,7 +172,7 @@ def run(console: Console, name: str, *arguments: str) -> None:
     """
     rest = arguments[2:] if name == "beam-aep" else arguments
     console.print(f"   {' '.join([name, *rest])}", style="dim")
-    if subprocess.run([sys.executable, *arguments], env=environment(), check=False).returncode:  # noqa: S603 - our own
+    if run_to_end([sys.executable, *arguments], environment()):
         raise StepFailedError(f"{name} failed")
 
 

@@ -2,7 +2,7 @@
 
 Sources: "Streaming validation guide" (invalid messages go to an error batch of the dataset), "Retrieving failed
 batches", "Error diagnostics". AEP closes the batches of a stream every few minutes; here one ends when no record
-came for `GROUP_SECONDS`, or when someone asks for batches.
+came for `GROUP_SECONDS`, when it has `MAX_RECORDS`, or when someone asks for batches.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import orjson
 from emulator.state.store import Store
 
 GROUP_SECONDS = 1.0
+MAX_RECORDS = 20_000  # its file is in memory as a whole when someone reads it
 
 _BASE_32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _TABLES = """
@@ -67,7 +68,10 @@ class Batches:
         key = (org_id, dataset_id, failed)
         now = int(self._clock() * 1000)
         batch = self._open.get(key)
-        if batch is None or now - batch.updated_ms > GROUP_SECONDS * 1000:
+        ended = batch is not None and (
+            now - batch.updated_ms > GROUP_SECONDS * 1000 or batch.records + len(records) > MAX_RECORDS
+        )
+        if batch is None or ended:
             batch = Batch(ulid(now), org_id, dataset_id, failed, now, now, 0, 0, {})
         errors = dict(batch.errors)
         for record in records:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from demo.kinesis.changes import Change, count, differences, expected, exported, member_of, rounds
 from testing.services.process import PATIENCE_SECONDS
@@ -42,6 +45,30 @@ def test_every_change_of_a_profile_is_accounted_for(tmp_path: Path) -> None:
     # One that enters and leaves is shown.
     assert "aep.membership: entered" in output
     assert "aep.membership: left" in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_all_of_it(tmp_path: Path, number: signal.Signals) -> None:
+    """Also what it runs at that time, whose AEP is gone then: it would try to reach that for ever."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "demo.kinesis", "--members", "1"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    for row in process.stdout:
+        if row.startswith("   python "):  # as it starts a pipeline
+            break
+    process.send_signal(number)
+    rest, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130, rest
+    assert "interrupted; nothing is left running" in rest
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
 
 
 def test_what_profiles_do_is_told_from_their_tiers() -> None:

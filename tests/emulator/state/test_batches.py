@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from emulator.state.batches import GROUP_SECONDS, Batch, Batches, Record, ulid
+from emulator.state.batches import GROUP_SECONDS, MAX_RECORDS, Batch, Batches, Record, ulid
 from emulator.state.store import Store
 
 ORG, DATASET = "ACME@AdobeOrg", "d" * 24
@@ -41,6 +41,14 @@ def test_a_pause_ends_a_batch(store: Store) -> None:
         clock.now += pause
         batches.add(ORG, DATASET, [Record(seq, b"{}")], failed=False)
     assert [each.records for each in listed(batches)] == [3, 1]
+
+
+def test_a_batch_without_a_pause_ends_when_it_is_full(store: Store) -> None:
+    batches = Batches(store, Clock())
+    records = MAX_RECORDS // 2
+    for start in range(0, 5 * records, records):
+        batches.add(ORG, DATASET, [Record(seq, b"{}") for seq in range(start, start + records)], failed=True)
+    assert sorted(each.records for each in listed(batches)) == [records, MAX_RECORDS, MAX_RECORDS]
 
 
 def test_a_listing_ends_a_batch(store: Store) -> None:
