@@ -55,12 +55,17 @@ class CheckpointFile:
         except OSError as error:
             raise self._unwritable(error) from None
         try:
-            return self._read()
+            return self.look()
         except CheckpointError:
             self.close()
             raise
 
-    def _read(self) -> Checkpoint | None:
+    def look(self) -> Checkpoint | None:
+        """Return what the file holds, whoever has it; None where there is none yet.
+
+        Raises:
+            CheckpointError: It cannot be read, or holds something else than a checkpoint of this stream.
+        """
         try:
             found = from_json(self._path.read_bytes())
         except FileNotFoundError:

@@ -151,6 +151,8 @@ def _state(fields: Any) -> ShardState:
     if kind not in get_args(Kind):
         raise ValueError(f"position: {kind!r} is not one of {', '.join(get_args(Kind))}")
     value, parents = _typed(fields, "value", str), _typed(fields, "parents", list)
+    if kind == "AT_TIMESTAMP" and not (value.isascii() and value.isdecimal()):
+        raise ValueError("value: expected milliseconds since 1970")
     if not all(isinstance(parent, str) for parent in parents):
         raise ValueError("parents: expected a list of strings")
     position = Position(kind, value)

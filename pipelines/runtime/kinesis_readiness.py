@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from aep.counted import counted
 from aep.errors import UserError
+from kinesis.checkpoint_file import CheckpointError, CheckpointFile
 from kinesis.trial import Seen, try_reading
 from pipelines.options.kinesis_checks import access_checks
 from pipelines.options.readiness import OFFLINE, Check, Result
@@ -49,10 +49,16 @@ def _written(plan: KinesisPlan, *, offline: bool) -> Iterator[Check]:
     yield from sink_checks("output", plan.output, plan.local, offline=offline)
     yield from sink_checks("dead letters", plan.dead_letters, plan.local, offline=offline)
     if plan.source.checkpoint_file is not None:
-        there = Path(plan.source.checkpoint_file).exists()
-        start = plan.settings.kinesis.start
-        where = "reading goes on from it" if there else f"not there yet: reading starts at {start}"
-        yield Check("checkpoint", "ok", f"{plan.source.checkpoint_file}: {where}")
+        yield _checkpoint(plan, plan.source.checkpoint_file)
+
+
+def _checkpoint(plan: KinesisPlan, file: str) -> Check:
+    try:
+        there = CheckpointFile(file, plan.source.stream).look()
+    except CheckpointError as error:
+        return Check("checkpoint", "wrong", str(error))
+    start = f"not there yet: reading starts at {plan.settings.kinesis.start}"
+    return Check("checkpoint", "ok", f"{file}: {start if there is None else 'reading goes on from it'}")
 
 
 def _stream(plan: KinesisPlan, sample: int) -> Iterator[Check]:

@@ -103,6 +103,12 @@ def test_a_checkpoint_of_another_stream_is_refused(tmp_path: Path) -> None:
         (b"[]", "not an object with the fields of a checkpoint"),
         (b"{}", "'shards' is missing"),
         (CHECKPOINT.to_json().replace(b"AFTER_SEQUENCE_NUMBER", b"LATEST"), "position: 'LATEST' is not one of"),
+        (
+            CHECKPOINT.to_json()
+            .replace(b"AFTER_SEQUENCE_NUMBER", b"AT_TIMESTAMP")
+            .replace(b'"value": "', b'"value": "T'),
+            "value: expected milliseconds since 1970",
+        ),
         (CHECKPOINT.to_json().replace(b'"read_to": 7', b'"read_to": "7"'), "read_to: expected int"),
         (CHECKPOINT.to_json().replace(b'"shardId-x"', b"1"), "parents: expected a list of strings"),
     ],

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
+from kinesis.positions import Checkpoint
 from pipelines.options.kinesis_checks import reading_findings
 from pipelines.options.merge import OptionsError, parse
 from testing.services.kafka import KafkaBroker
@@ -387,6 +388,25 @@ def test_check_names_the_stream_and_the_rights_that_are_missing_and_moves_no_pos
     assert f"the credentials lack the right kinesis:GetRecords on the stream {stream}" in said
     assert "the stream cannot be read from here" in said
     assert {one.name for one in tmp_path.iterdir()} <= {"output", "dead-letters"}
+
+
+def test_check_finds_a_checkpoint_that_a_run_refuses(
+    kinesis: Kinesis, stream: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / f"kinesis-{stream}.json"
+    for content, words in (
+        (b"{", f"{file.name}: not a whole checkpoint"),
+        (Checkpoint("other").to_json(), f"{file.name}: a checkpoint of stream other, not of {stream}"),
+    ):
+        file.write_bytes(content)
+        code, said = check(kinesis, stream, tmp_path, monkeypatch, "--offline")
+        assert code == 1, said
+        assert words in said
+    file.write_bytes(Checkpoint(stream).to_json())
+    code, said = check(kinesis, stream, tmp_path, monkeypatch, "--offline")
+    assert code == 0, said
+    assert f"{file.name}: reading goes on from it" in said
+    assert {one.name for one in tmp_path.iterdir()} <= {"output", "dead-letters", file.name}
 
 
 def test_check_says_how_many_records_have_the_shape(
