@@ -53,7 +53,9 @@ def test_processes_of_a_run_have_one_account_and_end_together_also_those_without
     scenario = Scenario(broker, emulator, tmp_path, partitions=1)
     scenario.produce(generate(2_000, broken_share=0.02))
     report = tmp_path / "report.html"
-    done = scenario.run(processes=3, kafka_start="earliest", report_file=str(report), **OPTIONS)
+    # Nobody dies here, so that a session may be long, and a busy machine ends none.
+    options = {**OPTIONS, "kafka_config": {"session.timeout.ms": 45_000, "heartbeat.interval.ms": 500}}
+    done = scenario.run(processes=3, kafka_start="earliest", report_file=str(report), **options)
     assert done.code == 0, done.output
     assert done.output.count("Kafka to AEP: finished") == 1
     assert f"3 processes of group {scenario.group} share 2 partitions: 1 will be idle" in done.output
