@@ -104,16 +104,19 @@ def test_each_process_of_a_worker_pool_serves_its_own_numbers(
         flink.cancel(flink.jobs()[-1]["jid"])
 
 
-def test_ctrl_c_ends_the_wait_for_a_job(scenario: Scenario, flink: FlinkCluster) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 128 + signal.SIGINT), (signal.SIGTERM, -signal.SIGTERM)])
+def test_a_signal_ends_the_wait_for_a_job(
+    number: signal.Signals, code: int, scenario: Scenario, flink: FlinkCluster
+) -> None:
     scenario.produce(generate(100))
     pipeline = scenario.start(**flink.options(), kafka_stop_at="never", metrics_port=0)
     scenario.wait_until_accepted(100)
     address = page(pipeline)  # of the worker, which is in the process that waits
     wait_for(lambda: settled(address) == 100, PATIENCE_SECONDS, "the worker's own numbers")
     assert ready(address)[0] == 200
-    pipeline.signal(signal.SIGINT)
+    pipeline.signal(number)
     wait_for(lambda: not pipeline.running, PATIENCE_SECONDS, "the end of the wait")
-    assert pipeline.exit_code == 128 + signal.SIGINT, pipeline.log_tail()
+    assert pipeline.exit_code == code, pipeline.log_tail()
     assert "stopped waiting; the job keeps running" in pipeline.log()
     assert "Traceback" not in pipeline.log()
     job = flink.jobs()[-1]
