@@ -241,7 +241,13 @@ def make_replay_plan(settings: Settings, replay: Replay[R]) -> ReplayPlan[R]:
     place = given.source or first_source(sinks)
     if place is None:
         raise ConfigurationError(f"replay_source: missing: nothing can be read back from {describe_all(sinks)}")
-    kafka = {"group_id": given.group_id, "start": "committed", "reset": "earliest", "stop_at": "end"}
+    kafka = {
+        "group_id": given.group_id,
+        "start": "committed",
+        "reset": "earliest",
+        "stop_at": "end",
+        "stop_after_seconds": None,
+    }
     settings = replace(
         settings,
         kafka=settings.kafka.model_copy(update=kafka),

@@ -70,11 +70,11 @@ def test_the_filters(tmp_path: Path) -> None:
 
 
 def test_whatever_the_first_run_did_a_replay_ends_and_commits(tmp_path: Path) -> None:
-    plan = plan_of(
-        tmp_path, "--kafka_start=latest", "--kafka_reset=error", "--batch_mode=state", "--batch_allow_unsafe"
-    )
+    first = ["--kafka_start=latest", "--kafka_reset=error", "--kafka_stop_after_seconds=60", "--batch_mode=state"]
+    plan = plan_of(tmp_path, *first, "--batch_allow_unsafe")
     kafka = plan.settings.kafka
     assert (kafka.start, kafka.reset, kafka.stop_at) == ("committed", "earliest", "end")
+    assert kafka.stop_after_seconds is None
     assert kafka.group_id == "beam-aep-replay"
     assert plan.plan.batch_mode == "bundle"
 
