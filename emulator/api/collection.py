@@ -8,8 +8,11 @@ Nor does Adobe say whether Content-Encoding is allowed: it is refused here with 
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import logging
 import re
+import sqlite3
 import uuid
 from asyncio import sleep
 from collections import deque
@@ -34,6 +37,7 @@ from emulator.state.store import AcceptedMessage, Store
 MAX_BODY_BYTES = 1_000_000
 SYNC_REQUESTS_A_MINUTE = 60
 
+_LOGGER = logging.getLogger(__name__)
 _BEARER = re.compile(r"bearer(\s+|$)", re.IGNORECASE)
 
 
@@ -106,7 +110,11 @@ class Collection:
         else:
             refused = self._refuse(request, inlet, size, faults.max_body_bytes or MAX_BODY_BYTES)
             outcome = Outcome(refused) if refused else answer(request, inlet, faults, body)
-        self._record(inlet, size, outcome, "reset" if verdict.reset else str(outcome.response.status_code))
+        try:
+            self._record(inlet, size, outcome, "reset" if verdict.reset else str(outcome.response.status_code))
+        except sqlite3.Error as error:  # such as a full disk
+            _LOGGER.error("what was sent to inlet %s cannot be stored, and is answered with 503: %s", inlet.name, error)
+            outcome = Outcome(problem(503))
         self._recent.end(began, outcome.accepted_count + outcome.rejected + outcome.deferred)
         if verdict.reset:
             await drop_connection(request)
@@ -132,6 +140,7 @@ class Collection:
 
     def _record(self, inlet: Inlet, size: int, outcome: Outcome, status: str) -> None:
         counts = self._store.counts(inlet.id)
+        before = dataclasses.replace(counts, statuses=dict(counts.statuses))
         counts.requests += 1
         counts.bytes += size
         counts.messages += outcome.accepted_count + outcome.rejected + outcome.deferred
@@ -139,7 +148,11 @@ class Collection:
         counts.rejected += outcome.rejected
         counts.deferred += outcome.deferred
         counts.statuses[status] = counts.statuses.get(status, 0) + 1
-        self.save(inlet, outcome.accepted)
+        try:
+            self.save(inlet, outcome.accepted)
+        except sqlite3.Error:
+            self._store.set_counts(inlet.id, before)
+            raise
 
     def save(self, inlet: Inlet, accepted: tuple[AcceptedMessage, ...]) -> None:
         """Make the counts and the accepted messages of a request durable, before it is answered."""

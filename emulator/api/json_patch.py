@@ -6,6 +6,7 @@ Flow Service writes the operations in capitals in its specification and in small
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 from aep.xdm.pointers import steps_of
@@ -46,11 +47,11 @@ def apply_patch(document: dict[str, Any], operations: Any) -> dict[str, Any]:
 def _apply(document: Any, kind: str, steps: list[str], value: Any) -> None:
     parent = document
     for step in steps[:-1]:
-        parent = parent[int(step)] if isinstance(parent, list) else parent[step]
+        parent = parent[_index(step)] if isinstance(parent, list) else parent[step]
     last = steps[-1]
     key: Any = last
     if isinstance(parent, list):
-        key = len(parent) if last == "-" else int(last)
+        key = len(parent) if last == "-" else _index(last)
         if kind == "add":
             if not 0 <= key <= len(parent):
                 raise IndexError(key)
@@ -69,3 +70,10 @@ def _apply(document: Any, kind: str, steps: list[str], value: Any) -> None:
         if isinstance(parent, dict) and key not in parent:
             raise KeyError(key)
         parent[key] = value
+
+
+def _index(step: str) -> int:
+    """Return the index that a step of a path is (RFC 6901: digits, without a zero before others)."""
+    if not re.fullmatch("0|[1-9][0-9]*", step):
+        raise ValueError(step)
+    return int(step)

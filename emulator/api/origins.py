@@ -6,6 +6,7 @@ only this machine reaches answers to names of this machine only.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -55,6 +56,7 @@ def answering_to_local_names(app: ASGIApp) -> ASGIApp:
     return wrapped
 
 
+@lru_cache(maxsize=64)
 def is_local_name(host: str) -> bool:
     """Return whether a `Host` is an address, has a single label, or is a name that no page on the Internet can have."""
     try:

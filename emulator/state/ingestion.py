@@ -74,8 +74,12 @@ class Ingestion:
         """Validate for ever."""
         while True:
             await self._wake.wait()
-            if not self.validate_some():
-                self._wake.clear()
+            try:
+                if not self.validate_some():
+                    self._wake.clear()
+            except sqlite3.Error as error:  # such as a full disk
+                _LOGGER.error("the validation is tried again in a second: %s", error)
+                await asyncio.sleep(1)
             await asyncio.sleep(0)
 
     async def caught_up(self) -> None:
@@ -101,6 +105,7 @@ class Ingestion:
         try:
             self._validate(waiting)
         except sqlite3.Error:  # no fault of a message
+            self._batches.forget()  # what was put into them is not there
             raise
         except Exception:  # noqa: BLE001 - one by one shows which, and reports it
             for message in waiting:

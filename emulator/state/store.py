@@ -182,6 +182,10 @@ class Store:
             self._counts[inlet_id] = Counts()
         return self._counts[inlet_id]
 
+    def set_counts(self, inlet_id: str, counts: Counts) -> None:
+        """Replace the living counts of an inlet."""
+        self._counts[inlet_id] = counts
+
     def record(self, inlet_id: str, messages: Sequence[AcceptedMessage] = ()) -> None:
         """Store the accepted messages of one request and the inlet's counts, in one transaction."""
         first = self._last_seq + 1
@@ -320,7 +324,7 @@ class Store:
 
 
 class _Transaction:
-    """`with`: BEGIN, then COMMIT, or ROLLBACK when the block raises."""
+    """`with`: BEGIN, then COMMIT, or ROLLBACK when the block or the COMMIT raises."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -329,4 +333,9 @@ class _Transaction:
         self._db.execute("BEGIN")
 
     def __exit__(self, error_type: object, *_: object) -> None:
-        self._db.execute("COMMIT" if error_type is None else "ROLLBACK")
+        try:
+            if error_type is None:
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:  # SQLite itself rolls back where the disk is full
+                self._db.execute("ROLLBACK")

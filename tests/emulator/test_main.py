@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -186,6 +188,29 @@ def test_validation_goes_on_after_a_kill(tmp_path: Path, client: Client) -> None
         emulator.kill()
         emulator.start()
         assert len(emulator.failed(inlet["inletId"])) == 2500
+
+
+def test_a_disk_that_was_full(tmp_path: Path, client: Client) -> None:
+    """What cannot be stored is answered with 503 and not counted; later all goes on."""
+    with Emulator(state=tmp_path / "state.db") as emulator:
+        inlet = emulator.create_inlet(schema=SCHEMA)
+        pid, (_, hard) = emulator.process.pid, resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (2_000_000, hard))  # of each file that the process writes
+        statuses = Counter(
+            client.batch(inlet, [make_message(inlet, f"{number}-{each}") for each in range(100)]).status_code
+            for number in range(60)
+        )
+        assert set(statuses) == {207, 503}
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, hard))
+        assert client.batch(inlet, [make_message(inlet, {"_id": "bad"})]).status_code == 207
+        assert len(emulator.failed(inlet["inletId"])) == 1
+        stats = emulator.inlet_stats(inlet["inletId"])
+        accepted = statuses[207] * 100 + 1
+        assert (stats["accepted"], stats["unique_ids"], stats["duplicates"]) == (accepted, accepted, 0)
+        assert stats["requests"] == stats["statuses"]["207"] == statuses[207] + 1
+        log = emulator.process.log_path.read_text()
+        assert "cannot be stored, and is answered with 503" in log
+        assert "Traceback" not in log
 
 
 def test_one_state_file_for_one_emulator(tmp_path: Path) -> None:

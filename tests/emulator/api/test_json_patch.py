@@ -43,6 +43,8 @@ def test_operations(operation: dict[str, Any], result: dict[str, Any]) -> None:
         ([{"op": "add", "path": "/a/b/7", "value": 1}], "cannot add"),
         ([{"op": "add", "path": "/a/b/x", "value": 1}], "cannot add"),
         ([{"op": "add", "path": "/a/b/0/c", "value": 1}], "cannot add"),
+        ([{"op": "remove", "path": "/a/b/-1"}], "cannot remove"),
+        ([{"op": "replace", "path": "/a/b/01", "value": 1}], "cannot replace"),
         ([{"op": "test", "path": "/a/b", "value": 1}], "cannot test"),
     ],
 )
