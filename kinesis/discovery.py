@@ -32,13 +32,15 @@ def begin(client: Any, stream: str, start: str | int, pause: Callable[[float], o
         pause: Waits, in seconds; returns true when the process is to end.
 
     Raises:
-        KinesisError: The stream cannot be looked up.
+        KinesisError: The stream cannot be looked up, or the time is in the future.
     """
     listed, now = _look_up(client, stream, pause)
     created = _created(client, stream)
     if start == "earliest":
         return Checkpoint(stream, created, first_states(listed, BEGINNING, 0))
     at = now if start == "latest" else int(start)
+    if at >= now + 1000:  # the time of an answer has its second rounded down
+        raise StreamError(f"stream {stream}: kinesis_start is in the future, of which Kinesis gives no position")
     return Checkpoint(stream, created, first_states(listed, at_time(at), at))
 
 

@@ -307,6 +307,10 @@ def test_what_is_wrong_before_the_start_ends_with_exit_code_2(kinesis: Kinesis, 
     code, said = Program(kinesis, stream, tmp_path, kinesis_checkpoint=tmp_path / "file" / "c.json").run()
     assert code == 2
     assert "check kinesis_checkpoint" in " ".join(said.split())
+    code, said = Program(kinesis, stream, tmp_path, kinesis_start="2999-01-01T00:00:00Z").run()
+    assert code == 2
+    assert "kinesis_start is in the future" in " ".join(said.split())
+    assert not (tmp_path / f"kinesis-{stream}.json").exists()  # or the next start would not ask for kinesis_start again
     code, said = Program(kinesis, "no-such-stream", tmp_path).run()
     assert code == 2
     assert f"no such stream no-such-stream in {REGION} " in " ".join(said.split())
