@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sqlite3
 from collections.abc import AsyncIterator
 from typing import Protocol
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # before a worker that failed begins again
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -21,10 +24,8 @@ class Worker(Protocol):
 
 @contextlib.asynccontextmanager
 async def running(*workers: Worker) -> AsyncIterator[None]:
-    """Keep workers running in the background of a `with` block."""
-    tasks = [asyncio.create_task(worker.run()) for worker in workers]
-    for task in tasks:
-        task.add_done_callback(_report)
+    """Keep workers running in the background of a `with` block. One that fails is reported, and begins again."""
+    tasks = [asyncio.create_task(_run(worker)) for worker in workers]
     try:
         yield
     finally:
@@ -33,7 +34,14 @@ async def running(*workers: Worker) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _report(task: asyncio.Task[None]) -> None:
-    """Say that a worker has ended, which it never should: the server would go on without it unnoticed."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _LOGGER.error("a worker of the emulator has failed", exc_info=error)
+async def _run(worker: Worker) -> None:
+    pause = FIRST_PAUSE_S
+    while True:
+        try:
+            await worker.run()
+        except sqlite3.Error as error:  # such as a full disk
+            _LOGGER.error("a worker of the emulator has failed, and begins again in %g s: %s", pause, error)
+        except Exception:
+            _LOGGER.exception("a worker of the emulator has failed, and begins again in %g s", pause)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_S)

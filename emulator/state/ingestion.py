@@ -74,12 +74,8 @@ class Ingestion:
         """Validate for ever."""
         while True:
             await self._wake.wait()
-            try:
-                if not self.validate_some():
-                    self._wake.clear()
-            except sqlite3.Error as error:  # such as a full disk
-                _LOGGER.error("the validation is tried again in a second: %s", error)
-                await asyncio.sleep(1)
+            if not self.validate_some():
+                self._wake.clear()
             await asyncio.sleep(0)
 
     async def caught_up(self) -> None:
