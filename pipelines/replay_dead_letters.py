@@ -21,10 +21,11 @@ from typing import Any
 import apache_beam as beam
 
 from pipelines.jobs import find_run, names
+from pipelines.runtime.account import WRONG
 from pipelines.runtime.console import ConsoleReporter, console
 from pipelines.runtime.job import Deliver, R, Run
 from pipelines.runtime.replay_plan import ReplayPlan, make_replay_plan, replay_run_findings
-from pipelines.runtime.run import WRONG, execute
+from pipelines.runtime.run import execute
 from transforms.replay import ChooseDeadLetters, OriginalRecords
 
 

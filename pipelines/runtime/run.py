@@ -1,71 +1,43 @@
-"""Runs a pipeline: options, checks, the run itself, its account, its exit code."""
+"""Runs a pipeline: options, checks, then the run itself, here or on a cluster."""
 
 from __future__ import annotations
 
-import atexit
-import logging
-import signal
 import sys
-import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from datetime import datetime, timezone
-from typing import Any
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 
 import apache_beam as beam
-import grpc
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from aep.errors import SecretError, StoppedError, UserError
+from aep.errors import UserError
 from pipelines.options.checks import contradictions
-from pipelines.options.declarations import GeneralOptions
 from pipelines.options.merge import parse
-from pipelines.options.secret_checks import named, secrets_named
+from pipelines.options.secret_checks import secrets_named
 from pipelines.options.settings import Settings
 from pipelines.options.yaml_files import OptionsError
 from pipelines.output.standard_output import put_out
+from pipelines.runtime.account import DONE, FAILED, INTERRUPTED, WRONG, write_without_counts
+from pipelines.runtime.cluster_run import run_on_cluster
 from pipelines.runtime.console import ConsoleReporter, LogReporter, Reporter, console
 from pipelines.runtime.dataflow import check_packages, dry_run
-from pipelines.runtime.flink import FlinkRun, flink_run, job_end
-from pipelines.runtime.flink_watch import JobWatch
-from pipelines.runtime.history import History
+from pipelines.runtime.flink import FlinkRun, flink_run
 from pipelines.runtime.job import Job, R, Replay, Run, RunPlan
 from pipelines.runtime.job_server import check_job_server
 from pipelines.runtime.judge import judge_by
-from pipelines.runtime.local_runner import keep_metrics_small
-from pipelines.runtime.logs import leave_out_beams_tracebacks, leave_out_job_errors, set_up_logging
-from pipelines.runtime.loopback import await_end, leave_out_tracebacks
+from pipelines.runtime.local_run import run_here
+from pipelines.runtime.logs import set_up_logging
 from pipelines.runtime.plan import Plan, for_replay
 from pipelines.runtime.preflight import preflight
 from pipelines.runtime.prism import running_prism
-from pipelines.runtime.processes.child import ParentReporter, reporter_to_parent
+from pipelines.runtime.processes.child import reporter_to_parent
 from pipelines.runtime.processes.supervisor import Supervisor, how_many
-from pipelines.runtime.progress import LINE_EVERY_SECONDS, Progress
-from pipelines.runtime.report import summary, warnings, without_success
-from pipelines.runtime.report_page.page import RunReport
-from pipelines.runtime.result_files import write_results
-from pipelines.runtime.signals import Terminated, end_by, ends_on_signals, raises_on_signals
+from pipelines.runtime.signals import Terminated, end_by, raises_on_signals
 from transforms.records.open_file import reason_of
-from transforms.sinks.base import describe_all
-from transforms.worker import examples, metrics, process
+from transforms.worker import process
 from transforms.worker.monitor import open_monitor
-from transforms.worker.state_sampler import end_bundles_at_once
-
-DONE, FAILED, WRONG = 0, 1, 2
-INTERRUPTED = 128 + signal.SIGINT
 
 # When Flink begins to wind up a job that reads to an end. From then on it takes no checkpoint until all is read.
 _FLINK_IDLE_MS = 10_000
-
-# How long the last commits of a cluster's job may take to reach a worker in this process.
-_COMMIT_SECONDS = 15.0
-
-# How long a worker in this process may take to end after its job.
-_LAST_WORDS_SECONDS = 5.0
-
-_LOG = logging.getLogger(__name__)
 
 
 def run(argv: Sequence[str], job: Job) -> int:
@@ -164,20 +136,20 @@ def _execute(argv: Sequence[str], job: Run[R], as_json: bool) -> int:
                 reporter = LogReporter(as_json=as_json)
             for problem in error.problems:
                 reporter.error(problem)
-            _account_of_start("failed", job.title, settings, str(error))
+            write_without_counts("failed", job.title, settings, str(error))
             return WRONG
         except KeyboardInterrupt as interrupt:
             words = "stopped before anything was read"
             reporter.say(words)
-            _account_of_start("stopped", job.title, settings, words)
+            write_without_counts("stopped", job.title, settings, words)
             if isinstance(interrupt, Terminated):
                 raise
             return INTERRUPTED
         if supervisor is not None:
-            return _run_here(supervisor.run, plan, job, reporter, supervisor)
+            return run_here(supervisor.run, plan, job, reporter, supervisor)
         if plan.local:
-            return _run_here(lambda: pipeline.run().wait_until_finish(), plan, job, reporter)
-        return _run_on_cluster(pipeline, plan, job, reporter, cluster)
+            return run_here(lambda: pipeline.run().wait_until_finish(), plan, job, reporter)
+        return run_on_cluster(pipeline, plan, job, reporter, cluster)
 
 
 def _print(text: str, reporter: Reporter) -> int:
@@ -201,177 +173,6 @@ def _pipeline(flags: list[str]) -> beam.Pipeline:
     except ValueError as error:
         _, *problems = str(error).splitlines()
         raise OptionsError(problems or [str(error)]) from None
-
-
-def _run_here(
-    work: Callable[[], object], plan: R, job: Run[R], reporter: Reporter, supervisor: Supervisor | None = None
-) -> int:
-    process.tune_garbage_collector()
-    keep_metrics_small()
-    end_bundles_at_once()
-    metrics.reset()
-    examples.reset()
-    leave_out_beams_tracebacks()
-    started = time.monotonic()
-    error: Exception | None = None
-    general = plan.settings.general
-    history = History() if general.report_file else None
-    with ends_on_signals(reporter, general.shutdown_seconds, plan, supervisor):
-        with history or nullcontext(), _progress(reporter, general):
-            try:
-                work()
-            except Exception as raised:  # noqa: BLE001 (runners raise what they like; it is shown below)
-                error = process.failure or raised
-                # Deliveries that still wait for their destination would keep the process alive.
-                process.request_stop(grace_seconds=0)
-        lag = metrics.highest(metrics.LAG_MILLISECONDS)
-        plan.close()
-        outcome = "failed" if error else "stopped" if process.stop_requested.is_set() else "finished"
-        counts = metrics.process_counts()
-        if supervisor is not None:
-            counts[metrics.READ] -= supervisor.read_again
-        # Signals are handled still: a first one that comes this late takes no account away.
-        found = summary(counts, time.monotonic() - started, outcome, lag)
-        told = _account(found, plan, job.title, reporter, history, error)
-        return _end(plan, job, told, reporter) if error is None else _explain(error, reporter, plan)
-
-
-def _progress(reporter: Reporter, general: GeneralOptions) -> AbstractContextManager[object]:
-    """Return what shows how far the run is, or reports it to the parent of this process."""
-    if isinstance(reporter, ParentReporter):
-        return reporter.reporting(general.shutdown_seconds)
-    return nullcontext() if general.progress == "off" else Progress(reporter, LINE_EVERY_SECONDS[general.progress])
-
-
-def _run_on_cluster(
-    pipeline: beam.Pipeline, plan: R, job: Run[R], reporter: Reporter, cluster: FlinkRun | None = None
-) -> int:
-    leave_out_beams_tracebacks()
-    leave_out_tracebacks()
-    job_server = leave_out_job_errors()
-    started = time.monotonic()
-    if cluster is not None:
-        reporter.say(f"submitting the job to {cluster.rest.url}")
-    watch = JobWatch(cluster, plan.settings, reporter.say) if cluster else None
-    options = plan.settings.beam
-    try:
-        with watch or nullcontext(), raises_on_signals():
-            result: PipelineResult = pipeline.run()
-            if watch is None:
-                reporter.say(f"the job is running on {plan.settings.runner}; ending this process does not stop it")
-                # The launcher of a Dataflow template submits the job itself, once this process has ended.
-                if options.get("no_wait_until_finish") or options.get("template_location"):
-                    return _left_alone(plan, job)
-            elif options.get("no_wait_until_finish") and watch.sees_start(
-                lambda: PipelineState.is_terminal(result.state)
-            ):
-                return _left_alone(plan, job)
-            state = result.wait_until_finish()
-    except KeyboardInterrupt as interrupt:
-        words = watch.after_interrupt if watch else "stopped waiting; the job keeps running on the cluster"
-        reporter.say(words)
-        _account_of_start("unknown", job.title, plan.settings, words)
-        if isinstance(interrupt, Terminated):
-            atexit._run_exitfuncs()  # end a job server of Beam's, which would outlive a process that a signal ends
-            raise
-        return INTERRUPTED
-    except (RuntimeError, grpc.RpcError) as error:  # Beam's, of a job that failed, was cancelled or is lost
-        if plan.settings.on_dataflow:
-            raise
-        plan.close()
-        await_end(_LAST_WORDS_SECONDS)
-        end = job_end(plan.settings, cluster, error, job_server.problem, watch.job_id if watch else None)
-        reporter.error(end.text)
-        _account_of_start(end.outcome, job.title, plan.settings, end.text)
-        return FAILED
-    done = state == PipelineState.DONE
-    plan.close(_COMMIT_SECONDS if done else 0.0)
-    counts: Counter[str] = metrics.beam_counts(result.metrics())
-    outcome = "finished" if done else str(state)
-    told = _account(summary(counts, time.monotonic() - started, outcome), plan, job.title, reporter)
-    return _end(plan, job, told, reporter) if done else FAILED
-
-
-def _left_alone(plan: RunPlan, job: Run[Any]) -> int:
-    _account_of_start("unknown", job.title, plan.settings, "the job was submitted and not waited for")
-    return DONE
-
-
-def _end(plan: R, job: Run[R], account_of_run: dict[str, Any], reporter: Reporter) -> int:
-    finished = account_of_run["outcome"] == "finished"
-    try:
-        said = job.after(plan, finished)
-    except UserError as error:
-        reporter.error(str(error))
-        return WRONG
-    for words in (said, without_success(account_of_run) if finished else ""):
-        if words:
-            reporter.say(words)
-    return DONE
-
-
-def _account(
-    account_of_run: dict[str, Any],
-    plan: RunPlan,
-    title: str,
-    reporter: Reporter,
-    history: History | None = None,
-    error: Exception | None = None,
-) -> dict[str, Any]:
-    reporter.account(account_of_run, plan.dead_letters, title, plan.receiver)
-    said = warnings(account_of_run)
-    for warning in said:
-        reporter.say(warning)
-    report = RunReport(
-        title=title,
-        account=account_of_run,
-        notices=[*_reasons(error, plan), *said],
-        settings=plan.settings,
-        ended=datetime.now(timezone.utc),
-        receiver=plan.receiver,
-        dead_letters=describe_all(plan.dead_letters),
-        history=history,
-        examples=examples.kept(),
-    )
-    for problem in write_results(report):
-        reporter.error(f"{problem}; the counts are above")
-    return account_of_run
-
-
-def _reasons(error: Exception | None, plan: RunPlan) -> list[str]:
-    """Return what a page that others may read says of an error."""
-    if error is None:
-        return []
-    if isinstance(error, StoppedError):
-        return [str(error)]
-    if isinstance(error, UserError):
-        return [str(error), plan.after_failure]
-    return [f"{type(error).__name__}: the log of the run has the details"]
-
-
-def _account_of_start(outcome: str, title: str, settings: Settings | None, reason: str) -> None:
-    """Write the results of a run that counted nothing here, so that nobody takes those of an earlier run for its own.
-
-    Whoever does not wait for a cluster's job does not know how it ends.
-
-    Of a file that cannot be written the preflight says so.
-    """
-    if settings is not None:
-        account = summary(Counter(), 0.0, outcome)
-        for _ in write_results(RunReport(title, account, [reason], settings, datetime.now(timezone.utc))):
-            pass
-
-
-def _explain(error: Exception, reporter: Reporter, plan: RunPlan) -> int:
-    if isinstance(error, StoppedError):
-        reporter.error(str(error))
-        return FAILED
-    if isinstance(error, UserError):
-        reporter.error(str(named(error, plan.settings) if isinstance(error, SecretError) else error))
-        reporter.say(plan.after_failure)
-        return WRONG
-    _LOG.error("the run failed", exc_info=error)
-    return FAILED
 
 
 def _flags(plan: RunPlan, reporter: Reporter) -> list[str]:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.kafka_to_aep import JOB
+from pipelines.runtime.cluster_run import run_on_cluster
 from pipelines.runtime.console import ConsoleReporter, console
-from pipelines.runtime.run import _run_on_cluster, as_run
+from pipelines.runtime.run import as_run
 from testing.services.process import PATIENCE_SECONDS
 from tests.pipelines.options.test_dataflow_checks import flags
 from tests.pipelines.to_aep import make_plan, parse
@@ -63,5 +64,5 @@ def test_the_launcher_of_a_template_is_not_kept_waiting() -> None:
     location = "--template_location=gs://bucket/staging/template_launches/1/job_object"
     plan = make_plan(parse([*flags(), "--runner=DataflowRunner", location]))
     pipeline = _Submitted()
-    assert _run_on_cluster(pipeline, plan, as_run(JOB), ConsoleReporter(console())) == 0
+    assert run_on_cluster(pipeline, plan, as_run(JOB), ConsoleReporter(console())) == 0
     assert pipeline.ran == 1

@@ -13,7 +13,8 @@ from unittest.mock import Mock
 import pytest
 from apache_beam.runners.worker import sdk_worker
 
-from pipelines.runtime import run
+from pipelines.runtime.account import INTERRUPTED
+from pipelines.runtime.cluster_run import run_on_cluster
 from pipelines.runtime.console import LogReporter
 from pipelines.runtime.loopback import leave_out_tracebacks
 
@@ -83,7 +84,7 @@ def test_a_worker_that_outlasts_the_wait_for_its_job_is_not_heard_either(capsys:
     no_files = SimpleNamespace(summary_file=None, report_file=None)
     plan: Any = SimpleNamespace(settings=SimpleNamespace(beam={}, general=no_files))
     pipeline: Any = SimpleNamespace(run=interrupt)
-    assert run._run_on_cluster(pipeline, plan, Mock(), LogReporter()) == run.INTERRUPTED
+    assert run_on_cluster(pipeline, plan, Mock(), LogReporter()) == INTERRUPTED
     end_bundle_with_an_exception()
     assert "Traceback" not in capsys.readouterr().err
 

@@ -379,16 +379,16 @@ INTERRUPTED_LATE = """
 import signal, sys
 from dataclasses import replace
 from pipelines.kafka_to_aep import JOB
-from pipelines.runtime import run
+from pipelines.runtime import account, run
 
-write = run.write_results
+write = account.write_results
 
 def interrupted(report):
-    run.write_results = write
+    account.write_results = write
     signal.raise_signal(signal.SIGINT)
     return write(report)
 
-run.write_results = interrupted
+account.write_results = interrupted
 """
 
 OF_PROCESSES = """
