@@ -83,9 +83,8 @@ def _reasons(error: Exception | None, plan: RunPlan) -> list[str]:
 def write_without_counts(outcome: str, title: str, settings: Settings | None, reason: str) -> None:
     """Write the results of a run that counted nothing here, so that nobody takes those of an earlier run for its own.
 
-    Whoever does not wait for a cluster's job does not know how it ends.
-
-    Of a file that cannot be written the preflight says so.
+    It failed, was stopped, or was submitted to a cluster and not waited for. Of a file that cannot be written the
+    preflight says so.
     """
     if settings is not None:
         account = summary(Counter(), 0.0, outcome)
