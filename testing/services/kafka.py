@@ -15,6 +15,7 @@ from typing import TypeVar
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
+    IsolationLevel,
     KafkaError,
     KafkaException,
     Message,
@@ -249,11 +250,17 @@ class KafkaBroker:
         if left:
             raise ServiceError(f"{left} records for {topic} not delivered after {PATIENCE_SECONDS} s")
 
-    def end_offsets(self, topic: str) -> dict[int, int]:
-        """Return partition to the offset that its next record will get."""
+    def end_offsets(self, topic: str, *, stable: bool = False) -> dict[int, int]:
+        """Return partition to the offset that its next record will get.
+
+        Args:
+            topic: Its name.
+            stable: Or, while a transaction is open, the offset of its first record.
+        """
         asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in self._partitions(topic)}
         admin = self._admin()
-        answers = admin.list_offsets(asked)
+        level = IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
+        answers = admin.list_offsets(asked, isolation_level=level)
         return {key.partition: answer.result(PATIENCE_SECONDS).offset for key, answer in answers.items()}
 
     def committed(self, group: str, topic: str) -> dict[int, int]:

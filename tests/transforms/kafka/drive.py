@@ -194,6 +194,9 @@ def transaction(
         producer.commit_transaction(PATIENCE_SECONDS)
     elif end == "abort":
         producer.abort_transaction(PATIENCE_SECONDS)
+    if end is not None:  # its markers are written a moment after the broker has said that it is over
+        ends = broker.end_offsets
+        wait_for(lambda: ends(topic, stable=True) == ends(topic), PATIENCE_SECONDS, "the end of the transaction")
     yield
     if end is None:
         producer.abort_transaction(PATIENCE_SECONDS)

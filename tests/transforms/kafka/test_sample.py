@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from confluent_kafka import Producer
 
 from testing.services.kafka import KafkaBroker
 from tests.transforms.conftest import NewTopic
+from tests.transforms.kafka.drive import transaction
 from transforms.kafka.client import KafkaCluster
 from transforms.kafka.sample import read_newest
 
@@ -15,17 +15,11 @@ def test_it_ends_where_the_newest_offsets_hold_no_records(broker: KafkaBroker, n
     """Of a transaction that was aborted, and the markers of both, nothing can be read."""
     topic = new_topic(1)
     broker.produce(topic, [(None, b"before", None, 0)] * 3)
-    producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "transactional.id": topic})
-    producer.init_transactions()
-    for value, aborted in ((b"kept", False), (b"dropped", True)):
-        producer.begin_transaction()
-        for _ in range(5):
-            producer.produce(topic, value)
-        producer.flush()
-        if aborted:
-            producer.abort_transaction()
-        else:
-            producer.commit_transaction()
+    with (
+        transaction(broker, topic, [(0, b"kept")] * 5, "commit"),
+        transaction(broker, topic, [(0, b"no")] * 5, "abort"),
+    ):
+        pass
     (chunk,) = read_newest(KafkaCluster(broker.bootstrap_servers, {}), "group", topic, [0], 12)
     assert [(one.offset, one.value) for one in chunk.records] == [(offset, b"kept") for offset in range(3, 8)]
     assert read_newest(KafkaCluster(broker.bootstrap_servers, {}), "group", topic, [0], 3) == []
