@@ -54,7 +54,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Schedu
 
 @pytest.fixture(autouse=True)
 def _no_levels_left() -> Iterator[None]:
-    """Forget what the readers of a test tell of themselves: many tests read a source without a run that would close it,
+    """Forget what the readers of a test have reported: many tests read a source without a run that would close it,
     and a broker that has ended is a silent one to them.
     """
     yield
