@@ -35,10 +35,18 @@ _MAX_WORDS = 500
 REFERENCE = re.compile(rf"env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|gcp-secret:{GOOGLE_NAME}")
 """What a reference looks like that can name a secret."""
 
+# Also of X-Api-Key, Ocp-Apim-Subscription-Key and X-Amz-Credential.
+_SECRET_HEADER = re.compile("auth|cookie|credential|key|passw|secret|signature|token", re.IGNORECASE)
+
 
 def is_reference(value: str) -> bool:
     """Return whether a value is resolved where it is used; it may be malformed."""
     return value.startswith(SCHEMES)
+
+
+def may_be_in_header(name: str) -> bool:
+    """Return whether the value of a header may be a secret, by the header's name."""
+    return _SECRET_HEADER.search(name) is not None
 
 
 def is_well_formed(reference: str) -> bool:

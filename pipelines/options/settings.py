@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aep.http import secrets
 from pipelines.options.aep import AepOptions
 from pipelines.options.beam import beam_flags, own_flag, runner_name
 from pipelines.options.declarations import (
@@ -24,9 +25,6 @@ from pipelines.options.yaml_files import dump
 DEFAULT = "default"
 # They say where options come from, or what to do instead of a run; neither belongs to the merged result.
 _NOT_MERGED = ("options_file", "print_options")
-
-
-_SECRET_HEADER = re.compile("auth|cookie|credential|key|password|secret|signature|token", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ def _without_logins(name: str, value: Any) -> Any:
 def _without_keys(name: str, value: Any) -> Any:
     if name != "aep_headers":
         return value
-    return {header: "***" if _SECRET_HEADER.search(header) else text for header, text in value.items()}
+    return {header: "***" if secrets.may_be_in_header(header) else text for header, text in value.items()}
 
 
 def _comment(origin: str) -> str:

@@ -10,14 +10,13 @@ import json
 import re
 from urllib.parse import parse_qs
 
+from aep.http import secrets
 from pipelines.cli.import_connector.draft import Draft
 from pipelines.options.checks import reads_back
 from pipelines.options.table import OPTIONS
 
 _PROXY, _AUTH, _DEAD_LETTERS = "aep.connection.proxy.", "aep.connection.auth.", "errors.deadletterqueue."
 _HEADERS = "aep.connection.endpoint.headers"
-# Of a header's name: also X-Api-Key, Ocp-Apim-Subscription-Key, X-Amz-Credential.
-_MAYBE_SECRET = re.compile(r"auth|cookie|secret|token|passw|credential|signature|key$", re.IGNORECASE)
 _TOKEN = re.compile(r"\s*(bearer|basic)\s|eyJ", re.IGNORECASE)  # how a header's value begins that is a secret
 _PRODUCTION_IMS = "https://ims-na1.adobelogin.com"
 AEP_PROPERTIES = (
@@ -73,7 +72,7 @@ def import_headers(draft: Draft) -> None:
     for name, value in headers.items():
         if name.lower() == "x-adobe-flow-id":
             draft.set("aep_flow_id", value, _HEADERS)
-        elif _MAYBE_SECRET.search(name) or _TOKEN.match(value):
+        elif secrets.may_be_in_header(name) or _TOKEN.match(value):
             text = (
                 f"{name} may be a secret and is not copied: see aep_auth; put headers without secrets into aep_headers"
             )
